@@ -1,0 +1,192 @@
+"""Files -> tf.data batches, in an order that depends on nothing but the seed and the step.
+
+A data set says where its files are and how one batch is normalised and augmented. Everything else is here:
+the deterministic split into training and validation samples, the order of the samples, the batches.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from utils.errors import UsageError
+from utils.options import Options, option
+
+SPLIT_SEED = 20180728
+"""The validation samples are the same in every run, whatever its `--seed`, so that runs can be compared."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetOptions(Options):
+    """Where the data are and how they are cut into batches."""
+
+    data_disk: str = option('data_disk', 'local', 'kind of storage', choices=('local', 'hdfs'))
+    data_dir_local: str | None = option('data_dir_local', None, 'folder of the data files on a local disk')
+    data_dir_hdfs: str | None = option('data_dir_hdfs', None, 'folder of the data files on HDFS')
+    data_hdfs_host: str | None = option('data_hdfs_host', None, 'HDFS host, as in hdfs://host:port')
+    num_train: int = option('nb_smpls_train', 1, 'number of training samples to use, validation included', low=1)
+    num_val: int = option('nb_smpls_val', 1, 'number of training samples held out for validation', low=1)
+    num_eval: int = option('nb_smpls_eval', 1, 'number of evaluation samples to use', low=1)
+    batch_size: int = option('batch_size', 128, 'training samples per step and worker', low=1)
+    batch_size_eval: int = option('batch_size_eval', 100, 'evaluation samples per step', low=1)
+    num_threads: int = option('nb_threads', 8, 'threads that decode and augment', low=1)
+    prefetch: int = option('prefetch_size', 8, 'batches prepared ahead', low=1)
+
+    def check(self) -> None:
+        if self.num_val >= self.num_train:
+            raise UsageError(f'--nb_smpls_val={self.num_val}: must be less than --nb_smpls_train={self.num_train}, '
+                             'of which the validation samples are a part')
+        if self.data_disk == 'hdfs' and not (self.data_dir_hdfs and self.data_hdfs_host):
+            raise UsageError('--data_disk=hdfs: also give --data_hdfs_host=hdfs://HOST:PORT and --data_dir_hdfs=DIR')
+
+    @property
+    def data_dir(self) -> str | None:
+        """The folder that the user named, local or `hdfs://...`; `None` if none was named."""
+        if self.data_disk == 'hdfs':
+            return f'{self.data_hdfs_host.rstrip("/")}/{self.data_dir_hdfs.lstrip("/")}'
+        return self.data_dir_local
+
+
+class Samples(NamedTuple):
+    """Images `uint8 [N, height, width, channels]` and class labels `int32 [N]`."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def shuffled_indices(step: tf.Tensor, batch_size: int, nb_samples: int, seed: int) -> tf.Tensor:
+    """Which samples the batch of a step holds: each sample once per epoch, in an order of that epoch's own.
+
+    A pure function of the step, so that training resumes anywhere without replaying the steps before.
+
+    Args:
+      step: scalar integer, counted from 0.
+      batch_size, nb_samples: samples per step, and in all.
+      seed: changes the orders.
+
+    Returns:
+      int64 `[batch_size]`, each in `[0, nb_samples)`. A batch may end one epoch and begin the next.
+    """
+    position = tf.cast(step, tf.int64) * batch_size + tf.range(batch_size, dtype=tf.int64)
+    epoch, offset = position // nb_samples, position % nb_samples
+    seeds = tf.stack([tf.fill([batch_size], tf.constant(seed, tf.int64)), epoch, tf.zeros_like(epoch)], axis=1)
+    # The public tf.random.experimental.index_shuffle mangles a seed per index; the operation below takes it.
+    return tf.raw_ops.RandomIndexShuffle(index=offset, seed=tf.cast(seeds, tf.int32),
+                                         max_index=tf.constant(nb_samples - 1, tf.int64), rounds=4)
+
+
+def train_val_split(nb_samples: int, nb_val: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the training and of the validation samples: disjoint, complete and always the same."""
+    order = np.random.default_rng(SPLIT_SEED).permutation(nb_samples)
+    return np.sort(order[nb_val:]), np.sort(order[:nb_val])
+
+
+def crop_and_flip(images: tf.Tensor, padding: int, seed: tf.Tensor, flip: bool = True) -> tf.Tensor:
+    """Shifts each image by up to `padding` pixels over a border of zeros, and mirrors every second one.
+
+    Works on the whole batch at once by gathering rows, then columns (a mirrored image reads its columns backwards).
+
+    Args:
+      images: `[batch, height, width, channels]`.
+      padding: width in pixels of the zero border on each side.
+      seed: int `[2]`; equal seeds give equal images.
+      flip: whether to mirror left to right, with probability 1/2.
+
+    Returns:
+      A tensor like `images`.
+    """
+    batch, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
+    draws = tf.random.stateless_uniform([3, batch, 1], seed, 0, 2 * padding + 1, tf.int32)
+    rows = draws[0] + tf.range(height)
+    columns = tf.range(width)
+    if flip:
+        columns = tf.where(tf.random.stateless_uniform([batch, 1], seed + 1) < 0.5, columns, width - 1 - columns)
+    columns = draws[1] + columns
+    padded = tf.pad(images, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
+    shifted = tf.gather(padded, rows, axis=1, batch_dims=1)
+    return tf.gather(shifted, columns, axis=2, batch_dims=1)
+
+
+class AbstractDataset(abc.ABC):
+    """A classification data set that fits into memory.
+
+    Subclasses set `name`, `options_class`, `image_shape` and `nb_classes`, and fill in the abstract methods.
+    """
+
+    name: str
+    options_class: type[DatasetOptions]
+    image_shape: tuple[int, int, int]
+    nb_classes: int
+
+    def __init__(self, options: DatasetOptions, seed: int = 0):
+        self.options = options
+        self.seed = seed
+        self._cache: dict[str, Samples] = {}
+
+    @abc.abstractmethod
+    def load(self, split: str) -> Samples:
+        """Reads all samples of `split`, `'train'` or `'eval'`; a `UsageError` says what is missing and where."""
+
+    @abc.abstractmethod
+    def normalize(self, images: tf.Tensor) -> tf.Tensor:
+        """uint8 `[batch, ...]` -> float32 `[batch, ...]`, the model's input."""
+
+    @abc.abstractmethod
+    def augment(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Random changes to normalised training images `[batch, ...]`, determined by `seed` (int `[2]`)."""
+
+    def samples(self, split: str) -> Samples:
+        """The first `nb_smpls_train` or `nb_smpls_eval` samples of a split, read once."""
+        if split not in self._cache:
+            wanted, flag = {'train': (self.options.num_train, 'nb_smpls_train'),
+                            'eval': (self.options.num_eval, 'nb_smpls_eval')}[split]
+            loaded = self.load(split)
+            if len(loaded.labels) < wanted:
+                raise UsageError(f'--{flag}={wanted}: the {self.name} files hold only {len(loaded.labels)} samples '
+                                 f'of that split; pass --{flag}={len(loaded.labels)} or complete the files')
+            self._cache[split] = Samples(loaded.images[:wanted], loaded.labels[:wanted].astype(np.int32))
+        return self._cache[split]
+
+    def split_indices(self, enbl_trn_val_split: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Indices into the training samples: (used for training, held out)."""
+        nb_val = self.options.num_val if enbl_trn_val_split else 0
+        return train_val_split(self.options.num_train, nb_val)
+
+    def train_batches(self, indices: np.ndarray, first_step: int = 0) -> tf.data.Dataset:
+        """An endless stream of augmented `(images, labels)` batches that starts with the batch of `first_step`."""
+        images, labels = self._tensors('train')
+        chosen = tf.constant(indices, tf.int64)
+        batch_size, count = self.options.batch_size, len(indices)
+
+        def make_batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            index = tf.gather(chosen, shuffled_indices(step, batch_size, count, self.seed))
+            seed = tf.stack([tf.cast(step, tf.int32), tf.constant(2 * self.seed, tf.int32)])
+            batch = self.augment(self.normalize(tf.gather(images, index)), seed)
+            return tf.ensure_shape(batch, (batch_size, *self.image_shape)), tf.gather(labels, index)
+
+        return self._parallel(tf.data.Dataset.counter(first_step), make_batch)
+
+    def ordered_batches(self, split: str, indices: Sequence[int] | np.ndarray | None = None) -> tf.data.Dataset:
+        """One ordered, un-augmented pass: every sample of `indices` (default: all) once; a short batch may end it."""
+        images, labels = self._tensors(split)
+        chosen = np.arange(len(labels)) if indices is None else np.asarray(indices)
+        batches = tf.data.Dataset.from_tensor_slices(chosen.astype(np.int64)).batch(self.options.batch_size_eval)
+
+        def make_batch(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            batch = self.normalize(tf.gather(images, index))
+            return tf.ensure_shape(batch, (None, *self.image_shape)), tf.gather(labels, index)
+
+        return self._parallel(batches, make_batch)
+
+    def _tensors(self, split: str) -> tuple[tf.Tensor, tf.Tensor]:
+        samples = self.samples(split)
+        with tf.device('CPU'):
+            return tf.constant(samples.images), tf.constant(samples.labels)
+
+    def _parallel(self, source: tf.data.Dataset, make_batch) -> tf.data.Dataset:
+        return source.map(make_batch, self.options.num_threads, deterministic=True).prefetch(self.options.prefetch)

@@ -1,0 +1,39 @@
+"""Handwritten digits that come with scikit-learn: real data without a download.
+
+1,797 grey images of 8 x 8 pixels, values 0 to 16 (test part of the UCI "Optical Recognition of Handwritten Digits"
+data, Alpaydin and Kaynak 1998). Four fifths are for training, one fifth for evaluation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import sklearn.datasets
+import tensorflow as tf
+
+from datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples, crop_and_flip, train_val_split
+from utils.options import with_defaults
+
+NB_EVAL = 360
+DigitsOptions = with_defaults(DatasetOptions, 'DigitsOptions', num_train=1797 - NB_EVAL, num_val=144, num_eval=NB_EVAL,
+                              batch_size=32)
+MEAN, STD = 4.88, 6.02
+
+
+class DigitsDataset(AbstractDataset):
+    """1,797 grey images of 8 x 8 pixels in ten classes; the files are part of scikit-learn."""
+
+    name = 'digits'
+    options_class = DigitsOptions
+    image_shape = (8, 8, 1)
+    nb_classes = 10
+
+    def load(self, split: str) -> Samples:
+        digits = sklearn.datasets.load_digits()
+        chosen = dict(zip(('train', 'eval'), train_val_split(len(digits.target), NB_EVAL), strict=True))[split]
+        return Samples(digits.images[chosen, :, :, None].astype(np.uint8), digits.target[chosen])
+
+    def normalize(self, images: tf.Tensor) -> tf.Tensor:
+        return (tf.cast(images, tf.float32) - MEAN) / STD
+
+    def augment(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        return crop_and_flip(images, padding=1, seed=seed, flip=False)

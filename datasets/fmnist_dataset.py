@@ -1,0 +1,76 @@
+"""Fashion-MNIST from its gzipped idx files (Xiao et al. 2017, https://arxiv.org/abs/1708.07747).
+
+Each image is standardised by its own mean and deviation; augmented by a border of four pixels, a random crop and a
+mirror.
+"""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+
+import numpy as np
+import tensorflow as tf
+
+from datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples, crop_and_flip
+from datasets.files import keras_download, list_files, read_bytes
+from utils.errors import UsageError
+from utils.options import with_defaults
+
+FmnistOptions = with_defaults(DatasetOptions, 'FmnistOptions', num_train=60000, num_val=5000, num_eval=10000)
+
+PREFIX = {'train': 'train', 'eval': 't10k'}
+UNSIGNED_BYTE = 8
+
+
+def parse_idx(data: bytes, path: str) -> np.ndarray:
+    """Decodes a gzipped idx file of unsigned bytes: two zero bytes, type, rank, big-endian sizes, values.
+
+    Raises:
+      UsageError: not gzip, not idx, or another number of values than the header says.
+    """
+    try:
+        data = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UsageError(f'{path}: not a complete gzip file ({error})') from error
+    if len(data) < 4 or data[:3] != bytes([0, 0, UNSIGNED_BYTE]) or len(data) < 4 + 4 * data[3]:
+        raise UsageError(f'{path}: no idx header of unsigned bytes found; expected the original Fashion-MNIST files')
+    rank = data[3]
+    shape = struct.unpack(f'>{rank}I', data[4:4 + 4 * rank])
+    values = np.frombuffer(data, np.uint8, offset=4 + 4 * rank)
+    if values.size != np.prod(shape):
+        raise UsageError(f'{path}: header promises {shape}, file holds {values.size} values')
+    return values.reshape(shape)
+
+
+class FmnistDataset(AbstractDataset):
+    """70,000 grey images of 28 x 28 pixels in ten classes of clothing."""
+
+    name = 'fmnist'
+    options_class = FmnistOptions
+    image_shape = (28, 28, 1)
+    nb_classes = 10
+
+    def load(self, split: str) -> Samples:
+        if self.options.data_dir is None:
+            train, evaluation = keras_download('fashion_mnist', '{train,t10k}-{images-idx3,labels-idx1}-ubyte.gz '
+                                               'of Fashion-MNIST')
+            images, labels = train if split == 'train' else evaluation
+        else:
+            images, labels = (self._read(f'{PREFIX[split]}-{part}-ubyte.gz') for part in ('images-idx3', 'labels-idx1'))
+        if len(images) != len(labels):
+            raise UsageError(f'Fashion-MNIST {split}: {len(images)} images but {len(labels)} labels; files do not '
+                             'belong together')
+        return Samples(images[..., None], labels)
+
+    def _read(self, name: str) -> np.ndarray:
+        path, = list_files(self.options.data_dir, name, 'the Fashion-MNIST files (train-images-idx3-ubyte.gz, '
+                           'train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz)')
+        return parse_idx(read_bytes(path), path)
+
+    def normalize(self, images: tf.Tensor) -> tf.Tensor:
+        return tf.image.per_image_standardization(images)
+
+    def augment(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        return crop_and_flip(images, padding=4, seed=seed)

@@ -1,0 +1,186 @@
+"""The template that every compression algorithm fills in, and what it is handed."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tf_keras as keras
+from absl import logging
+
+from nets.abstract_model_helper import AbstractModelHelper
+from utils import atomic
+from utils.distillation import Distillation
+from utils.metrics_log import MetricsLog
+from utils.options import Options, option
+from utils.progress import number
+from utils.registry import Registry
+from utils.run_directory import RunDirectory
+from utils.trainer import Trainer, TrainerOptions, TrainerParts, evaluate
+
+if TYPE_CHECKING:
+    from utils.compression_plan import CompressionPlan
+
+LEARNERS = Registry('learner')
+
+
+@dataclasses.dataclass(frozen=True)
+class LearnerOptions(Options):
+    """What all learners share."""
+
+    save_path: str | None = option('save_path', None, 'trained model to compress: a .keras file or the directory of a '
+                                   'finished run; default: a finished full-prec run in --zoo_dir, else train one')
+    zoo_dir: str = option('zoo_dir', 'runs', 'where finished full-prec runs of the same pair are looked for')
+    warm_start: bool = option('enbl_warm_start', False, 'full-prec: start from --save_path instead of random weights')
+    epochs_ratio_finetune: float = option('nb_epochs_rat_ft', 0.04, "fine-tuning epochs as a share of the pair's own "
+                                          'number of epochs', low=0)
+    rate_factor_finetune: float = option('lrn_rate_rat_ft', 0.5, 'fine-tuning learning rate, as a share of '
+                                         'lrn_rate_init',
+                                         above=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class LearnerContext:
+    """Everything around a learner that is not its own algorithm.
+
+    Attributes:
+      helper: the model/dataset pair.
+      run: the run directory.
+      folder: this stage's own folder in it.
+      learner_options, trainer_options: the shared options.
+      distillation: the teacher, if distillation is on.
+      log: where metrics go.
+      seed: `--seed`.
+    """
+
+    helper: AbstractModelHelper
+    run: RunDirectory
+    folder: Path
+    learner_options: LearnerOptions
+    trainer_options: TrainerOptions
+    log: MetricsLog
+    distillation: Distillation | None = None
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Compressed:
+    """What `compress` returns.
+
+    Attributes:
+      model: the compressed model, not yet fine-tuned.
+      plan: the decision it was built from, if there was one to make.
+      layers: one JSON-able row per layer for the report.
+    """
+
+    model: keras.Model
+    plan: CompressionPlan | None = None
+    layers: tuple[dict, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class StageResult:
+    """A finished stage: the model, its metrics before and after fine-tuning, and the rows for the report."""
+
+    name: str
+    model: keras.Model
+    metrics_compressed: dict[str, float]
+    metrics: dict[str, float]
+    layers: tuple[dict, ...] = ()
+
+
+class AbstractLearner(abc.ABC):
+    """Compress, fine-tune, save, evaluate; each part is kept, so that the same command continues where it stopped.
+
+    Subclasses set `name` and `options_class`, and fill in `compress`.
+    """
+
+    name: str
+    options_class: type[Options] = Options
+    timing = ('select', 'finetune')
+    """Names under which the seconds of the two parts are reported."""
+
+    def __init__(self, context: LearnerContext, options: Options):
+        self.context, self.options = context, options
+        self.helper = context.helper
+
+    @abc.abstractmethod
+    def compress(self, model: keras.Model | None) -> Compressed:
+        """Turns the model of the stage before (trained; left as it is) into the compressed one."""
+
+    def schedule(self) -> tuple[keras.optimizers.schedules.LearningRateSchedule, int]:
+        """(learning-rate schedule, number of steps) of the training that follows `compress`."""
+        options = self.context.learner_options
+        return self.helper.setup_lrn_rate(options.epochs_ratio_finetune, options.rate_factor_finetune)
+
+    def trainer_parts(self, model: keras.Model) -> TrainerParts:
+        """Additions to plain training; subclasses add constraints."""
+        return TrainerParts(distillation=self.context.distillation)
+
+    def run(self, model: keras.Model | None) -> StageResult:
+        """The whole stage, or what a former call has left to do of it."""
+        finished = self._load_finished()
+        if finished is not None:
+            return finished
+        compressed, record = self._compress_once(model)
+        self._train(compressed)
+        metrics = self.evaluate(compressed)
+        save_model(compressed, self.context.folder / 'model.keras')
+        atomic.write_json(self.context.folder / 'result.json', {**record, 'metrics': metrics})
+        logging.info('%s: %s', self.name, describe(metrics))
+        return StageResult(self.name, compressed, record['metrics_compressed'], metrics, tuple(record['layers']))
+
+    def evaluate(self, model: keras.Model) -> dict[str, float]:
+        return evaluate(model, self.helper.calc_loss, self.helper.build_dataset_eval())
+
+    def _load_finished(self) -> StageResult | None:
+        result = self.context.folder / 'result.json'
+        if not result.exists():
+            return None
+        record = json.loads(result.read_text(encoding='utf-8'))
+        logging.info('%s: already finished in %s', self.name, self.context.folder)
+        return StageResult(self.name, load_model(self.context.folder / 'model.keras'), record['metrics_compressed'],
+                           record['metrics'], tuple(record['layers']))
+
+    def _compress_once(self, model: keras.Model | None) -> tuple[keras.Model, dict]:
+        """Calls `compress`, or loads what it returned in a former call, with the record of it."""
+        folder = self.context.folder
+        if (folder / 'compressed.json').exists():
+            return load_model(folder / 'compressed.keras'), json.loads((folder / 'compressed.json').read_text('utf-8'))
+        with self.context.run.timed(self.timing[0]):
+            compressed = self.compress(model)
+        metrics = self.evaluate(compressed.model)
+        record = {'metrics_compressed': metrics, 'layers': list(compressed.layers)}
+        save_model(compressed.model, folder / 'compressed.keras')
+        if compressed.plan is not None:
+            compressed.plan.save(folder / 'plan.json')
+            logging.info('%s: before fine-tuning: %s', self.name, describe(metrics))
+        atomic.write_json(folder / 'compressed.json', record)
+        return compressed.model, record
+
+    def _train(self, model: keras.Model) -> None:
+        context = self.context
+        schedule, nb_steps = self.schedule()
+        optimizer = keras.optimizers.SGD(schedule, momentum=self.helper.net.momentum, jit_compile=False)
+        trainer = Trainer(model, self.helper.calc_loss, optimizer, context.trainer_options,
+                          folder=context.folder / 'checkpoints', parts=self.trainer_parts(model), log=context.log,
+                          label=self.name)
+        with context.run.timed(self.timing[1]):
+            trainer.fit(lambda step: self.helper.build_dataset_train(first_step=step), nb_steps)
+
+
+def describe(metrics: dict[str, float]) -> str:
+    """`loss 0.41 accuracy 0.913`."""
+    return ' '.join(f'{name} {number(value)}' for name, value in metrics.items())
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    with atomic.replacing(path) as temporary:
+        model.save(temporary, save_format='keras')
+
+
+def load_model(path: Path | str) -> keras.Model:
+    return keras.models.load_model(path, compile=False)

@@ -1,0 +1,1 @@
+"""LASSO channel selection and least-squares reconstruction; see README.md."""

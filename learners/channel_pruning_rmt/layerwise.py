@@ -1,0 +1,67 @@
+"""Runs a model over many images one layer at a time.
+
+Pruning goes from the first layer to the last, and each layer wants to see what the pruned layers before it make of the
+images. Re-running the model for every layer would cost a pass each; here each layer runs just once, after its own
+weights are settled, and only what later layers still read is kept in memory.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from utils.channels.identities import Step, trace
+
+BATCH_SIZE = 250
+
+
+class LayerwiseRun:
+    """The state of a model that has been run up to some layer, for all images.
+
+    Args:
+      model: a functional model with one input; its weights are read when a layer is run.
+      images: float32 `[N, height, width, channels]`.
+    """
+
+    def __init__(self, model: keras.Model, images: np.ndarray):
+        self._graph = trace(model)
+        self._pending = collections.deque(self._graph.steps)
+        self._readers = collections.Counter(key for step in self._graph.steps for key in set(step.inputs))
+        source = self._pending.popleft()
+        batches = [tf.constant(images[begin:begin + BATCH_SIZE]) for begin in range(0, len(images), BATCH_SIZE)]
+        self._values = {source.outputs[0]: batches}
+
+    def step(self, layer: str) -> Step:
+        """The call of a layer."""
+        return next(step for step in self._graph.steps if step.layer.name == layer)
+
+    def run_until(self, layer: str) -> None:
+        """Runs everything that comes before a layer, in the order of execution."""
+        while self._pending[0].layer.name != layer:
+            self._run(self._pending.popleft())
+
+    def batches(self, key: int) -> Sequence[tf.Tensor]:
+        """The values of a tensor, `[batch, ...]` each; it must have been computed and still be wanted."""
+        return self._values[key]
+
+    def has(self, key: int) -> bool:
+        return key in self._values
+
+    def _run(self, step: Step) -> None:
+        keys = list(dict.fromkeys(step.inputs))
+        outputs = [self._call(step, dict(zip(keys, values, strict=True)))
+                   for values in zip(*(self._values[key] for key in keys), strict=True)]
+        for key in keys:
+            self._readers[key] -= 1
+            if not self._readers[key]:
+                del self._values[key]
+        self._values.update(zip(step.outputs, map(list, zip(*outputs, strict=True)), strict=True))
+
+    def _call(self, step: Step, feed: dict[int, tf.Tensor]) -> list[tf.Tensor]:
+        args, kwargs = tf.nest.map_structure(lambda value: feed.get(id(value), value),
+                                             (step.node.call_args, step.node.call_kwargs))
+        return tf.nest.flatten(step.layer(*args, **kwargs))

@@ -1,0 +1,159 @@
+"""`chn-pruned-rmt`: channels chosen by LASSO, weights re-fitted by least squares, dead channels removed for real."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import tf_keras as keras
+
+from learners.abstract_learner import LEARNERS, AbstractLearner, Compressed
+from learners.channel_pruning_rmt import selection
+from learners.channel_pruning_rmt.sampling import LayerSampler
+from utils.channels import ReaderChannels, channel_counts, reader_channels, remove_channels
+from utils.compression_plan import CompressionPlan
+from utils.cost_model import total_macs, total_parameters
+from utils.errors import UsageError
+from utils.layer_table import layer_rows
+from utils.options import Options, option
+from utils.progress import Progress
+
+
+@dataclasses.dataclass(frozen=True)
+class ChannelPruningOptions(Options):
+    """Which channels go, and how the weights that stay are re-fitted."""
+
+    prune_ratio: float = option('cpr_prune_ratio', 0.5, 'share of the input channels of each layer to remove', low=0,
+                                high=0.99)
+    skip_first: bool = option('cpr_skip_frst_layer', True, 'do not prune the first convolution')
+    skip_last: bool = option('cpr_skip_last_layer', False, 'do not prune the last convolution')
+    skip_names: str | None = option('cpr_skip_op_names', None, 'do not prune layers whose names contain one of these, '
+                                    'separated by commas')
+    dense: str = option('cpr_dense_layers', 'hidden', 'which dense layers to prune; hidden: all but the one that makes '
+                        'the logits', choices=('none', 'hidden', 'all'))
+    criterion: str = option('cpr_criterion', 'lasso', 'how channels are chosen', choices=('lasso', 'l1', 'random'))
+    num_images: int = option('cpr_nb_smpls', 5000, 'training images for selection and re-fitting', low=1)
+    num_positions: int = option('cpr_nb_crops_per_smpl', 10, 'sampled output positions per image and layer', low=1)
+    ridge: float = option('cpr_lstsq_ridge', 1e-5, 'damping of the least squares, relative to the mean energy of a '
+                          "weight's input", above=0)
+    warm_start: bool = option('cpr_warm_start', False, 'take the channels from the plan at cpr_save_path_ws')
+    plan_path: str | None = option('cpr_save_path_ws', None, 'plan.json of a former run, or its run directory')
+
+    def check(self) -> None:
+        if self.warm_start != (self.plan_path is not None):
+            raise UsageError('--cpr_warm_start and --cpr_save_path_ws=PLAN go together; give both or neither')
+
+
+def skip_reasons(model: keras.Model, readers: Mapping[str, ReaderChannels],
+                 options: ChannelPruningOptions) -> dict[str, str]:
+    """Why a layer is left alone, by layer name; layers that are not named are pruned."""
+    convolutions = [name for name in readers if type(model.get_layer(name)) is keras.layers.Conv2D]
+    words = [word.strip() for word in (options.skip_names or '').split(',') if word.strip()]
+    makes_output = set(model.output_names)
+    reasons = {}
+    for name, reader in readers.items():
+        if reader.kind == 'dense':
+            if options.dense == 'none' or (options.dense == 'hidden' and name in makes_output):
+                reasons[name] = f'cpr_dense_layers={options.dense}'
+        elif name not in convolutions:
+            reasons[name] = f'{type(model.get_layer(name)).__name__} is not selected, only shrunk'
+        elif options.skip_first and name == convolutions[0]:
+            reasons[name] = 'first convolution'
+        elif options.skip_last and name == convolutions[-1]:
+            reasons[name] = 'last convolution'
+        matching = [word for word in words if word in name]
+        if matching:
+            reasons[name] = f'cpr_skip_op_names={matching[0]}'
+        if name not in reasons and reader.nb_channels == 1:
+            reasons[name] = 'one input channel'
+    return reasons
+
+
+@LEARNERS.register('chn-pruned-rmt')
+class ChannelPrunedRmtLearner(AbstractLearner):
+    """LASSO channel selection, least-squares re-fit, real removal (He et al. 2017).
+
+    For each layer, from the first to the last:
+      1. sample what the layer reads in the model pruned so far, and what it computes in the full model;
+      2. choose the input channels whose contributions rebuild that output (LASSO path, equation 2);
+      3. re-fit the weights on the chosen channels by least squares (equation 3).
+    Then every channel that nobody reads any more is removed where it is made.
+    """
+
+    name = 'chn-pruned-rmt'
+    options_class = ChannelPruningOptions
+
+    def compress(self, model: keras.Model) -> Compressed:
+        readers = reader_channels(model)
+        skipped = skip_reasons(model, readers, self.options)
+        chosen = self._planned(model)
+        refitted, kept = self._select(model, {name: reader for name, reader in readers.items() if name not in skipped},
+                                      chosen)
+        pruned = remove_channels(refitted, kept)
+        plan = CompressionPlan('channels', model.name, kept, {name: readers[name].nb_channels for name in kept},
+                               {'macs': total_macs(pruned), 'parameters': total_parameters(pruned)})
+        return Compressed(pruned, plan, tuple(layer_rows(model, pruned, channel_counts(model, kept), skipped)))
+
+    def _planned(self, model: keras.Model) -> Mapping[str, tuple[int, ...]] | None:
+        """The channels of a former run's plan, if one was asked for."""
+        if not self.options.warm_start:
+            return None
+        path = Path(self.options.plan_path)
+        found = sorted(path.glob('*/plan.json')) if path.is_dir() else [path]
+        if not found:
+            raise UsageError(f'--cpr_save_path_ws={path}: no plan.json in that run directory')
+        plan = CompressionPlan.load(found[-1])
+        plan.check_model(model)
+        return plan.values
+
+    def _select(self, model: keras.Model, readers: Mapping[str, ReaderChannels],
+                planned: Mapping[str, tuple[int, ...]] | None) -> tuple[keras.Model, dict[str, tuple[int, ...]]]:
+        """A copy of the model with re-fitted weights, and the channels that each layer still reads."""
+        if not readers:
+            raise UsageError('no layer is left to prune: every one is skipped; check cpr_skip_op_names, '
+                             'cpr_skip_frst_layer, cpr_skip_last_layer and cpr_dense_layers')
+        refitted = keras.models.clone_model(model)
+        refitted.set_weights(model.get_weights())
+        rng = np.random.default_rng(self.context.seed)
+        images = self.helper.training_images(self.options.num_images, self.context.seed)
+        sampler = LayerSampler(model, refitted, images, self.options.num_positions, rng)
+        kept: dict[str, tuple[int, ...]] = {}
+        progress = Progress('selecting channels', len(readers), unit='layers')
+        for name, reader in readers.items():
+            given = None if planned is None else planned.get(name, tuple(range(reader.nb_channels)))
+            kept[name], error = self._prune_layer(refitted.get_layer(name), reader, sampler, rng, given)
+            progress.advance(1)
+            progress.report({'kept': len(kept[name]), 'of': reader.nb_channels, 'relative_error': error}, name)
+        progress.close()
+        return refitted, kept
+
+    def _prune_layer(self, layer: keras.layers.Layer, reader: ReaderChannels, sampler: LayerSampler,
+                     rng: np.random.Generator, given: tuple[int, ...] | None) -> tuple[tuple[int, ...], float]:
+        """Chooses channels (unless they are given) and re-fits the layer's weights on them.
+
+        Returns:
+          The kept channels, and the error of the layer's output relative to its energy.
+        """
+        equations = sampler.normal_equations(layer.name)
+        weights = layer.kernel.numpy().astype(np.float64).reshape(equations.cross.shape)
+        nb_inputs = sum(len(places) for places in reader.positions)
+        channel_of = selection.channel_index(reader.positions, len(weights) // nb_inputs)
+        kept = self._choose(equations, weights, channel_of, rng) if given is None else np.array(given)
+        features = np.flatnonzero(np.isin(channel_of, kept))
+        weights = selection.reconstruct(equations, features, self.options.ridge)
+        layer.kernel.assign(weights.reshape(layer.kernel.shape))
+        return tuple(map(int, kept)), equations.residual(weights) / max(equations.energy, np.finfo(float).tiny)
+
+    def _choose(self, equations: selection.NormalEquations, weights: np.ndarray, channel_of: np.ndarray,
+                rng: np.random.Generator) -> np.ndarray:
+        nb_channels = int(channel_of.max()) + 1
+        nb_keep = selection.nb_kept(nb_channels, self.options.prune_ratio)
+        match self.options.criterion:
+            case 'lasso':
+                return selection.lasso_channels(*selection.channel_regression(equations, weights, channel_of), nb_keep)
+            case 'l1':
+                return selection.norm_channels(weights, channel_of, nb_keep)
+            case _:
+                return selection.random_channels(nb_channels, nb_keep, rng)

@@ -1,0 +1,142 @@
+"""The mathematics of channel selection, in closed form from two matrices.
+
+Let P be the patches that a layer reads (one row per sampled output position, one column per weight of a filter) and Y
+what its output should be. With A = P'P and B = P'Y collected once, everything below needs no more passes over data.
+
+He, Zhang and Sun 2017, "Channel Pruning for Accelerating Very Deep Neural Networks", https://arxiv.org/abs/1707.06168.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.linalg
+from sklearn.linear_model import lars_path_gram
+
+
+@dataclasses.dataclass(frozen=True)
+class NormalEquations:
+    """What least squares needs to know about patches and targets.
+
+    Attributes:
+      gram: A = P'P, float64 `[features, features]`.
+      cross: B = P'Y, float64 `[features, outputs]`.
+      energy: sum of squares of Y.
+      nb_rows: number of sampled positions.
+    """
+
+    gram: np.ndarray
+    cross: np.ndarray
+    energy: float
+    nb_rows: int
+
+    def residual(self, weights: np.ndarray) -> float:
+        """||P W - Y||^2 for weights W `[features, outputs]`."""
+        return float(np.sum(weights * (self.gram @ weights)) - 2 * np.sum(weights * self.cross) + self.energy)
+
+
+def channel_regression(equations: NormalEquations, weights: np.ndarray,
+                       channel_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Gram matrix and right-hand side of the regression on channel contributions, He et al. 2017, equation (2).
+
+    The regressor of channel i is Z_i = P_i W_i, the part of the output that comes from it, so that
+    G_ij = <Z_i, Z_j> = sum(A_ij * W_i W_j') and h_i = <Z_i, Y> = sum(B_i * W_i).
+
+    Args:
+      equations: A and B.
+      weights: W, `[features, outputs]`.
+      channel_of: the channel of each feature, int `[features]`, in 0 .. channels - 1.
+
+    Returns:
+      G `[channels, channels]` and h `[channels]`.
+    """
+    nb_channels = int(channel_of.max()) + 1
+    products = equations.gram * (weights @ weights.T)
+    rows = np.zeros((nb_channels, len(channel_of)))
+    np.add.at(rows, channel_of, products)
+    gram = np.zeros((nb_channels, nb_channels))
+    np.add.at(gram.T, channel_of, rows.T)
+    cross = np.bincount(channel_of, np.sum(equations.cross * weights, axis=1), minlength=nb_channels)
+    return gram, cross
+
+
+def lasso_channels(gram: np.ndarray, cross: np.ndarray, nb_keep: int) -> np.ndarray:
+    """The `nb_keep` channels that the LASSO chooses: its exact path by LARS (Efron et al. 2004), from one Gram matrix.
+
+    The path is followed to the first point with at least `nb_keep` non-zero coefficients. Where it gains several at
+    once, or ends early because channels are linearly dependent, the largest contributions decide, so that the count
+    is always exact.
+
+    Args:
+      gram, cross: G `[channels, channels]` and h `[channels]`.
+      nb_keep: how many channels to keep, at least 1.
+
+    Returns:
+      Sorted channel indices, `[nb_keep]`.
+    """
+    nb_channels = len(cross)
+    scale = np.sqrt(np.maximum(np.diag(gram), 0))
+    safe = np.where(scale > 0, scale, 1.0)
+    _, _, path = lars_path_gram(cross / safe, gram / np.outer(safe, safe), n_samples=1, method='lasso',
+                                alpha_min=0.0, max_iter=8 * nb_channels)
+    counts = np.count_nonzero(path, axis=0)
+    enough = np.flatnonzero(counts >= nb_keep)
+    coefficients = path[:, enough[0] if len(enough) else -1]
+    # Ties, and channels that the path never reached, are decided by how much of the output a channel carries.
+    order = np.lexsort((-np.abs(cross) / safe, -np.abs(coefficients)))
+    return np.sort(order[:nb_keep])
+
+
+def reconstruct(equations: NormalEquations, kept: np.ndarray, ridge: float) -> np.ndarray:
+    """Least-squares weights on the kept features only, He et al. 2017, equation (3).
+
+    Minimises ||P W - Y||^2 / N + ridge * mean(diag A / N) * ||W||^2 over the W that are zero outside `kept`.
+
+    Args:
+      equations: A, B and N.
+      kept: indices of the kept features.
+      ridge: relative to the mean energy of a feature; keeps the solution unique.
+
+    Returns:
+      W `[features, outputs]`.
+    """
+    weights = np.zeros_like(equations.cross)
+    gram = equations.gram[np.ix_(kept, kept)]
+    damping = ridge * max(np.trace(gram) / len(kept), np.finfo(np.float64).tiny)
+    weights[kept] = scipy.linalg.solve(gram + damping * np.eye(len(kept)), equations.cross[kept], assume_a='pos')
+    return weights
+
+
+def norm_channels(weights: np.ndarray, channel_of: np.ndarray, nb_keep: int) -> np.ndarray:
+    """The channels whose weights have the largest l1 norm (Li et al. 2017, https://arxiv.org/abs/1608.08710)."""
+    norms = np.bincount(channel_of, np.sum(np.abs(weights), axis=1))
+    return np.sort(np.argsort(-norms, kind='stable')[:nb_keep])
+
+
+def random_channels(nb_channels: int, nb_keep: int, rng: np.random.Generator) -> np.ndarray:
+    """`nb_keep` channels drawn at random: what any criterion must beat."""
+    return np.sort(rng.choice(nb_channels, nb_keep, replace=False))
+
+
+def nb_kept(nb_channels: int, prune_ratio: float) -> int:
+    """How many of `nb_channels` are left: `int(c (1 - r))`, at least one."""
+    # The small number keeps int() from losing a channel to rounding, as in 10 * (1 - 0.9).
+    return max(1, int(nb_channels * (1 - prune_ratio) + 1e-9))
+
+
+def channel_index(positions: Sequence[np.ndarray], nb_offsets: int) -> np.ndarray:
+    """The channel of each row of a flattened kernel.
+
+    Args:
+      positions: for each channel its places on the layer's last input axis.
+      nb_offsets: kernel positions (height x width; 1 for a dense layer); rows are ordered offset by offset.
+
+    Returns:
+      int `[nb_offsets * inputs]`.
+    """
+    channel_of = np.empty(sum(len(places) for places in positions), np.int64)
+    for channel, places in enumerate(positions):
+        channel_of[places] = channel
+    return np.tile(channel_of, nb_offsets)

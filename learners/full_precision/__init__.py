@@ -1,0 +1,1 @@
+"""Ordinary training: the baseline, and the model that the other learners compress."""

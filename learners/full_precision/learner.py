@@ -1,0 +1,23 @@
+"""`full-prec`: ordinary training of the uncompressed network."""
+
+from __future__ import annotations
+
+import tf_keras as keras
+
+from learners.abstract_learner import LEARNERS, AbstractLearner, Compressed
+
+
+@LEARNERS.register('full-prec')
+class FullPrecLearner(AbstractLearner):
+    """Ordinary training from random weights, or with `enbl_warm_start` from given ones."""
+
+    name = 'full-prec'
+    timing = ('build', 'train')
+
+    def compress(self, model: keras.Model | None) -> Compressed:
+        if model is not None and self.context.learner_options.warm_start:
+            return Compressed(model)
+        return Compressed(self.helper.build_model())
+
+    def schedule(self) -> tuple[keras.optimizers.schedules.LearningRateSchedule, int]:
+        return self.helper.setup_lrn_rate()

@@ -1,0 +1,156 @@
+"""What `--exec_mode` may ask for: train, eval, export, benchmark."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+
+from absl import logging
+
+from learners.abstract_learner import LearnerContext, LearnerOptions, describe, load_model
+from learners.exporting import Candidate, Exporter
+from learners.pipeline import FULL_PRECISION, Pipeline, PipelineResult
+from nets.abstract_model_helper import AbstractModelHelper
+from utils import atomic, report_page
+from utils.distillation import DistillationOptions
+from utils.errors import UsageError
+from utils.export import LiteRtRunner, Timing, time_alternating
+from utils.export.options import ExportOptions
+from utils.export.runner import nb_usable_threads
+from utils.log_file import log_file
+from utils.machine import machine, versions
+from utils.metrics_log import MetricsLog
+from utils.options import Options, option_fields
+from utils.report import SCHEMA, format_table, summary
+from utils.run_directory import RunDirectory
+from utils.trainer import TrainerOptions, evaluate
+from utils.verdict import VerdictOptions, enforce, judge
+
+BASELINE_FOLDER = 'baseline'
+
+
+@dataclasses.dataclass(frozen=True)
+class Invocation:
+    """One call of the program, as plain values."""
+
+    helper: AbstractModelHelper
+    run: RunDirectory
+    learner_names: tuple[str, ...]
+    learner_options: Mapping[str, Options]
+    shared: LearnerOptions
+    trainer: TrainerOptions
+    distillation: DistillationOptions
+    export: ExportOptions
+    verdict: VerdictOptions
+    seed: int
+    recorded_flags: tuple[str, ...]
+    zoo_name: str
+    command: str
+
+
+@contextlib.contextmanager
+def working_in(invocation: Invocation, ignoring: Collection[str] = ()) -> Iterator[None]:
+    """Owns the run directory, with its log file, for the length of the block."""
+    invocation.run.claim(invocation.recorded_flags, ignoring)
+    try:
+        with log_file(invocation.run / 'log.txt'):
+            logging.info('run directory: %s', invocation.run.path)
+            yield
+    finally:
+        invocation.run.release()
+
+
+def train(invocation: Invocation) -> None:
+    """The whole job: obtain, compress, fine-tune, export, report; what is already done is not done again."""
+    with working_in(invocation):
+        if not (invocation.run / 'report.json').exists():
+            result = _run_learners(invocation)
+            write_report(invocation, result)
+        show_report(invocation)
+
+
+def _run_learners(invocation: Invocation) -> PipelineResult:
+    with contextlib.closing(MetricsLog(invocation.run.path)) as log:
+        context = LearnerContext(invocation.helper, invocation.run, invocation.run.path, invocation.shared,
+                                 invocation.trainer, log, seed=invocation.seed)
+        pipeline = Pipeline(context, invocation.learner_options, invocation.distillation, invocation.zoo_name)
+        return pipeline.run(invocation.learner_names)
+
+
+def write_report(invocation: Invocation, result: PipelineResult) -> None:
+    """Exports both models, measures the files, and writes `report.json` and `report.html`."""
+    run = invocation.run
+    compressed = Candidate(result.model, run.path, result.metrics)
+    baseline = compressed if result.model is result.baseline else (
+        Candidate(result.baseline, run / BASELINE_FOLDER, result.baseline_metrics))
+    with run.timed('export'):
+        measured = Exporter(invocation.helper, invocation.export, run.path).export(baseline, compressed)
+    stages = [{'learner': stage.name, 'metrics_compressed': stage.metrics_compressed, 'metrics': stage.metrics}
+              for stage in result.stages]
+    report = {'schema': SCHEMA, 'model': invocation.helper.model_name, 'dataset': invocation.helper.dataset_name,
+              'learners': list(invocation.learner_names), 'seed': invocation.seed, 'command': invocation.command,
+              'versions': versions(), 'machine': machine(), **measured, 'stages': stages,
+              'layers': list(result.stages[-1].layers), 'seconds': run.seconds(),
+              'verdict': None if baseline is compressed else judge(measured['baseline'], measured['compressed'])}
+    report_page.write_page(report, run / 'report.html')
+    atomic.write_json(run / 'report.json', report)
+
+
+def show_report(invocation: Invocation) -> None:
+    """Prints what the run directory reports; the verdict may be the exit code."""
+    report = json.loads((invocation.run / 'report.json').read_text(encoding='utf-8'))
+    print(f'\nreport: {invocation.run / "report.html"}\n\n{summary(report)}', flush=True)
+    if report['verdict']:
+        enforce(report['verdict'], invocation.verdict)
+    elif invocation.verdict != VerdictOptions():
+        raise UsageError(f'--require_smaller, --require_faster and --max_accuracy_drop judge a compressed model, but '
+                         f'--learner={FULL_PRECISION} compresses nothing')
+
+
+def evaluate_model(invocation: Invocation) -> None:
+    """Evaluates a finished run's model, or the one at `--save_path`, on the evaluation set."""
+    model = load_model(finished_model(invocation))
+    metrics = evaluate(model, invocation.helper.calc_loss, invocation.helper.build_dataset_eval())
+    print(f'{invocation.helper.model_name} at {invocation.helper.dataset_name}: {describe(metrics)}')
+
+
+def export_model(invocation: Invocation) -> None:
+    """Exports and measures a finished run's models again, as with other `--export_formats`."""
+    finished_model(invocation)
+    with working_in(invocation, ignoring=[field.metadata['flag'] for field in option_fields(ExportOptions)]):
+        write_report(invocation, _run_learners(invocation))
+        show_report(invocation)
+
+
+def benchmark(invocation: Invocation) -> None:
+    """Times the `.tflite` files of a finished run against each other, in turns."""
+    finished_model(invocation)
+    run = invocation.run
+    paths = sorted([*run.path.glob('*.tflite'), *(run / BASELINE_FOLDER).glob('*.tflite')])
+    if not paths:
+        raise UsageError(f'--run_dir={run.path}: holds no exported files; run --exec_mode=export first')
+    image = next(iter(invocation.helper.build_dataset_eval()))[0][0].numpy()
+    timing = Timing.of_calls(invocation.export.rounds, invocation.export.warmup)
+    rows = [('file', 'bytes', 'p50 ms, 1 thread', 'p90 ms', f'p50 ms, {nb_usable_threads()} threads', 'p90 ms')]
+    one, every = (time_alternating({str(path): LiteRtRunner(path, threads) for path in paths}, image, timing)
+                  for threads in (1, nb_usable_threads()))
+    rows += [(path.relative_to(run.path).as_posix(), f'{path.stat().st_size:,}',
+              *(f'{value:.3f}' for latency in (one[str(path)], every[str(path)])
+                for value in (latency.p50, latency.p90)))
+             for path in paths]
+    print(format_table(rows))
+
+
+def finished_model(invocation: Invocation) -> Path:
+    """The model that modes other than train work on."""
+    path = Path(invocation.shared.save_path) if invocation.shared.save_path else invocation.run / 'model.keras'
+    if not path.is_file():
+        raise UsageError(f'no finished model at {path}; give --run_dir=DIRECTORY of a finished run')
+    return path
+
+
+EXEC_MODES: dict[str, Callable[[Invocation], None]] = {
+    'train': train, 'eval': evaluate_model, 'export': export_model, 'benchmark': benchmark}

@@ -1,0 +1,136 @@
+"""From a trained model through one or more learners to the compressed one.
+
+`--learner=a,b` chains: the model that `a` returns is what `b` compresses. The uncompressed model is the teacher
+throughout.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import tf_keras as keras
+from absl import logging
+
+from learners.abstract_learner import (
+    LEARNERS,
+    AbstractLearner,
+    LearnerContext,
+    StageResult,
+    describe,
+    load_model,
+)
+from nets.abstract_model_helper import AbstractModelHelper
+from utils.distillation import Distillation, DistillationOptions
+from utils.errors import UsageError
+from utils.options import Options, flag_lines
+from utils.run_directory import fingerprint
+from utils.trainer import evaluate
+
+FULL_PRECISION = 'full-prec'
+
+
+@dataclasses.dataclass(frozen=True)
+class PipelineResult:
+    """What came out: the uncompressed model, its metrics, and the finished stages in order."""
+
+    baseline: keras.Model
+    baseline_metrics: dict[str, float]
+    stages: tuple[StageResult, ...]
+
+    @property
+    def model(self) -> keras.Model:
+        return self.stages[-1].model
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        return self.stages[-1].metrics
+
+
+def training_fingerprint(pair: str, options: Sequence[Options]) -> str:
+    """Names a trained model by everything that decides its training."""
+    return f'{pair}/{FULL_PRECISION}-{fingerprint(flag_lines(options))}'
+
+
+class Pipeline:
+    """Runs the learners of a chain, each in its own stage folder of the run directory.
+
+    Args:
+      context: what the stages share; each stage gets its own folder.
+      learner_options: by learner name.
+      distillation: the distillation flags.
+      zoo_name: where a finished full-prec run of the same pair and flags would be, relative to `--zoo_dir`.
+    """
+
+    def __init__(self, context: LearnerContext, learner_options: Mapping[str, Options],
+                 distillation: DistillationOptions, zoo_name: str):
+        self.context = context
+        self.learner_options = learner_options
+        self.distillation = distillation
+        self.zoo_name = zoo_name
+
+    def run(self, names: Sequence[str]) -> PipelineResult:
+        """The chain `names`, continued where a former call stopped."""
+        shared = self.context.learner_options
+        from_scratch = names[0] == FULL_PRECISION and not (self.distillation.enabled or shared.warm_start)
+        baseline, metrics = (None, None) if from_scratch else self.trained_model()
+        teacher = self._teacher(baseline)
+        stages, model = [], baseline
+        for index, name in enumerate(names, start=1):
+            stages.append(self._learner(name, f'{index}-{name}', teacher).run(model))
+            model = stages[-1].model
+            if baseline is None:
+                baseline, metrics = model, stages[-1].metrics
+        return PipelineResult(baseline, metrics, tuple(stages))
+
+    def trained_model(self) -> tuple[keras.Model, dict[str, float]]:
+        """The model to compress with its metrics: from `--save_path`, the zoo, or trained now."""
+        shared = self.context.learner_options
+        if shared.save_path is not None:
+            return self._load(resolve_model_path(shared.save_path, '--save_path'))
+        known = Path(shared.zoo_dir) / self.zoo_name / 'model.keras'
+        if known.exists():
+            return self._load(known)
+        logging.info('no trained model given or found in %s: training one first', known.parent)
+        result = self._learner(FULL_PRECISION, f'0-{FULL_PRECISION}', None).run(None)
+        return result.model, result.metrics
+
+    def _load(self, path: Path) -> tuple[keras.Model, dict[str, float]]:
+        model = load_model(path)
+        helper = self.context.helper
+        check_model(model, helper, path)
+        metrics = evaluate(model, helper.calc_loss, helper.build_dataset_eval())
+        logging.info('trained model %s: %s', path, describe(metrics))
+        return model, metrics
+
+    def _teacher(self, baseline: keras.Model | None) -> Distillation | None:
+        if not self.distillation.enabled:
+            return None
+        path = self.distillation.teacher_path
+        teacher = load_model(resolve_model_path(path, '--save_path_dst')) if path else baseline
+        teacher.trainable = False
+        return Distillation(teacher, self.distillation.weight, self.distillation.temperature)
+
+    def _learner(self, name: str, folder: str, teacher: Distillation | None) -> AbstractLearner:
+        context = dataclasses.replace(self.context, folder=self.context.run / folder, distillation=teacher)
+        learner_class = LEARNERS.get(name)
+        return learner_class(context, self.learner_options.get(name, learner_class.options_class()))
+
+
+def check_model(model: keras.Model, helper: AbstractModelHelper, path: Path) -> None:
+    """Refuses a saved model that cannot be one of the pair's: other input or output shape."""
+    expected = ((None, *helper.dataset.image_shape), (None, helper.dataset.nb_classes))
+    if (model.input_shape, model.output_shape) != expected:
+        raise UsageError(f'{path}: maps {model.input_shape} to {model.output_shape}, but {helper.dataset_name} needs '
+                         f'{expected[0]} to {expected[1]}; is it a model of another pair?')
+
+
+def resolve_model_path(path: str, flag: str) -> Path:
+    """The `.keras` file that a user's path means: the file itself, or the result of a run directory."""
+    given = Path(path)
+    file = given / 'model.keras' if given.is_dir() else given
+    if not file.is_file():
+        raise UsageError(f'{flag}={path}: no saved model there; give a .keras file or the directory of a finished run')
+    return file
+

@@ -1,0 +1,287 @@
+"""PocketFlow's command line: flags -> model/dataset pair -> learner(s) -> run directory.
+
+    python main.py --model=resnet --dataset=cifar10 --learner=chn-pruned-rmt --cpr_prune_ratio=0.5
+
+This is the only file that sees absl's flags; everything below it takes plain values.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.util
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from utils.quiet import quiet_native_output
+
+# TensorFlow's native code talks about absent GPUs while it is loaded and first used, before any flag is read.
+with contextlib.nullcontext() if '--debug' in sys.argv else quiet_native_output():
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '0' if '--debug' in sys.argv else '2')
+    import tensorflow as tf
+
+    tf.config.list_physical_devices()
+    tf.zeros([1])
+
+import tf_keras as keras
+from absl import flags, logging
+
+from learners import LEARNERS
+from learners.abstract_learner import LearnerOptions
+from learners.modes import EXEC_MODES, Invocation
+from learners.pipeline import training_fingerprint
+from nets import PAIRS
+from nets.abstract_model_helper import AbstractModelHelper
+from utils import interrupts, log_file
+from utils.distillation import DistillationOptions
+from utils.errors import PocketFlowError, UsageError
+from utils.export.options import ExportOptions
+from utils.options import Options, define_flags, flag_lines, from_flags, option, option_fields
+from utils.run_directory import FLAGS_FILE, RunDirectory, fingerprint
+from utils.trainer import TrainerOptions
+from utils.verdict import VerdictOptions
+
+
+@dataclasses.dataclass(frozen=True)
+class PairOptions(Options):
+    """Which model/dataset pair; read before all other flags, because the pair brings flags of its own."""
+
+    model: str | None = option('model', None, 'network')
+    dataset: str | None = option('dataset', None, 'data set')
+    model_helper: str | None = option('model_helper', None, "file with a user's own model/dataset pair")
+
+
+@dataclasses.dataclass(frozen=True)
+class MainOptions(Options):
+    """What to do, and where."""
+
+    learner: str = option('learner', 'full-prec', 'learner, or several in order, separated by commas')
+    seed: int = option('seed', 0, 'seeds Python, NumPy, TensorFlow and the data order', low=0, high=2**30)
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessOptions(Options):
+    """What does not change a result, and is therefore not recorded in the run directory."""
+
+    exec_mode: str = option('exec_mode', 'train', 'train: compress, export and report; eval, export, benchmark: of a '
+                            'finished run', choices=tuple(EXEC_MODES))
+    run_dir: str | None = option('run_dir', None, 'directory of the run; default: runs/PAIR/LEARNER-FINGERPRINT')
+    debug: bool = option('debug', False, 'show debug messages, and tracebacks of errors')
+
+
+SHARED_OPTIONS = (MainOptions, LearnerOptions, TrainerOptions, DistillationOptions, ExportOptions)
+UNRECORDED_OPTIONS = (ProcessOptions, VerdictOptions)
+
+
+class CommandLine:
+    """The parsed command line.
+
+    Args:
+      argv: program name and arguments.
+
+    Raises:
+      UsageError: anything that cannot work; nothing has been read or written yet.
+    """
+
+    def __init__(self, argv: Sequence[str]):
+        self.argv = list(argv)
+        argv = with_recorded_flags(self.argv)
+        pair = parse((PairOptions,), argv, known_only=True)
+        self.pair_options = from_flags(PairOptions, pair)
+        self.pair_name, self.helper_class = find_pair(self.pair_options)
+        self.flag_values = parse(self.options_classes(), argv)
+        self.learner_names = self.options(MainOptions).learner.split(',')
+        for name in self.learner_names:
+            LEARNERS.get(name)
+        self.refuse_unused_flags()
+
+    def options_classes(self) -> list[type[Options]]:
+        """Every options class whose flags the command line offers for this pair."""
+        return [PairOptions, *SHARED_OPTIONS, *UNRECORDED_OPTIONS, self.helper_class.net_options_class,
+                self.helper_class.dataset_class.options_class, *(LEARNERS.get(name).options_class for name in LEARNERS)]
+
+    def options(self, options_class: type[Options]) -> Options:
+        return from_flags(options_class, self.flag_values)
+
+    def learner_options(self) -> dict[str, Options]:
+        return {name: self.options(LEARNERS.get(name).options_class) for name in self.learner_names}
+
+    def refuse_unused_flags(self) -> None:
+        """A learner's flag without that learner would be ignored silently, and the wrong experiment run."""
+        used = {field.metadata['flag'] for name in self.learner_names
+                for field in option_fields(LEARNERS.get(name).options_class)}
+        for name in LEARNERS:
+            for field in option_fields(LEARNERS.get(name).options_class):
+                flag = field.metadata['flag']
+                if self.flag_values[flag].present and flag not in used:
+                    raise UsageError(f'--{flag} belongs to --learner={name}, but --learner='
+                                     f'{",".join(self.learner_names)} is selected; change the learner or drop the flag')
+
+    def recorded(self) -> list[str]:
+        """The flag file that repeats this run."""
+        pair = (PairOptions(model_helper=str(Path(self.pair_options.model_helper).resolve()))
+                if self.pair_options.model_helper else self.pair_options)
+        net = self.options(self.helper_class.net_options_class)
+        data = self.options(self.helper_class.dataset_class.options_class)
+        return flag_lines([pair, *map(self.options, SHARED_OPTIONS), net, data, *self.learner_options().values()])
+
+    def training_name(self) -> str:
+        """Names the full-precision model that this command line would train, for look-ups in the zoo."""
+        classes = (self.helper_class.net_options_class, self.helper_class.dataset_class.options_class, TrainerOptions)
+        seed = MainOptions(seed=self.options(MainOptions).seed)
+        return training_fingerprint(self.pair_name, [*map(self.options, classes), seed])
+
+    def run_path(self) -> Path:
+        """`--run_dir`, or a directory that equal flags share and different flags do not."""
+        given = self.options(ProcessOptions).run_dir
+        if given:
+            return Path(given)
+        zoo = Path(self.options(LearnerOptions).zoo_dir)
+        if self.learner_names == ['full-prec'] and not self.options(DistillationOptions).enabled:
+            return zoo / self.training_name()
+        return zoo / self.pair_name / f'{"+".join(self.learner_names)}-{fingerprint(self.recorded())}'
+
+    def helper(self) -> AbstractModelHelper:
+        dataset_class = self.helper_class.dataset_class
+        dataset = dataset_class(self.options(dataset_class.options_class), seed=self.options(MainOptions).seed)
+        return self.helper_class(self.options(self.helper_class.net_options_class), dataset)
+
+    def invocation(self) -> Invocation:
+        """Everything that the execution modes need, as plain values."""
+        return Invocation(
+            helper=self.helper(), run=RunDirectory(self.run_path()), learner_names=tuple(self.learner_names),
+            learner_options=self.learner_options(), shared=self.options(LearnerOptions),
+            trainer=self.options(TrainerOptions), distillation=self.options(DistillationOptions),
+            export=self.options(ExportOptions), verdict=self.options(VerdictOptions),
+            seed=self.options(MainOptions).seed, recorded_flags=tuple(self.recorded()), zoo_name=self.training_name(),
+            command=shlex.join(['python', *self.argv]))
+
+
+def parse(options_classes: Sequence[type[Options]], argv: Sequence[str], known_only: bool = False) -> flags.FlagValues:
+    """Parses argv strictly (or, for the first look, only the known flags), flag files included."""
+    flag_values = flags.FlagValues()
+    for options_class in options_classes:
+        define_flags(options_class, flag_values)
+    try:
+        rest = flag_values(argv, known_only=known_only)
+    except (flags.Error, OSError) as error:
+        raise UsageError(f'{error}; --help lists the most important flags, --helpfull all') from error
+    positional = [] if known_only else rest[1:]
+    if positional:
+        raise UsageError(f'unexpected argument {positional[0]!r}; flags look like --name=value')
+    return flag_values
+
+
+def with_recorded_flags(argv: list[str]) -> list[str]:
+    """Modes that work on a finished run take its flags from there, so that `--run_dir` alone is enough."""
+    process = from_flags(ProcessOptions, parse((ProcessOptions,), argv, known_only=True))
+    if process.exec_mode == 'train' or process.run_dir is None:
+        return argv
+    recorded = Path(process.run_dir) / FLAGS_FILE
+    if not recorded.is_file():
+        raise UsageError(f'--run_dir={process.run_dir}: holds no run ({FLAGS_FILE} is missing); --exec_mode='
+                         f'{process.exec_mode} works on a finished one')
+    return [argv[0], f'--flagfile={recorded}', *argv[1:]]
+
+
+def find_pair(given: PairOptions) -> tuple[str, type[AbstractModelHelper]]:
+    """The pair's name and class."""
+    if given.model_helper is not None:
+        return load_helper_file(Path(given.model_helper), given)
+    pairs = [name.split('_at_') for name in PAIRS]
+    for flag, value, known in (('model', given.model, {model for model, _ in pairs}),
+                               ('dataset', given.dataset, {data for _, data in pairs})):
+        if value not in known:
+            what = f'--{flag}={value}: unknown {flag}' if value else f'--{flag} is missing'
+            raise UsageError(f'{what}; known: {", ".join(sorted(known))} (or --model_helper=FILE.py for your own pair)')
+    name = f'{given.model}_at_{given.dataset}'
+    if name not in PAIRS:
+        partners = ', '.join(data for model, data in pairs if model == given.model)
+        raise UsageError(f'--model={given.model} --dataset={given.dataset}: no such pair; {given.model} goes with '
+                         f'{partners} (or --model_helper=FILE.py for your own pair)')
+    return name, PAIRS.get(name)
+
+
+def load_helper_file(path: Path, given: PairOptions) -> tuple[str, type[AbstractModelHelper]]:
+    """Imports a user's file and returns the pair that it registers."""
+    if not path.is_file():
+        raise UsageError(f'--model_helper={path}: no such file')
+    known = set(PAIRS)
+    spec = importlib.util.spec_from_file_location(f'model_helper_{path.stem}', path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f'--model_helper={path}: importing it failed: {type(error).__name__}: {error}') from error
+    wanted = f'{given.model}_at_{given.dataset}' if given.model or given.dataset else None
+    added = [name for name in PAIRS if name not in known and wanted in (None, name)]
+    if len(added) != 1:
+        raise UsageError(f"--model_helper={path}: expected one pair registered by @PAIRS.register('MODEL_at_DATASET'), "
+                         f"found {', '.join(added) or 'none'}; name one of several by --model and --dataset")
+    return added[0], PAIRS.get(added[0])
+
+
+def usage(argv: Sequence[str]) -> str:
+    """The text of `--help`, or, with the flags of the chosen pair, of `--helpfull`."""
+    full = '--helpfull' in argv
+    pairs = [name.split('_at_') for name in PAIRS]
+    lines = [__doc__.strip(), '', 'Model/dataset pairs:',
+             *(f'  --model={model} --dataset={data}' for model, data in pairs),
+             '', 'Learners (--learner=NAME, or NAME,NAME to chain):',
+             *(f'  {name:16} {LEARNERS.get(name).__doc__.splitlines()[0]}' for name in LEARNERS), '']
+    classes = [PairOptions, MainOptions, ProcessOptions, VerdictOptions]
+    if full:
+        pair = from_flags(PairOptions, parse((PairOptions,), argv, known_only=True))
+        helper_class = find_pair(pair)[1] if pair.model or pair.model_helper else PAIRS.get(next(iter(PAIRS)))
+        classes += [*SHARED_OPTIONS[1:], helper_class.net_options_class, helper_class.dataset_class.options_class]
+        classes += [LEARNERS.get(name).options_class for name in LEARNERS]
+    flag_values = flags.FlagValues()
+    for options_class in classes:
+        define_flags(options_class, flag_values, group=options_class.__name__)
+    return '\n'.join(lines) + flag_values.get_help() + ('' if full else '\nAll flags: --helpfull\n')
+
+
+def guarded(action: Callable[[], None], debug: bool) -> int:
+    """Runs `action` and turns what it raises into one line and an exit code."""
+    try:
+        with interrupts.raising():
+            action()
+        return 0
+    except interrupts.Interrupted as stop:
+        logging.info('%s; the same command continues from here', stop)
+        return stop.exit_code
+    except PocketFlowError as error:
+        if debug:
+            traceback.print_exc()
+        print(f'error: {error}', file=sys.stderr)
+        return error.exit_code
+
+
+def run(argv: Sequence[str]) -> int:
+    """Parses `argv` and does what it says; returns the exit code."""
+    if {'--help', '-h', '--helpfull', '-help'} & set(argv):
+        print(usage(argv))
+        return 0
+    debug = '--debug' in argv
+    log_file.start(debug)
+
+    def action() -> None:
+        command = CommandLine(argv)
+        keras.utils.set_random_seed(command.options(MainOptions).seed)
+        EXEC_MODES[command.options(ProcessOptions).exec_mode](command.invocation())
+
+    return guarded(action, debug)
+
+
+def console_main() -> None:
+    """Entry point of the `pocketflow` command."""
+    sys.exit(run(sys.argv))
+
+
+if __name__ == '__main__':
+    console_main()

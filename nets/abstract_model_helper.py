@@ -1,0 +1,135 @@
+"""A model/dataset pair: everything that a learner needs to know about the task."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from datasets.abstract_dataset import AbstractDataset
+from utils.options import Options, option
+from utils.registry import Registry
+from utils.schedules import Schedule, one_cycle, piecewise_constant, scaled_learning_rate
+
+PAIRS = Registry('model/dataset pair')
+"""Pairs by name: `<model>_at_<dataset>`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NetOptions(Options):
+    """How a network is trained on its data set."""
+
+    epochs_ratio: float = option('nb_epochs_rat', 1.0, "factor on the pair's own number of epochs", above=0)
+    learning_rate: float = option('lrn_rate_init', 0.1, 'initial (peak) learning rate, meant for batch_size_norm '
+                                  'samples per step',
+                                  above=0)
+    schedule: str = option('lrn_rate_schedule', 'piecewise', "piecewise: the pair's published steps; one-cycle: "
+                           'warm-up and cosine, better for short training', choices=('piecewise', 'one-cycle'))
+    batch_size_norm: float = option('batch_size_norm', 128.0, 'batch size that lrn_rate_init is meant for', above=0)
+    momentum: float = option('momentum', 0.9, 'momentum of SGD', low=0, high=1)
+    weight_decay: float = option('loss_w_dcy', 2e-4, 'factor on half the squared norm of all kernels', low=0)
+
+
+def weight_decay_loss(variables: list[tf.Variable]) -> tf.Tensor:
+    """Half the sum of squares of all kernels: biases and normalisation parameters are not decayed."""
+    kernels = [variable for variable in variables if variable.name.split('/')[-1].split(':')[0].endswith('kernel')]
+    return tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels]) if kernels else tf.constant(0.0)
+
+
+class AbstractModelHelper(abc.ABC):
+    """The contract between a model/dataset pair and the learners.
+
+    Subclasses set `net_options_class` and `dataset_class` and fill in the abstract methods. Flags are derived from
+    the options classes of both, so two pairs may give one flag different defaults.
+    """
+
+    net_options_class: type[NetOptions] = NetOptions
+    dataset_class: type[AbstractDataset]
+    primary_metric = 'accuracy'
+
+    def __init__(self, net_options: NetOptions, dataset: AbstractDataset):
+        self.net = net_options
+        self.dataset = dataset
+
+    @property
+    @abc.abstractmethod
+    def model_name(self) -> str:
+        """Name of the network with its size, as in `resnet_20`."""
+
+    @property
+    def dataset_name(self) -> str:
+        return self.dataset.name
+
+    @abc.abstractmethod
+    def build_model(self) -> keras.Model:
+        """A new functional model from normalised images to logits `[batch, classes]` (no softmax)."""
+
+    @abc.abstractmethod
+    def calc_loss(self, labels: tf.Tensor, outputs: tf.Tensor,
+                  trainable_vars: list[tf.Variable]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """(loss with weight decay, metrics by name), each a scalar mean over the batch."""
+
+    @abc.abstractmethod
+    def setup_lrn_rate(self, epochs_ratio: float | None = None, rate_factor: float = 1.0) -> tuple[Schedule, int]:
+        """(learning-rate schedule, number of training steps).
+
+        Args:
+          epochs_ratio: share of the pair's own number of epochs; `--nb_epochs_rat` if not given.
+          rate_factor: factor on the learning rate, as fine-tuning wants less of it.
+        """
+
+    def build_dataset_train(self, enbl_trn_val_split: bool = False,
+                            first_step: int = 0) -> tf.data.Dataset | tuple[tf.data.Dataset, tf.data.Dataset]:
+        """An endless stream of augmented training batches from `first_step` on.
+
+        With `enbl_trn_val_split` a pair: training batches without, and one ordered pass over, the held-out samples.
+        """
+        train, held_out = self.dataset.split_indices(enbl_trn_val_split)
+        batches = self.dataset.train_batches(train, first_step)
+        return (batches, self.dataset.ordered_batches('train', held_out)) if enbl_trn_val_split else batches
+
+    def build_dataset_eval(self) -> tf.data.Dataset:
+        """One ordered pass over exactly `nb_smpls_eval` evaluation samples."""
+        return self.dataset.ordered_batches('eval')
+
+    def training_images(self, nb_images: int, seed: int = 0) -> np.ndarray:
+        """Distinct training images, normalised but not augmented, outside the held-out samples.
+
+        Returns:
+          float32 `[min(nb_images, available), height, width, channels]`.
+        """
+        train, _ = self.dataset.split_indices(enbl_trn_val_split=True)
+        chosen = np.random.default_rng(seed).permutation(train)[:nb_images]
+        return np.concatenate([images for images, _ in
+                               self.dataset.ordered_batches('train', np.sort(chosen)).as_numpy_iterator()])
+
+
+class ClassificationHelper(AbstractModelHelper):
+    """Image classification with softmax cross-entropy and top-1 accuracy.
+
+    Subclasses also give the published schedule: `nb_epochs`, `boundaries` (in epochs) and `factors`.
+    """
+
+    nb_epochs: float
+    boundaries: tuple[float, ...]
+    factors: tuple[float, ...] = (1.0, 0.1, 0.01, 0.001)
+
+    def calc_loss(self, labels: tf.Tensor, outputs: tf.Tensor,
+                  trainable_vars: list[tf.Variable]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs))
+        correct = tf.equal(tf.argmax(outputs, axis=-1, output_type=labels.dtype), labels)
+        metrics = {'accuracy': tf.reduce_mean(tf.cast(correct, tf.float32))}
+        return loss + self.net.weight_decay * weight_decay_loss(trainable_vars), metrics
+
+    def setup_lrn_rate(self, epochs_ratio: float | None = None, rate_factor: float = 1.0) -> tuple[Schedule, int]:
+        ratio = self.net.epochs_ratio if epochs_ratio is None else epochs_ratio
+        data = self.dataset.options
+        steps_per_epoch = data.num_train * ratio / data.batch_size
+        nb_steps = max(1, int(steps_per_epoch * self.nb_epochs))
+        rate = rate_factor * scaled_learning_rate(self.net.learning_rate, data.batch_size, self.net.batch_size_norm)
+        if self.net.schedule == 'one-cycle':
+            return one_cycle(rate, nb_steps), nb_steps
+        return piecewise_constant(rate, steps_per_epoch, self.boundaries, self.factors), nb_steps

@@ -1,0 +1,25 @@
+"""LeNet at scikit-learn's handwritten digits: the quickstart's pair."""
+
+from __future__ import annotations
+
+import tf_keras as keras
+
+from datasets.digits_dataset import DigitsDataset
+from nets.abstract_model_helper import PAIRS, ClassificationHelper, NetOptions
+from nets.lenet import lenet
+from utils.options import with_defaults
+
+
+@PAIRS.register('lenet_at_digits')
+class LenetAtDigits(ClassificationHelper):
+    """LeNet with same-padding, because the images have only 8 x 8 pixels."""
+
+    net_options_class = with_defaults(NetOptions, 'LenetAtDigitsOptions', learning_rate=0.05, weight_decay=5e-4,
+                                      schedule='one-cycle')
+    dataset_class = DigitsDataset
+    model_name = 'lenet'
+    nb_epochs = 30
+    boundaries = (15, 20, 25)
+
+    def build_model(self) -> keras.Model:
+        return lenet(self.dataset.image_shape, self.dataset.nb_classes, padding='same')

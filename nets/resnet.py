@@ -1,0 +1,66 @@
+"""Pre-activation residual networks for small images (He et al. 2016, https://arxiv.org/abs/1603.05027)."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tf_keras as keras
+
+from utils.errors import UsageError
+
+layers = keras.layers
+GROUP_FILTERS = (16, 32, 64)
+
+
+def blocks_per_group(size: int) -> int:
+    """N of a network of 6n + 2 layers."""
+    if size < 8 or (size - 2) % 6:
+        raise UsageError(f'--resnet_size={size}: must be 6n + 2 with n >= 1, as in 8, 14, 20, 32, 44, 56, 110')
+    return (size - 2) // 6
+
+
+def _conv(features: tf.Tensor, filters: int, kernel_size: int, strides: int, name: str) -> tf.Tensor:
+    if strides > 1:
+        # An explicit symmetric border, so that the positions do not depend on the image size being even.
+        border = kernel_size - 1
+        if border:
+            features = layers.ZeroPadding2D(((border // 2, border - border // 2),) * 2, name=f'{name}_pad')(features)
+    return layers.Conv2D(filters, kernel_size, strides, 'same' if strides == 1 else 'valid', use_bias=False,
+                         kernel_initializer=keras.initializers.VarianceScaling(1.0, 'fan_in', 'truncated_normal'),
+                         name=name)(features)
+
+
+def _norm_relu(features: tf.Tensor, name: str) -> tf.Tensor:
+    features = layers.BatchNormalization(momentum=0.997, epsilon=1e-5, name=f'{name}_bn')(features)
+    return layers.ReLU(name=f'{name}_relu')(features)
+
+
+def _block(features: tf.Tensor, filters: int, strides: int, project: bool, name: str) -> tf.Tensor:
+    activated = _norm_relu(features, f'{name}_1')
+    shortcut = _conv(activated, filters, 1, strides, f'{name}_shortcut') if project else features
+    branch = _conv(activated, filters, 3, strides, f'{name}_conv1')
+    branch = _conv(_norm_relu(branch, f'{name}_2'), filters, 3, 1, f'{name}_conv2')
+    return layers.Add(name=f'{name}_add')([branch, shortcut])
+
+
+def resnet(size: int, image_shape: tuple[int, int, int], nb_classes: int) -> keras.Model:
+    """ResNet of 6n + 2 layers: a 3 x 3 stem, three groups of n blocks with 16, 32 and 64 filters, pooling, logits.
+
+    The first block of every group has a projection shortcut, also in the first group, where shapes would not need it.
+
+    Args:
+      size: number of layers, 6n + 2.
+      image_shape: (height, width, channels) of the input.
+      nb_classes: number of logits.
+
+    Raises:
+      UsageError: `size` is not 6n + 2.
+    """
+    nb_blocks = blocks_per_group(size)
+    inputs = layers.Input(image_shape, name='images')
+    features = _conv(inputs, GROUP_FILTERS[0], 3, 1, 'stem')
+    for group, filters in enumerate(GROUP_FILTERS, start=1):
+        for block in range(1, nb_blocks + 1):
+            strides = 2 if group > 1 and block == 1 else 1
+            features = _block(features, filters, strides, project=block == 1, name=f'group{group}_block{block}')
+    features = layers.GlobalAveragePooling2D(name='pool')(_norm_relu(features, 'final'))
+    return keras.Model(inputs, layers.Dense(nb_classes, name='logits')(features), name=f'resnet_{size}')

@@ -1,0 +1,79 @@
+# shellcheck shell=bash
+# The project's own Python environment: `.venv` at the repository's root, made once and renewed when needed.
+# Source this file; it sets ROOT and VENV_PYTHON and runs nothing.
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
+VENV="$ROOT/.venv"
+VENV_PYTHON="$VENV/bin/python"
+
+say() {
+  printf '%s\n' "$*" >&2
+}
+
+# die STATUS MESSAGE: one line, then the end; 2 for a wrong command line, 1 for anything that failed.
+die() {
+  local status=$1
+  shift
+  say "$(basename "$0"): $*"
+  exit "$status"
+}
+
+check_interpreter() {
+  local python=$1
+  command -v "$python" >/dev/null \
+    || die 1 "$python: not found; install Python 3.10 or newer, or set PYTHON=/path/to/it"
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+    || die 1 "$python: too old; needs Python 3.10 or newer (set PYTHON=/path/to/it)"
+}
+
+make_venv() {
+  local python=${PYTHON:-python3}
+  check_interpreter "$python"
+  "$python" -c 'import venv, ensurepip' 2>/dev/null \
+    || die 1 "$python has no module venv to make .venv with; install it (apt-get install python3-venv)"
+  say "Making $VENV ..."
+  "$python" -m venv --clear "$VENV" || die 1 "$python -m venv failed: $VENV is not usable"
+}
+
+# What the environment of these extras must look like; changes when it has to be installed again.
+fingerprint() {
+  { printf '%s\n' "$ROOT" "$1"; cat "$ROOT/setup.py" "$ROOT/constraints.txt"; } | sha256sum | cut -d ' ' -f 1
+}
+
+stamp_file() {
+  printf '%s/.installed-%s\n' "$VENV" "${1:-run}"
+}
+
+is_installed() {
+  local stamp
+  stamp=$(stamp_file "$1")
+  [[ -x "$VENV_PYTHON" && -f "$stamp" && "$(<"$stamp")" == "$(fingerprint "$1")" ]]
+}
+
+write_stamp() {
+  local stamp
+  stamp=$(stamp_file "$1")
+  fingerprint "$1" >"$stamp.new"
+  mv "$stamp.new" "$stamp"
+}
+
+# install_packages EXTRAS: no stamp is left behind unless pip has come to its end.
+install_packages() {
+  local extras=$1 options=(--disable-pip-version-check)
+  [[ -t 2 ]] || options+=(--quiet)
+  rm -f "$VENV"/.installed-*
+  say 'Installing the dependencies into .venv (done once; a minute or two) ...'
+  "$VENV_PYTHON" -m pip install "${options[@]}" -c "$ROOT/constraints.txt" \
+    -e "$ROOT${extras:+[$extras]}" >&2 || die 1 'the dependencies could not be installed; pip says above why'
+  write_stamp ''
+  [[ -z "$extras" ]] || write_stamp "$extras"
+}
+
+# ensure_env EXTRAS ('' for none): afterwards VENV_PYTHON has what the project and its EXTRAS depend on.
+ensure_env() {
+  local extras=$1
+  is_installed "$extras" && return
+  "$VENV_PYTHON" -c 'import pip' 2>/dev/null || make_venv
+  check_interpreter "$VENV_PYTHON"
+  install_packages "$extras"
+}

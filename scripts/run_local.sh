@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Runs main.py on this machine, in an environment that it makes at the first call.
+#
+#   scripts/run_local.sh                                                 the quickstart
+#   scripts/run_local.sh --flagfile=FILE --learner=weight-sparse         flags go to main.py as they are
+#   scripts/run_local.sh nets/resnet_at_cifar10_run.py --learner=uniform means --model=resnet --dataset=cifar10
+#   scripts/run_local.sh examples/convnet_at_fmnist.py                   means --model_helper=that file
+#
+# -n=K or --nb_gpus=K: the number of workers; here 1.
+# PYTHON: the interpreter .venv is made with. POCKETFLOW_DRY_RUN=1: print the command, one word per line.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"  # `sh scripts/run_local.sh` works too
+set -euo pipefail
+
+LIB="$(dirname "${BASH_SOURCE[0]}")/lib"
+# shellcheck source=scripts/lib/env.sh
+source "$LIB/env.sh"
+# shellcheck source=scripts/lib/launch.sh
+source "$LIB/launch.sh"
+
+parse_launch "$@"
+((NB_WORKERS == 1)) \
+  || die 2 "-n=$NB_WORKERS: one worker is started here; several workers need scripts/run_horovod.sh"
+((${#MAIN_ARGS[@]})) || MAIN_ARGS=("--flagfile=$ROOT/scripts/flags/quickstart.flags")
+
+[[ "${POCKETFLOW_DRY_RUN:-}" == 1 ]] || ensure_env ''
+run_or_show "$VENV_PYTHON" "$ROOT/main.py" "${MAIN_ARGS[@]}"

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Installs everything the tests need into .venv, Horovod included, then checks the style and runs the tests.
+#
+#   scripts/run_tests.sh [pytest's arguments, paths from the root of the repository]
+set -euo pipefail
+
+# shellcheck source=scripts/lib/env.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib/env.sh"
+
+ensure_env test
+"$ROOT/scripts/install_horovod.sh"
+cd "$ROOT"
+"$VENV_PYTHON" -m ruff check .
+exec "$VENV_PYTHON" -m pytest "$@"

@@ -1,0 +1,43 @@
+"""Package, dependencies and extras; `constraints.txt` holds the exact versions that are tested."""
+
+from setuptools import find_packages, setup
+
+PARTS = ['learners', 'nets', 'datasets', 'hp_optimizer', 'rl_agents', 'utils']
+
+INSTALL_REQUIRES = [
+    'tensorflow>=2.18,<2.22',
+    'tf_keras>=2.18,<2.22',  # each release asks for the TensorFlow of its own minor version
+    'tensorflow-model-optimization>=0.8.1',
+    'ai-edge-litert>=2.0',
+    'ai-edge-quantizer>=0.5',
+    'numpy>=1.26',
+    'scikit-learn>=1.5',
+    'hyperopt>=0.2.7',
+    'absl-py>=1.4',
+    'tensorboard>=2.18',
+    'tqdm>=4.66',
+    'matplotlib>=3.8',
+    'pyyaml>=6.0',
+    'jinja2>=3.1',
+]
+
+EXTRAS_REQUIRE = {
+    # Published as source only; scripts/install_horovod.sh builds it for TensorFlow > 2.18, too.
+    'horovod': ['horovod==0.28.1'],
+    'test': ['pytest>=8', 'hypothesis>=6.100', 'ruff>=0.6', 'packaging>=24', 'setuptools<81'],
+}
+
+setup(
+    name='pocketflow',
+    version='0.1.0',
+    description='Compresses TensorFlow 2 networks and measures the files that result',
+    license='BSD-3-Clause',
+    python_requires='>=3.10',
+    packages=find_packages(include=[pattern for part in PARTS for pattern in (part, f'{part}.*')]),
+    package_dir={'': '.'},  # an editable install then puts the root on the path, new folders included
+    package_data={'': ['*.md', '*.html', '*.css', '*.js']},
+    py_modules=['main'],
+    install_requires=INSTALL_REQUIRES,
+    extras_require=EXTRAS_REQUIRE,
+    entry_points={'console_scripts': ['pocketflow = main:console_main']},
+)

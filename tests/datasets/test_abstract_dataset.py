@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from datasets.abstract_dataset import (
+    AbstractDataset,
+    DatasetOptions,
+    Samples,
+    crop_and_flip,
+    shuffled_indices,
+    train_val_split,
+)
+from utils.errors import UsageError
+
+
+class Counting(AbstractDataset):
+    """Sample i is an image whose only pixel is i."""
+
+    name = 'counting'
+    options_class = DatasetOptions
+    image_shape = (1, 1, 1)
+    nb_classes = 256
+
+    def load(self, split: str) -> Samples:
+        values = np.arange(50 if split == 'train' else 23)
+        return Samples(values.astype(np.uint8).reshape(-1, 1, 1, 1), values)
+
+    def normalize(self, images: tf.Tensor) -> tf.Tensor:
+        return tf.cast(images, tf.float32)
+
+    def augment(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        return images + tf.cast(tf.reduce_sum(seed) * 0, tf.float32)
+
+
+def counting(seed: int = 0, **options) -> Counting:
+    return Counting(DatasetOptions(**{'num_train': 50, 'num_val': 10, 'num_eval': 23, 'batch_size': 8,
+                                      'batch_size_eval': 10, **options}), seed)
+
+
+def labels_of(batches: tf.data.Dataset, count: int) -> list[int]:
+    return [int(label) for _, labels in batches.take(count) for label in labels]
+
+
+def test_each_sample_once_per_epoch_in_changing_order():
+    stream = [int(index) for step in range(25) for index in shuffled_indices(tf.constant(step), 8, 50, seed=3)]
+    epochs = [stream[begin:begin + 50] for begin in range(0, 200, 50)]
+    assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+
+
+def test_a_stream_resumes_anywhere():
+    data = counting()
+    indices = data.split_indices(False)[0]
+    assert labels_of(data.train_batches(indices), 9)[5 * 8:] == labels_of(data.train_batches(indices, 5), 4)
+    assert labels_of(data.train_batches(indices), 6) != labels_of(counting(seed=1).train_batches(indices), 6)
+
+
+def test_split_is_disjoint_complete_and_independent_of_the_seed():
+    train, held_out = train_val_split(50, 10)
+    assert sorted([*train, *held_out]) == list(range(50))
+    assert len(held_out) == 10
+    np.testing.assert_array_equal(held_out, counting(seed=5).split_indices(True)[1])
+    seen = set(labels_of(counting().train_batches(train), 30))
+    assert seen == set(range(50)) - set(held_out.tolist())
+
+
+def test_evaluation_sees_each_sample_once_in_order():
+    batches = list(counting().ordered_batches('eval'))
+    assert [len(labels) for _, labels in batches] == [10, 10, 3]
+    assert labels_of(counting().ordered_batches('eval'), 3) == list(range(23))
+
+
+def test_only_the_wanted_number_of_samples_is_used():
+    assert labels_of(counting(num_eval=7).ordered_batches('eval'), 9) == list(range(7))
+    with pytest.raises(UsageError, match='--nb_smpls_eval=24: the counting files hold only 23 samples'):
+        counting(num_eval=24).samples('eval')
+
+
+def test_options_that_contradict_each_other():
+    with pytest.raises(UsageError, match='--nb_smpls_val=50: must be less than --nb_smpls_train=50'):
+        counting(num_val=50)
+    with pytest.raises(UsageError, match='--data_disk=hdfs: also give --data_hdfs_host'):
+        counting(data_disk='hdfs')
+    hdfs = DatasetOptions(num_train=2, data_disk='hdfs', data_hdfs_host='hdfs://name:9000/', data_dir_hdfs='/data')
+    assert hdfs.data_dir == 'hdfs://name:9000/data'
+
+
+def test_crops_are_windows_of_the_padded_image():
+    images = tf.constant(np.arange(1, 1 + 2 * 4 * 4, dtype=np.float32).reshape(2, 4, 4, 1))
+    padded = np.pad(images.numpy(), ((0, 0), (2, 2), (2, 2), (0, 0)))
+    seen = set()
+    for number in range(40):
+        moved = crop_and_flip(images, 2, tf.constant([number, 0])).numpy()
+        for image in range(2):
+            match = [(row, column, flip) for row in range(5) for column in range(5) for flip in (1, -1)
+                     if np.array_equal(padded[image, row:row + 4, column:column + 4][:, ::flip], moved[image])]
+            assert match
+            seen.add(match[0])
+    assert {flip for _, _, flip in seen} == {1, -1}
+    assert len(seen) > 20
+    np.testing.assert_array_equal(crop_and_flip(images, 2, tf.constant([1, 2])),
+                                  crop_and_flip(images, 2, tf.constant([1, 2])))
+
+
+def test_no_flip_where_a_mirror_image_means_something_else():
+    images = tf.constant(np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1))
+    for number in range(10):
+        np.testing.assert_array_equal(crop_and_flip(images, 0, tf.constant([number, 0]), flip=False), images)

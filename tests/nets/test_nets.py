@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from datasets.cifar10_dataset import Cifar10Dataset, Cifar10Options
+from nets import PAIRS
+from nets.abstract_model_helper import AbstractModelHelper, weight_decay_loss
+from nets.lenet import lenet
+from nets.resnet import resnet
+from utils.errors import UsageError
+
+
+def helper(pair: str, **net_options) -> AbstractModelHelper:
+    helper_class = PAIRS.get(pair)
+    return helper_class(helper_class.net_options_class(**net_options),
+                        helper_class.dataset_class(helper_class.dataset_class.options_class()))
+
+
+@pytest.mark.parametrize(('size', 'parameters', 'convolutions'), [
+    (20, 272538, 22), (32, 466970, 34), (44, 661402, 46), (56, 855834, 58), (110, 1730778, 112)])
+def test_resnet_has_the_published_size(size, parameters, convolutions):
+    model = resnet(size, (32, 32, 3), 10)
+    assert sum(int(np.prod(variable.shape)) for variable in model.trainable_variables) == parameters
+    assert sum(type(layer).__name__ == 'Conv2D' for layer in model.layers) == convolutions
+
+
+def test_resnet_size_is_checked():
+    with pytest.raises(UsageError, match=r'--resnet_size=21: must be 6n \+ 2'):
+        helper('resnet_at_cifar10', size=21)
+
+
+def test_lenet_has_the_published_size():
+    assert lenet((32, 32, 3), 10).count_params() == 466122
+
+
+@pytest.mark.parametrize('pair', list(PAIRS))
+def test_every_pair_keeps_its_promises(pair):
+    task = helper(pair)
+    model = task.build_model()
+    assert model.input_shape == (None, *task.dataset.image_shape)
+    assert model.output_shape == (None, task.dataset.nb_classes)
+    logits = model(np.random.default_rng(0).normal(size=(4, *task.dataset.image_shape)).astype(np.float32)).numpy()
+    assert not np.allclose(logits.sum(axis=1), 1)  # logits, no softmax
+    schedule, nb_steps = task.setup_lrn_rate()
+    assert nb_steps == task.dataset.options.num_train * task.nb_epochs // task.dataset.options.batch_size
+    assert float(schedule(nb_steps)) < float(schedule(nb_steps // 4))
+    assert pair == f'{task.model_name.split("_")[0]}_at_{task.dataset_name.replace("_", "")}'
+
+
+def test_loss_and_accuracy_by_hand():
+    task = helper('resnet_at_cifar10', weight_decay=0.0)
+    logits = tf.constant([[0.0] * 10, [5.0] + [0.0] * 9])
+    loss, metrics = task.calc_loss(tf.constant([0, 1]), logits, [])
+    expected = (np.log(10) + np.log(np.exp(5) + 9)) / 2
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+    assert float(metrics['accuracy']) == 0.5
+
+
+def test_only_kernels_decay():
+    variables = [tf.Variable([3.0], name='conv/kernel'), tf.Variable([4.0], name='dw/depthwise_kernel'),
+                 tf.Variable([5.0], name='conv/bias'), tf.Variable([6.0], name='bn/gamma')]
+    assert float(weight_decay_loss(variables)) == pytest.approx((9 + 16) / 2)
+    assert float(weight_decay_loss([])) == 0
+
+
+def test_schedule_scales_with_batch_size_and_epochs():
+    task = helper('resnet_at_cifar10')
+    schedule, nb_steps = task.setup_lrn_rate(epochs_ratio=0.1, rate_factor=0.5)
+    assert nb_steps == 50000 * 25 // 128
+    assert float(schedule(0)) == pytest.approx(0.05)
+    data = Cifar10Dataset(Cifar10Options(batch_size=256))
+    larger = type(task)(task.net, data)
+    assert float(larger.setup_lrn_rate()[0](0)) == pytest.approx(0.2)
+
+
+def test_training_images_are_distinct_and_not_held_out():
+    task = helper('lenet_at_digits')
+    images = task.training_images(100, seed=1)
+    assert images.shape == (100, 8, 8, 1)
+    held_out = np.concatenate([batch for batch, _ in task.build_dataset_train(True)[1]])
+    rows = {image.tobytes() for image in images}
+    # The digits hold a few equal images; sample identity is what train_val_split guarantees.
+    assert len(rows) >= 99
+    assert len(rows & {image.tobytes() for image in held_out}) <= 1

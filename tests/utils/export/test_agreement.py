@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from utils.errors import PocketFlowError
+from utils.export.agreement import Agreement, agreement
+
+REFERENCE = np.float32([[1, 0], [0, 3], [2, -1], [0, 1]])
+
+
+def test_hand_checked_numbers():
+    in_file = np.float32([[1, 0.5], [0, 3], [-1, 0], [0, 1]])  # top-1: 0, 1, 1, 1; the model's: 0, 1, 0, 1
+    result = agreement(REFERENCE, in_file, np.array([0, 1, 1, 0]))
+    assert result == Agreement(accuracy=0.75, reference_accuracy=0.5, top1_agreement=0.75, max_abs_diff=3.0,
+                               relative_max_abs_diff=0.75)  # 3 over the range -1 ... 3
+
+
+def test_equal_outputs_agree_completely():
+    result = agreement(REFERENCE, REFERENCE.copy(), np.array([1, 0, 1, 0]))
+    assert (result.top1_agreement, result.max_abs_diff, result.relative_max_abs_diff) == (1, 0, 0)
+    assert result.accuracy == result.reference_accuracy == 0
+
+
+def test_constant_reference_outputs_do_not_divide_by_zero():
+    result = agreement(np.zeros((2, 3)), np.full((2, 3), 0.5), np.array([0, 0]))
+    assert result.relative_max_abs_diff == 0.5
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    with pytest.raises(PocketFlowError, match=r'shapes \(4, 2\) \(model\) and \(3, 2\) \(file\)'):
+        agreement(REFERENCE, REFERENCE[:3], np.zeros(4, int))
+    with pytest.raises(PocketFlowError, match=r'cannot be compared on labels of shape \(4, 2\)'):
+        agreement(REFERENCE, REFERENCE, np.zeros((4, 2)))
+
+
+def test_outputs_that_are_not_finite_are_refused():
+    with pytest.raises(PocketFlowError, match='exported file computes outputs that are not finite'):
+        agreement(REFERENCE, REFERENCE * np.nan, np.zeros(4, int))

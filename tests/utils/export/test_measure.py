@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+from utils.errors import PocketFlowError, UsageError
+from utils.export import measure
+from utils.export.latency import Timing
+from utils.export.measure import Evaluation, FileUnderTest, export_files, keras_logits, measure_files
+
+QUICK = Timing(rounds=3, warmup=1, settling=1, invocations_per_round=2)
+
+
+@pytest.fixture(scope='module')
+def labels(logits) -> np.ndarray:
+    """The model's own decisions, but for the first sample: its accuracy is 22/23."""
+    labels = logits.argmax(-1)
+    labels[0] = (labels[0] + 1) % 10
+    return labels
+
+
+def under_test(files, evaluation) -> dict[str, FileUnderTest]:
+    return {name: FileUnderTest(name, path, evaluation) for name, path in files.items()}
+
+
+@pytest.fixture(scope='module')
+def export(net, images, labels, tmp_path_factory):
+    directory = tmp_path_factory.mktemp('export')
+    files = export_files(net, ['int8', 'float32'], directory, images)
+    evaluation = Evaluation.of_model(net, images, labels)
+    records = measure_files(under_test(files, evaluation), directory, 'float32', timing=QUICK)
+    return directory, list(records.values())
+
+
+def test_records_have_exactly_these_keys(export):
+    _, records = export
+    for record in records:
+        assert list(record.to_json()) == [
+            'format', 'path', 'bytes', 'gzip_bytes', 'metrics', 'max_abs_diff', 'relative_max_abs_diff',
+            'top1_agreement', 'latency_ms', 'latency_ms_all_threads', 'speedup_vs_uncompressed', 'operators']
+    assert [record.to_json()['format'] for record in records] == ['int8', 'float32']
+
+
+def test_records_survive_json(export):
+    for record in export[1]:
+        assert json.loads(json.dumps(record.to_json())) == record.to_json()
+
+
+def test_figures_are_those_of_the_file(export):
+    directory, records = export
+    for record in records:
+        content = (directory / record.path).read_bytes()
+        assert record.path == f'model_{record.file_format}.tflite'
+        assert record.nb_bytes == len(content)
+        assert record.gzip_bytes == len(gzip.compress(content, mtime=0))
+        assert record.operators['CONV_2D'] == 2
+
+
+def test_agreement_and_accuracy(export):
+    int8, float32 = (record.to_json() for record in export[1])
+    assert float32['metrics'] == {'accuracy': pytest.approx(22 / 23)}
+    assert float32['top1_agreement'] == 1
+    assert 0 < float32['max_abs_diff'] < 1e-4 < int8['max_abs_diff']
+    assert 0 < int8['relative_max_abs_diff'] < 0.05
+
+
+def test_latencies(export):
+    for record in export[1]:
+        as_json = record.to_json()
+        for key in ('latency_ms', 'latency_ms_all_threads'):
+            assert 0 < as_json[key]['p50'] <= as_json[key]['p90']
+        assert len(record.latency.samples) == 6
+
+
+def test_speedup_is_the_ratio_of_medians_to_the_reference(net, images, labels, tmp_path, monkeypatch):
+    milliseconds = {'before': 6.0, 'after': 2.0}
+    monkeypatch.setattr(measure, 'time_alternating', lambda runners, sample, timing: {
+        name: measure.Latency(milliseconds[name], 9.0, ()) for name in runners})
+    path = export_files(net, ['float32'], tmp_path)['float32']
+    file = FileUnderTest('float32', path, Evaluation.of_model(net, images, labels))
+    records = measure_files({'before': file, 'after': file}, tmp_path, 'before')
+    assert [record.to_json()['speedup_vs_uncompressed'] for record in records.values()] == [1, 3]
+
+
+def test_unknown_format_stops_before_anything_is_written(net, tmp_path):
+    with pytest.raises(UsageError, match="file format 'onnx'; known: dynamic, float16, float32, int8"):
+        export_files(net, ['float32', 'onnx'], tmp_path / 'new')
+    assert not (tmp_path / 'new').exists()
+
+
+def test_failed_conversion_leaves_the_file_of_before(net, tmp_path):
+    path = tmp_path / 'model_int8.tflite'
+    path.write_bytes(b'before')
+    with pytest.raises(PocketFlowError, match='without calibration data'):
+        export_files(net, ['int8'], tmp_path)
+    assert path.read_bytes() == b'before'
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_export_replaces_files_and_leaves_no_temporary_ones(net, tmp_path):
+    (tmp_path / 'model_float32.tflite').write_bytes(b'before')
+    files = export_files(net, ['float32'], tmp_path)
+    assert list(tmp_path.iterdir()) == [files['float32']]
+    assert files['float32'].stat().st_size > 1000
+
+
+def test_a_float_file_that_computes_something_else_is_refused(net, images, labels, logits, tmp_path):
+    files = export_files(net, ['float32'], tmp_path)
+    other = Evaluation(images, labels, logits + np.linspace(0, 1, 10, dtype=np.float32))
+    with pytest.raises(PocketFlowError, match='float32.tflite does not compute what its model computes'):
+        measure_files(under_test(files, other), tmp_path, 'float32', timing=QUICK)
+
+
+def test_keras_logits_are_batched_and_complete(net, images, logits):
+    np.testing.assert_allclose(keras_logits(net, images, batch_size=4), logits, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tf_keras as keras
+
+from utils.errors import PocketFlowError
+from utils.export.convert import convert
+from utils.export.runner import LiteRtRunner, dequantize, nb_usable_threads, quantize
+
+
+@pytest.fixture(scope='module')
+def content(net) -> bytes:
+    return convert(net, 'float32')
+
+
+def test_quantize_by_hand():
+    codes = quantize(np.float32([0, 1, -1, 0.26, 99, -99]), 0.5, -4, np.int8)
+    assert codes.dtype == np.int8
+    assert codes.tolist() == [-4, -2, -6, -3, 127, -128]
+
+
+def test_dequantize_by_hand():
+    values = dequantize(np.int8([-4, -2, 127]), 0.5, -4)
+    assert values.dtype == np.float32
+    assert values.tolist() == [0, 1, 65.5]
+
+
+@pytest.mark.parametrize('batch_size', [1, 5, 23, 64])
+def test_any_batch_size_gives_the_same_outputs_for_all_samples(content, images, logits, batch_size):
+    outputs = LiteRtRunner(content).predict(images, batch_size)  # 23 samples: four batches of 5, one of 3
+    assert outputs.dtype == np.float32
+    np.testing.assert_allclose(outputs, logits, rtol=1e-4, atol=1e-5)
+
+
+def test_int8_outputs_do_not_depend_on_the_batch(net, images):
+    runner = LiteRtRunner(convert(net, 'int8', images))
+    np.testing.assert_array_equal(runner.predict(images, 5), runner.predict(images, 1))
+
+
+def test_single_calls_after_a_batch(content, images, logits):
+    runner = LiteRtRunner(content)
+    runner.predict(images, 8)
+    runner.set_input(images[3:4])
+    runner.invoke()
+    np.testing.assert_allclose(runner.output(), logits[3:4], rtol=1e-4, atol=1e-5)
+
+
+def test_a_file_with_a_constant_reshape_runs_sample_by_sample():
+    inputs = keras.Input((4, 4, 2))
+    outputs = keras.layers.Conv2D(3, 2)(keras.layers.Reshape((8, 4, 1))(keras.layers.ReLU()(inputs)))
+    model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(outputs)))
+    images = np.random.default_rng(0).normal(size=(7, 4, 4, 2)).astype(np.float32)
+    outputs = LiteRtRunner(convert(model, 'float32')).predict(images, 4)
+    np.testing.assert_allclose(outputs, model(images), atol=1e-5)
+
+
+def test_a_file_on_disk_and_its_bytes_are_the_same(content, images, tmp_path):
+    path = tmp_path / 'net.tflite'
+    path.write_bytes(content)
+    assert LiteRtRunner(path).nb_bytes == path.stat().st_size == len(content)
+    np.testing.assert_array_equal(LiteRtRunner(path).predict(images), LiteRtRunner(content).predict(images))
+
+
+def test_operators_are_those_of_the_file_though_a_delegate_runs_them(content, images):
+    runner = LiteRtRunner(content)
+    runner.predict(images)
+    assert runner.operators()['CONV_2D'] == 2
+    assert 'DELEGATE' not in runner.operators()
+
+
+def test_wrong_inputs_are_refused(content):
+    with pytest.raises(PocketFlowError, match=r'shape \(2, 9, 9, 3\), but the file takes \(None, 8, 8, 3\)'):
+        LiteRtRunner(content).predict(np.zeros((2, 9, 9, 3), np.float32))
+    with pytest.raises(PocketFlowError, match='at least one sample'):
+        LiteRtRunner(content).predict(np.zeros((0, 8, 8, 3), np.float32))
+
+
+def test_there_is_a_usable_thread():
+    assert nb_usable_threads() >= 1

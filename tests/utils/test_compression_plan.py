@@ -1,0 +1,144 @@
+"""Plans: what they accept, how they are kept, and whether they fit a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tf_keras as keras
+
+from utils.channels import remove_channels
+from utils.compression_plan import CompressionPlan, channel_plan
+from utils.cost_model import total_macs
+from utils.errors import UsageError
+
+layers = keras.layers
+
+
+def tiny(filters: int = 4, name: str = 'tiny') -> keras.Model:
+    inputs = keras.Input((4, 4, 3))
+    x = layers.ReLU()(layers.Conv2D(filters, 3, name='conv')(inputs))
+    return keras.Model(inputs, layers.Dense(2, name='logits')(layers.Flatten()(x)), name=name)
+
+
+def plan() -> CompressionPlan:
+    return CompressionPlan('channels', 'tiny', {'logits': (0, 2)}, {'logits': 4}, {'macs': 1234.0})
+
+
+@pytest.mark.parametrize(
+    'example',
+    [
+        plan(),
+        CompressionPlan('sparsity', 'tiny', {'conv': 0.5, 'logits': 0.0}),
+        CompressionPlan('bits', 'tiny', {'conv': 4}, predicted={'bytes': 12}),
+    ],
+)
+def test_json_and_files_give_the_same_plan_back(example, tmp_path):
+    assert CompressionPlan.from_json(example.to_json()) == example
+    example.save(tmp_path / 'plan.json')
+    assert CompressionPlan.load(tmp_path / 'plan.json') == example
+    assert [path.name for path in tmp_path.iterdir()] == ['plan.json']
+
+
+def test_a_plan_prints_itself():
+    assert str(plan()) == 'channels plan for tiny, macs 1,234\n  logits: 2 of 4'
+    assert str(CompressionPlan('sparsity', 'tiny', {'conv': 0.5})) == 'sparsity plan for tiny\n  conv: 0.5'
+
+
+def test_a_plan_cannot_be_changed_and_keeps_plain_numbers():
+    values = {'conv': np.float32(0.5)}
+    made = CompressionPlan('sparsity', 'tiny', values)
+    values['conv'] = 0.25
+    assert made.values == {'conv': 0.5} and type(made.values['conv']) is float
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.kind = 'bits'
+
+
+@pytest.mark.parametrize(
+    ('kind', 'value', 'message'),
+    [
+        ('sparsity', 1.0, r"layer 'a': 1\.0 is not a share in \[0, 1\)"),
+        ('sparsity', float('nan'), 'nan is not a share'),
+        ('bits', 0, r'0 is not a whole number of bits in 1\.\.32'),
+        ('bits', 2.5, '2.5 is not a whole number'),
+        ('bits', True, 'True is not a whole number'),
+        ('channels', (), r'\(\) is not one or more distinct channel numbers'),
+        ('channels', (2, 1), r'\(2, 1\) is not one or more distinct'),
+        ('channels', (-1, 1), r'\(-1, 1\) is not'),
+        ('channels', (0, 4), 'channel 4 is kept, but nb_channels says that there are 4'),
+        ('colour', 1, "unknown kind of compression plan 'colour'; known: channels, sparsity, bits"),
+    ],
+)
+def test_wrong_values_are_refused(kind, value, message):
+    with pytest.raises(UsageError, match=message):
+        CompressionPlan(kind, 'tiny', {'a': value}, {'a': 4})
+
+
+def changed(**entries) -> str:
+    return json.dumps({**json.loads(plan().to_json()), **entries})
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('{"schema": 1', 'must be JSON, which this is not'),
+        ('[1]', "must be a JSON object with the entry 'schema'"),
+        (changed(schema=2), 'has the schema 2; this version reads 1'),
+        (changed(kind='colour'), "unknown kind of compression plan 'colour'"),
+        (changed(kind=['bits']), r"unknown kind of compression plan \['bits'\]"),
+        (changed(extra=1), 'has the entries .*; this one has extra, kind'),
+        ('{"schema": 1}', 'this one has none'),
+        (changed(values=[1]), r"entry 'values' of a compression plan must be an object, not \[1\]"),
+        (changed(values={'logits': 'all'}), "layer 'logits': 'all' is not one or more"),
+        (changed(nb_channels={}), 'nb_channels says that there are None'),
+        (changed(predicted={'macs': 'few'}), "predicted 'macs' of a compression plan is 'few', not a number"),
+    ],
+)
+def test_what_is_no_plan_is_refused_in_one_line(text, message, tmp_path):
+    with pytest.raises(UsageError, match=message) as failure:
+        CompressionPlan.from_json(text)
+    assert '\n' not in str(failure.value)
+    (tmp_path / 'bad.json').write_text(text)
+    with pytest.raises(UsageError, match='bad.json: .*' + message):
+        CompressionPlan.load(tmp_path / 'bad.json')
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UsageError, match=r"cannot read the compression plan '.*none\.json'"):
+        CompressionPlan.load(tmp_path / 'none.json')
+
+
+def test_a_plan_for_this_model_fits():
+    plan().check_model(tiny())
+    plan().check_model(tiny(name='another_name'))
+    CompressionPlan('bits', 'tiny', {'conv': 4}).check_model(tiny())
+
+
+@pytest.mark.parametrize(
+    ('other', 'message'),
+    [
+        (
+            plan(),
+            r"another model \('tiny'\) than 'other': layer 'logits' has 5 input channels, the plan expects 4",
+        ),
+        (
+            CompressionPlan('channels', 'x', {'up': (0,)}, {'up': 2}),
+            "no prunable layer 'up'; it has conv, logits",
+        ),
+        (CompressionPlan('bits', 'x', {'up': 4}), "no layer with weights 'up'; it has conv, logits"),
+    ],
+)
+def test_a_plan_for_another_model_is_refused(other, message):
+    with pytest.raises(UsageError, match=message):
+        other.check_model(tiny(5, 'other'))
+
+
+def test_a_channel_plan_predicts_the_cost_of_the_smaller_model():
+    model = tiny()
+    made = channel_plan(model, {'logits': np.array([2, 0])})
+    smaller = remove_channels(model, made.values)
+    assert made.values == {'logits': (0, 2)} and made.nb_channels == {'logits': 4}
+    assert made.predicted == {'macs': total_macs(smaller), 'parameters': smaller.count_params()}
+    made.check_model(model)

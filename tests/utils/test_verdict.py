@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from utils.errors import PocketFlowError
+from utils.verdict import VerdictOptions, enforce, judge, verdict_line
+
+
+def entry(size: int, milliseconds: float, accuracy: float) -> dict:
+    return {'file_bytes': size, 'latency_ms': {'p50': milliseconds}, 'file_accuracy': accuracy}
+
+
+GOOD = judge(entry(300, 2.0, 0.9), entry(100, 1.0, 0.89))
+BAD = judge(entry(100, 1.0, 0.9), entry(100, 1.5, 0.95))
+
+
+def test_judgement():
+    assert GOOD == {'smaller': True, 'faster': True, 'accuracy_drop': 0.01, 'size_ratio': 3.0, 'speedup': 2.0}
+    assert not BAD['smaller'] and not BAD['faster']
+    assert BAD['accuracy_drop'] == -0.05
+
+
+def test_lines():
+    assert verdict_line(GOOD).startswith('verdict: smaller (3.00x), faster (2.00x), accuracy drop 1.00 points')
+    assert 'NOT smaller (1.00x), NOT faster (0.67x), accuracy gain 5.00 points' in verdict_line(BAD)
+
+
+def test_requirements_become_failures():
+    enforce(GOOD, VerdictOptions(require_smaller=True, require_faster=True, max_accuracy_drop=0.01))
+    with pytest.raises(PocketFlowError, match=r'--require_smaller \(size ratio 1.00\) and --require_faster'):
+        enforce(BAD, VerdictOptions(require_smaller=True, require_faster=True))
+    with pytest.raises(PocketFlowError, match=r'--max_accuracy_drop=0.005 \(drop 0.0100\)'):
+        enforce(GOOD, VerdictOptions(max_accuracy_drop=0.005))

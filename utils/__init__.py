@@ -1,0 +1,1 @@
+"""What all parts share: options, run directories, training, graph surgery, export, reports."""

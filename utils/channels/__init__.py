@@ -1,0 +1,19 @@
+"""Dead-code elimination for networks: removes the channels that nobody reads, from any functional graph."""
+
+from utils.channels.counts import ChannelCounts, channel_counts
+from utils.channels.identities import ChannelGraph, trace
+from utils.channels.readers import ReaderChannels, reader_channels
+from utils.channels.rewrite import drop_inputs, remove_channels
+from utils.channels.select import ChannelSelect
+
+__all__ = [
+    'ChannelCounts',
+    'ChannelGraph',
+    'ChannelSelect',
+    'ReaderChannels',
+    'channel_counts',
+    'drop_inputs',
+    'reader_channels',
+    'remove_channels',
+    'trace',
+]

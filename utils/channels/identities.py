@@ -1,0 +1,181 @@
+"""Gives every channel of every tensor of a model an identity."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from utils.channels.rules import Flow, Rule, is_elementwise, rule_for
+from utils.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Step:
+    """One call of one layer; tensors are named by keys of `ChannelGraph.classes`.
+
+    Attributes:
+        layer: the layer that is called.
+        node: Keras' record of the call.
+        rule: what is known of the layer, or None.
+        inputs: the tensors that it takes, in order; one may occur several times.
+        outputs: the tensors that it makes.
+    """
+
+    layer: keras.layers.Layer
+    node: Any
+    rule: Rule | None
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    @property
+    def reads(self) -> bool:
+        """Whether callers may say which input channels this step reads."""
+        return self.rule is not None and self.rule.reads
+
+    @property
+    def merges(self) -> bool:
+        """Whether this step makes the channels of its inputs one, as an addition does."""
+        return self.rule is not None and self.rule.flow is Flow.MERGES
+
+    @property
+    def keeps_all_outputs(self) -> bool:
+        """Whether the outputs of this step cannot be made smaller."""
+        return self.rule is None or (self.reads and not is_elementwise(self.layer))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ChannelGraph:
+    """A model, its calls in the order of execution, and who is who among its channels.
+
+    Attributes:
+        model: the model, which must outlive its keys.
+        steps: all calls, each after those it depends on.
+        classes: tensor -> identity of each of its channels; equal numbers must live and die together. A
+            tensor whose number of channels is unknown has one identity for all of them.
+        outputs: the tensors that the model returns.
+    """
+
+    model: keras.Model
+    steps: tuple[Step, ...]
+    classes: Mapping[int, np.ndarray]
+    outputs: frozenset[int]
+
+    @functools.cached_property
+    def members(self) -> dict[int, frozenset[int]]:
+        """Tensor -> the set of its identities."""
+        return {key: frozenset(ids.tolist()) for key, ids in self.classes.items()}
+
+    @functools.cached_property
+    def fixed(self) -> frozenset[int]:
+        """The tensors that always have all their channels."""
+        return frozenset(key for step in self.steps if step.keeps_all_outputs for key in step.outputs)
+
+    def positions(self, key: int, wanted: frozenset[int] | set[int]) -> np.ndarray:
+        """Where in the tensor `key` the identities `wanted` are, ascending."""
+        ids = self.classes[key]
+        return np.flatnonzero(np.isin(ids, np.fromiter(wanted, dtype=ids.dtype, count=len(wanted))))
+
+
+class _Identities:
+    """Hands out identities and makes them one (union-find)."""
+
+    def __init__(self) -> None:
+        self._parent: list[int] = []
+
+    def fresh(self, count: int) -> np.ndarray:
+        start = len(self._parent)
+        self._parent.extend(range(start, start + count))
+        return np.arange(start, start + count)
+
+    def merge(self, lists: Iterable[np.ndarray]) -> np.ndarray:
+        first, *others = lists
+        for other in others:
+            for one, two in zip(first.tolist(), other.tolist(), strict=True):
+                self._parent[self._root(two)] = self._root(one)
+        return first
+
+    def roots(self, ids: np.ndarray) -> np.ndarray:
+        return np.array([self._root(identity) for identity in ids.tolist()], dtype=np.int64)
+
+    def _root(self, identity: int) -> int:
+        while self._parent[identity] != identity:
+            self._parent[identity] = self._parent[self._parent[identity]]
+            identity = self._parent[identity]
+        return identity
+
+
+def trace(model: keras.Model | ChannelGraph) -> ChannelGraph:
+    """Follows the channels of a functional model from its inputs to its outputs.
+
+    Args:
+        model: a built functional (or sequential) model, or a graph, which is returned as it is: whoever asks
+            many questions about one model traces it once.
+
+    Raises:
+        UsageError: the model is not functional.
+    """
+    if isinstance(model, ChannelGraph):
+        return model
+    nodes = _nodes_in_order(model)
+    calls = collections.Counter(node.layer.name for node in nodes)
+    steps = tuple(_step(node, calls[node.layer.name]) for node in nodes)
+    identities = _Identities()
+    raw: dict[int, np.ndarray] = {}
+    for step in steps:
+        raw.update(_outgoing(step, raw, identities))
+    classes = {key: identities.roots(ids) for key, ids in raw.items()}
+    return ChannelGraph(model, steps, classes, frozenset(id(t) for t in model.outputs))
+
+
+def _nodes_in_order(model: keras.Model) -> list[Any]:
+    by_depth = getattr(model, '_nodes_by_depth', None)
+    if not by_depth:
+        name = getattr(model, 'name', model)
+        raise UsageError(
+            f'model {name!r} is a {type(model).__name__}, not a functional Keras model: its graph of layers'
+            ' cannot be read; build it with keras.Model(inputs, outputs)'
+        )
+    return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+
+
+def _step(node: Any, nb_calls: int) -> Step:
+    outputs = tuple(id(tensor) for tensor in tf.nest.flatten(node.outputs))
+    rule = None if node.is_input else rule_for(node, nb_calls)
+    return Step(node.layer, node, rule, tuple(id(tensor) for tensor in node.keras_inputs), outputs)
+
+
+def _outgoing(step: Step, known: Mapping[int, np.ndarray], identities: _Identities) -> dict[int, np.ndarray]:
+    tensors = tf.nest.flatten(step.node.outputs)
+    if step.rule is None or step.rule.flow is Flow.MAKES:
+        return {id(tensor): identities.fresh(_nb_channels(tensor)) for tensor in tensors}
+    inputs = [known[key] for key in step.inputs]
+    return {step.outputs[0]: _passed_on(step, inputs, _nb_channels(tensors[0]), identities)}
+
+
+def _passed_on(step: Step, inputs: list[np.ndarray], nb_out: int, identities: _Identities) -> np.ndarray:
+    match step.rule.flow:
+        case Flow.REPEATS_EACH:
+            return np.repeat(inputs[0], nb_out // len(inputs[0]))
+        case Flow.REPEATS_ALL:
+            return np.tile(inputs[0], nb_out // len(inputs[0]))
+        case Flow.MERGES:
+            return identities.merge(inputs)
+        case Flow.JOINS:
+            return np.concatenate(inputs)
+        case Flow.PICKS:
+            return inputs[0][list(step.layer.indices)]
+        case _:
+            return inputs[0]
+
+
+def _nb_channels(tensor: Any) -> int:
+    """Size of the last axis; 1 where it is unknown, since such channels cannot be told apart."""
+    shape = tensor.shape
+    return shape[-1] if shape.rank and len(shape) >= 2 and shape[-1] is not None else 1

@@ -1,0 +1,104 @@
+"""The layers that can be told to read less: convolutions and dense layers."""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tf_keras as keras
+
+from utils.channels.identities import ChannelGraph, Step, trace
+from utils.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ReaderChannels:
+    """The input channels of one reader.
+
+    Attributes:
+        name: the layer's name.
+        kind: 'conv' or 'dense'.
+        positions: for each channel, its places on the last axis of the layer's input. A convolution has
+            one place per channel; a dense layer behind a flattened HxWxC map has H*W.
+    """
+
+    name: str
+    kind: str
+    positions: tuple[np.ndarray, ...]
+
+    @property
+    def nb_channels(self) -> int:
+        """How many input channels there are to keep or drop."""
+        return len(self.positions)
+
+
+def reader_channels(model: keras.Model | ChannelGraph) -> dict[str, ReaderChannels]:
+    """All readers of a model by name, in the order of execution.
+
+    Channels are numbered by their first appearance on the last axis of the layer's input.
+    """
+    graph = trace(model)
+    return {step.layer.name: _reader(graph, step) for step in graph.steps if step.reads}
+
+
+def kept_identities(graph: ChannelGraph, kept: Mapping[str, Sequence[int]]) -> dict[str, frozenset[int]]:
+    """The identities that each reader of `graph` still reads; readers that `kept` does not name read all.
+
+    Raises:
+        UsageError: `kept` names a layer that is no reader, a channel that it does not have, or no channel.
+    """
+    readers = {step.layer.name: step for step in graph.steps if step.reads}
+    _check_names(graph, kept, readers)
+    return {
+        name: _chosen(name, first_seen(graph.classes[step.inputs[0]]), kept.get(name))
+        for name, step in readers.items()
+    }
+
+
+def first_seen(ids: np.ndarray) -> np.ndarray:
+    """The distinct values of `ids`, in the order of their first appearance."""
+    values, first = np.unique(ids, return_index=True)
+    return values[np.argsort(first)]
+
+
+def _reader(graph: ChannelGraph, step: Step) -> ReaderChannels:
+    ids = graph.classes[step.inputs[0]]
+    order = np.argsort(ids, kind='stable')
+    values, starts = np.unique(ids[order], return_index=True)
+    places = dict(zip(values.tolist(), np.split(order, starts[1:]), strict=True))
+    kind = 'dense' if isinstance(step.layer, keras.layers.Dense) else 'conv'
+    return ReaderChannels(step.layer.name, kind, tuple(places[i] for i in first_seen(ids).tolist()))
+
+
+def _check_names(graph: ChannelGraph, kept: Mapping[str, Sequence[int]], readers: Mapping[str, Step]) -> None:
+    unknown = next((name for name in kept if name not in readers), None)
+    if unknown is not None:
+        raise UsageError(
+            f'kept channels are given for layer {unknown!r}, which is not a convolution or dense layer of'
+            f' model {graph.model.name!r} that can lose inputs; those are: {", ".join(readers) or "none"}'
+        )
+
+
+def _chosen(name: str, ids: np.ndarray, channels: Sequence[int] | None) -> frozenset[int]:
+    if channels is None:
+        return frozenset(ids.tolist())
+    indices = [_index(name, value) for value in channels]
+    if not indices:
+        raise UsageError(
+            f'layer {name!r} would read no channel at all; keep at least one of 0..{len(ids) - 1}'
+        )
+    bad = next((index for index in indices if not 0 <= index < len(ids)), None)
+    if bad is not None:
+        raise UsageError(
+            f'layer {name!r} has no input channel {bad}; it has {len(ids)}, numbered 0..{len(ids) - 1}'
+        )
+    return frozenset(ids[indices].tolist())
+
+
+def _index(name: str, value: int) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise UsageError(f'layer {name!r}: kept channel {value!r} is not an integer') from None

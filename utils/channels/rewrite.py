@@ -1,0 +1,164 @@
+"""Builds the smaller model, and the model that it must agree with."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from utils.channels.identities import Step, trace
+from utils.channels.liveness import Liveness, liveness
+from utils.channels.readers import kept_identities
+from utils.channels.rules import Flow, Rule
+from utils.channels.select import ChannelSelect
+from utils.channels.weights import cut, weight_cuts, zero_unread
+
+
+def remove_channels(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> keras.Model:
+    """Removes every channel that nobody reads, wherever it is made.
+
+    Args:
+        model: a functional model; it is left as it is.
+        kept: reader -> the input channels that it still reads (see `reader_channels`); others read all.
+
+    Returns:
+        An ordinary functional model, not compiled, with the same inputs, outputs and layer names, that
+        computes what `drop_inputs(model, kept)` computes. Where a layer needs fewer channels than its input
+        has, because others need them, a `ChannelSelect` named '<layer>_select' precedes it.
+
+    Raises:
+        UsageError: the model is not functional, or `kept` does not fit it.
+    """
+    graph = trace(model)
+    return _Builder(liveness(graph, kept_identities(graph, kept))).build()
+
+
+def drop_inputs(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> keras.Model:
+    """A copy of a functional model in which the readers' weights for channels they no longer read are zero.
+
+    This says what removal means: it computes the same as `remove_channels(model, kept)`, at full size.
+
+    Raises:
+        UsageError: the model is not functional, or `kept` does not fit it.
+    """
+    graph = trace(model)
+    read = kept_identities(graph, kept)
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    copied = trace(copy)
+    for step, original in zip(copied.steps, graph.steps, strict=True):
+        if original.reads:
+            zero_unread(graph, original, step.layer, read[original.layer.name])
+    return copy
+
+
+class _Builder:
+    """Calls smaller copies of all layers that are needed, in order."""
+
+    def __init__(self, alive: Liveness) -> None:
+        self._alive = alive
+        self._graph = alive.graph
+        self._layers: dict[str, keras.layers.Layer] = {}
+        self._tensors: dict[int, Any] = {}
+        self._picks: dict[tuple[int, bytes], Any] = {}
+        self._names = {step.layer.name for step in self._graph.steps if not _picks(step)}
+
+    def build(self) -> keras.Model:
+        for step in self._graph.steps:
+            if step.node.is_input:
+                self._tensors[step.outputs[0]] = _copy(step.layer).output
+            elif self._alive.is_alive(step):
+                self._store(step, self._result(step))
+        model = self._graph.model
+        inputs, outputs = tf.nest.map_structure(lambda t: self._tensors[id(t)], [model.input, model.output])
+        return keras.Model(inputs, outputs, name=model.name)
+
+    def _store(self, step: Step, result: Any) -> None:
+        self._tensors.update(zip(step.outputs, tf.nest.flatten(result), strict=True))
+
+    def _result(self, step: Step) -> Any:
+        if _picks(step):
+            return self._repeated_pick(step)
+        wanted = (key for key in dict.fromkeys(step.inputs) if self._alive.wants(step, key))
+        feed = {key: self._taken(step, key) for key in wanted}
+        if step.rule is not None and step.rule.flow is Flow.JOINS:
+            return self._join(step, feed)
+        args, kwargs = tf.nest.map_structure(
+            lambda value: feed.get(id(value), value), (step.node.call_args, step.node.call_kwargs)
+        )
+        result = self._layer(step)(*args, **kwargs)
+        self._fill(step)
+        return result
+
+    def _join(self, step: Step, feed: Mapping[int, Any]) -> Any:
+        parts = [feed[key] for key in step.inputs if key in feed]
+        return parts[0] if len(parts) == 1 else self._layer(step)(parts)
+
+    def _repeated_pick(self, step: Step) -> Any:
+        """What a `ChannelSelect` of the original becomes: it may pick less, or be needed no more."""
+        positions = np.asarray(step.layer.indices)[self._alive.left(step.outputs[0])]
+        return self._pick(step.inputs[0], positions, step.layer.name)
+
+    def _taken(self, step: Step, key: int) -> Any:
+        return self._pick(key, self._alive.taken(step, key), f'{step.layer.name}_select')
+
+    def _pick(self, key: int, positions: np.ndarray, name: str) -> Any:
+        """The channels at `positions` of the original tensor `key`, selected if it has more than these."""
+        stored = self._alive.left(key)
+        if np.array_equal(stored, positions):
+            return self._tensors[key]
+        cached = (key, positions.tobytes())
+        if cached not in self._picks:
+            source = self._tensors[key]
+            select = ChannelSelect(
+                np.searchsorted(stored, positions), len(stored), name=self._unused(name), dtype=source.dtype
+            )
+            self._picks[cached] = select(source)
+        return self._picks[cached]
+
+    def _unused(self, name: str) -> str:
+        suffixes = itertools.chain([''], (f'_{number}' for number in itertools.count(1)))
+        unused = next(name + suffix for suffix in suffixes if name + suffix not in self._names)
+        self._names.add(unused)
+        return unused
+
+    def _layer(self, step: Step) -> keras.layers.Layer:
+        layer = step.layer
+        if layer.name not in self._layers:
+            self._layers[layer.name] = _copy(layer, step.rule, len(self._alive.left(step.outputs[0])))
+        return self._layers[layer.name]
+
+    def _fill(self, step: Step) -> None:
+        layer = self._layers[step.layer.name]
+        if step.rule is None:
+            layer.set_weights(step.layer.get_weights())
+            return
+        for name, cuts in weight_cuts(self._alive, step).items():
+            getattr(layer, name).assign(cut(getattr(step.layer, name).numpy(), cuts))
+
+
+def _picks(step: Step) -> bool:
+    return step.rule is not None and step.rule.flow is Flow.PICKS
+
+
+def _copy(layer: keras.layers.Layer, rule: Rule | None = None, nb_outputs: int = 0) -> keras.layers.Layer:
+    """A new layer of the same name and options; it makes `nb_outputs` channels if its rule has a size."""
+    config = layer.get_config()
+    if rule is not None and rule.size is not None:
+        config[rule.size] = nb_outputs
+    if rule is not None and rule.resize is not None:
+        rule.resize(config, nb_outputs)
+    if rule is not None:
+        config = {name: _without_array(entry) for name, entry in config.items()}
+    return type(layer).from_config(config)
+
+
+def _without_array(entry: Any) -> Any:
+    """`entry`, or zeros if it is a constant initializer whose array would not fit the smaller weight."""
+    options = entry.get('config') if isinstance(entry, dict) else None
+    has_array = isinstance(options, dict) and not isinstance(options.get('value', 0), (int, float))
+    return 'zeros' if has_array else entry

@@ -1,0 +1,218 @@
+"""How each layer type treats the identities of its channels, and which weights belong to which channel.
+
+A type that is not listed here, or a layer that its rule does not fit (channels first, grouped, shared, an
+activation that mixes channels, weights that the rule does not know), has no rule: it reads everything, and
+makes channels that are all kept.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from utils.channels.select import ChannelSelect
+
+Layer = keras.layers.Layer
+Shape = tuple[int | None, ...]
+
+
+class Flow(enum.Enum):
+    """Where the identities of a layer's output channels come from."""
+
+    MAKES = 'a new identity for each channel'
+    PASSES = 'those of the input'
+    REPEATS_EACH = 'each of the input several times in a row (depthwise)'
+    REPEATS_ALL = 'those of the input, as a whole, several times (flatten)'
+    MERGES = 'those of all inputs, made one, channel by channel'
+    JOINS = 'those of all inputs, one after the other'
+    PICKS = 'some of the input'
+
+
+class Side(enum.Enum):
+    """Which channels an axis of a weight runs over."""
+
+    IN = 'input'
+    OUT = 'output'
+
+
+def _always(layer: Layer, inputs: Sequence[Shape], output: Shape) -> bool:
+    return True
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What to know of a layer type.
+
+    Attributes:
+        flow: where its output channels come from.
+        weights: attribute name -> {axis: side}, for all weights that such a layer can have.
+        size: entry of the layer's config that holds the number of output channels, where there is one.
+        resize: as `size`, for entries that are no plain number: changes the config, given that number.
+        fits: whether the rule holds for this very layer, given the shapes of its inputs and its output.
+    """
+
+    flow: Flow
+    weights: Mapping[str, Mapping[int, Side]] = dataclasses.field(default_factory=dict)
+    size: str | None = None
+    resize: Callable[[dict[str, Any], int], None] | None = None
+    fits: Callable[[Layer, Sequence[Shape], Shape], bool] = _always
+
+    @property
+    def reads(self) -> bool:
+        """Whether callers may say which input channels such a layer reads."""
+        return self.flow is Flow.MAKES
+
+
+_ELEMENTWISE_NAMES = (
+    'linear', 'relu', 'relu6', 'leaky_relu', 'elu', 'selu', 'gelu', 'sigmoid', 'hard_sigmoid', 'tanh',
+    'swish', 'silu', 'softplus', 'softsign', 'exponential', 'mish',
+)  # fmt: skip
+_ELEMENTWISE = frozenset(
+    getattr(module, name)
+    for module in (keras.activations, tf.nn, tf)
+    for name in _ELEMENTWISE_NAMES
+    if hasattr(module, name)
+)
+
+
+def is_elementwise(layer: Layer) -> bool:
+    """Whether the activation built into `layer` treats each channel by itself (true where there is none)."""
+    activation = getattr(layer, 'activation', None)
+    try:
+        return activation is None or activation in _ELEMENTWISE
+    except TypeError:  # an unhashable callable
+        return False
+
+
+def _ungrouped(layer: Layer, inputs: Sequence[Shape], output: Shape) -> bool:
+    return getattr(layer, 'groups', 1) == 1
+
+
+def _elementwise(layer: Layer, inputs: Sequence[Shape], output: Shape) -> bool:
+    return is_elementwise(layer)
+
+
+def _last_axis_norm(layer: Layer, inputs: Sequence[Shape], output: Shape) -> bool:
+    return list(layer.axis) == [len(output) - 1]
+
+
+def _plain_noise(layer: Layer, inputs: Sequence[Shape], output: Shape) -> bool:
+    return layer.noise_shape is None or layer.noise_shape[-1] in (None, 1)
+
+
+def _same_rank_and_channels(layer: Layer, inputs: Sequence[Shape], output: Shape) -> bool:
+    return all(len(shape) == len(output) and shape[-1] == output[-1] for shape in inputs)
+
+
+def _whole_copies(layer: Layer, inputs: Sequence[Shape], output: Shape) -> bool:
+    # In row-major order element f belongs to channel f mod C, so position p of an output's last axis of
+    # size D holds one channel only if C divides D.
+    return len(output) >= 2 and output[-1] % inputs[0][-1] == 0
+
+
+def _set_target_channels(config: dict[str, Any], nb_channels: int) -> None:
+    *others, last = config['target_shape']
+    config['target_shape'] = (*others, last if last == -1 else nb_channels)
+
+
+def _concatenate_rule(layer: Layer, rank: int) -> Rule:
+    if layer.axis in (-1, rank - 1):
+        return _JOIN
+    return _MERGE
+
+
+_BIAS = {'bias': {-1: Side.OUT}}
+_CONV = Rule(Flow.MAKES, {'kernel': {-2: Side.IN, -1: Side.OUT}, **_BIAS}, size='filters', fits=_ungrouped)
+_TRANSPOSED = Rule(
+    Flow.MAKES, {'kernel': {-1: Side.IN, -2: Side.OUT}, **_BIAS}, size='filters', fits=_ungrouped
+)
+_DENSE = Rule(Flow.MAKES, {'kernel': {-2: Side.IN, -1: Side.OUT}, **_BIAS}, size='units')
+_SEPARABLE = Rule(
+    Flow.MAKES,
+    {'depthwise_kernel': {-2: Side.IN}, 'pointwise_kernel': {-2: Side.IN, -1: Side.OUT}, **_BIAS},
+    size='filters',
+    fits=_ungrouped,
+)
+_DEPTHWISE = Rule(Flow.REPEATS_EACH, {'depthwise_kernel': {-2: Side.IN}, **_BIAS}, fits=_elementwise)
+_PASS = Rule(Flow.PASSES)
+_MERGE = Rule(Flow.MERGES, fits=_same_rank_and_channels)
+_JOIN = Rule(Flow.JOINS)
+_NORM_WEIGHTS = ('gamma', 'beta', 'moving_mean', 'moving_variance')
+
+_k = keras.layers
+_RULES: dict[type, Rule] = {
+    _k.Dense: _DENSE,
+    _k.BatchNormalization: Rule(
+        Flow.PASSES, {name: {-1: Side.OUT} for name in _NORM_WEIGHTS}, fits=_last_axis_norm
+    ),
+    _k.PReLU: Rule(Flow.PASSES, {'alpha': {-1: Side.OUT}}),
+    _k.Activation: Rule(Flow.PASSES, fits=_elementwise),
+    _k.Dropout: Rule(Flow.PASSES, fits=_plain_noise),
+    _k.Flatten: Rule(Flow.REPEATS_ALL, fits=_whole_copies),
+    _k.Reshape: Rule(Flow.REPEATS_ALL, resize=_set_target_channels, fits=_whole_copies),
+    ChannelSelect: Rule(Flow.PICKS),
+    **dict.fromkeys((_k.Conv1D, _k.Conv2D, _k.Conv3D), _CONV),
+    **dict.fromkeys((_k.Conv1DTranspose, _k.Conv2DTranspose, _k.Conv3DTranspose), _TRANSPOSED),
+    **dict.fromkeys((_k.SeparableConv1D, _k.SeparableConv2D), _SEPARABLE),
+    **dict.fromkeys((_k.DepthwiseConv1D, _k.DepthwiseConv2D), _DEPTHWISE),
+    **dict.fromkeys((_k.Add, _k.Subtract, _k.Multiply, _k.Average, _k.Maximum, _k.Minimum), _MERGE),
+    **dict.fromkeys((_k.ReLU, _k.LeakyReLU, _k.ELU, _k.ThresholdedReLU), _PASS),
+    **dict.fromkeys((_k.MaxPooling1D, _k.MaxPooling2D, _k.MaxPooling3D), _PASS),
+    **dict.fromkeys((_k.AveragePooling1D, _k.AveragePooling2D, _k.AveragePooling3D), _PASS),
+    **dict.fromkeys((_k.GlobalMaxPooling1D, _k.GlobalMaxPooling2D, _k.GlobalMaxPooling3D), _PASS),
+    **dict.fromkeys((_k.GlobalAveragePooling1D, _k.GlobalAveragePooling2D, _k.GlobalAveragePooling3D), _PASS),
+    **dict.fromkeys((_k.UpSampling1D, _k.UpSampling2D, _k.UpSampling3D), _PASS),
+    **dict.fromkeys((_k.ZeroPadding1D, _k.ZeroPadding2D, _k.ZeroPadding3D), _PASS),
+    **dict.fromkeys((_k.Cropping1D, _k.Cropping2D, _k.Cropping3D), _PASS),
+    **dict.fromkeys((_k.SpatialDropout1D, _k.SpatialDropout2D, _k.SpatialDropout3D), _PASS),
+    **dict.fromkeys((_k.GaussianNoise, _k.GaussianDropout), _PASS),
+}  # fmt: skip
+
+
+def rule_for(node: Any, nb_calls: int) -> Rule | None:
+    """The rule that holds for one call of a layer, or None where there is none.
+
+    Args:
+        node: the Keras node that records the call.
+        nb_calls: how often the model calls that layer.
+    """
+    inputs = [tuple(tensor.shape) for tensor in node.keras_inputs]
+    output = tf.nest.flatten(node.outputs)[0].shape
+    rule = _type_rule(node.layer, len(output))
+    if rule is None or nb_calls != 1 or not _is_ordinary_call(node, rule):
+        return None
+    if any(len(shape) < 2 or shape[-1] is None for shape in [*inputs, tuple(output)]):
+        return None
+    if getattr(node.layer, 'data_format', 'channels_last') != 'channels_last':
+        return None
+    if len(node.layer.weights) != len(weight_names(node.layer, rule)):
+        return None
+    return rule if rule.fits(node.layer, inputs, tuple(output)) else None
+
+
+def _type_rule(layer: Layer, rank: int) -> Rule | None:
+    # Exact types: a subclass may compute something else.
+    if type(layer) is keras.layers.Concatenate:
+        return _concatenate_rule(layer, rank)
+    return _RULES.get(type(layer))
+
+
+def _is_ordinary_call(node: Any, rule: Rule) -> bool:
+    """Whether the only tensors of a call are its inputs: no masks, no constants, one output."""
+    inputs = tf.nest.flatten(node.call_args[0]) if node.call_args else []
+    several = rule.flow in (Flow.MERGES, Flow.JOINS)
+    return (
+        tf.is_tensor(node.outputs)
+        and [id(tensor) for tensor in inputs] == [id(tensor) for tensor in node.keras_inputs]
+        and (several or len(inputs) == 1)
+    )
+
+
+def weight_names(layer: Layer, rule: Rule) -> list[str]:
+    """Names of the attributes of `rule.weights` that this layer has."""
+    return [name for name in rule.weights if getattr(layer, name, None) is not None]

@@ -1,0 +1,32 @@
+"""The one layer that channel removal may add: pick some channels of a tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+
+@keras.saving.register_keras_serializable(package='PocketFlow')
+class ChannelSelect(keras.layers.Layer):
+    """Keeps the channels `indices` of a tensor of shape (..., nb_inputs), in the order given.
+
+    The result has the shape (..., len(indices)).
+    """
+
+    def __init__(self, indices: Sequence[int], nb_inputs: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.indices = tuple(int(index) for index in indices)
+        self.nb_inputs = int(nb_inputs)
+        self.supports_masking = True
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.gather(inputs, self.indices, axis=-1)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tf.TensorShape:
+        return tf.TensorShape(input_shape[:-1]).concatenate(len(self.indices))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), 'indices': list(self.indices), 'nb_inputs': self.nb_inputs}

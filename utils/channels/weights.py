@@ -1,0 +1,73 @@
+"""Which part of each weight belongs to the channels that are left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import tf_keras as keras
+
+from utils.channels.identities import ChannelGraph, Step
+from utils.channels.liveness import Liveness
+from utils.channels.rules import Side, weight_names
+
+Cuts = dict[str, dict[int, np.ndarray]]
+
+
+def axis_indices(channels: np.ndarray, nb_channels: int, length: int) -> np.ndarray:
+    """The places of `channels` on a weight's axis that holds `length / nb_channels` places per channel.
+
+    An axis of length 1 (a weight shared by all channels) is kept.
+
+    >>> axis_indices(np.array([0, 2]), nb_channels=3, length=6).tolist()
+    [0, 1, 4, 5]
+    """
+    if length == 1:
+        return np.zeros(1, dtype=np.int64)
+    places = length // nb_channels
+    return (channels[:, np.newaxis] * places + np.arange(places)).ravel()
+
+
+def weight_cuts(alive: Liveness, step: Step) -> Cuts:
+    """Weight name -> {axis: the indices that are left}, for the weights of a step that has a rule."""
+    graph = alive.graph
+    source, result = step.inputs[0], step.outputs[0]
+    left = {Side.IN: alive.taken(step, source), Side.OUT: alive.left(result)}
+    total = {Side.IN: len(graph.classes[source]), Side.OUT: len(graph.classes[result])}
+    cuts: Cuts = {}
+    for name in weight_names(step.layer, step.rule):
+        shape = getattr(step.layer, name).shape
+        sides = step.rule.weights[name].items()
+        cuts[name] = {axis: axis_indices(left[side], total[side], shape[axis]) for axis, side in sides}
+    return cuts
+
+
+def cut(weight: np.ndarray, indices: Mapping[int, np.ndarray]) -> np.ndarray:
+    """What is left of `weight` when each axis keeps just its `indices`."""
+    for axis, chosen in indices.items():
+        weight = np.take(weight, chosen, axis=axis)
+    return weight
+
+
+def zero_unread(graph: ChannelGraph, step: Step, copy: keras.layers.Layer, read: frozenset[int]) -> None:
+    """Sets the weights of `copy`, a copy of a reader, that meet input channels outside `read` to zero."""
+    source = step.inputs[0]
+    nb_channels = len(graph.classes[source])
+    unread = np.setdiff1d(np.arange(nb_channels), graph.positions(source, read))
+    for name in weight_names(copy, step.rule) if len(unread) else ():
+        variable = getattr(copy, name)
+        value = variable.numpy()
+        for axis in (axis for axis, side in step.rule.weights[name].items() if side is Side.IN):
+            np.moveaxis(value, axis, 0)[axis_indices(unread, nb_channels, value.shape[axis])] = 0
+        variable.assign(value)
+
+
+def weight_shapes(alive: Liveness, step: Step) -> dict[str, tuple[int, ...]]:
+    """Weight name -> the shape that is left, for the weights of a step that has a rule."""
+    shapes = {}
+    for name, cuts in weight_cuts(alive, step).items():
+        shape = list(getattr(step.layer, name).shape)
+        for axis, indices in cuts.items():
+            shape[axis] = len(indices)
+        shapes[name] = tuple(shape)
+    return shapes

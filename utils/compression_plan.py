@@ -1,0 +1,220 @@
+"""What stands between deciding how to compress a model and doing it: a value that can be printed and kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import numbers
+import os
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import tf_keras as keras
+
+from utils import cost_model
+from utils.atomic import write_text
+from utils.channels import ChannelGraph, reader_channels, trace
+from utils.errors import UsageError
+
+SCHEMA = 1
+Value = tuple[int, ...] | float | int
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _are_channels(value: object) -> bool:
+    if not isinstance(value, (list, tuple)) or not value or not all(map(_is_whole, value)):
+        return False
+    return value[0] >= 0 and all(one < two for one, two in zip(value, value[1:], strict=False))
+
+
+def _plain(value: Value) -> Value:
+    """The same value without NumPy's number types, which JSON does not know."""
+    if isinstance(value, (list, tuple)):
+        return tuple(int(channel) for channel in value)
+    return int(value) if isinstance(value, numbers.Integral) else float(value)
+
+
+_CHECKS: dict[str, tuple[Callable[[object], bool], str]] = {
+    'channels': (_are_channels, 'one or more distinct channel numbers, ascending from 0 on'),
+    'sparsity': (lambda value: _is_number(value) and 0 <= value < 1, 'a share in [0, 1)'),
+    'bits': (lambda value: _is_whole(value) and 1 <= value <= 32, 'a whole number of bits in 1..32'),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class CompressionPlan:
+    """A decision for each layer.
+
+    Attributes:
+        kind: what the values are: 'channels' (the input channels that the layer keeps, ascending), 'sparsity'
+            (the share of its weights to be zero, in [0, 1)) or 'bits' (the width of its weights, 1 to 32).
+        model_name: the model for which it was made, as a hint to people.
+        values: layer -> its value; layers that are not named stay as they are.
+        nb_channels: for 'channels', layer -> how many input channels it had.
+        predicted: name -> a figure that the plan is expected to reach, such as 'macs' or 'parameters'.
+
+    Raises:
+        UsageError: a kind or a value is not one of those.
+    """
+
+    kind: str
+    model_name: str
+    values: Mapping[str, Value]
+    nb_channels: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    predicted: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in tuple(_CHECKS):
+            raise UsageError(f'unknown kind of compression plan {self.kind!r}; known: {", ".join(_CHECKS)}')
+        is_fine, accepted = _CHECKS[self.kind]
+        for layer, value in self.values.items():
+            if not is_fine(value):
+                raise UsageError(f'plan for layer {layer!r}: {value!r} is not {accepted}')
+        self._check_nb_channels()
+        bad = next((name for name, figure in self.predicted.items() if not _is_number(figure)), None)
+        if bad is not None:
+            raise UsageError(
+                f'predicted {bad!r} of a compression plan is {self.predicted[bad]!r}, not a number'
+            )
+        for name in ('values', 'nb_channels', 'predicted'):
+            plain = {layer: _plain(value) for layer, value in getattr(self, name).items()}
+            object.__setattr__(self, name, plain)
+
+    def _check_nb_channels(self) -> None:
+        if self.kind != 'channels':
+            return
+        for layer, channels in self.values.items():
+            total = self.nb_channels.get(layer)
+            if not _is_whole(total) or channels[-1] >= total:
+                raise UsageError(
+                    f'plan for layer {layer!r}: channel {channels[-1]} is kept, but nb_channels says that'
+                    f' there are {total}; it must be more than the last kept channel'
+                )
+
+    def __str__(self) -> str:
+        head = f'{self.kind} plan for {self.model_name}'
+        figures = [f'{name} {value:,.6g}' for name, value in self.predicted.items()]
+        return '\n'.join([', '.join([head, *figures]), *(f'  {row}' for row in map(self._row, self.values))])
+
+    def _row(self, layer: str) -> str:
+        value = self.values[layer]
+        shown = f'{len(value)} of {self.nb_channels[layer]}' if isinstance(value, tuple) else f'{value:g}'
+        return f'{layer}: {shown}'
+
+    def to_json(self) -> str:
+        """The plan as text that `from_json` reads."""
+        return json.dumps({'schema': SCHEMA, **dataclasses.asdict(self)}, indent=1) + '\n'
+
+    @classmethod
+    def from_json(cls, text: str) -> CompressionPlan:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            UsageError: `text` is no such plan, or one of another schema.
+        """
+        try:
+            entries = json.loads(text)
+        except ValueError as error:
+            raise UsageError(f'a compression plan must be JSON, which this is not: {error}') from None
+        return cls(**_checked_entries(entries))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the plan, whole or not at all."""
+        write_text(pathlib.Path(path), self.to_json())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> CompressionPlan:
+        """Reads what `save` wrote.
+
+        Raises:
+            UsageError: there is no such file, or it holds no plan; the message names the file.
+        """
+        try:
+            text = pathlib.Path(path).read_text(encoding='utf-8')
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f'cannot read the compression plan {os.fspath(path)!r}: {error}') from None
+        try:
+            return cls.from_json(text)
+        except UsageError as error:
+            raise UsageError(f'{os.fspath(path)}: {error}') from None
+
+    def check_model(self, model: keras.Model | ChannelGraph) -> None:
+        """Makes sure that the plan fits a model.
+
+        Raises:
+            UsageError: it does not; the message names the first layer that the model lacks or that has
+                another number of input channels.
+        """
+        graph = trace(model)
+        known = _layer_sizes(graph, self.kind)
+        for layer in self.values:
+            if layer not in known or known[layer] != self.nb_channels.get(layer, known[layer]):
+                raise UsageError(
+                    f'the plan was made for another model ({self.model_name!r}) than {graph.model.name!r}:'
+                    f' {self._mismatch(layer, known)}'
+                )
+
+    def _mismatch(self, layer: str, known: Mapping[str, int]) -> str:
+        if layer not in known:
+            what = 'prunable layer' if self.kind == 'channels' else 'layer with weights'
+            return f'it has no {what} {layer!r}; it has {", ".join(known) or "none"}'
+        return (
+            f'layer {layer!r} has {known[layer]} input channels, the plan expects {self.nb_channels[layer]}'
+        )
+
+
+def channel_plan(model: keras.Model | ChannelGraph, kept: Mapping[str, Sequence[int]]) -> CompressionPlan:
+    """The plan to keep these input channels of a model's layers, with its predicted cost.
+
+    Args:
+        model: a functional model, or its channel graph.
+        kept: reader -> the input channels that it still reads, as for `remove_channels`.
+
+    Raises:
+        UsageError: `kept` does not fit the model.
+    """
+    graph = trace(model)
+    costs = cost_model.layer_costs(graph, kept)
+    readers = reader_channels(graph)
+    return CompressionPlan(
+        'channels',
+        graph.model.name,
+        {name: tuple(sorted({int(channel) for channel in channels})) for name, channels in kept.items()},
+        {name: readers[name].nb_channels for name in kept},
+        {'macs': sum(c.macs for c in costs), 'parameters': sum(c.parameters for c in costs)},
+    )
+
+
+def _layer_sizes(graph: ChannelGraph, kind: str) -> dict[str, int]:
+    """The layers that a plan of this kind may name -> their number of input channels (0: of no matter)."""
+    if kind == 'channels':
+        return {name: reader.nb_channels for name, reader in reader_channels(graph).items()}
+    return {layer.name: 0 for layer in graph.model.layers if layer.weights}
+
+
+def _checked_entries(entries: Any) -> dict[str, Any]:
+    """The arguments of `CompressionPlan` in a decoded JSON document."""
+    if not isinstance(entries, dict) or 'schema' not in entries:
+        raise UsageError("a compression plan must be a JSON object with the entry 'schema'")
+    schema = entries['schema']
+    if schema != SCHEMA:
+        raise UsageError(f'the compression plan has the schema {schema!r}; this version reads {SCHEMA}')
+    expected = {field.name for field in dataclasses.fields(CompressionPlan)}
+    given = set(entries) - {'schema'}
+    if given != expected:
+        raise UsageError(
+            f'a compression plan has the entries {", ".join(sorted(expected))}; this one has'
+            f' {", ".join(sorted(given)) or "none"}'
+        )
+    for name in ('values', 'nb_channels', 'predicted'):
+        if not isinstance(entries[name], dict):
+            raise UsageError(f'entry {name!r} of a compression plan must be an object, not {entries[name]!r}')
+    return {name: entries[name] for name in expected}

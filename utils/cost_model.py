@@ -1,0 +1,139 @@
+"""What a model costs on paper: multiply-adds and weights by layer, also of a model that is not built yet."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+import tf_keras as keras
+
+from utils.channels.identities import ChannelGraph, Step, trace
+from utils.channels.liveness import Liveness, liveness
+from utils.channels.readers import kept_identities
+from utils.channels.weights import weight_shapes
+from utils.errors import UsageError
+
+Kept = Mapping[str, Sequence[int]]
+Shape = tuple[int | None, ...]
+
+_k = keras.layers
+_TRANSPOSED = (_k.Conv1DTranspose, _k.Conv2DTranspose, _k.Conv3DTranspose)
+_CONVOLUTIONS = (_k.Conv1D, _k.Conv2D, _k.Conv3D, _k.SeparableConv1D, _k.SeparableConv2D, _k.DepthwiseConv1D,
+                 _k.DepthwiseConv2D)  # fmt: skip
+_KERNELS = ('kernel', 'depthwise_kernel', 'pointwise_kernel')
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerCost:
+    """The cost of one layer.
+
+    Attributes:
+        name: the layer's name.
+        kind: its class, such as 'Conv2D'.
+        macs: multiply-adds of its convolutions or matrix product for one sample, over all its calls.
+        parameters: numbers in all its weights, trained or not (moving statistics too).
+        output_shape: shape of what its last call returns (of the first tensor), with None for the batch.
+    """
+
+    name: str
+    kind: str
+    macs: int
+    parameters: int
+    output_shape: Shape
+
+
+def layer_costs(model: keras.Model | ChannelGraph, kept: Kept | None = None) -> list[LayerCost]:
+    """The cost of each layer, in the order of execution.
+
+    Bias additions, normalizations, activations and pooling count as no multiply-adds.
+
+    Args:
+        model: a functional model, or its channel graph (quicker, where many choices are compared).
+        kept: with it, the costs are those of `remove_channels(model, kept)`, found without building it; its
+            channel selections, which cost neither multiply-adds nor weights, are not listed.
+
+    Raises:
+        UsageError: the model is not functional, `kept` does not fit it, or a size on which the cost of a
+            convolution depends is unknown.
+    """
+    graph = trace(model)
+    alive = None if kept is None else liveness(graph, kept_identities(graph, kept))
+    costs: dict[str, LayerCost] = {}
+    for step in graph.steps:
+        if alive is None or step.node.is_input or alive.is_alive(step):
+            _add_call(costs, _call_cost(step, alive))
+    return list(costs.values())
+
+
+def total_macs(model: keras.Model | ChannelGraph, kept: Kept | None = None) -> int:
+    """Multiply-adds of one sample through the whole model; arguments and errors as for `layer_costs`."""
+    return sum(cost.macs for cost in layer_costs(model, kept))
+
+
+def total_parameters(model: keras.Model | ChannelGraph, kept: Kept | None = None) -> int:
+    """Numbers in all weights of the model; arguments and errors as for `layer_costs`."""
+    return sum(cost.parameters for cost in layer_costs(model, kept))
+
+
+def kernel_macs(kernels: Sequence[Sequence[int]], nb_positions: int) -> int:
+    """Multiply-adds of kernels of these shapes that are applied at `nb_positions` places.
+
+    Each number of a kernel is used once per place: a 3x3 convolution from 16 to 32 channels on an 8x8 map
+    takes 3*3*16*32 * 64 multiply-adds. For transposed convolutions the places are those of the input.
+    """
+    return nb_positions * sum(math.prod(shape) for shape in kernels)
+
+
+def _add_call(costs: dict[str, LayerCost], cost: LayerCost) -> None:
+    earlier = costs.get(cost.name)
+    costs[cost.name] = dataclasses.replace(cost, macs=cost.macs + (earlier.macs if earlier else 0))
+
+
+def _call_cost(step: Step, alive: Liveness | None) -> LayerCost:
+    layer = step.layer
+    output = tuple(tf.nest.flatten(step.node.outputs)[0].shape)
+    if isinstance(layer, keras.Model):
+        macs, parameters = total_macs(layer), layer.count_params()
+    else:
+        shapes = _weight_shapes(step, alive)
+        parameters = _parameters(step, alive, shapes)
+        macs = _macs(step, shapes, output)
+    if alive is not None and len(output) > 1:
+        output = (*output[:-1], len(alive.left(step.outputs[0])) if output[-1] is not None else None)
+    return LayerCost(layer.name, type(layer).__name__, macs, parameters, output)
+
+
+def _weight_shapes(step: Step, alive: Liveness | None) -> dict[str, tuple[int, ...]]:
+    if alive is not None and step.rule is not None:
+        return weight_shapes(alive, step)
+    present = (name for name in _KERNELS if getattr(step.layer, name, None) is not None)
+    return {name: tuple(getattr(step.layer, name).shape) for name in present}
+
+
+def _parameters(step: Step, alive: Liveness | None, shapes: Mapping[str, tuple[int, ...]]) -> int:
+    if alive is not None and step.rule is not None:
+        return sum(math.prod(shape) for shape in shapes.values())
+    return step.layer.count_params() if step.layer.built else 0
+
+
+def _macs(step: Step, shapes: Mapping[str, tuple[int, ...]], output: Shape) -> int:
+    kernels = [shapes[name] for name in _KERNELS if name in shapes]
+    if isinstance(step.layer, _TRANSPOSED):
+        return kernel_macs(kernels, _nb_positions(step.layer, tuple(step.node.keras_inputs[0].shape)))
+    if isinstance(step.layer, (*_CONVOLUTIONS, _k.Dense)):
+        return kernel_macs(kernels, _nb_positions(step.layer, output))
+    return 0
+
+
+def _nb_positions(layer: keras.layers.Layer, shape: Shape) -> int:
+    """Number of places of a feature map or sequence of `shape`, without batch and channels."""
+    channels_first = getattr(layer, 'data_format', 'channels_last') == 'channels_first'
+    sizes = shape[2:] if channels_first else shape[1:-1]
+    if None in sizes:
+        raise UsageError(
+            f'the cost of layer {layer.name!r} depends on a size that is unknown: its feature map has the'
+            f' shape {shape}; build the model with a fixed input size'
+        )
+    return math.prod(sizes)

@@ -1,0 +1,15 @@
+"""The two kinds of failure that the command line turns into one clear line and an exit code."""
+
+from __future__ import annotations
+
+
+class PocketFlowError(Exception):
+    """Something went wrong while running (a failed conversion, a non-finite loss): exit code 1."""
+
+    exit_code = 1
+
+
+class UsageError(PocketFlowError):
+    """The user gave something that cannot work (flag, file, combination): exit code 2."""
+
+    exit_code = 2

@@ -1,0 +1,142 @@
+"""Exporting a model and measuring what was exported: the files as they lie on the disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tf_keras as keras
+
+from utils.atomic import replacing
+from utils.errors import PocketFlowError
+from utils.export.agreement import Agreement, agreement
+from utils.export.convert import Calibration, convert, file_formats
+from utils.export.latency import DEFAULT_TIMING, Latency, Timing, time_alternating
+from utils.export.operators import operators
+from utils.export.runner import LiteRtRunner, nb_usable_threads
+
+FLOAT32_TOLERANCE = 1e-3
+"""Largest relative difference that rounding explains between a float32 file and its model."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Inputs [N, ...], class numbers [N] and the Keras model's logits [N, nb_classes] for these inputs."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    reference_logits: np.ndarray
+
+    @classmethod
+    def of_model(cls, model: keras.Model, images: np.ndarray, labels: np.ndarray,
+                 batch_size: int = 64) -> Evaluation:
+        return cls(images, np.asarray(labels), keras_logits(model, images, batch_size))
+
+
+@dataclasses.dataclass(frozen=True)
+class FileUnderTest:
+    """A `.tflite` file, its format, and what to run it on and to compare it with."""
+
+    file_format: str
+    path: Path
+    evaluation: Evaluation
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportRecord:
+    """One exported file and what was measured on it; `path` is relative to the directory of the export."""
+
+    file_format: str
+    path: str
+    nb_bytes: int
+    gzip_bytes: int
+    agreement: Agreement
+    latency: Latency
+    latency_all_threads: Latency
+    speedup: float
+    operators: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        return {'format': self.file_format,
+                'path': self.path,
+                'bytes': self.nb_bytes,
+                'gzip_bytes': self.gzip_bytes,
+                'metrics': {'accuracy': self.agreement.accuracy},
+                'max_abs_diff': self.agreement.max_abs_diff,
+                'relative_max_abs_diff': self.agreement.relative_max_abs_diff,
+                'top1_agreement': self.agreement.top1_agreement,
+                'latency_ms': self.latency.to_json(),
+                'latency_ms_all_threads': self.latency_all_threads.to_json(),
+                'speedup_vs_uncompressed': self.speedup,
+                'operators': dict(sorted(self.operators.items()))}
+
+
+def export_files(model: keras.Model, formats: Sequence[str], directory: Path,
+                 calibration: Calibration | None = None) -> dict[str, Path]:
+    """Writes `model_<format>.tflite` into the directory for each format; returns the paths by format."""
+    for file_format in formats:
+        file_formats.get(file_format)
+    paths = {file_format: directory / f'model_{file_format}.tflite' for file_format in formats}
+    for file_format, path in paths.items():
+        content = convert(model, file_format, calibration)
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+    return paths
+
+
+def measure_files(files: Mapping[str, FileUnderTest], directory: Path, reference: str, batch_size: int = 64,
+                  timing: Timing = DEFAULT_TIMING) -> dict[str, ExportRecord]:
+    """Measures `.tflite` files, however they were made, each against its own model, timed in turns.
+
+    Args:
+      files: the files by name; those of the uncompressed model are among them.
+      directory: what the records' paths are relative to.
+      reference: name of the file that the others are timed against: the uncompressed model's.
+      batch_size: samples per call during evaluation; files are timed with one.
+      timing: how long to time.
+
+    Returns:
+      One record per file, by name.
+
+    Raises:
+      PocketFlowError: a float32 file does not compute what its model computes.
+    """
+    agreements = {name: _agreement_of_file(file, batch_size) for name, file in files.items()}
+    one_thread, all_threads = (_latencies(files, timing, num_threads) for num_threads in (1, nb_usable_threads()))
+    return {name: _record(file, directory, agreement=agreements[name], latency=one_thread[name],
+                          latency_all_threads=all_threads[name],
+                          speedup=one_thread[reference].p50 / one_thread[name].p50)
+            for name, file in files.items()}
+
+
+def keras_logits(model: keras.Model, images: np.ndarray, batch_size: int = 64) -> np.ndarray:
+    """The model's outputs (float32) for inputs [N, ...], in inference mode."""
+    return np.asarray(model.predict(images, batch_size=batch_size, verbose=0), np.float32)
+
+
+def _agreement_of_file(file: FileUnderTest, batch_size: int) -> Agreement:
+    evaluation = file.evaluation
+    logits = LiteRtRunner(file.path, nb_usable_threads()).predict(evaluation.images, batch_size)
+    result = agreement(evaluation.reference_logits, logits, evaluation.labels)
+    if file.file_format == 'float32' and result.relative_max_abs_diff > FLOAT32_TOLERANCE:
+        raise PocketFlowError(f'{file.path} does not compute what its model computes: outputs differ by '
+                              f'{result.relative_max_abs_diff:.2g} of their range, '
+                              f'accepted: {FLOAT32_TOLERANCE:g}')
+    return result
+
+
+def _latencies(files: Mapping[str, FileUnderTest], timing: Timing, num_threads: int) -> dict[str, Latency]:
+    runners = {name: LiteRtRunner(file.path, num_threads) for name, file in files.items()}
+    sample = next(iter(files.values())).evaluation.images[0]
+    return time_alternating(runners, sample, timing)
+
+
+def _record(file: FileUnderTest, directory: Path, **measured: Any) -> ExportRecord:
+    content = file.path.read_bytes()
+    return ExportRecord(file.file_format, path=file.path.relative_to(directory).as_posix(), nb_bytes=len(content),
+                        gzip_bytes=len(gzip.compress(content, mtime=0)), operators=operators(content),
+                        **measured)

@@ -1,0 +1,138 @@
+"""Running a `.tflite` file with LiteRT: batched predictions, and single calls to be timed."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from utils.errors import PocketFlowError
+from utils.export.operators import operators
+from utils.quiet import quiet_native_output
+
+
+def nb_usable_threads() -> int:
+    """The CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+
+def quantize(values: np.ndarray, scale: float, zero_point: int, dtype: type) -> np.ndarray:
+    """The codes nearest to real values: `round(value / scale) + zero_point`, kept within the type."""
+    codes = np.round(values / np.float32(scale)) + zero_point
+    info = np.iinfo(dtype)
+    return np.clip(codes, info.min, info.max).astype(dtype)
+
+
+def dequantize(codes: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
+    """The float32 values that the codes stand for, `(code - zero_point) * scale`."""
+    return (codes.astype(np.float32) - zero_point) * np.float32(scale)
+
+
+class LiteRtRunner:
+    """One `.tflite` file of one input and one output, loaded and ready to run.
+
+    Inputs and outputs are real numbers (float32) for every format: integer files get their inputs quantized,
+    and give their outputs dequantized, with the scale and zero point that the file states.
+    """
+
+    def __init__(self, file: Path | str | bytes, num_threads: int = 1):
+        """Loads a file, or the bytes of one, to run with `num_threads` threads."""
+        self._content = file if isinstance(file, bytes) else Path(file).read_bytes()
+        self._num_threads = num_threads
+        self._can_resize = True
+        self._load()
+
+    @property
+    def nb_bytes(self) -> int:
+        return len(self._content)
+
+    @property
+    def input_dtype(self) -> type:
+        return self._input['dtype']
+
+    @property
+    def output_dtype(self) -> type:
+        return self._output['dtype']
+
+    def operators(self) -> Counter[str]:
+        """The operations in the file, by name."""
+        return operators(self._content)
+
+    def predict(self, images: np.ndarray, batch_size: int = 64) -> np.ndarray:
+        """The outputs [N, ...] (float32) for inputs [N, ...] (float32), in batches of `batch_size`.
+
+        A file that cannot be resized is run sample by sample.
+        """
+        self._check_shape(images)
+        batch_size = self._possible_batch(min(batch_size, len(images)))
+        outputs = []
+        for start in range(0, len(images), batch_size):
+            self.set_input(images[start:start + batch_size])
+            self.invoke()
+            outputs.append(self.output())
+        return np.concatenate(outputs)
+
+    def set_input(self, images: np.ndarray) -> None:
+        """Makes a batch [N, ...] (float32) the input of the next `invoke`."""
+        self._resize(len(images))
+        values = np.asarray(images, np.float32)
+        if self.input_dtype is not np.float32:
+            values = quantize(values, *self._input['quantization'], self.input_dtype)
+        self._interpreter.set_tensor(self._input['index'], values)
+
+    def invoke(self) -> None:
+        """Computes the output of the present input: the call to be timed."""
+        self._interpreter.invoke()
+
+    def output(self) -> np.ndarray:
+        """The output of the last `invoke` (float32)."""
+        values = self._interpreter.get_tensor(self._output['index'])
+        if self.output_dtype is not np.float32:
+            values = dequantize(values, *self._output['quantization'])
+        return values
+
+    def _load(self) -> None:
+        with quiet_native_output():
+            self._interpreter = Interpreter(model_content=self._content, num_threads=self._num_threads)
+            self._interpreter.allocate_tensors()
+        self._input = _only('input', self._interpreter.get_input_details())
+        self._output = _only('output', self._interpreter.get_output_details())
+        self._batch = int(self._input['shape'][0])
+
+    def _check_shape(self, images: np.ndarray) -> None:
+        expected = tuple(int(size) for size in self._input['shape'][1:])
+        if not len(images) or images.shape[1:] != expected:
+            raise PocketFlowError(f'input of shape {images.shape}, '
+                                  f'but the file takes {(None, *expected)}, at least one sample')
+
+    def _resize(self, batch_size: int) -> None:
+        if batch_size != self._batch:
+            shape = (batch_size, *self._input['shape'][1:])
+            self._interpreter.resize_tensor_input(self._input['index'], shape)
+            self._interpreter.allocate_tensors()
+            self._batch = batch_size
+
+    def _possible_batch(self, batch_size: int) -> int:
+        """`batch_size`, or 1 for a file that cannot be resized, as one with a reshape of constant shape."""
+        if self._can_resize and not self._resizes_to(batch_size):
+            self._can_resize = False
+            self._load()  # the failed attempt leaves the interpreter unusable
+        return batch_size if self._can_resize else 1
+
+    def _resizes_to(self, batch_size: int) -> bool:
+        try:
+            with quiet_native_output():
+                self._resize(batch_size)
+        except RuntimeError:
+            return False
+        return self._interpreter.get_tensor(self._output['index']).shape[0] == batch_size
+
+
+def _only(kind: str, details: list[dict[str, Any]]) -> dict[str, Any]:
+    if len(details) != 1:
+        raise PocketFlowError(f'the file has {len(details)} {kind}s; only files with one {kind} can be run')
+    return details[0]

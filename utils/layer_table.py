@@ -1,0 +1,60 @@
+"""Compression layer by layer: what each layer was, what it is, or why it was left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import tf_keras as keras
+
+from utils.channels import ChannelCounts
+from utils.cost_model import LayerCost, layer_costs
+
+
+def layer_rows(before: keras.Model, after: keras.Model, counts: Mapping[str, ChannelCounts],
+               skipped: Mapping[str, str]) -> list[dict]:
+    """One row for each layer that multiplies, in the order of execution.
+
+    Args:
+      before, after: the model, and the smaller model with the same layer names.
+      counts: channels by layer, as `channel_counts` gives them; layers without an entry have no channel columns.
+      skipped: why a layer was left alone, by layer name.
+
+    Returns:
+      JSON-able rows: `layer`, `type`, `inputs`, `outputs`, `macs` and `parameters` as [before, after], `note`.
+    """
+    smaller = {cost.name: cost for cost in layer_costs(after)}
+    return [_row(cost, smaller.get(cost.name), counts.get(cost.name), skipped.get(cost.name))
+            for cost in layer_costs(before) if cost.macs]
+
+
+def _row(before: LayerCost, after: LayerCost | None, counts: ChannelCounts | None, reason: str | None) -> dict:
+    channels = {} if counts is None else {'inputs': [counts.inputs_before, counts.inputs_after],
+                                          'outputs': [counts.outputs_before, counts.outputs_after]}
+    return {'layer': before.name, 'type': before.kind, **channels,
+            'macs': [before.macs, after.macs if after else 0],
+            'parameters': [before.parameters, after.parameters if after else 0],
+            'note': f'skipped because: {reason}' if reason else ''}
+
+
+def format_rows(rows: Sequence[Mapping]) -> str:
+    """The rows as a table for people, with a line of totals."""
+    header = ('layer', 'inputs', 'outputs', 'MACs', 'parameters', 'note')
+    total = {key: [sum(row[key][side] for row in rows) for side in (0, 1)] for key in ('macs', 'parameters')}
+    cells = [header, *(_cells(row) for row in rows),
+             ('total', '', '', _arrow(total['macs']), _arrow(total['parameters']), _share(total['macs']))]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
+    return '\n'.join('  '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+                     for line in cells)
+
+
+def _cells(row: Mapping) -> tuple[str, ...]:
+    kept = [f'{row[key][1]} of {row[key][0]}' if key in row else '' for key in ('inputs', 'outputs')]
+    return (row['layer'], *kept, _arrow(row['macs']), _arrow(row['parameters']), row['note'])
+
+
+def _arrow(values: Sequence[int]) -> str:
+    return f'{values[0]:,} -> {values[1]:,}' if values[0] != values[1] else f'{values[0]:,}'
+
+
+def _share(values: Sequence[int]) -> str:
+    return f'{100 * values[1] / values[0]:.1f} % of the MACs left' if values[0] else ''

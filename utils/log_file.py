@@ -1,0 +1,43 @@
+"""The log: short lines on the terminal, the same lines in the run directory."""
+
+from __future__ import annotations
+
+import contextlib
+import logging as python_logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from absl import logging
+
+FORMAT = python_logging.Formatter('%(asctime)s %(message)s', datefmt='%H:%M:%S')
+
+
+def start(debug: bool) -> None:
+    """Sends log lines to the standard error stream; debug lines too, if wanted."""
+    handler = python_logging.StreamHandler(sys.stderr)
+    handler.setFormatter(FORMAT)
+    logger = python_logging.getLogger('absl')
+    # Not absl's own handler: it wants its flags parsed, and ours are not in its global registry.
+    logger.handlers, logger.propagate = [handler], False
+    logger.addFilter(_ours)
+    logging.set_verbosity(logging.DEBUG if debug else logging.INFO)
+
+
+def _ours(record: python_logging.LogRecord) -> bool:
+    """TensorFlow's Python parts log through the same library; only their warnings are for users."""
+    return record.levelno >= python_logging.WARNING or '/site-packages/' not in record.pathname
+
+
+@contextlib.contextmanager
+def log_file(path: Path) -> Iterator[None]:
+    """Appends all log lines to a file, too, while the block runs."""
+    handler = python_logging.FileHandler(path, encoding='utf-8')
+    handler.setFormatter(FORMAT)
+    logger = python_logging.getLogger('absl')
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()

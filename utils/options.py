@@ -1,0 +1,153 @@
+"""Options: frozen dataclasses beside their users, from which the command line's flags are derived.
+
+A component declares what can be set about it once:
+
+    @dataclasses.dataclass(frozen=True)
+    class DistillationOptions(Options):
+        weight: float = option('loss_w_dst', 4.0, 'weight of the distillation loss', low=0)
+
+`define_flags` makes an absl flag of each field, `from_flags` builds the checked dataclass from the parsed flags.
+The flag keeps the spelling that users have in their flag files, the field has the readable name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from absl import flags
+
+from utils.errors import UsageError
+
+OptionsT = TypeVar('OptionsT', bound='Options')
+
+
+def option(flag: str, default: Any, help: str, *, low: float | None = None, high: float | None = None,
+           choices: Sequence[str] | None = None, above: float | None = None) -> Any:
+    """A dataclass field that is also a flag.
+
+    Args:
+      flag: the flag's name on the command line.
+      default: its default value; `None` means "not given".
+      help: one line for `--helpfull`.
+      low, high: inclusive bounds of a number.
+      above: exclusive lower bound of a number.
+      choices: the accepted words of a string.
+    """
+    metadata = {'flag': flag, 'help': help, 'low': low, 'high': high, 'above': above, 'choices': choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Base of all options: checks each field against its declared type and range."""
+
+    def __post_init__(self):
+        for field in option_fields(type(self)):
+            check_value(field, getattr(self, field.name))
+        self.check()
+
+    def check(self) -> None:
+        """Refuses combinations of values that cannot work together; overridden where there are any."""
+
+    def replace(self: OptionsT, **changes: Any) -> OptionsT:
+        return dataclasses.replace(self, **changes)
+
+
+def option_fields(options_class: type[Options]) -> list[dataclasses.Field]:
+    return [field for field in dataclasses.fields(options_class) if 'flag' in field.metadata]
+
+
+def value_type(options_class: type[Options], field: dataclasses.Field) -> type:
+    """The plain type of a field: `float` for `float`, and for `float | None`."""
+    hint = typing.get_type_hints(options_class)[field.name]
+    plain = [kind for kind in typing.get_args(hint) or (hint,) if kind is not type(None)]
+    return plain[0]
+
+
+def accepted(field: dataclasses.Field) -> str:
+    """What a field accepts, in words: `one of a, b`, `a number >= 0 and <= 1`."""
+    meta = field.metadata
+    if meta['choices']:
+        return f'one of {", ".join(meta["choices"])}'
+    bounds = [f'{sign} {meta[key]}' for key, sign in (('above', '>'), ('low', '>='), ('high', '<='))
+              if meta[key] is not None]
+    return ('a number ' + ' and '.join(bounds)).strip()
+
+
+def check_value(field: dataclasses.Field, value: Any) -> None:
+    """Raises a `UsageError` that names flag, value and rule if the value breaks the field's rule."""
+    meta = field.metadata
+    if value is None or isinstance(value, bool):
+        return
+    wrong = bool(meta['choices']) and value not in meta['choices']
+    if isinstance(value, (int, float)):
+        wrong = wrong or not math.isfinite(value)
+        wrong = wrong or (meta['low'] is not None and value < meta['low'])
+        wrong = wrong or (meta['high'] is not None and value > meta['high'])
+        wrong = wrong or (meta['above'] is not None and value <= meta['above'])
+    if wrong:
+        raise UsageError(f'--{meta["flag"]}={value}: must be {accepted(field)}')
+
+
+_DEFINE = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
+
+
+def define_flags(options_class: type[Options], flag_values: flags.FlagValues, group: str | None = None) -> None:
+    """Defines an absl flag for each field, unless an equal option has defined it already.
+
+    Raises:
+      ValueError: two options classes give one flag different defaults.
+    """
+    for field in option_fields(options_class):
+        name = field.metadata['flag']
+        if name in flag_values:
+            if flag_values[name].default != field.default:
+                raise ValueError(f'flag --{name} is declared with two defaults: '
+                                 f'{flag_values[name].default} and {field.default}')
+            continue
+        define = _DEFINE[value_type(options_class, field)]
+        define(name, field.default, help_text(field), flag_values=flag_values,
+               module_name=group or options_class.__module__)
+
+
+def help_text(field: dataclasses.Field) -> str:
+    meta = field.metadata
+    restricted = any(meta[key] is not None for key in ('low', 'high', 'above', 'choices'))
+    return f'{meta["help"]} ({accepted(field)})' if restricted else meta['help']
+
+
+def from_flags(options_class: type[OptionsT], flag_values: flags.FlagValues) -> OptionsT:
+    """Builds the checked options from parsed flags."""
+    return options_class(**{field.name: flag_values[field.metadata['flag']].value
+                            for field in option_fields(options_class)})
+
+
+def flag_lines(options: Iterable[Options]) -> list[str]:
+    """The lines of a flag file that gives these options again, in order and without repetition."""
+    lines: dict[str, str] = {}
+    for part in options:
+        for field in option_fields(type(part)):
+            value = getattr(part, field.name)
+            if value is not None:
+                lines[field.metadata['flag']] = f'--{field.metadata["flag"]}={_as_text(value)}'
+    return list(lines.values())
+
+
+def _as_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def with_defaults(options_class: type[OptionsT], name: str, **defaults: Any) -> type[OptionsT]:
+    """A subclass whose flags have other defaults, as one data set's batch size differs from another's.
+
+    >>> DigitsOptions = with_defaults(DatasetOptions, 'DigitsOptions', batch_size=64)
+    """
+    hints = typing.get_type_hints(options_class)
+    known = {field.name: field for field in option_fields(options_class)}
+    new = [(key, hints[key], dataclasses.field(default=value, metadata=known[key].metadata))
+           for key, value in defaults.items()]
+    return dataclasses.make_dataclass(name, new, bases=(options_class,), frozen=True)

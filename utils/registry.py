@@ -1,0 +1,48 @@
+"""Names for classes: one small registry per kind of component."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from utils.errors import UsageError
+
+T = TypeVar('T')
+
+
+class Registry:
+    """Maps names on the command line to classes.
+
+    >>> learners = Registry('learner')
+    >>> @learners.register('full-prec')
+    ... class FullPrecLearner: ...
+    >>> learners.get('full-prec').__name__
+    'FullPrecLearner'
+    """
+
+    def __init__(self, kind: str):
+        self.kind = kind
+        self._entries: dict[str, type] = {}
+
+    def register(self, name: str) -> Callable[[type[T]], type[T]]:
+        """Class decorator that files the class under `name`; a second class of that name is refused."""
+
+        def add(entry: type[T]) -> type[T]:
+            known = self._entries.setdefault(name, entry)
+            if known is not entry:
+                raise ValueError(f'{self.kind} {name!r} is registered twice: {known} and {entry}')
+            return entry
+
+        return add
+
+    def get(self, name: str) -> type:
+        """The class filed under `name`; a `UsageError` that lists the known names if there is none."""
+        if name not in self._entries:
+            raise UsageError(f'unknown {self.kind} {name!r}; known: {", ".join(self)}')
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._entries))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries

@@ -1,0 +1,240 @@
+"""Where things lie in the charts of `report.html`: pure geometry, drawn as SVG by the page's template.
+
+All positions are SVG user units with the origin at the upper left corner; one unit is one CSS pixel at full size.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from utils.figures import compact
+
+CHARACTER_WIDTH = 6.6
+"""Width of an average character at the charts' font size of 12; generous, since the reader's font is not known."""
+
+LINE_HEIGHT = 15
+MARKER_RADIUS = 6
+LONGEST_LABEL = 30
+"""Characters of a layer's name that the layer chart shows; the rest is in the tooltip and in the table."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """One file in a trade-off chart: cost (bytes, milliseconds) and accuracy (0 to 1)."""
+
+    name: str
+    cost: float
+    accuracy: float
+    uncompressed: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Tick:
+    """A grid line: where, and what to write at it."""
+
+    at: float
+    label: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Box:
+    """A rectangle by its left, top, right and bottom."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def overlaps(self, other: Box) -> bool:
+        return (self.left < other.right and other.left < self.right
+                and self.top < other.bottom and other.top < self.bottom)
+
+    def inside(self, other: Box) -> bool:
+        return (self.left >= other.left and self.right <= other.right
+                and self.top >= other.top and self.bottom <= other.bottom)
+
+
+@dataclasses.dataclass(frozen=True)
+class Marker:
+    """A drawn point, and its label's start (the left end of the baseline); a displaced label gets a line to its point."""
+
+    x: float
+    y: float
+    name: str
+    tip: str
+    label_x: float
+    label_y: float
+    displaced: bool
+    uncompressed: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Scatter:
+    """Accuracy (upwards) over cost (to the right)."""
+
+    title: str
+    x_title: str
+    width: int
+    height: int
+    plot: Box
+    x_ticks: Sequence[Tick]
+    y_ticks: Sequence[Tick]
+    markers: Sequence[Marker]
+    description: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Bars:
+    """One layer: its row's top, its name, both bar lengths and the words beside them."""
+
+    top: float
+    name: str
+    label: str
+    before: float
+    after: float
+    macs: str
+    kept: str
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerChart:
+    """Two bars for each layer, one beneath the other."""
+
+    width: float
+    height: float
+    bars_at: float
+    macs_at: float
+    kept_at: float
+    rows: Sequence[Bars]
+    description: str
+
+
+def nice_step(span: float, intervals: int) -> float:
+    """The smallest of 1, 2, 2.5 and 5 times a power of ten that covers `span` (above 0) in at most `intervals` steps."""
+    power = 10.0 ** math.floor(math.log10(span / intervals))
+    return next(factor * power for factor in (1, 2, 2.5, 5, 10, 20) if factor * power * intervals >= span * (1 - 1e-9))
+
+
+def ticks_between(low: float, high: float, intervals: int) -> list[float]:
+    """Round values from the last one at or below `low` to the first one at or above `high`."""
+    step = nice_step(high - low, intervals)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(step * index, 12) for index in range(first, last + 1)]
+
+
+def decimals(values: Sequence[float]) -> int:
+    """Digits after the point that tell all the values from each other."""
+    return next((digits for digits in range(6) if all(math.isclose(round(value, digits), value, abs_tol=1e-9)
+                                                      for value in values)), 6)
+
+
+def scatter(points: Sequence[Point], title: str, x_title: str, unit: Callable[[float], tuple[float, str]]) -> Scatter:
+    """The chart of some files; the cost axis begins at zero, so that half the way is half the cost.
+
+    Args:
+      points: the files; those without a finite cost and accuracy are left out, and no point at all gives a chart
+        without markers.
+      title, x_title: of the chart and of its cost axis; the axis' unit is added.
+      unit: from the largest cost to what one unit of the axis is, and its name: `(1e6, 'MB')`.
+    """
+    points = [point for point in points if math.isfinite(point.cost) and math.isfinite(point.accuracy)]
+    scale, unit_name = unit(max((point.cost for point in points), default=1))
+    xs = ticks_between(0, max((point.cost for point in points), default=0) / scale or 1, 5)
+    ys = _accuracy_ticks([100 * point.accuracy for point in points])
+    plot = Box(left=58, top=14, right=506, bottom=286)
+    places = [(_between(point.cost / scale, xs, plot.left, plot.right),
+               _between(100 * point.accuracy, ys, plot.bottom, plot.top)) for point in points]
+    tips = [f'{point.name}: {point.cost / scale:.3g} {unit_name}, {100 * point.accuracy:.2f} %' for point in points]
+    return Scatter(title, f'{x_title} ({unit_name})', width=520, height=334, plot=plot,
+                   x_ticks=[Tick(_between(x, xs, plot.left, plot.right), f'{x:.{decimals(xs)}f}') for x in xs],
+                   y_ticks=[Tick(_between(y, ys, plot.bottom, plot.top), f'{y:.{decimals(ys)}f}') for y in ys],
+                   markers=_markers(points, places, tips, plot), description='; '.join(tips))
+
+
+def _accuracy_ticks(percents: Sequence[float]) -> list[float]:
+    # At least one point of accuracy is shown: less would blow up noise to a mountain range.
+    low, high = min(percents, default=0), max(percents, default=100)
+    margin = max(0.12 * (high - low), (1 - (high - low)) / 2)
+    return ticks_between(max(low - margin, 0), min(high + margin, 100), 5)
+
+
+def _between(value: float, ticks: Sequence[float], first: float, last: float) -> float:
+    return round(first + (last - first) * (value - ticks[0]) / (ticks[-1] - ticks[0]), 1)
+
+
+def _markers(points: Sequence[Point], places: Sequence[tuple[float, float]], tips: Sequence[str],
+             plot: Box) -> list[Marker]:
+    labels = place_labels(places, [point.name for point in points], plot)
+    return [Marker(x, y, point.name, tip, left, baseline, displaced, point.uncompressed)
+            for point, (x, y), tip, (left, baseline, displaced) in zip(points, places, tips, labels, strict=True)]
+
+
+def place_labels(places: Sequence[tuple[float, float]], names: Sequence[str],
+                 plot: Box) -> list[tuple[float, float, bool]]:
+    """For each point the start of its label's baseline, and whether that is away from the point.
+
+    Labels keep clear of the markers, of each other and of the plot's edge as long as there is room near the point.
+    """
+    taken = [Box(x - MARKER_RADIUS, y - MARKER_RADIUS, x + MARKER_RADIUS, y + MARKER_RADIUS) for x, y in places]
+    labels = []
+    for (x, y), name in zip(places, names, strict=True):
+        candidates = _label_boxes(x, y, CHARACTER_WIDTH * len(name))
+        index, box = next(((index, box) for index, box in enumerate(candidates) if box.inside(plot)
+                           and not any(box.overlaps(other) for other in taken)), (0, candidates[0]))
+        taken.append(box)
+        labels.append((round(box.left, 1), round(box.bottom - 4, 1), index >= 4))
+    return labels
+
+
+def _label_boxes(x: float, y: float, width: float) -> list[Box]:
+    gap = MARKER_RADIUS + 3
+    sides = [x + gap, x - gap - width]
+    middle = y - LINE_HEIGHT / 2
+    corners = [(sides[0], middle), (sides[1], middle),
+               (x - width / 2, y - gap - LINE_HEIGHT), (x - width / 2, y + gap)]
+    shifts = [sign * LINE_HEIGHT * steps for steps in (1, 2, 3, 4) for sign in (-1, 1)]
+    corners += [(side + (gap if side > x else -gap), middle + shift)
+                for shift, side in itertools.product(shifts, sides)]
+    return [Box(left, top, left + width, top + LINE_HEIGHT) for left, top in corners]
+
+
+def layer_chart(rows: Sequence[Mapping]) -> LayerChart:
+    """Multiply-accumulates of each layer before and after, drawn to the scale of the largest layer.
+
+    Args:
+      rows: a report's `layers`: `layer`, `macs` as [before, after], and `inputs` likewise where channels are known.
+    """
+    labels = [shortened(row['layer'], LONGEST_LABEL) for row in rows]
+    bars_at = 12 + math.ceil(CHARACTER_WIDTH * max(map(len, labels), default=0))
+    macs_at = max(640, bars_at + 300)
+    longest = max((max(row['macs']) for row in rows), default=0) or 1
+    scale = (macs_at - bars_at - 16) / longest
+    bars = [Bars(top=30 + 24 * index, name=row['layer'], label=label, before=_length(row['macs'][0], scale),
+                 after=_length(row['macs'][1], scale), macs=arrow(*map(compact, row['macs'])), kept=kept(row, 'inputs'))
+            for index, (row, label) in enumerate(zip(rows, labels, strict=True))]
+    description = '; '.join(f'{bar.name} {bar.macs}' for bar in bars[:100]) + ('; ...' if len(bars) > 100 else '')
+    return LayerChart(width=macs_at + 250, height=34 + 24 * len(bars), bars_at=bars_at, macs_at=macs_at,
+                      kept_at=macs_at + 150, rows=bars, description=description)
+
+
+def _length(value: float, scale: float) -> float:
+    return round(max(value * scale, 1.0), 1) if value else 0.0
+
+
+def arrow(before: str, after: str) -> str:
+    """`before → after`, or the one value where nothing changed."""
+    return f'{before} → {after}' if before != after else before
+
+
+def kept(row: Mapping, key: str) -> str:
+    """`8 of 16` channels, or nothing where the row has no such entry."""
+    return f'{row[key][1]:,} of {row[key][0]:,}' if row.get(key) else ''
+
+
+def shortened(text: str, longest: int) -> str:
+    """The text without its middle, where the names of layers differ least."""
+    half = (longest - 1) // 2
+    return text if len(text) <= longest else f'{text[:half]}…{text[-half:]}'

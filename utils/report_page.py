@@ -1,0 +1,191 @@
+"""`report.html`: a run's report as one page that needs nothing but itself.
+
+What stands in the page is made here and in `report_charts`, how it looks is in `templates/report.html`, which escapes
+everything that it is given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import jinja2
+
+from utils import atomic, figures
+from utils.report_charts import Point, Scatter, arrow, kept, layer_chart, scatter
+from utils.verdict import verdict_line
+
+TOLERATED_DROP = 0.01
+"""Accuracy drops up to one point are shown in green; the words beside the colour say so."""
+
+GOOD, BAD, NEUTRAL = 'good', 'bad', ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """One third of the verdict: what it is about, the answer in big words, the figures behind it."""
+
+    about: str
+    words: str
+    detail: str
+    state: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of the table of figures; `change` is empty where it says nothing."""
+
+    label: str
+    before: str
+    after: str
+    change: str
+    state: str = NEUTRAL
+
+
+def write_page(report: Mapping, path: Path) -> None:
+    """Writes the page, whole or not at all.
+
+    Args:
+      report: what `report.json` holds; a report whose `verdict` is None is shown as that of an uncompressed model.
+      path: the HTML file.
+    """
+    atomic.write_text(path, render(report))
+
+
+def render(report: Mapping) -> str:
+    """The page's HTML."""
+    environment = jinja2.Environment(loader=jinja2.PackageLoader('utils'), autoescape=True, trim_blocks=True,
+                                     lstrip_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
+    environment.filters.update({name: getattr(figures, name) for name in (
+        'compact', 'duration', 'human_bytes', 'integer', 'milliseconds', 'percent', 'significant')})
+    environment.globals.update(arrow=arrow, kept=kept, format_metric=format_metric, missing=figures.MISSING)
+    return environment.get_template('report.html').render(page_context(report))
+
+
+def page_context(report: Mapping) -> dict:
+    """What the template draws from: the report, and the rows and charts that follow from it."""
+    layers, verdict = report['layers'], report['verdict']
+    return {'report': report,
+            'heading': f'{report["model"]} at {report["dataset"]}',
+            'learners': ', then '.join(report['learners']),
+            'verdict_line': verdict_line(verdict) if verdict else '',
+            'cards': verdict_cards(report) if verdict else [],
+            'rows': comparison(report),
+            'charts': trade_offs(report),
+            'layer_chart': layer_chart(layers) if layers else None,
+            'layer_totals': {key: [sum(row[key][side] for row in layers) for side in (0, 1)]
+                             for key in ('macs', 'parameters')},
+            'stage_metrics': metric_names(report['stages']),
+            'operators': operator_table(report['exports'])}
+
+
+def verdict_cards(report: Mapping) -> list[Card]:
+    """Smaller, faster, and how accurate: each with a state that its words also tell."""
+    before, after, verdict = report['baseline'], report['compressed'], report['verdict']
+    size = figures.times(before['file_bytes'], after['file_bytes'], 'less', 'more')
+    speed = figures.times(before['latency_ms']['p50'], after['latency_ms']['p50'], 'less', 'more')
+    sizes = arrow(figures.human_bytes(before['file_bytes']), figures.human_bytes(after['file_bytes']))
+    latencies = arrow(figures.milliseconds(before['latency_ms']['p50']),
+                      figures.milliseconds(after['latency_ms']['p50']))
+    return [Card('File size', 'Smaller' if verdict['smaller'] else 'Not smaller', f'{size}: {sizes}',
+                 _state(verdict['smaller'])),
+            Card('Time per image, one thread', 'Faster' if verdict['faster'] else 'Not faster',
+                 f'{speed}: {latencies}', _state(verdict['faster'])),
+            _accuracy_card(before['file_accuracy'], after['file_accuracy'], verdict['accuracy_drop'])]
+
+
+def _state(good: bool) -> str:
+    return GOOD if good else BAD
+
+
+def _accuracy_card(before: float, after: float, drop: float) -> Card:
+    points = f'{100 * abs(drop):.2f} points'
+    words = 'No accuracy lost' if drop == 0 else f'Drops {points}' if drop > 0 else f'Gains {points}'
+    limit = f', {"within" if drop <= TOLERATED_DROP else "more than"} one point' if drop > 0 else ''
+    return Card('Accuracy', words, arrow(figures.percent(before), figures.percent(after)) + limit,
+                _state(drop <= TOLERATED_DROP))
+
+
+def comparison(report: Mapping) -> list[Row]:
+    """Figures before and after; where nothing was compressed, `after` and `change` say the same as `before`."""
+    before = report['baseline']
+    after = report['compressed'] if report['verdict'] else before
+    return [*(_metric_row(name, before['metrics'].get(name), after['metrics'].get(name))
+              for name in metric_order(before['metrics'])),
+            _metric_row('accuracy of the .tflite file', before['file_accuracy'], after['file_accuracy']),
+            *(_amount_row(label, before[key], after[key])
+              for label, key in (('parameters', 'parameters'), ('multiply-accumulates (MACs)', 'macs'),
+                                 ('.keras file, bytes', 'keras_bytes'), ('.tflite file, bytes', 'file_bytes'))),
+            *(_latency_row(f'latency {quantile}, {threads}', before[key][quantile], after[key][quantile])
+              for threads, key in (('one thread', 'latency_ms'), ('all threads', 'latency_ms_all_threads'))
+              for quantile in ('p50', 'p90'))]
+
+
+def metric_order(metrics: Mapping) -> list[str]:
+    """The metrics' names, accuracies first."""
+    return sorted(metrics, key=lambda name: not is_share(name))
+
+
+def metric_names(stages: Sequence[Mapping]) -> list[str]:
+    """The metrics of any stage, accuracies first."""
+    return metric_order({name: None for stage in stages for key in ('metrics_compressed', 'metrics')
+                         for name in stage.get(key) or {}})
+
+
+def is_share(metric: str) -> bool:
+    return 'acc' in metric
+
+
+def format_metric(name: str, value: float | None) -> str:
+    if value is None:
+        return figures.MISSING
+    return figures.percent(value) if is_share(name) else f'{value:.4f}'
+
+
+def _metric_row(name: str, before: float | None, after: float | None) -> Row:
+    return Row(name, format_metric(name, before), format_metric(name, after), metric_change(name, before, after))
+
+
+def metric_change(name: str, before: float | None, after: float | None) -> str:
+    """`-0.80 points` for accuracies, the plain difference for other metrics."""
+    if before is None or after is None:
+        return ''
+    return f'{100 * (after - before):+.2f} points' if is_share(name) else f'{after - before:+.4f}'
+
+
+def _amount_row(label: str, before: int, after: int) -> Row:
+    return Row(label, figures.integer(before), figures.integer(after), figures.times(before, after, 'less', 'MORE'),
+               _cost_state(before, after))
+
+
+def _latency_row(label: str, before: float, after: float) -> Row:
+    return Row(label, figures.milliseconds(before), figures.milliseconds(after),
+               figures.times(before, after, 'faster', 'SLOWER'), _cost_state(before, after))
+
+
+def _cost_state(before: float, after: float) -> str:
+    return NEUTRAL if before == after else _state(after < before)
+
+
+def trade_offs(report: Mapping) -> list[Scatter]:
+    """Accuracy over bytes and accuracy over latency, for the uncompressed file and for every exported one."""
+    baseline, exports = report['baseline'], report['exports']
+
+    def points(of_baseline: float, of_exports: Sequence[float]) -> list[Point]:
+        # Where nothing was compressed, the uncompressed file is one of the exported files.
+        first = [Point('uncompressed', of_baseline, baseline['file_accuracy'], True)] if report['verdict'] else []
+        return first + [Point(item['format'], cost, item['metrics']['accuracy'])
+                        for item, cost in zip(exports, of_exports, strict=True)]
+
+    return [scatter(points(baseline['file_bytes'], [item['bytes'] for item in exports]),
+                    'Accuracy over file size', 'size of the .tflite file', figures.byte_unit),
+            scatter(points(baseline['latency_ms']['p50'], [item['latency_ms']['p50'] for item in exports]),
+                    'Accuracy over latency', 'median latency, one image, one thread', lambda largest: (1.0, 'ms'))]
+
+
+def operator_table(exports: Sequence[Mapping]) -> dict[str, list[int]]:
+    """How often each operator occurs in each exported file, the most frequent ones first."""
+    files = [item.get('operators') or {} for item in exports]
+    counts = {name: [file.get(name, 0) for file in files] for file in files for name in file}
+    return dict(sorted(counts.items(), key=lambda item: (-max(item[1]), item[0])))

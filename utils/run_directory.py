@@ -1,0 +1,104 @@
+"""Every invocation owns one directory; nothing is written anywhere else."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import time
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from utils import atomic
+from utils.errors import UsageError
+
+FLAGS_FILE = 'flags.txt'
+
+
+def fingerprint(flag_lines: Sequence[str]) -> str:
+    """Eight characters that are equal for equal flags, whatever their order."""
+    return hashlib.sha256('\n'.join(sorted(flag_lines)).encode()).hexdigest()[:8]
+
+
+class RunDirectory:
+    """Files of one run: `flags.txt`, `log.txt`, `metrics.jsonl`, `events/`, a folder per stage, exports and reports.
+
+    Args:
+      path: the directory; made by `claim`.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path).resolve()
+        self._lock: TextIO | None = None
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def claim(self, flag_lines: Sequence[str], ignoring: Collection[str] = ()) -> None:
+        """Takes the directory for a run with these flags, new or to be continued.
+
+        Args:
+          flag_lines: lines of the run's flag file.
+          ignoring: names of flags that may differ from those of the run that is continued.
+
+        Raises:
+          UsageError: another process works in it, it holds a run with other flags, or other people's files.
+        """
+        self._refuse_foreign_files()
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = open(self / '.lock', 'w', encoding='utf-8')  # noqa: SIM115 (held until release)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            raise UsageError(f'--run_dir={self.path}: another process is working in it; wait for it or choose another '
+                             '--run_dir') from error
+        self._lock = lock
+        self._refuse_other_flags(flag_lines, ignoring)
+        if not (self / FLAGS_FILE).exists():
+            atomic.write_text(self / FLAGS_FILE, '\n'.join(flag_lines) + '\n')
+
+    def release(self) -> None:
+        """Lets other processes have the directory."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def recorded_flags(self) -> list[str]:
+        """The flags that the run in this directory was started with; empty if there is none."""
+        file = self / FLAGS_FILE
+        return file.read_text(encoding='utf-8').split('\n')[:-1] if file.exists() else []
+
+    def _refuse_foreign_files(self) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f'--run_dir={self.path}: is a file; give a directory')
+        ours = (self / FLAGS_FILE).exists() or not self.path.exists()
+        foreign = [] if ours else [entry.name for entry in self.path.iterdir() if not entry.name.startswith('.')]
+        if foreign:
+            raise UsageError(f'--run_dir={self.path}: holds files that are not of a run ({foreign[0]}, ...); give an '
+                             'empty or new directory')
+
+    def _refuse_other_flags(self, flag_lines: Sequence[str], ignoring: Collection[str]) -> None:
+        recorded = self.recorded_flags()
+        changed = [line for line in sorted(set(flag_lines) ^ set(recorded) if recorded else ())
+                   if line.lstrip('-').split('=')[0] not in ignoring]
+        if changed:
+            raise UsageError(f'--run_dir={self.path}: holds a run with other flags ({", ".join(changed)}); give '
+                             'another --run_dir, or the same flags to continue it')
+
+    @contextlib.contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Adds the wall seconds of the block to `name`, also over interrupted and resumed runs."""
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            seconds = self.seconds()
+            seconds[name] = round(seconds.get(name, 0.0) + time.monotonic() - begin, 2)
+            atomic.write_json(self / 'seconds.json', seconds)
+
+    def seconds(self) -> dict[str, float]:
+        file = self / 'seconds.json'
+        return json.loads(file.read_text(encoding='utf-8')) if file.exists() else {}

@@ -1,0 +1,41 @@
+"""Learning-rate schedules of the networks: step -> learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tf_keras as keras
+
+Schedule = keras.optimizers.schedules.LearningRateSchedule
+WARMUP_SHARE = 0.25
+
+
+def scaled_learning_rate(initial: float, batch_size: int, batch_size_norm: float) -> float:
+    """The linear scaling rule: `initial` is meant for batches of `batch_size_norm` (Goyal et al. 2017,
+    https://arxiv.org/abs/1706.02677).
+    """
+    return initial * batch_size / batch_size_norm
+
+
+def piecewise_constant(initial: float, steps_per_epoch: float, boundaries: Sequence[float],
+                       factors: Sequence[float]) -> Schedule:
+    """`initial * factors[i]` between the boundaries.
+
+    Args:
+      initial: learning rate before the first boundary.
+      steps_per_epoch: steps per epoch, already stretched by `nb_epochs_rat`.
+      boundaries: in epochs, increasing; one fewer than `factors`.
+      factors: of `initial`.
+    """
+    return keras.optimizers.schedules.PiecewiseConstantDecay(
+        [int(steps_per_epoch * epoch) for epoch in boundaries], [initial * factor for factor in factors])
+
+
+def one_cycle(peak: float, nb_steps: int) -> Schedule:
+    """Linearly from 0 up to `peak` in the first quarter, then down to 0 along half a cosine.
+
+    Smith and Topin 2017, https://arxiv.org/abs/1708.07120, without the cycle of the momentum.
+    """
+    warmup = max(1, int(WARMUP_SHARE * nb_steps))
+    return keras.optimizers.schedules.CosineDecay(0.0, max(1, nb_steps - warmup), warmup_target=peak,
+                                                  warmup_steps=warmup)

@@ -1,0 +1,219 @@
+"""The only training loop.
+
+One `tf.function` call runs many steps, so Python is not in the inner loop. The loop checkpoints, resumes exactly (the
+data order is a function of the step), reports progress, and stops on a non-finite loss.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import tensorflow as tf
+import tf_keras as keras
+from absl import logging
+
+from utils import interrupts
+from utils.distillation import Distillation
+from utils.errors import PocketFlowError
+from utils.metrics_log import MetricsLog
+from utils.options import Options, option
+from utils.precision import COMPUTE_DTYPES, compute_dtype, resolve_compute_dtype
+from utils.progress import Progress
+
+STEPS_PER_CALL = 20
+"""Upper bound, so that a signal is answered soon."""
+
+LossFn = Callable[[tf.Tensor, tf.Tensor, list], tuple[tf.Tensor, dict[str, tf.Tensor]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainerOptions(Options):
+    """How training runs, apart from what the network prescribes."""
+
+    summary_step: int = option('summ_step', 100, 'report and log every this many steps', low=1)
+    save_step: int = option('save_step', 1000, 'write a checkpoint every this many steps', low=1)
+    compute_dtype: str = option('compute_dtype', 'auto', 'auto: bfloat16 where the processor has it',
+                                choices=COMPUTE_DTYPES)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainerParts:
+    """What may be added to plain training.
+
+    Attributes:
+      distillation: a teacher whose loss is added.
+      constraint: called after each optimizer step, as to re-apply masks to the model's variables.
+      reduce_gradients: turns the list of local gradients into the list that is applied.
+    """
+
+    distillation: Distillation | None = None
+    constraint: Callable[[], None] | None = None
+    reduce_gradients: Callable[[list[tf.Tensor]], list[tf.Tensor]] | None = None
+
+
+class WeightedMeans:
+    """Means by name of values that stand for several steps or samples each."""
+
+    def __init__(self) -> None:
+        self._totals: dict[str, float] = {}
+        self._weight = 0
+
+    def add(self, values: Mapping[str, float], weight: int) -> None:
+        for name, value in values.items():
+            self._totals[name] = self._totals.get(name, 0.0) + value * weight
+        self._weight += weight
+
+    def take(self) -> dict[str, float]:
+        """The means since the last call."""
+        if not self._weight:
+            raise PocketFlowError('nothing was measured: the data set gave no batch')
+        means = {name: total / self._weight for name, total in self._totals.items()}
+        self._totals, self._weight = {}, 0
+        return means
+
+
+class Trainer:
+    """Trains a model by SGD.
+
+    Args:
+      model: a functional Keras model; its variables are trained in place.
+      loss_fn: `(labels, outputs, trainable_vars) -> (loss, metrics)`, scalars.
+      optimizer: a Keras optimizer; its `iterations` counts the steps.
+      options: intervals and precision.
+      folder: where checkpoints go; `None` writes none.
+      parts: optional additions.
+      log, label: where metrics go, and under which name.
+    """
+
+    def __init__(self, model: keras.Model, loss_fn: LossFn, optimizer: keras.optimizers.Optimizer,
+                 options: TrainerOptions, *, folder: Path | None = None, parts: TrainerParts = TrainerParts(),
+                 log: MetricsLog | None = None, label: str = 'train'):
+        self.model, self.loss_fn, self.optimizer = model, loss_fn, optimizer
+        self.options, self.parts = options, parts
+        self.log, self.label = log, label
+        self.dtype = resolve_compute_dtype(options.compute_dtype)
+        self.optimizer.build(model.trainable_variables)
+        self._checkpoints = _checkpoints(folder, model, optimizer) if folder else None
+
+    def fit(self, make_batches: Callable[[int], tf.data.Dataset], nb_steps: int) -> float:
+        """Trains until step `nb_steps`, from the newest checkpoint if there is one.
+
+        Args:
+          make_batches: gives the endless stream of batches that starts with a given step.
+          nb_steps: total number of steps.
+
+        Returns:
+          Steady-state training speed in images per second.
+
+        Raises:
+          PocketFlowError: the loss became infinite or not a number.
+          Interrupted: a signal arrived; the checkpoint is written.
+        """
+        step = self._restore()
+        if step >= nb_steps:
+            return 0.0
+        with compute_dtype(self.dtype), interrupts.deferred() as signals:
+            return self._loop(make_batches(step), step, nb_steps, signals)
+
+    def _loop(self, batches: tf.data.Dataset, step: int, nb_steps: int, signals: interrupts.Deferred) -> float:
+        run, iterator = tf.function(self._run), iter(batches)
+        progress = Progress(self.label, nb_steps, step, batches.element_spec[1].shape[0] or 1)
+        means = WeightedMeans()
+        while step < nb_steps:
+            count = steps_until_due(step, nb_steps, self.options.summary_step, self.options.save_step)
+            values = {name: float(value) for name, value in run(iterator, tf.constant(count)).items()}
+            if not math.isfinite(loss := values['loss']):
+                raise PocketFlowError(f'the loss is {loss} between steps {step} and {step + count} of {self.label}; '
+                                      'lower --lrn_rate_init, or try --compute_dtype=float32')
+            step += count
+            progress.advance(count)
+            means.add(values, count)
+            self._after(step, nb_steps, means, progress)
+            if signals.signum is not None:
+                self._save()
+                progress.close()
+                signals.raise_if_requested()
+        progress.close()
+        return progress.rate.per_second
+
+    def _after(self, step: int, nb_steps: int, means: WeightedMeans, progress: Progress) -> None:
+        if is_due(step, self.options.summary_step, nb_steps):
+            values = {'learning_rate': float(self.optimizer.learning_rate), **means.take()}
+            progress.report(values)
+            if self.log is not None:
+                self.log.write(f'{self.label}/train', step, {**values, 'images_per_second': progress.rate.per_second})
+        if is_due(step, self.options.save_step, nb_steps):
+            self._save()
+            progress.rate.skip()
+
+    def _restore(self) -> int:
+        if self._checkpoints is not None and self._checkpoints.latest_checkpoint:
+            self._checkpoints.restore_or_initialize()
+            logging.info('%s: continuing from step %d', self.label, int(self.optimizer.iterations))
+        return int(self.optimizer.iterations)
+
+    def _save(self) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.save(int(self.optimizer.iterations))
+
+    def _run(self, iterator: Iterable, count: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`count` steps; returns each metric's mean over them."""
+        step = tf.function(self._step)
+        names = step.get_concrete_function(*iterator.element_spec).structured_outputs
+        totals = {name: tf.constant(0.0) for name in names}
+        for _ in tf.range(count):
+            values = step(*next(iterator))
+            totals = {name: totals[name] + values[name] for name in names}
+        return {name: total / tf.cast(count, tf.float32) for name, total in totals.items()}
+
+    def _step(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
+        variables = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            outputs = self.model(images, training=True)
+            loss, metrics = self.loss_fn(labels, outputs, variables)
+            if self.parts.distillation is not None:
+                metrics = {**metrics, 'distillation_loss': self.parts.distillation.loss(images, outputs)}
+                loss += metrics['distillation_loss']
+        gradients = tape.gradient(loss, variables)
+        if self.parts.reduce_gradients is not None:
+            gradients = self.parts.reduce_gradients(gradients)
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        if self.parts.constraint is not None:
+            self.parts.constraint()
+        return {'loss': loss, **metrics}
+
+
+def is_due(step: int, every: int, total: int) -> bool:
+    """Whether something that happens every so many steps, and at the end, happens now."""
+    return step % every == 0 or step == total
+
+
+def steps_until_due(step: int, total: int, *intervals: int) -> int:
+    """How many steps may run in one go without passing the next multiple of an interval, or the end."""
+    return min(STEPS_PER_CALL, total - step, *(interval - step % interval for interval in intervals))
+
+
+def _checkpoints(folder: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> tf.train.CheckpointManager:
+    checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
+    return tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
+
+
+def evaluate(model: keras.Model, loss_fn: LossFn, batches: tf.data.Dataset) -> dict[str, float]:
+    """Loss and metrics over one pass, each sample counted once (a short last batch weighs less).
+
+    Returns:
+      Means by name, `loss` first.
+    """
+
+    @tf.function(input_signature=batches.element_spec)
+    def values_of(images: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
+        loss, metrics = loss_fn(labels, model(images, training=False), model.trainable_variables)
+        return {'loss': loss, **metrics}
+
+    means = WeightedMeans()
+    for images, labels in batches:
+        means.add({name: float(value) for name, value in values_of(images, labels).items()}, len(labels))
+    return means.take()

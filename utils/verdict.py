@@ -1,0 +1,57 @@
+"""The verdict: is the compressed model smaller, is it faster, and how much accuracy did it cost?"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from utils.errors import PocketFlowError
+from utils.options import Options, option
+
+
+@dataclasses.dataclass(frozen=True)
+class VerdictOptions(Options):
+    """Conditions that turn the verdict into the exit code."""
+
+    require_smaller: bool = option('require_smaller', False, 'exit with 1 unless the exported file is smaller')
+    require_faster: bool = option('require_faster', False, 'exit with 1 unless the exported file is faster')
+    max_accuracy_drop: float | None = option('max_accuracy_drop', None, 'exit with 1 if the accuracy drops by more '
+                                             'than this share (0.01 is one point)', low=0, high=1)
+
+
+def judge(baseline: Mapping, compressed: Mapping) -> dict:
+    """Compares two entries of a report, both measured on their files.
+
+    Args:
+      baseline, compressed: `file_bytes`, `latency_ms` (with `p50`) and `file_accuracy` of each.
+
+    Returns:
+      `smaller`, `faster`, `size_ratio` and `speedup` (above 1 is better), and `accuracy_drop` (0.01 is one point).
+    """
+    size_ratio = baseline['file_bytes'] / compressed['file_bytes']
+    speedup = baseline['latency_ms']['p50'] / compressed['latency_ms']['p50']
+    return {'smaller': size_ratio > 1, 'faster': speedup > 1,
+            'accuracy_drop': round(baseline['file_accuracy'] - compressed['file_accuracy'], 6),
+            'size_ratio': round(size_ratio, 4), 'speedup': round(speedup, 4)}
+
+
+def verdict_line(verdict: Mapping) -> str:
+    """The last line that a run prints."""
+    size = f'{"smaller" if verdict["smaller"] else "NOT smaller"} ({verdict["size_ratio"]:.2f}x)'
+    speed = f'{"faster" if verdict["faster"] else "NOT faster"} ({verdict["speedup"]:.2f}x)'
+    points = 100 * verdict['accuracy_drop']
+    change = f'accuracy drop {points:.2f} points' if points >= 0 else f'accuracy gain {-points:.2f} points'
+    return f'verdict: {size}, {speed}, {change}; measured on the exported file'
+
+
+def enforce(verdict: Mapping, options: VerdictOptions) -> None:
+    """Raises a `PocketFlowError` that lists what was required and does not hold."""
+    broken = []
+    if options.require_smaller and not verdict['smaller']:
+        broken.append(f'--require_smaller (size ratio {verdict["size_ratio"]:.2f})')
+    if options.require_faster and not verdict['faster']:
+        broken.append(f'--require_faster (speed-up {verdict["speedup"]:.2f})')
+    if options.max_accuracy_drop is not None and verdict['accuracy_drop'] > options.max_accuracy_drop:
+        broken.append(f'--max_accuracy_drop={options.max_accuracy_drop} (drop {verdict["accuracy_drop"]:.4f})')
+    if broken:
+        raise PocketFlowError(f'the compressed model does not meet {" and ".join(broken)}')
