@@ -39,7 +39,7 @@ def _block(features: tf.Tensor, filters: int, strides: int, project: bool, name:
     shortcut = _conv(activated, filters, 1, strides, f'{name}_shortcut') if project else features
     branch = _conv(activated, filters, 3, strides, f'{name}_conv1')
     branch = _conv(_norm_relu(branch, f'{name}_2'), filters, 3, 1, f'{name}_conv2')
-    return layers.Add(name=f'{name}_add')([branch, shortcut])
+    return layers.Add(name=f'{name}_add')([shortcut, branch])
 
 
 def resnet(size: int, image_shape: tuple[int, int, int], nb_classes: int) -> keras.Model:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
 from utils.channels.identities import ChannelGraph, Step, trace
 from utils.channels.liveness import Liveness, liveness
 from utils.channels.readers import kept_identities
+from utils.channels.select import ChannelSelect
 from utils.channels.weights import weight_shapes
 from utils.errors import UsageError
 
@@ -51,8 +53,8 @@ def layer_costs(model: keras.Model | ChannelGraph, kept: Kept | None = None) -> 
 
     Args:
         model: a functional model, or its channel graph (quicker, where many choices are compared).
-        kept: with it, the costs are those of `remove_channels(model, kept)`, found without building it; its
-            channel selections, which cost neither multiply-adds nor weights, are not listed.
+        kept: with it, the costs are those of `remove_channels(model, kept)`, found without building it; the
+            channel selections that it would need come last.
 
     Raises:
         UsageError: the model is not functional, `kept` does not fit it, or a size on which the cost of a
@@ -62,9 +64,32 @@ def layer_costs(model: keras.Model | ChannelGraph, kept: Kept | None = None) -> 
     alive = None if kept is None else liveness(graph, kept_identities(graph, kept))
     costs: dict[str, LayerCost] = {}
     for step in graph.steps:
-        if alive is None or step.node.is_input or alive.is_alive(step):
+        if alive is None or step.node.is_input or (alive.is_alive(step) and not step.picks):
             _add_call(costs, _call_cost(step, alive))
-    return list(costs.values())
+    return [*costs.values(), *(() if alive is None else _select_costs(alive))]
+
+
+def _select_costs(alive: Liveness) -> Iterator[LayerCost]:
+    """The costs of the channel selections of the smaller model, each once."""
+    seen: set[tuple[int, bytes]] = set()
+    for step in alive.graph.steps:
+        for tensor in step.node.keras_inputs if alive.is_alive(step) else ():
+            key = id(tensor)
+            left, taken = alive.left(key), alive.taken(step, key)
+            selection = (key, taken.tobytes())
+            if not len(taken) or np.array_equal(left, taken) or selection in seen:
+                continue
+            seen.add(selection)
+            output = (*tensor.shape[:-1], len(taken))
+            name = step.layer.name if step.picks else f'{step.layer.name}_select'
+            yield LayerCost(name, ChannelSelect.__name__, _select_macs(len(left), output), 0, output)
+
+
+def _select_macs(nb_inputs: int, output: Shape) -> int:
+    """On feature maps a selection is computed as a 1x1 convolution; elsewhere it multiplies nothing."""
+    if len(output) != 4 or None in output[1:]:
+        return 0
+    return kernel_macs([(nb_inputs, output[-1])], math.prod(output[1:-1]))
 
 
 def total_macs(model: keras.Model | ChannelGraph, kept: Kept | None = None) -> int:
@@ -119,6 +144,8 @@ def _parameters(step: Step, alive: Liveness | None, shapes: Mapping[str, tuple[i
 
 
 def _macs(step: Step, shapes: Mapping[str, tuple[int, ...]], output: Shape) -> int:
+    if step.picks:
+        return _select_macs(step.layer.nb_inputs, output)
     kernels = [shapes[name] for name in _KERNELS if name in shapes]
     if isinstance(step.layer, _TRANSPOSED):
         return kernel_macs(kernels, _nb_positions(step.layer, tuple(step.node.keras_inputs[0].shape)))

@@ -64,7 +64,7 @@ def significant(value: float | None) -> str:
 
 
 def times(before: float, after: float, less: str, more: str) -> str:
-    """How two costs compare: `2.40× smaller` for 2.4 and 1, `1.20× LARGER` for 1 and 1.2, `same` where equal."""
+    """How two costs compare: `2.40× less` for 2.4 and 1, `1.20× MORE` for 1 and 1.2, `same` where equal."""
     if before == after or not before or not after:
         return 'same' if before == after else MISSING
     return f'{before / after:.2f}× {less}' if before > after else f'{after / before:.2f}× {more}'

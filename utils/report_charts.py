@@ -1,24 +1,30 @@
 """Where things lie in the charts of `report.html`: pure geometry, drawn as SVG by the page's template.
 
-All positions are SVG user units with the origin at the upper left corner; one unit is one CSS pixel at full size.
+All positions are SVG user units from the upper left corner; one unit is one CSS pixel at full size.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 
 from utils.figures import compact
 
-CHARACTER_WIDTH = 6.6
-"""Width of an average character at the charts' font size of 12; generous, since the reader's font is not known."""
+CHARACTER_WIDTH = 7.2
+"""Width of an average character at font size 12; generous, since the reader's font is not known."""
 
 LINE_HEIGHT = 15
 MARKER_RADIUS = 6
+
+EDGE = 1.04
+"""How far the cost axis goes beyond the largest cost."""
+
 LONGEST_LABEL = 30
 """Characters of a layer's name that the layer chart shows; the rest is in the tooltip and in the table."""
+
+DESCRIBED = 100
+"""Layers that are read out to those who cannot see the chart; all of them are in the table."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,16 +64,24 @@ class Box:
 
 
 @dataclasses.dataclass(frozen=True)
+class Label:
+    """Where a label's baseline is anchored (`start`, `middle`, `end`), and whether it needs a line."""
+
+    x: float
+    y: float
+    anchor: str
+    displaced: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class Marker:
-    """A drawn point, and its label's start (the left end of the baseline); a displaced label gets a line to its point."""
+    """A drawn point with its label and its tooltip."""
 
     x: float
     y: float
     name: str
     tip: str
-    label_x: float
-    label_y: float
-    displaced: bool
+    label: Label
     uncompressed: bool
 
 
@@ -113,9 +127,10 @@ class LayerChart:
 
 
 def nice_step(span: float, intervals: int) -> float:
-    """The smallest of 1, 2, 2.5 and 5 times a power of ten that covers `span` (above 0) in at most `intervals` steps."""
+    """The smallest of 1, 2, 2.5 and 5 times a power of ten that covers `span` (above 0) in so many steps."""
     power = 10.0 ** math.floor(math.log10(span / intervals))
-    return next(factor * power for factor in (1, 2, 2.5, 5, 10, 20) if factor * power * intervals >= span * (1 - 1e-9))
+    return next(factor * power for factor in (1, 2, 2.5, 5, 10, 20)
+                if factor * power * intervals >= span * (1 - 1e-9))
 
 
 def ticks_between(low: float, high: float, intervals: int) -> list[float]:
@@ -131,26 +146,26 @@ def decimals(values: Sequence[float]) -> int:
                                                       for value in values)), 6)
 
 
-def scatter(points: Sequence[Point], title: str, x_title: str, unit: Callable[[float], tuple[float, str]]) -> Scatter:
+def scatter(points: Sequence[Point], title: str, x_title: str,
+            unit: Callable[[float], tuple[float, str]]) -> Scatter:
     """The chart of some files; the cost axis begins at zero, so that half the way is half the cost.
 
     Args:
-      points: the files; those without a finite cost and accuracy are left out, and no point at all gives a chart
-        without markers.
+      points: the files; those without a finite cost and accuracy are left out.
       title, x_title: of the chart and of its cost axis; the axis' unit is added.
       unit: from the largest cost to what one unit of the axis is, and its name: `(1e6, 'MB')`.
     """
     points = [point for point in points if math.isfinite(point.cost) and math.isfinite(point.accuracy)]
     scale, unit_name = unit(max((point.cost for point in points), default=1))
-    xs = ticks_between(0, max((point.cost for point in points), default=0) / scale or 1, 5)
+    xs = ticks_between(0, EDGE * max((point.cost for point in points), default=0) / scale or 1, 5)
     ys = _accuracy_ticks([100 * point.accuracy for point in points])
     plot = Box(left=58, top=14, right=506, bottom=286)
     places = [(_between(point.cost / scale, xs, plot.left, plot.right),
                _between(100 * point.accuracy, ys, plot.bottom, plot.top)) for point in points]
-    tips = [f'{point.name}: {point.cost / scale:.3g} {unit_name}, {100 * point.accuracy:.2f} %' for point in points]
+    tips = [f'{point.name}: {point.cost / scale:.3g} {unit_name}, {100 * point.accuracy:.2f} %'
+            for point in points]
     return Scatter(title, f'{x_title} ({unit_name})', width=520, height=334, plot=plot,
-                   x_ticks=[Tick(_between(x, xs, plot.left, plot.right), f'{x:.{decimals(xs)}f}') for x in xs],
-                   y_ticks=[Tick(_between(y, ys, plot.bottom, plot.top), f'{y:.{decimals(ys)}f}') for y in ys],
+                   x_ticks=_ticks(xs, plot.left, plot.right), y_ticks=_ticks(ys, plot.bottom, plot.top),
                    markers=_markers(points, places, tips, plot), description='; '.join(tips))
 
 
@@ -161,6 +176,11 @@ def _accuracy_ticks(percents: Sequence[float]) -> list[float]:
     return ticks_between(max(low - margin, 0), min(high + margin, 100), 5)
 
 
+def _ticks(values: Sequence[float], first: float, last: float) -> list[Tick]:
+    digits = decimals(values)
+    return [Tick(_between(value, values, first, last), f'{value:.{digits}f}') for value in values]
+
+
 def _between(value: float, ticks: Sequence[float], first: float, last: float) -> float:
     return round(first + (last - first) * (value - ticks[0]) / (ticks[-1] - ticks[0]), 1)
 
@@ -168,56 +188,64 @@ def _between(value: float, ticks: Sequence[float], first: float, last: float) ->
 def _markers(points: Sequence[Point], places: Sequence[tuple[float, float]], tips: Sequence[str],
              plot: Box) -> list[Marker]:
     labels = place_labels(places, [point.name for point in points], plot)
-    return [Marker(x, y, point.name, tip, left, baseline, displaced, point.uncompressed)
-            for point, (x, y), tip, (left, baseline, displaced) in zip(points, places, tips, labels, strict=True)]
+    return [Marker(x, y, point.name, tip, label, point.uncompressed)
+            for point, (x, y), tip, label in zip(points, places, tips, labels, strict=True)]
 
 
-def place_labels(places: Sequence[tuple[float, float]], names: Sequence[str],
-                 plot: Box) -> list[tuple[float, float, bool]]:
-    """For each point the start of its label's baseline, and whether that is away from the point.
+def place_labels(places: Sequence[tuple[float, float]], names: Sequence[str], plot: Box) -> list[Label]:
+    """One label for each point.
 
-    Labels keep clear of the markers, of each other and of the plot's edge as long as there is room near the point.
+    They keep clear of the markers, of each other and of the plot's edge as long as there is room nearby.
     """
-    taken = [Box(x - MARKER_RADIUS, y - MARKER_RADIUS, x + MARKER_RADIUS, y + MARKER_RADIUS) for x, y in places]
+    radius = MARKER_RADIUS
+    taken = [Box(x - radius, y - radius, x + radius, y + radius) for x, y in places]
     labels = []
-    for (x, y), name in zip(places, names, strict=True):
-        candidates = _label_boxes(x, y, CHARACTER_WIDTH * len(name))
-        index, box = next(((index, box) for index, box in enumerate(candidates) if box.inside(plot)
-                           and not any(box.overlaps(other) for other in taken)), (0, candidates[0]))
+    for place, name in zip(places, names, strict=True):
+        width = CHARACTER_WIDTH * len(name)
+        candidates = [(label, _label_box(label, width)) for label in _candidates(*place)]
+        label, box = next((candidate for candidate in candidates if candidate[1].inside(plot)
+                           and not any(candidate[1].overlaps(other) for other in taken)), candidates[0])
         taken.append(box)
-        labels.append((round(box.left, 1), round(box.bottom - 4, 1), index >= 4))
+        labels.append(label)
     return labels
 
 
-def _label_boxes(x: float, y: float, width: float) -> list[Box]:
-    gap = MARKER_RADIUS + 3
-    sides = [x + gap, x - gap - width]
-    middle = y - LINE_HEIGHT / 2
-    corners = [(sides[0], middle), (sides[1], middle),
-               (x - width / 2, y - gap - LINE_HEIGHT), (x - width / 2, y + gap)]
-    shifts = [sign * LINE_HEIGHT * steps for steps in (1, 2, 3, 4) for sign in (-1, 1)]
-    corners += [(side + (gap if side > x else -gap), middle + shift)
-                for shift, side in itertools.product(shifts, sides)]
-    return [Box(left, top, left + width, top + LINE_HEIGHT) for left, top in corners]
+def _candidates(x: float, y: float) -> list[Label]:
+    gap, baseline = MARKER_RADIUS + 3, y + 4
+    near = [Label(x + gap, baseline, 'start', False), Label(x - gap, baseline, 'end', False),
+            Label(x, y - gap - 2, 'middle', False), Label(x, y + gap + 11, 'middle', False)]
+    shifts = [sign * LINE_HEIGHT * steps for steps in range(1, 7) for sign in (-1, 1)]
+    return near + [Label(x + sign * 2 * gap, baseline + shift, anchor, True)
+                   for shift in shifts for sign, anchor in ((1, 'start'), (-1, 'end'))]
+
+
+def _label_box(label: Label, width: float) -> Box:
+    left = label.x - {'start': 0, 'middle': width / 2, 'end': width}[label.anchor]
+    return Box(left, label.y + 4 - LINE_HEIGHT, left + width, label.y + 4)
 
 
 def layer_chart(rows: Sequence[Mapping]) -> LayerChart:
     """Multiply-accumulates of each layer before and after, drawn to the scale of the largest layer.
 
     Args:
-      rows: a report's `layers`: `layer`, `macs` as [before, after], and `inputs` likewise where channels are known.
+      rows: a report's `layers`: `layer`, `macs` as [before, after], `inputs` likewise or absent.
     """
     labels = [shortened(row['layer'], LONGEST_LABEL) for row in rows]
     bars_at = 12 + math.ceil(CHARACTER_WIDTH * max(map(len, labels), default=0))
     macs_at = max(640, bars_at + 300)
     longest = max((max(row['macs']) for row in rows), default=0) or 1
     scale = (macs_at - bars_at - 16) / longest
-    bars = [Bars(top=30 + 24 * index, name=row['layer'], label=label, before=_length(row['macs'][0], scale),
-                 after=_length(row['macs'][1], scale), macs=arrow(*map(compact, row['macs'])), kept=kept(row, 'inputs'))
+    bars = [_bars(row, label, 30 + 24 * index, scale)
             for index, (row, label) in enumerate(zip(rows, labels, strict=True))]
-    description = '; '.join(f'{bar.name} {bar.macs}' for bar in bars[:100]) + ('; ...' if len(bars) > 100 else '')
-    return LayerChart(width=macs_at + 250, height=34 + 24 * len(bars), bars_at=bars_at, macs_at=macs_at,
-                      kept_at=macs_at + 150, rows=bars, description=description)
+    shown = [f'{bar.name} {bar.macs}' for bar in bars[:DESCRIBED]] + ['...'] * (len(bars) > DESCRIBED)
+    return LayerChart(width=macs_at + 270, height=34 + 24 * len(bars), bars_at=bars_at, macs_at=macs_at,
+                      kept_at=macs_at + 160, rows=bars, description='; '.join(shown))
+
+
+def _bars(row: Mapping, label: str, top: float, scale: float) -> Bars:
+    before, after = row['macs']
+    return Bars(top, row['layer'], label, _length(before, scale), _length(after, scale),
+                macs=arrow(compact(before), compact(after)), kept=kept(row, 'inputs'))
 
 
 def _length(value: float, scale: float) -> float:

@@ -1,7 +1,7 @@
 """`report.html`: a run's report as one page that needs nothing but itself.
 
-What stands in the page is made here and in `report_charts`, how it looks is in `templates/report.html`, which escapes
-everything that it is given.
+What stands in the page is made here and in `report_charts`, how it looks is in `templates/report.html`, where
+everything is escaped.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from utils.verdict import verdict_line
 
 TOLERATED_DROP = 0.01
 """Accuracy drops up to one point are shown in green; the words beside the colour say so."""
+
+AMOUNTS = {'parameters': 'parameters', 'multiply-accumulates (MACs)': 'macs',
+           '.keras file, bytes': 'keras_bytes', '.tflite file, bytes': 'file_bytes'}
 
 GOOD, BAD, NEUTRAL = 'good', 'bad', ''
 
@@ -47,7 +50,7 @@ def write_page(report: Mapping, path: Path) -> None:
     """Writes the page, whole or not at all.
 
     Args:
-      report: what `report.json` holds; a report whose `verdict` is None is shown as that of an uncompressed model.
+      report: what `report.json` holds; one whose `verdict` is None is shown as that of an uncompressed model.
       path: the HTML file.
     """
     atomic.write_text(path, render(report))
@@ -56,11 +59,11 @@ def write_page(report: Mapping, path: Path) -> None:
 def render(report: Mapping) -> str:
     """The page's HTML."""
     environment = jinja2.Environment(loader=jinja2.PackageLoader('utils'), autoescape=True, trim_blocks=True,
-                                     lstrip_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
-    environment.filters.update({name: getattr(figures, name) for name in (
-        'compact', 'duration', 'human_bytes', 'integer', 'milliseconds', 'percent', 'significant')})
-    environment.globals.update(arrow=arrow, kept=kept, format_metric=format_metric, missing=figures.MISSING)
-    return environment.get_template('report.html').render(page_context(report))
+                                     lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment.filters.update(duration=figures.duration, integer=figures.integer, percent=figures.percent,
+                               significant=figures.significant)
+    environment.globals.update(kept=kept, format_metric=format_metric, missing=figures.MISSING)
+    return environment.get_template('report.html').render(page_context(report)) + '\n'
 
 
 def page_context(report: Mapping) -> dict:
@@ -108,15 +111,14 @@ def _accuracy_card(before: float, after: float, drop: float) -> Card:
 
 
 def comparison(report: Mapping) -> list[Row]:
-    """Figures before and after; where nothing was compressed, `after` and `change` say the same as `before`."""
+    """Figures before and after; both are those of the uncompressed model where nothing was compressed."""
     before = report['baseline']
     after = report['compressed'] if report['verdict'] else before
     return [*(_metric_row(name, before['metrics'].get(name), after['metrics'].get(name))
               for name in metric_order(before['metrics'])),
             _metric_row('accuracy of the .tflite file', before['file_accuracy'], after['file_accuracy']),
             *(_amount_row(label, before[key], after[key])
-              for label, key in (('parameters', 'parameters'), ('multiply-accumulates (MACs)', 'macs'),
-                                 ('.keras file, bytes', 'keras_bytes'), ('.tflite file, bytes', 'file_bytes'))),
+              for label, key in AMOUNTS.items()),
             *(_latency_row(f'latency {quantile}, {threads}', before[key][quantile], after[key][quantile])
               for threads, key in (('one thread', 'latency_ms'), ('all threads', 'latency_ms_all_threads'))
               for quantile in ('p50', 'p90'))]
@@ -144,7 +146,8 @@ def format_metric(name: str, value: float | None) -> str:
 
 
 def _metric_row(name: str, before: float | None, after: float | None) -> Row:
-    return Row(name, format_metric(name, before), format_metric(name, after), metric_change(name, before, after))
+    return Row(name, format_metric(name, before), format_metric(name, after),
+               metric_change(name, before, after))
 
 
 def metric_change(name: str, before: float | None, after: float | None) -> str:
@@ -155,8 +158,8 @@ def metric_change(name: str, before: float | None, after: float | None) -> str:
 
 
 def _amount_row(label: str, before: int, after: int) -> Row:
-    return Row(label, figures.integer(before), figures.integer(after), figures.times(before, after, 'less', 'MORE'),
-               _cost_state(before, after))
+    return Row(label, figures.integer(before), figures.integer(after),
+               figures.times(before, after, 'less', 'MORE'), _cost_state(before, after))
 
 
 def _latency_row(label: str, before: float, after: float) -> Row:
@@ -172,16 +175,17 @@ def trade_offs(report: Mapping) -> list[Scatter]:
     """Accuracy over bytes and accuracy over latency, for the uncompressed file and for every exported one."""
     baseline, exports = report['baseline'], report['exports']
 
-    def points(of_baseline: float, of_exports: Sequence[float]) -> list[Point]:
+    def points(baseline_cost: float, export_costs: Sequence[float]) -> list[Point]:
+        compressed = [Point(item['format'], cost, item['metrics']['accuracy'])
+                      for item, cost in zip(exports, export_costs, strict=True)]
         # Where nothing was compressed, the uncompressed file is one of the exported files.
-        first = [Point('uncompressed', of_baseline, baseline['file_accuracy'], True)] if report['verdict'] else []
-        return first + [Point(item['format'], cost, item['metrics']['accuracy'])
-                        for item, cost in zip(exports, of_exports, strict=True)]
+        uncompressed = Point('uncompressed', baseline_cost, baseline['file_accuracy'], uncompressed=True)
+        return [uncompressed, *compressed] if report['verdict'] else compressed
 
     return [scatter(points(baseline['file_bytes'], [item['bytes'] for item in exports]),
                     'Accuracy over file size', 'size of the .tflite file', figures.byte_unit),
             scatter(points(baseline['latency_ms']['p50'], [item['latency_ms']['p50'] for item in exports]),
-                    'Accuracy over latency', 'median latency, one image, one thread', lambda largest: (1.0, 'ms'))]
+                    'Accuracy over latency', 'median time per image, one thread', lambda _: (1.0, 'ms'))]
 
 
 def operator_table(exports: Sequence[Mapping]) -> dict[str, list[int]]:

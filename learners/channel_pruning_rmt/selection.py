@@ -104,7 +104,7 @@ def reconstruct(equations: NormalEquations, kept: np.ndarray, ridge: float) -> n
     """
     weights = np.zeros_like(equations.cross)
     gram = equations.gram[np.ix_(kept, kept)]
-    damping = ridge * max(np.trace(gram) / len(kept), np.finfo(np.float64).tiny)
+    damping = ridge * np.trace(gram) / len(kept) or 1.0  # dead inputs: any weight will do, zero is the smallest
     weights[kept] = scipy.linalg.solve(gram + damping * np.eye(len(kept)), equations.cross[kept], assume_a='pos')
     return weights
 

@@ -45,6 +45,11 @@ class Step:
         return self.rule is not None and self.rule.flow is Flow.MERGES
 
     @property
+    def picks(self) -> bool:
+        """Whether this step is a channel selection."""
+        return self.rule is not None and self.rule.flow is Flow.PICKS
+
+    @property
     def keeps_all_outputs(self) -> bool:
         """Whether the outputs of this step cannot be made smaller."""
         return self.rule is None or (self.reads and not is_elementwise(self.layer))

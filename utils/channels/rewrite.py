@@ -65,7 +65,7 @@ class _Builder:
         self._layers: dict[str, keras.layers.Layer] = {}
         self._tensors: dict[int, Any] = {}
         self._picks: dict[tuple[int, bytes], Any] = {}
-        self._names = {step.layer.name for step in self._graph.steps if not _picks(step)}
+        self._names = {step.layer.name for step in self._graph.steps if not step.picks}
 
     def build(self) -> keras.Model:
         for step in self._graph.steps:
@@ -81,7 +81,7 @@ class _Builder:
         self._tensors.update(zip(step.outputs, tf.nest.flatten(result), strict=True))
 
     def _result(self, step: Step) -> Any:
-        if _picks(step):
+        if step.picks:
             return self._repeated_pick(step)
         wanted = (key for key in dict.fromkeys(step.inputs) if self._alive.wants(step, key))
         feed = {key: self._taken(step, key) for key in wanted}
@@ -139,10 +139,6 @@ class _Builder:
             return
         for name, cuts in weight_cuts(self._alive, step).items():
             getattr(layer, name).assign(cut(getattr(step.layer, name).numpy(), cuts))
-
-
-def _picks(step: Step) -> bool:
-    return step.rule is not None and step.rule.flow is Flow.PICKS
 
 
 def _copy(layer: keras.layers.Layer, rule: Rule | None = None, nb_outputs: int = 0) -> keras.layers.Layer:

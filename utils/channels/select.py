@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
@@ -13,7 +14,9 @@ import tf_keras as keras
 class ChannelSelect(keras.layers.Layer):
     """Keeps the channels `indices` of a tensor of shape (..., nb_inputs), in the order given.
 
-    The result has the shape (..., len(indices)).
+    The result has the shape (..., len(indices)). On feature maps it is computed as a 1x1 convolution with a kernel of
+    zeros and ones, which is exact, and which the converter merges with the batch norm and the ReLU behind it. A gather
+    would split the graph of a mobile runtime at every select; `scripts/benchmarks/channel_select.sh` compares the two.
     """
 
     def __init__(self, indices: Sequence[int], nb_inputs: int, **kwargs: Any) -> None:
@@ -23,7 +26,10 @@ class ChannelSelect(keras.layers.Layer):
         self.supports_masking = True
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        return tf.gather(inputs, self.indices, axis=-1)
+        if inputs.shape.rank != 4:
+            return tf.gather(inputs, self.indices, axis=-1)
+        kernel = np.eye(self.nb_inputs)[:, list(self.indices)]
+        return tf.nn.conv2d(inputs, tf.constant(kernel[None, None], inputs.dtype), 1, 'VALID')
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tf.TensorShape:
         return tf.TensorShape(input_shape[:-1]).concatenate(len(self.indices))

@@ -9,8 +9,8 @@ from collections import Counter
 
 from ai_edge_litert import schema_py_generated as schema
 
-SELECT_OPERATORS = frozenset({'GATHER'})
-"""What a channel select becomes in the file: the one operation that pruning may add."""
+SELECT_OPERATORS = ('CONV_2D', 'GATHER')
+"""What a channel select becomes in the file: a 1x1 convolution on feature maps, else a gather."""
 
 _OPERATOR_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if name.isupper()}
 
@@ -29,11 +29,19 @@ def _operator_name(code: schema.OperatorCodeT) -> str:
     return code.customCode.decode() if name == 'CUSTOM' and code.customCode else name
 
 
-def new_operators(baseline: Counter[str], compressed: Counter[str]) -> Counter[str]:
+def new_operators(baseline: Counter[str], compressed: Counter[str], nb_selects: int = 0) -> Counter[str]:
     """The operations that the compressed file has more of than the uncompressed one, but for channel selects.
 
     Compare files of one format: quantizing adds operations of its own. An empty result is what compression
     owes its user: a file of fewer or smaller operations, and no extra ones.
+
+    Args:
+      baseline, compressed: what `operators` says of the two files.
+      nb_selects: how many channel selects the compressed model has; each may be one of `SELECT_OPERATORS`.
     """
     extra = compressed - baseline
-    return Counter({name: count for name, count in extra.items() if name not in SELECT_OPERATORS})
+    for name in SELECT_OPERATORS:
+        allowed = min(extra[name], nb_selects)
+        extra[name] -= allowed
+        nb_selects -= allowed
+    return +extra

@@ -43,8 +43,9 @@ def test_an_addition_that_nobody_reads_ties_nothing_and_its_readers_read_nothing
     inputs = keras.Input((4, 4, 3))
     a, b = layers.Conv2D(2, 1, name='a')(inputs), layers.Conv2D(2, 1, name='b')(inputs)
     dead = layers.Conv2D(2, 1, name='dead')(layers.Add()([a, b]))
-    joined = layers.Concatenate()([a, dead])
-    model = keras.Model(inputs, layers.Conv2D(1, 1, name='last')(joined))
-    kept = {'last': [1]}
-    assert left(model, dead, kept) == left(model, b, kept) == []
-    assert left(model, a, kept) == [1]
+    parts = [layers.Conv2D(1, 1, name='reader_a')(a), layers.Conv2D(1, 1, name='reader_b')(b), dead]
+    model = keras.Model(inputs, layers.Conv2D(1, 1, name='last')(layers.Concatenate()(parts)))
+    kept = {'reader_a': [1], 'reader_b': [0], 'last': [0, 1]}
+    assert left(model, dead, kept) == []
+    assert left(model, a, kept) == [1] and left(model, b, kept) == [0]
+    assert left(model, a, {**kept, 'last': [0, 1, 2]}) == [0, 1]

@@ -27,9 +27,7 @@ class RandomNet:
 
     def conv(self, x, filters: int | None = None):
         size = self.draw(st.sampled_from([1, 3]))
-        return layers.Conv2D(
-            filters or self.channels(), size, padding='same', name=f'conv{next(self.names)}'
-        )(x)
+        return layers.Conv2D(filters or self.channels(), size, padding='same', name=f'conv{next(self.names)}')(x)
 
     def grow(self, tensors: list) -> object:
         x, other = self.draw(st.sampled_from(tensors)), self.draw(st.sampled_from(tensors))
@@ -72,8 +70,7 @@ def gate(net, x, other):
 
 
 OPERATIONS = [
-    *[lambda net, x, other: net.conv(x), residual, lambda net, x, other: layers.Concatenate()([x, other])]
-    * 2,
+    *[lambda net, x, other: net.conv(x), residual, lambda net, x, other: layers.Concatenate()([x, other])] * 2,
     separable,
     transposed,
     depthwise,

@@ -19,3 +19,8 @@ def test_its_config_makes_an_equal_layer():
     assert config['indices'] == [0, 2] and config['nb_inputs'] == 3
     copy = keras.layers.deserialize(keras.layers.serialize(ChannelSelect.from_config(config)))
     assert copy.get_config() == config
+
+
+def test_feature_maps_pass_unchanged():
+    images = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype(np.float32)
+    np.testing.assert_array_equal(ChannelSelect([4, 0, 1], 5)(images), images[..., [4, 0, 1]])

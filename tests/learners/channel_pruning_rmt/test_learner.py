@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tf_keras as keras
+
+from learners.channel_pruning_rmt.learner import (
+    ChannelPrunedRmtLearner,
+    ChannelPruningOptions,
+    skip_reasons,
+)
+from tests.learners.conftest import make_context, make_helper
+from utils.channels import drop_inputs, reader_channels
+from utils.compression_plan import CompressionPlan
+from utils.errors import UsageError
+
+layers = keras.layers
+
+
+def net() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 1))
+    features = layers.Conv2D(8, 3, padding='same', use_bias=False, name='conv1')(inputs)
+    features = layers.ReLU(name='relu1')(layers.BatchNormalization(name='bn1')(features))
+    features = layers.Conv2D(6, 3, padding='same', activation='relu', name='conv2')(features)
+    features = layers.Flatten(name='flatten')(layers.MaxPooling2D(2, name='pool')(features))
+    features = layers.Dense(12, activation='relu', name='hidden')(features)
+    return keras.Model(inputs, layers.Dense(10, name='logits')(features), name='net')
+
+
+def reasons(**options) -> dict[str, str]:
+    model = net()
+    return skip_reasons(model, reader_channels(model), ChannelPruningOptions(**options))
+
+
+def test_skip_rules():
+    assert reasons() == {'conv1': 'first convolution', 'logits': 'cpr_dense_layers=hidden'}
+    assert reasons(skip_first=False)['conv1'] == 'one input channel'
+    assert reasons(skip_last=True)['conv2'] == 'last convolution'
+    assert reasons(dense='none').keys() == {'conv1', 'hidden', 'logits'}
+    assert 'logits' not in reasons(dense='all')
+    assert reasons(skip_names='xyz, hid')['hidden'] == 'cpr_skip_op_names=hid'
+
+
+def compress(tmp_path, model=None, **options):
+    context = make_context('lenet_at_digits', tmp_path)
+    options = ChannelPruningOptions(**{'num_images': 300, 'num_positions': 8, **options})
+    return ChannelPrunedRmtLearner(context, options).compress(net() if model is None else model)
+
+
+def test_channels_are_removed_where_they_are_made(tmp_path):
+    result = compress(tmp_path, prune_ratio=0.5)
+    kernels = {name: result.model.get_layer(name).kernel.shape.as_list()
+               for name in ('conv1', 'conv2', 'hidden', 'logits')}
+    assert kernels == {'conv1': [3, 3, 1, 4], 'conv2': [3, 3, 4, 3], 'hidden': [48, 12], 'logits': [12, 10]}
+    assert [type(layer).__name__ for layer in result.model.layers] == [type(layer).__name__ for layer in net().layers]
+    rows = {row['layer']: row for row in result.layers}
+    assert rows['conv2']['inputs'] == [8, 4] and rows['conv2']['macs'] == [8 * 8 * 9 * 8 * 6, 8 * 8 * 9 * 4 * 3]
+    assert rows['conv1']['note'] == 'skipped because: first convolution'
+
+
+def test_ratio_zero_changes_nothing(tmp_path):
+    model = net()
+    result = compress(tmp_path, model, prune_ratio=0.0)
+    images = make_helper().training_images(20, seed=5)
+    np.testing.assert_allclose(result.model(images), model(images), atol=1e-2)
+
+
+def test_lasso_and_refitting_beat_dropping_the_same_channels(tmp_path):
+    model = net()
+    images = make_helper().training_images(200, seed=5)
+    exact = model(images).numpy()
+    result = compress(tmp_path, model, prune_ratio=0.5)
+    dropped = drop_inputs(model, result.plan.values)(images).numpy()
+    ours = result.model(images).numpy()
+    assert np.square(ours - exact).mean() < 0.7 * np.square(dropped - exact).mean()
+
+
+def test_a_saved_plan_repeats_the_model(tmp_path):
+    model = net()
+    first = compress(tmp_path, model, criterion='random')
+    first.plan.save(tmp_path / 'plan.json')
+    again = compress(tmp_path, model, warm_start=True, plan_path=str(tmp_path / 'plan.json'))
+    assert again.plan.values == first.plan.values
+    for one, two in zip(first.model.get_weights(), again.model.get_weights(), strict=True):
+        assert one.shape == two.shape
+    (tmp_path / 'run' / '1-chn-pruned-rmt').mkdir(parents=True)
+    first.plan.save(tmp_path / 'run' / '1-chn-pruned-rmt' / 'plan.json')
+    from_run = compress(tmp_path, model, warm_start=True, plan_path=str(tmp_path / 'run'))
+    assert from_run.plan.values == first.plan.values
+
+
+def test_bad_input(tmp_path):
+    with pytest.raises(UsageError, match='no layer is left to prune'):
+        compress(tmp_path, skip_names='conv,hidden')
+    with pytest.raises(UsageError, match='--cpr_warm_start and --cpr_save_path_ws=PLAN go together'):
+        ChannelPruningOptions(warm_start=True)
+    with pytest.raises(UsageError, match='no plan.json in that run directory'):
+        compress(tmp_path, warm_start=True, plan_path=str(tmp_path))
+    other = CompressionPlan('channels', 'other', {'conv9': (0,)}, {'conv9': 2})
+    other.save(tmp_path / 'plan.json')
+    with pytest.raises(UsageError, match='made for another model.*conv9'):
+        compress(tmp_path, warm_start=True, plan_path=str(tmp_path / 'plan.json'))
+    with pytest.raises(UsageError, match='--cpr_prune_ratio=1.0: must be a number >= 0 and <= 0.99'):
+        ChannelPruningOptions(prune_ratio=1.0)
