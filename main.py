@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import importlib.util
 import os
+import re
 import shlex
 import sys
 import traceback
@@ -33,7 +34,7 @@ from absl import flags, logging
 from learners import LEARNERS
 from learners.abstract_learner import LearnerOptions
 from learners.modes import EXEC_MODES, Invocation
-from learners.pipeline import training_fingerprint
+from learners.pipeline import FULL_PRECISION, training_fingerprint, trains_from_scratch
 from nets import PAIRS
 from nets.abstract_model_helper import AbstractModelHelper
 from utils import interrupts, log_file
@@ -59,7 +60,7 @@ class PairOptions(Options):
 class MainOptions(Options):
     """What to do, and where."""
 
-    learner: str = option('learner', 'full-prec', 'learner, or several in order, separated by commas')
+    learner: str = option('learner', FULL_PRECISION, 'learner, or several in order, separated by commas')
     seed: int = option('seed', 0, 'seeds Python, NumPy, TensorFlow and the data order', low=0, high=2**30)
 
 
@@ -94,10 +95,10 @@ class CommandLine:
         self.pair_options = from_flags(PairOptions, pair)
         self.pair_name, self.helper_class = find_pair(self.pair_options)
         self.flag_values = parse(self.options_classes(), argv)
-        self.learner_names = self.options(MainOptions).learner.split(',')
-        for name in self.learner_names:
-            LEARNERS.get(name)
+        self.learner_names = learner_names(self.options(MainOptions).learner)
         self.refuse_unused_flags()
+        refuse_contradictions(self.learner_names, *map(self.options, (ProcessOptions, LearnerOptions,
+                                                                      DistillationOptions, VerdictOptions)))
 
     def options_classes(self) -> list[type[Options]]:
         """Every options class whose flags the command line offers for this pair."""
@@ -123,8 +124,8 @@ class CommandLine:
 
     def recorded(self) -> list[str]:
         """The flag file that repeats this run."""
-        pair = (PairOptions(model_helper=str(Path(self.pair_options.model_helper).resolve()))
-                if self.pair_options.model_helper else self.pair_options)
+        helper_file = self.pair_options.model_helper
+        pair = self.pair_options.replace(model_helper=helper_file and str(Path(helper_file).resolve()))
         net = self.options(self.helper_class.net_options_class)
         data = self.options(self.helper_class.dataset_class.options_class)
         return flag_lines([pair, *map(self.options, SHARED_OPTIONS), net, data, *self.learner_options().values()])
@@ -140,10 +141,11 @@ class CommandLine:
         given = self.options(ProcessOptions).run_dir
         if given:
             return Path(given)
-        zoo = Path(self.options(LearnerOptions).zoo_dir)
-        if self.learner_names == ['full-prec'] and not self.options(DistillationOptions).enabled:
-            return zoo / self.training_name()
-        return zoo / self.pair_name / f'{"+".join(self.learner_names)}-{fingerprint(self.recorded())}'
+        shared, distillation = self.options(LearnerOptions), self.options(DistillationOptions)
+        if self.learner_names == [FULL_PRECISION] and not (shared.warm_start or distillation.enabled):
+            # Where runs with the same pair and training flags look for it.
+            return Path(shared.zoo_dir) / f'{self.training_name()}-{fingerprint(self.recorded())}'
+        return Path(shared.zoo_dir) / self.pair_name / f'{"+".join(self.learner_names)}-{fingerprint(self.recorded())}'
 
     def helper(self) -> AbstractModelHelper:
         dataset_class = self.helper_class.dataset_class
@@ -168,12 +170,45 @@ def parse(options_classes: Sequence[type[Options]], argv: Sequence[str], known_o
         define_flags(options_class, flag_values)
     try:
         rest = flag_values(argv, known_only=known_only)
+    except UnicodeDecodeError as error:
+        raise UsageError(f'--flagfile: holds no text ({error})') from error
     except (flags.Error, OSError) as error:
         raise UsageError(f'{error}; --help lists the most important flags, --helpfull all') from error
     positional = [] if known_only else rest[1:]
     if positional:
         raise UsageError(f'unexpected argument {positional[0]!r}; flags look like --name=value')
     return flag_values
+
+
+def learner_names(chain: str) -> list[str]:
+    """The known learners of `--learner=a,b`."""
+    names = [name.strip() for name in chain.split(',')]
+    if '' in names:
+        raise UsageError(f'--learner={chain}: an empty name; give one learner, or several separated by single commas')
+    for name in names:
+        LEARNERS.get(name)
+    return names
+
+
+def refuse_contradictions(names: Sequence[str], process: ProcessOptions, shared: LearnerOptions,
+                          distillation: DistillationOptions, verdict: VerdictOptions) -> None:
+    """Combinations of which a part would be ignored silently."""
+    chosen = f'--learner={",".join(names)}'
+    if FULL_PRECISION in names[1:]:
+        raise UsageError(f'{chosen}: {FULL_PRECISION} trains the uncompressed model, so it can only come first')
+    if shared.warm_start and (names[0] != FULL_PRECISION or shared.save_path is None):
+        raise UsageError(f'--enbl_warm_start goes with --learner={FULL_PRECISION} and --save_path=MODEL; given: '
+                         f'{chosen} --save_path={shared.save_path or ""}')
+    if distillation.teacher_path is not None and not distillation.enabled:
+        raise UsageError(f'--save_path_dst={distillation.teacher_path} names a teacher; also give --enbl_dst')
+    if process.exec_mode != 'train' or not trains_from_scratch(names, shared, distillation):
+        return
+    if shared.save_path is not None:
+        raise UsageError(f'--save_path={shared.save_path}: {chosen} starts from random weights; choose another '
+                         'learner, or give --enbl_warm_start')
+    if len(names) == 1 and verdict != VerdictOptions():
+        raise UsageError('--require_smaller, --require_faster and --max_accuracy_drop judge a compressed model, but '
+                         f'{chosen} compresses nothing')
 
 
 def with_recorded_flags(argv: list[str]) -> list[str]:
@@ -210,6 +245,8 @@ def load_helper_file(path: Path, given: PairOptions) -> tuple[str, type[Abstract
     """Imports a user's file and returns the pair that it registers."""
     if not path.is_file():
         raise UsageError(f'--model_helper={path}: no such file')
+    if path.suffix != '.py':
+        raise UsageError(f'--model_helper={path}: not a Python file; its name must end in .py')
     known = set(PAIRS)
     spec = importlib.util.spec_from_file_location(f'model_helper_{path.stem}', path)
     module = importlib.util.module_from_spec(spec)
@@ -218,12 +255,17 @@ def load_helper_file(path: Path, given: PairOptions) -> tuple[str, type[Abstract
         spec.loader.exec_module(module)
     except Exception as error:
         raise UsageError(f'--model_helper={path}: importing it failed: {type(error).__name__}: {error}') from error
-    wanted = f'{given.model}_at_{given.dataset}' if given.model or given.dataset else None
-    added = [name for name in PAIRS if name not in known and wanted in (None, name)]
+    added = [name for name in PAIRS if name not in known and fits(name, given)]
     if len(added) != 1:
         raise UsageError(f"--model_helper={path}: expected one pair registered by @PAIRS.register('MODEL_at_DATASET'), "
                          f"found {', '.join(added) or 'none'}; name one of several by --model and --dataset")
     return added[0], PAIRS.get(added[0])
+
+
+def fits(name: str, given: PairOptions) -> bool:
+    """Whether the pair of that name is what `--model` and `--dataset` ask for, as far as they are given."""
+    model, _, dataset = name.partition('_at_')
+    return given.model in (None, model) and given.dataset in (None, dataset)
 
 
 def usage(argv: Sequence[str]) -> str:
@@ -262,20 +304,21 @@ def guarded(action: Callable[[], None], debug: bool) -> int:
         return error.exit_code
 
 
-def run(argv: Sequence[str]) -> int:
-    """Parses `argv` and does what it says; returns the exit code."""
+def dispatch(argv: Sequence[str]) -> None:
+    """Does what `argv` says."""
     if {'--help', '-h', '--helpfull', '-help'} & set(argv):
         print(usage(argv))
-        return 0
-    debug = '--debug' in argv
+        return
+    command = CommandLine(argv)
+    keras.utils.set_random_seed(command.options(MainOptions).seed)
+    EXEC_MODES[command.options(ProcessOptions).exec_mode](command.invocation())
+
+
+def run(argv: Sequence[str]) -> int:
+    """Does what `argv` says; returns the exit code."""
+    debug = any(re.fullmatch('--?debug(=(true|t|yes|y|1))?', argument, re.IGNORECASE) for argument in argv)
     log_file.start(debug)
-
-    def action() -> None:
-        command = CommandLine(argv)
-        keras.utils.set_random_seed(command.options(MainOptions).seed)
-        EXEC_MODES[command.options(ProcessOptions).exec_mode](command.invocation())
-
-    return guarded(action, debug)
+    return guarded(lambda: dispatch(argv), debug)
 
 
 def console_main() -> None:

@@ -14,6 +14,7 @@ from absl import logging
 from nets.abstract_model_helper import AbstractModelHelper
 from utils import atomic
 from utils.distillation import Distillation
+from utils.errors import UsageError
 from utils.metrics_log import MetricsLog
 from utils.options import Options, option
 from utils.progress import number
@@ -167,7 +168,7 @@ class AbstractLearner(abc.ABC):
         optimizer = keras.optimizers.SGD(schedule, momentum=self.helper.net.momentum, jit_compile=False)
         trainer = Trainer(model, self.helper.calc_loss, optimizer, context.trainer_options,
                           folder=context.folder / 'checkpoints', parts=self.trainer_parts(model), log=context.log,
-                          label=self.name)
+                          label=context.folder.name)
         with context.run.timed(self.timing[1]):
             trainer.fit(lambda step: self.helper.build_dataset_train(first_step=step), nb_steps)
 
@@ -183,4 +184,10 @@ def save_model(model: keras.Model, path: Path) -> None:
 
 
 def load_model(path: Path | str) -> keras.Model:
-    return keras.models.load_model(path, compile=False)
+    """Reads a saved model; a `UsageError` if the file holds none."""
+    try:
+        return keras.models.load_model(path, compile=False)
+    except Exception as error:  # whatever the reader makes of other files
+        reason = str(error).strip().split('\n')[0]
+        raise UsageError(f'{path}: cannot be read as a Keras model ({type(error).__name__}: {reason}); give a .keras '
+                         'file that this version of tf_keras has written') from error

@@ -10,9 +10,15 @@ from pathlib import Path
 
 from absl import logging
 
-from learners.abstract_learner import LearnerContext, LearnerOptions, describe, load_model
+from learners.abstract_learner import LearnerContext, LearnerOptions, describe
 from learners.exporting import Candidate, Exporter
-from learners.pipeline import FULL_PRECISION, Pipeline, PipelineResult
+from learners.pipeline import (
+    BASELINE_FOLDER,
+    Pipeline,
+    PipelineResult,
+    load_fitting_model,
+    resolve_model_path,
+)
 from nets.abstract_model_helper import AbstractModelHelper
 from utils import atomic, report_page
 from utils.distillation import DistillationOptions
@@ -20,6 +26,7 @@ from utils.errors import UsageError
 from utils.export import LiteRtRunner, Timing, time_alternating
 from utils.export.options import ExportOptions
 from utils.export.runner import nb_usable_threads
+from utils.layer_table import chained_rows
 from utils.log_file import log_file
 from utils.machine import machine, versions
 from utils.metrics_log import MetricsLog
@@ -28,8 +35,6 @@ from utils.report import SCHEMA, format_table, summary
 from utils.run_directory import RunDirectory
 from utils.trainer import TrainerOptions, evaluate
 from utils.verdict import VerdictOptions, enforce, judge
-
-BASELINE_FOLDER = 'baseline'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +70,23 @@ def working_in(invocation: Invocation, ignoring: Collection[str] = ()) -> Iterat
 
 def train(invocation: Invocation) -> None:
     """The whole job: obtain, compress, fine-tune, export, report; what is already done is not done again."""
+    if not invocation.run.recorded_flags():
+        check_inputs(invocation)
     with working_in(invocation):
         if not (invocation.run / 'report.json').exists():
             result = _run_learners(invocation)
             write_report(invocation, result)
         show_report(invocation)
+
+
+def check_inputs(invocation: Invocation) -> None:
+    """Refuses data and models that are missing or do not fit, while nothing is written yet."""
+    for split in ('train', 'eval'):
+        invocation.helper.dataset.samples(split)
+    for flag, path in (('--save_path', invocation.shared.save_path),
+                       ('--save_path_dst', invocation.distillation.teacher_path)):
+        if path is not None:
+            load_fitting_model(resolve_model_path(path, flag), invocation.helper)
 
 
 def _run_learners(invocation: Invocation) -> PipelineResult:
@@ -93,7 +110,7 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
     report = {'schema': SCHEMA, 'model': invocation.helper.model_name, 'dataset': invocation.helper.dataset_name,
               'learners': list(invocation.learner_names), 'seed': invocation.seed, 'command': invocation.command,
               'versions': versions(), 'machine': machine(), **measured, 'stages': stages,
-              'layers': list(result.stages[-1].layers), 'seconds': run.seconds(),
+              'layers': chained_rows(stage.layers for stage in result.stages), 'seconds': run.seconds(),
               'verdict': None if baseline is compressed else judge(measured['baseline'], measured['compressed'])}
     report_page.write_page(report, run / 'report.html')
     atomic.write_json(run / 'report.json', report)
@@ -105,14 +122,11 @@ def show_report(invocation: Invocation) -> None:
     print(f'\nreport: {invocation.run / "report.html"}\n\n{summary(report)}', flush=True)
     if report['verdict']:
         enforce(report['verdict'], invocation.verdict)
-    elif invocation.verdict != VerdictOptions():
-        raise UsageError(f'--require_smaller, --require_faster and --max_accuracy_drop judge a compressed model, but '
-                         f'--learner={FULL_PRECISION} compresses nothing')
 
 
 def evaluate_model(invocation: Invocation) -> None:
     """Evaluates a finished run's model, or the one at `--save_path`, on the evaluation set."""
-    model = load_model(finished_model(invocation))
+    model = load_fitting_model(model_to_evaluate(invocation), invocation.helper)
     metrics = evaluate(model, invocation.helper.calc_loss, invocation.helper.build_dataset_eval())
     print(f'{invocation.helper.model_name} at {invocation.helper.dataset_name}: {describe(metrics)}')
 
@@ -144,9 +158,17 @@ def benchmark(invocation: Invocation) -> None:
     print(format_table(rows))
 
 
+def model_to_evaluate(invocation: Invocation) -> Path:
+    """The finished run's model, or the one at a `--save_path` that is not what that run began with."""
+    given = invocation.shared.save_path
+    if given is not None and f'--save_path={given}' not in invocation.run.recorded_flags():
+        return resolve_model_path(given, '--save_path')
+    return finished_model(invocation)
+
+
 def finished_model(invocation: Invocation) -> Path:
     """The model that modes other than train work on."""
-    path = Path(invocation.shared.save_path) if invocation.shared.save_path else invocation.run / 'model.keras'
+    path = invocation.run / 'model.keras'
     if not path.is_file():
         raise UsageError(f'no finished model at {path}; give --run_dir=DIRECTORY of a finished run')
     return path

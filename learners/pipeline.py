@@ -17,9 +17,11 @@ from learners.abstract_learner import (
     LEARNERS,
     AbstractLearner,
     LearnerContext,
+    LearnerOptions,
     StageResult,
     describe,
     load_model,
+    save_model,
 )
 from nets.abstract_model_helper import AbstractModelHelper
 from utils.distillation import Distillation, DistillationOptions
@@ -29,6 +31,8 @@ from utils.run_directory import fingerprint
 from utils.trainer import evaluate
 
 FULL_PRECISION = 'full-prec'
+BASELINE_FOLDER = 'baseline'
+"""Where a run keeps the uncompressed model that it started from."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +57,12 @@ def training_fingerprint(pair: str, options: Sequence[Options]) -> str:
     return f'{pair}/{FULL_PRECISION}-{fingerprint(flag_lines(options))}'
 
 
+def trains_from_scratch(names: Sequence[str], shared: LearnerOptions, distillation: DistillationOptions) -> bool:
+    """Whether the chain `names` needs no trained model: it begins with full-prec, without anybody's help."""
+    needs_teacher = distillation.enabled and distillation.teacher_path is None
+    return names[0] == FULL_PRECISION and not (shared.warm_start or needs_teacher)
+
+
 class Pipeline:
     """Runs the learners of a chain, each in its own stage folder of the run directory.
 
@@ -60,7 +70,7 @@ class Pipeline:
       context: what the stages share; each stage gets its own folder.
       learner_options: by learner name.
       distillation: the distillation flags.
-      zoo_name: where a finished full-prec run of the same pair and flags would be, relative to `--zoo_dir`.
+      zoo_name: how the directory of a finished full-prec run that was trained alike begins, relative to `--zoo_dir`.
     """
 
     def __init__(self, context: LearnerContext, learner_options: Mapping[str, Options],
@@ -72,8 +82,7 @@ class Pipeline:
 
     def run(self, names: Sequence[str]) -> PipelineResult:
         """The chain `names`, continued where a former call stopped."""
-        shared = self.context.learner_options
-        from_scratch = names[0] == FULL_PRECISION and not (self.distillation.enabled or shared.warm_start)
+        from_scratch = trains_from_scratch(names, self.context.learner_options, self.distillation)
         baseline, metrics = (None, None) if from_scratch else self.trained_model()
         teacher = self._teacher(baseline)
         stages, model = [], baseline
@@ -85,21 +94,31 @@ class Pipeline:
         return PipelineResult(baseline, metrics, tuple(stages))
 
     def trained_model(self) -> tuple[keras.Model, dict[str, float]]:
-        """The model to compress with its metrics: from `--save_path`, the zoo, or trained now."""
+        """The model to compress with its metrics: from `--save_path`, the zoo, or trained now.
+
+        The run keeps a copy, so that it goes on from the same model whatever becomes of the original.
+        """
+        kept = self.context.run / BASELINE_FOLDER / 'model.keras'
+        if kept.exists():
+            return self._load(kept)
+        model, metrics = self._obtain()
+        save_model(model, kept)
+        return model, metrics
+
+    def _obtain(self) -> tuple[keras.Model, dict[str, float]]:
         shared = self.context.learner_options
         if shared.save_path is not None:
             return self._load(resolve_model_path(shared.save_path, '--save_path'))
-        known = Path(shared.zoo_dir) / self.zoo_name / 'model.keras'
-        if known.exists():
-            return self._load(known)
-        logging.info('no trained model given or found in %s: training one first', known.parent)
+        known = sorted(Path(shared.zoo_dir).glob(f'{self.zoo_name}*/model.keras'))
+        if known:
+            return self._load(known[0])
+        logging.info('no trained model given or found as %s/%s*: training one first', shared.zoo_dir, self.zoo_name)
         result = self._learner(FULL_PRECISION, f'0-{FULL_PRECISION}', None).run(None)
         return result.model, result.metrics
 
     def _load(self, path: Path) -> tuple[keras.Model, dict[str, float]]:
-        model = load_model(path)
         helper = self.context.helper
-        check_model(model, helper, path)
+        model = load_fitting_model(path, helper)
         metrics = evaluate(model, helper.calc_loss, helper.build_dataset_eval())
         logging.info('trained model %s: %s', path, describe(metrics))
         return model, metrics
@@ -108,8 +127,9 @@ class Pipeline:
         if not self.distillation.enabled:
             return None
         path = self.distillation.teacher_path
-        teacher = load_model(resolve_model_path(path, '--save_path_dst')) if path else baseline
-        teacher.trainable = False
+        teacher = baseline
+        if path is not None:
+            teacher = load_fitting_model(resolve_model_path(path, '--save_path_dst'), self.context.helper)
         return Distillation(teacher, self.distillation.weight, self.distillation.temperature)
 
     def _learner(self, name: str, folder: str, teacher: Distillation | None) -> AbstractLearner:
@@ -118,12 +138,16 @@ class Pipeline:
         return learner_class(context, self.learner_options.get(name, learner_class.options_class()))
 
 
-def check_model(model: keras.Model, helper: AbstractModelHelper, path: Path) -> None:
-    """Refuses a saved model that cannot be one of the pair's: other input or output shape."""
-    expected = ((None, *helper.dataset.image_shape), (None, helper.dataset.nb_classes))
-    if (model.input_shape, model.output_shape) != expected:
-        raise UsageError(f'{path}: maps {model.input_shape} to {model.output_shape}, but {helper.dataset_name} needs '
-                         f'{expected[0]} to {expected[1]}; is it a model of another pair?')
+def load_fitting_model(path: Path, helper: AbstractModelHelper) -> keras.Model:
+    """Reads a saved model; a `UsageError` if it cannot be one of the pair's: other input or output shape."""
+    model = load_model(path)
+    # A model that was never built has no shapes.
+    shapes = getattr(model, 'input_shape', None), getattr(model, 'output_shape', None)
+    expected = (None, *helper.dataset.image_shape), (None, helper.dataset.nb_classes)
+    if shapes != expected:
+        raise UsageError(f'{path}: maps {shapes[0]} to {shapes[1]}, but {helper.dataset_name} needs {expected[0]} to '
+                         f'{expected[1]}; is it a model of another pair?')
+    return model
 
 
 def resolve_model_path(path: str, flag: str) -> Path:

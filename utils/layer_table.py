@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import tf_keras as keras
 
 from utils.channels import ChannelCounts
 from utils.cost_model import LayerCost, layer_costs
+
+SPANS = ('inputs', 'outputs', 'macs', 'parameters')
+"""The columns that hold [before, after]."""
 
 
 def layer_rows(before: keras.Model, after: keras.Model, counts: Mapping[str, ChannelCounts],
@@ -34,6 +37,20 @@ def _row(before: LayerCost, after: LayerCost | None, counts: ChannelCounts | Non
             'macs': [before.macs, after.macs if after else 0],
             'parameters': [before.parameters, after.parameters if after else 0],
             'note': f'skipped because: {reason}' if reason else ''}
+
+
+def chained_rows(tables: Iterable[Sequence[Mapping]]) -> list[dict]:
+    """One table for learners that ran one after the other: what each layer was before the first, is after the last.
+
+    Args:
+      tables: the rows of each learner, in order; learners that changed no layer may have none.
+    """
+    rows: dict[str, dict] = {}
+    for row in (row for table in tables for row in table):
+        first = rows.get(row['layer'], row)
+        spans = {key: [first[key][0], value[1]] for key, value in row.items() if key in SPANS and key in first}
+        rows[row['layer']] = {**row, **spans}
+    return list(rows.values())
 
 
 def format_rows(rows: Sequence[Mapping]) -> str:

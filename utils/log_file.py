@@ -10,6 +10,8 @@ from pathlib import Path
 
 from absl import logging
 
+ROOT = Path(__file__).resolve().parents[1]
+OUR_PARTS = ('main.py', 'learners', 'hp_optimizer', 'rl_agents', 'nets', 'datasets', 'utils')
 FORMAT = python_logging.Formatter('%(asctime)s %(message)s', datefmt='%H:%M:%S')
 
 
@@ -26,7 +28,10 @@ def start(debug: bool) -> None:
 
 def _ours(record: python_logging.LogRecord) -> bool:
     """TensorFlow's Python parts log through the same library; only their warnings are for users."""
-    return record.levelno >= python_logging.WARNING or '/site-packages/' not in record.pathname
+    path = Path(record.pathname)
+    # An installed PocketFlow lies among the libraries itself.
+    ours = path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in OUR_PARTS
+    return record.levelno >= python_logging.WARNING or ours or 'site-packages' not in path.parts
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ class MetricsLog:
         self._writers: dict[str, tf.summary.SummaryWriter] = {}
 
     def write(self, stage: str, step: int, values: Mapping[str, float]) -> None:
-        """Files `values`, measured at `step` of `stage` (as in `chn-pruned-rmt/train`)."""
+        """Files `values`, measured at `step` of `stage` (as in `1-chn-pruned-rmt/train`)."""
         self._file.write(json.dumps({'stage': stage, 'step': step, **values}) + '\n')
         self._file.flush()
         if stage not in self._writers:

@@ -47,16 +47,12 @@ class RunDirectory:
           UsageError: another process works in it, it holds a run with other flags, or other people's files.
         """
         self._refuse_foreign_files()
-        self.path.mkdir(parents=True, exist_ok=True)
-        lock = open(self / '.lock', 'w', encoding='utf-8')  # noqa: SIM115 (held until release)
+        self._lock = self._take_lock()
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.close()
-            raise UsageError(f'--run_dir={self.path}: another process is working in it; wait for it or choose another '
-                             '--run_dir') from error
-        self._lock = lock
-        self._refuse_other_flags(flag_lines, ignoring)
+            self._refuse_other_flags(flag_lines, ignoring)
+        except UsageError:
+            self.release()
+            raise
         if not (self / FLAGS_FILE).exists():
             atomic.write_text(self / FLAGS_FILE, '\n'.join(flag_lines) + '\n')
 
@@ -70,6 +66,21 @@ class RunDirectory:
         """The flags that the run in this directory was started with; empty if there is none."""
         file = self / FLAGS_FILE
         return file.read_text(encoding='utf-8').split('\n')[:-1] if file.exists() else []
+
+    def _take_lock(self) -> TextIO:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = open(self / '.lock', 'w', encoding='utf-8')  # noqa: SIM115 (held until release)
+        except OSError as error:
+            raise UsageError(f'--run_dir={self.path}: cannot be written to ({error.strerror}); give another '
+                             'directory') from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            raise UsageError(f'--run_dir={self.path}: another process is working in it; wait for it or choose another '
+                             '--run_dir') from error
+        return lock
 
     def _refuse_foreign_files(self) -> None:
         if self.path.exists() and not self.path.is_dir():

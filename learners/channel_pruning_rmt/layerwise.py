@@ -14,26 +14,23 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from utils.channels.identities import Step, trace
-
-BATCH_SIZE = 250
+from utils.channels.identities import ChannelGraph, Step, trace
 
 
 class LayerwiseRun:
     """The state of a model that has been run up to some layer, for all images.
 
     Args:
-      model: a functional model with one input; its weights are read when a layer is run.
-      images: float32 `[N, height, width, channels]`.
+      model: a functional model with one input, or its channel graph; weights are read when a layer is run.
+      batches: its inputs, float32 `[batch, height, width, channels]` each.
     """
 
-    def __init__(self, model: keras.Model, images: np.ndarray):
+    def __init__(self, model: keras.Model | ChannelGraph, batches: Sequence[np.ndarray]):
         self._graph = trace(model)
         self._pending = collections.deque(self._graph.steps)
         self._readers = collections.Counter(key for step in self._graph.steps for key in set(step.inputs))
         source = self._pending.popleft()
-        batches = [tf.constant(images[begin:begin + BATCH_SIZE]) for begin in range(0, len(images), BATCH_SIZE)]
-        self._values = {source.outputs[0]: batches}
+        self._values = {source.outputs[0]: [tf.constant(batch) for batch in batches]}
 
     def step(self, layer: str) -> Step:
         """The call of a layer."""
@@ -44,12 +41,13 @@ class LayerwiseRun:
         while self._pending[0].layer.name != layer:
             self._run(self._pending.popleft())
 
-    def batches(self, key: int) -> Sequence[tf.Tensor]:
-        """The values of a tensor, `[batch, ...]` each; it must have been computed and still be wanted."""
-        return self._values[key]
+    def input_of(self, layer: str) -> Sequence[tf.Tensor]:
+        """What a layer will read, by batch; everything before it must have been run, and it not yet."""
+        return self._values[self.step(layer).inputs[0]]
 
-    def has(self, key: int) -> bool:
-        return key in self._values
+    def output_of(self, layer: str) -> Sequence[tf.Tensor]:
+        """What a layer has made, by batch; some later layer must still want it."""
+        return self._values[self.step(layer).outputs[0]]
 
     def _run(self, step: Step) -> None:
         keys = list(dict.fromkeys(step.inputs))

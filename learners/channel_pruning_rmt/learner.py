@@ -33,7 +33,8 @@ class ChannelPruningOptions(Options):
                                     'separated by commas')
     dense: str = option('cpr_dense_layers', 'hidden', 'which dense layers to prune; hidden: all but the one that makes '
                         'the logits', choices=('none', 'hidden', 'all'))
-    criterion: str = option('cpr_criterion', 'lasso', 'how channels are chosen', choices=('lasso', 'l1', 'random'))
+    criterion: str = option('cpr_criterion', 'lasso', 'how channels are chosen; obs: optimal brain surgeon',
+                            choices=('lasso', 'obs', 'l1', 'random'))
     num_images: int = option('cpr_nb_smpls', 5000, 'training images for selection and re-fitting', low=1)
     num_positions: int = option('cpr_nb_crops_per_smpl', 10, 'sampled output positions per image and layer', low=1)
     ridge: float = option('cpr_lstsq_ridge', 1e-5, 'damping of the least squares, relative to the mean energy of a '
@@ -118,7 +119,7 @@ class ChannelPrunedRmtLearner(AbstractLearner):
         refitted.set_weights(model.get_weights())
         rng = np.random.default_rng(self.context.seed)
         images = self.helper.training_images(self.options.num_images, self.context.seed)
-        sampler = LayerSampler(model, refitted, images, self.options.num_positions, rng)
+        sampler = LayerSampler(model, refitted, list(readers), images, self.options.num_positions, rng)
         kept: dict[str, tuple[int, ...]] = {}
         progress = Progress('selecting channels', len(readers), unit='layers')
         for name, reader in readers.items():
@@ -153,6 +154,8 @@ class ChannelPrunedRmtLearner(AbstractLearner):
         match self.options.criterion:
             case 'lasso':
                 return selection.lasso_channels(*selection.channel_regression(equations, weights, channel_of), nb_keep)
+            case 'obs':
+                return selection.surgeon_channels(equations, channel_of, nb_keep, self.options.ridge)
             case 'l1':
                 return selection.norm_channels(weights, channel_of, nb_keep)
             case _:

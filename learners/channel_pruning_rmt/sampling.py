@@ -6,6 +6,7 @@ layers before it have lost. Output positions are drawn at random; the windows th
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,8 @@ import tf_keras as keras
 from learners.channel_pruning_rmt.layerwise import LayerwiseRun
 from learners.channel_pruning_rmt.selection import NormalEquations
 from utils.channels.identities import Step, trace
+
+BATCH_SIZE = 250
 
 
 def window_geometry(layer: keras.layers.Conv2D, image: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -62,22 +65,37 @@ def values_at(outputs: tf.Tensor, places: np.ndarray) -> tf.Tensor:
     return tf.reshape(tf.transpose(values, [1, 0, 2]), [-1, outputs.shape[-1]])
 
 
+@dataclasses.dataclass(frozen=True)
+class _Sample:
+    """Where a layer is sampled in one batch, and what it should compute there, `[rows, outputs]`."""
+
+    places: np.ndarray | None
+    target: tf.Tensor
+
+
 class LayerSampler:
-    """Walks through the full and the pruned model side by side.
+    """Gives the normal equations of one layer after the other.
+
+    The targets are collected first, batch by batch; then the pruned model is run layer by layer, so that just one
+    model's feature maps are in memory at a time.
 
     Args:
       full: the unpruned model.
       pruned: a copy of it; whoever prunes it settles a layer's weights before asking for a later layer.
+      layers: names of the Conv2D and Dense layers that will be asked for, in the order of execution.
       images: float32 `[N, height, width, channels]`.
       nb_positions: output positions per image and layer.
       rng: draws the positions.
     """
 
-    def __init__(self, full: keras.Model, pruned: keras.Model, images: np.ndarray, nb_positions: int,
-                 rng: np.random.Generator):
-        self._full, self._pruned = LayerwiseRun(full, images), LayerwiseRun(pruned, images)
+    def __init__(self, full: keras.Model, pruned: keras.Model, layers: Sequence[str], images: np.ndarray,
+                 nb_positions: int, rng: np.random.Generator):
         self._partners = residual_partners(full)
         self._nb_positions, self._rng = nb_positions, rng
+        batches = [images[begin:begin + BATCH_SIZE] for begin in range(0, len(images), BATCH_SIZE)]
+        graph = trace(full)
+        self._samples = [self._collect(LayerwiseRun(graph, [batch]), layers) for batch in batches]
+        self._run = LayerwiseRun(pruned, batches)
 
     def normal_equations(self, layer: str) -> NormalEquations:
         """The normal equations of a Conv2D or Dense layer, on sampled positions.
@@ -86,30 +104,32 @@ class LayerSampler:
         addition it is what the sum lacks, so that the layer also makes up for what the other operands have lost
         (He et al. 2017, section 3.3, last layer of a residual branch).
         """
-        self._full.run_until(layer)
-        self._pruned.run_until(layer)
-        parts = [self._batch_equations(layer, batch) for batch in range(len(self._inputs(self._full, layer)))]
+        self._run.run_until(layer)
+        parts = [self._batch_equations(layer, batch) for batch in range(len(self._samples))]
         gram, cross, energy, rows = (sum(values) for values in zip(*parts, strict=True))
         return NormalEquations(gram.numpy(), cross.numpy(), float(energy), rows)
 
-    def _inputs(self, run: LayerwiseRun, layer: str) -> Sequence[tf.Tensor]:
-        return run.batches(run.step(layer).inputs[0])
+    def _collect(self, run: LayerwiseRun, layers: Sequence[str]) -> dict[str, _Sample]:
+        samples = {}
+        for name in layers:
+            run.run_until(name)
+            layer, inputs = run.step(name).layer, run.input_of(name)[0]
+            places = self._places(layer, inputs)
+            target = tf.matmul(_patches(layer, inputs, places), tf.reshape(layer.kernel, [-1, layer.kernel.shape[-1]]))
+            for partner in self._partners.get(name, ()):
+                target += values_at(run.output_of(partner)[0], places)
+            samples[name] = _Sample(places, target)
+        return samples
 
     def _batch_equations(self, layer: str, batch: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, int]:
-        full_layer = self._full.step(layer).layer
-        full_inputs, inputs = (self._inputs(run, layer)[batch] for run in (self._full, self._pruned))
-        places = self._places(full_layer, inputs)
-        target = tf.matmul(_patches(full_layer, full_inputs, places),
-                           tf.reshape(full_layer.kernel, [-1, full_layer.kernel.shape[-1]]))
+        sample = self._samples[batch].pop(layer)
+        target = sample.target
         for partner in self._partners.get(layer, ()):
-            lost = self._output(self._full, partner, batch) - self._output(self._pruned, partner, batch)
-            target += values_at(lost, places)
-        patches, target = (tf.cast(value, tf.float64) for value in (_patches(full_layer, inputs, places), target))
+            target -= values_at(self._run.output_of(partner)[batch], sample.places)
+        patches = _patches(self._run.step(layer).layer, self._run.input_of(layer)[batch], sample.places)
+        patches, target = tf.cast(patches, tf.float64), tf.cast(target, tf.float64)
         return (tf.matmul(patches, patches, transpose_a=True), tf.matmul(patches, target, transpose_a=True),
                 tf.reduce_sum(tf.square(target)), patches.shape[0])
-
-    def _output(self, run: LayerwiseRun, layer: str, batch: int) -> tf.Tensor:
-        return run.batches(run.step(layer).outputs[0])[batch]
 
     def _places(self, layer: keras.layers.Layer, inputs: tf.Tensor) -> np.ndarray | None:
         if isinstance(layer, keras.layers.Dense):

@@ -89,6 +89,38 @@ def lasso_channels(gram: np.ndarray, cross: np.ndarray, nb_keep: int) -> np.ndar
     return np.sort(order[:nb_keep])
 
 
+def surgeon_channels(equations: NormalEquations, channel_of: np.ndarray, nb_keep: int, ridge: float) -> np.ndarray:
+    """Backward elimination with re-fitting: the "optimal brain surgeon" (Hassibi and Stork 1993) for whole channels.
+
+    With all weights at their least-squares optimum W and H = (A + damping)^-1, removing channel g and re-fitting the
+    rest raises the error by exactly tr(W_g' (H_gg)^-1 W_g). The cheapest channel goes, W and H are updated, and so on.
+
+    Args:
+      equations: A and B.
+      channel_of: the channel of each feature, int `[features]`.
+      nb_keep: how many channels to keep, at least 1.
+      ridge: as for `reconstruct`.
+
+    Returns:
+      Sorted channel indices, `[nb_keep]`.
+    """
+    nb_features = len(channel_of)
+    damping = ridge * np.trace(equations.gram) / nb_features or 1.0
+    inverse = np.linalg.inv(equations.gram + damping * np.eye(nb_features))
+    weights = inverse @ equations.cross
+    features = {channel: np.flatnonzero(channel_of == channel) for channel in range(int(channel_of.max()) + 1)}
+    while len(features) > nb_keep:
+        blocks = {channel: inverse[np.ix_(rows, rows)] for channel, rows in features.items()}
+        damage = {channel: np.sum(weights[rows] * np.linalg.solve(blocks[channel], weights[rows]))
+                  for channel, rows in features.items()}
+        worst = min(damage, key=damage.get)
+        rows = features.pop(worst)
+        gain = np.linalg.solve(blocks[worst], inverse[rows]).T
+        weights = weights - gain @ weights[rows]
+        inverse = inverse - gain @ inverse[rows]
+    return np.array(sorted(features))
+
+
 def reconstruct(equations: NormalEquations, kept: np.ndarray, ridge: float) -> np.ndarray:
     """Least-squares weights on the kept features only, He et al. 2017, equation (3).
 

@@ -16,7 +16,9 @@ class FullPrecLearner(AbstractLearner):
 
     def compress(self, model: keras.Model | None) -> Compressed:
         if model is not None and self.context.learner_options.warm_start:
-            return Compressed(model)
+            copy = keras.models.clone_model(model)
+            copy.set_weights(model.get_weights())
+            return Compressed(copy)
         return Compressed(self.helper.build_model())
 
     def schedule(self) -> tuple[keras.optimizers.schedules.LearningRateSchedule, int]:

@@ -44,11 +44,14 @@ def export(file_format, file_bytes, p50):
 @pytest.fixture
 def report():
     layers = [{'layer': 'stem', 'type': 'Conv2D', 'inputs': [3, 3], 'outputs': [16, 12],
-               'macs': [442_368, 331_776], 'parameters': [432, 324], 'note': 'skipped because: first convolution'},
+               'macs': [442_368, 331_776], 'parameters': [432, 324],
+               'note': 'skipped because: first convolution'},
               {'layer': 'logits', 'type': 'Dense', 'macs': [640, 640],
                'parameters': [650, 650], 'note': ''}]
-    return {'schema': 1, 'model': 'resnet_20', 'dataset': 'cifar_10', 'learners': ['chn-pruned-rmt'], 'seed': 7,
-            'command': 'python main.py --model=resnet_20 --seed=7', 'versions': {'tensorflow': '2.21.0'},
+    return {'schema': 1, 'model': 'resnet_20', 'dataset': 'cifar_10', 'learners': ['chn-pruned-rmt'],
+            'seed': 7,
+            'command': 'python main.py --model=resnet_20 --seed=7',
+            'versions': {'tensorflow': '2.21.0'},
             'machine': {'processor': 'Some Processor', 'cores': 2},
             'baseline': entry(0.871, 1_100_000, 1.9),
             'compressed': entry(0.863, 458_000, 1.27),
@@ -62,7 +65,8 @@ def report():
 
 @pytest.fixture
 def uncompressed(report):
-    return {**report, 'learners': ['full-prec'], 'verdict': None, 'layers': [], 'compressed': report['baseline'],
+    return {**report, 'learners': ['full-prec'], 'verdict': None, 'layers': [],
+            'compressed': report['baseline'],
             'stages': [{'learner': 'full-prec', 'metrics_compressed': None,
                         'metrics': {'accuracy': 0.871}}]}
 
@@ -113,7 +117,8 @@ def broken(report):
 def test_page_says_what_was_done_and_measured(report):
     text = Reader(render(report)).text
     for words in ('resnet_20 at cifar_10', 'chn-pruned-rmt', 'Smaller 2.40× less: 1.10 MB → 458 kB',
-                  'Faster 1.50× less: 1.900 ms → 1.270 ms', 'Drops 0.80 points 87.10 % → 86.30 %, within one point',
+                  'Faster 1.50× less: 1.900 ms → 1.270 ms',
+                  'Drops 0.80 points 87.10 % → 86.30 %, within one point',
                   'parameters 273,914', '.tflite file, bytes 1,100,000 458,000 2.40× less',
                   'latency p90, all threads 1.254 ms 0.838 ms', 'skipped because: first convolution',
                   'stem Conv2D 3 of 3 12 of 16 442,368 331,776 432 324',
@@ -158,12 +163,13 @@ def test_page_can_be_read_by_everybody(report):
     assert '@media print' in page
 
 
-@pytest.mark.parametrize('place', ['model', 'command', 'learner', 'layer', 'note', 'path', 'format', 'operator',
-                                   'version', 'machine', 'metric', 'part'])
+@pytest.mark.parametrize('place', ['model', 'command', 'learner', 'layer', 'note', 'path', 'format',
+                                   'operator', 'version', 'machine', 'metric', 'part'])
 def test_everything_is_escaped(report, place):
     evil = '"\'><script>alert(1)</script>'
-    changes = {'model': (report, 'model'), 'command': (report, 'command'), 'learner': (report['stages'][0], 'learner'),
-               'layer': (report['layers'][0], 'layer'), 'note': (report['layers'][0], 'note'),
+    changes = {'model': (report, 'model'), 'command': (report, 'command'),
+               'learner': (report['stages'][0], 'learner'), 'layer': (report['layers'][0], 'layer'),
+               'note': (report['layers'][0], 'note'),
                'path': (report['exports'][0], 'path'), 'format': (report['exports'][0], 'format')}
     if place in changes:
         where, key = changes[place]

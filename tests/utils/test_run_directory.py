@@ -51,3 +51,20 @@ def test_fingerprint_depends_on_values_not_on_order():
     assert fingerprint(['--a=1', '--b=2']) == fingerprint(['--b=2', '--a=1'])
     assert fingerprint(['--a=1']) != fingerprint(['--a=2'])
     assert len(fingerprint([])) == 8
+
+
+def test_a_refusal_lets_go_of_the_directory(tmp_path):
+    first = RunDirectory(tmp_path / 'run')
+    first.claim(['--a=1'])
+    first.release()
+    with pytest.raises(UsageError, match='other flags'):
+        first.claim(['--a=2'])
+    second = RunDirectory(tmp_path / 'run')
+    second.claim(['--a=1'])
+    second.release()
+
+
+def test_a_directory_that_cannot_be_made(tmp_path):
+    (tmp_path / 'file').write_text('x')
+    with pytest.raises(UsageError, match=r'file/run: cannot be written to \(Not a directory\); give another'):
+        RunDirectory(tmp_path / 'file' / 'run').claim(['--a=1'])

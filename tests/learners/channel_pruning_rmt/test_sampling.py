@@ -53,7 +53,8 @@ def test_partners_are_found_for_the_last_convolution_only():
 
 def sampler_of(full: keras.Model, pruned: keras.Model, nb_positions: int = 36) -> LayerSampler:
     images = np.random.default_rng(0).normal(size=(20, 6, 6, 3)).astype(np.float32)
-    return LayerSampler(full, pruned, images, nb_positions, np.random.default_rng(0))
+    layer_names = ['first', 'shortcut', 'second', 'dense']
+    return LayerSampler(full, pruned, layer_names, images, nb_positions, np.random.default_rng(0))
 
 
 def copy_of(model: keras.Model) -> keras.Model:

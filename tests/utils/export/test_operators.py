@@ -21,17 +21,26 @@ def test_operators_seen_do_not_depend_on_a_delegate(net):
     assert 'DELEGATE' not in operators(convert(net, 'float32'))
 
 
-def test_channel_select_becomes_one_gather():
+def test_a_channel_select_swallows_the_norm_and_the_activation_behind_it():
     inputs = keras.Input((4, 4, 6))
-    model = keras.Model(inputs, keras.layers.Conv2D(2, 1)(ChannelSelect([0, 2, 5], 6)(inputs)))
-    assert operators(convert(model, 'float32')) == Counter(GATHER=1, CONV_2D=1)
+    selected = keras.layers.ReLU()(keras.layers.BatchNormalization()(ChannelSelect([0, 2, 5], 6)(inputs)))
+    model = keras.Model(inputs, keras.layers.Conv2D(2, 1)(selected))
+    assert operators(convert(model, 'float32')) == Counter(CONV_2D=2)
 
 
-@pytest.mark.parametrize(('compressed', 'extra'), [
-    (Counter(CONV_2D=3, ADD=1), Counter()),
-    (Counter(CONV_2D=2), Counter()),
-    (Counter(CONV_2D=3, ADD=1, GATHER=4), Counter()),
-    (Counter(CONV_2D=5, ADD=1, TRANSPOSE=1, GATHER=1), Counter(CONV_2D=2, TRANSPOSE=1)),
+def test_a_channel_select_of_vectors_is_one_gather():
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, keras.layers.Dense(2)(ChannelSelect([0, 2, 5], 6)(inputs)))
+    assert operators(convert(model, 'float32')) == Counter(GATHER=1, FULLY_CONNECTED=1)
+
+
+@pytest.mark.parametrize(('compressed', 'nb_selects', 'extra'), [
+    (Counter(CONV_2D=3, ADD=1), 0, Counter()),
+    (Counter(CONV_2D=2), 0, Counter()),
+    (Counter(CONV_2D=3, ADD=1, GATHER=4), 4, Counter()),
+    (Counter(CONV_2D=3, ADD=1, GATHER=4), 3, Counter(GATHER=1)),
+    (Counter(CONV_2D=5, ADD=1, TRANSPOSE=1, GATHER=1), 3, Counter(TRANSPOSE=1)),
+    (Counter(CONV_2D=5, ADD=1, TRANSPOSE=1), 1, Counter(CONV_2D=1, TRANSPOSE=1)),
 ])
-def test_new_operators(compressed, extra):
-    assert new_operators(Counter(CONV_2D=3, ADD=1), compressed) == extra
+def test_new_operators(compressed, nb_selects, extra):
+    assert new_operators(Counter(CONV_2D=3, ADD=1), compressed, nb_selects) == extra

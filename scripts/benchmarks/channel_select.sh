@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Channel selects as 1x1 convolutions beside gathers, and beside a network without selects.
+#
+#   scripts/benchmarks/channel_select.sh --data_dir=FOLDER [--model=PATH | --resnet_size=56]
+#   scripts/benchmarks/channel_select.sh --smoke     a test of it in under a minute, without a data set
+set -euo pipefail
+
+# shellcheck source=scripts/lib/env.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../lib/env.sh"
+
+ensure_env ''
+exec "$VENV_PYTHON" "$ROOT/scripts/benchmarks/channel_select.py" "$@"

@@ -1,0 +1,185 @@
+"""Accuracy right after channel selection, without fine-tuning: LASSO and brain surgeon beside l1 norms and chance.
+
+Each criterion is used with the least-squares re-fit of the weights, and l1 norms and chance also without it, as Li et
+al. 2017 drop channels. Seconds of the whole selection stand beside those of one training epoch in the same run.
+"""
+
+from __future__ import annotations
+
+from scripts.benchmarks import common  # isort: skip
+
+import argparse
+import contextlib
+import dataclasses
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import tf_keras as keras
+
+from learners.abstract_learner import Compressed, LearnerContext, LearnerOptions
+from learners.channel_pruning_rmt.learner import ChannelPrunedRmtLearner, ChannelPruningOptions
+from nets.abstract_model_helper import AbstractModelHelper
+from utils.channels import remove_channels
+from utils.cost_model import total_macs
+from utils.errors import UsageError
+from utils.metrics_log import MetricsLog
+from utils.report import format_table
+from utils.run_directory import RunDirectory
+from utils.trainer import Trainer, TrainerOptions, evaluate
+
+PRUNE_RATIO = 0.5
+CRITERIA = ('lasso', 'obs', 'l1', 'random')
+SIMPLE = ('l1', 'random')
+"""What a criterion that looks at data has to beat; published without a re-fit."""
+GIBIBYTE = 2**30
+SMOKE_STEPS = 150
+ACCURACY_GOAL, MARGIN_GOAL, MEMORY_GOAL = 0.60, 0.05, 3.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One way to prune: accuracy before any fine-tuning, share of the multiply-adds left, seconds to select."""
+
+    criterion: str
+    refit: bool
+    accuracy: float
+    macs_left: float
+    seconds: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: round(value, 4) if isinstance(value, float) else value
+                for name, value in dataclasses.asdict(self).items()}
+
+    def cells(self) -> tuple[str, ...]:
+        seconds = '-' if self.seconds is None else f'{self.seconds:.1f}'
+        return (self.criterion, 'yes' if self.refit else 'no', f'{self.accuracy:.2%}', f'{self.macs_left:.1%}', seconds)
+
+
+class Bench:
+    """The trained model, and everything that is done to it.
+
+    Args:
+      helper: the pair.
+      model: the trained model; it is left as it is.
+      context: for the learner.
+      num_images: images for the selection.
+    """
+
+    def __init__(self, helper: AbstractModelHelper, model: keras.Model, context: LearnerContext, num_images: int):
+        self.helper, self.model = helper, model
+        self._context, self._num_images = context, num_images
+
+    def select(self, criterion: str) -> tuple[Compressed, float]:
+        """The learner's whole work before fine-tuning, and its seconds."""
+        options = ChannelPruningOptions(criterion=criterion, prune_ratio=PRUNE_RATIO, num_images=self._num_images)
+        begin = time.perf_counter()
+        compressed = ChannelPrunedRmtLearner(self._context, options).compress(self.model)
+        return compressed, time.perf_counter() - begin
+
+    def accuracy(self, model: keras.Model) -> float:
+        return evaluate(model, self.helper.calc_loss, self.helper.build_dataset_eval())['accuracy']
+
+    def row(self, criterion: str, refit: bool, model: keras.Model, seconds: float | None) -> Row:
+        common.say(f'evaluating {criterion}, {"with" if refit else "without"} re-fit')
+        return Row(criterion, refit, self.accuracy(model), total_macs(model) / total_macs(self.model), seconds)
+
+    def rows(self, criterion: str, compressed: Compressed, seconds: float) -> Iterator[Row]:
+        """With the re-fit and, where its authors go without, also without it."""
+        yield self.row(criterion, True, compressed.model, seconds)
+        if criterion in SIMPLE:
+            yield self.row(criterion, False, remove_channels(self.model, compressed.plan.values), None)
+
+
+@contextlib.contextmanager
+def bench(arguments: argparse.Namespace) -> Iterator[Bench]:
+    """The bench with its model, in a temporary run directory."""
+    if not (arguments.smoke or arguments.model):
+        raise UsageError('--model=PATH is missing: a trained ResNet at CIFAR-10, as scripts/run_local.sh '
+                         '--flagfile=scripts/flags/resnet20_cifar10.flags makes one')
+    helper = common.make_helper(arguments)
+    model = briefly_trained(helper) if arguments.smoke else common.trained_model(arguments.model, helper)
+    with tempfile.TemporaryDirectory() as folder, contextlib.closing(MetricsLog(Path(folder))) as log:
+        context = LearnerContext(helper, RunDirectory(folder), Path(folder), LearnerOptions(), TrainerOptions(), log,
+                                 seed=common.SEED)
+        yield Bench(helper, model, context, num_images=500 if arguments.smoke else 5000)
+
+
+def briefly_trained(helper: AbstractModelHelper) -> keras.Model:
+    """A model that knows a little, for a smoke test."""
+    model = helper.build_model()
+    trainer = Trainer(model, helper.calc_loss, common.make_optimizer(helper), TrainerOptions())
+    trainer.fit(lambda step: helper.build_dataset_train(first_step=step), SMOKE_STEPS)
+    return model
+
+
+def peak_memory() -> float:
+    """The most memory that this process has held so far, in GiB."""
+    unit = 1 if sys.platform == 'darwin' else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / GIBIBYTE
+
+
+def margin(rows: list[Row], criterion: str, refit: bool) -> float:
+    """By how much a criterion is above the best of the simple ones, those with or without the re-fit."""
+    own, = (row.accuracy for row in rows if row.criterion == criterion)
+    return own - max(row.accuracy for row in rows if row.criterion in SIMPLE and row.refit == refit)
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    with bench(arguments) as work:
+        # The LASSO comes first: the peak is then that of the selection, not of what is measured later.
+        lasso, first_seconds = work.select('lasso')
+        memory = peak_memory()
+        common.say(f'first selection: {first_seconds:.1f} s, {memory:.2f} GiB')
+        speed = common.TrainerSpeed(work.helper, arguments.steps)
+        nb_images = work.helper.dataset.options.num_train
+        medians = common.medians_of_rounds({'epoch_seconds': lambda: nb_images / speed(),
+                                            'select_seconds': lambda: work.select('lasso')[1]}, arguments.rounds)
+        baseline = work.accuracy(work.model)
+        rows = list(work.rows('lasso', lasso, medians['select_seconds']))
+        for criterion in CRITERIA[1:]:
+            rows += work.rows(criterion, *work.select(criterion))
+    result = {'accuracy_unpruned': baseline, 'accuracy_lasso': rows[0].accuracy, **medians, 'peak_memory_gib': memory,
+              'select_over_epoch': medians['select_seconds'] / medians['epoch_seconds'],
+              'margin_plain': margin(rows, 'lasso', refit=False), 'margin_refit': margin(rows, 'lasso', refit=True),
+              'margin_refit_obs': margin(rows, 'obs', refit=True)}
+    _show(work.model, rows, result, arguments)
+    return {'model': work.model.name, 'prune_ratio': PRUNE_RATIO, 'compute_dtype': speed.dtype,
+            **{name: round(value, 4) for name, value in result.items()},
+            'rows': [row.to_json() for row in rows]}
+
+
+def _show(model: keras.Model, rows: list[Row], result: dict[str, float], arguments: argparse.Namespace) -> None:
+    header = (f'{model.name}, prune ratio {PRUNE_RATIO}', 're-fit', 'accuracy', 'MACs left', 'seconds')
+    unpruned = ('unpruned', '-', f'{result["accuracy_unpruned"]:.2%}', '100.0%', '-')
+    print(format_table([header, unpruned, *(row.cells() for row in rows)]))
+    best, seconds = rows[0].accuracy, result['select_seconds']
+    margins = [(label, result[name]) for name, label in (
+        ('margin_plain', 'LASSO {} points above l1 and chance as published, without re-fit'),
+        ('margin_refit', 'LASSO {} points above l1 and chance with our re-fit'),
+        ('margin_refit_obs', 'optimal brain surgeon {} points above l1 and chance with our re-fit'))]
+    goals = [(f'LASSO >= {ACCURACY_GOAL:.0%} before fine-tuning: {best:.2%}', best >= ACCURACY_GOAL),
+             *((f'{label.format(f"{100 * MARGIN_GOAL:g}")}: {100 * value:.2f}', value >= MARGIN_GOAL)
+               for label, value in margins),
+             (f'selection < one training epoch ({result["epoch_seconds"]:.1f} s): {seconds:.1f} s',
+              result['select_over_epoch'] < 1),
+             (f'peak memory < {MEMORY_GOAL:g} GiB: {result["peak_memory_gib"]:.2f} GiB',
+              result['peak_memory_gib'] < MEMORY_GOAL)]
+    for text, is_met in goals:
+        print(common.goal(text, is_met, arguments))
+
+
+def make_parser() -> common.Parser:
+    parser = common.Parser(__doc__.split('\n')[0])
+    parser.add_model(required=True)
+    parser.add_number('--rounds', 3, 1, 'rounds of which the medians of the seconds are taken')
+    parser.add_number('--steps', 60, 20, 'training steps per round, from which the epoch is extrapolated')
+    return parser
+
+
+if __name__ == '__main__':
+    sys.exit(common.run('channel_selection', make_parser(), measure))

@@ -1,0 +1,216 @@
+"""What the benchmarks share: command line, tasks, networks to compare, and how they end.
+
+A benchmark prints a table for people and, as the last line of the standard output, one line of JSON for programs.
+Import this module before any other: it loads TensorFlow without its chatter.
+"""
+
+from __future__ import annotations
+
+from main import guarded  # isort: skip  (loads TensorFlow silently, so it comes first)
+
+import argparse
+import json
+import os
+import statistics
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+import tf_keras as keras
+from absl import logging
+
+from datasets.abstract_dataset import DatasetOptions
+from learners.channel_pruning_rmt import selection
+from learners.channel_pruning_rmt.learner import ChannelPruningOptions, skip_reasons
+from learners.pipeline import load_fitting_model, resolve_model_path
+from nets import PAIRS
+from nets.abstract_model_helper import AbstractModelHelper
+from nets.resnet import resnet
+from utils import log_file
+from utils.channels import ReaderChannels, reader_channels
+from utils.errors import UsageError
+from utils.export import LiteRtRunner, Timing, time_alternating
+from utils.machine import machine
+from utils.trainer import STEPS_PER_CALL, Trainer, TrainerOptions
+
+DATA_VARIABLE = 'POCKETFLOW_CIFAR10'
+SEED = 0
+SMOKE_TIMING = Timing(rounds=2, warmup=1)
+TIMING = Timing(rounds=60)
+
+
+class Parser(argparse.ArgumentParser):
+    """The flags of all benchmarks; what is wrong with a command line takes one line."""
+
+    def __init__(self, description: str):
+        super().__init__(description=description, allow_abbrev=False)
+        self.add_argument('--smoke', action='store_true', help='tiny settings, no data set, well under a minute')
+        self.add_argument('--data_dir', help=f'folder of the binary version of CIFAR-10; default: ${DATA_VARIABLE}')
+
+    def add_number(self, flag: str, default: int, smoke: int, help: str) -> None:
+        """A whole number >= 1 whose default depends on --smoke."""
+        self.add_argument(flag, type=positive, help=f'{help}; default: {default}')
+        self.set_defaults(numbers={**(self.get_default('numbers') or {}), flag.lstrip('-'): (default, smoke)})
+
+    def add_model(self, required: bool = False) -> None:
+        """`--model`; where it is not required, an untrained network of `--resnet_size` takes its place."""
+        group = self.add_mutually_exclusive_group()
+        group.add_argument('--model', metavar='PATH', help='trained ResNet at CIFAR-10: a .keras file or the directory '
+                           'of a finished run')
+        if not required:
+            group.add_argument('--resnet_size', type=positive, default=20, help='size of an untrained network')
+
+    def parse_args(self, *args: Any, **kwargs: Any) -> argparse.Namespace:
+        arguments = super().parse_args(*args, **kwargs)
+        for name, values in (self.get_default('numbers') or {}).items():
+            if getattr(arguments, name) is None:
+                setattr(arguments, name, values[arguments.smoke])
+        unused = [name for name in ('data_dir', 'model') if arguments.smoke and getattr(arguments, name, None)]
+        if unused:
+            self.error(f'--smoke uses no data set and no trained model: drop it, or --{unused[0]}')
+        return arguments
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f'{message}; --help lists the flags')
+
+
+def positive(text: str) -> int:
+    """A whole number >= 1, for `argparse`."""
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f'{text} is not a whole number >= 1')
+    return int(text)
+
+
+def run(name: str, parser: Parser, measure: Callable[[argparse.Namespace], Mapping[str, Any]]) -> int:
+    """Runs a benchmark, prints its last line, and returns the exit code; `measure` prints the table."""
+    log_file.start(debug=False)
+    logging.set_verbosity(logging.WARNING)
+
+    def action() -> None:
+        arguments = parser.parse_args()
+        keras.utils.set_random_seed(SEED)
+        result = {'benchmark': name, 'smoke': arguments.smoke, **measure(arguments), 'machine': machine()}
+        print(json.dumps(result), flush=True)
+
+    return guarded(action, debug=False)
+
+
+def say(text: str) -> None:
+    """Tells a waiting person what is going on; the standard output is for the results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def goal(text: str, is_met: bool, arguments: argparse.Namespace) -> str:
+    """One line on a goal; a smoke test measures nothing that could meet or miss one."""
+    return f'goal: {text}: {"not judged in a smoke test" if arguments.smoke else "met" if is_met else "MISSED"}'
+
+
+def data_folder(arguments: argparse.Namespace) -> str:
+    """The folder with CIFAR-10.
+
+    Raises:
+      UsageError: none was named.
+    """
+    folder = arguments.data_dir or os.environ.get(DATA_VARIABLE)
+    if not folder:
+        raise UsageError(f'no data: give --data_dir=FOLDER or {DATA_VARIABLE}=FOLDER with the binary version of '
+                         'CIFAR-10, or --smoke for a test without it')
+    return folder
+
+
+def make_helper(arguments: argparse.Namespace, **net_options: Any) -> AbstractModelHelper:
+    """ResNet at CIFAR-10 with its training samples read, or for a smoke test LeNet at digits."""
+    helper_class = PAIRS.get('lenet_at_digits' if arguments.smoke else 'resnet_at_cifar10')
+    data_options: type[DatasetOptions] = helper_class.dataset_class.options_class
+    options = data_options() if arguments.smoke else data_options(data_dir_local=data_folder(arguments))
+    helper = helper_class(helper_class.net_options_class(**net_options), helper_class.dataset_class(options, SEED))
+    helper.dataset.samples('train')
+    return helper
+
+
+def trained_model(path: str, helper: AbstractModelHelper) -> keras.Model:
+    """The saved model at `--model`, if it is one of the pair's."""
+    return load_fitting_model(resolve_model_path(path, '--model'), helper)
+
+
+def network_and_images(arguments: argparse.Namespace) -> tuple[keras.Model, np.ndarray]:
+    """The network whose speed is measured, with inputs `[N, height, width, channels]` for calibration and timing.
+
+    For a smoke test a small untrained network and noise; else the model at --model, or an untrained one (the weights do
+    not change the speed), and training images.
+    """
+    if arguments.smoke:
+        noise = np.random.default_rng(SEED).normal(size=(20, 16, 16, 3))
+        return resnet(8, (16, 16, 3), 10), noise.astype(np.float32)
+    helper = make_helper(arguments, size=arguments.resnet_size)
+    model = trained_model(arguments.model, helper) if arguments.model else helper.build_model()
+    return model, helper.training_images(200, SEED)
+
+
+def norm_plan(model: keras.Model, prune_ratio: float) -> dict[str, tuple[int, ...]]:
+    """The input channels that each layer keeps if those of small l1 norm go; needs no images.
+
+    The first convolution and the logits keep all, as in the learner.
+    """
+    readers = reader_channels(model)
+    skipped = skip_reasons(model, readers, ChannelPruningOptions())
+    return {name: _channels_of_large_norm(model.get_layer(name), reader, prune_ratio)
+            for name, reader in readers.items() if name not in skipped}
+
+
+def _channels_of_large_norm(layer: keras.layers.Layer, reader: ReaderChannels, prune_ratio: float) -> tuple[int, ...]:
+    kernel = layer.kernel.numpy()
+    weights = kernel.reshape(-1, kernel.shape[-1])
+    nb_inputs = sum(len(places) for places in reader.positions)
+    channel_of = selection.channel_index(reader.positions, len(weights) // nb_inputs)
+    kept = selection.norm_channels(weights, channel_of, selection.nb_kept(reader.nb_channels, prune_ratio))
+    return tuple(map(int, kept))
+
+
+def milliseconds(files: Mapping[Any, bytes], image: np.ndarray, nb_threads: int, smoke: bool) -> dict[Any, float]:
+    """Median milliseconds per call of `.tflite` files at batch 1, timed in turns in this process."""
+    runners = {name: LiteRtRunner(content, nb_threads) for name, content in files.items()}
+    latencies = time_alternating(runners, image, SMOKE_TIMING if smoke else TIMING)
+    return {name: latency.p50 for name, latency in latencies.items()}
+
+
+def make_optimizer(helper: AbstractModelHelper) -> keras.optimizers.Optimizer:
+    """The optimizer with which learners train."""
+    return keras.optimizers.SGD(helper.setup_lrn_rate()[0], momentum=helper.net.momentum, jit_compile=False)
+
+
+class TrainerSpeed:
+    """Images per second of the Trainer on a new model of the pair, in rounds that continue the training.
+
+    Each round compiles anew, as each training does; that, and the steps of that first call, do not count.
+
+    Args:
+      helper: the pair, with its real input pipeline.
+      nb_steps: steps per round that count.
+      compute_dtype: as for `--compute_dtype`.
+    """
+
+    def __init__(self, helper: AbstractModelHelper, nb_steps: int, compute_dtype: str = 'auto'):
+        self._helper, self._nb_steps = helper, nb_steps
+        self._trainer = Trainer(helper.build_model(), helper.calc_loss, make_optimizer(helper),
+                                TrainerOptions(compute_dtype=compute_dtype))
+
+    @property
+    def dtype(self) -> str:
+        """What it computes in: 'float32' or 'bfloat16'."""
+        return self._trainer.dtype
+
+    def __call__(self) -> float:
+        last_step = int(self._trainer.optimizer.iterations) + STEPS_PER_CALL + self._nb_steps
+        return self._trainer.fit(lambda step: self._helper.build_dataset_train(first_step=step), last_step)
+
+
+def medians_of_rounds(contestants: Mapping[str, Callable[[], float]], nb_rounds: int) -> dict[str, float]:
+    """Lets all measure once per round, in turns A B A B ..., and returns the median of each."""
+    values: dict[str, list[float]] = {name: [] for name in contestants}
+    for number in range(1, nb_rounds + 1):
+        for name, measure in contestants.items():
+            values[name].append(measure())
+            say(f'round {number}/{nb_rounds} {name}: {values[name][-1]:.4g}')
+    return {name: statistics.median(measured) for name, measured in values.items()}

@@ -1,0 +1,102 @@
+"""Training speed: the Trainer, with its input pipeline, beside a bare loop that is fed from memory.
+
+The bare loop is what one would write by hand for this network alone: one `tf.function` per step, batches that are ready
+in memory, nothing reported. Same network, loss, optimizer and precision. The Trainer should be at most 5 % slower.
+"""
+
+from __future__ import annotations
+
+from scripts.benchmarks import common  # isort: skip
+
+import argparse
+import itertools
+import sys
+import time
+from typing import Any
+
+import tensorflow as tf
+
+from nets.abstract_model_helper import AbstractModelHelper
+from utils.precision import compute_dtype, resolve_compute_dtype
+from utils.report import format_table
+from utils.trainer import STEPS_PER_CALL
+
+RATIO_GOAL = 0.95
+NB_BATCHES = 8
+
+
+class BareLoop:
+    """Images per second of a hand-written loop; arguments as for `TrainerSpeed`."""
+
+    def __init__(self, helper: AbstractModelHelper, nb_steps: int, dtype: str):
+        self._nb_steps, self._dtype = nb_steps, dtype
+        self._batches = list(helper.build_dataset_train().take(NB_BATCHES))
+        self._step = _bare_step(helper)
+
+    def __call__(self) -> float:
+        with compute_dtype(self._dtype):
+            self._run(STEPS_PER_CALL)
+            begin = time.perf_counter()
+            self._run(self._nb_steps)
+            seconds = time.perf_counter() - begin
+        return self._nb_steps * len(self._batches[0][1]) / seconds
+
+    def _run(self, nb_steps: int) -> None:
+        for images, labels in itertools.islice(itertools.cycle(self._batches), nb_steps):
+            loss = self._step(images, labels)
+        loss.numpy()  # a GPU may still be at work
+
+
+def _bare_step(helper: AbstractModelHelper) -> tf.types.experimental.GenericFunction:
+    model, optimizer = helper.build_model(), common.make_optimizer(helper)
+    variables = model.trainable_variables
+    optimizer.build(variables)
+
+    @tf.function
+    def step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss, _ = helper.calc_loss(labels, model(images, training=True), variables)
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        return loss
+
+    return step
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    helper = common.make_helper(arguments)
+    dtype = resolve_compute_dtype('auto')
+    contestants = {'trainer': common.TrainerSpeed(helper, arguments.steps),
+                   'bare': BareLoop(helper, arguments.steps, dtype)}
+    if dtype != 'float32':
+        contestants['float32'] = common.TrainerSpeed(helper, arguments.steps, 'float32')
+    speeds = common.medians_of_rounds(contestants, arguments.rounds)
+    speeds.setdefault('float32', speeds['trainer'])
+    ratio = speeds['trainer'] / speeds['bare']
+    gain = speeds['trainer'] / speeds['float32'] if dtype != 'float32' else None
+    _show(helper, dtype, speeds)
+    print(common.goal(f'Trainer / bare loop >= {RATIO_GOAL}: {ratio:.3f}', ratio >= RATIO_GOAL, arguments))
+    print(f'{dtype} / float32: {gain:.2f}' if gain else 'this machine trains in float32')
+    return {'ratio': round(ratio, 4), 'trainer_images_per_second': round(speeds['trainer'], 1),
+            'bare_images_per_second': round(speeds['bare'], 1), 'compute_dtype': dtype,
+            'float32_images_per_second': round(speeds['float32'], 1),
+            'compute_dtype_gain': gain and round(gain, 4), 'model': helper.model_name,
+            'batch_size': helper.dataset.options.batch_size, 'rounds': arguments.rounds, 'steps': arguments.steps}
+
+
+def _show(helper: AbstractModelHelper, dtype: str, speeds: dict[str, float]) -> None:
+    rows = [(f'{helper.model_name} at {helper.dataset_name}, batch {helper.dataset.options.batch_size}', 'images/s')]
+    rows += [(label, f'{speeds[name]:,.1f}') for name, label in (
+        ('bare', f'bare loop, batches from memory, {dtype}'), ('trainer', f'Trainer, input pipeline, {dtype}'),
+        ('float32', 'Trainer, input pipeline, float32'))]
+    print(format_table(rows))
+
+
+def make_parser() -> common.Parser:
+    parser = common.Parser(__doc__.split('\n')[0])
+    parser.add_number('--rounds', 5, 2, 'rounds of which the median is taken')
+    parser.add_number('--steps', 60, 20, 'training steps per round')
+    return parser
+
+
+if __name__ == '__main__':
+    sys.exit(common.run('training_speed', make_parser(), measure))

@@ -1,0 +1,180 @@
+"""What every registered learner and every registered pair promises; joining is one row in a table below."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tf_keras as keras
+
+from learners import LEARNERS
+from learners.abstract_learner import AbstractLearner, LearnerContext, StageResult
+from learners.full_precision.learner import FullPrecLearner
+from nets import PAIRS
+from nets.abstract_model_helper import AbstractModelHelper
+from tests.datasets.conftest import write_cifar10
+from tests.learners.conftest import make_context
+from utils.cost_model import total_macs
+from utils.export import LiteRtRunner, convert
+from utils.interrupts import Interrupted
+from utils.options import Options
+from utils.progress import Progress
+from utils.trainer import TrainerOptions, evaluate
+
+NB_STEPS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class LearnerSettings:
+    """A learner's row: small options, and whether its model must be smaller than the one it was given."""
+
+    options: dict = dataclasses.field(default_factory=dict)
+    shrinks: bool = True
+
+
+LEARNER_SETTINGS = {
+    'full-prec': LearnerSettings(shrinks=False),
+    'chn-pruned-rmt': LearnerSettings({'num_images': 60, 'num_positions': 4}),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class PairSettings:
+    """A pair's row: small options of the net, and what writes a small data set into a folder."""
+
+    net: dict = dataclasses.field(default_factory=dict)
+    data: dict = dataclasses.field(default_factory=dict)
+    write: Callable[[Path], Path] | None = None
+
+
+SMALL = {'num_train': 60, 'num_val': 10, 'num_eval': 15, 'batch_size': 10, 'batch_size_eval': 10}
+PAIR_SETTINGS = {
+    'lenet_at_cifar10': PairSettings(data=SMALL, write=write_cifar10),
+    'lenet_at_digits': PairSettings(data=SMALL),
+    'resnet_at_cifar10': PairSettings({'size': 8}, SMALL, write_cifar10),
+}
+
+
+def test_every_learner_has_a_row():
+    assert set(LEARNERS) == set(LEARNER_SETTINGS)
+
+
+def test_every_pair_has_a_row():
+    assert set(PAIRS) == set(PAIR_SETTINGS)
+
+
+def small_helper(pair: str, folder: Path) -> AbstractModelHelper:
+    """The pair on a small data set, with as many epochs as make `NB_STEPS` steps."""
+    settings, helper_class = PAIR_SETTINGS[pair], PAIRS.get(pair)
+    where = {'data_dir_local': str(settings.write(folder / 'data'))} if settings.write else {}
+    data = helper_class.dataset_class(helper_class.dataset_class.options_class(**settings.data, **where))
+    ratio = (NB_STEPS + 0.5) * SMALL['batch_size'] / SMALL['num_train'] / helper_class.nb_epochs
+    return helper_class(helper_class.net_options_class(epochs_ratio=ratio, **settings.net), data)
+
+
+def small_context(pair: str, folder: Path) -> LearnerContext:
+    helper = small_helper(pair, folder.parent)
+    context = make_context(pair, folder, epochs_ratio_finetune=helper.net.epochs_ratio)
+    options = TrainerOptions(compute_dtype='float32', summary_step=1, save_step=100)
+    return dataclasses.replace(context, helper=helper, trainer_options=options)
+
+
+def learner(name: str, folder: Path) -> AbstractLearner:
+    learner_class = LEARNERS.get(name)
+    return learner_class(small_context('lenet_at_digits', folder),
+                         learner_class.options_class(**LEARNER_SETTINGS[name].options))
+
+
+def given_model(folder: Path) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return small_helper('lenet_at_digits', folder).build_model()
+
+
+def run(one: AbstractLearner, model: keras.Model) -> StageResult:
+    keras.utils.set_random_seed(0)
+    return one.run(model)
+
+
+def stop_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sends SIGTERM when the training reports that step."""
+
+    def report(self, values, note=''):
+        if 'loss' in values and self.step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Progress, 'report', report)
+
+
+def assert_equal_weights(one: keras.Model, other: keras.Model) -> None:
+    for left, right in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize('name', list(LEARNERS))
+def test_learner_registers_under_its_own_name(name):
+    learner_class = LEARNERS.get(name)
+    assert learner_class.name == name and issubclass(learner_class.options_class, Options)
+    assert learner_class.__doc__
+
+
+@pytest.mark.parametrize('name', list(LEARNERS))
+def test_learner_trains_two_steps_and_then_one_more(name, tmp_path, monkeypatch):
+    """Stopped after two of three steps and continued, it ends where an unbroken run ends."""
+    model = given_model(tmp_path)
+    before = [weight.copy() for weight in model.get_weights()]
+    stop_at(2, monkeypatch)
+    with pytest.raises(Interrupted):
+        run(learner(name, tmp_path / 'stopped'), model)
+    monkeypatch.undo()
+    assert {path.name for path in (tmp_path / 'stopped').rglob('*.index')} == {'ckpt-2.index'}
+    keras.utils.set_random_seed(99)  # nothing may depend on random numbers drawn before the stop
+    continued = learner(name, tmp_path / 'stopped').run(model)
+    whole = run(learner(name, tmp_path / 'whole'), model)
+    assert_equal_weights(continued.model, whole.model)
+    assert continued.metrics == whole.metrics
+    for old, now in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, now)  # the given model was left as it was
+    compressed = keras.models.load_model(tmp_path / 'whole' / 'stage' / 'compressed.keras', compile=False)
+    assert any(np.abs(one - two).max() > 0 for one, two in
+               zip(compressed.get_weights(), whole.model.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize('name', list(LEARNERS))
+def test_learner_exports_what_it_computes(name, tmp_path):
+    model = given_model(tmp_path)
+    one = learner(name, tmp_path / 'run')
+    result = run(one, model)
+    images = one.helper.training_images(20)
+    file, before = convert(result.model, 'float32'), convert(model, 'float32')
+    np.testing.assert_allclose(LiteRtRunner(file).predict(images), result.model(images, training=False),
+                               rtol=1e-4, atol=1e-4)
+    assert evaluate(result.model, one.helper.calc_loss, one.helper.build_dataset_eval()) == result.metrics
+    if LEARNER_SETTINGS[name].shrinks:
+        assert len(file) < 0.8 * len(before) and total_macs(result.model) < 0.8 * total_macs(model)
+
+
+@pytest.mark.parametrize('pair', list(PAIRS))
+def test_pair_trains_resumes_evaluates_and_exports(pair, tmp_path, monkeypatch):
+    def full_precision(folder: str) -> FullPrecLearner:
+        return FullPrecLearner(small_context(pair, tmp_path / folder), Options())
+
+    stop_at(2, monkeypatch)
+    keras.utils.set_random_seed(0)
+    with pytest.raises(Interrupted):
+        full_precision('stopped').run(None)
+    monkeypatch.undo()
+    continued = full_precision('stopped').run(None)
+    keras.utils.set_random_seed(0)
+    one = full_precision('whole')
+    whole = one.run(None)
+    assert_equal_weights(continued.model, whole.model)
+    assert whole.metrics.keys() >= {'loss', one.helper.primary_metric} and 0 <= whole.metrics['accuracy'] <= 1
+    images = one.helper.training_images(4)
+    assert images.shape == (4, *one.helper.dataset.image_shape)
+    np.testing.assert_allclose(LiteRtRunner(convert(whole.model, 'float32')).predict(images),
+                               whole.model(images, training=False), rtol=1e-3, atol=1e-3)

@@ -1,0 +1,80 @@
+"""The report's entries on models and files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from learners import exporting
+from learners.exporting import Candidate, Exporter
+from tests.learners.conftest import make_helper
+from utils.cost_model import total_macs
+from utils.errors import UsageError
+from utils.export.options import ExportOptions
+from utils.export.runner import LiteRtRunner
+
+QUICK = {'num_eval': 30, 'num_calibration': 7, 'rounds': 5, 'warmup': 0}
+METRICS = {'loss': 2.0, 'accuracy': 0.5}
+
+
+def candidate(folder) -> Candidate:
+    return Candidate(make_helper().build_model(), folder, METRICS)
+
+
+def exporter(root, formats: str) -> Exporter:
+    return Exporter(make_helper(), ExportOptions(formats=formats, **QUICK), root)
+
+
+def test_two_models_are_compared_in_the_first_format(tmp_path):
+    before, after = candidate(tmp_path / 'baseline'), candidate(tmp_path)
+    result = exporter(tmp_path, 'float16,float32').export(before, after)
+    assert result.keys() == {'baseline', 'compressed', 'exports'}
+    assert [(item['format'], item['path']) for item in result['exports']] == [
+        ('float16', 'model_float16.tflite'), ('float32', 'model_float32.tflite')]
+    assert [path.name for path in (tmp_path / 'baseline').glob('*.tflite')] == ['model_float16.tflite']
+    for entry, folder in ((result['baseline'], tmp_path / 'baseline'), (result['compressed'], tmp_path)):
+        assert entry['metrics'] == METRICS
+        assert entry['macs'] == total_macs(before.model) and entry['parameters'] == before.model.count_params()
+        assert entry['file_bytes'] == (folder / 'model_float16.tflite').stat().st_size
+        assert entry['keras_bytes'] == (folder / 'model.keras').stat().st_size
+    assert result['compressed']['latency_ms'] == result['exports'][0]['latency_ms']
+    assert result['exports'][0]['speedup_vs_uncompressed'] == pytest.approx(
+        result['baseline']['latency_ms']['p50'] / result['compressed']['latency_ms']['p50'])
+
+
+def test_one_model_is_exported_once(tmp_path):
+    only = candidate(tmp_path)
+    result = exporter(tmp_path, 'float32').export(only, only)
+    assert result['baseline'] == result['compressed']
+    assert [path.name for path in tmp_path.rglob('*.tflite')] == ['model_float32.tflite']
+    assert result['exports'][0]['speedup_vs_uncompressed'] == 1
+
+
+def test_accuracy_is_that_of_the_file_on_the_wanted_samples(tmp_path):
+    only = candidate(tmp_path)
+    helper = make_helper()
+    result = exporter(tmp_path, 'float32').export(only, only)
+    images, labels = next(iter(helper.build_dataset_eval().as_numpy_iterator()))
+    logits = LiteRtRunner(tmp_path / 'model_float32.tflite').predict(images[:QUICK['num_eval']])
+    assert result['compressed']['file_accuracy'] == np.mean(logits.argmax(-1) == labels[:QUICK['num_eval']])
+
+
+def test_calibration_uses_training_images(tmp_path, monkeypatch):
+    seen = []
+
+    def export_files(model, formats, folder, calibration):
+        seen.append(calibration)
+        return original(model, formats, folder, calibration)
+
+    original = exporting.export_files
+    monkeypatch.setattr(exporting, 'export_files', export_files)
+    only = candidate(tmp_path)
+    exporter(tmp_path, 'int8').export(only, only)
+    assert [images.shape for images in seen] == [(QUICK['num_calibration'], 8, 8, 1)]
+    np.testing.assert_array_equal(seen[0], make_helper().training_images(QUICK['num_calibration']))
+
+
+def test_formats_are_checked_and_each_taken_once():
+    assert ExportOptions(formats='int8, float32,int8').names == ('int8', 'float32')
+    with pytest.raises(UsageError, match=r"unknown file format 'int9'; known: dynamic, float16, float32, int8"):
+        ExportOptions(formats='float32,int9')

@@ -1,0 +1,166 @@
+"""Each benchmark runs as a smoke test, ends with one line of JSON, and refuses a wrong command line in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import tf_keras as keras
+
+from nets.resnet import resnet
+from scripts.benchmarks import channel_select, channel_selection, latency, training_speed
+from scripts.benchmarks.common import medians_of_rounds, norm_plan
+from utils.channels import ChannelSelect, remove_channels
+from utils.cost_model import total_macs
+from utils.errors import UsageError
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / 'scripts' / 'benchmarks'
+
+# What the last line promises, and of a benchmark with rows what each row promises.
+PROMISED = {
+    'training_speed': ({'ratio', 'trainer_images_per_second', 'bare_images_per_second', 'float32_images_per_second',
+                        'compute_dtype', 'compute_dtype_gain'}, None),
+    'channel_selection': ({'accuracy_lasso', 'margin_refit', 'margin_plain', 'select_seconds', 'epoch_seconds',
+                           'select_over_epoch', 'peak_memory_gib'},
+                          {'criterion', 'refit', 'accuracy', 'macs_left', 'seconds'}),
+    'latency': ({'new_operators', 'threads', 'trained'},
+                {'prune_ratio', 'macs_left', 'parameters_left', 'bytes_left_float32', 'bytes_left_int8',
+                 'speedup_float32_1_thread', 'speedup_float32_all_threads', 'speedup_int8_1_thread'}),
+    'channel_select': ({'gather_over_convolution_float32', 'gather_over_convolution_int8',
+                        'none_over_convolution_float32', 'none_over_convolution_int8'},
+                       {'variant', 'macs_left', 'selects', 'ms_float32', 'ms_int8', 'time_float32', 'time_int8'}),
+}
+
+
+def run(name: str, *words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    inherited = {key: value for key, value in os.environ.items() if key != 'POCKETFLOW_CIFAR10'}
+    return subprocess.run([sys.executable, str(FOLDER / f'{name}.py'), *words], cwd=cwd, capture_output=True, text=True,
+                          env={**inherited, 'PYTHONPATH': str(ROOT), 'TMPDIR': str(cwd), **env}, check=False)
+
+
+def last_line(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def test_every_benchmark_has_its_launcher_and_its_promises():
+    scripts = {file.stem for file in FOLDER.glob('*.py')} - {'common'}
+    assert scripts == {file.stem for file in FOLDER.glob('*.sh')} == PROMISED.keys()
+
+
+@pytest.mark.parametrize('name', PROMISED)
+def test_the_launcher_starts_its_benchmark_in_the_environment(name: str):
+    file = FOLDER / f'{name}.sh'
+    assert os.access(file, os.X_OK)
+    assert file.read_text(encoding='utf-8').splitlines()[-2:] == [
+        "ensure_env ''", f'exec "$VENV_PYTHON" "$ROOT/scripts/benchmarks/{name}.py" "$@"']
+
+
+@pytest.mark.parametrize('name', PROMISED)
+def test_smoke(name: str, tmp_path: Path):
+    result = run(name, '--smoke', cwd=tmp_path)
+    report = last_line(result)
+    keys, row_keys = PROMISED[name]
+    assert (report['benchmark'], report['smoke']) == (name, True)
+    assert keys <= report.keys()
+    assert all(row_keys <= row.keys() for row in report.get('rows', []))
+    assert bool(report.get('rows')) == (row_keys is not None)
+    assert 'MISSED' not in result.stdout  # tiny settings can judge no goal
+    assert 'WARNING' not in result.stderr and 'oneDNN' not in result.stderr
+    assert not list(tmp_path.iterdir())  # nothing is left behind
+
+
+def test_a_missing_data_folder_takes_one_line_and_exit_code_2(tmp_path: Path):
+    result = run('latency', f'--data_dir={tmp_path}/none', cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, '')
+    line, = result.stderr.splitlines()
+    assert line.startswith(f'error: no data_batch_*.bin in {tmp_path}/none')
+
+
+@pytest.mark.parametrize('benchmark', [training_speed, channel_selection, latency, channel_select])
+def test_without_data_the_way_out_is_named(benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv('POCKETFLOW_CIFAR10', raising=False)
+    arguments = benchmark.make_parser().parse_args(['--model=x'] if benchmark is channel_selection else [])
+    with pytest.raises(UsageError, match='no data: give --data_dir=FOLDER or POCKETFLOW_CIFAR10=FOLDER .*, or --smoke'):
+        benchmark.measure(arguments)
+
+
+def test_the_environment_may_name_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv('POCKETFLOW_CIFAR10', str(tmp_path))
+    with pytest.raises(UsageError, match=f'no data_batch_.* in {tmp_path};'):
+        latency.measure(latency.make_parser().parse_args([]))
+
+
+def test_channel_selection_needs_a_trained_model():
+    with pytest.raises(UsageError, match='--model=PATH is missing: a trained ResNet at CIFAR-10'):
+        channel_selection.measure(channel_selection.make_parser().parse_args(['--data_dir=x']))
+
+
+@pytest.mark.parametrize('benchmark, words, expected', [
+    (latency, ['--smoke', '--model=x'], '--smoke uses no data set and no trained model: drop it, or --model'),
+    (latency, ['--model=x', '--resnet_size=56'], 'not allowed with argument'),
+    (latency, ['--resnet=56'], 'unrecognized arguments: --resnet=56; --help lists the flags'),
+    (training_speed, ['--rounds=0'], 'argument --rounds: 0 is not a whole number >= 1'),
+])
+def test_a_wrong_command_line_is_refused(benchmark: ModuleType, words: list[str], expected: str):
+    with pytest.raises(UsageError, match=expected):
+        benchmark.make_parser().parse_args(words)
+
+
+def test_a_smoke_test_has_numbers_of_its_own():
+    parser = training_speed.make_parser()
+    assert parser.parse_args([]).steps > parser.parse_args(['--smoke']).steps
+    assert parser.parse_args(['--smoke', '--steps=7']).steps == 7
+
+
+def network() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return resnet(8, (8, 8, 3), 10)
+
+
+def test_the_plan_keeps_the_channels_of_large_norm_but_spares_the_first_layer_and_the_logits():
+    model = network()
+    plan = norm_plan(model, 0.75)
+    assert not {'stem', 'logits'} & plan.keys()
+    norms = np.abs(model.get_layer('group2_block1_conv2').kernel.numpy()).sum(axis=(0, 1, 3))
+    assert set(plan['group2_block1_conv2']) == set(np.argsort(norms)[-8:].tolist())
+
+
+def test_the_three_ways_to_select_compute_the_same():
+    model = network()
+    plan = norm_plan(model, 0.5)
+    models = channel_select.variants(model, plan)
+    images = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype(np.float32)
+    channel_select.check_equal(models, images)
+    selects = {name: [layer for layer in variant.layers if isinstance(layer, ChannelSelect)]
+               for name, variant in models.items()}
+    assert len(selects['convolution']) == len(selects['gather']) > 0 == len(selects['none'])
+    assert {type(layer) for layer in selects['gather']} == {channel_select.GatherSelect}
+    assert total_macs(remove_channels(model, plan)) < total_macs(models['none']) < total_macs(model)
+
+
+def test_the_margin_is_over_the_best_of_the_simple_criteria():
+    rows = [channel_selection.Row(name, refit, accuracy, 0.4, None)
+            for name, refit, accuracy in (('lasso', True, 0.75), ('obs', True, 0.875), ('l1', True, 0.5), ('l1', False, 0.125),
+                                          ('random', True, 0.625), ('random', False, 0.25))]
+    assert channel_selection.margin(rows, 'lasso', refit=True) == 0.125
+    assert channel_selection.margin(rows, 'lasso', refit=False) == 0.5
+    assert channel_selection.margin(rows, 'obs', refit=True) == 0.25
+
+
+def test_medians_are_of_rounds_in_turns():
+    order, values = [], iter([1.0, 10.0, 5.0, 20.0, 3.0, 90.0])
+
+    def contestant(name: str):
+        return lambda: order.append(name) or next(values)
+
+    assert medians_of_rounds({'a': contestant('a'), 'b': contestant('b')}, 3) == {'a': 3.0, 'b': 20.0}
+    assert order == ['a', 'b'] * 3

@@ -1,0 +1,265 @@
+"""The command line: what it accepts, what it refuses and how, and what it records."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import main
+from learners import LEARNERS
+from main import CommandLine
+from nets import PAIRS
+from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, run_main
+from utils.errors import UsageError
+from utils.options import option_fields
+
+ROOT = Path(__file__).resolve().parents[1]
+PRUNE = (*TASK, '--learner=chn-pruned-rmt')
+
+HELPER = '''
+from datasets import DigitsDataset
+from nets.abstract_model_helper import PAIRS, ClassificationHelper
+
+
+@PAIRS.register('{name}')
+class Mine(ClassificationHelper):
+    """A pair of one's own."""
+
+    dataset_class = DigitsDataset
+    model_name = 'mine'
+'''
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    """Every test works in an empty folder and leaves the registry of pairs as it was."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(PAIRS, '_entries', dict(PAIRS._entries))
+
+
+def command(*arguments: str) -> CommandLine:
+    return CommandLine(['main.py', *arguments])
+
+
+BAD_INPUT = {
+    'unknown flag': ([*TASK, '--nb_epoch_rat=1'], "Unknown command line flag 'nb_epoch_rat'. Did you mean: "
+                     'nb_epochs_rat'),
+    'flag of another pair': ([*TASK, '--resnet_size=8'], "Unknown command line flag 'resnet_size'"),
+    'no model': ([], '--model is missing; known: lenet, resnet (or --model_helper=FILE.py'),
+    'no data set': (['--model=lenet'], '--dataset is missing; known: cifar10, digits'),
+    'unknown model': (['--model=lenat', '--dataset=digits'], '--model=lenat: unknown model; known: lenet, resnet'),
+    'unknown data set': (['--model=lenet', '--dataset=mnist'], '--dataset=mnist: unknown dataset; known: cifar10, '),
+    'unknown pair': (['--model=resnet', '--dataset=digits'], '--model=resnet --dataset=digits: no such pair; resnet '
+                     'goes with cifar10'),
+    'unknown learner': ([*TASK, '--learner=chanel'], "unknown learner 'chanel'; known: chn-pruned-rmt, full-prec"),
+    'empty learner': ([*TASK, '--learner='], '--learner=: an empty name; give one learner, or several'),
+    'double comma': ([*TASK, '--learner=full-prec,,chn-pruned-rmt'], 'an empty name'),
+    'last comma': ([*TASK, '--learner=full-prec,'], '--learner=full-prec,: an empty name'),
+    'full-prec later': ([*TASK, '--learner=chn-pruned-rmt,full-prec'], 'full-prec trains the uncompressed model, so '
+                        'it can only come first'),
+    'flag of another learner': ([*TASK, '--cpr_prune_ratio=0.3'], '--cpr_prune_ratio belongs to '
+                                '--learner=chn-pruned-rmt, but --learner=full-prec is selected'),
+    'out of range': ([*PRUNE, '--cpr_prune_ratio=1'], '--cpr_prune_ratio=1.0: must be a number >= 0 and <= 0.99'),
+    'negative': ([*TASK, '--nb_epochs_rat=-1'], '--nb_epochs_rat=-1.0: must be a number > 0'),
+    'no number': ([*TASK, '--seed=abc'], 'flag --seed=abc: '),
+    'no choice': ([*TASK, '--compute_dtype=float8'], '--compute_dtype=float8: must be one of'),
+    'unknown mode': ([*TASK, '--exec_mode=serve'], '--exec_mode=serve: must be one of train, eval, export, benchmark'),
+    'missing flag file': (['--flagfile=none.flags'], 'none.flags'),
+    'flag file of bytes': ([f'--flagfile={sys.executable}'], '--flagfile: holds no text'),
+    'positional argument': ([*TASK, 'train'], "unexpected argument 'train'; flags look like --name=value"),
+    'too few samples': ([*TASK, '--nb_smpls_train=100'], '--nb_smpls_val=144: must be less than --nb_smpls_train=100'),
+    'too many samples': ([*TASK, '--nb_smpls_eval=5000'], '--nb_smpls_eval=5000: the digits files hold only 360'),
+    'missing data': (['--model=lenet', '--dataset=cifar10', '--data_dir_local=nowhere'], 'in nowhere; expected there'),
+    'unknown format': ([*TASK, '--export_formats=float32,onnx'], "unknown file format 'onnx'; known: dynamic, float16"),
+    'no format': ([*TASK, '--export_formats='], "unknown file format ''"),
+    'smaller than itself': ([*TASK, '--require_smaller'], 'judge a compressed model, but --learner=full-prec '
+                            'compresses nothing'),
+    'drop of nothing': ([*TASK, '--max_accuracy_drop=0.1'], 'compresses nothing'),
+    'unused model': ([*TASK, '--save_path=model.keras'], '--save_path=model.keras: --learner=full-prec starts from '
+                     'random weights; choose another learner, or give --enbl_warm_start'),
+    'warm start from nothing': ([*TASK, '--enbl_warm_start'], '--enbl_warm_start goes with --learner=full-prec and '
+                                '--save_path=MODEL'),
+    'warm start of another': ([*PRUNE, '--enbl_warm_start', '--save_path=m'], 'given: --learner=chn-pruned-rmt'),
+    'unused teacher': ([*PRUNE, '--save_path_dst=t.keras'], '--save_path_dst=t.keras names a teacher; also give'),
+    'missing model': ([*PRUNE, '--save_path=nowhere.keras'], '--save_path=nowhere.keras: no saved model there'),
+    'missing helper': (['--model_helper=mine.py'], '--model_helper=mine.py: no such file'),
+    'helper is no Python': ([f'--model_helper={ROOT}/LICENSE'], 'its name must end in .py'),
+    'directory that cannot be': ([*TASK, f'--run_dir={ROOT}/LICENSE/run'], 'LICENSE/run: cannot be written to (Not a '),
+    'directory that is a file': ([*TASK, f'--run_dir={ROOT}/LICENSE'], 'LICENSE: is a file; give a directory'),
+    'help for no pair': (['--helpfull', '--model=lenat'], '--model=lenat: unknown model'),
+}
+
+
+@pytest.mark.parametrize('name', BAD_INPUT)
+def test_bad_input_is_one_line_and_leaves_nothing_behind(name, tmp_path):
+    arguments, message = BAD_INPUT[name]
+    outcome = run_main(*arguments)
+    assert outcome.code == 2
+    assert outcome.err.startswith('error: ') and outcome.err.count('\n') == 1
+    assert message in outcome.err
+    assert outcome.out == ''
+    assert not list(tmp_path.iterdir())
+
+
+def test_debug_shows_where_it_came_from():
+    for flag in ('--debug', '--debug=true'):
+        assert 'Traceback' in run_main(*TASK, '--learner=chanel', flag).err
+    assert 'Traceback' not in run_main(*TASK, '--learner=chanel', '--debug=false').err
+
+
+def test_foreign_files_are_left_alone(tmp_path):
+    (tmp_path / 'thesis.tex').write_text('x')
+    outcome = run_main(*TASK, f'--run_dir={tmp_path}')
+    assert outcome.code == 2 and 'holds files that are not of a run (thesis.tex, ...)' in outcome.err
+    assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
+
+
+@pytest.mark.parametrize(('text', 'message'), [
+    ('x = 1', "expected one pair registered by @PAIRS.register('MODEL_at_DATASET'), found none"),
+    ('import nothing_of_that_name', "importing it failed: ModuleNotFoundError: No module named 'nothing_of_that_name'"),
+    ('def broken(:', 'importing it failed: SyntaxError'),
+    (HELPER.format(name='lenet_at_digits'), "importing it failed: ValueError: model/dataset pair 'lenet_at_digits' is "
+     'registered twice'),
+    (HELPER.format(name='a_at_digits') + HELPER.format(name='b_at_digits'), 'found a_at_digits, b_at_digits; name one'),
+])
+def test_files_that_give_no_pair(tmp_path, text, message):
+    (tmp_path / 'mine.py').write_text(text)
+    outcome = run_main('--model_helper=mine.py')
+    assert outcome.code == 2 and outcome.err.count('\n') == 1
+    assert outcome.err.startswith('error: --model_helper=mine.py: ') and message in outcome.err
+
+
+def test_one_of_several_pairs_in_a_file(tmp_path):
+    (tmp_path / 'mine.py').write_text(HELPER.format(name='a_at_digits') + HELPER.format(name='b_at_digits'))
+    given = command('--model_helper=mine.py', '--model=b')
+    assert given.pair_name == 'b_at_digits'
+    assert given.recorded()[:2] == ['--model=b', f'--model_helper={tmp_path}/mine.py']
+
+
+def test_crash_of_our_own_is_not_hidden(monkeypatch):
+    monkeypatch.setitem(main.EXEC_MODES, 'train', lambda invocation: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run_main(*TASK)
+
+
+def test_values_may_follow_their_flags():
+    given = command('--seed', '5', '--model', 'lenet', '--dataset', 'digits', '--learner', 'chn-pruned-rmt')
+    assert given.options(main.MainOptions) == main.MainOptions('chn-pruned-rmt', 5)
+
+
+def test_flag_files_nest_and_the_command_line_wins(tmp_path):
+    (tmp_path / 'inner.flags').write_text('--model=lenet\n# a comment\n--dataset=digits\n--seed=1\n--lrn_rate_init=0.2\n')
+    (tmp_path / 'outer.flags').write_text('--flagfile=inner.flags\n\n--learner=chn-pruned-rmt\n--seed=2\n')
+    given = command('--flagfile=outer.flags', '--seed=3')
+    assert given.pair_name == 'lenet_at_digits' and given.learner_names == ['chn-pruned-rmt']
+    assert given.options(main.MainOptions).seed == 3
+    assert given.invocation().helper.net.learning_rate == 0.2
+    assert command('--flagfile=outer.flags').options(main.MainOptions).seed == 2
+
+
+@pytest.mark.parametrize('arguments', [
+    TASK,
+    (*PRUNE, '--cpr_skip_op_names=a b,c', '--cpr_lstsq_ridge=1e-07', '--nocpr_skip_frst_layer', '--enbl_dst'),
+    ('--model=resnet', '--dataset=cifar10', '--resnet_size=32', '--data_dir_local=my data', '--seed=7'),
+])
+def test_recorded_flags_repeat_the_run(tmp_path, arguments):
+    given = command(*arguments)
+    (tmp_path / 'flags.txt').write_text('\n'.join(given.recorded()) + '\n')
+    again = command('--flagfile=flags.txt')
+    assert again.recorded() == given.recorded()
+    assert again.run_path() == given.run_path()
+    for options_class in given.options_classes():
+        if options_class not in main.UNRECORDED_OPTIONS:
+            assert again.options(options_class) == given.options(options_class)
+
+
+def test_run_records_the_flags_of_its_command(pruned_run):
+    lines = (pruned_run.path / 'flags.txt').read_text().splitlines()
+    assert lines == command(*pruned_run.arguments).recorded()
+    assert command(f'--flagfile={pruned_run.path}/flags.txt').run_path() == pruned_run.path
+    assert not any('run_dir' in line or 'require' in line or 'exec_mode' in line for line in lines)
+
+
+def test_default_directories_differ_where_flags_differ():
+    variants = [(), ('--seed=1',), ('--nb_epochs_rat=0.5',), ('--export_formats=int8',), ('--enbl_dst',),
+                ('--enbl_warm_start', '--save_path=m.keras'), ('--learner=chn-pruned-rmt',),
+                ('--learner=chn-pruned-rmt', '--cpr_prune_ratio=0.4'), ('--learner=full-prec,chn-pruned-rmt',)]
+    paths = [command(*TASK, *variant).run_path() for variant in variants]
+    assert len(set(paths)) == len(variants)
+    assert all(path.parent == Path('runs/lenet_at_digits') for path in paths)
+    assert command(*TASK, '--require_faster', '--learner=chn-pruned-rmt').run_path() == paths[6]
+    assert command(*TASK, '--run_dir=here').run_path() == Path('here')
+
+
+def test_zoo_name_is_shared_by_runs_that_are_trained_alike():
+    plain = command(*TASK)
+    assert str(plain.run_path()).startswith(f'runs/{plain.training_name()}-')
+    assert command(*PRUNE, '--cpr_prune_ratio=0.3').training_name() == plain.training_name()
+    assert command(*PRUNE, '--momentum=0.8').training_name() != plain.training_name()
+    for other in (('--enbl_dst',), ('--enbl_warm_start', '--save_path=m.keras')):
+        assert plain.training_name() not in str(command(*TASK, *other).run_path())
+
+
+def test_help_lists_what_there_is():
+    outcome = run_main('--help')
+    assert outcome.code == 0
+    for model, dataset in (name.split('_at_') for name in PAIRS):
+        assert f'--model={model} --dataset={dataset}' in outcome.out
+    for name in LEARNERS:
+        assert f'  {name} ' in outcome.out and LEARNERS.get(name).__doc__.splitlines()[0] in outcome.out
+    assert '--run_dir' in outcome.out and '--helpfull' in outcome.out and '--momentum' not in outcome.out
+
+
+KNOWN_FLAGS = """
+    debug exec_mode learner enbl_dst enbl_warm_start save_path save_step summ_step loss_w_dst save_path_dst tempr_dst
+    cpr_nb_crops_per_smpl cpr_nb_smpls cpr_prune_ratio cpr_save_path_ws cpr_skip_frst_layer cpr_skip_last_layer
+    cpr_skip_op_names cpr_warm_start batch_size batch_size_eval data_dir_hdfs data_dir_local data_disk data_hdfs_host
+    nb_smpls_eval nb_smpls_train nb_smpls_val nb_threads prefetch_size batch_size_norm loss_w_dcy lrn_rate_init
+    momentum nb_epochs_rat resnet_size""".split()
+
+
+def test_all_flags_are_explained():
+    outcome = run_main('--helpfull', '--model=resnet', '--dataset=cifar10')
+    assert outcome.code == 0
+    shown = {line.split(':')[0].strip().removeprefix('--').removeprefix('[no]')
+             for line in outcome.out.splitlines() if line.startswith('  --') and ':' in line}
+    assert shown >= set(KNOWN_FLAGS)
+    for options_class in command('--model=resnet', '--dataset=cifar10').options_classes():
+        assert shown >= {field.metadata['flag'] for field in option_fields(options_class)}
+
+
+@pytest.mark.parametrize('path', sorted((ROOT / 'scripts' / 'flags').glob('*.flags')), ids=lambda path: path.stem)
+def test_shipped_flag_files_are_valid(path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    command(f'--flagfile={path}').invocation()
+
+
+def test_seed_decides_the_weights(tmp_path):
+    def weights(name: str, seed: int) -> bytes:
+        outcome = run_main(*TASK, *QUICK, '--nb_epochs_rat=0.001', ONE_FILE, f'--seed={seed}',
+                           f'--run_dir={tmp_path / name}')
+        assert outcome.code == 0, outcome.err
+        return (tmp_path / name / 'model_float32.tflite').read_bytes()
+
+    one = weights('one', 3)
+    assert one == weights('again', 3)
+    assert one != weights('other', 4)
+
+
+def test_the_program_itself(tmp_path):
+    """In a process of its own: quiet, the right exit code, and found from any folder."""
+    process = subprocess.run([sys.executable, ROOT / 'main.py', *TASK, *PRUNING, '--cpr_prune_ratio=2'], cwd=tmp_path,
+                             capture_output=True, text=True, env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '2'})
+    assert (process.returncode, process.stdout) == (2, '')
+    assert process.stderr == 'error: --cpr_prune_ratio=2.0: must be a number >= 0 and <= 0.99\n'
+    assert not list(tmp_path.iterdir())
+
+
+def test_usage_errors_name_the_value():
+    with pytest.raises(UsageError, match='--learner=a, ,b: an empty name'):
+        main.learner_names('a, ,b')
+    assert main.learner_names('full-prec, chn-pruned-rmt') == ['full-prec', 'chn-pruned-rmt']

@@ -1,0 +1,64 @@
+"""The table of layers: what is in it, and how it is printed."""
+
+from __future__ import annotations
+
+import tf_keras as keras
+
+from utils.channels import channel_counts, remove_channels
+from utils.cost_model import total_macs
+from utils.layer_table import chained_rows, format_rows, layer_rows
+
+layers = keras.layers
+
+
+def net() -> keras.Model:
+    inputs = keras.Input((4, 4, 1))
+    features = layers.Conv2D(8, 3, padding='same', name='conv1')(inputs)
+    features = layers.ReLU(name='relu')(features)
+    features = layers.Conv2D(6, 3, padding='same', name='conv2')(features)
+    features = layers.Flatten(name='flatten')(layers.MaxPooling2D(2, name='pool')(features))
+    features = layers.Dense(20, activation='relu', name='hidden')(features)
+    return keras.Model(inputs, layers.Dense(10, name='logits')(features), name='net')
+
+
+def rows(kept: dict[str, tuple[int, ...]], skipped: dict[str, str] | None = None) -> list[dict]:
+    model = net()
+    return layer_rows(model, remove_channels(model, kept), channel_counts(model, kept), skipped or {})
+
+
+def test_rows_say_what_each_layer_was_and_is():
+    table = rows({'conv2': (0, 2, 3)}, {'conv1': 'first convolution'})
+    assert table[:2] == [
+        {'layer': 'conv1', 'type': 'Conv2D', 'inputs': [1, 1], 'outputs': [8, 3], 'macs': [16 * 9 * 8, 16 * 9 * 3],
+         'parameters': [80, 30], 'note': 'skipped because: first convolution'},
+        {'layer': 'conv2', 'type': 'Conv2D', 'inputs': [8, 3], 'outputs': [6, 6],
+         'macs': [16 * 9 * 8 * 6, 16 * 9 * 3 * 6], 'parameters': [438, 168], 'note': ''}]
+    assert [row['layer'] for row in table] == ['conv1', 'conv2', 'hidden', 'logits']
+    assert sum(row['macs'][0] for row in table) == total_macs(net())
+
+
+def test_table_as_it_is_printed():
+    table = rows({'conv2': (0, 2, 3)}, {'conv1': 'first convolution', 'logits': 'cpr_dense_layers=hidden'})
+    del table[2]['inputs'], table[2]['outputs']  # a layer whose channels nobody counted
+    assert format_rows(table) == '''\
+layer   inputs    outputs   MACs            parameters    note
+conv1   1 of 1    3 of 8    1,152 -> 432    80 -> 30      skipped because: first convolution
+conv2   3 of 8    6 of 6    6,912 -> 2,592  438 -> 168
+hidden                      480             500
+logits  20 of 20  10 of 10  200             210           skipped because: cpr_dense_layers=hidden
+total                       8,744 -> 3,704  1,228 -> 908  42.4 % of the MACs left'''
+
+
+def test_one_table_for_several_learners():
+    first, second = rows({'conv2': (0, 2, 3)}), rows({'conv2': (0,)})
+    second[1].update(inputs=[3, 1], macs=[2592, 864], parameters=[168, 60], note='again')
+    second.append({'layer': 'added', 'type': 'Dense', 'macs': [0, 5], 'parameters': [0, 6], 'note': ''})
+    table = {row['layer']: row for row in chained_rows([(), first, (), second])}
+    assert list(table) == ['conv1', 'conv2', 'hidden', 'logits', 'added']
+    assert table['conv2'] == {'layer': 'conv2', 'type': 'Conv2D', 'inputs': [8, 1], 'outputs': [6, 6],
+                              'macs': [6912, 864], 'parameters': [438, 60], 'note': 'again'}
+    assert chained_rows([first]) == first and chained_rows([]) == chained_rows([()]) == []
+
+
+def test_no_layers_no_division_by_nothing():
+    assert format_rows([]).splitlines()[-1].startswith('total')

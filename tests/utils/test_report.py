@@ -1,0 +1,73 @@
+"""What a person reads of a report on the terminal."""
+
+from __future__ import annotations
+
+import copy
+
+from utils.report import SCHEMA, format_table, summary
+
+
+def entry(accuracy: float, size: int, milliseconds: float) -> dict:
+    return {'metrics': {'loss': 0.5, 'accuracy': accuracy}, 'parameters': size // 4, 'macs': 10 * size,
+            'keras_bytes': size + 1000, 'file_bytes': size, 'file_accuracy': accuracy,
+            'latency_ms': {'p50': milliseconds, 'p90': milliseconds},
+            'latency_ms_all_threads': {'p50': 1.0, 'p90': 1.0}}
+
+
+REPORT = {
+    'schema': SCHEMA, 'model': 'lenet', 'dataset': 'digits', 'learners': ['chn-pruned-rmt', 'uniform'],
+    'baseline': entry(0.98, 480_000, 2.0), 'compressed': entry(0.975, 120_000, 0.5),
+    'exports': [{'path': 'model_int8.tflite', 'bytes': 40_000, 'gzip_bytes': 30_000, 'metrics': {'accuracy': 0.97},
+                 'top1_agreement': 0.995, 'max_abs_diff': 0.0123, 'latency_ms': {'p50': 0.4},
+                 'speedup_vs_uncompressed': 5.0}],
+    'layers': [{'layer': 'conv2', 'type': 'Conv2D', 'inputs': [32, 16], 'outputs': [64, 32],
+                'macs': [819_200, 204_800], 'parameters': [51_264, 12_832], 'note': ''}],
+    'verdict': {'smaller': True, 'faster': True, 'accuracy_drop': 0.005, 'size_ratio': 4.0, 'speedup': 4.0},
+}
+
+TEXT = """\
+lenet at digits, chn-pruned-rmt then uniform
+
+layer  inputs    outputs   MACs                parameters        note
+conv2  16 of 32  32 of 64  819,200 -> 204,800  51,264 -> 12,832
+total                      819,200 -> 204,800  51,264 -> 12,832  25.0 % of the MACs left
+
+                          uncompressed  compressed
+accuracy                        0.9800      0.9750  -0.50 points
+parameters                     120,000      30,000    4.00x less
+MACs                         4,800,000   1,200,000    4.00x less
+.keras file, bytes             481,000     121,000    3.98x less
+.tflite file, bytes            480,000     120,000    4.00x less
+latency p50, one thread       2.000 ms    0.500 ms  4.00x faster
+latency p50, all threads      1.000 ms    1.000 ms  1.00x faster
+
+file                bytes  gzipped  accuracy  same top-1  max diff  p50 ms  speed-up
+model_int8.tflite  40,000   30,000    0.9700     99.50 %     0.012   0.400     5.00x
+
+verdict: smaller (4.00x), faster (4.00x), accuracy drop 0.50 points; measured on the exported file"""
+
+
+def lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def test_the_whole_text():
+    assert lines(summary(REPORT)) == TEXT.splitlines()
+
+
+def test_bad_news_is_not_dressed_up():
+    report = copy.deepcopy(REPORT)
+    report['compressed'] = entry(0.99, 960_000, 3.0)
+    text = summary(report)
+    assert '1.50x SLOWER' in text and '0.50x less' in text and '+1.00 points' in text
+
+
+def test_nothing_compressed_has_no_verdict_and_no_layers():
+    report = {**REPORT, 'verdict': None, 'layers': [], 'compressed': REPORT['baseline']}
+    text = summary(report)
+    assert 'verdict' not in text and 'conv2' not in text
+    assert lines(text)[-1].startswith('model_int8.tflite')
+
+
+def test_columns_are_as_wide_as_their_widest_cell():
+    assert format_table([('a', 'bb'), ('ccc', 'd')]) == 'a    bb\nccc   d'
