@@ -41,7 +41,7 @@ from utils import interrupts, log_file
 from utils.distillation import DistillationOptions
 from utils.errors import PocketFlowError, UsageError
 from utils.export.options import ExportOptions
-from utils.options import Options, define_flags, flag_lines, from_flags, option, option_fields
+from utils.options import Options, define_flags, flag_lines, from_flags, indecisive_flags, option, option_fields
 from utils.run_directory import FLAGS_FILE, RunDirectory, fingerprint
 from utils.trainer import TrainerOptions
 from utils.verdict import VerdictOptions
@@ -122,13 +122,14 @@ class CommandLine:
                     raise UsageError(f'--{flag} belongs to --learner={name}, but --learner='
                                      f'{",".join(self.learner_names)} is selected; change the learner or drop the flag')
 
-    def recorded(self) -> list[str]:
-        """The flag file that repeats this run."""
+    def recorded(self, decisive: bool = False) -> list[str]:
+        """The flag file that repeats this run, or only those of its flags that decide results."""
         helper_file = self.pair_options.model_helper
         pair = self.pair_options.replace(model_helper=helper_file and str(Path(helper_file).resolve()))
         net = self.options(self.helper_class.net_options_class)
         data = self.options(self.helper_class.dataset_class.options_class)
-        return flag_lines([pair, *map(self.options, SHARED_OPTIONS), net, data, *self.learner_options().values()])
+        parts = [pair, *map(self.options, SHARED_OPTIONS), net, data, *self.learner_options().values()]
+        return flag_lines(parts, decisive)
 
     def training_name(self) -> str:
         """Names the full-precision model that this command line would train, for look-ups in the zoo."""
@@ -142,10 +143,11 @@ class CommandLine:
         if given:
             return Path(given)
         shared, distillation = self.options(LearnerOptions), self.options(DistillationOptions)
+        name = fingerprint(self.recorded(decisive=True))
         if self.learner_names == [FULL_PRECISION] and not (shared.warm_start or distillation.enabled):
             # Where runs with the same pair and training flags look for it.
-            return Path(shared.zoo_dir) / f'{self.training_name()}-{fingerprint(self.recorded())}'
-        return Path(shared.zoo_dir) / self.pair_name / f'{"+".join(self.learner_names)}-{fingerprint(self.recorded())}'
+            return Path(shared.zoo_dir) / f'{self.training_name()}-{name}'
+        return Path(shared.zoo_dir) / self.pair_name / f'{"+".join(self.learner_names)}-{name}'
 
     def helper(self) -> AbstractModelHelper:
         dataset_class = self.helper_class.dataset_class
@@ -159,7 +161,8 @@ class CommandLine:
             learner_options=self.learner_options(), shared=self.options(LearnerOptions),
             trainer=self.options(TrainerOptions), distillation=self.options(DistillationOptions),
             export=self.options(ExportOptions), verdict=self.options(VerdictOptions),
-            seed=self.options(MainOptions).seed, recorded_flags=tuple(self.recorded()), zoo_name=self.training_name(),
+            seed=self.options(MainOptions).seed, recorded_flags=tuple(self.recorded()),
+            free_flags=tuple(indecisive_flags(self.options_classes())), zoo_name=self.training_name(),
             command=shlex.join(['python', *self.argv]))
 
 

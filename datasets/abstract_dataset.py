@@ -25,17 +25,18 @@ SPLIT_SEED = 20180728
 class DatasetOptions(Options):
     """Where the data are and how they are cut into batches."""
 
-    data_disk: str = option('data_disk', 'local', 'kind of storage', choices=('local', 'hdfs'))
-    data_dir_local: str | None = option('data_dir_local', None, 'folder of the data files on a local disk')
-    data_dir_hdfs: str | None = option('data_dir_hdfs', None, 'folder of the data files on HDFS')
-    data_hdfs_host: str | None = option('data_hdfs_host', None, 'HDFS host, as in hdfs://host:port')
+    data_disk: str = option('data_disk', 'local', 'kind of storage', choices=('local', 'hdfs'), decides=False)
+    data_dir_local: str | None = option('data_dir_local', None, 'folder of the data files on a local disk',
+                                          decides=False)
+    data_dir_hdfs: str | None = option('data_dir_hdfs', None, 'folder of the data files on HDFS', decides=False)
+    data_hdfs_host: str | None = option('data_hdfs_host', None, 'HDFS host, as in hdfs://host:port', decides=False)
     num_train: int = option('nb_smpls_train', 1, 'number of training samples to use, validation included', low=1)
     num_val: int = option('nb_smpls_val', 1, 'number of training samples held out for validation', low=1)
     num_eval: int = option('nb_smpls_eval', 1, 'number of evaluation samples to use', low=1)
     batch_size: int = option('batch_size', 128, 'training samples per step and worker', low=1)
-    batch_size_eval: int = option('batch_size_eval', 100, 'evaluation samples per step', low=1)
-    num_threads: int = option('nb_threads', 8, 'threads that decode and augment', low=1)
-    prefetch: int = option('prefetch_size', 8, 'batches prepared ahead', low=1)
+    batch_size_eval: int = option('batch_size_eval', 100, 'evaluation samples per step', low=1, decides=False)
+    num_threads: int = option('nb_threads', 8, 'threads that decode and augment', low=1, decides=False)
+    prefetch: int = option('prefetch_size', 8, 'batches prepared ahead', low=1, decides=False)
 
     def check(self) -> None:
         if self.num_val >= self.num_train:

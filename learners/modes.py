@@ -52,6 +52,7 @@ class Invocation:
     verdict: VerdictOptions
     seed: int
     recorded_flags: tuple[str, ...]
+    free_flags: tuple[str, ...]
     zoo_name: str
     command: str
 
@@ -59,7 +60,7 @@ class Invocation:
 @contextlib.contextmanager
 def working_in(invocation: Invocation, ignoring: Collection[str] = ()) -> Iterator[None]:
     """Owns the run directory, with its log file, for the length of the block."""
-    invocation.run.claim(invocation.recorded_flags, ignoring)
+    invocation.run.claim(invocation.recorded_flags, {*invocation.free_flags, *ignoring})
     try:
         with log_file(invocation.run / 'log.txt'):
             logging.info('run directory: %s', invocation.run.path)

@@ -54,7 +54,7 @@ class PipelineResult:
 
 def training_fingerprint(pair: str, options: Sequence[Options]) -> str:
     """Names a trained model by everything that decides its training."""
-    return f'{pair}/{FULL_PRECISION}-{fingerprint(flag_lines(options))}'
+    return f'{pair}/{FULL_PRECISION}-{fingerprint(flag_lines(options, decisive=True))}'
 
 
 def trains_from_scratch(names: Sequence[str], shared: LearnerOptions, distillation: DistillationOptions) -> bool:

@@ -26,7 +26,7 @@ OptionsT = TypeVar('OptionsT', bound='Options')
 
 
 def option(flag: str, default: Any, help: str, *, low: float | None = None, high: float | None = None,
-           choices: Sequence[str] | None = None, above: float | None = None) -> Any:
+           choices: Sequence[str] | None = None, above: float | None = None, decides: bool = True) -> Any:
     """A dataclass field that is also a flag.
 
     Args:
@@ -36,8 +36,10 @@ def option(flag: str, default: Any, help: str, *, low: float | None = None, high
       low, high: inclusive bounds of a number.
       above: exclusive lower bound of a number.
       choices: the accepted words of a string.
+      decides: whether the value decides results; one that does not may change when a run is continued.
     """
-    metadata = {'flag': flag, 'help': help, 'low': low, 'high': high, 'above': above, 'choices': choices}
+    metadata = {'flag': flag, 'help': help, 'low': low, 'high': high, 'above': above, 'choices': choices,
+                'decides': decides}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -126,15 +128,24 @@ def from_flags(options_class: type[OptionsT], flag_values: flags.FlagValues) -> 
                             for field in option_fields(options_class)})
 
 
-def flag_lines(options: Iterable[Options]) -> list[str]:
-    """The lines of a flag file that gives these options again, in order and without repetition."""
+def flag_lines(options: Iterable[Options], decisive: bool = False) -> list[str]:
+    """The lines of a flag file that gives these options again, in order and without repetition.
+
+    With `decisive` only those that decide results.
+    """
     lines: dict[str, str] = {}
     for part in options:
         for field in option_fields(type(part)):
             value = getattr(part, field.name)
-            if value is not None:
+            if value is not None and (field.metadata['decides'] or not decisive):
                 lines[field.metadata['flag']] = f'--{field.metadata["flag"]}={_as_text(value)}'
     return list(lines.values())
+
+
+def indecisive_flags(options_classes: Iterable[type[Options]]) -> list[str]:
+    """The names of the flags that do not decide results."""
+    return [field.metadata['flag'] for options_class in options_classes for field in option_fields(options_class)
+            if not field.metadata['decides']]
 
 
 def _as_text(value: Any) -> str:

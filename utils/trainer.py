@@ -33,8 +33,8 @@ LossFn = Callable[[tf.Tensor, tf.Tensor, list], tuple[tf.Tensor, dict[str, tf.Te
 class TrainerOptions(Options):
     """How training runs, apart from what the network prescribes."""
 
-    summary_step: int = option('summ_step', 100, 'report and log every this many steps', low=1)
-    save_step: int = option('save_step', 1000, 'write a checkpoint every this many steps', low=1)
+    summary_step: int = option('summ_step', 100, 'report and log every this many steps', low=1, decides=False)
+    save_step: int = option('save_step', 1000, 'write a checkpoint every this many steps', low=1, decides=False)
     compute_dtype: str = option('compute_dtype', 'auto', 'auto: bfloat16 where the processor has it',
                                 choices=COMPUTE_DTYPES)
 

@@ -56,5 +56,5 @@ def test_the_example_brings_its_own_defaults():
     outcome = run_main(f'--model_helper={EXAMPLE}', '--helpfull')
     assert outcome.code == 0
     helptext = ' '.join(outcome.out.split())
-    assert "--loss_w_dcy: factor on half the squared norm of all kernels (a number >= 0) (default: '0.0003')" in helptext
+    assert "squared norm of all kernels (a number >= 0) (default: '0.0003')" in helptext
     assert '--nb_smpls_train: number of training samples to use, validation included' in helptext

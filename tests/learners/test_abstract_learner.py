@@ -91,8 +91,8 @@ def test_compression_is_not_repeated_when_training_failed(tmp_path, model, monke
 def test_fine_tuning_has_its_own_schedule(tmp_path):
     given = learner(tmp_path, rate_factor_finetune=0.25)
     schedule, nb_steps = given.schedule()
-    whole, _ = given.helper.setup_lrn_rate(1 / 400, 1.0)
-    assert nb_steps == 3
+    whole, nb_whole = given.helper.setup_lrn_rate(1 / 400, 1.0)
+    assert nb_steps == nb_whole > 2
     assert float(schedule(2)) == pytest.approx(0.25 * float(whole(2))) != 0
 
 

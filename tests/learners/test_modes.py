@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -62,8 +63,8 @@ def test_run_directory_holds_everything(pruned_run):
     assert CompressionPlan.load(pruned_run.path / '1-chn-pruned-rmt' / 'plan.json').values['conv2']
     assert [line['stage'] for line in metric_lines(pruned_run.path)] == ['0-full-prec/train', '1-chn-pruned-rmt/train']
     assert list((pruned_run.path / 'events' / '1-chn-pruned-rmt').rglob('events.out.tfevents*'))
-    assert '1-chn-pruned-rmt step 40/40' in (pruned_run.path / 'log.txt').read_text()
-    assert 'full-prec: loss' in (pruned_run.path / 'log.txt').read_text()
+    log = (pruned_run.path / 'log.txt').read_text()
+    assert re.search(r' 1-chn-pruned-rmt step (\d+)/\1 \[100 %\] ', log) and ' full-prec: loss ' in log
 
 
 def test_report_has_the_agreed_keys(pruned_run):
@@ -255,7 +256,7 @@ def test_benchmark_without_files(pruned_run, tmp_path):
     assert outcome.code == 2 and 'holds no exported files; run --exec_mode=export first' in outcome.err
 
 
-LONGER = (*TASK, *QUICK, ONE_FILE, '--nb_epochs_rat=0.4', '--compute_dtype=float32', '--summ_step=20')
+LONGER = (*TASK, *QUICK, ONE_FILE, '--nb_epochs_rat=0.2', '--compute_dtype=float32', '--summ_step=20')
 
 
 def test_killed_and_continued_is_as_good_as_never_stopped(tmp_path):
@@ -293,4 +294,5 @@ def test_interrupted_from_the_keyboard(tmp_path, monkeypatch):
     assert (tmp_path / 'run' / '1-full-prec' / 'checkpoints' / 'ckpt-10.index').exists()
     monkeypatch.undo()
     assert run_main(*arguments).code == 0
-    assert [line['step'] for line in metric_lines(tmp_path / 'run')] == [10, 20, 30, 40]
+    steps = [line['step'] for line in metric_lines(tmp_path / 'run')]
+    assert len(steps) > 2 and steps[:-1] == list(range(10, steps[-1], 10))  # nothing twice, nothing left out

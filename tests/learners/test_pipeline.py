@@ -68,13 +68,14 @@ def test_model_paths(tmp_path):
         resolve_model_path(f'{tmp_path}/nowhere', '--save_path_dst')
 
 
+@pytest.mark.filterwarnings('ignore:You are saving a model that has not yet been built')
 def test_only_fitting_models_are_taken(tmp_path):
     helper = make_helper()
     path = tmp_path / 'model.keras'
     save_model(helper.build_model(), path)
     assert load_fitting_model(path, helper).output_shape == (None, 10)
     save_model(make_helper('lenet_at_cifar10').build_model(), path)
-    with pytest.raises(UsageError, match=r'maps \(None, 32, 32, 3\) to \(None, 10\), but digits needs \(None, 8, 8, 1\)'):
+    with pytest.raises(UsageError, match=r'maps \(None, 32, 32, 3\) to \(None, 10\), but digits needs \(None, 8, 8'):
         load_fitting_model(path, helper)
     save_model(keras.Sequential([keras.layers.Flatten()]), path)
     with pytest.raises(UsageError, match='maps None to None'):

@@ -149,8 +149,8 @@ def test_the_three_ways_to_select_compute_the_same():
 
 def test_the_margin_is_over_the_best_of_the_simple_criteria():
     rows = [channel_selection.Row(name, refit, accuracy, 0.4, None)
-            for name, refit, accuracy in (('lasso', True, 0.75), ('obs', True, 0.875), ('l1', True, 0.5), ('l1', False, 0.125),
-                                          ('random', True, 0.625), ('random', False, 0.25))]
+            for name, refit, accuracy in (('lasso', True, 0.75), ('obs', True, 0.875), ('l1', True, 0.5),
+                                          ('l1', False, 0.125), ('random', True, 0.625), ('random', False, 0.25))]
     assert channel_selection.margin(rows, 'lasso', refit=True) == 0.125
     assert channel_selection.margin(rows, 'lasso', refit=False) == 0.5
     assert channel_selection.margin(rows, 'obs', refit=True) == 0.25

@@ -40,13 +40,13 @@ def test_rows_say_what_each_layer_was_and_is():
 def test_table_as_it_is_printed():
     table = rows({'conv2': (0, 2, 3)}, {'conv1': 'first convolution', 'logits': 'cpr_dense_layers=hidden'})
     del table[2]['inputs'], table[2]['outputs']  # a layer whose channels nobody counted
-    assert format_rows(table) == '''\
+    assert format_rows(table) == """\
 layer   inputs    outputs   MACs            parameters    note
 conv1   1 of 1    3 of 8    1,152 -> 432    80 -> 30      skipped because: first convolution
 conv2   3 of 8    6 of 6    6,912 -> 2,592  438 -> 168
 hidden                      480             500
 logits  20 of 20  10 of 10  200             210           skipped because: cpr_dense_layers=hidden
-total                       8,744 -> 3,704  1,228 -> 908  42.4 % of the MACs left'''
+total                       8,744 -> 3,704  1,228 -> 908  42.4 % of the MACs left"""
 
 
 def test_one_table_for_several_learners():

@@ -6,7 +6,7 @@ import pytest
 from absl import flags
 
 from utils.errors import UsageError
-from utils.options import Options, define_flags, flag_lines, from_flags, option, with_defaults
+from utils.options import Options, define_flags, flag_lines, from_flags, indecisive_flags, option, with_defaults
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Pruning(Options):
     warm: bool = option('warm', False, 'start from a plan')
     path: str | None = option('path', None, 'the plan')
     steps: int = option('steps', 3, 'how many', above=0)
+    quiet: bool = option('quiet', False, 'say less', decides=False)
 
     def check(self) -> None:
         if self.warm and self.path is None:
@@ -72,3 +73,9 @@ def test_two_defaults_for_one_flag_are_a_mistake_of_ours():
     define_flags(Pruning, values)
     with pytest.raises(ValueError, match='--prune_ratio is declared with two defaults: 0.5 and 0.1'):
         define_flags(with_defaults(Pruning, 'Other', ratio=0.1), values)
+
+
+def test_what_does_not_decide_results_is_told_apart():
+    assert '--quiet=true' in flag_lines([Pruning(quiet=True)])
+    assert not any(line.startswith('--quiet') for line in flag_lines([Pruning(quiet=True)], decisive=True))
+    assert indecisive_flags([Pruning]) == ['quiet']
