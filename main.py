@@ -122,6 +122,12 @@ class CommandLine:
                     raise UsageError(f'--{flag} belongs to --learner={name}, but --learner='
                                      f'{",".join(self.learner_names)} is selected; change the learner or drop the flag')
 
+    def superseded(self) -> dict[str, str]:
+        """The given flags that have no effect any more, with the reasons."""
+        known = {flag: reason for options_class in self.options_classes()
+                 for flag, reason in options_class.superseded.items()}
+        return {flag: reason for flag, reason in known.items() if self.flag_values[flag].present}
+
     def recorded(self, decisive: bool = False) -> list[str]:
         """The flag file that repeats this run, or only those of its flags that decide results."""
         helper_file = self.pair_options.model_helper
@@ -313,6 +319,8 @@ def dispatch(argv: Sequence[str]) -> None:
         print(usage(argv))
         return
     command = CommandLine(argv)
+    for flag, reason in command.superseded().items():
+        logging.warning('--%s has no effect any more: %s', flag, reason)
     keras.utils.set_random_seed(command.options(MainOptions).seed)
     EXEC_MODES[command.options(ProcessOptions).exec_mode](command.invocation())
 

@@ -25,6 +25,9 @@ SPLIT_SEED = 20180728
 class DatasetOptions(Options):
     """Where the data are and how they are cut into batches."""
 
+    superseded = {'buffer_size': 'the whole training set is shuffled', 'cycle_length': 'the data set is held in memory',
+                  'nb_classes': 'the data set knows'}
+
     data_disk: str = option('data_disk', 'local', 'kind of storage', choices=('local', 'hdfs'), decides=False)
     data_dir_local: str | None = option('data_dir_local', None, 'folder of the data files on a local disk',
                                           decides=False)

@@ -32,6 +32,9 @@ LEARNERS = Registry('learner')
 class LearnerOptions(Options):
     """What all learners share."""
 
+    superseded = {'save_path_eval': 'results are in --run_dir', 'log_dir': 'logs are in --run_dir',
+                  'model_http_url': 'models are trained, or given by --save_path'}
+
     save_path: str | None = option('save_path', None, 'trained model to compress: a .keras file or the directory of a '
                                    'finished run; default: a finished full-prec run in --zoo_dir, else train one')
     zoo_dir: str = option('zoo_dir', 'runs', 'where finished full-prec runs of the same pair are looked for',
@@ -63,7 +66,7 @@ class LearnerContext:
     folder: Path
     learner_options: LearnerOptions
     trainer_options: TrainerOptions
-    log: MetricsLog
+    log: MetricsLog | None
     distillation: Distillation | None = None
     seed: int = 0
 
@@ -108,6 +111,9 @@ class AbstractLearner(abc.ABC):
     def __init__(self, context: LearnerContext, options: Options):
         self.context, self.options = context, options
         self.helper = context.helper
+
+    def check_inputs(self) -> None:  # noqa: B027 (most learners read no files)
+        """Refuses files that the options name and that are missing or broken, before anything is trained."""
 
     @abc.abstractmethod
     def compress(self, model: keras.Model | None) -> Compressed:

@@ -36,6 +36,8 @@ from utils.run_directory import RunDirectory
 from utils.trainer import TrainerOptions, evaluate
 from utils.verdict import VerdictOptions, enforce, judge
 
+TIMED_PARTS = ('train', 'select', 'finetune', 'export')
+
 
 @dataclasses.dataclass(frozen=True)
 class Invocation:
@@ -55,6 +57,10 @@ class Invocation:
     free_flags: tuple[str, ...]
     zoo_name: str
     command: str
+
+    def pipeline(self, log: MetricsLog | None) -> Pipeline:
+        context = LearnerContext(self.helper, self.run, self.run.path, self.shared, self.trainer, log, seed=self.seed)
+        return Pipeline(context, self.learner_options, self.distillation, self.zoo_name)
 
 
 @contextlib.contextmanager
@@ -88,14 +94,12 @@ def check_inputs(invocation: Invocation) -> None:
                        ('--save_path_dst', invocation.distillation.teacher_path)):
         if path is not None:
             load_fitting_model(resolve_model_path(path, flag), invocation.helper)
+    invocation.pipeline(log=None).check_inputs(invocation.learner_names)
 
 
 def _run_learners(invocation: Invocation) -> PipelineResult:
     with contextlib.closing(MetricsLog(invocation.run.path)) as log:
-        context = LearnerContext(invocation.helper, invocation.run, invocation.run.path, invocation.shared,
-                                 invocation.trainer, log, seed=invocation.seed)
-        pipeline = Pipeline(context, invocation.learner_options, invocation.distillation, invocation.zoo_name)
-        return pipeline.run(invocation.learner_names)
+        return invocation.pipeline(log).run(invocation.learner_names)
 
 
 def write_report(invocation: Invocation, result: PipelineResult) -> None:
@@ -111,7 +115,8 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
     report = {'schema': SCHEMA, 'model': invocation.helper.model_name, 'dataset': invocation.helper.dataset_name,
               'learners': list(invocation.learner_names), 'seed': invocation.seed, 'command': invocation.command,
               'versions': versions(), 'machine': machine(), **measured, 'stages': stages,
-              'layers': chained_rows(stage.layers for stage in result.stages), 'seconds': run.seconds(),
+              'layers': chained_rows(stage.layers for stage in result.stages),
+              'seconds': {**dict.fromkeys(TIMED_PARTS, 0.0), **run.seconds()},
               'verdict': None if baseline is compressed else judge(measured['baseline'], measured['compressed'])}
     report_page.write_page(report, run / 'report.html')
     atomic.write_json(run / 'report.json', report)

@@ -80,6 +80,11 @@ class Pipeline:
         self.distillation = distillation
         self.zoo_name = zoo_name
 
+    def check_inputs(self, names: Sequence[str]) -> None:
+        """Asks each learner of the chain whether it can work with the files that its options name."""
+        for name in names:
+            self._learner(name, name, None).check_inputs()
+
     def run(self, names: Sequence[str]) -> PipelineResult:
         """The chain `names`, continued where a former call stopped."""
         from_scratch = trains_from_scratch(names, self.context.learner_options, self.distillation)

@@ -15,8 +15,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
 
 from absl import flags
 
@@ -45,7 +45,12 @@ def option(flag: str, default: Any, help: str, *, low: float | None = None, high
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Base of all options: checks each field against its declared type and range."""
+    """Base of all options: checks each field against its declared type and range.
+
+    `superseded` lists flags that old flag files may hold, and why they have no effect any more.
+    """
+
+    superseded: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self):
         for field in option_fields(type(self)):
@@ -114,6 +119,9 @@ def define_flags(options_class: type[Options], flag_values: flags.FlagValues, gr
         define = _DEFINE[value_type(options_class, field)]
         define(name, field.default, help_text(field), flag_values=flag_values,
                module_name=group or options_class.__module__)
+    for name, reason in options_class.superseded.items():
+        flags.DEFINE_string(name, None, f'no effect any more: {reason}', flag_values=flag_values,
+                            module_name=group or options_class.__module__)
 
 
 def help_text(field: dataclasses.Field) -> str:

@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
+import tf_keras as keras
 
 from utils.errors import UsageError
 
 COMPUTE_DTYPES = ('auto', 'float32', 'bfloat16')
 BFLOAT16_CPU_FLAGS = ('amx_bf16', 'avx512_bf16')
+BFLOAT16_CHANNELS = 16
 
 
 @functools.cache
@@ -30,8 +32,24 @@ def cpu_has_bfloat16(cpuinfo: str = '/proc/cpuinfo') -> bool:
     return any(flag in words for flag in BFLOAT16_CPU_FLAGS)
 
 
-def resolve_compute_dtype(wanted: str, has_bfloat16: bool | None = None, has_gpu: bool | None = None) -> str:
+def suits_bfloat16(model: keras.Model) -> bool:
+    """Whether every convolution makes a multiple of 16 channels, as the bfloat16 matrix units want it.
+
+    Other counts, as pruning leaves them, fall back to slow code: a ResNet-20 that gains from bfloat16 loses by it once
+    it is pruned (`scripts/benchmarks/training_speed.sh` measures both).
+    """
+    filters = [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    return all(count % BFLOAT16_CHANNELS == 0 for count in filters)
+
+
+def resolve_compute_dtype(wanted: str, model: keras.Model | None = None, has_bfloat16: bool | None = None,
+                          has_gpu: bool | None = None) -> str:
     """`'float32'` or `'bfloat16'` for what `--compute_dtype` says.
+
+    Args:
+      wanted: the flag's value.
+      model: what is to be trained; `auto` takes bfloat16 only where it is faster.
+      has_bfloat16, has_gpu: what the machine has, if not to be asked.
 
     Raises:
       UsageError: bfloat16 was asked for by name on a GPU, where this conversion does not exist.
@@ -39,7 +57,8 @@ def resolve_compute_dtype(wanted: str, has_bfloat16: bool | None = None, has_gpu
     has_gpu = bool(tf.config.list_physical_devices('GPU')) if has_gpu is None else has_gpu
     has_bfloat16 = cpu_has_bfloat16() if has_bfloat16 is None else has_bfloat16
     if wanted == 'auto':
-        return 'bfloat16' if has_bfloat16 and not has_gpu else 'float32'
+        fits = model is None or suits_bfloat16(model)
+        return 'bfloat16' if has_bfloat16 and not has_gpu and fits else 'float32'
     if wanted == 'bfloat16' and has_gpu:
         raise UsageError('--compute_dtype=bfloat16: only for training on CPUs; on a GPU use float32, which runs in '
                          'TensorFloat-32 on the matrix units')

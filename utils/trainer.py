@@ -35,7 +35,7 @@ class TrainerOptions(Options):
 
     summary_step: int = option('summ_step', 100, 'report and log every this many steps', low=1, decides=False)
     save_step: int = option('save_step', 1000, 'write a checkpoint every this many steps', low=1, decides=False)
-    compute_dtype: str = option('compute_dtype', 'auto', 'auto: bfloat16 where the processor has it',
+    compute_dtype: str = option('compute_dtype', 'auto', 'auto: bfloat16 where it is faster',
                                 choices=COMPUTE_DTYPES)
 
 
@@ -94,7 +94,7 @@ class Trainer:
         self.model, self.loss_fn, self.optimizer = model, loss_fn, optimizer
         self.options, self.parts = options, parts
         self.log, self.label = log, label
-        self.dtype = resolve_compute_dtype(options.compute_dtype)
+        self.dtype = resolve_compute_dtype(options.compute_dtype, model)
         self.optimizer.build(model.trainable_variables)
         self._checkpoints = _checkpoints(folder, model, optimizer) if folder else None
 
@@ -112,6 +112,8 @@ class Trainer:
           PocketFlowError: the loss became infinite or not a number.
           Interrupted: a signal arrived; the checkpoint is written.
         """
+        if not self.model.trainable_variables:
+            raise PocketFlowError(f'model {self.model.name!r} has no trainable weights: training would change nothing')
         step = self._restore()
         if step >= nb_steps:
             return 0.0

@@ -25,6 +25,11 @@ from utils.progress import Progress
 class ChannelPruningOptions(Options):
     """Which channels go, and how the weights that stay are re-fitted."""
 
+    superseded = {'cpr_ista_lrn_rate': 'the LASSO path is exact', 'cpr_ista_nb_iters': 'the LASSO path is exact',
+                  'cpr_lstsq_lrn_rate': 'least squares is solved in closed form',
+                  'cpr_lstsq_nb_iters': 'least squares is solved in closed form',
+                  'cpr_save_path': 'results are in --run_dir', 'cpr_save_path_eval': 'results are in --run_dir'}
+
     prune_ratio: float = option('cpr_prune_ratio', 0.5, 'share of the input channels of each layer to remove', low=0,
                                 high=0.99)
     skip_first: bool = option('cpr_skip_frst_layer', True, 'do not prune the first convolution')
@@ -86,6 +91,10 @@ class ChannelPrunedRmtLearner(AbstractLearner):
     name = 'chn-pruned-rmt'
     options_class = ChannelPruningOptions
 
+    def check_inputs(self) -> None:
+        if self.options.warm_start:
+            self._load_plan()
+
     def compress(self, model: keras.Model) -> Compressed:
         readers = reader_channels(model)
         skipped = skip_reasons(model, readers, self.options)
@@ -101,13 +110,16 @@ class ChannelPrunedRmtLearner(AbstractLearner):
         """The channels of a former run's plan, if one was asked for."""
         if not self.options.warm_start:
             return None
+        plan = self._load_plan()
+        plan.check_model(model)
+        return plan.values
+
+    def _load_plan(self) -> CompressionPlan:
         path = Path(self.options.plan_path)
         found = sorted(path.glob('*/plan.json')) if path.is_dir() else [path]
         if not found:
             raise UsageError(f'--cpr_save_path_ws={path}: no plan.json in that run directory')
-        plan = CompressionPlan.load(found[-1])
-        plan.check_model(model)
-        return plan.values
+        return CompressionPlan.load(found[-1])
 
     def _select(self, model: keras.Model, readers: Mapping[str, ReaderChannels],
                 planned: Mapping[str, tuple[int, ...]] | None) -> tuple[keras.Model, dict[str, tuple[int, ...]]]:

@@ -189,11 +189,13 @@ class TrainerSpeed:
       helper: the pair, with its real input pipeline.
       nb_steps: steps per round that count.
       compute_dtype: as for `--compute_dtype`.
+      model: what to train; default: a new model of the pair.
     """
 
-    def __init__(self, helper: AbstractModelHelper, nb_steps: int, compute_dtype: str = 'auto'):
+    def __init__(self, helper: AbstractModelHelper, nb_steps: int, compute_dtype: str = 'auto',
+                 model: keras.Model | None = None):
         self._helper, self._nb_steps = helper, nb_steps
-        self._trainer = Trainer(helper.build_model(), helper.calc_loss, make_optimizer(helper),
+        self._trainer = Trainer(model or helper.build_model(), helper.calc_loss, make_optimizer(helper),
                                 TrainerOptions(compute_dtype=compute_dtype))
 
     @property

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras as keras
 
 from utils.errors import UsageError
 from utils.precision import compute_dtype, cpu_has_bfloat16, resolve_compute_dtype
@@ -15,6 +16,16 @@ def test_auto_follows_the_machine():
     assert resolve_compute_dtype('float32', has_bfloat16=True, has_gpu=False) == 'float32'
     with pytest.raises(UsageError, match='--compute_dtype=bfloat16: only for training on CPUs'):
         resolve_compute_dtype('bfloat16', has_bfloat16=True, has_gpu=True)
+
+
+def test_auto_avoids_bfloat16_for_odd_channel_counts():
+    def net(filters):
+        inputs = keras.Input((8, 8, 3))
+        return keras.Model(inputs, keras.layers.Conv2D(16, 1)(keras.layers.Conv2D(filters, 3)(inputs)))
+
+    assert resolve_compute_dtype('auto', net(32), has_bfloat16=True, has_gpu=False) == 'bfloat16'
+    assert resolve_compute_dtype('auto', net(30), has_bfloat16=True, has_gpu=False) == 'float32'
+    assert resolve_compute_dtype('bfloat16', net(30), has_bfloat16=True, has_gpu=False) == 'bfloat16'
 
 
 def test_reads_the_processor_flags(tmp_path):

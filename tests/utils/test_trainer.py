@@ -143,3 +143,10 @@ def test_intervals():
     assert steps_until_due(49, 100, 50, 70) == 1
     assert steps_until_due(0, 100, 50) == 20
     assert steps_until_due(95, 100, 50) == 5
+
+
+def test_a_frozen_model_is_no_silent_success():
+    model = small_model()
+    model.trainable = False
+    with pytest.raises(PocketFlowError, match='has no trainable weights'):
+        trainer(model).fit(batches, 3)
