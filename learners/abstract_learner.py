@@ -36,8 +36,8 @@ class LearnerOptions(Options):
                   'model_http_url': 'models are trained, or given by --save_path'}
 
     save_path: str | None = option('save_path', None, 'trained model to compress: a .keras file or the directory of a '
-                                   'finished run; default: a finished full-prec run in --zoo_dir, else train one')
-    zoo_dir: str = option('zoo_dir', 'runs', 'where finished full-prec runs of the same pair are looked for',
+                                   'finished run; default: one in --zoo_dir that was trained alike, else train one')
+    zoo_dir: str = option('zoo_dir', 'runs', 'where models that other runs have trained are looked for',
                            decides=False)
     warm_start: bool = option('enbl_warm_start', False, 'full-prec: start from --save_path instead of random weights')
     epochs_ratio_finetune: float = option('nb_epochs_rat_ft', 0.04, "fine-tuning epochs as a share of the pair's own "

@@ -24,6 +24,7 @@ from learners.abstract_learner import (
     save_model,
 )
 from nets.abstract_model_helper import AbstractModelHelper
+from utils import atomic
 from utils.distillation import Distillation, DistillationOptions
 from utils.errors import UsageError
 from utils.options import Options, flag_lines
@@ -33,6 +34,10 @@ from utils.trainer import evaluate
 FULL_PRECISION = 'full-prec'
 BASELINE_FOLDER = 'baseline'
 """Where a run keeps the uncompressed model that it started from."""
+FIRST_STAGE = f'0-{FULL_PRECISION}'
+"""Where a run trains the model that it then compresses."""
+TRAINING_NAME = 'training.txt'
+"""Says, beside such a model, how it was trained, so that other runs can use it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,11 +119,12 @@ class Pipeline:
         shared = self.context.learner_options
         if shared.save_path is not None:
             return self._load(resolve_model_path(shared.save_path, '--save_path'))
-        known = sorted(Path(shared.zoo_dir).glob(f'{self.zoo_name}*/model.keras'))
+        known = trained_models(Path(shared.zoo_dir), self.zoo_name)
         if known:
             return self._load(known[0])
         logging.info('no trained model given or found as %s/%s*: training one first', shared.zoo_dir, self.zoo_name)
-        result = self._learner(FULL_PRECISION, f'0-{FULL_PRECISION}', None).run(None)
+        result = self._learner(FULL_PRECISION, FIRST_STAGE, None).run(None)
+        atomic.write_text(self.context.run / FIRST_STAGE / TRAINING_NAME, self.zoo_name)
         return result.model, result.metrics
 
     def _load(self, path: Path) -> tuple[keras.Model, dict[str, float]]:
@@ -141,6 +147,13 @@ class Pipeline:
         context = dataclasses.replace(self.context, folder=self.context.run / folder, distillation=teacher)
         learner_class = LEARNERS.get(name)
         return learner_class(context, self.learner_options.get(name, learner_class.options_class()))
+
+
+def trained_models(zoo: Path, name: str) -> list[Path]:
+    """Models in the zoo that were trained as `name` says: those of full-prec runs, then those of other runs."""
+    own = sorted(zoo.glob(f'{name}*/model.keras'))
+    notes = sorted(zoo.glob(f'*/*/{FIRST_STAGE}/{TRAINING_NAME}'))
+    return own + [note.with_name('model.keras') for note in notes if note.read_text(encoding='utf-8') == name]
 
 
 def load_fitting_model(path: Path, helper: AbstractModelHelper) -> keras.Model:

@@ -12,7 +12,7 @@ class FullPrecLearner(AbstractLearner):
     """Ordinary training from random weights, or with `enbl_warm_start` from given ones."""
 
     name = 'full-prec'
-    timing = ('build', 'train')
+    timing = ('train', 'train')
 
     def compress(self, model: keras.Model | None) -> Compressed:
         if model is not None and self.context.learner_options.warm_start:

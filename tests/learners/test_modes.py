@@ -75,7 +75,7 @@ def test_report_has_the_agreed_keys(pruned_run):
     assert all(item.keys() == EXPORT_KEYS for item in report['exports'])
     assert [stage.keys() for stage in report['stages']] == [{'learner', 'metrics_compressed', 'metrics'}]
     assert report['verdict'].keys() == {'smaller', 'faster', 'accuracy_drop', 'size_ratio', 'speedup'}
-    assert report['seconds'].keys() == {'build', 'train', 'select', 'finetune', 'export'}
+    assert report['seconds'].keys() == {'train', 'select', 'finetune', 'export'}
     assert report['command'].startswith('python main.py --model=lenet --dataset=digits')
     assert (report['schema'], report['model'], report['dataset'], report['seed']) == (1, 'lenet', 'digits', 0)
     assert report['learners'] == ['chn-pruned-rmt']

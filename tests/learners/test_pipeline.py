@@ -87,7 +87,8 @@ def test_zoo_is_found_and_used(trained_run):
     assert not (run.path / '0-full-prec').exists()
     assert f'trained model {trained_run.path}/model.keras: loss' in run.outcome.err
     assert run.report['baseline']['metrics'] == trained_run.report['compressed']['metrics']
-    assert run.report['seconds'].keys() == {'select', 'finetune', 'export'}
+    assert run.report['seconds'].keys() == {'train', 'select', 'finetune', 'export'}
+    assert run.report['seconds']['train'] == 0
 
 
 def test_other_training_flags_want_another_baseline(trained_run, tmp_path):
@@ -95,6 +96,9 @@ def test_other_training_flags_want_another_baseline(trained_run, tmp_path):
     run = pruned(zoo, '--seed=1', '--nb_epochs_rat=0.001')
     assert (run.path / '0-full-prec' / 'model.keras').exists()
     assert 'training one first' in run.outcome.err
+    again = pruned(zoo, '--seed=1', '--nb_epochs_rat=0.001', '--cpr_prune_ratio=0.25')
+    assert not (again.path / '0-full-prec').exists()
+    assert f'trained model {run.path}/0-full-prec/model.keras' in again.outcome.err
 
 
 @pytest.mark.parametrize('name', ['model.keras', '.'])
