@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import importlib.util
 import os
 import re
@@ -62,6 +63,8 @@ class MainOptions(Options):
 
     learner: str = option('learner', FULL_PRECISION, 'learner, or several in order, separated by commas')
     seed: int = option('seed', 0, 'seeds Python, NumPy, TensorFlow and the data order', low=0, high=2**30)
+    deterministic: bool = option('deterministic', False, 'bit-identical repetition: deterministic operations of '
+                                 'TensorFlow only, which may be slower', decides=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +97,7 @@ class CommandLine:
         pair = parse((PairOptions,), argv, known_only=True)
         self.pair_options = from_flags(PairOptions, pair)
         self.pair_name, self.helper_class = find_pair(self.pair_options)
+        self.helper_lines = helper_lines(self.pair_options)
         self.flag_values = parse(self.options_classes(), argv)
         self.learner_names = learner_names(self.options(MainOptions).learner)
         self.refuse_unused_flags()
@@ -135,13 +139,13 @@ class CommandLine:
         net = self.options(self.helper_class.net_options_class)
         data = self.options(self.helper_class.dataset_class.options_class)
         parts = [pair, *map(self.options, SHARED_OPTIONS), net, data, *self.learner_options().values()]
-        return flag_lines(parts, decisive)
+        return [*flag_lines(parts, decisive), *self.helper_lines]
 
     def training_name(self) -> str:
         """Names the full-precision model that this command line would train, for look-ups in the zoo."""
         classes = (self.helper_class.net_options_class, self.helper_class.dataset_class.options_class, TrainerOptions)
         seed = MainOptions(seed=self.options(MainOptions).seed)
-        return training_fingerprint(self.pair_name, [*map(self.options, classes), seed])
+        return training_fingerprint(self.pair_name, [*map(self.options, classes), seed], self.helper_lines)
 
     def run_path(self) -> Path:
         """`--run_dir`, or a directory that equal flags share and different flags do not."""
@@ -271,6 +275,13 @@ def load_helper_file(path: Path, given: PairOptions) -> tuple[str, type[Abstract
     return added[0], PAIRS.get(added[0])
 
 
+def helper_lines(given: PairOptions) -> list[str]:
+    """A comment for the flag file that changes with the text of the user's own `--model_helper`."""
+    if given.model_helper is None:
+        return []
+    return [f'# sha256 of --model_helper: {hashlib.sha256(Path(given.model_helper).read_bytes()).hexdigest()[:8]}']
+
+
 def fits(name: str, given: PairOptions) -> bool:
     """Whether the pair of that name is what `--model` and `--dataset` ask for, as far as they are given."""
     model, _, dataset = name.partition('_at_')
@@ -321,7 +332,10 @@ def dispatch(argv: Sequence[str]) -> None:
     command = CommandLine(argv)
     for flag, reason in command.superseded().items():
         logging.warning('--%s has no effect any more: %s', flag, reason)
-    keras.utils.set_random_seed(command.options(MainOptions).seed)
+    options = command.options(MainOptions)
+    keras.utils.set_random_seed(options.seed)
+    if options.deterministic:
+        tf.config.experimental.enable_op_determinism()
     EXEC_MODES[command.options(ProcessOptions).exec_mode](command.invocation())
 
 

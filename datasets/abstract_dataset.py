@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -144,6 +145,17 @@ class AbstractDataset(abc.ABC):
     def augment(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Random changes to normalised training images `[batch, ...]`, determined by `seed` (int `[2]`)."""
 
+    def incomplete_files(self, split: str) -> list[str]:
+        """`name: what is wrong` of files that are known to be shorter than the published ones, for error messages."""
+        return []
+
+    def fingerprint(self) -> str:
+        """Eight characters that tell these training samples from others, wherever the files are."""
+        digest = hashlib.sha256()
+        for array in self.samples('train'):
+            digest.update(np.ascontiguousarray(array))
+        return digest.hexdigest()[:8]
+
     def samples(self, split: str) -> Samples:
         """The first `nb_smpls_train` or `nb_smpls_eval` samples of a split, read once."""
         if split not in self._cache:
@@ -151,8 +163,9 @@ class AbstractDataset(abc.ABC):
                             'eval': (self.options.num_eval, 'nb_smpls_eval')}[split]
             loaded = self.load(split)
             if len(loaded.labels) < wanted:
+                incomplete = f' ({", ".join(self.incomplete_files(split))})'.replace(' ()', '')
                 raise UsageError(f'--{flag}={wanted}: the {self.name} files hold only {len(loaded.labels)} samples '
-                                 f'of that split; pass --{flag}={len(loaded.labels)} or complete the files')
+                                 f'of that split; pass --{flag}={len(loaded.labels)} or complete the files{incomplete}')
             self._cache[split] = Samples(loaded.images[:wanted], loaded.labels[:wanted].astype(np.int32))
         return self._cache[split]
 

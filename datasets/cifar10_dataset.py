@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples, crop_and_flip
-from datasets.files import keras_download, list_files, read_bytes
+from datasets.files import file_size, keras_download, list_files, read_bytes
 from utils.errors import UsageError
 from utils.options import with_defaults
 
@@ -19,7 +19,10 @@ Cifar10Options = with_defaults(DatasetOptions, 'Cifar10Options', num_train=50000
 MEAN = (125.3, 123.0, 113.9)
 STD = (63.0, 62.1, 66.7)
 PATTERNS = {'train': 'data_batch_*.bin', 'eval': 'test_batch.bin'}
+OFFICIAL_FILES = {'train': [f'data_batch_{index}.bin' for index in range(1, 6)], 'eval': ['test_batch.bin']}
 RECORD_BYTES = 1 + 32 * 32 * 3
+FILE_RECORDS = 10000
+FILE_BYTES = FILE_RECORDS * RECORD_BYTES
 
 
 def parse_records(data: bytes, path: str) -> Samples:
@@ -29,8 +32,8 @@ def parse_records(data: bytes, path: str) -> Samples:
       UsageError: the file is not a whole number of records, or holds a label above 9.
     """
     if not data or len(data) % RECORD_BYTES:
-        raise UsageError(f'{path}: {len(data)} bytes are not a whole number of {RECORD_BYTES}-byte CIFAR-10 records; '
-                         'is the download complete?')
+        raise UsageError(f'{path}: {len(data)} bytes; expected {FILE_BYTES} ({FILE_RECORDS} records of {RECORD_BYTES} '
+                         'bytes), or another whole number of records; is the download complete?')
     records = np.frombuffer(data, np.uint8).reshape(-1, RECORD_BYTES)
     if records[:, 0].max() > 9:
         raise UsageError(f'{path}: label {records[:, 0].max()} found, CIFAR-10 has 0 to 9; is this the binary version?')
@@ -52,6 +55,13 @@ class Cifar10Dataset(AbstractDataset):
                  for path in list_files(self.options.data_dir, PATTERNS[split], 'the binary version of CIFAR-10 '
                                         '(data_batch_1.bin ... data_batch_5.bin, test_batch.bin)')]
         return Samples(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+    def incomplete_files(self, split: str) -> list[str]:
+        if self.options.data_dir is None:
+            return []
+        sizes = {name: file_size(f'{self.options.data_dir.rstrip("/")}/{name}') for name in OFFICIAL_FILES[split]}
+        return [f'{name}: ' + ('missing' if size is None else f'{size} bytes; expected {FILE_BYTES}')
+                for name, size in sizes.items() if size is None or size < FILE_BYTES]
 
     def _download(self, split: str) -> Samples:
         train, evaluation = keras_download('cifar10', 'data_batch_1.bin ... data_batch_5.bin and test_batch.bin '

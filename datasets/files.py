@@ -21,14 +21,33 @@ def list_files(folder: str, pattern: str, expected: str) -> list[str]:
     except tf.errors.UnimplementedError as error:
         raise UsageError(f'{folder}: this TensorFlow cannot read such addresses; install tensorflow-io for HDFS, or '
                          'copy the files and pass --data_dir_local') from error
+    except tf.errors.OpError as error:
+        raise UsageError(f'{folder}: cannot be listed ({reason(error)})') from error
     if not paths:
         raise UsageError(f'no {pattern} in {folder}; expected there: {expected}')
     return paths
 
 
 def read_bytes(path: str) -> bytes:
-    with tf.io.gfile.GFile(path, 'rb') as file:
-        return file.read()
+    """The whole file; a `UsageError` says which one cannot be read, and why."""
+    try:
+        with tf.io.gfile.GFile(path, 'rb') as file:
+            return file.read()
+    except tf.errors.OpError as error:
+        raise UsageError(f'{path}: cannot be read ({reason(error)})') from error
+
+
+def file_size(path: str) -> int | None:
+    """Size in bytes; `None` if there is no such file."""
+    try:
+        return tf.io.gfile.stat(path).length
+    except tf.errors.OpError:
+        return None
+
+
+def reason(error: Exception) -> str:
+    """The first line of an exception's text, or its type if it has none."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def keras_download(name: str, files: str) -> Any:
@@ -41,6 +60,5 @@ def keras_download(name: str, files: str) -> Any:
     try:
         return module.load_data()
     except Exception as error:  # whatever the download library makes of a missing network
-        reason = str(error).splitlines()[0]
-        raise UsageError(f'no data: --data_dir_local is not given and the download failed ({reason}); '
+        raise UsageError(f'no data: --data_dir_local is not given and the download failed ({reason(error)}); '
                          f'put {files} into a folder and pass --data_dir_local=FOLDER') from error

@@ -20,7 +20,7 @@ from utils.options import Options, option
 from utils.progress import number
 from utils.registry import Registry
 from utils.run_directory import RunDirectory
-from utils.trainer import Trainer, TrainerOptions, TrainerParts, evaluate
+from utils.trainer import LossFn, Trainer, TrainerOptions, TrainerParts, evaluate
 
 if TYPE_CHECKING:
     from utils.compression_plan import CompressionPlan
@@ -42,9 +42,11 @@ class LearnerOptions(Options):
     warm_start: bool = option('enbl_warm_start', False, 'full-prec: start from --save_path instead of random weights')
     epochs_ratio_finetune: float = option('nb_epochs_rat_ft', 0.04, "fine-tuning epochs as a share of the pair's own "
                                           'number of epochs', low=0)
-    rate_factor_finetune: float = option('lrn_rate_rat_ft', 0.5, 'fine-tuning learning rate, as a share of '
+    rate_factor_finetune: float = option('lrn_rate_rat_ft', 0.2, 'fine-tuning learning rate, as a share of '
                                          'lrn_rate_init',
                                          above=0)
+    decay_factor_finetune: float = option('loss_w_dcy_rat_ft', 0.4, 'fine-tuning weight decay, as a share of '
+                                          'loss_w_dcy', low=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,6 +126,10 @@ class AbstractLearner(abc.ABC):
         options = self.context.learner_options
         return self.helper.setup_lrn_rate(options.epochs_ratio_finetune, options.rate_factor_finetune)
 
+    def loss_fn(self) -> LossFn:
+        """The loss of the training that follows `compress`: a smaller network needs less weight decay."""
+        return self.helper.with_weight_decay(self.context.learner_options.decay_factor_finetune).calc_loss
+
     def trainer_parts(self, model: keras.Model) -> TrainerParts:
         """Additions to plain training; subclasses add constraints."""
         return TrainerParts(distillation=self.context.distillation)
@@ -173,7 +179,7 @@ class AbstractLearner(abc.ABC):
         context = self.context
         schedule, nb_steps = self.schedule()
         optimizer = keras.optimizers.SGD(schedule, momentum=self.helper.net.momentum, jit_compile=False)
-        trainer = Trainer(model, self.helper.calc_loss, optimizer, context.trainer_options,
+        trainer = Trainer(model, self.loss_fn(), optimizer, context.trainer_options,
                           folder=context.folder / 'checkpoints', parts=self.trainer_parts(model), log=context.log,
                           label=context.folder.name)
         with context.run.timed(self.timing[1]):

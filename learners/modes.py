@@ -14,9 +14,11 @@ from learners.abstract_learner import LearnerContext, LearnerOptions, describe
 from learners.exporting import Candidate, Exporter
 from learners.pipeline import (
     BASELINE_FOLDER,
+    DATA_FILE,
     Pipeline,
     PipelineResult,
     load_fitting_model,
+    recorded_data,
     resolve_model_path,
 )
 from nets.abstract_model_helper import AbstractModelHelper
@@ -68,11 +70,23 @@ def working_in(invocation: Invocation, ignoring: Collection[str] = ()) -> Iterat
     """Owns the run directory, with its log file, for the length of the block."""
     invocation.run.claim(invocation.recorded_flags, {*invocation.free_flags, *ignoring})
     try:
+        record_data(invocation)
         with log_file(invocation.run / 'log.txt'):
             logging.info('run directory: %s', invocation.run.path)
             yield
     finally:
         invocation.run.release()
+
+
+def record_data(invocation: Invocation) -> None:
+    """Notes in a new run which data it is made with; refuses to continue a run with other data."""
+    run, found = invocation.run, invocation.helper.dataset.fingerprint()
+    recorded = recorded_data(run.path)
+    if recorded is None:
+        atomic.write_text(run / DATA_FILE, f'{found}\n')
+    elif recorded != found:
+        raise UsageError(f'--run_dir={run.path}: holds a run with other training data (fingerprint {recorded}, now '
+                         f'{found}); give the same data to continue it, or another --run_dir or --zoo_dir')
 
 
 def train(invocation: Invocation) -> None:

@@ -39,6 +39,9 @@ FIRST_STAGE = f'0-{FULL_PRECISION}'
 TRAINING_NAME = 'training.txt'
 """Says, beside such a model, how it was trained, so that other runs can use it."""
 
+DATA_FILE = 'data.txt'
+"""Holds the fingerprint of the training data of a run; the flags only say where they were."""
+
 
 @dataclasses.dataclass(frozen=True)
 class PipelineResult:
@@ -57,9 +60,9 @@ class PipelineResult:
         return self.stages[-1].metrics
 
 
-def training_fingerprint(pair: str, options: Sequence[Options]) -> str:
-    """Names a trained model by everything that decides its training."""
-    return f'{pair}/{FULL_PRECISION}-{fingerprint(flag_lines(options, decisive=True))}'
+def training_fingerprint(pair: str, options: Sequence[Options], more: Sequence[str] = ()) -> str:
+    """Names a trained model by everything that decides its training: options, and lines that stand for more."""
+    return f'{pair}/{FULL_PRECISION}-{fingerprint([*flag_lines(options, decisive=True), *more])}'
 
 
 def trains_from_scratch(names: Sequence[str], shared: LearnerOptions, distillation: DistillationOptions) -> bool:
@@ -119,7 +122,7 @@ class Pipeline:
         shared = self.context.learner_options
         if shared.save_path is not None:
             return self._load(resolve_model_path(shared.save_path, '--save_path'))
-        known = trained_models(Path(shared.zoo_dir), self.zoo_name)
+        known = trained_models(Path(shared.zoo_dir), self.zoo_name, self.context.helper.dataset.fingerprint())
         if known:
             return self._load(known[0])
         logging.info('no trained model given or found as %s/%s*: training one first', shared.zoo_dir, self.zoo_name)
@@ -149,11 +152,22 @@ class Pipeline:
         return learner_class(context, self.learner_options.get(name, learner_class.options_class()))
 
 
-def trained_models(zoo: Path, name: str) -> list[Path]:
-    """Models in the zoo that were trained as `name` says: those of full-prec runs, then those of other runs."""
+def trained_models(zoo: Path, name: str, data: str) -> list[Path]:
+    """Models in the zoo that were trained as `name` says, on the data with that fingerprint.
+
+    Those of full-prec runs come first, then those that other runs trained for themselves.
+    """
     own = sorted(zoo.glob(f'{name}*/model.keras'))
     notes = sorted(zoo.glob(f'*/*/{FIRST_STAGE}/{TRAINING_NAME}'))
-    return own + [note.with_name('model.keras') for note in notes if note.read_text(encoding='utf-8') == name]
+    others = [note.with_name('model.keras') for note in notes if note.read_text(encoding='utf-8') == name]
+    return ([path for path in own if recorded_data(path.parent) == data]
+            + [path for path in others if recorded_data(path.parents[1]) == data])
+
+
+def recorded_data(run: Path) -> str | None:
+    """Fingerprint of the data that a run was made with, if it has recorded one."""
+    file = run / DATA_FILE
+    return file.read_text(encoding='utf-8').strip() if file.is_file() else None
 
 
 def load_fitting_model(path: Path, helper: AbstractModelHelper) -> keras.Model:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +14,8 @@ from datasets.abstract_dataset import AbstractDataset
 from utils.options import Options, option
 from utils.registry import Registry
 from utils.schedules import Schedule, one_cycle, piecewise_constant, scaled_learning_rate
+
+HelperT = TypeVar('HelperT', bound='AbstractModelHelper')
 
 PAIRS = Registry('model/dataset pair')
 """Pairs by name: `<model>_at_<dataset>`."""
@@ -59,6 +62,10 @@ class AbstractModelHelper(abc.ABC):
     def model_name(self) -> str:
         """Name of the network with its size, as in `resnet_20`."""
 
+    def with_weight_decay(self: HelperT, factor: float) -> HelperT:
+        """The same pair with `factor` times the weight decay."""
+        return type(self)(self.net.replace(weight_decay=factor * self.net.weight_decay), self.dataset)
+
     @property
     def dataset_name(self) -> str:
         return self.dataset.name
@@ -77,7 +84,7 @@ class AbstractModelHelper(abc.ABC):
         """(learning-rate schedule, number of training steps).
 
         Args:
-          epochs_ratio: share of the pair's own number of epochs; `--nb_epochs_rat` if not given.
+          epochs_ratio: share of the pair's own number of epochs, 0 for no step at all; `--nb_epochs_rat` if not given.
           rate_factor: factor on the learning rate, as fine-tuning wants less of it.
         """
 
@@ -128,7 +135,7 @@ class ClassificationHelper(AbstractModelHelper):
         ratio = self.net.epochs_ratio if epochs_ratio is None else epochs_ratio
         data = self.dataset.options
         steps_per_epoch = data.num_train * ratio / data.batch_size
-        nb_steps = max(1, int(steps_per_epoch * self.nb_epochs))
+        nb_steps = max(1, int(steps_per_epoch * self.nb_epochs)) if ratio else 0
         rate = rate_factor * scaled_learning_rate(self.net.learning_rate, data.batch_size, self.net.batch_size_norm)
         if self.net.schedule == 'one-cycle':
             return one_cycle(rate, nb_steps), nb_steps

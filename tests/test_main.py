@@ -16,6 +16,7 @@ from nets import PAIRS
 from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, run_main
 from utils.errors import UsageError
 from utils.options import option_fields
+from utils.run_directory import RunDirectory
 
 ROOT = Path(__file__).resolve().parents[1]
 PRUNE = (*TASK, '--learner=chn-pruned-rmt')
@@ -59,7 +60,7 @@ BAD_INPUT = {
     'last comma': ([*TASK, '--learner=full-prec,'], '--learner=full-prec,: an empty name'),
     'full-prec later': ([*TASK, '--learner=chn-pruned-rmt,full-prec'], 'so it can only come first'),
     'flag of another learner': ([*TASK, '--cpr_prune_ratio=0.3'], 'belongs to --learner=chn-pruned-rmt, but '),
-    'out of range': ([*PRUNE, '--cpr_prune_ratio=1'], '--cpr_prune_ratio=1.0: must be a number >= 0 and <= 0.99'),
+    'out of range': ([*PRUNE, '--cpr_prune_ratio=1'], '--cpr_prune_ratio=1.0: must be a number >= 0 and < 1'),
     'negative': ([*TASK, '--nb_epochs_rat=-1'], '--nb_epochs_rat=-1.0: must be a number > 0'),
     'no number': ([*TASK, '--seed=abc'], 'flag --seed=abc: '),
     'no choice': ([*TASK, '--compute_dtype=float8'], '--compute_dtype=float8: must be one of'),
@@ -130,6 +131,28 @@ def test_one_of_several_pairs_in_a_file(tmp_path):
     given = command('--model_helper=mine.py', '--model=b')
     assert given.pair_name == 'b_at_digits'
     assert given.recorded()[:2] == ['--model=b', f'--model_helper={tmp_path}/mine.py']
+
+
+def test_an_edited_helper_file_is_another_run(tmp_path):
+    file, entries = tmp_path / 'mine.py', dict(PAIRS._entries)
+
+    def given(text: str) -> CommandLine:
+        PAIRS._entries = dict(entries)
+        file.write_text(text)
+        return command('--model_helper=mine.py')
+
+    text = HELPER.format(name='mine_at_digits') + '    build_model = None\n'
+    first, again, edited = given(text), given(text), given(text + '# other layers\n')
+    assert first.run_path() == again.run_path() != edited.run_path()
+    assert first.training_name() == again.training_name() != edited.training_name()
+    run = RunDirectory(tmp_path / 'run')
+    run.claim(first.recorded())
+    run.release()
+    PAIRS._entries = dict(entries)
+    outcome = run_main('--model_helper=mine.py', '--run_dir=run')
+    assert outcome.code == 2 and 'other flags (# sha256 of --model_helper: ' in outcome.err
+    PAIRS._entries = dict(entries)
+    assert command('--flagfile=run/flags.txt').pair_name == 'mine_at_digits'  # the comment is one
 
 
 def test_crash_of_our_own_is_not_hidden(monkeypatch):
@@ -248,7 +271,7 @@ def test_the_program_itself(tmp_path):
     process = subprocess.run([sys.executable, ROOT / 'main.py', *TASK, *PRUNING, '--cpr_prune_ratio=2'], cwd=tmp_path,
                              capture_output=True, text=True, env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '2'})
     assert (process.returncode, process.stdout) == (2, '')
-    assert process.stderr == 'error: --cpr_prune_ratio=2.0: must be a number >= 0 and <= 0.99\n'
+    assert process.stderr == 'error: --cpr_prune_ratio=2.0: must be a number >= 0 and < 1\n'
     assert not list(tmp_path.iterdir())
 
 

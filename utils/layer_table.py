@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import tf_keras as keras
 
 from utils.channels import ChannelCounts
+from utils.channels.select import ChannelSelect
 from utils.cost_model import LayerCost, layer_costs
 
 SPANS = ('inputs', 'outputs', 'macs', 'parameters')
@@ -15,28 +16,30 @@ SPANS = ('inputs', 'outputs', 'macs', 'parameters')
 
 def layer_rows(before: keras.Model, after: keras.Model, counts: Mapping[str, ChannelCounts],
                skipped: Mapping[str, str]) -> list[dict]:
-    """One row for each layer that multiplies, in the order of execution.
+    """One row for each layer that multiplies, in the order of execution; layers that only `after` has come last.
+
+    The MACs of the rows add up to those of both models.
 
     Args:
-      before, after: the model, and the smaller model with the same layer names.
+      before, after: the model, and the smaller model with the same layer names and maybe channel selections.
       counts: channels by layer, as `channel_counts` gives them; layers without an entry have no channel columns.
       skipped: why a layer was left alone, by layer name.
 
     Returns:
       JSON-able rows: `layer`, `type`, `inputs`, `outputs`, `macs` and `parameters` as [before, after], `note`.
     """
-    smaller = {cost.name: cost for cost in layer_costs(after)}
-    return [_row(cost, smaller.get(cost.name), counts.get(cost.name), skipped.get(cost.name))
-            for cost in layer_costs(before) if cost.macs]
+    larger, smaller = ({cost.name: cost for cost in layer_costs(model) if cost.macs} for model in (before, after))
+    return [_row(larger.get(name), smaller.get(name), counts.get(name), skipped.get(name))
+            for name in {**larger, **smaller}]
 
 
-def _row(before: LayerCost, after: LayerCost | None, counts: ChannelCounts | None, reason: str | None) -> dict:
+def _row(before: LayerCost | None, after: LayerCost | None, counts: ChannelCounts | None, reason: str | None) -> dict:
+    layer = before or after
     channels = {} if counts is None else {'inputs': [counts.inputs_before, counts.inputs_after],
                                           'outputs': [counts.outputs_before, counts.outputs_after]}
-    return {'layer': before.name, 'type': before.kind, **channels,
-            'macs': [before.macs, after.macs if after else 0],
-            'parameters': [before.parameters, after.parameters if after else 0],
-            'note': f'skipped because: {reason}' if reason else ''}
+    spans = {key: [getattr(cost, key) if cost else 0 for cost in (before, after)] for key in ('macs', 'parameters')}
+    note = 'channel select' if layer.kind == ChannelSelect.__name__ else f'skipped because: {reason}' if reason else ''
+    return {'layer': layer.name, 'type': layer.kind, **channels, **spans, 'note': note}
 
 
 def chained_rows(tables: Iterable[Sequence[Mapping]]) -> list[dict]:
@@ -50,7 +53,7 @@ def chained_rows(tables: Iterable[Sequence[Mapping]]) -> list[dict]:
         first = rows.get(row['layer'], row)
         spans = {key: [first[key][0], value[1]] for key, value in row.items() if key in SPANS and key in first}
         rows[row['layer']] = {**row, **spans}
-    return list(rows.values())
+    return [row for row in rows.values() if any(row['macs'])]  # one learner's selection may be gone after the next
 
 
 def format_rows(rows: Sequence[Mapping]) -> str:

@@ -26,7 +26,8 @@ OptionsT = TypeVar('OptionsT', bound='Options')
 
 
 def option(flag: str, default: Any, help: str, *, low: float | None = None, high: float | None = None,
-           choices: Sequence[str] | None = None, above: float | None = None, decides: bool = True) -> Any:
+           choices: Sequence[str] | None = None, above: float | None = None, below: float | None = None,
+           decides: bool = True) -> Any:
     """A dataclass field that is also a flag.
 
     Args:
@@ -34,12 +35,12 @@ def option(flag: str, default: Any, help: str, *, low: float | None = None, high
       default: its default value; `None` means "not given".
       help: one line for `--helpfull`.
       low, high: inclusive bounds of a number.
-      above: exclusive lower bound of a number.
+      above, below: exclusive bounds of a number.
       choices: the accepted words of a string.
       decides: whether the value decides results; one that does not may change when a run is continued.
     """
-    metadata = {'flag': flag, 'help': help, 'low': low, 'high': high, 'above': above, 'choices': choices,
-                'decides': decides}
+    metadata = {'flag': flag, 'help': help, 'low': low, 'high': high, 'above': above, 'below': below,
+                'choices': choices, 'decides': decides}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -80,7 +81,7 @@ def accepted(field: dataclasses.Field) -> str:
     meta = field.metadata
     if meta['choices']:
         return f'one of {", ".join(meta["choices"])}'
-    bounds = [f'{sign} {meta[key]}' for key, sign in (('above', '>'), ('low', '>='), ('high', '<='))
+    bounds = [f'{sign} {meta[key]}' for key, sign in (('above', '>'), ('low', '>='), ('high', '<='), ('below', '<'))
               if meta[key] is not None]
     return ('a number ' + ' and '.join(bounds)).strip()
 
@@ -96,6 +97,7 @@ def check_value(field: dataclasses.Field, value: Any) -> None:
         wrong = wrong or (meta['low'] is not None and value < meta['low'])
         wrong = wrong or (meta['high'] is not None and value > meta['high'])
         wrong = wrong or (meta['above'] is not None and value <= meta['above'])
+        wrong = wrong or (meta['below'] is not None and value >= meta['below'])
     if wrong:
         raise UsageError(f'--{meta["flag"]}={value}: must be {accepted(field)}')
 
@@ -126,7 +128,7 @@ def define_flags(options_class: type[Options], flag_values: flags.FlagValues, gr
 
 def help_text(field: dataclasses.Field) -> str:
     meta = field.metadata
-    restricted = any(meta[key] is not None for key in ('low', 'high', 'above', 'choices'))
+    restricted = any(meta[key] is not None for key in ('low', 'high', 'above', 'below', 'choices'))
     return f'{meta["help"]} ({accepted(field)})' if restricted else meta['help']
 
 

@@ -53,6 +53,8 @@ class RunDirectory:
         except UsageError:
             self.release()
             raise
+        for torn in self.path.rglob(f'{atomic.TEMPORARY_PREFIX}*'):  # left by a killed process
+            torn.unlink()
         if not (self / FLAGS_FILE).exists():
             atomic.write_text(self / FLAGS_FILE, '\n'.join(flag_lines) + '\n')
 

@@ -24,7 +24,9 @@ from utils.precision import COMPUTE_DTYPES, compute_dtype, resolve_compute_dtype
 from utils.progress import Progress
 
 STEPS_PER_CALL = 20
-"""Upper bound, so that a signal is answered soon."""
+
+# Random layers then keep their state in variables, which checkpoints hold: a resumed run draws on where it stopped.
+keras.backend.experimental.enable_tf_random_generator()
 
 LossFn = Callable[[tf.Tensor, tf.Tensor, list], tuple[tf.Tensor, dict[str, tf.Tensor]]]
 
@@ -97,6 +99,7 @@ class Trainer:
         self.dtype = resolve_compute_dtype(options.compute_dtype, model)
         self.optimizer.build(model.trainable_variables)
         self._checkpoints = _checkpoints(folder, model, optimizer) if folder else None
+        self._stop = tf.Variable(False, trainable=False)
 
     def fit(self, make_batches: Callable[[int], tf.data.Dataset], nb_steps: int) -> float:
         """Trains until step `nb_steps`, from the newest checkpoint if there is one.
@@ -115,9 +118,11 @@ class Trainer:
         if not self.model.trainable_variables:
             raise PocketFlowError(f'model {self.model.name!r} has no trainable weights: training would change nothing')
         step = self._restore()
+        if self.log is not None:
+            self.log.rewind(f'{self.label}/train', step)
         if step >= nb_steps:
             return 0.0
-        with compute_dtype(self.dtype), interrupts.deferred() as signals:
+        with compute_dtype(self.dtype), interrupts.deferred(lambda: self._stop.assign(True)) as signals:
             return self._loop(make_batches(step), step, nb_steps, signals)
 
     def _loop(self, batches: tf.data.Dataset, step: int, nb_steps: int, signals: interrupts.Deferred) -> float:
@@ -126,14 +131,17 @@ class Trainer:
         means = WeightedMeans()
         while step < nb_steps:
             count = steps_until_due(step, nb_steps, self.options.summary_step, self.options.save_step)
-            values = {name: float(value) for name, value in run(iterator, tf.constant(count)).items()}
-            if not math.isfinite(loss := values['loss']):
-                raise PocketFlowError(f'the loss is {loss} between steps {step} and {step + count} of {self.label}; '
-                                      'lower --lrn_rate_init, or try --compute_dtype=float32')
-            step += count
-            progress.advance(count)
-            means.add(values, count)
-            self._after(step, nb_steps, means, progress)
+            totals, count = run(iterator, tf.constant(count))
+            count = int(count)
+            if count:
+                values = {name: float(total) / count for name, total in totals.items()}
+                if not math.isfinite(loss := values['loss']):
+                    raise PocketFlowError(f'the loss is {loss} between steps {step} and {step + count} of '
+                                          f'{self.label}; lower --lrn_rate_init, or try --compute_dtype=float32')
+                step += count
+                progress.advance(count)
+                means.add(values, count)
+                self._after(step, nb_steps, means, progress)
             if signals.signum is not None:
                 self._save()
                 progress.close()
@@ -152,8 +160,8 @@ class Trainer:
             progress.rate.skip()
 
     def _restore(self) -> int:
-        if self._checkpoints is not None and self._checkpoints.latest_checkpoint:
-            self._checkpoints.restore_or_initialize()
+        if self._checkpoints is not None and any(Path(self._checkpoints.directory).glob('*')):
+            _restore_newest(self._checkpoints)
             logging.info('%s: continuing from step %d', self.label, int(self.optimizer.iterations))
         return int(self.optimizer.iterations)
 
@@ -161,15 +169,17 @@ class Trainer:
         if self._checkpoints is not None:
             self._checkpoints.save(int(self.optimizer.iterations))
 
-    def _run(self, iterator: Iterable, count: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`count` steps; returns each metric's mean over them."""
+    def _run(self, iterator: Iterable, count: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """`count` steps, or fewer if a signal arrives; returns each metric's sum over them, and their number."""
         step = tf.function(self._step)
         names = step.get_concrete_function(*iterator.element_spec).structured_outputs
         totals = {name: tf.constant(0.0) for name in names}
-        for _ in tf.range(count):
+        done = tf.constant(0)
+        while done < count and not self._stop:
             values = step(*next(iterator))
             totals = {name: totals[name] + values[name] for name in names}
-        return {name: total / tf.cast(count, tf.float32) for name, total in totals.items()}
+            done += 1
+        return totals, done
 
     def _step(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
         variables = self.model.trainable_variables
@@ -188,6 +198,17 @@ class Trainer:
         return {'loss': loss, **metrics}
 
 
+def _restore_newest(checkpoints: tf.train.CheckpointManager) -> None:
+    try:
+        if checkpoints.latest_checkpoint is None:
+            raise ValueError('no complete checkpoint found')
+        checkpoints.checkpoint.restore(checkpoints.latest_checkpoint).assert_existing_objects_matched()
+    except Exception as error:  # the reader raises whatever the damage makes it stumble over
+        reason = str(error).strip().split('\n')[0]
+        raise PocketFlowError(f'{checkpoints.directory}: damaged checkpoint ({reason}); delete this folder to train '
+                              'the stage again') from error
+
+
 def is_due(step: int, every: int, total: int) -> bool:
     """Whether something that happens every so many steps, and at the end, happens now."""
     return step % every == 0 or step == total
@@ -199,8 +220,15 @@ def steps_until_due(step: int, total: int, *intervals: int) -> int:
 
 
 def _checkpoints(folder: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> tf.train.CheckpointManager:
-    checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
+    checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, generators=random_generators(model))
     return tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
+
+
+def random_generators(model: keras.Model) -> list[tf.random.Generator]:
+    """The generators of a model's random layers, such as dropout; Keras itself leaves them out of checkpoints."""
+    holders = [getattr(layer, '_random_generator', None) for layer in model.submodules]
+    generators = [getattr(holder, '_generator', None) for holder in holders]
+    return [generator for generator in generators if generator is not None]
 
 
 def evaluate(model: keras.Model, loss_fn: LossFn, batches: tf.data.Dataset) -> dict[str, float]:

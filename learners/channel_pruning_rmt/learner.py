@@ -31,7 +31,7 @@ class ChannelPruningOptions(Options):
                   'cpr_save_path': 'results are in --run_dir', 'cpr_save_path_eval': 'results are in --run_dir'}
 
     prune_ratio: float = option('cpr_prune_ratio', 0.5, 'share of the input channels of each layer to remove', low=0,
-                                high=0.99)
+                                below=1)
     skip_first: bool = option('cpr_skip_frst_layer', True, 'do not prune the first convolution')
     skip_last: bool = option('cpr_skip_last_layer', False, 'do not prune the last convolution')
     skip_names: str | None = option('cpr_skip_op_names', None, 'do not prune layers whose names contain one of these, '
@@ -52,6 +52,14 @@ class ChannelPruningOptions(Options):
             raise UsageError('--cpr_warm_start and --cpr_save_path_ws=PLAN go together; give both or neither')
 
 
+FIRST, LAST = 'first convolution', 'last convolution'
+REMEDIES = ((FIRST, 'cpr_skip_frst_layer', '--nocpr_skip_frst_layer'),
+            (LAST, 'cpr_skip_last_layer', '--nocpr_skip_last_layer'),
+            ('cpr_dense_layers', 'cpr_dense_layers', '--cpr_dense_layers=all'),
+            ('cpr_skip_op_names', 'cpr_skip_op_names', 'other --cpr_skip_op_names'))
+"""How the reason to skip a layer begins, the flag behind it, and what makes it go away."""
+
+
 def skip_reasons(model: keras.Model, readers: Mapping[str, ReaderChannels],
                  options: ChannelPruningOptions) -> dict[str, str]:
     """Why a layer is left alone, by layer name; layers that are not named are pruned."""
@@ -66,15 +74,24 @@ def skip_reasons(model: keras.Model, readers: Mapping[str, ReaderChannels],
         elif name not in convolutions:
             reasons[name] = f'{type(model.get_layer(name)).__name__} is not selected, only shrunk'
         elif options.skip_first and name == convolutions[0]:
-            reasons[name] = 'first convolution'
+            reasons[name] = FIRST
         elif options.skip_last and name == convolutions[-1]:
-            reasons[name] = 'last convolution'
+            reasons[name] = LAST
         matching = [word for word in words if word in name]
         if matching:
             reasons[name] = f'cpr_skip_op_names={matching[0]}'
         if name not in reasons and reader.nb_channels == 1:
             reasons[name] = 'one input channel'
     return reasons
+
+
+def refuse_skipped(plan: CompressionPlan, skipped: Mapping[str, str]) -> None:
+    """Raises a `UsageError` if a plan prunes a layer that the options would leave alone."""
+    for name, reason in skipped.items():
+        if len(plan.values.get(name, ())) < plan.nb_channels.get(name, 0):
+            advice = next((f'which {flag} skips; pass {remedy}' for start, flag, remedy in REMEDIES
+                           if reason.startswith(start)), f'which stays as it is ({reason}); take it out of the plan')
+            raise UsageError(f'--cpr_save_path_ws: the plan prunes {name}, {advice}')
 
 
 @LEARNERS.register('chn-pruned-rmt')
@@ -98,7 +115,7 @@ class ChannelPrunedRmtLearner(AbstractLearner):
     def compress(self, model: keras.Model) -> Compressed:
         readers = reader_channels(model)
         skipped = skip_reasons(model, readers, self.options)
-        chosen = self._planned(model)
+        chosen = self._planned(model, skipped)
         refitted, kept = self._select(model, {name: reader for name, reader in readers.items() if name not in skipped},
                                       chosen)
         pruned = remove_channels(refitted, kept)
@@ -106,12 +123,13 @@ class ChannelPrunedRmtLearner(AbstractLearner):
                                {'macs': total_macs(pruned), 'parameters': total_parameters(pruned)})
         return Compressed(pruned, plan, tuple(layer_rows(model, pruned, channel_counts(model, kept), skipped)))
 
-    def _planned(self, model: keras.Model) -> Mapping[str, tuple[int, ...]] | None:
+    def _planned(self, model: keras.Model, skipped: Mapping[str, str]) -> Mapping[str, tuple[int, ...]] | None:
         """The channels of a former run's plan, if one was asked for."""
         if not self.options.warm_start:
             return None
         plan = self._load_plan()
         plan.check_model(model)
+        refuse_skipped(plan, skipped)
         return plan.values
 
     def _load_plan(self) -> CompressionPlan:

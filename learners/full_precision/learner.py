@@ -5,6 +5,7 @@ from __future__ import annotations
 import tf_keras as keras
 
 from learners.abstract_learner import LEARNERS, AbstractLearner, Compressed
+from utils.trainer import LossFn
 
 
 @LEARNERS.register('full-prec')
@@ -23,3 +24,6 @@ class FullPrecLearner(AbstractLearner):
 
     def schedule(self) -> tuple[keras.optimizers.schedules.LearningRateSchedule, int]:
         return self.helper.setup_lrn_rate()
+
+    def loss_fn(self) -> LossFn:
+        return self.helper.calc_loss

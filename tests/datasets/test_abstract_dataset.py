@@ -78,6 +78,18 @@ def test_only_the_wanted_number_of_samples_is_used():
         counting(num_eval=24).samples('eval')
 
 
+def test_data_are_known_by_their_training_samples(monkeypatch):
+    first = counting().fingerprint()
+    assert first == counting(seed=1, num_eval=3).fingerprint() and len(first) == 8
+    assert first != counting(num_train=49).fingerprint()
+    load = Counting.load
+    for place, change in ((0, lambda images: images + np.uint8(1)), (1, lambda labels: labels[::-1])):
+        arrays = list(load(counting(), 'train'))
+        arrays[place] = change(arrays[place])
+        monkeypatch.setattr(Counting, 'load', lambda self, split, changed=arrays: Samples(*changed))
+        assert first != counting().fingerprint()
+
+
 def test_options_that_contradict_each_other():
     with pytest.raises(UsageError, match='--nb_smpls_val=50: must be less than --nb_smpls_train=50'):
         counting(num_val=50)

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-import pytest
+import importlib
+import types
 
-from datasets.files import list_files, read_bytes
+import pytest
+import tensorflow as tf
+
+from datasets.files import keras_download, list_files, read_bytes
 from utils.errors import UsageError
 
 
@@ -21,3 +25,27 @@ def test_nothing_found(tmp_path):
 def test_addresses_that_need_another_library():
     with pytest.raises(UsageError, match='hdfs://host/x: this TensorFlow cannot read such addresses'):
         list_files('hdfs://host/x', '*', 'anything')
+
+
+def test_what_cannot_be_read_is_named_with_the_reason(tmp_path, monkeypatch):
+    (tmp_path / 'a.bin').mkdir()
+    with pytest.raises(UsageError, match=r'/a.bin: cannot be read \(.*Is a directory\)'):
+        read_bytes(str(tmp_path / 'a.bin'))
+    with pytest.raises(UsageError, match=r'/b.bin: cannot be read \(.*No such file'):
+        read_bytes(str(tmp_path / 'b.bin'))
+
+    def refuse(pattern):
+        raise tf.errors.PermissionDeniedError(None, None, f'{tmp_path}; Permission denied')
+
+    monkeypatch.setattr(tf.io.gfile, 'glob', refuse)
+    with pytest.raises(UsageError, match=r'cannot be listed \(.*Permission denied\)'):
+        list_files(str(tmp_path), '*', 'anything')
+
+
+def test_a_failed_download_may_say_nothing(monkeypatch):
+    def refuse():
+        raise OSError
+
+    monkeypatch.setattr(importlib, 'import_module', lambda name: types.SimpleNamespace(load_data=refuse))
+    with pytest.raises(UsageError, match=r'the download failed \(OSError\); put X into a folder'):
+        keras_download('any', 'X')

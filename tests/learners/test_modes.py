@@ -55,7 +55,7 @@ def assert_same_weights(one: Path, other: Path) -> None:
 
 def test_run_directory_holds_everything(pruned_run):
     names = {path.name for path in pruned_run.path.iterdir()} - {'.lock'}
-    assert names == {'flags.txt', 'log.txt', 'metrics.jsonl', 'events', 'seconds.json', '0-full-prec',
+    assert names == {'flags.txt', 'data.txt', 'log.txt', 'metrics.jsonl', 'events', 'seconds.json', '0-full-prec',
                      '1-chn-pruned-rmt', 'model.keras', 'baseline', 'report.json', 'report.html',
                      *(f'model_{name}.tflite' for name in FORMATS)}
     assert {path.name for path in (pruned_run.path / 'baseline').iterdir()} == {'model.keras', 'model_float32.tflite'}
@@ -123,7 +123,7 @@ def test_pruning_adds_no_operators(pruned_run, tmp_path):
         before, after = (LiteRtRunner(folder / 'model_float32.tflite').operators()
                          for folder in (run / 'baseline', run))
         nb_selects = sum(isinstance(layer, ChannelSelect) for layer in model.layers)
-        assert nb_selects == (0 if run == pruned_run.path else nb_selects)
+        assert (nb_selects > 0) == (run != pruned_run.path)
         assert not new_operators(before, after, nb_selects)
     report = json.loads((tmp_path / 'run' / 'report.json').read_text())
     assert report['model'] == 'resnet_8' and report['compressed']['macs'] < 0.6 * report['baseline']['macs']
@@ -162,6 +162,25 @@ def test_another_flag_is_refused_in_the_same_directory(pruned_run):
     assert 'holds a run with other flags (--cpr_prune_ratio=0.3, --cpr_prune_ratio=0.5)' in outcome.err
     assert times(pruned_run.path) == before
     assert run_main(*pruned_run.arguments).code == 0  # the refusal let go of the directory
+
+
+def test_other_data_are_refused_in_the_same_directory(pruned_run, tmp_path):
+    run = copy_of(pruned_run, tmp_path)
+    assert (run / 'data.txt').read_text().strip() == make_helper().dataset.fingerprint()
+    (run / 'data.txt').write_text('00000000\n')
+    before = times(run)
+    outcome = run_main(*pruned_run.arguments, f'--run_dir={run}')
+    assert outcome.code == 2 and outcome.out == ''
+    assert 'holds a run with other training data (fingerprint 00000000, now ' in outcome.err
+    assert times(run) == before
+
+
+def test_no_finetuning_leaves_the_compressed_weights(trained_run, tmp_path):
+    run = tmp_path / 'run'
+    outcome = run_main(*TASK, *QUICK, *PRUNING, ONE_FILE, '--nb_epochs_rat_ft=0', f'--save_path={trained_run.path}',
+                       f'--run_dir={run}')
+    assert outcome.code == 0, outcome.err
+    assert_same_weights(run / '1-chn-pruned-rmt' / 'compressed.keras', run / 'model.keras')
 
 
 def test_uncompressed_run_has_no_verdict(trained_run):
@@ -256,28 +275,47 @@ def test_benchmark_without_files(pruned_run, tmp_path):
     assert outcome.code == 2 and 'holds no exported files; run --exec_mode=export first' in outcome.err
 
 
-LONGER = (*TASK, *QUICK, ONE_FILE, '--nb_epochs_rat=0.2', '--compute_dtype=float32', '--summ_step=20')
+LONGER = (*TASK, *QUICK, *PRUNING, ONE_FILE, '--nb_epochs_rat=0.15', '--nb_epochs_rat_ft=0.15', '--deterministic',
+          '--compute_dtype=float32', '--summ_step=20', '--save_step=60', '--zoo_dir=/nonexistent')
 
 
-def test_killed_and_continued_is_as_good_as_never_stopped(tmp_path):
-    command = [sys.executable, 'main.py', *LONGER, f'--run_dir={tmp_path}/killed']
+def kill(command: list[str], signum: int, phrase: str) -> tuple[int, str]:
+    """Starts the program, sends a signal when a log line holds `phrase`, and returns exit code and later output."""
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:
-            if ' step ' in line:
-                process.send_signal(signal.SIGTERM)
+            if phrase in line:
+                process.send_signal(signum)
                 break
         rest = process.stderr.read()
-    assert process.returncode == 143
-    assert 'stopped by SIGTERM; the same command continues from here' in rest
-    assert 'Traceback' not in rest
-    assert list((tmp_path / 'killed' / '1-full-prec' / 'checkpoints').glob('ckpt-*.index'))
-    assert not (tmp_path / 'killed' / 'report.json').exists()
+    return process.returncode, rest
 
-    continued = run_main(*LONGER, f'--run_dir={tmp_path}/killed')
-    assert continued.code == 0, continued.err
-    assert '1-full-prec: continuing from step' in continued.err
-    assert run_main(*LONGER, f'--run_dir={tmp_path}/whole').code == 0
-    assert_same_weights(tmp_path / 'killed' / 'model.keras', tmp_path / 'whole' / 'model.keras')
+
+@pytest.fixture(scope='module')
+def uninterrupted(tmp_path_factory) -> Path:
+    """A deterministic pruning run that nobody disturbs."""
+    run = tmp_path_factory.mktemp('uninterrupted') / 'run'
+    subprocess.run([sys.executable, 'main.py', *LONGER, f'--run_dir={run}'], cwd=ROOT, check=True, capture_output=True)
+    return run
+
+
+@pytest.mark.parametrize(('signum', 'code', 'phrase'), [
+    (signal.SIGTERM, 143, '0-full-prec step 120/'), (signal.SIGKILL, -9, '0-full-prec step 120/'),
+    (signal.SIGKILL, -9, '1-chn-pruned-rmt step 120/')])
+def test_killed_and_continued_is_as_good_as_never_stopped(tmp_path, uninterrupted, signum, code, phrase):
+    command = [sys.executable, 'main.py', *LONGER, f'--run_dir={tmp_path}/run']
+    returned, rest = kill(command, signum, phrase)
+    assert returned == code
+    assert 'Traceback' not in rest
+    assert code != 143 or 'stopped by SIGTERM; the same command continues from here' in rest
+    assert not (tmp_path / 'run' / 'report.json').exists()
+
+    continued = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert continued.returncode == 0, continued.stderr
+    assert f'{phrase.split()[0]}: continuing from step' in continued.stderr
+    assert_same_weights(tmp_path / 'run' / 'model.keras', uninterrupted / 'model.keras')
+    steps = [(line['stage'], line['step']) for line in metric_lines(tmp_path / 'run')]
+    assert steps == [(line['stage'], line['step']) for line in metric_lines(uninterrupted)]
+    assert not list((tmp_path / 'run').rglob('.tmp-*'))
 
 
 def test_interrupted_from_the_keyboard(tmp_path, monkeypatch):

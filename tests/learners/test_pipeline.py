@@ -14,6 +14,7 @@ from learners.pipeline import (
     Pipeline,
     load_fitting_model,
     resolve_model_path,
+    trained_models,
     training_fingerprint,
     trains_from_scratch,
 )
@@ -58,6 +59,20 @@ def test_training_is_named_by_what_decides_it():
     name = training_fingerprint('a_at_b', [NetOptions()])
     assert name.startswith('a_at_b/full-prec-') and name == training_fingerprint('a_at_b', [NetOptions()])
     assert name != training_fingerprint('a_at_b', [NetOptions(momentum=0.5)])
+    assert name != training_fingerprint('a_at_b', [NetOptions()], ['more'])
+
+
+def test_only_models_of_the_same_data_are_taken(tmp_path):
+    for number, data in enumerate(('aaaa', 'bbbb', None)):
+        runs = tmp_path / f'p/full-prec-1-{number}', tmp_path / f'p/other-{number}'
+        for folder, text in ((runs[0], ''), (runs[1] / '0-full-prec', 'p/full-prec-1')):
+            folder.mkdir(parents=True)
+            (folder / 'model.keras').write_text('x')
+            (folder / 'training.txt').write_text(text)
+        for run in runs if data else ():
+            (run / 'data.txt').write_text(f'{data}\n')
+    found = trained_models(tmp_path, 'p/full-prec-1', 'bbbb')
+    assert found == [tmp_path / 'p/full-prec-1-1/model.keras', tmp_path / 'p/other-1/0-full-prec/model.keras']
 
 
 def test_model_paths(tmp_path):

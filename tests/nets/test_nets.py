@@ -75,6 +75,14 @@ def test_schedule_scales_with_batch_size_and_epochs():
     assert float(larger.setup_lrn_rate()[0](0)) == pytest.approx(0.2)
 
 
+@pytest.mark.parametrize('schedule', ['piecewise', 'one-cycle'])
+def test_no_epochs_are_no_steps(schedule):
+    task = helper('resnet_at_cifar10', schedule=schedule)
+    rate, nb_steps = task.setup_lrn_rate(epochs_ratio=0.0)
+    assert nb_steps == 0 and np.isfinite(float(rate(0)))
+    assert task.setup_lrn_rate(epochs_ratio=1e-9)[1] == 1
+
+
 def test_training_images_are_distinct_and_not_held_out():
     task = helper('lenet_at_digits')
     images = task.training_images(100, seed=1)
@@ -84,3 +92,9 @@ def test_training_images_are_distinct_and_not_held_out():
     # The digits hold a few equal images; sample identity is what train_val_split guarantees.
     assert len(rows) >= 99
     assert len(rows & {image.tobytes() for image in held_out}) <= 1
+
+
+def test_weight_decay_can_be_scaled():
+    task = helper('lenet_at_digits')
+    assert task.with_weight_decay(0.4).net.weight_decay == pytest.approx(0.4 * task.net.weight_decay)
+    assert task.with_weight_decay(0.4).dataset is task.dataset

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tf_keras as keras
 
-from utils.channels import channel_counts, remove_channels
+from nets.resnet import resnet
+from utils.channels import channel_counts, reader_channels, remove_channels
 from utils.cost_model import total_macs
 from utils.layer_table import chained_rows, format_rows, layer_rows
 
@@ -58,6 +59,33 @@ def test_one_table_for_several_learners():
     assert table['conv2'] == {'layer': 'conv2', 'type': 'Conv2D', 'inputs': [8, 1], 'outputs': [6, 6],
                               'macs': [6912, 864], 'parameters': [438, 60], 'note': 'again'}
     assert chained_rows([first]) == first and chained_rows([]) == chained_rows([()]) == []
+
+
+def kept_halves(model: keras.Model) -> dict[str, tuple[int, ...]]:
+    """The first or the second half of what each convolution reads, in turns."""
+    sizes = [(name, reader.nb_channels // 2) for name, reader in reader_channels(model).items()
+             if isinstance(model.get_layer(name), layers.Conv2D) and reader.nb_channels > 3]
+    return {name: tuple(range(index % 2 * half, (index % 2 + 1) * half)) for index, (name, half) in enumerate(sizes)}
+
+
+def test_channel_selections_count_too():
+    model = resnet(8, (32, 32, 3), 10)
+    once = kept_halves(model)
+    after = remove_channels(model, once)
+    smaller = remove_channels(after, kept_halves(after))
+    table = layer_rows(model, after, channel_counts(model, once), {})
+    selections = [row for row in table if row['note'] == 'channel select']
+    assert selections and all(row['type'] == 'ChannelSelect' and row['macs'][0] == 0 for row in selections)
+    assert [sum(row['macs'][side] for row in table) for side in (0, 1)] == [total_macs(model), total_macs(after)]
+    assert 'channel select' in format_rows(table)
+    again = layer_rows(after, smaller, {}, {})
+    chained = chained_rows([table, again])
+    assert [sum(row['macs'][side] for row in chained) for side in (0, 1)] == [total_macs(model), total_macs(smaller)]
+
+
+def test_a_selection_that_the_next_learner_has_no_need_of_leaves_no_row():
+    added = {'layer': 'x_select', 'type': 'ChannelSelect', 'macs': [0, 5], 'parameters': [0, 0], 'note': ''}
+    assert chained_rows([[added], [{**added, 'macs': [5, 0]}]]) == []
 
 
 def test_no_layers_no_division_by_nothing():

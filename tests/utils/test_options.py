@@ -13,11 +13,12 @@ from utils.options import Options, define_flags, flag_lines, from_flags, indecis
 class Pruning(Options):
     """Made up for these tests."""
 
-    ratio: float = option('prune_ratio', 0.5, 'share to remove', low=0, high=0.99)
+    ratio: float = option('prune_ratio', 0.5, 'share to remove', low=0, below=1)
     style: str = option('style', 'lasso', 'how', choices=('lasso', 'random'))
     warm: bool = option('warm', False, 'start from a plan')
     path: str | None = option('path', None, 'the plan')
     steps: int = option('steps', 3, 'how many', above=0)
+    passes: int = option('passes', 1, 'how often', high=8)
     quiet: bool = option('quiet', False, 'say less', decides=False)
 
     def check(self) -> None:
@@ -34,12 +35,15 @@ def parsed(*arguments: str, options_class: type[Options] = Pruning) -> Options:
 
 def test_defaults_and_given_values():
     assert parsed() == Pruning(0.5, 'lasso', False, None, 3)
+    assert parsed('--prune_ratio=0.9999').ratio == 0.9999
     given = parsed('--prune_ratio=0.25', '--warm', '--path=a b', '--style=random')
     assert given == Pruning(0.25, 'random', True, 'a b', 3)
 
 
 @pytest.mark.parametrize(('argument', 'message'), [
-    ('--prune_ratio=1.3', r'--prune_ratio=1.3: must be a number >= 0 and <= 0.99'),
+    ('--prune_ratio=1.3', r'--prune_ratio=1.3: must be a number >= 0 and < 1$'),
+    ('--prune_ratio=1', r'--prune_ratio=1.0: must be a number >= 0 and < 1$'),
+    ('--passes=9', r'--passes=9: must be a number <= 8$'),
     ('--prune_ratio=nan', r'--prune_ratio=nan: must be a number'),
     ('--style=best', r'--style=best: must be one of lasso, random'),
     ('--steps=0', r'--steps=0: must be a number > 0'),

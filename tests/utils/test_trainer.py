@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -20,10 +21,11 @@ LABELS = (IMAGES[:, 0] > 0).astype(np.int32)
 OPTIONS = TrainerOptions(summary_step=5, save_step=7, compute_dtype='float32')
 
 
-def small_model() -> keras.Model:
+def small_model(dropout: float = 0.0) -> keras.Model:
     keras.utils.set_random_seed(0)
     inputs = keras.Input((6,))
     hidden = keras.layers.BatchNormalization()(keras.layers.Dense(8, activation='relu')(inputs))
+    hidden = keras.layers.Dropout(dropout)(hidden) if dropout else hidden
     return keras.Model(inputs, keras.layers.Dense(2)(hidden))
 
 
@@ -58,11 +60,12 @@ def test_equals_a_hand_written_loop():
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
-def test_resumed_training_equals_uninterrupted_training(tmp_path):
-    whole, resumed = small_model(), small_model()
+@pytest.mark.parametrize('dropout', [0.0, 0.3])
+def test_resumed_training_equals_uninterrupted_training(tmp_path, dropout):
+    whole, resumed = small_model(dropout), small_model(dropout)
     trainer(whole).fit(batches, 20)
     trainer(resumed, tmp_path).fit(batches, 7)
-    again = small_model()
+    again = small_model(dropout)
     again.set_weights([np.zeros_like(value) for value in again.get_weights()])
     trainer(again, tmp_path).fit(batches, 20)
     for one, two in zip(whole.get_weights(), again.get_weights(), strict=True):
@@ -98,6 +101,43 @@ def test_a_signal_writes_a_checkpoint_and_stops(tmp_path):
     trainer(whole).fit(batches, 30)
     for one, two in zip(whole.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_a_signal_is_answered_within_a_step(tmp_path):
+    def slow(step):
+        def wait(number):
+            if number == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.05)
+            return np.int64(0)
+
+        numbers = tf.data.Dataset.counter(step).map(lambda number: tf.py_function(wait, [number], tf.int64))
+        return tf.data.Dataset.zip(numbers, batches(step)).map(lambda _, pair: pair)
+
+    options = TrainerOptions(summary_step=1000, save_step=1000, compute_dtype='float32')
+    model = small_model()
+    optimizer = keras.optimizers.SGD(0.1, jit_compile=False)
+    with pytest.raises(Interrupted):
+        Trainer(model, loss_fn, optimizer, options, folder=tmp_path).fit(slow, 100)
+    assert 2 <= int(optimizer.iterations) <= 5  # far from the 20 steps of one call
+
+
+def damage(folder, kind: str) -> None:
+    newest = sorted(folder.glob('ckpt-*.data*'))[-1]
+    if kind == 'truncated':
+        newest.write_bytes(newest.read_bytes()[:100])
+    elif kind == 'missing':
+        newest.unlink()
+    else:
+        (folder / 'checkpoint').write_text('no such thing')
+
+
+@pytest.mark.parametrize('kind', ['truncated', 'missing', 'garbled'])
+def test_a_damaged_checkpoint_is_named_and_not_trained_over(tmp_path, kind):
+    trainer(small_model(), tmp_path).fit(batches, 7)
+    damage(tmp_path, kind)
+    with pytest.raises(PocketFlowError, match='damaged checkpoint .*; delete this folder to train the stage again'):
+        trainer(small_model(), tmp_path).fit(batches, 20)
 
 
 def test_a_loss_that_is_no_number_stops_with_the_steps():

@@ -7,6 +7,7 @@ import tf_keras as keras
 from learners.channel_pruning_rmt.learner import (
     ChannelPrunedRmtLearner,
     ChannelPruningOptions,
+    refuse_skipped,
     skip_reasons,
 )
 from tests.learners.conftest import make_context, make_helper
@@ -90,6 +91,27 @@ def test_a_saved_plan_repeats_the_model(tmp_path):
     assert from_run.plan.values == first.plan.values
 
 
+@pytest.mark.parametrize(('layer', 'options', 'message'), [
+    ('conv2', {'skip_last': True}, 'prunes conv2, which cpr_skip_last_layer skips; pass --nocpr_skip_last_layer'),
+    ('hidden', {'dense': 'none'}, 'prunes hidden, which cpr_dense_layers skips; pass --cpr_dense_layers=all'),
+    ('hidden', {'skip_names': 'hid'}, 'prunes hidden, which cpr_skip_op_names skips; pass other --cpr_skip_op_names'),
+])
+def test_a_plan_for_skipped_layers_is_refused(tmp_path, layer, options, message):
+    CompressionPlan('channels', 'net', {layer: (0, 1)}, {layer: {'conv2': 8, 'hidden': 6}[layer]}).save(
+        tmp_path / 'plan.json')
+    with pytest.raises(UsageError, match=message):
+        compress(tmp_path, warm_start=True, plan_path=str(tmp_path / 'plan.json'), **options)
+
+
+def test_a_plan_for_the_first_convolution():
+    plan = CompressionPlan('channels', 'net', {'conv1': (0, 1), 'logits': (0, 1)}, {'conv1': 3, 'logits': 2})
+    with pytest.raises(UsageError, match='prunes conv1, which cpr_skip_frst_layer skips; pass --nocpr_skip_frst_layer'):
+        refuse_skipped(plan, reasons())
+    with pytest.raises(UsageError, match=r'prunes conv1, which stays as it is \(one input channel\); take it out'):
+        refuse_skipped(plan, reasons(skip_first=False))
+    refuse_skipped(plan, {'logits': 'cpr_dense_layers=hidden'})  # all of its channels are kept
+
+
 def test_bad_input(tmp_path):
     with pytest.raises(UsageError, match='no layer is left to prune'):
         compress(tmp_path, skip_names='conv,hidden')
@@ -101,5 +123,6 @@ def test_bad_input(tmp_path):
     other.save(tmp_path / 'plan.json')
     with pytest.raises(UsageError, match='made for another model.*conv9'):
         compress(tmp_path, warm_start=True, plan_path=str(tmp_path / 'plan.json'))
-    with pytest.raises(UsageError, match='--cpr_prune_ratio=1.0: must be a number >= 0 and <= 0.99'):
+    with pytest.raises(UsageError, match='--cpr_prune_ratio=1.0: must be a number >= 0 and < 1$'):
         ChannelPruningOptions(prune_ratio=1.0)
+    assert ChannelPruningOptions(prune_ratio=0.995).prune_ratio == 0.995
