@@ -39,7 +39,7 @@ def _comparison(report: Mapping) -> list[tuple[str, str, str, str]]:
         change = f'{old / new:.2f}x faster' if old >= new else f'{new / old:.2f}x SLOWER'
         return f'{old:.3f} ms', f'{new:.3f} ms', change
 
-    points = 100 * (after['metrics']['accuracy'] - before['metrics']['accuracy'])
+    points = round(100 * (after['metrics']['accuracy'] - before['metrics']['accuracy']), 2) + 0.0  # no -0.00
     return [('', 'uncompressed', 'compressed', ''),
             ('accuracy', f'{before["metrics"]["accuracy"]:.4f}', f'{after["metrics"]["accuracy"]:.4f}',
              f'{points:+.2f} points'),

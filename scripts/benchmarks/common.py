@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
+import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
@@ -86,6 +87,8 @@ def run(name: str, parser: Parser, measure: Callable[[argparse.Namespace], Mappi
     """Runs a benchmark, prints its last line, and returns the exit code; `measure` prints the table."""
     log_file.start(debug=False)
     logging.set_verbosity(logging.WARNING)
+    # Several models are trained in turns here, each compiled anew; TensorFlow would warn of just that.
+    tf.get_logger().setLevel('ERROR')
 
     def action() -> None:
         arguments = parser.parse_args()
