@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -74,14 +75,16 @@ class Exporter:
 
     def _files(self, candidate: Candidate, formats: tuple[str, ...] | list[str]) -> dict[str, FileUnderTest]:
         save_model(candidate.model, candidate.keras_path)
-        paths = export_files(candidate.model, formats, candidate.folder, self._calibration())
-        evaluation = Evaluation.of_model(candidate.model, *self._evaluation_samples())
+        paths = export_files(candidate.model, formats, candidate.folder, self._calibration)
+        evaluation = Evaluation.of_model(candidate.model, *self._evaluation_samples)
         return {name: FileUnderTest(name, path, evaluation) for name, path in paths.items()}
 
+    @functools.cached_property
     def _evaluation_samples(self) -> tuple[np.ndarray, np.ndarray]:
         batches = list(self.helper.build_dataset_eval().as_numpy_iterator())
         images, labels = (np.concatenate(parts)[:self.options.num_eval] for parts in zip(*batches, strict=True))
         return images, labels
 
+    @functools.cached_property
     def _calibration(self) -> np.ndarray:
         return self.helper.training_images(self.options.num_calibration)
