@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from absl import logging
 from nets.abstract_model_helper import AbstractModelHelper
 from utils import atomic
 from utils.distillation import Distillation
+from utils.encoding import Encoding
 from utils.errors import UsageError
 from utils.metrics_log import MetricsLog
 from utils.options import Options, option
@@ -89,26 +91,49 @@ class Compressed:
 
 
 @dataclasses.dataclass(frozen=True)
+class Finished:
+    """What `finish` returns: the model as the next stage and the export take it.
+
+    Attributes:
+      model: a functional model; for most learners of plain layers.
+      encodings: integer codes by layer name, whose decoded values are the kernels of these layers in `model`.
+    """
+
+    model: keras.Model
+    encodings: Mapping[str, Encoding] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
 class StageResult:
-    """A finished stage: the model, its metrics before and after fine-tuning, and the rows for the report."""
+    """A finished stage: the model, its metrics before and after fine-tuning, the rows for the report, and the integer
+    codes of its kernels if it has some.
+    """
 
     name: str
     model: keras.Model
     metrics_compressed: dict[str, float]
     metrics: dict[str, float]
     layers: tuple[dict, ...] = ()
+    encodings: Mapping[str, Encoding] = dataclasses.field(default_factory=dict)
 
 
 class AbstractLearner(abc.ABC):
     """Compress, fine-tune, save, evaluate; each part is kept, so that the same command continues where it stopped.
 
-    Subclasses set `name` and `options_class`, and fill in `compress`.
+    Subclasses set `name` and `options_class`, and fill in `compress`. Those that train something else than what they
+    hand on, as layers that simulate quantization, also fill in `finish`.
     """
 
     name: str
     options_class: type[Options] = Options
     timing = ('select', 'finetune')
     """Names under which the seconds of the two parts are reported."""
+    export_formats: tuple[str, ...] = ('float32', 'float16', 'dynamic', 'int8')
+    """What is exported unless `--export_formats` says otherwise; the verdict is on the first."""
+    reference_format: str | None = None
+    """In which format the uncompressed model is compared with it; `None`: in the same."""
+    refuses_after: Mapping[str, str] = {}
+    """Learners whose model this one cannot take, and why."""
 
     def __init__(self, context: LearnerContext, options: Options):
         self.context, self.options = context, options
@@ -120,6 +145,10 @@ class AbstractLearner(abc.ABC):
     @abc.abstractmethod
     def compress(self, model: keras.Model | None) -> Compressed:
         """Turns the model of the stage before (trained; left as it is) into the compressed one."""
+
+    def finish(self, model: keras.Model) -> Finished:
+        """Turns the trained model into what is saved, evaluated and handed on."""
+        return Finished(model)
 
     def schedule(self) -> tuple[keras.optimizers.schedules.LearningRateSchedule, int]:
         """(learning-rate schedule, number of steps) of the training that follows `compress`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -47,13 +47,18 @@ class TrainerParts:
 
     Attributes:
       distillation: a teacher whose loss is added.
-      constraint: called after each optimizer step, as to re-apply masks to the model's variables.
+      constraint: called after each optimizer step with the number of steps done (int64), as to re-apply masks to the
+        model's variables.
       reduce_gradients: turns the list of local gradients into the list that is applied.
+      variables: what is trained; default: all trainable variables of the model.
+      state: further variables that checkpoints must hold, such as masks.
     """
 
     distillation: Distillation | None = None
-    constraint: Callable[[], None] | None = None
+    constraint: Callable[[tf.Tensor], None] | None = None
     reduce_gradients: Callable[[list[tf.Tensor]], list[tf.Tensor]] | None = None
+    variables: Sequence[tf.Variable] | None = None
+    state: Sequence[tf.Variable] = ()
 
 
 class WeightedMeans:
@@ -97,8 +102,9 @@ class Trainer:
         self.options, self.parts = options, parts
         self.log, self.label = log, label
         self.dtype = resolve_compute_dtype(options.compute_dtype, model)
-        self.optimizer.build(model.trainable_variables)
-        self._checkpoints = _checkpoints(folder, model, optimizer) if folder else None
+        self.variables = list(model.trainable_variables if parts.variables is None else parts.variables)
+        self.optimizer.build(self.variables)
+        self._checkpoints = _checkpoints(folder, model, optimizer, parts.state) if folder else None
         self._stop = tf.Variable(False, trainable=False)
 
     def fit(self, make_batches: Callable[[int], tf.data.Dataset], nb_steps: int) -> float:
@@ -115,7 +121,7 @@ class Trainer:
           PocketFlowError: the loss became infinite or not a number.
           Interrupted: a signal arrived; the checkpoint is written.
         """
-        if not self.model.trainable_variables:
+        if not self.variables:
             raise PocketFlowError(f'model {self.model.name!r} has no trainable weights: training would change nothing')
         step = self._restore()
         if self.log is not None:
@@ -182,19 +188,18 @@ class Trainer:
         return totals, done
 
     def _step(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
-        variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
             outputs = self.model(images, training=True)
-            loss, metrics = self.loss_fn(labels, outputs, variables)
+            loss, metrics = self.loss_fn(labels, outputs, self.variables)
             if self.parts.distillation is not None:
                 metrics = {**metrics, 'distillation_loss': self.parts.distillation.loss(images, outputs)}
                 loss += metrics['distillation_loss']
-        gradients = tape.gradient(loss, variables)
+        gradients = tape.gradient(loss, self.variables)
         if self.parts.reduce_gradients is not None:
             gradients = self.parts.reduce_gradients(gradients)
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        self.optimizer.apply_gradients(zip(gradients, self.variables, strict=True))
         if self.parts.constraint is not None:
-            self.parts.constraint()
+            self.parts.constraint(self.optimizer.iterations.value())
         return {'loss': loss, **metrics}
 
 
@@ -219,8 +224,10 @@ def steps_until_due(step: int, total: int, *intervals: int) -> int:
     return min(STEPS_PER_CALL, total - step, *(interval - step % interval for interval in intervals))
 
 
-def _checkpoints(folder: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> tf.train.CheckpointManager:
-    checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, generators=random_generators(model))
+def _checkpoints(folder: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer,
+                 state: Sequence[tf.Variable]) -> tf.train.CheckpointManager:
+    checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, generators=random_generators(model),
+                                     state=list(state))
     return tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
 
 

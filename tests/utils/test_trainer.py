@@ -148,7 +148,7 @@ def test_a_loss_that_is_no_number_stops_with_the_steps():
 def test_constraint_and_gradient_reducer_are_applied():
     model = small_model()
     kernel = model.trainable_variables[0]
-    constraint = TrainerParts(constraint=lambda: kernel.assign(tf.zeros_like(kernel)))
+    constraint = TrainerParts(constraint=lambda _: kernel.assign(tf.zeros_like(kernel)))
     trainer(model, parts=constraint).fit(batches, 3)
     assert not kernel.numpy().any()
     frozen = small_model()

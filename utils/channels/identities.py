@@ -13,7 +13,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from utils.channels.rules import Flow, Rule, is_elementwise, rule_for
-from utils.errors import UsageError
+from utils.graph import nodes_in_order
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -128,7 +128,7 @@ def trace(model: keras.Model | ChannelGraph) -> ChannelGraph:
     """
     if isinstance(model, ChannelGraph):
         return model
-    nodes = _nodes_in_order(model)
+    nodes = nodes_in_order(model)
     calls = collections.Counter(node.layer.name for node in nodes)
     steps = tuple(_step(node, calls[node.layer.name]) for node in nodes)
     identities = _Identities()
@@ -137,17 +137,6 @@ def trace(model: keras.Model | ChannelGraph) -> ChannelGraph:
         raw.update(_outgoing(step, raw, identities))
     classes = {key: identities.roots(ids) for key, ids in raw.items()}
     return ChannelGraph(model, steps, classes, frozenset(id(t) for t in model.outputs))
-
-
-def _nodes_in_order(model: keras.Model) -> list[Any]:
-    by_depth = getattr(model, '_nodes_by_depth', None)
-    if not by_depth:
-        name = getattr(model, 'name', model)
-        raise UsageError(
-            f'model {name!r} is a {type(model).__name__}, not a functional Keras model: its graph of layers'
-            ' cannot be read; build it with keras.Model(inputs, outputs)'
-        )
-    return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
 
 
 def _step(node: Any, nb_calls: int) -> Step:

@@ -1,0 +1,142 @@
+"""Integer codes of weights: what a quantizer chose, in the form in which it is stored and decoded.
+
+A weight tensor is cut into buckets; each bucket has its own grid or code book. The float value that a code stands for
+is defined here and only here, in float32 and in one order of operations, so that whoever decodes gets the same bits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+BUCKET_KINDS = ('tensor', 'channel', 'split')
+
+
+@dataclasses.dataclass(frozen=True)
+class Buckets:
+    """How a weight tensor is cut into buckets.
+
+    Attributes:
+      kind: 'tensor' (one bucket), 'channel' (one per output channel) or 'split' (consecutive runs of `size` elements
+        of the flattened tensor; the last one is filled up with copies of the last element).
+      size: elements per bucket, for 'split'.
+      nb_channel_axes: for 'channel', how many of the last axes number the output channels: 1, and 2 for depthwise
+        kernels [height, width, channels, multiplier].
+    """
+
+    kind: str = 'tensor'
+    size: int = 0
+    nb_channel_axes: int = 1
+
+    def __post_init__(self) -> None:
+        if self.kind not in BUCKET_KINDS:
+            raise ValueError(f'bucket kind {self.kind!r}; known: {", ".join(BUCKET_KINDS)}')
+        if self.kind == 'split' and self.size < 1:
+            raise ValueError(f'buckets of {self.size} elements; at least 1')
+
+    def matrix_shape(self, shape: Sequence[int]) -> tuple[int, int]:
+        """(elements per bucket, buckets) for a tensor of this shape."""
+        nb_values = math.prod(shape)
+        match self.kind:
+            case 'channel':
+                nb_buckets = math.prod(shape[-self.nb_channel_axes:])
+                return nb_values // nb_buckets, nb_buckets
+            case 'split':
+                return self.size, -(-nb_values // self.size)
+            case _:
+                return nb_values, 1
+
+    def matrix(self, values: Any) -> Any:
+        """The tensor (NumPy or TensorFlow, of static shape) as [elements per bucket, buckets], of its own kind."""
+        length, nb_buckets = self.matrix_shape(values.shape)
+        if self.kind != 'split':
+            return tf.reshape(values, (length, nb_buckets)) if tf.is_tensor(values) else values.reshape(length, -1)
+        nb_missing = length * nb_buckets - math.prod(values.shape)
+        if tf.is_tensor(values):
+            flat = tf.reshape(values, [-1])
+            return tf.transpose(tf.reshape(tf.concat([flat, tf.repeat(flat[-1:], nb_missing)], 0), (-1, length)))
+        flat = values.reshape(-1)
+        return np.concatenate([flat, np.repeat(flat[-1:], nb_missing)]).reshape(-1, length).T
+
+    def tensor(self, matrix: Any, shape: Sequence[int]) -> Any:
+        """The inverse of `matrix` for a tensor of this shape."""
+        shape = tuple(int(size) for size in shape)
+        if self.kind != 'split':
+            return tf.reshape(matrix, shape) if tf.is_tensor(matrix) else matrix.reshape(shape)
+        nb_values = math.prod(shape)
+        if tf.is_tensor(matrix):
+            return tf.reshape(tf.reshape(tf.transpose(matrix), [-1])[:nb_values], shape)
+        return matrix.T.reshape(-1)[:nb_values].reshape(shape)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class AffineEncoding:
+    """Codes on an evenly spaced grid: value = float32(code) * scale + offset, in this order, bucket by bucket.
+
+    Attributes:
+      codes: unsigned integers in [0, 2^bits), of the tensor's shape.
+      bits: 1..16.
+      buckets: how the tensor is cut.
+      scales, offsets: float32 [number of buckets].
+      zero_code: the code that stands for zero exactly, on a symmetric grid (then offset = -zero_code * scale is not
+        stored, and value = float32(code - zero_code) * scale); `None` on an asymmetric one.
+    """
+
+    codes: np.ndarray
+    bits: int
+    buckets: Buckets
+    scales: np.ndarray
+    offsets: np.ndarray | None = None
+    zero_code: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.offsets is None) == (self.zero_code is None):
+            raise ValueError('give either offsets (asymmetric) or a zero_code (symmetric)')
+
+    def decode(self) -> np.ndarray:
+        """The float32 tensor that the codes stand for."""
+        codes = self.buckets.matrix(self.codes)
+        if self.zero_code is not None:
+            matrix = (codes.astype(np.int32) - self.zero_code).astype(np.float32) * self.scales
+        else:
+            matrix = codes.astype(np.float32) * self.scales + self.offsets
+        return self.buckets.tensor(matrix.astype(np.float32), self.codes.shape)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CodebookEncoding:
+    """Codes that are places in a code book per bucket: value = codebooks[bucket, code].
+
+    Attributes:
+      codes: unsigned integers in [0, 2^bits), of the tensor's shape.
+      bits: 1..16.
+      buckets: how the tensor is cut.
+      codebooks: float32 [number of buckets, 2^bits].
+    """
+
+    codes: np.ndarray
+    bits: int
+    buckets: Buckets
+    codebooks: np.ndarray
+
+    def decode(self) -> np.ndarray:
+        """The float32 tensor that the codes stand for."""
+        codes = self.buckets.matrix(self.codes)
+        matrix = np.take_along_axis(self.codebooks.T, codes.astype(np.int64), axis=0)
+        return self.buckets.tensor(matrix, self.codes.shape)
+
+
+Encoding = AffineEncoding | CodebookEncoding
+"""Encodings of a model are kept as `{layer name: encoding of that layer's kernel}`."""
+
+_KERNEL_NAMES = ('kernel', 'depthwise_kernel')
+
+
+def kernel_name(layer: Any) -> str | None:
+    """The attribute that holds a layer's kernel: 'depthwise_kernel', 'kernel', or `None` if it has none."""
+    return next((name for name in reversed(_KERNEL_NAMES) if getattr(layer, name, None) is not None), None)

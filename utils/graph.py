@@ -1,0 +1,73 @@
+"""The graph of a functional model: its calls in order, and copies of it with other layers in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from utils.errors import UsageError
+
+Call = Callable[..., Any]
+Edit = Callable[[keras.layers.Layer, keras.layers.Layer], Call]
+"""`edit(layer, copy)` gives what is called in place of `layer`: `copy`, another layer, or a function of tensors."""
+
+
+def nodes_in_order(model: keras.Model) -> list[Any]:
+    """Keras' records of all calls of layers, each after those it depends on.
+
+    Raises:
+      UsageError: the model is not functional.
+    """
+    by_depth = getattr(model, '_nodes_by_depth', None)
+    if not by_depth:
+        name = getattr(model, 'name', model)
+        raise UsageError(
+            f'model {name!r} is a {type(model).__name__}, not a functional Keras model: its graph of layers'
+            ' cannot be read; build it with keras.Model(inputs, outputs)')
+    return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+
+
+def rebuild(model: keras.Model, edit: Edit) -> keras.Model:
+    """A copy of a functional model, with the same weights, in which layers may be replaced or given company.
+
+    Args:
+      model: a functional model; it is left as it is.
+      edit: is asked once per layer (inputs excepted) with the layer and a fresh copy of it that is not built yet.
+        What it returns is called in the layer's place, as often as the layer is. Copies that were called get the
+        layer's weights afterwards; those of other new layers are the caller's affair.
+
+    Returns:
+      A functional model of the same name, inputs and outputs.
+
+    Raises:
+      UsageError: the model is not functional.
+    """
+    calls: dict[str, Call] = {}
+    copies: dict[str, keras.layers.Layer] = {}
+    tensors: dict[int, Any] = {}
+    for node in nodes_in_order(model):
+        layer = node.layer
+        if layer.name not in copies:
+            copies[layer.name] = type(layer).from_config(layer.get_config())
+            calls[layer.name] = None if node.is_input else edit(layer, copies[layer.name])
+        if node.is_input:
+            results = copies[layer.name].output
+        else:
+            args, kwargs = tf.nest.map_structure(lambda value: tensors.get(id(value), value),
+                                                 (node.call_args, node.call_kwargs))
+            results = calls[layer.name](*args, **kwargs)
+        tensors.update(zip(map(id, tf.nest.flatten(node.outputs)), tf.nest.flatten(results), strict=True))
+    inputs, outputs = tf.nest.map_structure(lambda tensor: tensors[id(tensor)], [model.input, model.output])
+    result = keras.Model(inputs, outputs, name=model.name)
+    _copy_weights(model, copies, result)
+    return result
+
+
+def _copy_weights(model: keras.Model, copies: dict[str, keras.layers.Layer], result: keras.Model) -> None:
+    used = {id(layer) for layer in result.layers}
+    for name, copy in copies.items():
+        if id(copy) in used:
+            copy.set_weights(model.get_layer(name).get_weights())
