@@ -1,0 +1,31 @@
+"""How reading fails: always with one reason."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from utils.errors import PocketFlowError
+
+
+class UnreadableError(Exception):
+    """Why some bytes are no container; `reading` adds whose bytes they are."""
+
+
+@contextlib.contextmanager
+def reading(source: str) -> Iterator[None]:
+    """Turns an `UnreadableError` in the block into the one error that users see.
+
+    Args:
+      source: what is being read, as the error names it.
+
+    Raises:
+      PocketFlowError: the block failed to read.
+    """
+    try:
+        yield
+    except UnreadableError as error:
+        raise PocketFlowError(f'{source} is not a readable .pfz container: {error}') from error
+    except MemoryError as error:
+        raise PocketFlowError(f'{source} is not a readable .pfz container: this machine has not enough memory'
+                              ' for what it declares') from error

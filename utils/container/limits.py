@@ -1,0 +1,16 @@
+"""What a container may declare at most; packing keeps to it, and reading checks it before memory is taken."""
+
+from __future__ import annotations
+
+MAX_BYTES = 2**30
+"""Of a whole container."""
+
+MAX_VALUES = 2**28
+"""Numbers of all tensors together, those of code books, scales and filled-up buckets included (1 GiB of float32)."""
+
+MAX_MANIFEST_BYTES = 2**23
+"""Of the manifest, uncompressed."""
+
+MAX_TENSORS = 2**14
+MAX_RANK = 16
+MAX_NAME_LENGTH = 1024

@@ -1,0 +1,185 @@
+"""The Keras side of a container: models into contents, and contents into models."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+import utils.channels  # noqa: F401  registers ChannelSelect
+from utils.container import architecture
+from utils.container.contents import Contents, Tensor
+from utils.container.errors import UnreadableError
+from utils.container.values import DTYPES, to_bytes
+from utils.encoding import Encoding, kernel_name
+from utils.errors import PocketFlowError
+from utils.graph import nodes_in_order
+
+
+def contents_of(model: keras.Model, encodings: Mapping[str, Encoding]) -> Contents:
+    """What a container of this model holds.
+
+    Raises:
+      PocketFlowError: the model is not functional, its architecture holds what `architecture.check` refuses, a weight
+        has a type that cannot be stored, or an encoding does not decode to its layer's kernel bit for bit.
+    """
+    nodes_in_order(model)
+    encoded = {_kernel_place(model, name): name for name in encodings}
+    tensors = []
+    for place, weight in enumerate(model.weights):
+        layer = encoded.get(place, '')
+        tensors.append(Tensor(weight.name, _numpy(weight), encodings[layer] if layer else None, layer))
+        if layer:
+            _check_encoding(layer, tensors[-1])
+    return Contents(_config_of(model), tensors)
+
+
+def model_of(contents: Contents) -> tuple[keras.Model, dict[str, Encoding]]:
+    """The model and its encodings.
+
+    Raises:
+      UnreadableError: the architecture is not accepted, Keras cannot build it, or the weights do not fit it.
+    """
+    architecture.check(contents.architecture)
+    model = _built(contents)
+    weights = model.weights
+    _check_weights(weights, contents.tensors)
+    for weight, tensor in zip(weights, contents.tensors, strict=True):
+        weight.assign(tensor.values)
+    return model, {tensor.layer: tensor.encoding for tensor in _encoded(model, contents.tensors)}
+
+
+def _config_of(model: keras.Model) -> dict[str, Any]:
+    try:
+        for part in model.submodules:  # such layers may fail already when Keras writes them
+            architecture.check_class(type(part).__name__)
+        config = keras.saving.serialize_keras_object(model)
+        config = _copy(json.loads(json.dumps(config)), list)
+        architecture.check(config)
+    except UnreadableError as error:
+        raise PocketFlowError(f'model {model.name!r} cannot be packed: {error}') from error
+    except Exception as error:  # layers' get_config raises whatever it likes
+        raise PocketFlowError(f'model {model.name!r} cannot be packed: its configuration cannot be written as JSON'
+                              f' ({_first_line(error)})') from error
+    return config
+
+
+def _kernel_place(model: keras.Model, name: str) -> int:
+    """The place of a layer's kernel among the model's weights."""
+    layer = next((layer for layer in model.layers if layer.name == name), None)
+    kernel = getattr(layer, kernel_name(layer) or '', None)
+    place = next((place for place, weight in enumerate(model.weights) if weight is kernel), None)
+    if place is None:
+        raise PocketFlowError(f'an encoding is given for layer {name!r}, which is no layer with a kernel of model'
+                              f' {model.name!r}')
+    return place
+
+
+def _numpy(weight: tf.Variable) -> np.ndarray:
+    values = np.asarray(weight.numpy())
+    if values.dtype.name not in DTYPES:
+        raise PocketFlowError(f'weight {weight.name!r} is of type {values.dtype}, which cannot be packed; known:'
+                              f' {", ".join(DTYPES)}')
+    return values
+
+
+def _check_encoding(layer: str, tensor: Tensor) -> None:
+    decoded = tensor.encoding.decode()
+    if decoded.dtype != tensor.values.dtype or decoded.shape != tensor.values.shape:
+        raise PocketFlowError(f'the encoding of layer {layer!r} decodes to {decoded.dtype} {decoded.shape}, its kernel'
+                              f' is {tensor.values.dtype} {tensor.values.shape}')
+    if to_bytes(decoded) != to_bytes(tensor.values):
+        nb_others = int(np.sum(decoded != tensor.values))
+        raise PocketFlowError(f'the encoding of layer {layer!r} does not decode to its kernel: {nb_others} of'
+                              f' {decoded.size} values differ; pack the model that the encoding was made for')
+
+
+def _built(contents: Contents) -> keras.Model:
+    nb_allowed = sum(tensor.values.size for tensor in contents.tensors)
+    try:
+        with tf.variable_creator_scope(_frugal_creator(nb_allowed)):
+            model = keras.saving.deserialize_keras_object(_copy(contents.architecture, _LayerConfigs), safe_mode=True)
+        nodes_in_order(model)
+    except Exception as error:  # Keras, and layers of others, raise whatever they like
+        raise UnreadableError(f'Keras cannot build its architecture ({_first_line(error)})') from error
+    return model
+
+
+def _frugal_creator(nb_allowed: int) -> Callable[..., tf.Variable]:
+    """Makes weights of zeros, since they are overwritten anyway, and not more than were stored."""
+    nb_made = 0
+
+    def create(next_creator: Callable[..., tf.Variable], **kwargs: Any) -> tf.Variable:
+        nonlocal nb_made
+        shape = kwargs.get('shape')
+        if shape is not None and callable(kwargs.get('initial_value')):
+            shape, dtype = tf.TensorShape(shape), tf.as_dtype(kwargs.get('dtype') or tf.float32)
+            nb_made += math.prod(shape.as_list())
+            if nb_made > nb_allowed:
+                raise ValueError(f'its layers need more than the {nb_allowed} values that are stored')
+            kwargs['initial_value'] = lambda: tf.zeros(shape, dtype)
+        return next_creator(**kwargs)
+
+    return create
+
+
+class _LayerConfigs(list):
+    """The layers of a functional model's configuration, which Keras goes through again and again until all calls of
+    layers are made; where one depends on a call that does not exist, it would never end.
+    """
+
+    def __init__(self, layers: Sequence[Any]) -> None:
+        super().__init__(layers)
+        self._nb_left = 2 + sum(len(layer.get('inbound_nodes') or ()) for layer in layers)
+
+    def __iter__(self) -> Iterator[Any]:
+        self._nb_left -= 1
+        if self._nb_left < 0:
+            raise ValueError('a layer is called on something that no layer makes')
+        return super().__iter__()
+
+
+def _copy(config: Any, list_of_layers: Callable[[list[Any]], list[Any]]) -> Any:
+    """A copy of a configuration, with its lists of layers made anew, and without what Keras need not know.
+
+    Layers are built when they are called; built before, from a `build_config`, their weights get other names.
+    """
+    if isinstance(config, list):
+        return [_copy(item, list_of_layers) for item in config]
+    if not isinstance(config, dict):
+        return config
+    copies = {key: _copy(value, list_of_layers) for key, value in config.items()
+              if key not in ('build_config', 'compile_config')}
+    return {key: list_of_layers(value) if key == 'layers' and isinstance(value, list) else value
+            for key, value in copies.items()}
+
+
+def _check_weights(weights: Sequence[tf.Variable], tensors: Sequence[Tensor]) -> None:
+    if len(weights) != len(tensors):
+        raise UnreadableError(f'it holds {len(tensors)} tensors for a model of {len(weights)} weights')
+    for weight, tensor in zip(weights, tensors, strict=True):
+        if tuple(weight.shape) != tensor.values.shape or weight.dtype.name != tensor.values.dtype.name:
+            raise UnreadableError(f'tensor {tensor.name!r} is {tensor.values.dtype} {tensor.values.shape}, weight'
+                                  f' {weight.name!r} of the model is {weight.dtype.name} {tuple(weight.shape)}')
+
+
+def _encoded(model: keras.Model, tensors: Sequence[Tensor]) -> Iterator[Tensor]:
+    """The tensors with encodings; checks that each is the kernel of the layer that it names."""
+    for place, tensor in enumerate(tensors):
+        if tensor.encoding is not None:
+            try:
+                is_kernel = _kernel_place(model, tensor.layer) == place
+            except PocketFlowError as error:
+                raise UnreadableError(str(error)) from error
+            if not is_kernel:
+                raise UnreadableError(f'tensor {tensor.name!r} is not the kernel of layer {tensor.layer!r}')
+            yield tensor
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

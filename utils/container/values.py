@@ -1,0 +1,57 @@
+"""Arrays as bytes: little-endian, all first bytes of the values, then all second bytes, and so on.
+
+Apart like this, signs and exponents, which have structure, stand together and do not share runs with mantissas.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from utils.container.errors import UnreadableError
+
+DTYPES: dict[str, np.dtype] = {name: np.dtype(name) for name in (
+    'bool', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64', 'float16', 'float32', 'float64')}
+DTYPES['bfloat16'] = np.dtype(tf.bfloat16.as_numpy_dtype)
+"""The types that a container can hold, by name."""
+
+
+def nonzero(values: np.ndarray) -> np.ndarray:
+    """Which elements [N] of a tensor, flattened, have any bit set: -0.0 is a value, +0.0 is not."""
+    return _words(values) != 0
+
+
+def to_bytes(values: np.ndarray) -> bytes:
+    """The values of an array of any shape as `values.nbytes` bytes."""
+    return np.ascontiguousarray(_words(values).view(np.uint8).reshape(-1, values.dtype.itemsize).T).tobytes()
+
+
+def from_bytes(raw: bytes, dtype: np.dtype, shape: Sequence[int]) -> np.ndarray:
+    """The inverse of `to_bytes`, as a new array.
+
+    Raises:
+      UnreadableError: the number of bytes is another one, or a bool is neither 0 nor 1.
+    """
+    if len(raw) != math.prod(shape) * dtype.itemsize:
+        raise UnreadableError(f'{len(raw)} bytes for a {dtype.name} tensor of shape {tuple(shape)}')
+    planes = np.frombuffer(raw, np.uint8).reshape(dtype.itemsize, math.prod(shape))
+    words = np.ascontiguousarray(planes.T).view(_little(dtype)).astype(_native(dtype))
+    if dtype.kind == 'b' and words.max(initial=0) > 1:
+        raise UnreadableError('a bool that is neither 0 nor 1')
+    return words.view(dtype).reshape(shape)
+
+
+def _words(values: np.ndarray) -> np.ndarray:
+    flat = np.ascontiguousarray(values).reshape(-1)
+    return flat.view(_native(values.dtype)).astype(_little(values.dtype), copy=False)
+
+
+def _native(dtype: np.dtype) -> np.dtype:
+    return np.dtype(f'=u{dtype.itemsize}')
+
+
+def _little(dtype: np.dtype) -> np.dtype:
+    return np.dtype(f'<u{dtype.itemsize}')
