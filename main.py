@@ -35,7 +35,7 @@ from absl import flags, logging
 from learners import LEARNERS
 from learners.abstract_learner import LearnerOptions
 from learners.modes import EXEC_MODES, Invocation
-from learners.pipeline import FULL_PRECISION, training_fingerprint, trains_from_scratch
+from learners.pipeline import FULL_PRECISION, check_chain, training_fingerprint, trains_from_scratch
 from nets import PAIRS
 from nets.abstract_model_helper import AbstractModelHelper
 from utils import interrupts, log_file
@@ -72,7 +72,7 @@ class ProcessOptions(Options):
     """What does not change a result, and is therefore not recorded in the run directory."""
 
     exec_mode: str = option('exec_mode', 'train', 'train: compress, export and report; eval, export, benchmark: of a '
-                            'finished run', choices=tuple(EXEC_MODES))
+                            'finished run; eval, export: also of the model at --save_path', choices=tuple(EXEC_MODES))
     run_dir: str | None = option('run_dir', None, 'directory of the run; default: runs/PAIR/LEARNER-FINGERPRINT')
     debug: bool = option('debug', False, 'show debug messages, and tracebacks of errors')
 
@@ -102,7 +102,8 @@ class CommandLine:
         self.learner_names = learner_names(self.options(MainOptions).learner)
         self.refuse_unused_flags()
         refuse_contradictions(self.learner_names, *map(self.options, (ProcessOptions, LearnerOptions,
-                                                                      DistillationOptions, VerdictOptions)))
+                                                                      DistillationOptions, VerdictOptions,
+                                                                      ExportOptions)))
 
     def options_classes(self) -> list[type[Options]]:
         """Every options class whose flags the command line offers for this pair."""
@@ -152,6 +153,13 @@ class CommandLine:
         given = self.options(ProcessOptions).run_dir
         if given:
             return Path(given)
+        shared, path = self.options(LearnerOptions), self.default_run_path()
+        if is_export_of_given_model(self.options(ProcessOptions), shared) and not (path / FLAGS_FILE).is_file():
+            return path.parent / f'export-{fingerprint(self.recorded(decisive=True))}'
+        return path
+
+    def default_run_path(self) -> Path:
+        """Where this command line trains and compresses unless told otherwise."""
         shared, distillation = self.options(LearnerOptions), self.options(DistillationOptions)
         name = fingerprint(self.recorded(decisive=True))
         if self.learner_names == [FULL_PRECISION] and not (shared.warm_start or distillation.enabled):
@@ -200,11 +208,13 @@ def learner_names(chain: str) -> list[str]:
         raise UsageError(f'--learner={chain}: an empty name; give one learner, or several separated by single commas')
     for name in names:
         LEARNERS.get(name)
+    check_chain(names)
     return names
 
 
 def refuse_contradictions(names: Sequence[str], process: ProcessOptions, shared: LearnerOptions,
-                          distillation: DistillationOptions, verdict: VerdictOptions) -> None:
+                          distillation: DistillationOptions, verdict: VerdictOptions,
+                          export: ExportOptions) -> None:
     """Combinations of which a part would be ignored silently."""
     chosen = f'--learner={",".join(names)}'
     if FULL_PRECISION in names[1:]:
@@ -214,6 +224,9 @@ def refuse_contradictions(names: Sequence[str], process: ProcessOptions, shared:
                          f'{chosen} --save_path={shared.save_path or ""}')
     if distillation.teacher_path is not None and not distillation.enabled:
         raise UsageError(f'--save_path_dst={distillation.teacher_path} names a teacher; also give --enbl_dst')
+    if export.device_latency is not None and process.exec_mode != 'export':
+        raise UsageError(f'--device_latency={export.device_latency}: goes with --exec_mode=export, when there are '
+                         'files that a device has run')
     if process.exec_mode != 'train' or not trains_from_scratch(names, shared, distillation):
         return
     if shared.save_path is not None:
@@ -231,9 +244,17 @@ def with_recorded_flags(argv: list[str]) -> list[str]:
         return argv
     recorded = Path(process.run_dir) / FLAGS_FILE
     if not recorded.is_file():
+        shared = from_flags(LearnerOptions, parse((LearnerOptions,), argv, known_only=True))
+        if is_export_of_given_model(process, shared):
+            return argv
         raise UsageError(f'--run_dir={process.run_dir}: holds no run ({FLAGS_FILE} is missing); --exec_mode='
                          f'{process.exec_mode} works on a finished one')
     return [argv[0], f'--flagfile={recorded}', *argv[1:]]
+
+
+def is_export_of_given_model(process: ProcessOptions, shared: LearnerOptions) -> bool:
+    """Whether a model that no run made may be exported: `--exec_mode=export --save_path=MODEL`."""
+    return process.exec_mode == 'export' and shared.save_path is not None
 
 
 def find_pair(given: PairOptions) -> tuple[str, type[AbstractModelHelper]]:

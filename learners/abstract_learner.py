@@ -14,12 +14,14 @@ from absl import logging
 
 from nets.abstract_model_helper import AbstractModelHelper
 from utils import atomic
+from utils.container import load_container, save_container
 from utils.distillation import Distillation
 from utils.encoding import Encoding
 from utils.errors import UsageError
 from utils.metrics_log import MetricsLog
 from utils.options import Options, option
 from utils.progress import number
+from utils.quantization_aware import register_classes_of
 from utils.registry import Registry
 from utils.run_directory import RunDirectory
 from utils.trainer import LossFn, Trainer, TrainerOptions, TrainerParts, evaluate
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from utils.compression_plan import CompressionPlan
 
 LEARNERS = Registry('learner')
+
+CONTAINER_SUFFIX = '.pfz'
+CONTAINER_NAME = f'model{CONTAINER_SUFFIX}'
+"""Where a stage keeps its model with the codes of its kernels."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,8 +111,15 @@ class Finished:
 
 @dataclasses.dataclass(frozen=True)
 class StageResult:
-    """A finished stage: the model, its metrics before and after fine-tuning, the rows for the report, and the integer
-    codes of its kernels if it has some.
+    """A finished stage.
+
+    Attributes:
+      name: the learner's.
+      model: what the next stage compresses.
+      metrics_compressed, metrics: on the evaluation set, before and after fine-tuning.
+      layers: one row per layer for the report.
+      encodings: the integer codes of the model's kernels, if it has some.
+      export_formats, reference_format: how the learner wants its model to be exported and compared.
     """
 
     name: str
@@ -115,6 +128,8 @@ class StageResult:
     metrics: dict[str, float]
     layers: tuple[dict, ...] = ()
     encodings: Mapping[str, Encoding] = dataclasses.field(default_factory=dict)
+    export_formats: tuple[str, ...] = ()
+    reference_format: str | None = None
 
 
 class AbstractLearner(abc.ABC):
@@ -133,7 +148,9 @@ class AbstractLearner(abc.ABC):
     reference_format: str | None = None
     """In which format the uncompressed model is compared with it; `None`: in the same."""
     refuses_after: Mapping[str, str] = {}
-    """Learners whose model this one cannot take, and why."""
+    """Learners whose work this one would undo, and how."""
+    must_be_last: str | None = None
+    """Why no learner can follow this one."""
 
     def __init__(self, context: LearnerContext, options: Options):
         self.context, self.options = context, options
@@ -165,28 +182,36 @@ class AbstractLearner(abc.ABC):
 
     def run(self, model: keras.Model | None) -> StageResult:
         """The whole stage, or what a former call has left to do of it."""
-        finished = self._load_finished()
-        if finished is not None:
-            return finished
-        compressed, record = self._compress_once(model)
-        self._train(compressed)
-        metrics = self.evaluate(compressed)
-        save_model(compressed, self.context.folder / 'model.keras')
-        atomic.write_json(self.context.folder / 'result.json', {**record, 'metrics': metrics})
-        logging.info('%s: %s', self.name, describe(metrics))
-        return StageResult(self.name, compressed, record['metrics_compressed'], metrics, tuple(record['layers']))
+        result = self.context.folder / 'result.json'
+        if not result.exists():
+            trained, record = self._compress_once(model)
+            self._train(trained)
+            finished = self.finish(trained)
+            record = {**record, 'metrics': self.evaluate(finished.model)}
+            self._save(finished)
+            atomic.write_json(result, record)
+            logging.info('%s: %s', self.name, describe(record['metrics']))
+            return self._result(finished, record)
+        logging.info('%s: already finished in %s', self.name, self.context.folder)
+        return self._result(self._load(), json.loads(result.read_text(encoding='utf-8')))
+
+    def _save(self, finished: Finished) -> None:
+        save_model(finished.model, self.context.folder / 'model.keras')
+        if finished.encodings:
+            save_container(finished.model, finished.encodings, self.context.folder / CONTAINER_NAME)
+
+    def _load(self) -> Finished:
+        """What `_save` has written: the codes are only in the container."""
+        container = self.context.folder / CONTAINER_NAME
+        return load_any(container if container.exists() else self.context.folder / 'model.keras')
+
+    def _result(self, finished: Finished, record: Mapping) -> StageResult:
+        return StageResult(self.name, finished.model, record['metrics_compressed'], record['metrics'],
+                           tuple(record['layers']), finished.encodings, tuple(self.export_formats),
+                           self.reference_format)
 
     def evaluate(self, model: keras.Model) -> dict[str, float]:
         return evaluate(model, self.helper.calc_loss, self.helper.build_dataset_eval())
-
-    def _load_finished(self) -> StageResult | None:
-        result = self.context.folder / 'result.json'
-        if not result.exists():
-            return None
-        record = json.loads(result.read_text(encoding='utf-8'))
-        logging.info('%s: already finished in %s', self.name, self.context.folder)
-        return StageResult(self.name, load_model(self.context.folder / 'model.keras'), record['metrics_compressed'],
-                           record['metrics'], tuple(record['layers']))
 
     def _compress_once(self, model: keras.Model | None) -> tuple[keras.Model, dict]:
         """Calls `compress`, or loads what it returned in a former call, with the record of it."""
@@ -225,9 +250,22 @@ def save_model(model: keras.Model, path: Path) -> None:
         model.save(temporary, save_format='keras')
 
 
+def load_any(path: Path | str) -> Finished:
+    """Reads a saved model: a `.keras` file, or a container with the codes of its kernels.
+
+    Raises:
+      UsageError: the file holds no model.
+    """
+    if Path(path).suffix == CONTAINER_SUFFIX:
+        unpacked = load_container(path)
+        return Finished(unpacked.model, unpacked.encodings)
+    return Finished(load_model(path))
+
+
 def load_model(path: Path | str) -> keras.Model:
-    """Reads a saved model; a `UsageError` if the file holds none."""
+    """Reads a `.keras` file; a `UsageError` if the file holds no model."""
     try:
+        register_classes_of(path)
         return keras.models.load_model(path, compile=False)
     except Exception as error:  # whatever the reader makes of other files
         reason = str(error).strip().split('\n')[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,9 @@ from absl import logging
 from learners.abstract_learner import save_model
 from nets.abstract_model_helper import AbstractModelHelper
 from utils.cost_model import total_macs, total_parameters
-from utils.export import Evaluation, ExportRecord, FileUnderTest, Timing, export_files, measure_files
+from utils.encoding import Encoding
+from utils.export import Evaluation, ExportRecord, FileUnderTest, Source, Timing, export_files, measure_files
+from utils.export.device_latency import read_device_latencies
 from utils.export.options import ExportOptions
 
 UNCOMPRESSED = 'uncompressed'
@@ -22,24 +24,26 @@ UNCOMPRESSED = 'uncompressed'
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A finished model: itself, the folder for its files, and its metrics on the evaluation set."""
+    """A finished model: itself, the folder for its files, its metrics on the evaluation set, its kernels' codes."""
 
     model: keras.Model
     folder: Path
     metrics: Mapping[str, float]
+    encodings: Mapping[str, Encoding] = dataclasses.field(default_factory=dict)
 
     @property
     def keras_path(self) -> Path:
         return self.folder / 'model.keras'
 
-    def entry(self, record: ExportRecord) -> dict:
-        """The report's entry on this model; `record` is of its headline file."""
-        measured = record.to_json()
+    def entry(self, records: Sequence[ExportRecord]) -> dict:
+        """The report's entry on this model: size and accuracy of the first file, latencies of the first that runs."""
+        first = records[0].to_json()
+        timed = next((record.to_json() for record in records if record.latency), first)
         return {'metrics': dict(self.metrics), 'parameters': total_parameters(self.model),
-                'macs': total_macs(self.model),
-                'keras_bytes': self.keras_path.stat().st_size, 'file_bytes': measured['bytes'],
-                'file_accuracy': measured['metrics']['accuracy'],
-                **{key: measured[key] for key in ('latency_ms', 'latency_ms_all_threads')}}
+                'macs': total_macs(self.model), 'keras_bytes': self.keras_path.stat().st_size,
+                'file': first['path'], 'file_bytes': first['bytes'], 'file_accuracy': first['metrics']['accuracy'],
+                'timed_file': timed['path'] if timed['latency_ms'] else None,
+                **{key: timed[key] for key in ('latency_ms', 'latency_ms_all_threads')}}
 
 
 class Exporter:
@@ -47,35 +51,50 @@ class Exporter:
 
     Args:
       helper: gives evaluation and calibration data.
-      options: formats and effort.
+      options: effort.
       root: what the paths in the report are relative to.
     """
 
     def __init__(self, helper: AbstractModelHelper, options: ExportOptions, root: Path):
         self.helper, self.options, self.root = helper, options, root
 
-    def export(self, baseline: Candidate, compressed: Candidate) -> dict:
+    def export(self, baseline: Candidate, compressed: Candidate, formats: Sequence[str],
+               reference_format: str | None = None) -> dict:
         """The report's entries `baseline`, `compressed` and `exports`.
 
-        The first format is the headline: in it the two models are compared. If both candidates are the same, there
-        is nothing to compare and its one file serves for both.
+        Args:
+          baseline, compressed: the models; if both are the same, there is nothing to compare and its files serve for
+            both.
+          formats: of the compressed model; the verdict is on the first.
+          reference_format: of the uncompressed model; default: the first of `formats`.
         """
-        headline = self.options.names[0]
-        files = self._files(compressed, self.options.names)
-        reference = headline
+        on_device = self._device_latencies(formats)
+        files = self._files(compressed, formats)
+        reference = formats[0]
         if baseline is not compressed:
             reference = UNCOMPRESSED
-            files[reference] = self._files(baseline, [headline])[headline]
+            wanted = reference_format or formats[0]
+            files[reference] = self._files(baseline, [wanted])[wanted]
         logging.info('running %d exported files on %d samples each', len(files),
                      len(next(iter(files.values())).evaluation.images))
         timing = Timing.of_calls(self.options.rounds, self.options.warmup)
         records = measure_files(files, self.root, reference, timing=timing)
-        return {'baseline': baseline.entry(records[reference]), 'compressed': compressed.entry(records[headline]),
-                'exports': [records[name].to_json() for name in self.options.names]}
+        exports = [records[name] for name in formats]
+        baseline_entry = baseline.entry(exports if baseline is compressed else [records[reference]])
+        return {'baseline': {**baseline_entry, **on_device.get(UNCOMPRESSED, {})},
+                'compressed': compressed.entry(exports),
+                'exports': [{**record.to_json(), **on_device.get(record.file_format, {})} for record in exports]}
 
-    def _files(self, candidate: Candidate, formats: tuple[str, ...] | list[str]) -> dict[str, FileUnderTest]:
+    def _device_latencies(self, formats: Sequence[str]) -> dict[str, dict]:
+        """`{'device_latency_ms': ...}` for each file that was timed on a device."""
+        spec = self.options.device_latency
+        found = read_device_latencies(spec, [*formats, UNCOMPRESSED]) if spec else {}
+        return {name: {'device_latency_ms': latency} for name, latency in found.items()}
+
+    def _files(self, candidate: Candidate, formats: Sequence[str]) -> dict[str, FileUnderTest]:
         save_model(candidate.model, candidate.keras_path)
-        paths = export_files(candidate.model, formats, candidate.folder, self._calibration)
+        source = Source(candidate.model, candidate.encodings, self._calibration)
+        paths = export_files(source, formats, candidate.folder)
         evaluation = Evaluation.of_model(candidate.model, *self._evaluation_samples)
         return {name: FileUnderTest(name, path, evaluation) for name, path in paths.items()}
 

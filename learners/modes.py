@@ -10,7 +10,7 @@ from pathlib import Path
 
 from absl import logging
 
-from learners.abstract_learner import LearnerContext, LearnerOptions, describe
+from learners.abstract_learner import LearnerContext, LearnerOptions, StageResult, describe
 from learners.exporting import Candidate, Exporter
 from learners.pipeline import (
     BASELINE_FOLDER,
@@ -23,7 +23,9 @@ from learners.pipeline import (
 )
 from nets.abstract_model_helper import AbstractModelHelper
 from utils import atomic, report_page
+from utils.cost_model import total_macs, total_parameters
 from utils.distillation import DistillationOptions
+from utils.encoding import kernel_statistics
 from utils.errors import UsageError
 from utils.export import LiteRtRunner, Timing, time_alternating
 from utils.export.options import ExportOptions
@@ -38,6 +40,8 @@ from utils.run_directory import RunDirectory
 from utils.trainer import TrainerOptions, evaluate
 from utils.verdict import VerdictOptions, enforce, judge
 
+EXPORTS_GIVEN_MODEL = '# exports the model at --save_path; nothing is trained here'
+"""Marks the flag file of a directory that holds only exported files."""
 TIMED_PARTS = ('train', 'select', 'finetune', 'export')
 
 
@@ -118,22 +122,30 @@ def _run_learners(invocation: Invocation) -> PipelineResult:
 
 def write_report(invocation: Invocation, result: PipelineResult) -> None:
     """Exports both models, measures the files, and writes `report.json` and `report.html`."""
-    run = invocation.run
-    compressed = Candidate(result.model, run.path, result.metrics)
+    run, last = invocation.run, result.stages[-1]
+    compressed = Candidate(result.model, run.path, result.metrics, last.encodings)
     baseline = compressed if result.model is result.baseline else (
         Candidate(result.baseline, run / BASELINE_FOLDER, result.baseline_metrics))
     with run.timed('export'):
-        measured = Exporter(invocation.helper, invocation.export, run.path).export(baseline, compressed)
-    stages = [{'learner': stage.name, 'metrics_compressed': stage.metrics_compressed, 'metrics': stage.metrics}
-              for stage in result.stages]
+        measured = Exporter(invocation.helper, invocation.export, run.path).export(
+            baseline, compressed, invocation.export.names or last.export_formats, result.reference_format)
     report = {'schema': SCHEMA, 'model': invocation.helper.model_name, 'dataset': invocation.helper.dataset_name,
               'learners': list(invocation.learner_names), 'seed': invocation.seed, 'command': invocation.command,
-              'versions': versions(), 'machine': machine(), **measured, 'stages': stages,
+              'versions': versions(), 'machine': machine(), **measured,
+              'stages': [stage_entry(stage) for stage in result.stages],
               'layers': chained_rows(stage.layers for stage in result.stages),
               'seconds': {**dict.fromkeys(TIMED_PARTS, 0.0), **run.seconds()},
               'verdict': None if baseline is compressed else judge(measured['baseline'], measured['compressed'])}
     report_page.write_page(report, run / 'report.html')
     atomic.write_json(run / 'report.json', report)
+
+
+def stage_entry(stage: StageResult) -> dict:
+    """The report's row on one learner of the chain."""
+    kernels = kernel_statistics(stage.model, stage.encodings)
+    return {'learner': stage.name, 'metrics_compressed': stage.metrics_compressed, 'metrics': stage.metrics,
+            'parameters': total_parameters(stage.model), 'macs': total_macs(stage.model),
+            'sparsity': round(kernels.sparsity, 6), 'bits': round(kernels.bits, 4)}
 
 
 def show_report(invocation: Invocation) -> None:
@@ -152,11 +164,24 @@ def evaluate_model(invocation: Invocation) -> None:
 
 
 def export_model(invocation: Invocation) -> None:
-    """Exports and measures a finished run's models again, as with other `--export_formats`."""
-    finished_model(invocation)
+    """Exports and measures a finished run's models again, as with other `--export_formats`, or the model at
+    `--save_path`, a `.keras` file or a container, if the run directory is new.
+    """
+    recorded = invocation.run.recorded_flags()
+    obtain = _run_learners
+    if EXPORTS_GIVEN_MODEL in recorded or (invocation.shared.save_path is not None and not recorded):
+        invocation = dataclasses.replace(invocation, learner_names=('export',),
+                                         recorded_flags=(*invocation.recorded_flags, EXPORTS_GIVEN_MODEL))
+        obtain = _given_model
+    else:
+        finished_model(invocation)
     with working_in(invocation, ignoring=[field.metadata['flag'] for field in option_fields(ExportOptions)]):
-        write_report(invocation, _run_learners(invocation))
+        write_report(invocation, obtain(invocation))
         show_report(invocation)
+
+
+def _given_model(invocation: Invocation) -> PipelineResult:
+    return invocation.pipeline(log=None).given_model()
 
 
 def benchmark(invocation: Invocation) -> None:

@@ -16,11 +16,12 @@ from absl import logging
 from learners.abstract_learner import (
     LEARNERS,
     AbstractLearner,
+    Finished,
     LearnerContext,
     LearnerOptions,
     StageResult,
     describe,
-    load_model,
+    load_any,
     save_model,
 )
 from nets.abstract_model_helper import AbstractModelHelper
@@ -38,6 +39,9 @@ FIRST_STAGE = f'0-{FULL_PRECISION}'
 """Where a run trains the model that it then compresses."""
 TRAINING_NAME = 'training.txt'
 """Says, beside such a model, how it was trained, so that other runs can use it."""
+
+CODED_FORMATS = ('pfz', 'float32')
+"""How a model with integer codes is exported when no learner says how."""
 
 DATA_FILE = 'data.txt'
 """Holds the fingerprint of the training data of a run; the flags only say where they were."""
@@ -59,6 +63,11 @@ class PipelineResult:
     def metrics(self) -> dict[str, float]:
         return self.stages[-1].metrics
 
+    @property
+    def reference_format(self) -> str | None:
+        """In which format the uncompressed model is compared, if any stage wants a certain one."""
+        return next((stage.reference_format for stage in self.stages if stage.reference_format), None)
+
 
 def training_fingerprint(pair: str, options: Sequence[Options], more: Sequence[str] = ()) -> str:
     """Names a trained model by everything that decides its training: options, and lines that stand for more."""
@@ -69,6 +78,16 @@ def trains_from_scratch(names: Sequence[str], shared: LearnerOptions, distillati
     """Whether the chain `names` needs no trained model: it begins with full-prec, without anybody's help."""
     needs_teacher = distillation.enabled and distillation.teacher_path is None
     return names[0] == FULL_PRECISION and not (shared.warm_start or needs_teacher)
+
+
+def check_chain(names: Sequence[str]) -> None:
+    """Raises a `UsageError` if a learner cannot follow those before it."""
+    for index, name in enumerate(names):
+        later = LEARNERS.get(name)
+        for earlier in names[:index]:
+            reason = LEARNERS.get(earlier).must_be_last or later.refuses_after.get(earlier)
+            if reason:
+                raise UsageError(f'--learner={",".join(names)}: {name} cannot follow {earlier}: {reason}')
 
 
 class Pipeline:
@@ -130,6 +149,15 @@ class Pipeline:
         atomic.write_text(self.context.run / FIRST_STAGE / TRAINING_NAME, self.zoo_name)
         return result.model, result.metrics
 
+    def given_model(self) -> PipelineResult:
+        """The model at `--save_path` as it is, as if a stage had just made it."""
+        helper = self.context.helper
+        finished = load_finished(resolve_model_path(self.context.learner_options.save_path, '--save_path'), helper)
+        metrics = evaluate(finished.model, helper.calc_loss, helper.build_dataset_eval())
+        formats = CODED_FORMATS if finished.encodings else AbstractLearner.export_formats
+        stage = StageResult('given', finished.model, metrics, metrics, (), finished.encodings, formats)
+        return PipelineResult(finished.model, metrics, (stage,))
+
     def _load(self, path: Path) -> tuple[keras.Model, dict[str, float]]:
         helper = self.context.helper
         model = load_fitting_model(path, helper)
@@ -172,14 +200,20 @@ def recorded_data(run: Path) -> str | None:
 
 def load_fitting_model(path: Path, helper: AbstractModelHelper) -> keras.Model:
     """Reads a saved model; a `UsageError` if it cannot be one of the pair's: other input or output shape."""
-    model = load_model(path)
+    return load_finished(path, helper).model
+
+
+def load_finished(path: Path, helper: AbstractModelHelper) -> Finished:
+    """As `load_fitting_model`, with the codes of the kernels if the file is a container."""
+    finished = load_any(path)
+    model = finished.model
     # A model that was never built has no shapes.
     shapes = getattr(model, 'input_shape', None), getattr(model, 'output_shape', None)
     expected = (None, *helper.dataset.image_shape), (None, helper.dataset.nb_classes)
     if shapes != expected:
         raise UsageError(f'{path}: maps {shapes[0]} to {shapes[1]}, but {helper.dataset_name} needs {expected[0]} to '
                          f'{expected[1]}; is it a model of another pair?')
-    return model
+    return finished
 
 
 def resolve_model_path(path: str, flag: str) -> Path:

@@ -16,6 +16,7 @@ from utils.channels.readers import kept_identities
 from utils.channels.select import ChannelSelect
 from utils.channels.weights import weight_shapes
 from utils.errors import UsageError
+from utils.quantization_aware import plain_if_quantization_aware
 
 Kept = Mapping[str, Sequence[int]]
 Shape = tuple[int | None, ...]
@@ -60,7 +61,7 @@ def layer_costs(model: keras.Model | ChannelGraph, kept: Kept | None = None) -> 
         UsageError: the model is not functional, `kept` does not fit it, or a size on which the cost of a
             convolution depends is unknown.
     """
-    graph = trace(model)
+    graph = trace(plain_if_quantization_aware(model))
     alive = None if kept is None else liveness(graph, kept_identities(graph, kept))
     costs: dict[str, LayerCost] = {}
     for step in graph.steps:

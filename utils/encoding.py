@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -140,3 +140,24 @@ _KERNEL_NAMES = ('kernel', 'depthwise_kernel')
 def kernel_name(layer: Any) -> str | None:
     """The attribute that holds a layer's kernel: 'depthwise_kernel', 'kernel', or `None` if it has none."""
     return next((name for name in reversed(_KERNEL_NAMES) if getattr(layer, name, None) is not None), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelStatistics:
+    """Share of zeros among all weights of all kernels, and mean bits per weight."""
+
+    sparsity: float
+    bits: float
+
+
+def kernel_statistics(model: Any, encodings: Mapping[str, Encoding]) -> KernelStatistics:
+    """What is left of a model's kernels; one without an encoding has the bits of its type."""
+    nb_weights = nb_zeros = nb_bits = 0
+    for layer in model.layers:
+        if (name := kernel_name(layer)) is not None:
+            kernel = getattr(layer, name).numpy()
+            bits = encodings[layer.name].bits if layer.name in encodings else 8 * kernel.itemsize
+            nb_weights += kernel.size
+            nb_zeros += kernel.size - np.count_nonzero(kernel)
+            nb_bits += kernel.size * bits
+    return KernelStatistics(nb_zeros / max(nb_weights, 1), nb_bits / max(nb_weights, 1))

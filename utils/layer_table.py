@@ -10,8 +10,11 @@ from utils.channels import ChannelCounts
 from utils.channels.select import ChannelSelect
 from utils.cost_model import LayerCost, layer_costs
 
-SPANS = ('inputs', 'outputs', 'macs', 'parameters')
-"""The columns that hold [before, after]."""
+SPANS = ('inputs', 'outputs', 'macs', 'parameters', 'sparsity', 'bits')
+"""The columns that hold [before, after]; `sparsity` is the share of zeros, `bits` the width of the weights. A learner
+that changes neither leaves these two out."""
+
+EXTRA_COLUMNS = ('sparsity', 'bits')
 
 
 def layer_rows(before: keras.Model, after: keras.Model, counts: Mapping[str, ChannelCounts],
@@ -52,24 +55,36 @@ def chained_rows(tables: Iterable[Sequence[Mapping]]) -> list[dict]:
     for row in (row for table in tables for row in table):
         first = rows.get(row['layer'], row)
         spans = {key: [first[key][0], value[1]] for key, value in row.items() if key in SPANS and key in first}
-        rows[row['layer']] = {**row, **spans}
+        rows[row['layer']] = {**first, **row, **spans, 'note': row['note'] or first['note']}
     return [row for row in rows.values() if any(row['macs'])]  # one learner's selection may be gone after the next
 
 
 def format_rows(rows: Sequence[Mapping]) -> str:
     """The rows as a table for people, with a line of totals."""
-    header = ('layer', 'inputs', 'outputs', 'MACs', 'parameters', 'note')
     total = {key: [sum(row[key][side] for row in rows) for side in (0, 1)] for key in ('macs', 'parameters')}
-    cells = [header, *(_cells(row) for row in rows),
-             ('total', '', '', _arrow(total['macs']), _arrow(total['parameters']), _share(total['macs']))]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
+    extra = [key for key in EXTRA_COLUMNS if any(key in row for row in rows)]
+    cells = [('layer', 'inputs', 'outputs', 'MACs', 'parameters', *extra, 'note'),
+             *((*_cells(row), *(extra_cell(row, key) for key in extra), row['note']) for row in rows),
+             ('total', '', '', _arrow(total['macs']), _arrow(total['parameters']), *('' for _ in extra),
+              _share(total['macs']))]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     return '\n'.join('  '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
                      for line in cells)
 
 
 def _cells(row: Mapping) -> tuple[str, ...]:
     kept = [f'{row[key][1]} of {row[key][0]}' if key in row else '' for key in ('inputs', 'outputs')]
-    return (row['layer'], *kept, _arrow(row['macs']), _arrow(row['parameters']), row['note'])
+    return (row['layer'], *kept, _arrow(row['macs']), _arrow(row['parameters']))
+
+
+def extra_cell(row: Mapping, key: str) -> str:
+    """`75.0 %` for a row's sparsity, `32 -> 4` for its bits; empty if its learners did not touch that."""
+    if key not in row:
+        return ''
+    before, after = row[key]
+    if key == 'sparsity':
+        return f'{100 * after:.1f} %'
+    return f'{before:g} -> {after:g}' if before != after else f'{after:g}'
 
 
 def _arrow(values: Sequence[int]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from utils.layer_table import format_rows
 from utils.verdict import verdict_line
@@ -22,6 +23,8 @@ def summary(report: Mapping) -> str:
     parts = [f'{report["model"]} at {report["dataset"]}, {" then ".join(report["learners"])}', '']
     if report['layers']:
         parts += [format_rows(report['layers']), '']
+    if len(report['stages']) > 1:
+        parts += [format_table(_stages(report['stages'])), '']
     parts += [format_table(_comparison(report)), '', format_table(_exports(report['exports']))]
     if report['verdict']:
         parts += ['', verdict_line(report['verdict'])]
@@ -35,6 +38,8 @@ def _comparison(report: Mapping) -> list[tuple[str, str, str, str]]:
         return f'{before[key]:,}', f'{after[key]:,}', f'{before[key] / max(after[key], 1):.2f}x less'
 
     def latency(key: str) -> tuple[str, str, str]:
+        if not (before[key] and after[key]):
+            return '-', '-', 'not measured'
         old, new = before[key]['p50'], after[key]['p50']
         change = f'{old / new:.2f}x faster' if old >= new else f'{new / old:.2f}x SLOWER'
         return f'{old:.3f} ms', f'{new:.3f} ms', change
@@ -45,13 +50,40 @@ def _comparison(report: Mapping) -> list[tuple[str, str, str, str]]:
              f'{points:+.2f} points'),
             ('parameters', *times('parameters')), ('MACs', *times('macs')),
             ('.keras file, bytes', *times('keras_bytes')),
-            ('.tflite file, bytes', *times('file_bytes')), ('latency p50, one thread', *latency('latency_ms')),
+            (f'{_suffix(after["file"])} file, bytes', *times('file_bytes')),
+            ('latency p50, one thread', *latency('latency_ms')),
             ('latency p50, all threads', *latency('latency_ms_all_threads'))]
 
 
-def _exports(exports: Sequence[Mapping]) -> list[tuple[str, ...]]:
-    rows = [('file', 'bytes', 'gzipped', 'accuracy', 'same top-1', 'max diff', 'p50 ms', 'speed-up')]
-    rows += [(item['path'], f'{item["bytes"]:,}', f'{item["gzip_bytes"]:,}', f'{item["metrics"]["accuracy"]:.4f}',
-              f'{100 * item["top1_agreement"]:.2f} %', f'{item["max_abs_diff"]:.2g}',
-              f'{item["latency_ms"]["p50"]:.3f}', f'{item["speedup_vs_uncompressed"]:.2f}x') for item in exports]
+def _suffix(file: str) -> str:
+    return Path(file).suffix
+
+
+def _stages(stages: Sequence[Mapping]) -> list[tuple[str, ...]]:
+    rows = [('stage', 'accuracy before tuning', 'accuracy', 'parameters', 'MACs', 'zeros', 'bits per weight')]
+    rows += [(stage['learner'], f'{stage["metrics_compressed"]["accuracy"]:.4f}', f'{stage["metrics"]["accuracy"]:.4f}',
+              f'{stage["parameters"]:,}', f'{stage["macs"]:,}', f'{100 * stage["sparsity"]:.1f} %',
+              f'{stage["bits"]:.2f}') for stage in stages]
     return rows
+
+
+def _exports(exports: Sequence[Mapping]) -> list[tuple[str, ...]]:
+    timed = any('device_latency_ms' in item for item in exports)
+    rows = [('file', 'bytes', 'smaller', 'gzipped', 'accuracy', 'same top-1', 'max diff', 'p50 ms', 'speed-up',
+             *(['device ms'] if timed else []))]
+    rows += [(item['path'], f'{item["bytes"]:,}', f'{item["size_ratio"]:.2f}x', f'{item["gzip_bytes"]:,}',
+              f'{item["metrics"]["accuracy"]:.4f}', f'{100 * item["top1_agreement"]:.2f} %',
+              f'{item["max_abs_diff"]:.2g}', *_speed(item), *([_device(item)] if timed else [])) for item in exports]
+    return rows
+
+
+def _speed(item: Mapping) -> tuple[str, str]:
+    if not item['latency_ms']:
+        return '-', '-'
+    speedup = item['speedup_vs_uncompressed']
+    return f'{item["latency_ms"]["p50"]:.3f}', f'{speedup:.2f}x' if speedup else '-'
+
+
+def _device(item: Mapping) -> str:
+    """The mean on the user's device, if it was timed there."""
+    return f'{item["device_latency_ms"]["mean"]:.3f}' if 'device_latency_ms' in item else '-'

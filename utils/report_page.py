@@ -7,12 +7,13 @@ everything is escaped.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
 
 from utils import atomic, figures
+from utils.layer_table import EXTRA_COLUMNS, extra_cell
 from utils.report_charts import Point, Scatter, arrow, kept, layer_chart, scatter
 from utils.verdict import verdict_line
 
@@ -20,7 +21,7 @@ TOLERATED_DROP = 0.01
 """Accuracy drops up to one point are shown in green; the words beside the colour say so."""
 
 AMOUNTS = {'parameters': 'parameters', 'multiply-accumulates (MACs)': 'macs',
-           '.keras file, bytes': 'keras_bytes', '.tflite file, bytes': 'file_bytes'}
+           '.keras file, bytes': 'keras_bytes', 'exported file, bytes': 'file_bytes'}
 
 GOOD, BAD, NEUTRAL = 'good', 'bad', ''
 
@@ -62,7 +63,7 @@ def render(report: Mapping) -> str:
                                      lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     environment.filters.update(duration=figures.duration, integer=figures.integer, percent=figures.percent,
                                significant=figures.significant)
-    environment.globals.update(kept=kept, format_metric=format_metric, missing=figures.MISSING)
+    environment.globals.update(kept=kept, extra_cell=extra_cell, format_metric=format_metric, missing=figures.MISSING)
     return environment.get_template('report.html').render(page_context(report)) + '\n'
 
 
@@ -77,8 +78,10 @@ def page_context(report: Mapping) -> dict:
             'rows': comparison(report),
             'charts': trade_offs(report),
             'layer_chart': layer_chart(layers) if layers else None,
+            'extra_columns': [key for key in EXTRA_COLUMNS if any(key in row for row in layers)],
             'layer_totals': {key: [sum(row[key][side] for row in layers) for side in (0, 1)]
                              for key in ('macs', 'parameters')},
+            'timed_on_device': any('device_latency_ms' in item for item in report['exports']),
             'stage_metrics': metric_names(report['stages']),
             'operators': operator_table(report['exports'])}
 
@@ -87,15 +90,20 @@ def verdict_cards(report: Mapping) -> list[Card]:
     """Smaller, faster, and how accurate: each with a state that its words also tell."""
     before, after, verdict = report['baseline'], report['compressed'], report['verdict']
     size = figures.times(before['file_bytes'], after['file_bytes'], 'less', 'more')
-    speed = figures.times(before['latency_ms']['p50'], after['latency_ms']['p50'], 'less', 'more')
     sizes = arrow(figures.human_bytes(before['file_bytes']), figures.human_bytes(after['file_bytes']))
-    latencies = arrow(figures.milliseconds(before['latency_ms']['p50']),
-                      figures.milliseconds(after['latency_ms']['p50']))
     return [Card('File size', 'Smaller' if verdict['smaller'] else 'Not smaller', f'{size}: {sizes}',
                  _state(verdict['smaller'])),
-            Card('Time per image, one thread', 'Faster' if verdict['faster'] else 'Not faster',
-                 f'{speed}: {latencies}', _state(verdict['faster'])),
+            _speed_card(before['latency_ms'], after['latency_ms'], verdict['faster']),
             _accuracy_card(before['file_accuracy'], after['file_accuracy'], verdict['accuracy_drop'])]
+
+
+def _speed_card(before: Mapping | None, after: Mapping | None, is_faster: bool | None) -> Card:
+    about = 'Time per image, one thread'
+    if not (before and after):
+        return Card(about, 'Not measured', 'no exported format can be run by LiteRT', NEUTRAL)
+    speed = figures.times(before['p50'], after['p50'], 'less', 'more')
+    latencies = arrow(figures.milliseconds(before['p50']), figures.milliseconds(after['p50']))
+    return Card(about, 'Faster' if is_faster else 'Not faster', f'{speed}: {latencies}', _state(bool(is_faster)))
 
 
 def _state(good: bool) -> str:
@@ -116,12 +124,12 @@ def comparison(report: Mapping) -> list[Row]:
     after = report['compressed'] if report['verdict'] else before
     return [*(_metric_row(name, before['metrics'].get(name), after['metrics'].get(name))
               for name in metric_order(before['metrics'])),
-            _metric_row('accuracy of the .tflite file', before['file_accuracy'], after['file_accuracy']),
+            _metric_row('accuracy of the exported file', before['file_accuracy'], after['file_accuracy']),
             *(_amount_row(label, before[key], after[key])
               for label, key in AMOUNTS.items()),
             *(_latency_row(f'latency {quantile}, {threads}', before[key][quantile], after[key][quantile])
               for threads, key in (('one thread', 'latency_ms'), ('all threads', 'latency_ms_all_threads'))
-              for quantile in ('p50', 'p90'))]
+              for quantile in ('p50', 'p90') if before[key] and after[key])]
 
 
 def metric_order(metrics: Mapping) -> list[str]:
@@ -173,19 +181,23 @@ def _cost_state(before: float, after: float) -> str:
 
 def trade_offs(report: Mapping) -> list[Scatter]:
     """Accuracy over bytes and accuracy over latency, for the uncompressed file and for every exported one."""
-    baseline, exports = report['baseline'], report['exports']
+    timed = [item for item in report['exports'] if item['latency_ms']]
+    charts = [scatter(_points(report, 'file_bytes', report['exports'], lambda item: item['bytes']),
+                      'Accuracy over file size', 'size of the exported file', figures.byte_unit)]
+    if timed and report['baseline']['latency_ms']:
+        charts.append(scatter(_points(report, 'latency_ms', timed, lambda item: item['latency_ms']['p50']),
+                              'Accuracy over latency', 'median time per image, one thread', lambda _: (1.0, 'ms')))
+    return charts
 
-    def points(baseline_cost: float, export_costs: Sequence[float]) -> list[Point]:
-        compressed = [Point(item['format'], cost, item['metrics']['accuracy'])
-                      for item, cost in zip(exports, export_costs, strict=True)]
-        # Where nothing was compressed, the uncompressed file is one of the exported files.
-        uncompressed = Point('uncompressed', baseline_cost, baseline['file_accuracy'], uncompressed=True)
-        return [uncompressed, *compressed] if report['verdict'] else compressed
 
-    return [scatter(points(baseline['file_bytes'], [item['bytes'] for item in exports]),
-                    'Accuracy over file size', 'size of the .tflite file', figures.byte_unit),
-            scatter(points(baseline['latency_ms']['p50'], [item['latency_ms']['p50'] for item in exports]),
-                    'Accuracy over latency', 'median time per image, one thread', lambda _: (1.0, 'ms'))]
+def _points(report: Mapping, key: str, exports: Sequence[Mapping], cost: Callable[[Mapping], float]) -> list[Point]:
+    """The exported files, and, if something was compressed, the uncompressed one with its cost `key` in front."""
+    points = [Point(item['format'], cost(item), item['metrics']['accuracy']) for item in exports]
+    if not report['verdict']:
+        return points  # then the uncompressed file is one of the exported files
+    baseline = report['baseline']
+    cost_before = baseline[key]['p50'] if key == 'latency_ms' else baseline[key]
+    return [Point('uncompressed', cost_before, baseline['file_accuracy'], uncompressed=True), *points]
 
 
 def operator_table(exports: Sequence[Mapping]) -> dict[str, list[int]]:

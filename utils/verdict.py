@@ -23,22 +23,27 @@ def judge(baseline: Mapping, compressed: Mapping) -> dict:
     """Compares two entries of a report, both measured on their files.
 
     Args:
-      baseline, compressed: `file_bytes`, `latency_ms` (with `p50`) and `file_accuracy` of each.
+      baseline, compressed: `file_bytes`, `latency_ms` (with `p50`, or `None` if no file of it can be run) and
+        `file_accuracy` of each.
 
     Returns:
-      `smaller`, `faster`, `size_ratio` and `speedup` (above 1 is better), and `accuracy_drop` (0.01 is one point).
+      `smaller`, `faster`, `size_ratio` and `speedup` (above 1 is better; `None`: not measured), and `accuracy_drop`
+      (0.01 is one point).
     """
     size_ratio = baseline['file_bytes'] / compressed['file_bytes']
-    speedup = baseline['latency_ms']['p50'] / compressed['latency_ms']['p50']
-    return {'smaller': size_ratio > 1, 'faster': speedup > 1,
+    timed = baseline['latency_ms'] and compressed['latency_ms']
+    speedup = baseline['latency_ms']['p50'] / compressed['latency_ms']['p50'] if timed else None
+    return {'smaller': size_ratio > 1, 'faster': speedup and speedup > 1,
             'accuracy_drop': round(baseline['file_accuracy'] - compressed['file_accuracy'], 6),
-            'size_ratio': round(size_ratio, 4), 'speedup': round(speedup, 4)}
+            'size_ratio': round(size_ratio, 4), 'speedup': speedup and round(speedup, 4)}
 
 
 def verdict_line(verdict: Mapping) -> str:
     """The last line that a run prints."""
     size = f'{"smaller" if verdict["smaller"] else "NOT smaller"} ({verdict["size_ratio"]:.2f}x)'
-    speed = f'{"faster" if verdict["faster"] else "NOT faster"} ({verdict["speedup"]:.2f}x)'
+    speed = 'speed not measured'
+    if verdict['speedup']:
+        speed = f'{"faster" if verdict["faster"] else "NOT faster"} ({verdict["speedup"]:.2f}x)'
     points = 100 * verdict['accuracy_drop']
     change = f'accuracy drop {points:.2f} points' if points >= 0 else f'accuracy gain {-points:.2f} points'
     return f'verdict: {size}, {speed}, {change}; measured on the exported file'
@@ -50,7 +55,8 @@ def enforce(verdict: Mapping, options: VerdictOptions) -> None:
     if options.require_smaller and not verdict['smaller']:
         broken.append(f'--require_smaller (size ratio {verdict["size_ratio"]:.2f})')
     if options.require_faster and not verdict['faster']:
-        broken.append(f'--require_faster (speed-up {verdict["speedup"]:.2f})')
+        measured = f'speed-up {verdict["speedup"]:.2f}' if verdict['speedup'] else 'no exported format can be run'
+        broken.append(f'--require_faster ({measured})')
     if options.max_accuracy_drop is not None and verdict['accuracy_drop'] > options.max_accuracy_drop:
         broken.append(f'--max_accuracy_drop={options.max_accuracy_drop} (drop {verdict["accuracy_drop"]:.4f})')
     if broken:

@@ -107,6 +107,7 @@ class ChannelPrunedRmtLearner(AbstractLearner):
 
     name = 'chn-pruned-rmt'
     options_class = ChannelPruningOptions
+    refuses_after = {'weight-sparse': 'the least-squares re-fit would fill its zeros; prune channels first'}
 
     def check_inputs(self) -> None:
         if self.options.warm_start:

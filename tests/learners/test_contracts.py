@@ -31,15 +31,23 @@ NB_STEPS = 3
 
 @dataclasses.dataclass(frozen=True)
 class LearnerSettings:
-    """A learner's row: small options, and whether its model must be smaller than the one it was given."""
+    """A learner's row: small options, whether its model must be smaller than the one it was given, and how far (as a
+    share of the outputs' range) its file may be from its model.
+    """
 
     options: dict = dataclasses.field(default_factory=dict)
     shrinks: bool = True
+    file_format: str = 'float32'
+    tolerance: float = 1e-5
 
 
 LEARNER_SETTINGS = {
     'full-prec': LearnerSettings(shrinks=False),
     'chn-pruned-rmt': LearnerSettings({'num_images': 60, 'num_positions': 4}),
+    'uniform': LearnerSettings({'quant_epochs': (NB_STEPS + 0.5) / 6}, shrinks=False),
+    'non-uniform': LearnerSettings({'quant_epochs': (NB_STEPS + 0.5) / 6, 'opt_mode': 'both'}, shrinks=False),
+    'uniform-tf': LearnerSettings({'num_images': 60}, shrinks=False, file_format='int8', tolerance=0.02),
+    'weight-sparse': LearnerSettings(shrinks=False),
 }
 
 
@@ -150,11 +158,13 @@ def test_learner_exports_what_it_computes(name, tmp_path):
     one = learner(name, tmp_path / 'run')
     result = run(one, model)
     images = one.helper.training_images(20)
-    file, before = convert(result.model, 'float32'), convert(model, 'float32')
-    np.testing.assert_allclose(LiteRtRunner(file).predict(images), result.model(images, training=False),
-                               rtol=1e-4, atol=1e-4)
+    settings = LEARNER_SETTINGS[name]
+    file, before = convert(result.model, settings.file_format), convert(model, 'float32')
+    logits = result.model(images, training=False).numpy()
+    np.testing.assert_allclose(LiteRtRunner(file).predict(images), logits, rtol=0,
+                               atol=settings.tolerance * np.ptp(logits))
     assert evaluate(result.model, one.helper.calc_loss, one.helper.build_dataset_eval()) == result.metrics
-    if LEARNER_SETTINGS[name].shrinks:
+    if settings.shrinks:
         assert len(file) < 0.8 * len(before) and total_macs(result.model) < 0.8 * total_macs(model)
 
 

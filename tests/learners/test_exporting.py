@@ -21,13 +21,13 @@ def candidate(folder) -> Candidate:
     return Candidate(make_helper().build_model(), folder, METRICS)
 
 
-def exporter(root, formats: str) -> Exporter:
-    return Exporter(make_helper(), ExportOptions(formats=formats, **QUICK), root)
+def exporter(root) -> Exporter:
+    return Exporter(make_helper(), ExportOptions(**QUICK), root)
 
 
 def test_two_models_are_compared_in_the_first_format(tmp_path):
     before, after = candidate(tmp_path / 'baseline'), candidate(tmp_path)
-    result = exporter(tmp_path, 'float16,float32').export(before, after)
+    result = exporter(tmp_path).export(before, after, ['float16', 'float32'])
     assert result.keys() == {'baseline', 'compressed', 'exports'}
     assert [(item['format'], item['path']) for item in result['exports']] == [
         ('float16', 'model_float16.tflite'), ('float32', 'model_float32.tflite')]
@@ -42,9 +42,21 @@ def test_two_models_are_compared_in_the_first_format(tmp_path):
         result['baseline']['latency_ms']['p50'] / result['compressed']['latency_ms']['p50'])
 
 
+def test_the_uncompressed_model_is_compared_in_the_format_asked_for(tmp_path):
+    result = exporter(tmp_path).export(candidate(tmp_path / 'baseline'), candidate(tmp_path), ['pfz', 'float16'],
+                                       'float32')
+    before, after = result['baseline'], result['compressed']
+    assert before['file'] == before['timed_file'] == 'baseline/model_float32.tflite'
+    assert (after['file'], after['timed_file']) == ('model.pfz', 'model_float16.tflite')
+    assert after['file_bytes'] == (tmp_path / 'model.pfz').stat().st_size
+    assert after['latency_ms'] == result['exports'][1]['latency_ms'] and result['exports'][0]['latency_ms'] is None
+    assert [item['size_ratio'] for item in result['exports']] == [
+        pytest.approx(before['file_bytes'] / item['bytes'], abs=1e-4) for item in result['exports']]
+
+
 def test_one_model_is_exported_once(tmp_path):
     only = candidate(tmp_path)
-    result = exporter(tmp_path, 'float32').export(only, only)
+    result = exporter(tmp_path).export(only, only, ['float32'])
     assert result['baseline'] == result['compressed']
     assert [path.name for path in tmp_path.rglob('*.tflite')] == ['model_float32.tflite']
     assert result['exports'][0]['speedup_vs_uncompressed'] == 1
@@ -53,7 +65,7 @@ def test_one_model_is_exported_once(tmp_path):
 def test_accuracy_is_that_of_the_file_on_the_wanted_samples(tmp_path):
     only = candidate(tmp_path)
     helper = make_helper()
-    result = exporter(tmp_path, 'float32').export(only, only)
+    result = exporter(tmp_path).export(only, only, ['float32'])
     images, labels = next(iter(helper.build_dataset_eval().as_numpy_iterator()))
     logits = LiteRtRunner(tmp_path / 'model_float32.tflite').predict(images[:QUICK['num_eval']])
     assert result['compressed']['file_accuracy'] == np.mean(logits.argmax(-1) == labels[:QUICK['num_eval']])
@@ -62,19 +74,19 @@ def test_accuracy_is_that_of_the_file_on_the_wanted_samples(tmp_path):
 def test_calibration_uses_training_images(tmp_path, monkeypatch):
     seen = []
 
-    def export_files(model, formats, folder, calibration):
-        seen.append(calibration)
-        return original(model, formats, folder, calibration)
+    def export_files(source, formats, folder):
+        seen.append(source.calibration)
+        return original(source, formats, folder)
 
     original = exporting.export_files
     monkeypatch.setattr(exporting, 'export_files', export_files)
     only = candidate(tmp_path)
-    exporter(tmp_path, 'int8').export(only, only)
+    exporter(tmp_path).export(only, only, ['int8'])
     assert [images.shape for images in seen] == [(QUICK['num_calibration'], 8, 8, 1)]
     np.testing.assert_array_equal(seen[0], make_helper().training_images(QUICK['num_calibration']))
 
 
 def test_formats_are_checked_and_each_taken_once():
     assert ExportOptions(formats='int8, float32,int8').names == ('int8', 'float32')
-    with pytest.raises(UsageError, match=r"unknown file format 'int9'; known: dynamic, float16, float32, int8"):
+    with pytest.raises(UsageError, match="'int9'; known: dynamic, float16, float32, int8, mixed, pfz"):
         ExportOptions(formats='float32,int9')

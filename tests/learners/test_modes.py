@@ -27,10 +27,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 REPORT_KEYS = {'schema', 'model', 'dataset', 'learners', 'seed', 'command', 'versions', 'machine', 'baseline',
                'compressed', 'exports', 'stages', 'layers', 'seconds', 'verdict'}
-ENTRY_KEYS = {'metrics', 'parameters', 'macs', 'keras_bytes', 'file_bytes', 'file_accuracy', 'latency_ms',
-              'latency_ms_all_threads'}
+ENTRY_KEYS = {'metrics', 'parameters', 'macs', 'keras_bytes', 'file', 'file_bytes', 'file_accuracy', 'timed_file',
+              'latency_ms', 'latency_ms_all_threads'}
+STAGE_KEYS = {'learner', 'metrics_compressed', 'metrics', 'parameters', 'macs', 'sparsity', 'bits'}
 EXPORT_KEYS = {'format', 'path', 'bytes', 'gzip_bytes', 'metrics', 'max_abs_diff', 'relative_max_abs_diff',
-               'top1_agreement', 'latency_ms', 'latency_ms_all_threads', 'speedup_vs_uncompressed', 'operators'}
+               'top1_agreement', 'latency_ms', 'latency_ms_all_threads', 'size_ratio', 'speedup_vs_uncompressed',
+               'operators'}
 FORMATS = ('float32', 'float16', 'dynamic', 'int8')
 
 
@@ -73,7 +75,7 @@ def test_report_has_the_agreed_keys(pruned_run):
     assert report['baseline'].keys() == report['compressed'].keys() == ENTRY_KEYS
     assert [item['format'] for item in report['exports']] == list(FORMATS)
     assert all(item.keys() == EXPORT_KEYS for item in report['exports'])
-    assert [stage.keys() for stage in report['stages']] == [{'learner', 'metrics_compressed', 'metrics'}]
+    assert [stage.keys() for stage in report['stages']] == [STAGE_KEYS]
     assert report['verdict'].keys() == {'smaller', 'faster', 'accuracy_drop', 'size_ratio', 'speedup'}
     assert report['seconds'].keys() == {'train', 'select', 'finetune', 'export'}
     assert report['command'].startswith('python main.py --model=lenet --dataset=digits')
@@ -243,6 +245,37 @@ def test_export_again_in_other_formats(pruned_run, tmp_path, monkeypatch):
     assert times(run / '1-chn-pruned-rmt') == stages
     refused = run_main('--exec_mode=export', f'--run_dir={run}', '--seed=1')
     assert refused.code == 2 and 'other flags (--seed=0, --seed=1)' in refused.err
+
+
+def test_latencies_of_a_device_are_read_on_exporting(pruned_run, tmp_path):
+    run, text = copy_of(pruned_run, tmp_path), tmp_path / 'bench.txt'
+    text.write_text('Inference timings in us: Init: 855, First inference: 9, Warmup (avg): 9, '
+                    'Inference (avg): 3209.4\n')
+    outcome = run_main('--exec_mode=export', f'--run_dir={run}', ONE_FILE,
+                       f'--device_latency=float32={text},uncompressed={text}')
+    assert outcome.code == 0, outcome.err
+    report = json.loads((run / 'report.json').read_text())
+    assert report['exports'][0]['device_latency_ms'] == report['baseline']['device_latency_ms'] == {'mean': 3.2094}
+    refused = run_main(*TASK, f'--device_latency=float32={text}', f'--run_dir={tmp_path}/new')
+    assert refused.code == 2 and 'goes with --exec_mode=export' in refused.err
+
+
+def test_export_of_a_model_that_no_run_made(trained_run, tmp_path):
+    model = trained_run.path / 'model.keras'
+    arguments = (*TASK, '--exec_mode=export', f'--save_path={model}', f'--run_dir={tmp_path}/one', *QUICK)
+    outcome = run_main(*arguments, '--export_formats=pfz,float32')
+    assert outcome.code == 0, outcome.err
+    assert ' step ' not in outcome.err and 'verdict' not in outcome.out
+    unpacked = run_main(*TASK, '--exec_mode=export', f'--save_path={tmp_path}/one/model.pfz',
+                        f'--run_dir={tmp_path}/two', '--export_formats=float32', *QUICK)
+    assert unpacked.code == 0, unpacked.err
+    assert_same_weights(tmp_path / 'two' / 'model.keras', model)
+    again = run_main('--exec_mode=export', f'--run_dir={tmp_path}/one', '--export_formats=float16')
+    assert again.code == 0 and ' step ' not in again.err
+    assert json.loads((tmp_path / 'one' / 'report.json').read_text())['exports'][0]['format'] == 'float16'
+    refused = run_main(*TASK, '--learner=full-prec', f'--save_path={model}', '--enbl_warm_start',
+                       f'--run_dir={tmp_path}/one')
+    assert refused.code == 2 and 'other flags' in refused.err
 
 
 def test_benchmark_prints_a_line_per_file(pruned_run):

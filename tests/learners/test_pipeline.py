@@ -213,3 +213,15 @@ def test_models_that_do_not_fit_are_refused_before_anything_is_written(flag, tmp
         outcome = run_main(*arguments, f'{flag}={given}')
         assert outcome.code == 2 and message in outcome.err
         assert 'Traceback' not in outcome.err and not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize(('chain', 'message'), [
+    ('uniform,chn-pruned-rmt', 'chn-pruned-rmt cannot follow uniform: any change of its weights would move them off'),
+    ('uniform-tf,weight-sparse', 'weight-sparse cannot follow uniform-tf: '),
+    ('weight-sparse,chn-pruned-rmt', 'chn-pruned-rmt cannot follow weight-sparse: the least-squares re-fit would fill'),
+    ('weight-sparse,non-uniform', 'non-uniform cannot follow weight-sparse: its zeros are not on the grids'),
+])
+def test_chains_that_cannot_work(chain, message, tmp_path):
+    outcome = run_main(*TASK, f'--learner={chain}', f'--run_dir={tmp_path}/run')
+    assert outcome.code == 2 and f'--learner={chain}: {message}' in outcome.err
+    assert len(outcome.err.splitlines()) == 1 and not (tmp_path / 'run').exists()

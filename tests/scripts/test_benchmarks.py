@@ -15,7 +15,7 @@ import pytest
 import tf_keras as keras
 
 from nets.resnet import resnet
-from scripts.benchmarks import channel_select, channel_selection, latency, training_speed
+from scripts.benchmarks import channel_select, channel_selection, compression, latency, training_speed
 from scripts.benchmarks.common import medians_of_rounds, norm_plan
 from utils.channels import ChannelSelect, remove_channels
 from utils.cost_model import total_macs
@@ -26,6 +26,10 @@ FOLDER = ROOT / 'scripts' / 'benchmarks'
 
 # What the last line promises, and of a benchmark with rows what each row promises.
 PROMISED = {
+    'compression': ({'met'}, {'case', 'file', 'accuracy_before', 'accuracy', 'accuracy_drop', 'bytes', 'size_ratio',
+                              'speedup', 'sparsity', 'bits', 'seconds'}),
+    'synthetic_search': ({'trials', 'seeds', 'layers', 'uniform', 'least_margin'},
+                         {'problem', 'method', 'reward', 'margin', 'wins', 'milliseconds'}),
     'training_speed': ({'ratio', 'trainer_images_per_second', 'bare_images_per_second', 'float32_images_per_second',
                         'compute_dtype', 'compute_dtype_gain'}, None),
     'channel_selection': ({'accuracy_lasso', 'margin_refit', 'margin_plain', 'select_seconds', 'epoch_seconds',
@@ -34,6 +38,8 @@ PROMISED = {
     'latency': ({'new_operators', 'threads', 'trained'},
                 {'prune_ratio', 'macs_left', 'parameters_left', 'bytes_left_float32', 'bytes_left_int8',
                  'speedup_float32_1_thread', 'speedup_float32_all_threads', 'speedup_int8_1_thread'}),
+    'quantized_step': ({'worst_ratio_weights', 'ratio_with_activations', 'compute_dtype', 'model', 'batch_size'},
+                       {'variant', 'ms', 'ratio'}),
     'channel_select': ({'gather_over_convolution_float32', 'gather_over_convolution_int8',
                         'none_over_convolution_float32', 'none_over_convolution_int8'},
                        {'variant', 'macs_left', 'selects', 'ms_float32', 'ms_int8', 'time_float32', 'time_int8'}),
@@ -164,3 +170,18 @@ def test_medians_are_of_rounds_in_turns():
 
     assert medians_of_rounds({'a': contestant('a'), 'b': contestant('b')}, 3) == {'a': 3.0, 'b': 20.0}
     assert order == ['a', 'b'] * 3
+
+
+def test_cases_are_run_in_the_order_of_the_table():
+    assert compression.chosen('sparse-90, uniform-4') == ['uniform-4', 'sparse-90']
+    assert compression.chosen('all') == list(compression.CASES)
+    with pytest.raises(UsageError, match="unknown case 'sparse-10'; known: all, uniform-tf, "):
+        compression.chosen('uniform-4,sparse-10')
+
+
+@pytest.mark.parametrize(('changes', 'met'), [
+    ({}, True), ({'accuracy_drop': 0.0051}, False), ({'size_ratio': 3.2}, False), ({'speedup': 0.9}, False),
+    ({'speedup': None}, False)])
+def test_a_case_is_met_if_all_its_bounds_are(changes, met):
+    measured = {'accuracy_drop': 0.005, 'size_ratio': 3.3, 'speedup': 1.0, **changes}
+    assert compression.is_met(compression.CASES['uniform-tf'], measured) is met

@@ -88,5 +88,23 @@ def test_a_selection_that_the_next_learner_has_no_need_of_leaves_no_row():
     assert chained_rows([[added], [{**added, 'macs': [5, 0]}]]) == []
 
 
+def test_sparsity_and_bits_are_shown_where_a_learner_touched_them():
+    first, second = rows({}), rows({})
+    first[1].update(sparsity=[0.0, 0.75])
+    second[1].update(bits=[32, 4])
+    second[2].update(bits=[32, 32])
+    table = chained_rows([first, second])
+    assert table[1]['sparsity'] == [0.0, 0.75] and table[1]['bits'] == [32, 4]
+    lines = format_rows(table).splitlines()
+    assert lines[0].split()[5:] == ['sparsity', 'bits', 'note']
+    assert lines[2].endswith('75.0 %    32 -> 4') and lines[3].split()[-1] == '32'
+
+
+def test_notes_of_an_earlier_learner_stay():
+    first, second = rows({}, {'conv1': 'first convolution'}), rows({}, {'conv2': 'x'})
+    assert [row['note'] for row in chained_rows([first, second])][:2] == [
+        'skipped because: first convolution', 'skipped because: x']
+
+
 def test_no_layers_no_division_by_nothing():
     assert format_rows([]).splitlines()[-1].startswith('total')

@@ -9,17 +9,25 @@ from utils.report import SCHEMA, format_table, summary
 
 def entry(accuracy: float, size: int, milliseconds: float) -> dict:
     return {'metrics': {'loss': 0.5, 'accuracy': accuracy}, 'parameters': size // 4, 'macs': 10 * size,
-            'keras_bytes': size + 1000, 'file_bytes': size, 'file_accuracy': accuracy,
+            'keras_bytes': size + 1000, 'file': 'model_float32.tflite', 'file_bytes': size,
+            'file_accuracy': accuracy,
             'latency_ms': {'p50': milliseconds, 'p90': milliseconds},
             'latency_ms_all_threads': {'p50': 1.0, 'p90': 1.0}}
+
+
+def stage(learner: str, before: float, after: float, sparsity: float, bits: float) -> dict:
+    return {'learner': learner, 'metrics_compressed': {'accuracy': before}, 'metrics': {'accuracy': after},
+            'parameters': 30_000, 'macs': 1_200_000, 'sparsity': sparsity, 'bits': bits}
 
 
 REPORT = {
     'schema': SCHEMA, 'model': 'lenet', 'dataset': 'digits', 'learners': ['chn-pruned-rmt', 'uniform'],
     'baseline': entry(0.98, 480_000, 2.0), 'compressed': entry(0.975, 120_000, 0.5),
-    'exports': [{'path': 'model_int8.tflite', 'bytes': 40_000, 'gzip_bytes': 30_000, 'metrics': {'accuracy': 0.97},
+    'exports': [{'path': 'model_int8.tflite', 'bytes': 40_000, 'size_ratio': 12.0, 'gzip_bytes': 30_000,
+                 'metrics': {'accuracy': 0.97},
                  'top1_agreement': 0.995, 'max_abs_diff': 0.0123, 'latency_ms': {'p50': 0.4},
                  'speedup_vs_uncompressed': 5.0}],
+    'stages': [stage('chn-pruned-rmt', 0.9, 0.98, 0.25, 32), stage('uniform', 0.97, 0.975, 0.5, 4)],
     'layers': [{'layer': 'conv2', 'type': 'Conv2D', 'inputs': [32, 16], 'outputs': [64, 32],
                 'macs': [819_200, 204_800], 'parameters': [51_264, 12_832], 'note': ''}],
     'verdict': {'smaller': True, 'faster': True, 'accuracy_drop': 0.005, 'size_ratio': 4.0, 'speedup': 4.0},
@@ -32,6 +40,10 @@ layer  inputs    outputs   MACs                parameters        note
 conv2  16 of 32  32 of 64  819,200 -> 204,800  51,264 -> 12,832
 total                      819,200 -> 204,800  51,264 -> 12,832  25.0 % of the MACs left
 
+stage           accuracy before tuning  accuracy  parameters       MACs   zeros  bits per weight
+chn-pruned-rmt                  0.9000    0.9800      30,000  1,200,000  25.0 %            32.00
+uniform                         0.9700    0.9750      30,000  1,200,000  50.0 %             4.00
+
                           uncompressed  compressed
 accuracy                        0.9800      0.9750  -0.50 points
 parameters                     120,000      30,000    4.00x less
@@ -41,8 +53,8 @@ MACs                         4,800,000   1,200,000    4.00x less
 latency p50, one thread       2.000 ms    0.500 ms  4.00x faster
 latency p50, all threads      1.000 ms    1.000 ms  1.00x faster
 
-file                bytes  gzipped  accuracy  same top-1  max diff  p50 ms  speed-up
-model_int8.tflite  40,000   30,000    0.9700     99.50 %     0.012   0.400     5.00x
+file                bytes  smaller  gzipped  accuracy  same top-1  max diff  p50 ms  speed-up
+model_int8.tflite  40,000   12.00x   30,000    0.9700     99.50 %     0.012   0.400     5.00x
 
 verdict: smaller (4.00x), faster (4.00x), accuracy drop 0.50 points; measured on the exported file"""
 
@@ -67,6 +79,24 @@ def test_nothing_compressed_has_no_verdict_and_no_layers():
     text = summary(report)
     assert 'verdict' not in text and 'conv2' not in text
     assert lines(text)[-1].startswith('model_int8.tflite')
+
+
+def test_a_container_has_no_speed():
+    report = copy.deepcopy(REPORT)
+    report['compressed'].update(file='model.pfz', latency_ms=None, latency_ms_all_threads=None)
+    report['exports'][0].update(path='model.pfz', latency_ms=None, speedup_vs_uncompressed=None)
+    report['verdict'].update(faster=None, speedup=None)
+    text = lines(summary(report))
+    assert '.pfz file, bytes 480,000 120,000 4.00x less' in [' '.join(line.split()) for line in text]
+    assert text[-3].split()[-2:] == ['-', '-'] and text[-1].startswith('verdict: smaller (4.00x), speed not measured,')
+    assert sum(line.endswith('not measured') for line in text) == 2
+
+
+def test_what_a_device_took_has_a_column():
+    report = copy.deepcopy(REPORT)
+    report['exports'][0]['device_latency_ms'] = {'mean': 7.4302}
+    text = lines(summary(report))
+    assert text[-4].endswith('speed-up  device ms') and text[-3].endswith('5.00x      7.430')
 
 
 def test_columns_are_as_wide_as_their_widest_cell():

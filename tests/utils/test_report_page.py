@@ -23,19 +23,24 @@ ROOT = Path(__file__).parents[2]
 VOID = {'meta', 'br', 'hr', 'img', 'link', 'input'}
 
 
+LEFT = {'parameters': 273_914, 'macs': 41_000_000, 'sparsity': 0.25, 'bits': 4.5}
+
+
 def latency(p50):
     return {'p50': p50, 'p90': 1.1 * p50}
 
 
 def entry(accuracy, file_bytes, p50):
     return {'metrics': {'loss': 0.4, 'accuracy': accuracy}, 'parameters': 273_914, 'macs': 41_000_000,
-            'keras_bytes': 1_200_000, 'file_bytes': file_bytes, 'file_accuracy': accuracy,
+            'keras_bytes': 1_200_000, 'file': 'model_float32.tflite', 'timed_file': 'model_float32.tflite',
+            'file_bytes': file_bytes, 'file_accuracy': accuracy,
             'latency_ms': latency(p50), 'latency_ms_all_threads': latency(0.6 * p50)}
 
 
 def export(file_format, file_bytes, p50):
     return {'format': file_format, 'path': f'model_{file_format}.tflite', 'bytes': file_bytes,
-            'gzip_bytes': 400_001, 'metrics': {'accuracy': 0.863}, 'max_abs_diff': 1.3e-5,
+            'gzip_bytes': 400_001, 'size_ratio': 1_100_000 / file_bytes,
+            'metrics': {'accuracy': 0.863}, 'max_abs_diff': 1.3e-5,
             'relative_max_abs_diff': 4.2e-7, 'top1_agreement': 0.9999, 'latency_ms': latency(p50),
             'latency_ms_all_threads': latency(0.6 * p50),
             'speedup_vs_uncompressed': 1.9 / p50, 'operators': {'ADD': 9, 'CONV_2D': 22}}
@@ -56,7 +61,7 @@ def report():
             'baseline': entry(0.871, 1_100_000, 1.9),
             'compressed': entry(0.863, 458_000, 1.27),
             'stages': [{'learner': 'chn-pruned-rmt', 'metrics_compressed': {'loss': 1.02, 'accuracy': 0.68},
-                        'metrics': {'loss': 0.44, 'accuracy': 0.863}}],
+                        'metrics': {'loss': 0.44, 'accuracy': 0.863}, **LEFT}],
             'exports': [export('float32', 458_000, 1.27), export('int8', 142_000, 0.83)], 'layers': layers,
             'seconds': {'train': 125.0, 'export': 12.3},
             'verdict': {'smaller': True, 'faster': True, 'accuracy_drop': 0.008, 'size_ratio': 2.4017,
@@ -68,7 +73,7 @@ def uncompressed(report):
     return {**report, 'learners': ['full-prec'], 'verdict': None, 'layers': [],
             'compressed': report['baseline'],
             'stages': [{'learner': 'full-prec', 'metrics_compressed': None,
-                        'metrics': {'accuracy': 0.871}}]}
+                        'metrics': {'accuracy': 0.871}, **LEFT}]}
 
 
 class Reader(html.parser.HTMLParser):
@@ -119,12 +124,12 @@ def test_page_says_what_was_done_and_measured(report):
     for words in ('resnet_20 at cifar_10', 'chn-pruned-rmt', 'Smaller 2.40× less: 1.10 MB → 458 kB',
                   'Faster 1.50× less: 1.900 ms → 1.270 ms',
                   'Drops 0.80 points 87.10 % → 86.30 %, within one point',
-                  'parameters 273,914', '.tflite file, bytes 1,100,000 458,000 2.40× less',
+                  'parameters 273,914', 'exported file, bytes 1,100,000 458,000 2.40× less',
                   'latency p90, all threads 1.254 ms 0.838 ms', 'skipped because: first convolution',
                   'stem Conv2D 3 of 3 12 of 16 442,368 331,776 432 324',
                   'total 443,008 332,416 1,082 974 75.0 % of the',
-                  'chn-pruned-rmt 68.00 % 86.30 % 1.0200 0.4400',
-                  'model_int8.tflite 142,000 400,001 86.30 % 99.99 % 1.3e-05 4.2e-07 0.830 0.913 0.498 2.29×',
+                  'chn-pruned-rmt 68.00 % 86.30 % 1.0200 0.4400 273,914 41,000,000 25.00 % 4.50',
+                  'model_int8.tflite 142,000 7.75× 400,001 86.30 % 99.99 % 1.3e-05 4.2e-07 0.830 0.913 0.498 2.29×',
                   'CONV_2D 22 22', 'train 2 min 5 s 91 %', 'total 2 min 17 s',
                   'python main.py --model=resnet_20 --seed=7',
                   'seed 7', 'tensorflow 2.21.0', 'processor Some Processor'):
@@ -181,6 +186,33 @@ def test_everything_is_escaped(report, place):
     reader = Reader(render(report))
     assert 'script' not in reader.tags
     assert '<script>alert(1)</script>' in reader.text.replace(' ', '')
+
+
+def test_a_container_has_no_speed(report):
+    report['exports'].insert(0, {**export('pfz', 90_000, 1), 'path': 'model.pfz', 'latency_ms': None,
+                                 'latency_ms_all_threads': None, 'speedup_vs_uncompressed': None, 'operators': {}})
+    report['compressed'].update(file='model.pfz', file_bytes=90_000)
+    text = Reader(render(report)).text
+    assert 'model.pfz 90,000 12.22× 400,001 86.30 % 99.99 % 1.3e-05 4.2e-07 – – – –' in text
+    assert 'Measured on the exported file model.pfz (speed: model_float32.tflite), against' in text
+    report['compressed'].update(latency_ms=None, latency_ms_all_threads=None)
+    report['verdict'].update(faster=None, speedup=None)
+    card = verdict_cards(report)[1]
+    assert (card.words, card.state) == ('Not measured', '') and 'latency p50' not in Reader(render(report)).text
+
+
+def test_sparsity_and_bits_have_columns_if_a_learner_touched_them(report):
+    assert 'note stem' not in Reader(render(report)).text.replace('bits', '')
+    report['layers'][0].update(bits=[32, 4])
+    text = Reader(render(report)).text
+    assert 'parameters bits note' in text and '432 324 32 -> 4 skipped because' in text
+
+
+def test_what_a_device_took_has_a_column(report):
+    assert 'on the device' not in Reader(render(report)).text
+    report['exports'][1]['device_latency_ms'] = {'mean': 7.4302}
+    text = Reader(render(report)).text
+    assert 'speed-up on the device, ms' in text and '2.29× 7.430' in text and '1.50× –' in text
 
 
 def test_failure_is_said_in_words_and_in_red(report):
@@ -248,7 +280,7 @@ def test_write_page_replaces_the_file_or_leaves_it(report, tmp_path, monkeypatch
 
 def test_comparison_tells_better_from_worse(report):
     states = {row.label: row.state for row in comparison(broken(report))}
-    assert states['.tflite file, bytes'] == 'bad'
+    assert states['exported file, bytes'] == 'bad'
     assert states['latency p50, one thread'] == 'bad'
     assert states['latency p50, all threads'] == 'good'
     assert states['parameters'] == '', 'equal is neither'

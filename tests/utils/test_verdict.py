@@ -25,6 +25,14 @@ def test_lines():
     assert 'NOT smaller (1.00x), NOT faster (0.67x), accuracy gain 5.00 points' in verdict_line(BAD)
 
 
+def test_what_cannot_be_run_has_no_speed():
+    verdict = judge(entry(300, 2.0, 0.9), {**entry(100, 1.0, 0.89), 'latency_ms': None})
+    assert verdict['faster'] is None and verdict['speedup'] is None
+    assert 'smaller (3.00x), speed not measured, accuracy drop 1.00 points' in verdict_line(verdict)
+    with pytest.raises(PocketFlowError, match=r'--require_faster \(no exported format can be run\)'):
+        enforce(verdict, VerdictOptions(require_faster=True))
+
+
 def test_requirements_become_failures():
     enforce(GOOD, VerdictOptions(require_smaller=True, require_faster=True, max_accuracy_drop=0.01))
     with pytest.raises(PocketFlowError, match=r'--require_smaller \(size ratio 1.00\) and --require_faster'):

@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
+from absl import logging
 
 from utils.errors import PocketFlowError
+from utils.export.operators import float_operators
+from utils.quantization_aware import is_quantization_aware
 from utils.quiet import quiet_native_output
 from utils.registry import Registry
 
@@ -22,7 +25,7 @@ file_formats = Registry('file format')
 
 
 def convert(model: keras.Model, file_format: str, calibration: Calibration | None = None) -> bytes:
-    """Converts a functional float32 model with one input and one output.
+    """Converts a functional float32 model with one input and one output; a quantization-aware one to 'int8' only.
 
     The file holds a batch of one sample, so that reshapes stay constant; `LiteRtRunner` resizes it.
 
@@ -37,6 +40,25 @@ def convert(model: keras.Model, file_format: str, calibration: Calibration | Non
     """
     configure: Configure = file_formats.get(file_format)
     _check_convertible(model)
+    if is_quantization_aware(model):
+        return _convert_quantization_aware(model, file_format)
+    return _convert(model, file_format, configure, calibration)
+
+
+def _convert_quantization_aware(model: keras.Model, file_format: str) -> bytes:
+    """The int8 file, with the ranges that training has found."""
+    if file_format != 'int8':
+        raise PocketFlowError(f'model {model.name!r} was trained for int8 arithmetic and cannot be converted to '
+                              f'{file_format}: choose --export_formats=int8')
+    from utils.quantization_aware.conversion import for_the_converter  # loads TensorFlow Model Optimization
+    content = _convert(for_the_converter(model), file_format, _int8_arithmetic, None)
+    if left := float_operators(content):
+        logging.warning('the int8 file of %s computes some operations in float, which is slow: %s', model.name,
+                        ', '.join(f'{count} {name}' for name, count in sorted(left.items())))
+    return content
+
+
+def _convert(model: keras.Model, file_format: str, configure: Configure, calibration: Calibration | None) -> bytes:
     try:
         with quiet_native_output():
             converter = _converter(model)
@@ -97,9 +119,14 @@ def _int8(converter: tf.lite.TFLiteConverter, model: keras.Model, calibration: C
     if calibration is None:
         raise PocketFlowError(f'model {model.name!r} cannot be converted to int8 without calibration data: '
                               'pass some training inputs')
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    _int8_arithmetic(converter, model, calibration)
     converter.representative_dataset = lambda: _single_samples(calibration, model)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+
+
+def _int8_arithmetic(converter: tf.lite.TFLiteConverter, model: keras.Model, calibration: Calibration | None) -> None:
+    """As 'int8', for a model that holds its ranges."""
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = converter.inference_output_type = tf.int8
 
 

@@ -12,9 +12,10 @@ import numpy as np
 import tf_keras as keras
 
 from utils.atomic import replacing
+from utils.container import load_container
 from utils.errors import PocketFlowError
 from utils.export.agreement import Agreement, agreement
-from utils.export.convert import Calibration, convert, file_formats
+from utils.export.formats import CONTAINER, Source, file_name, formats
 from utils.export.latency import DEFAULT_TIMING, Latency, Timing, time_alternating
 from utils.export.operators import operators
 from utils.export.runner import LiteRtRunner, nb_usable_threads
@@ -39,25 +40,45 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True)
 class FileUnderTest:
-    """A `.tflite` file, its format, and what to run it on and to compare it with."""
+    """An exported file, its format, and what to run it on and to compare it with."""
 
     file_format: str
     path: Path
     evaluation: Evaluation
 
+    @property
+    def runs(self) -> bool:
+        """Whether LiteRT runs it; a container is unpacked to a Keras model first."""
+        return self.file_format != CONTAINER
+
+    @property
+    def nb_bytes(self) -> int:
+        return self.path.stat().st_size
+
+    def predict(self, batch_size: int) -> np.ndarray:
+        """The logits [N, nb_classes] (float32) that the file computes for the inputs."""
+        if self.runs:
+            return LiteRtRunner(self.path, nb_usable_threads()).predict(self.evaluation.images, batch_size)
+        return keras_logits(load_container(self.path).model, self.evaluation.images, batch_size)
+
 
 @dataclasses.dataclass(frozen=True)
 class ExportRecord:
-    """One exported file and what was measured on it; `path` is relative to the directory of the export."""
+    """One exported file and what was measured on it; `path` is relative to the directory of the export.
+
+    `size_ratio` and `speedup` are relative to the uncompressed model's file, above 1 is better. What LiteRT does not
+    run has no latencies, no speed-up and no operators.
+    """
 
     file_format: str
     path: str
     nb_bytes: int
     gzip_bytes: int
     agreement: Agreement
-    latency: Latency
-    latency_all_threads: Latency
-    speedup: float
+    latency: Latency | None
+    latency_all_threads: Latency | None
+    size_ratio: float
+    speedup: float | None
     operators: Mapping[str, int]
 
     def to_json(self) -> dict[str, Any]:
@@ -69,33 +90,32 @@ class ExportRecord:
                 'max_abs_diff': self.agreement.max_abs_diff,
                 'relative_max_abs_diff': self.agreement.relative_max_abs_diff,
                 'top1_agreement': self.agreement.top1_agreement,
-                'latency_ms': self.latency.to_json(),
-                'latency_ms_all_threads': self.latency_all_threads.to_json(),
+                'latency_ms': self.latency and self.latency.to_json(),
+                'latency_ms_all_threads': self.latency_all_threads and self.latency_all_threads.to_json(),
+                'size_ratio': round(self.size_ratio, 4),
                 'speedup_vs_uncompressed': self.speedup,
                 'operators': dict(sorted(self.operators.items()))}
 
 
-def export_files(model: keras.Model, formats: Sequence[str], directory: Path,
-                 calibration: Calibration | None = None) -> dict[str, Path]:
-    """Writes `model_<format>.tflite` into the directory for each format; returns the paths by format."""
-    for file_format in formats:
-        file_formats.get(file_format)
-    paths = {file_format: directory / f'model_{file_format}.tflite' for file_format in formats}
-    for file_format, path in paths.items():
-        content = convert(model, file_format, calibration)
-        with replacing(path) as temporary:
+def export_files(source: Source, names: Sequence[str], directory: Path) -> dict[str, Path]:
+    """Writes the model into the directory in each of the formats; returns the paths by format."""
+    writers = {name: formats.get(name) for name in names}
+    paths = {name: directory / file_name(name) for name in names}
+    for name, write in writers.items():
+        content = write(source)
+        with replacing(paths[name]) as temporary:
             temporary.write_bytes(content)
     return paths
 
 
 def measure_files(files: Mapping[str, FileUnderTest], directory: Path, reference: str, batch_size: int = 64,
                   timing: Timing = DEFAULT_TIMING) -> dict[str, ExportRecord]:
-    """Measures `.tflite` files, however they were made, each against its own model, timed in turns.
+    """Measures exported files, however they were made, each against its own model; those that run are timed in turns.
 
     Args:
       files: the files by name; those of the uncompressed model are among them.
       directory: what the records' paths are relative to.
-      reference: name of the file that the others are timed against: the uncompressed model's.
+      reference: name of the file that the others are compared with: the uncompressed model's.
       batch_size: samples per call during evaluation; files are timed with one.
       timing: how long to time.
 
@@ -107,10 +127,15 @@ def measure_files(files: Mapping[str, FileUnderTest], directory: Path, reference
     """
     agreements = {name: _agreement_of_file(file, batch_size) for name, file in files.items()}
     one_thread, all_threads = (_latencies(files, timing, num_threads) for num_threads in (1, nb_usable_threads()))
-    return {name: _record(file, directory, agreement=agreements[name], latency=one_thread[name],
-                          latency_all_threads=all_threads[name],
-                          speedup=one_thread[reference].p50 / one_thread[name].p50)
+    return {name: _record(file, directory, agreement=agreements[name], latency=one_thread.get(name),
+                          latency_all_threads=all_threads.get(name),
+                          size_ratio=files[reference].nb_bytes / file.nb_bytes,
+                          speedup=_speedup(one_thread.get(reference), one_thread.get(name)))
             for name, file in files.items()}
+
+
+def _speedup(reference: Latency | None, latency: Latency | None) -> float | None:
+    return reference.p50 / latency.p50 if reference and latency else None
 
 
 def keras_logits(model: keras.Model, images: np.ndarray, batch_size: int = 64) -> np.ndarray:
@@ -120,9 +145,8 @@ def keras_logits(model: keras.Model, images: np.ndarray, batch_size: int = 64) -
 
 def _agreement_of_file(file: FileUnderTest, batch_size: int) -> Agreement:
     evaluation = file.evaluation
-    logits = LiteRtRunner(file.path, nb_usable_threads()).predict(evaluation.images, batch_size)
-    result = agreement(evaluation.reference_logits, logits, evaluation.labels)
-    if file.file_format == 'float32' and result.relative_max_abs_diff > FLOAT32_TOLERANCE:
+    result = agreement(evaluation.reference_logits, file.predict(batch_size), evaluation.labels)
+    if file.file_format in (CONTAINER, 'float32') and result.relative_max_abs_diff > FLOAT32_TOLERANCE:
         raise PocketFlowError(f'{file.path} does not compute what its model computes: outputs differ by '
                               f'{result.relative_max_abs_diff:.2g} of their range, '
                               f'accepted: {FLOAT32_TOLERANCE:g}')
@@ -130,7 +154,9 @@ def _agreement_of_file(file: FileUnderTest, batch_size: int) -> Agreement:
 
 
 def _latencies(files: Mapping[str, FileUnderTest], timing: Timing, num_threads: int) -> dict[str, Latency]:
-    runners = {name: LiteRtRunner(file.path, num_threads) for name, file in files.items()}
+    runners = {name: LiteRtRunner(file.path, num_threads) for name, file in files.items() if file.runs}
+    if not runners:
+        return {}
     sample = next(iter(files.values())).evaluation.images[0]
     return time_alternating(runners, sample, timing)
 
@@ -138,5 +164,5 @@ def _latencies(files: Mapping[str, FileUnderTest], timing: Timing, num_threads: 
 def _record(file: FileUnderTest, directory: Path, **measured: Any) -> ExportRecord:
     content = file.path.read_bytes()
     return ExportRecord(file.file_format, path=file.path.relative_to(directory).as_posix(), nb_bytes=len(content),
-                        gzip_bytes=len(gzip.compress(content, mtime=0)), operators=operators(content),
-                        **measured)
+                        gzip_bytes=len(gzip.compress(content, mtime=0)),
+                        operators=operators(content) if file.runs else {}, **measured)

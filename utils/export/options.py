@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from utils.export.convert import file_formats
+from utils.export.formats import formats as known_formats
 from utils.options import Options, option
 
 
@@ -12,19 +12,23 @@ from utils.options import Options, option
 class ExportOptions(Options):
     """Formats, and the effort spent on measuring each file."""
 
-    formats: str = option('export_formats', 'float32,float16,dynamic,int8', 'formats to export, separated by '
-                          'commas; the verdict is on the first')
+    formats: str | None = option('export_formats', None, 'formats to export, separated by commas: ' +
+                                 ', '.join(known_formats) + '; the verdict is on the first; default: what suits the '
+                                 'learner')
     num_eval: int | None = option('nb_smpls_export_eval', None, 'evaluation samples to run each file on; default: all',
                                   low=1)
     num_calibration: int = option('nb_smpls_calib', 500, 'training images that calibrate the int8 file', low=1)
     rounds: int = option('nb_repts', 100, 'timed runs of each file', low=1)
     warmup: int = option('nb_repts_warmup', 20, 'untimed runs before them', low=0)
+    device_latency: str | None = option('device_latency', None, 'what benchmark_model printed on a device, for the '
+                                        'report: FORMAT=FILE pairs separated by commas', decides=False)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The formats in order, each once."""
-        return tuple(dict.fromkeys(name.strip() for name in self.formats.split(',')))
+        """The formats in order, each once; none if they were not given."""
+        given = [] if self.formats is None else self.formats.split(',')
+        return tuple(dict.fromkeys(name.strip() for name in given))
 
     def check(self) -> None:
         for name in self.names:
-            file_formats.get(name)
+            known_formats.get(name)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from utils.errors import PocketFlowError, UsageError
-from utils.export import measure
+from utils.export import Source, measure
 from utils.export.latency import Timing
 from utils.export.measure import Evaluation, FileUnderTest, export_files, keras_logits, measure_files
 
@@ -29,7 +29,7 @@ def under_test(files, evaluation) -> dict[str, FileUnderTest]:
 @pytest.fixture(scope='module')
 def export(net, images, labels, tmp_path_factory):
     directory = tmp_path_factory.mktemp('export')
-    files = export_files(net, ['int8', 'float32'], directory, images)
+    files = export_files(Source(net, {}, images), ['int8', 'float32'], directory)
     evaluation = Evaluation.of_model(net, images, labels)
     records = measure_files(under_test(files, evaluation), directory, 'float32', timing=QUICK)
     return directory, list(records.values())
@@ -40,7 +40,8 @@ def test_records_have_exactly_these_keys(export):
     for record in records:
         assert list(record.to_json()) == [
             'format', 'path', 'bytes', 'gzip_bytes', 'metrics', 'max_abs_diff', 'relative_max_abs_diff',
-            'top1_agreement', 'latency_ms', 'latency_ms_all_threads', 'speedup_vs_uncompressed', 'operators']
+            'top1_agreement', 'latency_ms', 'latency_ms_all_threads', 'size_ratio', 'speedup_vs_uncompressed',
+            'operators']
     assert [record.to_json()['format'] for record in records] == ['int8', 'float32']
 
 
@@ -79,15 +80,26 @@ def test_speedup_is_the_ratio_of_medians_to_the_reference(net, images, labels, t
     milliseconds = {'before': 6.0, 'after': 2.0}
     monkeypatch.setattr(measure, 'time_alternating', lambda runners, sample, timing: {
         name: measure.Latency(milliseconds[name], 9.0, ()) for name in runners})
-    path = export_files(net, ['float32'], tmp_path)['float32']
+    path = export_files(Source(net), ['float32'], tmp_path)['float32']
     file = FileUnderTest('float32', path, Evaluation.of_model(net, images, labels))
     records = measure_files({'before': file, 'after': file}, tmp_path, 'before')
     assert [record.to_json()['speedup_vs_uncompressed'] for record in records.values()] == [1, 3]
 
 
+def test_a_container_is_unpacked_and_not_timed(net, images, labels, tmp_path):
+    paths = export_files(Source(net), ['pfz', 'float32'], tmp_path)
+    assert paths['pfz'].name == 'model.pfz'
+    records = measure_files(under_test(paths, Evaluation.of_model(net, images, labels)), tmp_path, 'float32',
+                            timing=QUICK)
+    packed = records['pfz'].to_json()
+    assert (packed['max_abs_diff'], packed['top1_agreement'], packed['operators']) == (0, 1, {})
+    assert packed['latency_ms'] is None and packed['speedup_vs_uncompressed'] is None
+    assert packed['size_ratio'] == pytest.approx(paths['float32'].stat().st_size / packed['bytes'], abs=1e-4)
+
+
 def test_unknown_format_stops_before_anything_is_written(net, tmp_path):
-    with pytest.raises(UsageError, match="file format 'onnx'; known: dynamic, float16, float32, int8"):
-        export_files(net, ['float32', 'onnx'], tmp_path / 'new')
+    with pytest.raises(UsageError, match="file format 'onnx'; known: dynamic, float16, float32, int8, mixed, pfz"):
+        export_files(Source(net), ['float32', 'onnx'], tmp_path / 'new')
     assert not (tmp_path / 'new').exists()
 
 
@@ -95,20 +107,20 @@ def test_failed_conversion_leaves_the_file_of_before(net, tmp_path):
     path = tmp_path / 'model_int8.tflite'
     path.write_bytes(b'before')
     with pytest.raises(PocketFlowError, match='without calibration data'):
-        export_files(net, ['int8'], tmp_path)
+        export_files(Source(net), ['int8'], tmp_path)
     assert path.read_bytes() == b'before'
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_export_replaces_files_and_leaves_no_temporary_ones(net, tmp_path):
     (tmp_path / 'model_float32.tflite').write_bytes(b'before')
-    files = export_files(net, ['float32'], tmp_path)
+    files = export_files(Source(net), ['float32'], tmp_path)
     assert list(tmp_path.iterdir()) == [files['float32']]
     assert files['float32'].stat().st_size > 1000
 
 
 def test_a_float_file_that_computes_something_else_is_refused(net, images, labels, logits, tmp_path):
-    files = export_files(net, ['float32'], tmp_path)
+    files = export_files(Source(net), ['float32'], tmp_path)
     other = Evaluation(images, labels, logits + np.linspace(0, 1, 10, dtype=np.float32))
     with pytest.raises(PocketFlowError, match='float32.tflite does not compute what its model computes'):
         measure_files(under_test(files, other), tmp_path, 'float32', timing=QUICK)

@@ -1,0 +1,1 @@
+"""Quantization by trained code books; see README.md."""

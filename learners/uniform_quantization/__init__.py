@@ -1,0 +1,1 @@
+"""Quantization on evenly spaced grids; see README.md."""

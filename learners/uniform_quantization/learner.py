@@ -1,0 +1,72 @@
+"""`uniform`: weights on evenly spaced grids, with straight-through training."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import tf_keras as keras
+
+from learners.abstract_learner import LEARNERS, LearnerContext
+from learners.weight_bits import WeightBitsLearner, WeightBitsOptions, channel_buckets
+from utils.errors import UsageError
+from utils.options import option
+from utils.quantization import FULL_BITS, MAX_WEIGHT_BITS, BucketQuantizer
+
+SYMMETRIC_BITS = (2, 8)
+
+
+@dataclasses.dataclass(frozen=True)
+class UniformQuantizationOptions(WeightBitsOptions):
+    """How many bits weights and activations get, and what shares a grid."""
+
+    superseded = {'uql_save_quant_model_path': 'results are in --run_dir'}
+    max_bits: ClassVar[int] = MAX_WEIGHT_BITS
+
+    weight_bits: int = option('uql_weight_bits', 4, 'bits of the weights', low=1, high=MAX_WEIGHT_BITS)
+    activation_bits: int = option('uql_activation_bits', 32, 'bits of what activation functions put out; 32: as they '
+                                  'are', low=2, high=FULL_BITS)
+    use_buckets: bool = option('uql_use_buckets', False, 'a grid per bucket instead of one per layer')
+    bucket_size: int = option('uql_bucket_size', 256, 'weights per bucket of type split', low=2)
+    bucket_type: str = option('uql_bucket_type', 'channel', 'channel: one bucket per output channel; split: runs of '
+                              'uql_bucket_size weights', choices=('channel', 'split'))
+    quant_epochs: float = option('uql_quant_epochs', 60.0, 'epochs of training with simulated quantization', low=0)
+    quantize_all_layers: bool = option('uql_quantize_all_layers', False, 'also quantize the first and the last layer')
+    symmetric: bool = option('uql_symmetric', False, 'grids with zero in the middle, one per output channel, as '
+                             f'TFLite has them; weights of {SYMMETRIC_BITS[0]} to {SYMMETRIC_BITS[1]} bits')
+    bits_plan: str | None = option('uql_bits_plan', None, 'plan.json with the bits of the weights of each layer, or '
+                                   'the run directory that holds one; layers that it does not name get '
+                                   'uql_weight_bits')
+
+    def bits_range(self) -> tuple[int, int]:
+        return SYMMETRIC_BITS if self.symmetric else super().bits_range()
+
+    def check(self) -> None:
+        low, high = self.bits_range()
+        if not low <= self.weight_bits <= high:
+            raise UsageError(f'--uql_weight_bits={self.weight_bits}: with --uql_symmetric it must be {low} to {high}')
+        if self.symmetric and self.use_buckets and self.bucket_type != 'channel':
+            raise UsageError(f'--uql_bucket_type={self.bucket_type}: --uql_symmetric has one grid per output channel; '
+                             'drop one of the two')
+
+
+@LEARNERS.register('uniform')
+class UniformQuantLearner(WeightBitsLearner):
+    """Uniform quantization with straight-through gradients (Jacob et al. 2018; Bengio et al. 2013).
+
+    Each layer computes with its weights rounded to 2^k evenly spaced values between the least and the greatest of their
+    bucket, while training goes on with the weights before rounding. At the end only the codes remain.
+    """
+
+    name = 'uniform'
+    options_class = UniformQuantizationOptions
+
+    def __init__(self, context: LearnerContext, options: UniformQuantizationOptions):
+        super().__init__(context, options)
+        if options.symmetric:
+            self.export_formats = ('mixed', *self.export_formats)
+
+    def make_quantizer(self, layer: keras.layers.Layer, bits: int) -> BucketQuantizer:
+        options = self.options
+        buckets = channel_buckets(layer) if options.symmetric else options.buckets(layer)
+        return BucketQuantizer(bits, buckets, options.symmetric)

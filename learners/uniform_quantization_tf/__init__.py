@@ -1,0 +1,1 @@
+"""Quantization-aware training for int8 files; see README.md."""

@@ -1,0 +1,180 @@
+"""`weight-sparse`: single weights of small magnitude become zero, more and more of them while the model is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import tensorflow as tf
+import tf_keras as keras
+from absl import logging
+
+from learners.abstract_learner import LEARNERS, AbstractLearner, Compressed, Finished, LearnerContext
+from learners.weight_sparsification import protocols
+from learners.weight_sparsification.masks import GradualPruning, apply_mask, magnitude_mask, nb_zeros, nb_zeros_now
+from learners.weight_sparsification.schedule import MIN_UPDATES, PruningSchedule
+from learners.weight_sparsification.selection import kernels_of, prunable_layers, skip_reasons
+from utils.compression_plan import CompressionPlan
+from utils.errors import UsageError
+from utils.layer_table import layer_rows
+from utils.options import Options, option
+from utils.trainer import LossFn, TrainerParts
+
+PLAN_NAME = 'plan.json'
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightSparseOptions(Options):
+    """How many weights become zero in which layer, and when."""
+
+    superseded = {'ws_save_path': 'results are in --run_dir'}
+
+    prune_ratio: float = option('ws_prune_ratio', 0.75, 'share of the weights to be zero', low=0, below=1)
+    protocol: str = option('ws_prune_ratio_prtl', 'uniform', 'the share of each layer; uniform: the same (the default '
+                           'until optimal arrives), heurist: more for larger layers', choices=('uniform', 'heurist'))
+    plan_path: str | None = option('ws_prune_plan', None, "plan.json with each layer's share of zeros, or the run "
+                                   'directory that holds one; then ws_prune_ratio and ws_prune_ratio_prtl do not '
+                                   'matter')
+    skip_names: str | None = option('ws_skip_names', None, 'do not prune layers whose names contain one of these, '
+                                    'separated by commas')
+    exponent: float = option('ws_prune_ratio_exp', 3.0, 'exponent of the schedule: the larger, the more is pruned '
+                             'early', above=0)
+    begin: float = option('ws_iter_ratio_beg', 0.1, 'when pruning begins, as a share of the training', low=0, high=1)
+    end: float = option('ws_iter_ratio_end', 0.5, 'when the final share of zeros is reached, as a share of the '
+                        'training', low=0, high=1)
+    update_step: int = option('ws_mask_update_step', 500, 'steps between mask updates; fewer in short trainings, for '
+                              f'{MIN_UPDATES} updates at least', low=1)
+
+    def check(self) -> None:
+        if self.begin > self.end:
+            raise UsageError(f'--ws_iter_ratio_beg={self.begin}: pruning begins after its end; give at most '
+                             f'--ws_iter_ratio_end={self.end}')
+
+
+@LEARNERS.register('weight-sparse')
+class WeightSparseLearner(AbstractLearner):
+    """Gradual magnitude pruning (Zhu and Gupta 2017, https://arxiv.org/abs/1710.01878) of a trained model.
+
+    While the model is fine-tuned, the share of zeros grows along equation 1 to each layer's planned ratio. Pruned
+    weights keep their last value and return with it if others have become smaller.
+    """
+
+    name = 'weight-sparse'
+    options_class = WeightSparseOptions
+    export_formats = ('pfz', 'float32', 'int8')
+    reference_format = 'float32'
+
+    def __init__(self, context: LearnerContext, options: WeightSparseOptions):
+        super().__init__(context, options)
+        self._pruning: GradualPruning | None = None
+
+    def check_inputs(self) -> None:
+        if self.options.plan_path is not None:
+            load_plan(self.options.plan_path)
+
+    def compress(self, model: keras.Model) -> Compressed:
+        skipped = skip_reasons(model, self.options.skip_names)
+        sizes = {name: [int(tf.size(kernel)) for kernel in kernels]
+                 for name, kernels in prunable_layers(model, skipped).items()}
+        if not sizes:
+            raise UsageError('no layer is left to prune: every one is skipped; check --ws_skip_names='
+                             f'{self.options.skip_names or ""}')
+        ratios = self._ratios(model, sizes, skipped)
+        skipped |= {name: 'it is not in ws_prune_plan' for name in sizes if name not in ratios}
+        zeros = {name: sum(int(nb_zeros(ratio, size)) for size in sizes[name]) for name, ratio in ratios.items()}
+        share = sum(zeros.values()) / sum(map(sum, sizes.values()))
+        predicted = {'sparsity': share, 'nonzero_parameters': model.count_params() - sum(zeros.values())}
+        copy = keras.models.clone_model(model)
+        copy.set_weights(model.get_weights())
+        return Compressed(copy, CompressionPlan('sparsity', model.name, ratios, predicted=predicted),
+                          tuple(sparsity_rows(model, copy, zeros, skipped)))
+
+    def loss_fn(self) -> LossFn:
+        """The template's, which also tells the share of the weights that is masked."""
+        plain = super().loss_fn()
+
+        def loss_and_sparsity(labels: tf.Tensor, outputs: tf.Tensor,
+                              variables: list[tf.Variable]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+            loss, metrics = plain(labels, outputs, variables)
+            return loss, {**metrics, 'sparsity': self._pruning.sparsity.value()}
+
+        return loss_and_sparsity
+
+    def trainer_parts(self, model: keras.Model) -> TrainerParts:
+        options, (_, nb_steps) = self.options, self.schedule()
+        schedule = PruningSchedule.over(nb_steps, options.begin, options.end, options.update_step, options.exponent)
+        logging.info('%s: prunes from step %d to %d, every %d steps', self.name, schedule.first, schedule.last,
+                     schedule.interval)
+        kernels, ratios = zip(*self._planned(model), strict=True)
+        self._pruning = GradualPruning(kernels, ratios, schedule)
+        return dataclasses.replace(super().trainer_parts(model), constraint=self._pruning.constrain,
+                                   state=self._pruning.state)
+
+    def finish(self, model: keras.Model) -> Finished:
+        """Makes sure of the planned zeros, also where no step was trained."""
+        for kernel, ratio in self._planned(model):
+            apply_mask(kernel, magnitude_mask(kernel, nb_zeros(ratio, tf.size(kernel))))
+        return Finished(model)
+
+    def _planned(self, model: keras.Model) -> list[tuple[tf.Variable, float]]:
+        """Each kernel that this stage prunes, with its share of zeros."""
+        plan = CompressionPlan.load(self.context.folder / PLAN_NAME)
+        return [(kernel, ratio) for name, ratio in plan.values.items() for kernel in kernels_of(model.get_layer(name))]
+
+    def _ratios(self, model: keras.Model, sizes: Mapping[str, Sequence[int]],
+                skipped: Mapping[str, str]) -> Mapping[str, float]:
+        options = self.options
+        if options.plan_path is not None:
+            plan = load_plan(options.plan_path)
+            plan.check_model(model)
+            refuse_unprunable(plan, sizes, skipped)
+            return plan.values
+        totals = {name: sum(parts) for name, parts in sizes.items()}
+        if options.protocol == 'uniform':
+            return protocols.uniform(totals, options.prune_ratio)
+        return protocols.heurist(totals, options.prune_ratio, {name: 1 - 1 / min(sizes[name]) for name in sizes})
+
+
+def load_plan(path: str) -> CompressionPlan:
+    """The plan in a file, or of the last weight-sparse stage in a run directory.
+
+    Raises:
+      UsageError: there is none, or it is of another kind.
+    """
+    given = Path(path)
+    found = sorted(given.glob(f'*-weight-sparse/{PLAN_NAME}')) if given.is_dir() else [given]
+    if not found:
+        raise UsageError(f'--ws_prune_plan={path}: no plan of weight-sparse in that run directory')
+    plan = CompressionPlan.load(found[-1])
+    if plan.kind != 'sparsity':
+        raise UsageError(f'--ws_prune_plan={path}: holds a plan of {plan.kind}; give one of sparsity')
+    if not plan.values:
+        raise UsageError(f'--ws_prune_plan={path}: names no layer; give at least one with its share of zeros')
+    return plan
+
+
+def refuse_unprunable(plan: CompressionPlan, sizes: Mapping[str, Sequence[int]], skipped: Mapping[str, str]) -> None:
+    """Raises a `UsageError` if a plan names a layer that is not pruned."""
+    for name in plan.values:
+        if name not in sizes:
+            reason = skipped.get(name, 'it has no kernel')
+            raise UsageError(f'--ws_prune_plan: names {name}, which is not pruned ({reason}); take it out of the plan')
+
+
+def sparsity_rows(before: keras.Model, after: keras.Model, zeros: Mapping[str, int],
+                  skipped: Mapping[str, str]) -> list[dict]:
+    """The report's rows, with `sparsity`: the share of zeros in a layer's kernels, [before, as planned].
+
+    Args:
+      before, after: the model and its copy.
+      zeros: planned zeros by layer name; others keep what they have.
+      skipped: why a layer was left alone, by layer name.
+    """
+    rows = layer_rows(before, after, {}, skipped)
+    for row in rows:
+        kernels = kernels_of(before.get_layer(row['layer']))
+        if kernels:
+            size, present = sum(int(tf.size(kernel)) for kernel in kernels), sum(map(nb_zeros_now, kernels))
+            row['sparsity'] = [present / size, zeros.get(row['layer'], present) / size]
+    return rows

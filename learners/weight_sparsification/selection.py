@@ -1,0 +1,48 @@
+"""Which layers of a model have weights to prune, and why others do not."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tf_keras as keras
+
+_k = keras.layers
+PRUNABLE = (_k.Dense, _k.Conv1D, _k.Conv2D, _k.Conv3D, _k.DepthwiseConv1D, _k.DepthwiseConv2D, _k.SeparableConv1D,
+            _k.SeparableConv2D, _k.Conv1DTranspose, _k.Conv2DTranspose, _k.Conv3DTranspose)
+KERNEL_NAMES = ('kernel', 'depthwise_kernel', 'pointwise_kernel')
+
+
+def kernels_of(layer: keras.layers.Layer) -> list[tf.Variable]:
+    """The kernels of a layer that may be pruned: none for other layers, two for separable convolutions."""
+    if not isinstance(layer, PRUNABLE):
+        return []
+    found = (getattr(layer, name, None) for name in KERNEL_NAMES)
+    return [kernel for kernel in found if kernel is not None]
+
+
+def skip_reasons(model: keras.Model, words: str | None) -> dict[str, str]:
+    """Why layers with kernels are left alone, by layer name; prunable layers that are not named are pruned.
+
+    Args:
+      model: a functional model.
+      words: layers whose names contain one of these, separated by commas, are left alone.
+    """
+    parts = [word.strip() for word in (words or '').split(',') if word.strip()]
+    reasons = {layer.name: _reason(layer, parts) for layer in model.layers}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def _reason(layer: keras.layers.Layer, words: list[str]) -> str | None:
+    if not any(len(weight.shape) > 1 for weight in layer.weights):
+        return None  # batch norm and the like
+    if not isinstance(layer, PRUNABLE):
+        return f'{type(layer).__name__} is of no type that is pruned'
+    matching = next((word for word in words if word in layer.name), None)
+    if matching is not None:
+        return f'ws_skip_names={matching}'
+    return None if layer.trainable else 'it is not trainable'
+
+
+def prunable_layers(model: keras.Model, skipped: dict[str, str]) -> dict[str, list[tf.Variable]]:
+    """Layer name -> its kernels, for all layers that are pruned, in the model's order."""
+    found = {layer.name: kernels_of(layer) for layer in model.layers if layer.name not in skipped}
+    return {name: kernels for name, kernels in found.items() if kernels}

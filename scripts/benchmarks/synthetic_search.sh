@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# How much better than random search each search method is, on networks that are formulas.
+#
+#   scripts/benchmarks/synthetic_search.sh [--trials=60] [--seeds=10] [--layers=20]
+#   scripts/benchmarks/synthetic_search.sh --smoke     a test of it in under a minute
+set -euo pipefail
+
+# shellcheck source=scripts/lib/env.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../lib/env.sh"
+
+ensure_env ''
+exec "$VENV_PYTHON" "$ROOT/scripts/benchmarks/synthetic_search.py" "$@"

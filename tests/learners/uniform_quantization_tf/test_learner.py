@@ -1,0 +1,105 @@
+"""Quantization-aware training of LeNet at digits."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tf_keras as keras
+
+from learners.abstract_learner import LearnerContext
+from learners.uniform_quantization_tf.learner import (
+    UniformQuantizationTFOptions,
+    UniformQuantTFLearner,
+    zero_keepers,
+)
+from tests.learners.conftest import make_context, make_helper
+from utils.errors import UsageError
+from utils.export import LiteRtRunner, convert
+from utils.trainer import Trainer
+
+
+@pytest.fixture(scope='module')
+def trained() -> keras.Model:
+    """LeNet after four epochs."""
+    keras.utils.set_random_seed(0)
+    helper = make_helper(epochs_ratio=4 / 30)
+    schedule, nb_steps = helper.setup_lrn_rate()
+    model = helper.build_model()
+    Trainer(model, helper.calc_loss, keras.optimizers.SGD(schedule, 0.9), make_context('lenet_at_digits', Path('/tmp'))
+            .trainer_options).fit(lambda step: helper.build_dataset_train(first_step=step), nb_steps)
+    return model
+
+
+def learner(folder: Path, nb_epochs: float = 1, **options) -> UniformQuantTFLearner:
+    context: LearnerContext = make_context('lenet_at_digits', folder, epochs_ratio_finetune=nb_epochs / 30)
+    return UniformQuantTFLearner(context, UniformQuantizationTFOptions(num_images=200, **options))
+
+
+def test_accuracy_of_the_file_is_that_of_the_model(trained, tmp_path):
+    one = learner(tmp_path)
+    before = one.evaluate(trained)['accuracy']
+    result = one.run(trained)
+    assert result.metrics_compressed['accuracy'] > before - 0.02 and result.metrics['accuracy'] > before - 0.02
+    images, labels = (np.concatenate(parts) for parts in
+                      zip(*one.helper.build_dataset_eval().as_numpy_iterator(), strict=True))
+    logits = LiteRtRunner(convert(result.model, 'int8')).predict(images)
+    assert np.mean(logits.argmax(1) == result.model.predict(images, verbose=0).argmax(1)) >= 0.99
+    assert abs(np.mean(logits.argmax(1) == labels) - result.metrics['accuracy']) <= 0.01
+    bits = {row['layer']: row['bits'] for row in result.layers}
+    assert set(bits) == {layer.name for layer in trained.layers if getattr(layer, 'kernel', None) is not None}
+    assert all(each == [32, 8] for each in bits.values())
+    again = learner(tmp_path).run(trained)
+    for one, other in zip(again.model.get_weights(), result.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_sparsity_is_preserved(trained, tmp_path):
+    sparse = keras.models.clone_model(trained)
+    sparse.set_weights([weight * (np.abs(weight) > np.median(np.abs(weight))) if weight.ndim > 1 else weight
+                        for weight in trained.get_weights()])
+    result = learner(tmp_path).run(sparse)
+    for layer in result.model.layers:
+        if getattr(layer, 'kernel_variable', None) is not None:
+            before = sparse.get_layer(layer.name).kernel.numpy()
+            assert np.all(layer.kernel_variable.numpy()[before == 0] == 0)
+            assert np.all(layer.rounded_kernel().numpy()[before == 0] == 0)
+            assert np.abs(layer.kernel_variable.numpy() - before).max() > 0
+
+
+def test_dense_kernels_need_no_masks(trained, tmp_path):
+    model = learner(tmp_path).compress(trained).model
+    assert not zero_keepers(model)
+    assert learner(tmp_path).trainer_parts(model).constraint is None
+
+
+def test_the_steps_reach_the_layers(trained, tmp_path):
+    result = learner(tmp_path, quant_delay=3).run(trained)
+    _, nb_steps = learner(tmp_path).schedule()
+    steps = [int(layer.optimizer_step) for layer in result.model.layers if hasattr(layer, 'optimizer_step')]
+    assert steps and set(steps) == {nb_steps}
+
+
+def test_the_rate_is_a_share_of_that_of_the_net(tmp_path):
+    one = learner(tmp_path, rate_factor=0.5)
+    expected, nb_steps = one.helper.setup_lrn_rate(1 / 30, 0.5)
+    schedule, steps = one.schedule()
+    assert steps == nb_steps and float(schedule(0)) == float(expected(0))
+
+
+def test_a_delay_beyond_the_end_is_refused(trained, tmp_path):
+    with pytest.raises(UsageError, match='--uqtf_quant_delay=9999: must be below the .* steps of training'):
+        learner(tmp_path, quant_delay=9999).compress(trained)
+
+
+def test_other_activation_widths_are_refused():
+    with pytest.raises(UsageError, match='--uqtf_activation_bits=4: the file computes with activations of 8 bits'):
+        UniformQuantizationTFOptions(activation_bits=4)
+
+
+def test_it_names_what_it_cannot_follow():
+    assert set(UniformQuantTFLearner.refuses_after) == {'uniform', 'non-uniform'}
+    assert UniformQuantTFLearner.must_be_last
+    assert dataclasses.is_dataclass(UniformQuantizationTFOptions)

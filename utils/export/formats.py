@@ -1,0 +1,76 @@
+"""All formats in which a finished model can be written, by the names that `--export_formats` takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+
+import tf_keras as keras
+
+from utils.container import pack
+from utils.encoding import AffineEncoding, Encoding
+from utils.errors import PocketFlowError
+from utils.export.convert import Calibration, convert, file_formats
+from utils.export.mixed import mixed_precision
+from utils.registry import Registry
+
+CONTAINER = 'pfz'
+MIXED = 'mixed'
+
+Write = Callable[['Source'], bytes]
+
+formats = Registry('file format')
+"""Formats by name. An entry turns a `Source` into the bytes of a file."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What a file is made of.
+
+    Attributes:
+      model: a functional float32 model with one input and one output.
+      encodings: integer codes of kernels, by layer name.
+      calibration: training inputs, for formats that quantize activations.
+    """
+
+    model: keras.Model
+    encodings: Mapping[str, Encoding] = dataclasses.field(default_factory=dict)
+    calibration: Calibration | None = None
+
+
+def file_name(file_format: str) -> str:
+    """`model_int8.tflite`, and `model.pfz` for the container, which LiteRT does not run."""
+    return f'model.{CONTAINER}' if file_format == CONTAINER else f'model_{file_format}.tflite'
+
+
+def weight_bits(encodings: Mapping[str, Encoding]) -> dict[str, int]:
+    """The bit widths of the kernels that a `.tflite` file can hold as integers, by layer name.
+
+    That are those on a symmetric grid with one scale per output channel, of at most 8 bits.
+    """
+    return {name: encoding.bits for name, encoding in encodings.items()
+            if isinstance(encoding, AffineEncoding) and encoding.zero_code is not None and encoding.bits <= 8
+            and encoding.buckets.kind == 'channel'}
+
+
+@formats.register(CONTAINER)
+def _container(source: Source) -> bytes:
+    return pack(source.model, source.encodings)
+
+
+@formats.register(MIXED)
+def _mixed(source: Source) -> bytes:
+    bits = weight_bits(source.encodings)
+    if not bits:
+        raise PocketFlowError(f'model {source.model.name!r} cannot be exported as {MIXED}: no kernel of it is on a '
+                              'grid that a .tflite file can hold; train it with --learner=uniform --uql_symmetric')
+    return mixed_precision(convert(source.model, 'float32'), bits)
+
+
+def _tflite(file_format: str, source: Source) -> bytes:
+    return convert(source.model, file_format, source.calibration)
+
+
+for _name in file_formats:
+    formats.register(_name)(functools.partial(_tflite, _name))

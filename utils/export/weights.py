@@ -1,0 +1,115 @@
+"""The weights in a `.tflite` file, found by the names of the Keras layers that they come from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from utils.export.operators import operator_names, type_name
+
+CHANNEL_AXES = {'CONV_2D': 0, 'DEPTHWISE_CONV_2D': 3, 'FULLY_CONNECTED': 0}
+"""The operations that have weights, and the axis of these that numbers the output channels."""
+
+_DTYPES = {'FLOAT32': np.float32, 'INT8': np.int8, 'INT4': np.uint8}
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightedOperator:
+    """An operation with constant weights.
+
+    Attributes:
+      kind: a name in `CHANNEL_AXES`.
+      name: the name of its output, which no other operation of the file has.
+      layers: the Keras layers that it does the work of, the folded batch norm and activation among them.
+      tensor: the number of its weights among the tensors of the file.
+    """
+
+    kind: str
+    name: str
+    layers: frozenset[str]
+    tensor: int
+
+
+def layer_names(tensor_name: str) -> frozenset[str]:
+    """The layers in a tensor's name: {'bn', 'conv'} in 'net/bn/FusedBatchNormV3;net/conv/Conv2D1'.
+
+    Each path begins with the model and ends with an operation; neither of the two names a layer.
+    """
+    return frozenset(part for path in tensor_name.split(';') for part in path.split('/')[1:-1])
+
+
+class Weights:
+    """The weights of a file, to be read, and to be overwritten in place if the file is a `bytearray`."""
+
+    def __init__(self, content: bytes | bytearray):
+        self._content = content
+        self._model = schema.Model.GetRootAs(content, 0)
+        self._graph = self._model.Subgraphs(0)
+
+    def operators(self) -> list[WeightedOperator]:
+        """All operations with constant weights, in the order of the file."""
+        return list(self._operators())
+
+    def type_of(self, operator: WeightedOperator) -> str:
+        """'FLOAT32', 'INT8' or 'INT4'."""
+        return type_name(self._graph.Tensors(operator.tensor).Type())
+
+    def read(self, operator: WeightedOperator) -> np.ndarray:
+        """The real values (float32), of the shape in the file: codes times the scales of their channels."""
+        tensor = self._graph.Tensors(operator.tensor)
+        shape, data = tensor.ShapeAsNumpy(), self._data(operator)
+        if self.type_of(operator) == 'FLOAT32':
+            return data.reshape(shape).copy()
+        codes = unpack_nibbles(data, int(np.prod(shape))) if self.type_of(operator) == 'INT4' else data
+        channels_last = np.moveaxis(codes.reshape(shape).astype(np.float32), tensor.Quantization().QuantizedDimension(),
+                                    -1)
+        return np.moveaxis(channels_last * tensor.Quantization().ScaleAsNumpy(), -1,
+                           tensor.Quantization().QuantizedDimension())
+
+    def write(self, operator: WeightedOperator, codes: np.ndarray, scales: np.ndarray) -> None:
+        """Replaces the codes (int8, of the shape in the file) and scales [channels] of integer weights."""
+        flat = codes.reshape(-1)
+        self._data(operator)[:] = pack_nibbles(flat) if self.type_of(operator) == 'INT4' else flat
+        self._graph.Tensors(operator.tensor).Quantization().ScaleAsNumpy()[:] = scales
+
+    def _operators(self) -> Iterator[WeightedOperator]:
+        kinds = operator_names(self._model)
+        operators = [self._graph.Operators(number) for number in range(self._graph.OperatorsLength())]
+        stored = {operator.Outputs(0): operator.Inputs(0) for operator in operators
+                  if kinds[operator.OpcodeIndex()] == 'DEQUANTIZE'}
+        for operator in operators:
+            kind = kinds[operator.OpcodeIndex()]
+            if kind in CHANNEL_AXES:
+                tensor = stored.get(operator.Inputs(1), operator.Inputs(1))
+                if self._buffer(tensor).size:
+                    name = self._name(operator.Outputs(0))
+                    # The network's output lost its name to the signature.
+                    layers = layer_names(name) or layer_names(self._name(tensor))
+                    yield WeightedOperator(kind, name, layers, tensor)
+
+    def _name(self, tensor: int) -> str:
+        return self._graph.Tensors(tensor).Name().decode()
+
+    def _data(self, operator: WeightedOperator) -> np.ndarray:
+        return self._buffer(operator.tensor).view(_DTYPES[self.type_of(operator)])
+
+    def _buffer(self, tensor: int) -> np.ndarray:
+        buffer = self._model.Buffers(self._graph.Tensors(tensor).Buffer())
+        if buffer.Offset() > 1:  # large data stand behind the flatbuffer proper
+            return np.frombuffer(self._content, np.uint8, buffer.Size(), buffer.Offset())
+        return buffer.DataAsNumpy() if buffer.DataLength() else np.empty(0, np.uint8)
+
+
+def pack_nibbles(codes: np.ndarray) -> np.ndarray:
+    """Codes -8..7 [n] as bytes [ceil(n / 2)], the first of each two in the low half."""
+    padded = np.append(codes, np.zeros(len(codes) % 2, codes.dtype)).astype(np.uint8) & 15
+    return padded[::2] | padded[1::2] << 4
+
+
+def unpack_nibbles(data: np.ndarray, size: int) -> np.ndarray:
+    """The inverse of `pack_nibbles`: int8 codes [size]."""
+    halves = np.stack([data << 4, data & 0xF0], -1).reshape(-1)[:size]
+    return halves.view(np.int8) >> 4

@@ -1,0 +1,172 @@
+"""Models with simulated quantization: from a plain model, and back to one that holds what the codes decode to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from utils.encoding import Encoding, kernel_name
+from utils.graph import Call, nodes_in_order, rebuild
+from utils.quantization.layers import QUANTIZED, QuantizeActivation, QuantizedKernel
+from utils.quantization.quantizers import FULL_BITS, CodebookQuantizer, Quantizer
+
+Layer = keras.layers.Layer
+_k = keras.layers
+
+_WITH_ACTIVATION = (_k.Activation, _k.Dense, _k.Conv1D, _k.Conv2D, _k.Conv3D, _k.DepthwiseConv1D, _k.DepthwiseConv2D,
+                    _k.SeparableConv1D, _k.SeparableConv2D)
+_QUANTIZED_ACTIVATIONS = frozenset({
+    keras.activations.relu, keras.activations.tanh, keras.activations.sigmoid, keras.activations.softplus,
+    tf.nn.relu, tf.nn.relu6, tf.nn.tanh, tf.nn.sigmoid, tf.nn.softplus})
+BATCH_SIZE = 100
+
+
+def layers_in_order(model: keras.Model) -> list[Layer]:
+    """The layers of a functional model, inputs excepted, in the order in which they are first called."""
+    return list({id(node.layer): node.layer for node in nodes_in_order(model) if not node.is_input}.values())
+
+
+def quantizable_layers(model: keras.Model) -> list[Layer]:
+    """The layers whose kernels can be quantized: Conv2D, DepthwiseConv2D and Dense, in order."""
+    return [layer for layer in layers_in_order(model) if type(layer) in QUANTIZED]
+
+
+def unquantizable_layers(model: keras.Model) -> dict[str, str]:
+    """Why other layers with kernels stay in full precision, by name."""
+    return {layer.name: f'{type(layer).__name__} is not quantized' for layer in layers_in_order(model)
+            if type(layer) not in QUANTIZED and any('kernel' in weight.name.split('/')[-1] for weight in layer.weights)}
+
+
+def activation_layers(model: keras.Model) -> list[Layer]:
+    """The layers that end in a ReLU, ReLU6, tanh, sigmoid or softplus, in order."""
+    return [layer for layer in layers_in_order(model) if isinstance(layer, _k.ReLU) or (
+        isinstance(layer, _WITH_ACTIVATION) and _is_quantized(layer.activation))]
+
+
+def _is_quantized(activation: Any) -> bool:
+    try:
+        return activation in _QUANTIZED_ACTIVATIONS
+    except TypeError:  # an unhashable callable
+        return False
+
+
+def activation_ranges(model: keras.Model, images: np.ndarray) -> dict[str, tuple[float, float]]:
+    """The (least, greatest) output of each of the `activation_layers`: means over batches of images.
+
+    Args:
+      model: a functional model; it runs in inference mode.
+      images: [N, ...], the inputs.
+    """
+    layers = activation_layers(model)
+    used = {id(tensor) for node in nodes_in_order(model) for tensor in tf.nest.flatten(node.outputs)}
+    outputs = [[node.outputs for node in layer.inbound_nodes if id(node.outputs) in used] for layer in layers]
+    watched = keras.Model(model.input, outputs)
+
+    @tf.function
+    def spans(batch: tf.Tensor) -> tf.Tensor:
+        return tf.stack([(tf.reduce_min([tf.reduce_min(tensor) for tensor in tensors]),
+                          tf.reduce_max([tf.reduce_max(tensor) for tensor in tensors]))
+                         for tensors in watched(batch, training=False)])
+
+    if not layers:
+        return {}
+    seen = [spans(batch).numpy() for batch in tf.data.Dataset.from_tensor_slices(images).batch(BATCH_SIZE)]
+    return {layer.name: (float(low), float(high)) for layer, (low, high) in zip(layers, np.mean(seen, 0), strict=True)}
+
+
+def quantized_copy(model: keras.Model, quantizers: Mapping[str, Quantizer], activation_bits: int = FULL_BITS,
+                   ranges: Mapping[str, tuple[float, float]] | None = None) -> keras.Model:
+    """A copy of a functional model that simulates quantization.
+
+    Args:
+      model: a functional model of plain layers, pruned or not.
+      quantizers: layer name -> the quantizer of its kernel, for some of the `quantizable_layers`; its code books, if it
+        has any, are fitted to the kernel.
+      activation_bits: 2..32 for what the `activation_layers` put out; 32 quantizes nothing.
+      ranges: where the ranges of activations start, as `activation_ranges` gives them; needed for less than 32 bits.
+
+    Returns:
+      A model of the same name and layer names, with a `QuantizeActivation` named LAYER_quantize after activations.
+    """
+    replaced = {name: _quantized_layer(model.get_layer(name), quantizer) for name, quantizer in quantizers.items()}
+    activations = {}
+    if activation_bits < FULL_BITS:
+        activations = {layer.name: QuantizeActivation(activation_bits, name=f'{layer.name}_quantize')
+                       for layer in activation_layers(model)}
+
+    def edit(layer: Layer, copy: Layer) -> Call:
+        if activations and isinstance(layer, QuantizeActivation):
+            return _nothing  # of an earlier quantization
+        new = replaced.get(layer.name, copy)
+        return _one_after_the_other(new, activations[layer.name]) if layer.name in activations else new
+
+    result = rebuild(model, edit)
+    for name, layer in replaced.items():
+        _copy_plain_weights(model.get_layer(name), layer)
+        if isinstance(layer.quantizer, CodebookQuantizer):
+            layer.quantizer.reset(layer.kernel_variable.numpy())
+    for name, layer in activations.items():
+        layer.set_range(*ranges[name])
+    return result
+
+
+def _quantized_layer(layer: Layer, quantizer: Quantizer) -> QuantizedKernel:
+    return QUANTIZED[type(layer)].from_config({**layer.get_config(), 'quantizer': quantizer})
+
+
+def _nothing(tensor: Any, **kwargs: Any) -> Any:
+    return tensor
+
+
+def _one_after_the_other(first: Call, second: Call) -> Call:
+    return lambda *args, **kwargs: second(first(*args, **kwargs))
+
+
+def _copy_plain_weights(source: Layer, target: Layer) -> None:
+    """Copies kernel and bias."""
+    for name in (kernel_name(source), 'bias'):
+        if getattr(source, name, None) is not None:
+            getattr(target, name).assign(getattr(source, name))
+
+
+def quantized_layers(model: keras.Model) -> list[QuantizedKernel]:
+    """The layers of a model whose kernels are quantized, in order."""
+    return [layer for layer in layers_in_order(model) if isinstance(layer, QuantizedKernel)]
+
+
+def codebook_variables(model: keras.Model) -> list[tf.Variable]:
+    """All code books of a model."""
+    return [layer.quantizer.codebooks for layer in quantized_layers(model)
+            if isinstance(layer.quantizer, CodebookQuantizer)]
+
+
+def excluding(variables: Iterable[tf.Variable], excluded: Sequence[tf.Variable]) -> list[tf.Variable]:
+    """The variables that are not among the excluded ones."""
+    known = {id(variable) for variable in excluded}
+    return [variable for variable in variables if id(variable) not in known]
+
+
+def bake(model: keras.Model) -> tuple[keras.Model, dict[str, Encoding]]:
+    """The plain model that a model with simulated quantization stands for.
+
+    Returns:
+      A model of plain layers with the same names, and encodings by layer name: a layer's kernel is exactly what its
+      encoding decodes to. Activation quantizers stay, unless they have 32 bits.
+    """
+    encodings = {layer.name: layer.encode() for layer in quantized_layers(model)}
+    plain = {layer.name: layer.plain_class.from_config(layer.plain_config()) for layer in quantized_layers(model)}
+
+    def edit(layer: Layer, copy: Layer) -> Call:
+        if isinstance(layer, QuantizeActivation) and int(layer.quantizer.bits) == FULL_BITS:
+            return _nothing
+        return plain.get(layer.name, copy)
+
+    result = rebuild(model, edit)
+    for name, layer in plain.items():
+        _copy_plain_weights(model.get_layer(name), layer)
+        getattr(layer, kernel_name(layer)).assign(encodings[name].decode())
+    return result, encodings

@@ -1,0 +1,48 @@
+"""What can be asked about any model, without loading TensorFlow Model Optimization."""
+
+from __future__ import annotations
+
+import importlib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import tf_keras as keras
+
+WRAPPER = b'QuantizedLayer'
+"""The class name by which a saved model tells that it has wrapped layers."""
+MARK = 'simulates_quantization'
+"""The class attribute that tells wrapped layers from others."""
+
+
+def is_wrapped(layer: keras.layers.Layer) -> bool:
+    """Whether the layer simulates the quantization of the layer within it."""
+    return getattr(type(layer), MARK, False)
+
+
+def unwrapped(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """The layer within a layer that simulates its quantization; other layers as they are."""
+    return layer.layer if is_wrapped(layer) else layer
+
+
+def is_quantization_aware(model: keras.Model) -> bool:
+    """Whether layers of the model simulate quantization."""
+    return any(is_wrapped(layer) for layer in model.layers)
+
+
+def plain_if_quantization_aware(model: Any) -> Any:
+    """The ordinary model behind a quantization-aware one, as `wrapping.plain` makes it; all else as it is."""
+    if not isinstance(model, keras.Model) or not is_quantization_aware(model):
+        return model
+    return importlib.import_module('utils.quantization_aware.wrapping').plain(model)
+
+
+def register_classes_of(path: Path | str) -> None:
+    """Makes Keras know the layers of a saved `.keras` file, if it holds a quantization-aware model.
+
+    Raises:
+      OSError, BadZipFile, KeyError: the file cannot be read.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if WRAPPER in archive.read('config.json'):
+            importlib.import_module('utils.quantization_aware.wrappers')

@@ -1,0 +1,239 @@
+"""The layers that simulate quantization, on the base of TensorFlow Model Optimization.
+
+Weights: Jacob et al. 2018 (https://arxiv.org/abs/1712.05877), symmetric, one scale per output channel where the
+kernels of the runtime allow it. The range is the largest magnitude of the present weights, so it needs no variable and
+never lags behind them. Activations: asymmetric, one scale per tensor, the range a moving average (section 3.1).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+from tensorflow_model_optimization.python.core.quantization.keras.quantize_config import QuantizeConfig
+from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapperV2
+from tensorflow_model_optimization.python.core.quantization.keras.quantizers import Quantizer
+
+RANGE_DECAY = 0.99
+"""Weight of the past in the moving average of a range, per step."""
+STORED_BITS = 8
+SMALLEST_RANGE = 1e-5
+"""Least range of a channel, as a share of the largest: smaller scales would overflow the 32-bit biases."""
+
+
+def nb_levels(bits: int) -> int:
+    """Largest code of a symmetric grid: 127 for 8 bits, 7 for 4."""
+    return 2 ** (bits - 1) - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Simulation:
+    """What a wrapper simulates.
+
+    Attributes:
+      kernel: the attribute that holds the kernel to be rounded, or `None`.
+      output: whether the output is rounded.
+      positive: whether the output is never negative, so that only its maximum is observed.
+      weight_bits, activation_bits: widths.
+      delay: training steps before values are rounded in training; ranges are observed from the start.
+      is_stored: whether the kernel is on its grid of `weight_bits` already and only waits to be stored in 8 bits.
+    """
+
+    kernel: str | None
+    output: bool
+    positive: bool = False
+    weight_bits: int = 8
+    activation_bits: int = 8
+    delay: int = 0
+    is_stored: bool = False
+
+
+class Delayed(Quantizer):
+    """A quantizer that passes training values through before the step at which quantization starts."""
+
+    def __init__(self, simulation: Simulation):
+        self.simulation = simulation
+
+    def get_config(self) -> dict[str, Any]:
+        return dataclasses.asdict(self.simulation)
+
+    def _after_delay(self, values: tf.Tensor, rounded: Any, step: tf.Variable, training: bool) -> tf.Tensor:
+        if not training or not self.simulation.delay:
+            return rounded()
+        return tf.cond(step >= self.simulation.delay, rounded, lambda: tf.identity(values))
+
+
+class KernelQuantizer(Delayed):
+    """Symmetric; one range per output channel for convolutions, one per tensor for the others.
+
+    The runtime has no matrix product with a scale per channel that the converter would take from a simulation.
+    """
+
+    def build(self, tensor_shape: Sequence[int], name: str, layer: keras.layers.Layer) -> dict[str, tf.Variable]:
+        self.per_channel = type(layer.layer) in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+        return {'step': layer.optimizer_step}
+
+    def __call__(self, inputs: tf.Tensor, training: bool, weights: dict[str, tf.Variable], **kwargs: Any) -> tf.Tensor:
+        return self._after_delay(inputs, lambda: self.rounded(inputs), weights['step'], training)
+
+    def rounded(self, kernel: tf.Tensor) -> tf.Tensor:
+        """The kernel on its grid."""
+        bits = self.simulation.weight_bits
+        if not self.simulation.is_stored:
+            return round_symmetric(kernel, bits, self.per_channel)
+        return round_symmetric(kernel, STORED_BITS, self.per_channel, nb_levels(STORED_BITS) / nb_levels(bits))
+
+
+def round_symmetric(kernel: tf.Tensor, bits: int, per_channel: bool, factor: float = 1.0) -> tf.Tensor:
+    """The kernel on a symmetric grid of 2^bits - 1 values, with the straight-through gradient.
+
+    Args:
+      kernel: for `per_channel` [height, width, inputs, outputs], or [height, width, channels, multiplier] of a
+        depthwise convolution if its multiplier is 1; else any shape.
+      bits: 2 to 8.
+      per_channel: whether each output channel has a range of its own.
+      factor: range of the grid, in units of the largest magnitude.
+    """
+    kernel = tf.convert_to_tensor(kernel)
+    if not per_channel:
+        largest = _filled(tf.reduce_max(tf.abs(kernel)), 0.0) * factor
+        return tf.quantization.fake_quant_with_min_max_vars(kernel, -largest, largest, bits, narrow_range=True)
+    shape = kernel.shape
+    folded = tf.reshape(kernel, (*shape[:2], 1, shape[2])) if shape[3] == 1 else kernel
+    largest = tf.reduce_max(tf.abs(folded), (0, 1, 2))
+    largest = _filled(largest, SMALLEST_RANGE * tf.reduce_max(largest)) * factor
+    rounded = tf.quantization.fake_quant_with_min_max_vars_per_channel(folded, -largest, largest, bits,
+                                                                       narrow_range=True)
+    return tf.reshape(rounded, shape)
+
+
+def _filled(largest: tf.Tensor, least: tf.Tensor | float) -> tf.Tensor:
+    """A range that is positive even where all weights are zero; it has no gradient."""
+    largest = tf.maximum(largest, least)
+    return tf.stop_gradient(tf.where(largest > 0, largest, tf.ones_like(largest)))
+
+
+class OutputQuantizer(Delayed):
+    """Asymmetric, one range per tensor that follows the batches while training."""
+
+    def build(self, tensor_shape: Any, name: str, layer: keras.layers.Layer) -> dict[str, tf.Variable]:
+        limits = {key: layer.add_weight(f'{name}_{key}', shape=(), trainable=False,
+                                        initializer=keras.initializers.Constant(value))
+                  for key, value in (('min', 0.0), ('max', 6.0))}
+        return {**limits, 'step': layer.optimizer_step}
+
+    def __call__(self, inputs: tf.Tensor, training: bool, weights: dict[str, tf.Variable], **kwargs: Any) -> tf.Tensor:
+        limits = [weights['min'], weights['max']]
+        if training:
+            limits = self._follow(tf.stop_gradient(inputs), *limits)
+
+        def rounded() -> tf.Tensor:
+            return tf.quantization.fake_quant_with_min_max_vars(inputs, *limits, self.simulation.activation_bits)
+
+        return self._after_delay(inputs, rounded, weights['step'], training)
+
+    def _follow(self, values: tf.Tensor, low: tf.Variable, high: tf.Variable) -> list[tf.Tensor]:
+        new_high = high.assign(RANGE_DECAY * high + (1 - RANGE_DECAY) * tf.maximum(tf.reduce_max(values), 0))
+        if self.simulation.positive:
+            return [tf.constant(0.0), new_high]
+        return [low.assign(RANGE_DECAY * low + (1 - RANGE_DECAY) * tf.minimum(tf.reduce_min(values), 0)), new_high]
+
+
+class SimulationConfig(QuantizeConfig):
+    """Tells the wrapper of TensorFlow Model Optimization what to round."""
+
+    def __init__(self, simulation: Simulation):
+        self.simulation = simulation
+
+    def get_weights_and_quantizers(self, layer: keras.layers.Layer) -> list[tuple[Any, Quantizer]]:
+        name = self.simulation.kernel
+        return [(getattr(layer, name), KernelQuantizer(self.simulation))] if name else []
+
+    def set_quantize_weights(self, layer: keras.layers.Layer, quantize_weights: Sequence[tf.Tensor]) -> None:
+        if self.simulation.kernel:
+            setattr(layer, self.simulation.kernel, *quantize_weights)
+
+    def get_activations_and_quantizers(self, layer: keras.layers.Layer) -> list[tuple[Any, Quantizer]]:
+        return []
+
+    def set_quantize_activations(self, layer: keras.layers.Layer, quantize_activations: Sequence[Any]) -> None:
+        """There are none: activations are layers of their own, or part of what is rounded at the output."""
+        assert not quantize_activations
+
+    def get_output_quantizers(self, layer: keras.layers.Layer) -> list[Quantizer]:
+        return [OutputQuantizer(self.simulation)] if self.simulation.output else []
+
+    def get_config(self) -> dict[str, Any]:
+        return dataclasses.asdict(self.simulation)
+
+
+@keras.saving.register_keras_serializable(package='PocketFlow')
+class QuantizedLayer(QuantizeWrapperV2):
+    """A layer whose kernel and output are rounded as in int8 arithmetic; it has the name of the layer within."""
+
+    simulates_quantization = True
+
+    def __init__(self, layer: keras.layers.Layer, simulation: Simulation | dict[str, Any], **kwargs: Any):
+        self.simulation = simulation if isinstance(simulation, Simulation) else Simulation(**simulation)
+        super().__init__(layer, SimulationConfig(self.simulation), **{'name': layer.name, **kwargs})
+
+    def get_config(self) -> dict[str, Any]:
+        layer = keras.saving.serialize_keras_object(self.layer)
+        layer.pop('build_config', None)  # the wrapper builds it, or else it would count the weights twice
+        return {'name': self.name, 'layer': layer, 'simulation': dataclasses.asdict(self.simulation)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> QuantizedLayer:
+        return cls(keras.saving.deserialize_keras_object(config['layer']), config['simulation'], name=config['name'])
+
+    @property
+    def kernel_variable(self) -> tf.Variable | None:
+        """The trained kernel; the attribute of the layer within holds the rounded one."""
+        return self._weight_vars[0][0] if self._weight_vars else None
+
+    def rounded_kernel(self) -> tf.Tensor:
+        """The kernel as int8 arithmetic stores it."""
+        kernel, quantizer, _ = self._weight_vars[0]
+        return quantizer.rounded(kernel)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """(low, high) of the output."""
+        return tuple(float(self._output_quantizer_vars[key]) for key in ('min', 'max'))
+
+    def set_range(self, low: float, high: float) -> None:
+        """Sets the range of the output."""
+        self._output_quantizer_vars['min'].assign(low)
+        self._output_quantizer_vars['max'].assign(high)
+
+
+@keras.saving.register_keras_serializable(package='PocketFlow')
+class InputQuantization(keras.layers.Layer):
+    """Stands behind an input of the model, so that a wrapper can round it."""
+
+
+@keras.saving.register_keras_serializable(package='PocketFlow')
+class FreezingBatchNormalization(keras.layers.BatchNormalization):
+    """A batch norm that stops using and updating batch statistics after `delay` training steps."""
+
+    def __init__(self, delay: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.delay = delay
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        self.optimizer_step = self.add_weight('optimizer_step', shape=(), dtype=tf.int32, trainable=False,
+                                              initializer=keras.initializers.Constant(-1))
+
+    def call(self, inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
+        if training in (None, False, 0):
+            return super().call(inputs, training=False)
+        if not self.delay:
+            return super().call(inputs, training=False)
+        return super().call(inputs, training=self.optimizer_step < self.delay)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), 'delay': self.delay}
