@@ -1,0 +1,72 @@
+"""How the agent acts: as its actor says, or with noise to explore."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from rl_agents.ddpg.networks import compiled, count_perturbable, perturb
+from rl_agents.ddpg.options import DdpgOptions
+
+
+class Behaviour:
+    """Acts with an actor, with noise on its actions or on its parameters (Plappert et al. 2018).
+
+    Noise on parameters is drawn once for a roll-out, in which the perturbed actor stays as it is although the actor
+    itself may learn.
+    """
+
+    def __init__(self, actor: keras.Model, a_min: float, a_max: float, options: DdpgOptions):
+        self.actor = actor
+        self.a_min, self.a_max = np.float32(a_min), np.float32(a_max)
+        self.noise_on_parameters = options.noise_type == 'param'
+        self.perturbed = keras.models.clone_model(actor)
+        self.probe = keras.models.clone_model(actor)
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """What a roll-out depends on besides the actor."""
+        return self.perturbed.variables
+
+    def begin_rollout(self, std: float, rng: np.random.Generator) -> None:
+        if self.noise_on_parameters:
+            self._perturb(self._parameter_noise(std, rng))
+
+    def policy(self, states: np.ndarray) -> np.ndarray:
+        """The actions (N, a_dims) without noise for states (N, s_dims)."""
+        return self._within_range(self._clean(states).numpy())
+
+    def act(self, states: np.ndarray, std: float, rng: np.random.Generator) -> np.ndarray:
+        """The actions with noise; noise on actions is drawn anew for each."""
+        if self.noise_on_parameters:
+            return self._within_range(self._noisy(states).numpy())
+        actions = self._clean(states).numpy()
+        return self._within_range(actions + rng.normal(0, std, actions.shape))
+
+    def distance(self, states: np.ndarray, std: float, rng: np.random.Generator) -> float:
+        """How far noise on the parameters moves the actions: mean |mu(s) - mu_noisy(s)|, in units of the action."""
+        return float(self._distance(states, self._parameter_noise(std, rng)))
+
+    def _parameter_noise(self, std: float, rng: np.random.Generator) -> np.ndarray:
+        return rng.normal(0, std, count_perturbable(self.actor)).astype(np.float32)
+
+    def _within_range(self, actions: np.ndarray) -> np.ndarray:
+        return np.clip(actions, self.a_min, self.a_max).astype(np.float32)
+
+    @compiled
+    def _clean(self, states: tf.Tensor) -> tf.Tensor:
+        return self.actor(states)
+
+    @compiled
+    def _noisy(self, states: tf.Tensor) -> tf.Tensor:
+        return self.perturbed(states)
+
+    @compiled
+    def _perturb(self, noise: tf.Tensor) -> None:
+        perturb(self.perturbed, self.actor, noise)
+
+    @compiled
+    def _distance(self, states: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+        perturb(self.probe, self.actor, noise)
+        return tf.reduce_mean(tf.abs(self.actor(states) - self.probe(states)))
