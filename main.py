@@ -27,11 +27,13 @@ with contextlib.nullcontext() if '--debug' in sys.argv else quiet_native_output(
     import tensorflow as tf
 
     tf.config.list_physical_devices()
-    tf.zeros([1])
+    if not {'HOROVOD_RANK', 'OMPI_COMM_WORLD_RANK'} & set(os.environ):  # workers first share the devices out
+        tf.zeros([1])
 
 import tf_keras as keras
 from absl import flags, logging
 
+from datasets.abstract_dataset import Shard
 from learners import LEARNERS
 from learners.abstract_learner import LearnerOptions
 from learners.modes import EXEC_MODES, Invocation
@@ -42,6 +44,8 @@ from utils import interrupts, log_file
 from utils.distillation import DistillationOptions
 from utils.errors import PocketFlowError, UsageError
 from utils.export.options import ExportOptions
+from utils.gradient_compression import CompressionOptions
+from utils.multi_gpu_wrapper import ALONE, MultiGpuOptions, Workers, connect
 from utils.options import Options, define_flags, flag_lines, from_flags, indecisive_flags, option, option_fields
 from utils.run_directory import FLAGS_FILE, RunDirectory, fingerprint
 from utils.trainer import TrainerOptions
@@ -77,8 +81,8 @@ class ProcessOptions(Options):
     debug: bool = option('debug', False, 'show debug messages, and tracebacks of errors')
 
 
-SHARED_OPTIONS = (MainOptions, LearnerOptions, TrainerOptions, DistillationOptions, ExportOptions)
-UNRECORDED_OPTIONS = (ProcessOptions, VerdictOptions)
+SHARED_OPTIONS = (MainOptions, LearnerOptions, TrainerOptions, DistillationOptions, ExportOptions, CompressionOptions)
+UNRECORDED_OPTIONS = (ProcessOptions, VerdictOptions, MultiGpuOptions)
 
 
 class CommandLine:
@@ -103,7 +107,8 @@ class CommandLine:
         self.refuse_unused_flags()
         refuse_contradictions(self.learner_names, *map(self.options, (ProcessOptions, LearnerOptions,
                                                                       DistillationOptions, VerdictOptions,
-                                                                      ExportOptions)))
+                                                                      ExportOptions, CompressionOptions,
+                                                                      MultiGpuOptions)))
 
     def options_classes(self) -> list[type[Options]]:
         """Every options class whose flags the command line offers for this pair."""
@@ -167,21 +172,23 @@ class CommandLine:
             return Path(shared.zoo_dir) / f'{self.training_name()}-{name}'
         return Path(shared.zoo_dir) / self.pair_name / f'{"+".join(self.learner_names)}-{name}'
 
-    def helper(self) -> AbstractModelHelper:
+    def helper(self, workers: Workers = ALONE) -> AbstractModelHelper:
         dataset_class = self.helper_class.dataset_class
         dataset = dataset_class(self.options(dataset_class.options_class), seed=self.options(MainOptions).seed)
+        dataset.shard = Shard(workers.rank, workers.size)
         return self.helper_class(self.options(self.helper_class.net_options_class), dataset)
 
-    def invocation(self) -> Invocation:
+    def invocation(self, workers: Workers = ALONE) -> Invocation:
         """Everything that the execution modes need, as plain values."""
         return Invocation(
-            helper=self.helper(), run=RunDirectory(self.run_path()), learner_names=tuple(self.learner_names),
+            helper=self.helper(workers), run=RunDirectory(self.run_path()), learner_names=tuple(self.learner_names),
             learner_options=self.learner_options(), shared=self.options(LearnerOptions),
             trainer=self.options(TrainerOptions), distillation=self.options(DistillationOptions),
             export=self.options(ExportOptions), verdict=self.options(VerdictOptions),
             seed=self.options(MainOptions).seed, recorded_flags=tuple(self.recorded()),
             free_flags=tuple(indecisive_flags(self.options_classes())), zoo_name=self.training_name(),
-            command=shlex.join(['python', *self.argv]))
+            command=shlex.join(['python', *self.argv]), workers=workers,
+            compression=self.options(CompressionOptions))
 
 
 def parse(options_classes: Sequence[type[Options]], argv: Sequence[str], known_only: bool = False) -> flags.FlagValues:
@@ -214,7 +221,7 @@ def learner_names(chain: str) -> list[str]:
 
 def refuse_contradictions(names: Sequence[str], process: ProcessOptions, shared: LearnerOptions,
                           distillation: DistillationOptions, verdict: VerdictOptions,
-                          export: ExportOptions) -> None:
+                          export: ExportOptions, compression: CompressionOptions, workers: MultiGpuOptions) -> None:
     """Combinations of which a part would be ignored silently."""
     chosen = f'--learner={",".join(names)}'
     if FULL_PRECISION in names[1:]:
@@ -227,6 +234,9 @@ def refuse_contradictions(names: Sequence[str], process: ProcessOptions, shared:
     if export.device_latency is not None and process.exec_mode != 'export':
         raise UsageError(f'--device_latency={export.device_latency}: goes with --exec_mode=export, when there are '
                          'files that a device has run')
+    if compression.kind != 'none' and not workers.enabled:
+        raise UsageError(f'--grad_compression={compression.kind}: is for several workers; start them by '
+                         'scripts/run_horovod.sh, which gives --enbl_multi_gpu')
     if process.exec_mode != 'train' or not trains_from_scratch(names, shared, distillation):
         return
     if shared.save_path is not None:
@@ -353,11 +363,21 @@ def dispatch(argv: Sequence[str]) -> None:
     command = CommandLine(argv)
     for flag, reason in command.superseded().items():
         logging.warning('--%s has no effect any more: %s', flag, reason)
+    workers = connect(command.options(MultiGpuOptions))  # before anything of TensorFlow is set up
     options = command.options(MainOptions)
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
-    EXEC_MODES[command.options(ProcessOptions).exec_mode](command.invocation())
+    work(command, workers)
+
+
+def work(command: CommandLine, workers: Workers) -> None:
+    """One worker's part: modes other than train are the primary's alone."""
+    mode = command.options(ProcessOptions).exec_mode
+    if not workers.is_primary:
+        logging.set_verbosity(logging.WARNING)
+    if workers.is_primary or mode == 'train':
+        EXEC_MODES[mode](command.invocation(workers))
 
 
 def run(argv: Sequence[str]) -> int:

@@ -57,6 +57,13 @@ class DatasetOptions(Options):
         return self.data_dir_local
 
 
+class Shard(NamedTuple):
+    """Which of several workers reads the data, so that together they see each sample once per epoch."""
+
+    rank: int = 0
+    size: int = 1
+
+
 class Samples(NamedTuple):
     """Images `uint8 [N, height, width, channels]` and class labels `int32 [N]`."""
 
@@ -131,6 +138,7 @@ class AbstractDataset(abc.ABC):
     def __init__(self, options: DatasetOptions, seed: int = 0):
         self.options = options
         self.seed = seed
+        self.shard = Shard()
         self._cache: dict[str, Samples] = {}
 
     @abc.abstractmethod
@@ -175,14 +183,19 @@ class AbstractDataset(abc.ABC):
         return train_val_split(self.options.num_train, nb_val)
 
     def train_batches(self, indices: np.ndarray, first_step: int = 0) -> tf.data.Dataset:
-        """An endless stream of augmented `(images, labels)` batches that starts with the batch of `first_step`."""
+        """An endless stream of augmented `(images, labels)` batches that starts with the batch of `first_step`.
+
+        Several workers take turns: the batches of one step, one per worker, together are one batch of that many times
+        the size.
+        """
         images, labels = self._tensors('train')
         chosen = tf.constant(indices, tf.int64)
         batch_size, count = self.options.batch_size, len(indices)
 
         def make_batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            index = tf.gather(chosen, shuffled_indices(step, batch_size, count, self.seed))
-            seed = tf.stack([tf.cast(step, tf.int32), tf.constant(2 * self.seed, tf.int32)])
+            number = step * self.shard.size + self.shard.rank
+            index = tf.gather(chosen, shuffled_indices(number, batch_size, count, self.seed))
+            seed = tf.stack([tf.cast(number, tf.int32), tf.constant(2 * self.seed, tf.int32)])
             batch = self.augment(self.normalize(tf.gather(images, index)), seed)
             return tf.ensure_shape(batch, (batch_size, *self.image_shape)), tf.gather(labels, index)
 

@@ -18,13 +18,16 @@ from utils.container import load_container, save_container
 from utils.distillation import Distillation
 from utils.encoding import Encoding
 from utils.errors import UsageError
+from utils.gradient_compression import CompressionOptions
 from utils.metrics_log import MetricsLog
+from utils.mirror import mirror
+from utils.multi_gpu_wrapper import ALONE, Workers
 from utils.options import Options, option
 from utils.progress import number
 from utils.quantization_aware import register_classes_of
 from utils.registry import Registry
 from utils.run_directory import RunDirectory
-from utils.trainer import LossFn, Trainer, TrainerOptions, TrainerParts, evaluate
+from utils.trainer import LossFn, Team, Trainer, TrainerOptions, TrainerParts, evaluate
 
 if TYPE_CHECKING:
     from utils.compression_plan import CompressionPlan
@@ -69,6 +72,8 @@ class LearnerContext:
       distillation: the teacher, if distillation is on.
       log: where metrics go.
       seed: `--seed`.
+      workers: who trains together; the primary compresses, finishes and writes, the others get what it has written.
+      compression: how their gradients travel.
     """
 
     helper: AbstractModelHelper
@@ -79,6 +84,14 @@ class LearnerContext:
     log: MetricsLog | None
     distillation: Distillation | None = None
     seed: int = 0
+    workers: Workers = ALONE
+    compression: CompressionOptions = CompressionOptions()
+
+    @property
+    def team(self) -> Team:
+        """Who trains together, for the trainer."""
+        batch_size = self.helper.dataset.options.batch_size
+        return Team(self.workers, self.compression, batch_size * self.workers.size, self.seed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,18 +195,32 @@ class AbstractLearner(abc.ABC):
 
     def run(self, model: keras.Model | None) -> StageResult:
         """The whole stage, or what a former call has left to do of it."""
-        result = self.context.folder / 'result.json'
-        if not result.exists():
-            trained, record = self._compress_once(model)
-            self._train(trained)
-            finished = self.finish(trained)
-            record = {**record, 'metrics': self.evaluate(finished.model)}
-            self._save(finished)
-            atomic.write_json(result, record)
-            logging.info('%s: %s', self.name, describe(record['metrics']))
-            return self._result(finished, record)
-        logging.info('%s: already finished in %s', self.name, self.context.folder)
+        workers, folder = self.context.workers, self.context.folder
+        result = folder / 'result.json'
+        if workers.share(result.exists):
+            logging.info('%s: already finished in %s', self.name, folder)
+        else:
+            self._train(self._compressed(model))
+        mirror(workers, folder)
         return self._result(self._load(), json.loads(result.read_text(encoding='utf-8')))
+
+    def _compressed(self, model: keras.Model | None) -> keras.Model:
+        """What the primary has compressed, on all workers."""
+        if self.context.workers.is_primary:
+            compressed = self._compress_once(model)
+            mirror(self.context.workers, self.context.folder)
+            return compressed
+        mirror(self.context.workers, self.context.folder)
+        return load_model(self.context.folder / 'compressed.keras')
+
+    def _finish(self, trained: keras.Model) -> None:
+        """Saves and evaluates what training has left; the file that marks a finished stage is written last."""
+        finished = self.finish(trained)
+        record = json.loads((self.context.folder / 'compressed.json').read_text('utf-8'))
+        record = {**record, 'metrics': self.evaluate(finished.model)}
+        self._save(finished)
+        atomic.write_json(self.context.folder / 'result.json', record)
+        logging.info('%s: %s', self.name, describe(record['metrics']))
 
     def _save(self, finished: Finished) -> None:
         save_model(finished.model, self.context.folder / 'model.keras')
@@ -213,11 +240,11 @@ class AbstractLearner(abc.ABC):
     def evaluate(self, model: keras.Model) -> dict[str, float]:
         return evaluate(model, self.helper.calc_loss, self.helper.build_dataset_eval())
 
-    def _compress_once(self, model: keras.Model | None) -> tuple[keras.Model, dict]:
-        """Calls `compress`, or loads what it returned in a former call, with the record of it."""
+    def _compress_once(self, model: keras.Model | None) -> keras.Model:
+        """Calls `compress`, or loads what it returned in a former call."""
         folder = self.context.folder
         if (folder / 'compressed.json').exists():
-            return load_model(folder / 'compressed.keras'), json.loads((folder / 'compressed.json').read_text('utf-8'))
+            return load_model(folder / 'compressed.keras')
         with self.context.run.timed(self.timing[0]):
             compressed = self.compress(model)
         metrics = self.evaluate(compressed.model)
@@ -227,7 +254,7 @@ class AbstractLearner(abc.ABC):
             compressed.plan.save(folder / 'plan.json')
             logging.info('%s: before fine-tuning: %s', self.name, describe(metrics))
         atomic.write_json(folder / 'compressed.json', record)
-        return compressed.model, record
+        return compressed.model
 
     def _train(self, model: keras.Model) -> None:
         context = self.context
@@ -235,9 +262,11 @@ class AbstractLearner(abc.ABC):
         optimizer = keras.optimizers.SGD(schedule, momentum=self.helper.net.momentum, jit_compile=False)
         trainer = Trainer(model, self.loss_fn(), optimizer, context.trainer_options,
                           folder=context.folder / 'checkpoints', parts=self.trainer_parts(model), log=context.log,
-                          label=context.folder.name)
+                          label=context.folder.name, team=context.team)
         with context.run.timed(self.timing[1]):
             trainer.fit(lambda step: self.helper.build_dataset_train(first_step=step), nb_steps)
+        if context.workers.is_primary:
+            self._finish(model)
 
 
 def describe(metrics: dict[str, float]) -> str:

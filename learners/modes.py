@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
@@ -30,10 +31,12 @@ from utils.errors import UsageError
 from utils.export import LiteRtRunner, Timing, time_alternating
 from utils.export.options import ExportOptions
 from utils.export.runner import nb_usable_threads
+from utils.gradient_compression import CompressionOptions
 from utils.layer_table import chained_rows
 from utils.log_file import log_file
 from utils.machine import machine, versions
 from utils.metrics_log import MetricsLog
+from utils.multi_gpu_wrapper import ALONE, Workers
 from utils.options import Options, option_fields
 from utils.report import SCHEMA, format_table, summary
 from utils.run_directory import RunDirectory
@@ -63,9 +66,12 @@ class Invocation:
     free_flags: tuple[str, ...]
     zoo_name: str
     command: str
+    workers: Workers = ALONE
+    compression: CompressionOptions = CompressionOptions()
 
     def pipeline(self, log: MetricsLog | None) -> Pipeline:
-        context = LearnerContext(self.helper, self.run, self.run.path, self.shared, self.trainer, log, seed=self.seed)
+        context = LearnerContext(self.helper, self.run, self.run.path, self.shared, self.trainer, log, seed=self.seed,
+                                 workers=self.workers, compression=self.compression)
         return Pipeline(context, self.learner_options, self.distillation, self.zoo_name)
 
 
@@ -94,14 +100,28 @@ def record_data(invocation: Invocation) -> None:
 
 
 def train(invocation: Invocation) -> None:
-    """The whole job: obtain, compress, fine-tune, export, report; what is already done is not done again."""
+    """The whole job: obtain, compress, fine-tune, export, report; what is already done is not done again.
+
+    Of several workers only the primary uses the run directory; the others keep their files in a temporary one.
+    """
+    if not invocation.workers.is_primary:
+        with tempfile.TemporaryDirectory() as folder:
+            take_part(dataclasses.replace(invocation, run=RunDirectory(folder)))
+        return
     if not invocation.run.recorded_flags():
         check_inputs(invocation)
     with working_in(invocation):
-        if not (invocation.run / 'report.json').exists():
-            result = _run_learners(invocation)
+        result = take_part(invocation)
+        if result is not None:
             write_report(invocation, result)
         show_report(invocation)
+
+
+def take_part(invocation: Invocation) -> PipelineResult | None:
+    """A worker's share of the learners' work; nothing if the primary has already written the report."""
+    if invocation.workers.share((invocation.run / 'report.json').exists):
+        return None
+    return _run_learners(invocation)
 
 
 def check_inputs(invocation: Invocation) -> None:

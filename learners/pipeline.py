@@ -22,12 +22,14 @@ from learners.abstract_learner import (
     StageResult,
     describe,
     load_any,
+    load_model,
     save_model,
 )
 from nets.abstract_model_helper import AbstractModelHelper
 from utils import atomic
 from utils.distillation import Distillation, DistillationOptions
 from utils.errors import UsageError
+from utils.mirror import mirror
 from utils.options import Options, flag_lines
 from utils.run_directory import fingerprint
 from utils.trainer import evaluate
@@ -35,6 +37,8 @@ from utils.trainer import evaluate
 FULL_PRECISION = 'full-prec'
 BASELINE_FOLDER = 'baseline'
 """Where a run keeps the uncompressed model that it started from."""
+TEACHER_FOLDER = 'teacher'
+"""Where a run keeps a teacher that is not the uncompressed model."""
 FIRST_STAGE = f'0-{FULL_PRECISION}'
 """Where a run trains the model that it then compresses."""
 TRAINING_NAME = 'training.txt'
@@ -130,24 +134,32 @@ class Pipeline:
 
         The run keeps a copy, so that it goes on from the same model whatever becomes of the original.
         """
-        kept = self.context.run / BASELINE_FOLDER / 'model.keras'
-        if kept.exists():
-            return self._load(kept)
-        model, metrics = self._obtain()
-        save_model(model, kept)
-        return model, metrics
+        workers, kept = self.context.workers, self.context.run / BASELINE_FOLDER / 'model.keras'
+        obtained = None if workers.share(kept.exists) else self._obtain()
+        if obtained is not None and workers.is_primary:
+            save_model(obtained[0], kept)
+        mirror(workers, kept.parent)
+        return obtained or self._load(kept)
 
-    def _obtain(self) -> tuple[keras.Model, dict[str, float]]:
+    def _obtain(self) -> tuple[keras.Model, dict[str, float]] | None:
+        """The model with its metrics; workers that did not take part in training one get it from the primary."""
+        source = self.context.workers.share(self._find)
+        if source is not None:
+            return self._load(source) if self.context.workers.is_primary else None
+        logging.info('no trained model given or found as %s/%s*: training one first',
+                     self.context.learner_options.zoo_dir, self.zoo_name)
+        result = self._learner(FULL_PRECISION, FIRST_STAGE, None).run(None)
+        if self.context.workers.is_primary:
+            atomic.write_text(self.context.run / FIRST_STAGE / TRAINING_NAME, self.zoo_name)
+        return result.model, result.metrics
+
+    def _find(self) -> Path | None:
+        """The file of the model to compress, if there is one."""
         shared = self.context.learner_options
         if shared.save_path is not None:
-            return self._load(resolve_model_path(shared.save_path, '--save_path'))
+            return resolve_model_path(shared.save_path, '--save_path')
         known = trained_models(Path(shared.zoo_dir), self.zoo_name, self.context.helper.dataset.fingerprint())
-        if known:
-            return self._load(known[0])
-        logging.info('no trained model given or found as %s/%s*: training one first', shared.zoo_dir, self.zoo_name)
-        result = self._learner(FULL_PRECISION, FIRST_STAGE, None).run(None)
-        atomic.write_text(self.context.run / FIRST_STAGE / TRAINING_NAME, self.zoo_name)
-        return result.model, result.metrics
+        return known[0] if known else None
 
     def given_model(self) -> PipelineResult:
         """The model at `--save_path` as it is, as if a stage had just made it."""
@@ -168,11 +180,17 @@ class Pipeline:
     def _teacher(self, baseline: keras.Model | None) -> Distillation | None:
         if not self.distillation.enabled:
             return None
-        path = self.distillation.teacher_path
-        teacher = baseline
-        if path is not None:
-            teacher = load_fitting_model(resolve_model_path(path, '--save_path_dst'), self.context.helper)
+        teacher = baseline if self.distillation.teacher_path is None else self._given_teacher()
         return Distillation(teacher, self.distillation.weight, self.distillation.temperature)
+
+    def _given_teacher(self) -> keras.Model:
+        """The model at `--save_path_dst`; the run keeps a copy, as of the model that it compresses."""
+        workers, kept = self.context.workers, self.context.run / TEACHER_FOLDER / 'model.keras'
+        if workers.is_primary and not kept.exists():
+            path = resolve_model_path(self.distillation.teacher_path, '--save_path_dst')
+            save_model(load_fitting_model(path, self.context.helper), kept)
+        mirror(workers, kept.parent)
+        return load_model(kept)
 
     def _learner(self, name: str, folder: str, teacher: Distillation | None) -> AbstractLearner:
         context = dataclasses.replace(self.context, folder=self.context.run / folder, distillation=teacher)

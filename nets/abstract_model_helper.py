@@ -13,7 +13,7 @@ import tf_keras as keras
 from datasets.abstract_dataset import AbstractDataset
 from utils.options import Options, option
 from utils.registry import Registry
-from utils.schedules import Schedule, one_cycle, piecewise_constant, scaled_learning_rate
+from utils.schedules import WARMUP_EPOCHS, GradualWarmup, Schedule, one_cycle, piecewise_constant, scaled_learning_rate
 
 HelperT = TypeVar('HelperT', bound='AbstractModelHelper')
 
@@ -133,10 +133,14 @@ class ClassificationHelper(AbstractModelHelper):
 
     def setup_lrn_rate(self, epochs_ratio: float | None = None, rate_factor: float = 1.0) -> tuple[Schedule, int]:
         ratio = self.net.epochs_ratio if epochs_ratio is None else epochs_ratio
-        data = self.dataset.options
-        steps_per_epoch = data.num_train * ratio / data.batch_size
+        nb_workers = self.dataset.shard.size
+        batch_size = self.dataset.options.batch_size * nb_workers
+        steps_per_epoch = self.dataset.options.num_train * ratio / batch_size
         nb_steps = max(1, int(steps_per_epoch * self.nb_epochs)) if ratio else 0
-        rate = rate_factor * scaled_learning_rate(self.net.learning_rate, data.batch_size, self.net.batch_size_norm)
+        rate = rate_factor * scaled_learning_rate(self.net.learning_rate, batch_size, self.net.batch_size_norm)
         if self.net.schedule == 'one-cycle':
             return one_cycle(rate, nb_steps), nb_steps
-        return piecewise_constant(rate, steps_per_epoch, self.boundaries, self.factors), nb_steps
+        schedule = piecewise_constant(rate, steps_per_epoch, self.boundaries, self.factors)
+        if nb_workers > 1:
+            schedule = GradualWarmup(schedule, 1 / nb_workers, int(WARMUP_EPOCHS * steps_per_epoch))
+        return schedule, nb_steps

@@ -16,6 +16,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from utils.errors import UsageError
+from utils.quantization_aware.inspect import unwrapped
 
 COMPUTE_DTYPES = ('auto', 'float32', 'bfloat16')
 BFLOAT16_CPU_FLAGS = ('amx_bf16', 'avx512_bf16')
@@ -38,7 +39,7 @@ def suits_bfloat16(model: keras.Model) -> bool:
     Other counts, as pruning leaves them, fall back to slow code: a ResNet-20 that gains from bfloat16 loses by it once
     it is pruned (`scripts/benchmarks/training_speed.sh` measures both).
     """
-    filters = [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    filters = [layer.filters for layer in map(unwrapped, model.layers) if isinstance(layer, keras.layers.Conv2D)]
     return all(count % BFLOAT16_CHANNELS == 0 for count in filters)
 
 

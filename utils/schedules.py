@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import tensorflow as tf
 import tf_keras as keras
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 WARMUP_SHARE = 0.25
+WARMUP_EPOCHS = 5
+"""Over how many epochs several workers come to their learning rate (Goyal et al. 2017, section 2.2)."""
 
 
 def scaled_learning_rate(initial: float, batch_size: int, batch_size_norm: float) -> float:
@@ -39,3 +42,27 @@ def one_cycle(peak: float, nb_steps: int) -> Schedule:
     warmup = max(1, int(WARMUP_SHARE * nb_steps))
     return keras.optimizers.schedules.CosineDecay(0.0, max(1, nb_steps - warmup), warmup_target=peak,
                                                   warmup_steps=warmup)
+
+
+@keras.saving.register_keras_serializable(package='PocketFlow')
+class GradualWarmup(Schedule):
+    """Another schedule, whose rate is first multiplied by a factor that grows linearly to 1.
+
+    Goyal et al. 2017, section 2.2: large batches want large rates, which are too much for fresh weights.
+
+    Args:
+      schedule: what follows.
+      start: the factor at step 0, in (0, 1].
+      nb_steps: after how many steps it is 1.
+    """
+
+    def __init__(self, schedule: Schedule, start: float, nb_steps: int):
+        super().__init__()
+        self.schedule, self.start, self.nb_steps = schedule, start, nb_steps
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        progress = tf.minimum(tf.cast(step, tf.float32) / max(self.nb_steps, 1), 1.0)
+        return self.schedule(step) * (self.start + (1 - self.start) * progress)
+
+    def get_config(self) -> dict:
+        return {'schedule': self.schedule, 'start': self.start, 'nb_steps': self.nb_steps}

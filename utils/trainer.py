@@ -1,24 +1,28 @@
 """The only training loop.
 
 One `tf.function` call runs many steps, so Python is not in the inner loop. The loop checkpoints, resumes exactly (the
-data order is a function of the step), reports progress, and stops on a non-finite loss.
+data order is a function of the step), reports progress, and stops on a non-finite loss. Several workers run it in
+step: they average their gradients, and agree on when to stop.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import tensorflow as tf
 import tf_keras as keras
-from absl import logging
 
 from utils import interrupts
+from utils.checkpoints import Checkpoints
 from utils.distillation import Distillation
 from utils.errors import PocketFlowError
+from utils.gradient_compression import CompressionOptions, make_reducer
 from utils.metrics_log import MetricsLog
+from utils.multi_gpu_wrapper import ALONE, Workers
 from utils.options import Options, option
 from utils.precision import COMPUTE_DTYPES, compute_dtype, resolve_compute_dtype
 from utils.progress import Progress
@@ -49,16 +53,31 @@ class TrainerParts:
       distillation: a teacher whose loss is added.
       constraint: called after each optimizer step with the number of steps done (int64), as to re-apply masks to the
         model's variables.
-      reduce_gradients: turns the list of local gradients into the list that is applied.
       variables: what is trained; default: all trainable variables of the model.
       state: further variables that checkpoints must hold, such as masks.
     """
 
     distillation: Distillation | None = None
     constraint: Callable[[tf.Tensor], None] | None = None
-    reduce_gradients: Callable[[list[tf.Tensor]], list[tf.Tensor]] | None = None
     variables: Sequence[tf.Variable] | None = None
     state: Sequence[tf.Variable] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Team:
+    """Who trains together.
+
+    Attributes:
+      workers: the workers.
+      compression: how their gradients travel.
+      samples_per_step: training samples that all of them together see per step.
+      seed: decides how gradients are rounded.
+    """
+
+    workers: Workers = ALONE
+    compression: CompressionOptions = CompressionOptions()
+    samples_per_step: int = 1
+    seed: int = 0
 
 
 class WeightedMeans:
@@ -93,18 +112,23 @@ class Trainer:
       folder: where checkpoints go; `None` writes none.
       parts: optional additions.
       log, label: where metrics go, and under which name.
+      team: who trains together.
     """
 
     def __init__(self, model: keras.Model, loss_fn: LossFn, optimizer: keras.optimizers.Optimizer,
                  options: TrainerOptions, *, folder: Path | None = None, parts: TrainerParts = TrainerParts(),
-                 log: MetricsLog | None = None, label: str = 'train'):
+                 log: MetricsLog | None = None, label: str = 'train', team: Team = Team()):
         self.model, self.loss_fn, self.optimizer = model, loss_fn, optimizer
         self.options, self.parts = options, parts
         self.log, self.label = log, label
         self.dtype = resolve_compute_dtype(options.compute_dtype, model)
         self.variables = list(model.trainable_variables if parts.variables is None else parts.variables)
         self.optimizer.build(self.variables)
-        self._checkpoints = _checkpoints(folder, model, optimizer, parts.state) if folder else None
+        self.workers = team.workers
+        self._reducer = make_reducer(team.compression, team.workers, self.variables, team.seed)
+        self._checkpoints = Checkpoints(folder, model, optimizer, state=parts.state,
+                                        local_state=self._reducer.local_state, workers=team.workers,
+                                        samples_per_step=team.samples_per_step)
         self._stop = tf.Variable(False, trainable=False)
 
     def fit(self, make_batches: Callable[[int], tf.data.Dataset], nb_steps: int) -> float:
@@ -123,7 +147,7 @@ class Trainer:
         """
         if not self.variables:
             raise PocketFlowError(f'model {self.model.name!r} has no trainable weights: training would change nothing')
-        step = self._restore()
+        step = self._checkpoints.restore(self.label)
         if self.log is not None:
             self.log.rewind(f'{self.label}/train', step)
         if step >= nb_steps:
@@ -133,7 +157,8 @@ class Trainer:
 
     def _loop(self, batches: tf.data.Dataset, step: int, nb_steps: int, signals: interrupts.Deferred) -> float:
         run, iterator = tf.function(self._run), iter(batches)
-        progress = Progress(self.label, nb_steps, step, batches.element_spec[1].shape[0] or 1)
+        batch_size = batches.element_spec[1].shape[0] or 1
+        progress = Progress(self.label, nb_steps, step, batch_size * self.workers.size)
         means = WeightedMeans()
         while step < nb_steps:
             count = steps_until_due(step, nb_steps, self.options.summary_step, self.options.save_step)
@@ -148,12 +173,17 @@ class Trainer:
                 progress.advance(count)
                 means.add(values, count)
                 self._after(step, nb_steps, means, progress)
-            if signals.signum is not None:
-                self._save()
+            if self._must_stop(signals):
+                self._checkpoints.save()
                 progress.close()
-                signals.raise_if_requested()
+                raise interrupts.Interrupted(signals.signum or signal.SIGTERM)
         progress.close()
         return progress.rate.per_second
+
+    def _must_stop(self, signals: interrupts.Deferred) -> bool:
+        """Whether any worker was asked to stop: a signal may reach them at different steps."""
+        requested = signals.signum is not None
+        return requested if self.workers.size == 1 else self.workers.any(requested)
 
     def _after(self, step: int, nb_steps: int, means: WeightedMeans, progress: Progress) -> None:
         if is_due(step, self.options.summary_step, nb_steps):
@@ -162,30 +192,32 @@ class Trainer:
             if self.log is not None:
                 self.log.write(f'{self.label}/train', step, {**values, 'images_per_second': progress.rate.per_second})
         if is_due(step, self.options.save_step, nb_steps):
-            self._save()
+            self._checkpoints.save()
             progress.rate.skip()
 
-    def _restore(self) -> int:
-        if self._checkpoints is not None and any(Path(self._checkpoints.directory).glob('*')):
-            _restore_newest(self._checkpoints)
-            logging.info('%s: continuing from step %d', self.label, int(self.optimizer.iterations))
-        return int(self.optimizer.iterations)
-
-    def _save(self) -> None:
-        if self._checkpoints is not None:
-            self._checkpoints.save(int(self.optimizer.iterations))
-
     def _run(self, iterator: Iterable, count: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        """`count` steps, or fewer if a signal arrives; returns each metric's sum over them, and their number."""
+        """`count` steps, or fewer if a signal arrives; returns each metric's sum over them, and their number.
+
+        Of several workers none may stop alone, since the others would wait for its gradients.
+        """
         step = tf.function(self._step)
         names = step.get_concrete_function(*iterator.element_spec).structured_outputs
         totals = {name: tf.constant(0.0) for name in names}
         done = tf.constant(0)
-        while done < count and not self._stop:
+        alone = self.workers.size == 1
+        while done < count and not (alone and self._stop):
             values = step(*next(iterator))
             totals = {name: totals[name] + values[name] for name in names}
             done += 1
-        return totals, done
+        self._agree_on_statistics()
+        return self.workers.mean(totals), done
+
+    def _agree_on_statistics(self) -> None:
+        """Moving statistics and ranges are not trained: each worker has followed its own batches."""
+        tracked = [variable for variable in self.model.non_trainable_variables if variable.dtype.is_floating]
+        if self.workers.size > 1 and tracked:
+            for variable, mean in zip(tracked, self.workers.average(tracked), strict=True):
+                variable.assign(mean)
 
     def _step(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
@@ -195,23 +227,12 @@ class Trainer:
                 metrics = {**metrics, 'distillation_loss': self.parts.distillation.loss(images, outputs)}
                 loss += metrics['distillation_loss']
         gradients = tape.gradient(loss, self.variables)
-        if self.parts.reduce_gradients is not None:
-            gradients = self.parts.reduce_gradients(gradients)
+        if self.workers.size > 1:
+            gradients = self._reducer.reduce(gradients, self.optimizer.iterations.value())
         self.optimizer.apply_gradients(zip(gradients, self.variables, strict=True))
         if self.parts.constraint is not None:
             self.parts.constraint(self.optimizer.iterations.value())
         return {'loss': loss, **metrics}
-
-
-def _restore_newest(checkpoints: tf.train.CheckpointManager) -> None:
-    try:
-        if checkpoints.latest_checkpoint is None:
-            raise ValueError('no complete checkpoint found')
-        checkpoints.checkpoint.restore(checkpoints.latest_checkpoint).assert_existing_objects_matched()
-    except Exception as error:  # the reader raises whatever the damage makes it stumble over
-        reason = str(error).strip().split('\n')[0]
-        raise PocketFlowError(f'{checkpoints.directory}: damaged checkpoint ({reason}); delete this folder to train '
-                              'the stage again') from error
 
 
 def is_due(step: int, every: int, total: int) -> bool:
@@ -222,20 +243,6 @@ def is_due(step: int, every: int, total: int) -> bool:
 def steps_until_due(step: int, total: int, *intervals: int) -> int:
     """How many steps may run in one go without passing the next multiple of an interval, or the end."""
     return min(STEPS_PER_CALL, total - step, *(interval - step % interval for interval in intervals))
-
-
-def _checkpoints(folder: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer,
-                 state: Sequence[tf.Variable]) -> tf.train.CheckpointManager:
-    checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, generators=random_generators(model),
-                                     state=list(state))
-    return tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
-
-
-def random_generators(model: keras.Model) -> list[tf.random.Generator]:
-    """The generators of a model's random layers, such as dropout; Keras itself leaves them out of checkpoints."""
-    holders = [getattr(layer, '_random_generator', None) for layer in model.submodules]
-    generators = [getattr(holder, '_generator', None) for holder in holders]
-    return [generator for generator in generators if generator is not None]
 
 
 def evaluate(model: keras.Model, loss_fn: LossFn, batches: tf.data.Dataset) -> dict[str, float]:

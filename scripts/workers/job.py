@@ -1,0 +1,244 @@
+"""Several workers as one job: one exit code, one stop, and the output of worker 0."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import json
+import os
+import queue
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from scripts.workers.agent import CANNOT_START
+from scripts.workers.hosts import SSH, SSH_FAILED, Host
+
+AGENT = Path(__file__).with_name('agent.py')
+KEPT_LINES = 20
+POLL_S = 0.2
+KILLED = 128 + signal.SIGKILL
+STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGINT)
+
+# What a worker on another host takes over from here; all else is that host's own.
+FORWARDED = ('CLASSPATH', 'CUDA_', 'HADOOP_', 'HOROVOD_', 'JAVA_HOME', 'KMP_', 'LD_LIBRARY_PATH', 'NCCL_', 'OMP_',
+             'POCKETFLOW_', 'PYTHON', 'TF_', 'XLA_')
+PER_TASK = ('SLURM_CPUS_PER_TASK', 'SLURM_TRES_PER_TASK', 'SLURM_NTASKS_PER_NODE', 'SLURM_MEM_PER_CPU')
+
+
+@dataclasses.dataclass(frozen=True)
+class Patience:
+    """How long to wait, in seconds.
+
+    Attributes:
+      checkpoint: for the workers to end after SIGTERM or SIGINT.
+      company: after a failure, for the other workers to notice it and to say what they have to say.
+      failure: for them to end after that, when they are asked to.
+    """
+
+    checkpoint: float = 120
+    company: float = 5
+    failure: float = 30
+
+
+def worker_environment(rank_env: Mapping[str, str], forward: bool) -> dict[str, str]:
+    """What is added to the environment that the worker's host offers."""
+    env = {name: value for name, value in os.environ.items() if forward and name.startswith(FORWARDED)}
+    env.setdefault('TF_CPP_MIN_LOG_LEVEL', os.environ.get('TF_CPP_MIN_LOG_LEVEL', '2'))
+    return {**env, 'PYTHONUNBUFFERED': '1', **rank_env}
+
+
+def agent_command(host: Host, srun: bool) -> list[str]:
+    """The words that start an agent on a host: here, through ssh, or as a step of this Slurm job."""
+    agent = [sys.executable, '-S', '-E', str(AGENT)]
+    if srun:
+        # The workers of a host share all its cores and GPUs and divide them among themselves; what the job asked for
+        # per task would contradict that.
+        unset = [word for name in PER_TASK for word in ('-u', name)]
+        return ['env', *unset, 'srun', '--overlap', '--nodes=1', '--ntasks=1', f'--nodelist={host.name}', '--mem=0',
+                '--cpu-bind=none', f'--cpus-per-task={os.environ.get("SLURM_CPUS_ON_NODE", "1")}', *agent]
+    return agent if host.is_local else [*SSH, host.name, f'exec {shlex.join(agent)}']
+
+
+class Worker:
+    """One worker, through its agent.
+
+    Args:
+      rank: number of the worker.
+      host: where it runs.
+      command: starts its agent.
+      task: what the agent is told, see `agent.Worker`.
+      ended: receives the rank when it has ended.
+      verbose: shows its output, each line with its rank; worker 0's is always shown, as it is.
+    """
+
+    def __init__(self, rank: int, host: Host, command: Sequence[str], task: Mapping, ended: queue.Queue[int],
+                 verbose: bool):
+        self.rank, self.host = rank, host
+        self.status: int | None = None
+        self._verbose = verbose
+        self._last_lines: collections.deque[str] = collections.deque(maxlen=KEPT_LINES)
+        streams = {} if rank == 0 else {'stdout': subprocess.PIPE, 'stderr': subprocess.STDOUT}
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, text=True,
+                                         encoding='utf-8', errors='replace', **streams)
+        self.send(json.dumps(task))
+        threading.Thread(target=self._watch, args=(ended,), daemon=True).start()
+
+    def send(self, line: str) -> None:
+        """Tells the agent, if it is still there."""
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(line + '\n')
+            self._process.stdin.flush()
+
+    def abandon(self) -> None:
+        """Ends the agent, or the connection to it."""
+        self._process.kill()
+
+    def show_last_lines(self) -> None:
+        """Shows what was held back."""
+        for line in self._last_lines:
+            self._show(line)
+
+    def _show(self, line: str) -> None:
+        print(f'[{self.rank}] {line}', end='', file=sys.stderr, flush=True)
+
+    def _watch(self, ended: queue.Queue[int]) -> None:
+        for line in self._process.stdout or ():
+            (self._show if self._verbose else self._last_lines.append)(line.removesuffix('\n') + '\n')
+        status = self._process.wait()
+        self.status = status if status >= 0 else 128 - status
+        ended.put(self.rank)
+
+
+class Stop:
+    """SIGTERM and SIGINT, noted."""
+
+    def __init__(self):
+        self.signum: int | None = None
+        self.nb_interrupts = 0
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, self._note)
+
+    def _note(self, signum: int, frame) -> None:
+        self.signum = self.signum or signum
+        self.nb_interrupts += signum == signal.SIGINT
+
+    @property
+    def at_once(self) -> bool:
+        """Whether Ctrl-C was pressed again."""
+        return self.nb_interrupts > 1
+
+
+class Job:
+    """The workers of a job until the last has ended.
+
+    Args:
+      workers: by rank.
+      ended: where they put their ranks when they end.
+      stop: whether this process was asked to stop.
+      patience: how long to wait for what.
+    """
+
+    def __init__(self, workers: Sequence[Worker], ended: queue.Queue[int], stop: Stop, patience: Patience):
+        self._workers = workers
+        self._ended = ended
+        self._stop = stop
+        self._patience = patience
+        self._deadlines: collections.deque[tuple[float, str]] = collections.deque()
+        self._nb_ended = 0
+        self._failed: Worker | None = None
+        self._told = False
+
+    def run(self) -> int:
+        """Waits for all workers; returns the exit code of the job."""
+        while self._nb_ended < len(self._workers):
+            with contextlib.suppress(queue.Empty):
+                self._on_end(self._ended.get(timeout=POLL_S))
+            self._on_signal()
+            self._on_time()
+        return self._conclude()
+
+    def _on_end(self, rank: int) -> None:
+        self._nb_ended += 1
+        worker = self._workers[rank]
+        if worker.status and self._stop.signum is None and self._failed is None:
+            self._failed = worker
+            # Somebody else may have asked the workers to stop.
+            time_left = self._patience.checkpoint if worker.status in STOPPED else self._patience.failure
+            self._plan((self._patience.company, 'TERM'), (time_left, 'KILL'), (5, 'ABANDON'))
+
+    def _plan(self, *steps: tuple[float, str]) -> None:
+        """What to tell the workers that are left, each so many seconds after the step before."""
+        self._deadlines.clear()
+        when = time.monotonic()
+        for seconds, what in steps:
+            when += seconds
+            self._deadlines.append((when, what))
+
+    def _on_signal(self) -> None:
+        if self._stop.at_once:
+            self._tell('KILL')
+        elif self._stop.signum is not None and not self._told:
+            self._tell('INT' if self._stop.signum == signal.SIGINT else 'TERM')
+            self._plan((self._patience.checkpoint, 'KILL'), (5, 'ABANDON'))
+
+    def _on_time(self) -> None:
+        while self._deadlines and time.monotonic() > self._deadlines[0][0]:
+            self._tell(self._deadlines.popleft()[1])
+
+    def _tell(self, what: str) -> None:
+        self._told = True
+        for worker in self._workers:
+            if worker.status is None and what == 'ABANDON':
+                worker.abandon()
+            elif worker.status is None:
+                worker.send(what)
+
+    def _conclude(self) -> int:
+        if self._failed is not None:
+            return self._conclude_failure(self._failed)
+        if self._stop.signum is not None and any(worker.status for worker in self._workers):
+            return self._conclude_stop(128 + self._stop.signum)
+        return 0
+
+    def _conclude_failure(self, failed: Worker) -> int:
+        if failed.status != self._workers[0].status:  # otherwise worker 0 has said it already
+            failed.show_last_lines()
+        complain(f'{describe(failed)}; the job is over')
+        return 1 if failed.status == SSH_FAILED else failed.status
+
+    def _conclude_stop(self, expected: int) -> int:
+        """Other workers lose their connections while the job is stopped; what counts is the one that writes."""
+        killed = [worker.rank for worker in self._workers if worker.status == KILLED]
+        if killed:
+            complain(f'worker(s) {", ".join(map(str, killed))} did not end in time and had to be killed; the same '
+                     'command continues from the last checkpoint')
+        primary = self._workers[0]
+        if primary.status in (0, expected, KILLED):
+            return expected
+        complain(describe(primary))
+        return primary.status
+
+
+def describe(worker: Worker) -> str:
+    """How a worker has ended."""
+    name = f'worker {worker.rank}' + ('' if worker.host.name == 'localhost' else f' on {worker.host.name}')
+    if worker.status == SSH_FAILED:
+        return f'{name}: the connection to {worker.host.name} failed'
+    if worker.status == CANNOT_START:
+        return f'{name} could not be started (exit code {CANNOT_START})'
+    if worker.status > 128:
+        number = worker.status - 128
+        known = {each.value: each.name for each in signal.Signals}
+        return f'{name} was ended by {known.get(number, f"signal {number}")} (exit code {worker.status})'
+    return f'{name} ended with exit code {worker.status}'
+
+
+def complain(message: str) -> None:
+    print(f'run_horovod.sh: {message}', file=sys.stderr, flush=True)

@@ -1,0 +1,110 @@
+"""Checkpoints of a training that one or several workers do, and its exact continuation, also by another number of them.
+
+The primary writes; everything that is the same for all workers is broadcast on restoring. What differs from worker to
+worker, such as the accumulated errors of gradient compression, is gathered, written side by side, and handed back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+import tf_keras as keras
+from absl import logging
+
+from utils.errors import PocketFlowError
+from utils.multi_gpu_wrapper import ALONE, Workers
+
+
+def random_generators(model: keras.Model) -> list[tf.random.Generator]:
+    """The generators of a model's random layers, such as dropout; Keras itself leaves them out of checkpoints."""
+    holders = [getattr(layer, '_random_generator', None) for layer in model.submodules]
+    generators = [getattr(holder, '_generator', None) for holder in holders]
+    return [generator for generator in generators if generator is not None]
+
+
+def rescaled_step(step: int, samples_per_step: int, new_samples_per_step: int) -> int:
+    """The step at which as many samples have been seen, if each step now sees another number of them.
+
+    >>> rescaled_step(100, 256, 512)
+    50
+    """
+    return step * samples_per_step // new_samples_per_step
+
+
+class Checkpoints:
+    """Writes and restores model, optimizer and further state.
+
+    Args:
+      folder: where; `None` writes nothing.
+      model, optimizer: what is trained, and by what; `optimizer.iterations` counts the steps.
+      state: further variables, the same for all workers.
+      local_state: float variables of which each worker has its own values.
+      workers: who trains.
+      samples_per_step: training samples that all workers together see per step.
+    """
+
+    def __init__(self, folder: Path | None, model: keras.Model, optimizer: keras.optimizers.Optimizer, *,
+                 state: Sequence[tf.Variable] = (), local_state: Sequence[tf.Variable] = (), workers: Workers = ALONE,
+                 samples_per_step: int = 1):
+        self._workers, self._optimizer = workers, optimizer
+        self._shared = [*model.variables, *optimizer.variables, *state]
+        self._local = list(local_state)
+        self._gathered = [tf.Variable(tf.zeros([0, *variable.shape]), shape=[None, *variable.shape], trainable=False)
+                          for variable in self._local]
+        self._samples_per_step = samples_per_step
+        self._recorded_samples = tf.Variable(samples_per_step, trainable=False, dtype=tf.int64)
+        self._manager = None
+        if folder is not None and workers.is_primary:
+            checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, generators=random_generators(model),
+                                             state=list(state), gathered=self._gathered,
+                                             samples_per_step=self._recorded_samples)
+            self._manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
+
+    def restore(self, label: str) -> int:
+        """Loads the newest checkpoint, if there is one, on all workers; returns the steps done.
+
+        Raises:
+          PocketFlowError: the checkpoint is damaged.
+        """
+        if self._manager is not None and any(Path(self._manager.directory).glob('*')):
+            _restore_newest(self._manager)
+            self._rescale()
+            logging.info('%s: continuing from step %d', label, int(self._optimizer.iterations))
+        if self._workers.size > 1:
+            self._workers.broadcast(self._shared)
+        self._scatter()
+        return int(self._optimizer.iterations)
+
+    def save(self) -> None:
+        """Writes a checkpoint of the present step; all workers must call it."""
+        for gathered, local in zip(self._gathered, self._local, strict=True):
+            gathered.assign(self._workers.gather(local[tf.newaxis]))
+        if self._manager is not None:
+            self._manager.save(int(self._optimizer.iterations))
+
+    def _rescale(self) -> None:
+        """A step of other workers than before sees another number of samples."""
+        iterations, recorded = self._optimizer.iterations, int(self._recorded_samples)
+        iterations.assign(rescaled_step(int(iterations), recorded, self._samples_per_step))
+        self._recorded_samples.assign(self._samples_per_step)
+
+    def _scatter(self) -> None:
+        for gathered, local in zip(self._gathered, self._local, strict=True):
+            rows = self._workers.share(lambda gathered=gathered: gathered.numpy())
+            if len(rows) == self._workers.size:
+                local.assign(rows[self._workers.rank])
+            elif len(rows):
+                local.assign(rows.mean(axis=0))  # for another number of workers: the mean over them stays what it was
+
+
+def _restore_newest(checkpoints: tf.train.CheckpointManager) -> None:
+    try:
+        if checkpoints.latest_checkpoint is None:
+            raise ValueError('no complete checkpoint found')
+        checkpoints.checkpoint.restore(checkpoints.latest_checkpoint).assert_existing_objects_matched()
+    except Exception as error:  # the reader raises whatever the damage makes it stumble over
+        reason = str(error).strip().split('\n')[0]
+        raise PocketFlowError(f'{checkpoints.directory}: damaged checkpoint ({reason}); delete this folder to train '
+                              'the stage again') from error

@@ -1,0 +1,105 @@
+"""From each worker's gradients to the gradients that all apply."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from utils.gradient_compression.codec import Codec
+from utils.gradient_compression.exchanges import ChunkedExchange, Exchange, choose_exchange
+from utils.gradient_compression.options import NB_CODES, CompressionOptions
+from utils.multi_gpu_wrapper import Workers
+
+
+class GradientReducer:
+    """Means of the gradients over all workers, sent as they are or as float16.
+
+    Args:
+      workers: who takes part.
+      half: whether they travel as float16.
+    """
+
+    def __init__(self, workers: Workers, half: bool = False):
+        self._workers, self._half = workers, half
+
+    @property
+    def local_state(self) -> list[tf.Variable]:
+        """Variables that differ from worker to worker and must survive an interruption."""
+        return []
+
+    def reduce(self, gradients: Sequence[tf.Tensor], step: tf.Tensor) -> list[tf.Tensor]:
+        """What is applied in place of this worker's gradients at `step` (scalar integer)."""
+        return self._workers.average(gradients, self._half)
+
+
+def compensated(gradient: tf.Tensor, error: tf.Tensor, coeff: float) -> tf.Tensor:
+    """What is quantized: g_t + alpha h_t (Wu et al. 2018, https://arxiv.org/abs/1806.08054, section 3)."""
+    return gradient + coeff * error
+
+
+def next_error(gradient: tf.Tensor, quantized: tf.Tensor, error: tf.Tensor, decay: float) -> tf.Tensor:
+    """h_{t+1} = beta h_t + g_t - Q(g_t + alpha h_t) (Wu et al. 2018, section 3).
+
+    With alpha = beta = 1 that is the residual of the compensated gradient, so that over all steps the sum of what was
+    sent and the last error is the sum of the gradients.
+    """
+    return decay * error + gradient - quantized
+
+
+class ErrorCompensatedReducer(GradientReducer):
+    """Kernels travel as a few bits per element, what rounding leaves out is made up for later (ECQ-SGD).
+
+    All kernels are one vector, so that one exchange serves them; biases and normalisation parameters, which are few,
+    go as they are.
+
+    Args:
+      workers: who takes part.
+      shapes: of the gradients, in order.
+      options: grid, buckets, error feedback, exchange.
+      seed: with rank and step, decides the rounding.
+    """
+
+    def __init__(self, workers: Workers, shapes: Sequence[tf.TensorShape], options: CompressionOptions, seed: int = 0):
+        super().__init__(workers)
+        self._options, self._seed = options, seed
+        self._shapes = [tuple(shape) for shape in shapes]
+        self._large = [len(shape) > 1 for shape in self._shapes]
+        length = sum(math.prod(shape) for shape, large in zip(self._shapes, self._large, strict=True) if large)
+        make_codec = functools.partial(Codec, nb_codes=NB_CODES[options.bits], bucket_size=options.bucket_size)
+        exchange_class = {'gather': Exchange, 'chunked': ChunkedExchange}[choose_exchange(options.exchange,
+                                                                                          workers.size)]
+        self.exchange = exchange_class(workers, length, make_codec)
+        self.error = tf.Variable(tf.zeros([length]), trainable=False, name='gradient_error')
+
+    @property
+    def local_state(self) -> list[tf.Variable]:
+        return [self.error, *self.exchange.state]
+
+    def reduce(self, gradients: Sequence[tf.Tensor], step: tf.Tensor) -> list[tf.Tensor]:
+        large = [gradient for gradient, is_large in zip(gradients, self._large, strict=True) if is_large]
+        small = [gradient for gradient, is_large in zip(gradients, self._large, strict=True) if not is_large]
+        vector = tf.concat([tf.reshape(gradient, [-1]) for gradient in large], 0)
+        seed = tf.stack([self._seed * self._workers.size + self._workers.rank, tf.cast(step, tf.int32) * 2]) * [997, 1]
+        mean, own = self.exchange.mean(compensated(vector, self.error, self._options.error_coeff), seed)
+        self.error.assign(next_error(vector, own, self.error, self._options.error_decay))
+        sizes = [math.prod(shape) for shape, is_large in zip(self._shapes, self._large, strict=True) if is_large]
+        large, small = iter(tf.split(mean, sizes)), iter(self._workers.average(small) if small else ())
+        return [tf.reshape(next(large), shape) if is_large else next(small)
+                for shape, is_large in zip(self._shapes, self._large, strict=True)]
+
+
+def make_reducer(options: CompressionOptions, workers: Workers, variables: Sequence[tf.Variable],
+                 seed: int = 0) -> GradientReducer:
+    """The strategy that `--grad_compression` names, for the gradients of these variables."""
+    if options.kind == 'ecq':
+        return ErrorCompensatedReducer(workers, [variable.shape for variable in variables], options, seed)
+    return GradientReducer(workers, half=options.kind == 'fp16')
+
+
+def merge_local_states(states: np.ndarray, nb_workers: int) -> np.ndarray:
+    """Errors `[old workers, length]` for another number of workers: each gets the mean, so that the mean is kept."""
+    return np.broadcast_to(states.mean(axis=0), (nb_workers, states.shape[1]))
