@@ -34,6 +34,8 @@ class UniformQuantizationTFOptions(Options):
     freeze_bn_delay: int | None = option('uqtf_freeze_bn_delay', None, 'training steps before batch norms stop '
                                          'following the batches; default: never', low=0)
     rate_factor: float = option('uqtf_lrn_rate_dcy', 1e-2, 'learning rate, as a share of lrn_rate_init', above=0)
+    quant_epochs: float | None = option('uqtf_quant_epochs', None, 'epochs of training; default: as nb_epochs_rat_ft '
+                                        'says', low=0)
     num_images: int = option('uqtf_nb_smpls', 500, 'training images from which the ranges of activations start', low=1)
 
     def check(self) -> None:
@@ -69,7 +71,9 @@ class UniformQuantTFLearner(AbstractLearner):
         return Compressed(wrapped, layers=tuple(self._with_bits(layer_rows(model, plain(wrapped), {}, {}), wrapped)))
 
     def schedule(self) -> tuple[keras.optimizers.schedules.LearningRateSchedule, int]:
-        return self.helper.setup_lrn_rate(self.context.learner_options.epochs_ratio_finetune, self.options.rate_factor)
+        ratio, epochs = self.context.learner_options.epochs_ratio_finetune, self.options.quant_epochs
+        ratio = ratio if epochs is None else epochs / self.helper.nb_epochs
+        return self.helper.setup_lrn_rate(ratio, self.options.rate_factor)
 
     def trainer_parts(self, model: keras.Model) -> TrainerParts:
         constraints = [*zero_keepers(model), *self._clocks(model)]

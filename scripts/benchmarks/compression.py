@@ -64,7 +64,9 @@ CASES = {
     'sparse-50': sparse(0.5, 0.003, 1.8),
     'sparse-75': sparse(0.75, 0.008, 3.2),
     'sparse-90': sparse(0.9, 0.025, 6.5),
-    'pruned-int8': Case(('--learner=chn-pruned-rmt,uniform-tf', '--cpr_prune_ratio=0.4', '--nb_epochs_rat_ft=0.04'),
+    'pruned-int8': Case(('--learner=chn-pruned-rmt,uniform-tf', '--cpr_prune_ratio=0.5', '--cpr_criterion=obs',
+                         '--cpr_skip_op_names=shortcut', '--batch_size=32', '--loss_w_dst=32', '--lrn_rate_rat_ft=0.3',
+                         '--loss_w_dcy_rat_ft=0.8', '--nb_epochs_rat_ft=0.04', '--uqtf_quant_epochs=2'),
                         0.02, 6.0, 1.0),
 }
 SMOKE_CASES = 'uniform-4,sparse-90'
