@@ -38,6 +38,7 @@ from utils.machine import machine, versions
 from utils.metrics_log import MetricsLog
 from utils.multi_gpu_wrapper import ALONE, Workers
 from utils.options import Options, option_fields
+from utils.quantization_aware import plain_if_quantization_aware
 from utils.report import SCHEMA, format_table, summary
 from utils.run_directory import RunDirectory
 from utils.trainer import TrainerOptions, evaluate
@@ -162,7 +163,8 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
 
 def stage_entry(stage: StageResult) -> dict:
     """The report's row on one learner of the chain."""
-    kernels = kernel_statistics(stage.model, stage.encodings)
+    widths = {row['layer']: row['bits'][1] for row in stage.layers if 'bits' in row}
+    kernels = kernel_statistics(plain_if_quantization_aware(stage.model), widths)
     return {'learner': stage.name, 'metrics_compressed': stage.metrics_compressed, 'metrics': stage.metrics,
             'parameters': total_parameters(stage.model), 'macs': total_macs(stage.model),
             'sparsity': round(kernels.sparsity, 6), 'bits': round(kernels.bits, 4)}

@@ -6,15 +6,19 @@ worker, such as the accumulated errors of gradient compression, is gathered, wri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
 from utils.errors import PocketFlowError
 from utils.multi_gpu_wrapper import ALONE, Workers
+
+GENERATOR_DISTANCE = 1 << 40
+"""More than any worker draws."""
 
 
 def random_generators(model: keras.Model) -> list[tf.random.Generator]:
@@ -41,23 +45,28 @@ class Checkpoints:
       model, optimizer: what is trained, and by what; `optimizer.iterations` counts the steps.
       state: further variables, the same for all workers.
       local_state: float variables of which each worker has its own values.
+      adopt: takes over the values that another number of workers has left, `[workers, ...]` per variable.
       workers: who trains.
       samples_per_step: training samples that all workers together see per step.
     """
 
     def __init__(self, folder: Path | None, model: keras.Model, optimizer: keras.optimizers.Optimizer, *,
-                 state: Sequence[tf.Variable] = (), local_state: Sequence[tf.Variable] = (), workers: Workers = ALONE,
+                 state: Sequence[tf.Variable] = (), local_state: Sequence[tf.Variable] = (),
+                 adopt: Callable[[Sequence[np.ndarray]], None] | None = None, workers: Workers = ALONE,
                  samples_per_step: int = 1):
         self._workers, self._optimizer = workers, optimizer
-        self._shared = [*model.variables, *optimizer.variables, *state]
-        self._local = list(local_state)
-        self._gathered = [tf.Variable(tf.zeros([0, *variable.shape]), shape=[None, *variable.shape], trainable=False)
-                          for variable in self._local]
+        self._generators = random_generators(model)
+        self._shared = [*model.variables, *optimizer.variables, *state,
+                        *(generator.state for generator in self._generators)]
+        self._local, self._adopt = list(local_state), adopt
+        # Of other workers there may be more or fewer, and their parts may be smaller or larger.
+        self._gathered = [tf.Variable(tf.zeros([0, *variable.shape]), shape=[None] * (1 + len(variable.shape)),
+                                      trainable=False) for variable in self._local]
         self._samples_per_step = samples_per_step
         self._recorded_samples = tf.Variable(samples_per_step, trainable=False, dtype=tf.int64)
         self._manager = None
         if folder is not None and workers.is_primary:
-            checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, generators=random_generators(model),
+            checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, generators=self._generators,
                                              state=list(state), gathered=self._gathered,
                                              samples_per_step=self._recorded_samples)
             self._manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
@@ -74,6 +83,7 @@ class Checkpoints:
             logging.info('%s: continuing from step %d', label, int(self._optimizer.iterations))
         if self._workers.size > 1:
             self._workers.broadcast(self._shared)
+            self._part_generators()
         self._scatter()
         return int(self._optimizer.iterations)
 
@@ -90,13 +100,19 @@ class Checkpoints:
         iterations.assign(rescaled_step(int(iterations), recorded, self._samples_per_step))
         self._recorded_samples.assign(self._samples_per_step)
 
+    def _part_generators(self) -> None:
+        """Each worker draws its own random numbers, at a fixed distance from those of the primary, which are kept."""
+        for generator in self._generators:
+            generator.skip(self._workers.rank * GENERATOR_DISTANCE)
+
     def _scatter(self) -> None:
-        for gathered, local in zip(self._gathered, self._local, strict=True):
-            rows = self._workers.share(lambda gathered=gathered: gathered.numpy())
-            if len(rows) == self._workers.size:
-                local.assign(rows[self._workers.rank])
-            elif len(rows):
-                local.assign(rows.mean(axis=0))  # for another number of workers: the mean over them stays what it was
+        states = [self._workers.share(gathered.numpy) for gathered in self._gathered]
+        nb_workers = len(states[0]) if states else 0
+        if nb_workers == self._workers.size:
+            for local, state in zip(self._local, states, strict=True):
+                local.assign(state[self._workers.rank])
+        elif nb_workers:
+            self._adopt(states)
 
 
 def _restore_newest(checkpoints: tf.train.CheckpointManager) -> None:

@@ -150,13 +150,18 @@ class KernelStatistics:
     bits: float
 
 
-def kernel_statistics(model: Any, encodings: Mapping[str, Encoding]) -> KernelStatistics:
-    """What is left of a model's kernels; one without an encoding has the bits of its type."""
+def kernel_statistics(model: Any, widths: Mapping[str, int]) -> KernelStatistics:
+    """What is left of a model's kernels.
+
+    Args:
+      model: a Keras model of plain layers.
+      widths: bits per weight by layer name; layers that are not named have those of their type.
+    """
     nb_weights = nb_zeros = nb_bits = 0
     for layer in model.layers:
         if (name := kernel_name(layer)) is not None:
             kernel = getattr(layer, name).numpy()
-            bits = encodings[layer.name].bits if layer.name in encodings else 8 * kernel.itemsize
+            bits = widths.get(layer.name, 8 * kernel.itemsize)
             nb_weights += kernel.size
             nb_zeros += kernel.size - np.count_nonzero(kernel)
             nb_bits += kernel.size * bits

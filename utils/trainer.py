@@ -127,8 +127,8 @@ class Trainer:
         self.workers = team.workers
         self._reducer = make_reducer(team.compression, team.workers, self.variables, team.seed)
         self._checkpoints = Checkpoints(folder, model, optimizer, state=parts.state,
-                                        local_state=self._reducer.local_state, workers=team.workers,
-                                        samples_per_step=team.samples_per_step)
+                                        local_state=self._reducer.local_state, adopt=self._reducer.adopt,
+                                        workers=team.workers, samples_per_step=team.samples_per_step)
         self._stop = tf.Variable(False, trainable=False)
 
     def fit(self, make_batches: Callable[[int], tf.data.Dataset], nb_steps: int) -> float:

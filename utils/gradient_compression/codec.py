@@ -87,7 +87,7 @@ class Codec:
 
     @property
     def nb_code_bytes(self) -> int:
-        return -(-self.nb_buckets * self.bucket_size // codes_per_byte(self.nb_codes))
+        return -(-self.length // codes_per_byte(self.nb_codes))
 
     @property
     def nb_bytes(self) -> int:
@@ -100,8 +100,8 @@ class Codec:
         buckets = tf.reshape(padded, (self.nb_buckets, self.bucket_size))
         scales = tf.reduce_max(tf.abs(buckets), axis=1)
         uniform = tf.random.stateless_uniform(tf.shape(buckets), seed)
-        codes = tf.reshape(stochastic_codes(buckets, scales, self.nb_codes, uniform), [-1])
-        nb_missing = self.nb_code_bytes * codes_per_byte(self.nb_codes) - self.nb_buckets * self.bucket_size
+        codes = tf.reshape(stochastic_codes(buckets, scales, self.nb_codes, uniform), [-1])[:self.length]
+        nb_missing = self.nb_code_bytes * codes_per_byte(self.nb_codes) - self.length
         packed = pack_codes(tf.pad(codes, [[0, nb_missing]]), self.nb_codes)
         return tf.concat([packed, tf.reshape(tf.bitcast(scales, tf.uint8), [-1])], 0)
 
@@ -109,7 +109,8 @@ class Codec:
         """uint8 `[vectors, nb_bytes]` -> float32 `[vectors, length]`."""
         nb_vectors = content.shape[0]
         codes = unpack_codes(tf.reshape(content[:, :self.nb_code_bytes], [-1]), self.nb_codes)
-        codes = tf.reshape(codes, (nb_vectors, -1))[:, :self.nb_buckets * self.bucket_size]
+        nb_missing = self.nb_buckets * self.bucket_size - self.length
+        codes = tf.pad(tf.reshape(codes, (nb_vectors, -1))[:, :self.length], [[0, 0], [0, nb_missing]])
         scales = tf.bitcast(tf.reshape(content[:, self.nb_code_bytes:], (nb_vectors, self.nb_buckets, 4)), tf.float32)
         codes = tf.reshape(codes, (nb_vectors, self.nb_buckets, self.bucket_size))
         return tf.reshape(grid_values(codes, scales, self.nb_codes), (nb_vectors, -1))[:, :self.length]

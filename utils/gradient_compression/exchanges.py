@@ -42,16 +42,19 @@ class Exchange:
       workers: who takes part.
       length: of the vectors.
       make_codec: gives the codec for vectors of a length.
+
+    Attributes:
+      error: `[chunk]`, what this worker has left out of the means that it sends on; empty if it sends on none.
     """
 
     def __init__(self, workers: Workers, length: int, make_codec: Callable[[int], Codec]):
         self.workers, self.length = workers, length
-        self.codec = make_codec(length)
+        self.chunk = self._chunk_length()
+        self.codec = make_codec(self.chunk or length)
+        self.error = tf.Variable(tf.zeros([self.chunk]), trainable=False, name='chunk_error')
 
-    @property
-    def state(self) -> list[tf.Variable]:
-        """Errors of this exchange's own that the next step makes up for."""
-        return []
+    def _chunk_length(self) -> int:
+        return 0
 
     def mean(self, vector: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """(mean over the workers of the rounded vectors, this worker's own vector as it was rounded), `[length]`."""
@@ -66,24 +69,17 @@ class ChunkedExchange(Exchange):
     The second rounding has its error fed back, too: the owner of a chunk adds it to the next mean.
     """
 
-    def __init__(self, workers: Workers, length: int, make_codec: Callable[[int], Codec]):
-        super().__init__(workers, length, make_codec)
-        self.chunk = -(-length // workers.size)
-        self.codec = make_codec(self.chunk)
-        self._error = tf.Variable(tf.zeros([self.chunk]), trainable=False, name='chunk_error')
-
-    @property
-    def state(self) -> list[tf.Variable]:
-        return [self._error]
+    def _chunk_length(self) -> int:
+        return -(-self.length // self.workers.size)
 
     def mean(self, vector: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         size, codec = self.workers.size, self.codec
         chunks = tf.reshape(tf.pad(vector, [[0, size * self.chunk - self.length]]), (size, self.chunk))
         sent = tf.stack([codec.encode(chunks[index], seed + [2 + index, 0]) for index in range(size)])
         received = tf.reshape(self.workers.exchange(tf.reshape(sent, [-1])), (size, codec.nb_bytes))
-        own_mean = tf.reduce_mean(codec.decode(received), axis=0) + self._error
+        own_mean = tf.reduce_mean(codec.decode(received), axis=0) + self.error
         encoded = codec.encode(own_mean, seed + [1, 0])
-        self._error.assign(own_mean - codec.decode(encoded[None])[0])
+        self.error.assign(own_mean - codec.decode(encoded[None])[0])
         means = codec.decode(tf.reshape(self.workers.gather(encoded), (size, codec.nb_bytes)))
         return self._joined(means), self._joined(codec.decode(sent))
 

@@ -31,6 +31,9 @@ class GradientReducer:
         """Variables that differ from worker to worker and must survive an interruption."""
         return []
 
+    def adopt(self, states: Sequence[np.ndarray]) -> None:
+        """Goes on from the local states that another number of workers has left, `[workers, ...]` each."""
+
     def reduce(self, gradients: Sequence[tf.Tensor], step: tf.Tensor) -> list[tf.Tensor]:
         """What is applied in place of this worker's gradients at `step` (scalar integer)."""
         return self._workers.average(gradients, self._half)
@@ -77,29 +80,46 @@ class ErrorCompensatedReducer(GradientReducer):
 
     @property
     def local_state(self) -> list[tf.Variable]:
-        return [self.error, *self.exchange.state]
+        return [self.error, self.exchange.error]
+
+    def adopt(self, states: Sequence[np.ndarray]) -> None:
+        self.error.assign(pending_mean(*states))
+        self.exchange.error.assign(tf.zeros_like(self.exchange.error))
 
     def reduce(self, gradients: Sequence[tf.Tensor], step: tf.Tensor) -> list[tf.Tensor]:
         large = [gradient for gradient, is_large in zip(gradients, self._large, strict=True) if is_large]
         small = [gradient for gradient, is_large in zip(gradients, self._large, strict=True) if not is_large]
         vector = tf.concat([tf.reshape(gradient, [-1]) for gradient in large], 0)
-        seed = tf.stack([self._seed * self._workers.size + self._workers.rank, tf.cast(step, tf.int32) * 2]) * [997, 1]
-        mean, own = self.exchange.mean(compensated(vector, self.error, self._options.error_coeff), seed)
+        mean, own = self.exchange.mean(compensated(vector, self.error, self._options.error_coeff), self._rounding(step))
         self.error.assign(next_error(vector, own, self.error, self._options.error_decay))
         sizes = [math.prod(shape) for shape, is_large in zip(self._shapes, self._large, strict=True) if is_large]
         large, small = iter(tf.split(mean, sizes)), iter(self._workers.average(small) if small else ())
         return [tf.reshape(next(large), shape) if is_large else next(small)
                 for shape, is_large in zip(self._shapes, self._large, strict=True)]
 
+    def _rounding(self, step: tf.Tensor) -> tf.Tensor:
+        """int64 `[2]`, different for each worker, with room between them for the seeds of the chunks."""
+        size, rank = self._workers.size, self._workers.rank
+        return tf.stack([tf.constant((self._seed * size + rank) * (size + 2), tf.int64), tf.cast(step, tf.int64)])
+
 
 def make_reducer(options: CompressionOptions, workers: Workers, variables: Sequence[tf.Variable],
                  seed: int = 0) -> GradientReducer:
     """The strategy that `--grad_compression` names, for the gradients of these variables."""
-    if options.kind == 'ecq':
+    if options.kind == 'ecq' and any(len(variable.shape) > 1 for variable in variables):
         return ErrorCompensatedReducer(workers, [variable.shape for variable in variables], options, seed)
     return GradientReducer(workers, half=options.kind == 'fp16')
 
 
-def merge_local_states(states: np.ndarray, nb_workers: int) -> np.ndarray:
-    """Errors `[old workers, length]` for another number of workers: each gets the mean, so that the mean is kept."""
-    return np.broadcast_to(states.mean(axis=0), (nb_workers, states.shape[1]))
+def pending_mean(errors: np.ndarray, chunk_errors: np.ndarray) -> np.ndarray:
+    """What the mean of the gradients still lacks, `[length]`.
+
+    If each of any number of workers begins with it as its error, nothing is lost.
+
+    Args:
+      errors: `[workers, length]`, of the workers.
+      chunk_errors: `[workers, chunk]`, of the chunks, in order; the last may be longer than needed, all may be empty.
+    """
+    length = errors.shape[1]
+    of_chunks = chunk_errors.reshape(-1)[:length]
+    return errors.mean(axis=0) + np.pad(of_chunks, (0, length - len(of_chunks)))
