@@ -27,7 +27,7 @@ def summary(report: Mapping) -> str:
         parts += [format_table(_stages(report['stages'])), '']
     parts += [format_table(_comparison(report)), '', format_table(_exports(report['exports']))]
     if report['verdict']:
-        parts += ['', verdict_line(report['verdict'])]
+        parts += ['', verdict_line(report['verdict'], report['compressed'])]
     return '\n'.join(parts)
 
 

@@ -73,7 +73,7 @@ def page_context(report: Mapping) -> dict:
     return {'report': report,
             'heading': f'{report["model"]} at {report["dataset"]}',
             'learners': ', then '.join(report['learners']),
-            'verdict_line': verdict_line(verdict) if verdict else '',
+            'verdict_line': verdict_line(verdict, report['compressed']) if verdict else '',
             'cards': verdict_cards(report) if verdict else [],
             'rows': comparison(report),
             'charts': trade_offs(report),

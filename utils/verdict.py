@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 
 from utils.errors import PocketFlowError
 from utils.options import Options, option
@@ -38,12 +39,19 @@ def judge(baseline: Mapping, compressed: Mapping) -> dict:
             'size_ratio': round(size_ratio, 4), 'speedup': speedup and round(speedup, 4)}
 
 
-def verdict_line(verdict: Mapping) -> str:
-    """The last line that a run prints."""
-    size = f'{"smaller" if verdict["smaller"] else "NOT smaller"} ({verdict["size_ratio"]:.2f}x)'
+def verdict_line(verdict: Mapping, compressed: Mapping) -> str:
+    """The last line that a run prints; it names the files if size and speed are not of the same one.
+
+    Args:
+      verdict: what `judge` says.
+      compressed: the report's entry, with `file` and `timed_file`.
+    """
+    names = [compressed['file'], compressed['timed_file']]
+    of_size, of_speed = (f' {Path(name or "").name}' if names[0] != names[1] else '' for name in names)
+    size = f'{"smaller" if verdict["smaller"] else "NOT smaller"} ({verdict["size_ratio"]:.2f}x{of_size})'
     speed = 'speed not measured'
     if verdict['speedup']:
-        speed = f'{"faster" if verdict["faster"] else "NOT faster"} ({verdict["speedup"]:.2f}x)'
+        speed = f'{"faster" if verdict["faster"] else "NOT faster"} ({verdict["speedup"]:.2f}x{of_speed})'
     points = 100 * verdict['accuracy_drop']
     change = f'accuracy drop {points:.2f} points' if points >= 0 else f'accuracy gain {-points:.2f} points'
     return f'verdict: {size}, {speed}, {change}; measured on the exported file'

@@ -9,8 +9,8 @@ from utils.report import SCHEMA, format_table, summary
 
 def entry(accuracy: float, size: int, milliseconds: float) -> dict:
     return {'metrics': {'loss': 0.5, 'accuracy': accuracy}, 'parameters': size // 4, 'macs': 10 * size,
-            'keras_bytes': size + 1000, 'file': 'model_float32.tflite', 'file_bytes': size,
-            'file_accuracy': accuracy,
+            'keras_bytes': size + 1000, 'file': 'model_float32.tflite', 'timed_file': 'model_float32.tflite',
+            'file_bytes': size, 'file_accuracy': accuracy,
             'latency_ms': {'p50': milliseconds, 'p90': milliseconds},
             'latency_ms_all_threads': {'p50': 1.0, 'p90': 1.0}}
 
@@ -83,12 +83,12 @@ def test_nothing_compressed_has_no_verdict_and_no_layers():
 
 def test_a_container_has_no_speed():
     report = copy.deepcopy(REPORT)
-    report['compressed'].update(file='model.pfz', latency_ms=None, latency_ms_all_threads=None)
+    report['compressed'].update(file='model.pfz', timed_file=None, latency_ms=None, latency_ms_all_threads=None)
     report['exports'][0].update(path='model.pfz', latency_ms=None, speedup_vs_uncompressed=None)
     report['verdict'].update(faster=None, speedup=None)
     text = lines(summary(report))
     assert '.pfz file, bytes 480,000 120,000 4.00x less' in [' '.join(line.split()) for line in text]
-    assert text[-3].split()[-2:] == ['-', '-'] and text[-1].startswith('verdict: smaller (4.00x), speed not measured,')
+    assert text[-3].split()[-2:] == ['-', '-'] and text[-1].startswith('verdict: smaller (4.00x model.pfz), speed not')
     assert sum(line.endswith('not measured') for line in text) == 2
 
 

@@ -20,15 +20,24 @@ def test_judgement():
     assert BAD['accuracy_drop'] == -0.05
 
 
+ONE_FILE = {'file': 'm.tflite', 'timed_file': 'm.tflite'}
+
+
 def test_lines():
-    assert verdict_line(GOOD).startswith('verdict: smaller (3.00x), faster (2.00x), accuracy drop 1.00 points')
-    assert 'NOT smaller (1.00x), NOT faster (0.67x), accuracy gain 5.00 points' in verdict_line(BAD)
+    assert verdict_line(GOOD, ONE_FILE).startswith('verdict: smaller (3.00x), faster (2.00x), accuracy drop 1.00 points')
+    assert 'NOT smaller (1.00x), NOT faster (0.67x), accuracy gain 5.00 points' in verdict_line(BAD, ONE_FILE)
+
+
+def test_two_files_are_named():
+    text = verdict_line(GOOD, {'file': 'm.pfz', 'timed_file': 'a/m.tflite'})
+    assert 'smaller (3.00x m.pfz), faster (2.00x m.tflite), accuracy' in text
 
 
 def test_what_cannot_be_run_has_no_speed():
     verdict = judge(entry(300, 2.0, 0.9), {**entry(100, 1.0, 0.89), 'latency_ms': None})
     assert verdict['faster'] is None and verdict['speedup'] is None
-    assert 'smaller (3.00x), speed not measured, accuracy drop 1.00 points' in verdict_line(verdict)
+    assert 'smaller (3.00x m.pfz), speed not measured, accuracy drop 1.00 points' in verdict_line(
+        verdict, {'file': 'm.pfz', 'timed_file': None})
     with pytest.raises(PocketFlowError, match=r'--require_faster \(no exported format can be run\)'):
         enforce(verdict, VerdictOptions(require_faster=True))
 
