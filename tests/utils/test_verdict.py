@@ -24,7 +24,8 @@ ONE_FILE = {'file': 'm.tflite', 'timed_file': 'm.tflite'}
 
 
 def test_lines():
-    assert verdict_line(GOOD, ONE_FILE).startswith('verdict: smaller (3.00x), faster (2.00x), accuracy drop 1.00 points')
+    expected = 'verdict: smaller (3.00x), faster (2.00x), accuracy drop 1.00 points'
+    assert verdict_line(GOOD, ONE_FILE).startswith(expected)
     assert 'NOT smaller (1.00x), NOT faster (0.67x), accuracy gain 5.00 points' in verdict_line(BAD, ONE_FILE)
 
 
