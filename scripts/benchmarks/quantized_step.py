@@ -31,6 +31,7 @@ from utils.quantization import (
     quantizable_layers,
     quantized_copy,
 )
+from utils.quantization_aware.wrapping import Settings, quantization_aware
 from utils.report import format_table
 
 RATIO_GOAL = 1.6
@@ -45,6 +46,8 @@ VARIANTS: dict[str, tuple[Callable[[], Quantizer], int]] = {
     'code books 4': (lambda: CodebookQuantizer(4, Buckets()), FULL_BITS),
     'code books 4, buckets of 256': (lambda: CodebookQuantizer(4, Buckets('split', 256)), FULL_BITS),
 }
+INT8 = 'uniform-tf'
+"""The variant in which weights and all activations are rounded as an int8 file rounds them."""
 
 
 class StepTime:
@@ -87,9 +90,17 @@ def _training_step(model: keras.Model) -> tf.types.experimental.GenericFunction:
 
 def variant(model: keras.Model, make_quantizer: Callable[[], Quantizer], activation_bits: int) -> keras.Model:
     """A copy of the model with all weights but those of the first and the last layer quantized."""
-    noise = np.random.default_rng(common.SEED).normal(size=(10, *model.input_shape[1:])).astype(np.float32)
     quantizers = {layer.name: make_quantizer() for layer in quantizable_layers(model)[1:-1]}
-    return quantized_copy(model, quantizers, activation_bits, activation_ranges(model, noise))
+    return quantized_copy(model, quantizers, activation_bits, activation_ranges(model, noise(model)))
+
+
+def noise(model: keras.Model) -> np.ndarray:
+    """A few inputs from which the ranges of activations are taken."""
+    return np.random.default_rng(common.SEED).normal(size=(10, *model.input_shape[1:])).astype(np.float32)
+
+
+def has_float_activations(name: str) -> bool:
+    return name != INT8 and VARIANTS[name][1] == FULL_BITS
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -97,6 +108,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     model = resnet(8 if arguments.smoke else 20, shape, 10)
     dtype = resolve_compute_dtype(arguments.compute_dtype, model)
     models = {PLAIN: model} | {name: variant(model, *parts) for name, parts in VARIANTS.items()}
+    models[INT8] = quantization_aware(model, noise(model), Settings())
     times = common.medians_of_rounds({name: StepTime(one, arguments, shape, dtype) for name, one in models.items()},
                                      arguments.rounds)
     rows = [{'variant': name, 'ms': round(ms, 2), 'ratio': round(ms / times[PLAIN], 3)} for name, ms in times.items()]
@@ -104,7 +116,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
                        + [(row['variant'], f'{row["ms"]:.1f}', f'{row["ratio"]:.2f}') for row in rows]))
     ratios = {}
     for what, wanted in (('weights', True), ('weights and activations', False)):
-        ratios[what] = max(row['ratio'] for row in rows[1:] if (VARIANTS[row['variant']][1] == FULL_BITS) == wanted)
+        ratios[what] = max(row['ratio'] for row in rows[1:] if has_float_activations(row['variant']) == wanted)
         print(common.goal(f'{what} simulated / plain <= {RATIO_GOAL}: {ratios[what]:.2f}', ratios[what] <= RATIO_GOAL,
                           arguments))
     return {'worst_ratio_weights': ratios['weights'], 'ratio_with_activations': ratios['weights and activations'],
