@@ -200,7 +200,10 @@ class AbstractLearner(abc.ABC):
         if workers.share(result.exists):
             logging.info('%s: already finished in %s', self.name, folder)
         else:
-            self._train(self._compressed(model))
+            trained = self._compressed(model)
+            self._train(trained)
+            if workers.is_primary:
+                self._finish(trained)
         mirror(workers, folder)
         return self._result(self._load(), json.loads(result.read_text(encoding='utf-8')))
 
@@ -265,8 +268,6 @@ class AbstractLearner(abc.ABC):
                           label=context.folder.name, team=context.team)
         with context.run.timed(self.timing[1]):
             trainer.fit(lambda step: self.helper.build_dataset_train(first_step=step), nb_steps)
-        if context.workers.is_primary:
-            self._finish(model)
 
 
 def describe(metrics: dict[str, float]) -> str:
