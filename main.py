@@ -327,7 +327,7 @@ def usage(argv: Sequence[str]) -> str:
              *(f'  --model={model} --dataset={data}' for model, data in pairs),
              '', 'Learners (--learner=NAME, or NAME,NAME to chain):',
              *(f'  {name:16} {LEARNERS.get(name).__doc__.splitlines()[0]}' for name in LEARNERS), '']
-    classes = [PairOptions, MainOptions, ProcessOptions, VerdictOptions]
+    classes = [PairOptions, MainOptions, ProcessOptions, VerdictOptions, MultiGpuOptions]
     if full:
         pair = from_flags(PairOptions, parse((PairOptions,), argv, known_only=True))
         helper_class = find_pair(pair)[1] if pair.model or pair.model_helper else PAIRS.get(next(iter(PAIRS)))
@@ -376,8 +376,10 @@ def work(command: CommandLine, workers: Workers) -> None:
     mode = command.options(ProcessOptions).exec_mode
     if not workers.is_primary:
         logging.set_verbosity(logging.WARNING)
-    if workers.is_primary or mode == 'train':
+    if mode == 'train':
         EXEC_MODES[mode](command.invocation(workers))
+    elif workers.is_primary:
+        EXEC_MODES[mode](command.invocation())
 
 
 def run(argv: Sequence[str]) -> int:

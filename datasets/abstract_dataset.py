@@ -195,7 +195,7 @@ class AbstractDataset(abc.ABC):
         def make_batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             number = step * self.shard.size + self.shard.rank
             index = tf.gather(chosen, shuffled_indices(number, batch_size, count, self.seed))
-            seed = tf.stack([tf.cast(number, tf.int32), tf.constant(2 * self.seed, tf.int32)])
+            seed = tf.stack([number, tf.constant(2 * self.seed, tf.int64)])
             batch = self.augment(self.normalize(tf.gather(images, index)), seed)
             return tf.ensure_shape(batch, (batch_size, *self.image_shape)), tf.gather(labels, index)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -120,21 +121,31 @@ class HorovodWorkers(Workers):
         self._hvd = hvd
         self.rank, self.size = hvd.rank(), hvd.size()
         self.local_rank, self.local_size = hvd.local_rank(), hvd.local_size()
+        self._numbers = itertools.count()
+
+    def _named(self, name: str) -> dict[str, Any]:
+        """What tells an operation from others that are under way.
+
+        Horovod's own names come from those of layers and variables, and where a worker has built more of them than
+        another, the two would wait for each other for ever. Outside of `tf.function` operations are done one by one.
+        """
+        return {} if tf.executing_eagerly() else {'name': f'{name}.{next(self._numbers)}', 'ignore_name_scope': True}
 
     def average(self, tensors: Sequence[tf.Tensor], half: bool = False) -> list[tf.Tensor]:
         compression = self._hvd.Compression.fp16 if half else self._hvd.Compression.none
-        return self._hvd.grouped_allreduce(list(tensors), op=self._hvd.Average, compression=compression)
+        return self._hvd.grouped_allreduce(list(tensors), op=self._hvd.Average, compression=compression,
+                                           **self._named('average'))
 
     def gather(self, tensor: tf.Tensor) -> tf.Tensor:
-        return self._hvd.allgather(tensor)
+        return self._hvd.allgather(tensor, **self._named('gather'))
 
     def exchange(self, tensor: tf.Tensor) -> tf.Tensor:
-        length = tensor.shape[0] // self.size
-        return self._hvd.alltoall(tensor, splits=tf.fill([self.size], length))[0]
+        splits = tf.fill([self.size], tensor.shape[0] // self.size)
+        return self._hvd.alltoall(tensor, splits=splits, **self._named('exchange'))[0]
 
     def broadcast(self, variables: Sequence[tf.Variable]) -> None:
-        for dtype in {variable.dtype for variable in variables}:
-            self._hvd.broadcast_variables([variable for variable in variables if variable.dtype == dtype], root_rank=0)
+        for variable in variables:
+            variable.assign(self._hvd.broadcast(variable, root_rank=0))
 
     def share(self, make: Callable[[], Any]) -> Any:
         return self._hvd.broadcast_object(make() if self.is_primary else None, root_rank=0)

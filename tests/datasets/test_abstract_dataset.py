@@ -8,6 +8,7 @@ from datasets.abstract_dataset import (
     AbstractDataset,
     DatasetOptions,
     Samples,
+    Shard,
     crop_and_flip,
     shuffled_indices,
     train_val_split,
@@ -55,6 +56,24 @@ def test_a_stream_resumes_anywhere():
     indices = data.split_indices(False)[0]
     assert labels_of(data.train_batches(indices), 9)[5 * 8:] == labels_of(data.train_batches(indices, 5), 4)
     assert labels_of(data.train_batches(indices), 6) != labels_of(counting(seed=1).train_batches(indices), 6)
+
+
+@pytest.mark.parametrize(('size', 'batch_size'), [(2, 5), (5, 2)])
+def test_the_workers_batches_of_a_step_are_one_batch_of_all(size, batch_size):
+    indices = counting().split_indices(False)[0]
+    parts = []
+    for rank in range(size):
+        data = counting(batch_size=batch_size)
+        data.shard = Shard(rank, size)
+        parts.append(np.reshape(labels_of(data.train_batches(indices, 1), 9), (9, batch_size)))
+    together = np.concatenate(parts, axis=1).ravel().tolist()
+    assert together == labels_of(counting(batch_size=10).train_batches(indices, 1), 9)
+    assert sorted(together[40:]) == list(range(50))
+
+
+def test_the_largest_seed_fits():
+    data = counting(seed=2**30)
+    assert len(labels_of(data.train_batches(np.arange(50)), 1)) == 8
 
 
 def test_split_is_disjoint_complete_and_independent_of_the_seed():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from datasets.abstract_dataset import Shard
 from datasets.cifar10_dataset import Cifar10Dataset, Cifar10Options
 from nets import PAIRS
 from nets.abstract_model_helper import AbstractModelHelper, weight_decay_loss
@@ -73,6 +74,14 @@ def test_schedule_scales_with_batch_size_and_epochs():
     data = Cifar10Dataset(Cifar10Options(batch_size=256))
     larger = type(task)(task.net, data)
     assert float(larger.setup_lrn_rate()[0](0)) == pytest.approx(0.2)
+
+
+def test_several_workers_warm_up_to_a_larger_rate():
+    task = helper('resnet_at_cifar10')
+    task.dataset.shard = Shard(1, 4)
+    schedule, nb_steps = task.setup_lrn_rate()
+    assert nb_steps == 50000 * 250 // 512
+    assert [float(schedule(step)) for step in (0, 244, 488, 9000)] == pytest.approx([0.1, 0.25, 0.4, 0.4])
 
 
 @pytest.mark.parametrize('schedule', ['piecewise', 'one-cycle'])

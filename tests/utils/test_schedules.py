@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from utils.schedules import one_cycle, piecewise_constant, scaled_learning_rate
+from utils.schedules import GradualWarmup, one_cycle, piecewise_constant, scaled_learning_rate
 
 
 def test_linear_scaling():
@@ -20,3 +20,19 @@ def test_one_cycle_rises_for_a_quarter_and_falls_to_zero():
     assert float(schedule(25)) == pytest.approx(0.4)
     assert float(schedule(62)) == pytest.approx(0.4 * 0.5, rel=0.05)
     assert float(schedule(100)) == pytest.approx(0, abs=1e-6)
+
+
+def test_warm_up_by_hand():
+    schedule = GradualWarmup(piecewise_constant(0.8, 10, (1,), (1, 0.1)), start=0.25, nb_steps=6)
+    assert [round(float(schedule(step)), 6) for step in (0, 2, 4, 6, 10, 11)] == [0.2, 0.4, 0.6, 0.8, 0.8, 0.08]
+
+
+def test_warm_up_of_no_steps_ends_with_the_first():
+    schedule = GradualWarmup(piecewise_constant(0.8, 10, (1,), (1, 0.1)), start=0.25, nb_steps=0)
+    assert [round(float(schedule(step)), 6) for step in (0, 1)] == [0.2, 0.8]
+
+
+def test_warm_up_survives_saving():
+    schedule = GradualWarmup(one_cycle(0.4, 100), 0.5, 10)
+    again = GradualWarmup.from_config(schedule.get_config())
+    assert float(again(5)) == float(schedule(5)) != 0

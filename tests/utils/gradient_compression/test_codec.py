@@ -67,7 +67,7 @@ def test_what_is_decoded_is_on_the_grid_and_near(nb_codes):
     vector[16:32] = 0
     content = codec.encode(tf.constant(vector), tf.constant([3, 4]))
     assert content.dtype == tf.uint8 and content.shape == (codec.nb_bytes,)
-    assert codec.nb_bytes == -(-112 // codes_per_byte(nb_codes)) + 4 * 7
+    assert codec.nb_bytes == -(-101 // codes_per_byte(nb_codes)) + 4 * 7
     decoded = codec.decode(tf.stack([content, content])).numpy()
     np.testing.assert_array_equal(decoded[0], decoded[1])
     scales = np.abs(np.pad(vector, (0, 11)).reshape(7, 16)).max(1)

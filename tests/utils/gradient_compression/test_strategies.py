@@ -13,7 +13,8 @@ import tensorflow as tf
 from utils.errors import UsageError
 from utils.gradient_compression import CompressionOptions, make_reducer
 from utils.gradient_compression.exchanges import bytes_received, choose_exchange
-from utils.gradient_compression.strategies import compensated, merge_local_states, next_error
+from utils.gradient_compression.feedback import compensated, next_error
+from utils.gradient_compression.strategies import pending_mean
 from utils.multi_gpu_wrapper import ALONE, Workers
 
 SHAPES = [(3, 3, 2, 4), (4,), (5, 7)]
@@ -145,8 +146,7 @@ def test_bytes_are_those_that_the_formula_says(bits, exchange):
     (_, _, received), *_ = together(3, lambda workers: sums(workers, options, 1))
     length = 107 if exchange == 'gather' else 36
     per_byte = {'ternary': 5, '2': 4, '4': 2, '8': 1}[bits]
-    nb_buckets = -(-length // 8)
-    vector = -(-8 * nb_buckets // per_byte) + 4 * nb_buckets
+    vector = -(-length // per_byte) + 4 * -(-length // 8)
     assert received == [vector * 2 if exchange == 'gather' else vector * 2 + vector * 2]
 
 
@@ -162,6 +162,20 @@ def test_more_bits_are_nearer():
     assert errors['8'] < errors['4'] / 8 < errors['ternary'] / 16
 
 
+def test_half_of_the_error_is_less_noise_than_all_of_it():
+    """What is applied in ten steps, about as many as momentum averages over, is nearer to the sum of the gradients."""
+    def noise(coeff: float) -> float:
+        options = CompressionOptions(kind='ecq', error_coeff=coeff)
+        reducer = make_reducer(options, ALONE, [tf.Variable(tf.zeros((512, 8)))])
+        errors = [reducer.error.numpy()]
+        for step in range(60):
+            reducer.reduce([tf.random.stateless_normal((512, 8), [step, 1])], tf.constant(step))
+            errors.append(reducer.error.numpy())
+        return float(np.std(errors[60] - errors[50]))
+
+    assert noise(CompressionOptions().error_coeff) < 0.8 * noise(0.0) < 0.8 * noise(1.0)
+
+
 def test_no_compensation_if_the_coefficient_is_zero():
     one, many = (sums(ALONE, CompressionOptions(kind='ecq', error_coeff=0, error_decay=decay), 4)[0]
                  for decay in (0.0, 1.0))
@@ -175,10 +189,31 @@ def test_exchange_with_fewer_bytes():
     assert choose_exchange('gather', 64) == 'gather'
 
 
-def test_errors_for_another_number_of_workers_keep_their_mean():
-    states = np.array([[1.0, 2.0], [3.0, 6.0]])
-    merged = merge_local_states(states, 3)
-    np.testing.assert_array_equal(merged, [[2.0, 4.0]] * 3)
+def test_what_is_pending_is_kept_for_another_number_of_workers():
+    errors = np.array([[1.0, 2, 3], [3, 6, 9]])
+    np.testing.assert_array_equal(pending_mean(errors, np.zeros((2, 0))), [2, 4, 6])
+    np.testing.assert_array_equal(pending_mean(errors, np.array([[10.0, 20], [30, 99]])), [12, 24, 36])
+
+
+@pytest.mark.parametrize('exchange', ['gather', 'chunked'])
+def test_other_workers_start_with_what_is_pending(exchange):
+    reducer = make_reducer(CompressionOptions(kind='ecq', exchange=exchange), ALONE, [tf.Variable(tf.zeros((1, 3)))])
+    reducer.exchange.error.assign(tf.ones_like(reducer.exchange.error))
+    reducer.adopt([np.array([[1.0, 2, 3], [3, 6, 9]]), np.array([[10.0, 20], [30, 99]])])
+    error, chunk_error = (variable.numpy().tolist() for variable in reducer.local_state)
+    assert error == [12, 24, 36] and chunk_error == ([0, 0, 0] if exchange == 'chunked' else [])
+
+
+def test_large_seeds_fit():
+    options = CompressionOptions(kind='ecq', exchange='chunked')
+    reducer = make_reducer(options, ALONE, variables(), seed=2**30)
+    assert len(reducer.reduce(gradients(0, 0), tf.constant(2**31, tf.int64))) == len(SHAPES)
+
+
+def test_vectors_alone_are_not_worth_compressing():
+    reducer = make_reducer(CompressionOptions(kind='ecq'), ALONE, [tf.Variable([1.0, 2.0])])
+    assert reducer.local_state == []
+    np.testing.assert_array_equal(reducer.reduce([tf.constant([0.25, 3.0])], tf.constant(0))[0], [0.25, 3.0])
 
 
 @pytest.mark.parametrize('wrong', [{'bits': '3'}, {'kind': 'qsgd'}, {'bucket_size': 0}, {'error_decay': 1.5},
