@@ -1,0 +1,114 @@
+"""The trials of a search, one line of JSON each, so that a stopped search goes on where it was."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hp_optimizer.domain import Domain, Value
+from utils.errors import PocketFlowError, UsageError
+
+SCHEMA = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """A candidate and what it was worth.
+
+    Attributes:
+      number: counted from 1.
+      values: the candidate, name -> value.
+      cost: what it costs, in the units of the budget; None where there is none.
+      reward: its measured reward; None if that was no finite number (a training that diverged).
+      seconds: what the evaluation took; 0 if an earlier trial had the same candidate.
+      seed: of the optimizer that asked for it.
+      extra: anything else worth keeping, such as the accuracy before fine-tuning.
+    """
+
+    number: int
+    values: Mapping[str, Value]
+    cost: float | None
+    reward: float | None
+    seconds: float = 0.0
+    seed: int = 0
+    extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class Journal:
+    """The trials so far, kept in a file to which each is appended whole: flushed, and synced to the disk.
+
+    The first line tells of which domain they are. A last line without an end, left by a killed process, is dropped.
+
+    Args:
+      path: the file, made with the first trial; None keeps the trials in memory only.
+      domain: what is searched.
+      context: what else decides a reward (number of fine-tuning steps, data set, model).
+
+    Raises:
+      UsageError: the file holds the trials of another search, or is no journal.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None, domain: Domain, context: Mapping[str, Any] | None = None):
+        self.path = None if path is None else Path(path)
+        self.fingerprint = domain.fingerprint(context)
+        self.trials: list[Trial] = []
+        if self.path is not None and self.path.exists():
+            self._read()
+
+    def _read(self) -> None:
+        content = self.path.read_bytes()
+        whole = content[:content.rfind(b'\n') + 1]
+        if len(whole) < len(content):
+            os.truncate(self.path, len(whole))
+        lines = whole.decode('utf-8', errors='replace').splitlines()
+        if lines:
+            self._check_header(lines[0])
+            self.trials = [self._trial(number, line) for number, line in enumerate(lines[1:], 1)]
+
+    def _check_header(self, line: str) -> None:
+        try:
+            header = json.loads(line)
+            schema, fingerprint = header['schema'], header['fingerprint']
+        except (ValueError, TypeError, KeyError):
+            raise UsageError(f'{self.path} is not a search journal: its first line is {line[:80]!r}') from None
+        if schema != SCHEMA:
+            raise UsageError(f'{self.path} is a search journal of schema {schema}; this version reads {SCHEMA}')
+        if fingerprint != self.fingerprint:
+            raise UsageError(f'{self.path} is the journal of another search (fingerprint {fingerprint}, not '
+                             f'{self.fingerprint}): its layers, bounds, budget or evaluation differ; use another run '
+                             'directory, or delete it')
+
+    def _trial(self, number: int, line: str) -> Trial:
+        try:
+            trial = Trial(**json.loads(line))
+        except (ValueError, TypeError):
+            raise PocketFlowError(f'{self.path}: line {number + 1} is no trial: {line[:80]!r}; delete it and those '
+                                  'after it to search on from there') from None
+        return trial
+
+    def append(self, trial: Trial) -> None:
+        """Keeps a trial; when this returns it is on the disk."""
+        self.trials.append(trial)
+        if self.path is None:
+            return
+        is_new = not self.path.exists() or not self.path.stat().st_size
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        header = [{'schema': SCHEMA, 'fingerprint': self.fingerprint}] if is_new else []
+        lines = [json.dumps(entry, allow_nan=False) + '\n' for entry in (*header, dataclasses.asdict(trial))]
+        with open(self.path, 'a', encoding='utf-8') as file:
+            file.write(''.join(lines))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def find(self, values: Mapping[str, Value]) -> Trial | None:
+        """The first trial of the same candidate."""
+        return next((trial for trial in self.trials if trial.values == values), None)
+
+    def best(self) -> Trial | None:
+        """The first of the trials with the largest reward."""
+        measured = [trial for trial in self.trials if trial.reward is not None]
+        return max(measured, key=lambda trial: trial.reward, default=None)

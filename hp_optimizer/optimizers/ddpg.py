@@ -1,0 +1,128 @@
+"""Deep deterministic policy gradient: a policy that decides layer by layer, after He et al., AMC, ECCV 2018."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hp_optimizer.domain import Domain, Value, Values
+from hp_optimizer.optimizers.abstract import OPTIMIZERS, HyperParamOptimizer
+
+if TYPE_CHECKING:  # the agent brings TensorFlow, which the other methods do without
+    from rl_agents.ddpg import Agent, DdpgOptions
+
+# What is better for a search of tens or hundreds of short roll-outs than the agent's own defaults, which are those of
+# long control problems. The reward of a roll-out is that of all its steps: it is the whole return already, and a
+# discounted sum of it along the walk would count it several times.
+TUNED = {'gamma': 0.0, 'enable_baseline': False, 'noise_type': 'action', 'noise_std_init': 0.25,
+         'noise_std_final': 0.03, 'learning_rate': 1e-3, 'tau': 0.05}
+
+
+def tuned(options: DdpgOptions | None = None) -> DdpgOptions:
+    """The options with `TUNED` values in place of those that are still the agent's defaults."""
+    from rl_agents.ddpg import DdpgOptions
+    plain = DdpgOptions()
+    options = options or plain
+    changes = {name: value for name, value in TUNED.items() if getattr(options, name) == getattr(plain, name)}
+    return dataclasses.replace(options, **changes)
+
+
+@OPTIMIZERS.register('ddpg')
+class DdpgOptimizer(HyperParamOptimizer):
+    """Walks through the layers, one action of the agent per layer.
+
+    An action is a coordinate of the unit cube, the actor's own range; 0.5 is the uniform solution. The state is a
+    one-hot id, what is known of the layer, and how much of the budget is used and left. A roll-out is rebuilt from the
+    candidate that was told: states and actions are those of the values that were really applied, in visiting order.
+
+    Args:
+      options: of the agent; fields that have its default are replaced by `TUNED`.
+      nb_warmup: trials drawn at random before the agent acts; default: a sixth of all, at most 50.
+      nb_updates: training steps after each trial.
+      enbl_random_layers: whether the visiting order is drawn anew for each trial.
+    """
+
+    def __init__(self, domain: Domain, seed: int = 0, nb_trials: int = 100, options: DdpgOptions | None = None,
+                 nb_warmup: int | None = None, nb_updates: int = 50, enbl_random_layers: bool = False):
+        super().__init__(domain, seed, nb_trials)
+        self.nb_warmup = min(50, max(1, nb_trials // 6)) if nb_warmup is None else nb_warmup
+        self.nb_updates, self.enbl_random_layers = nb_updates, enbl_random_layers
+        self._options = options
+        self._features = domain.static_features()
+        self._rollouts: list[tuple[np.ndarray, np.ndarray]] = []  # told, not yet recorded
+        self._scale: tuple[float, float] | None = None  # of the rewards of the warm-up
+
+    @functools.cached_property
+    def _agent(self) -> Agent:
+        """Made when it is first needed: that takes a second."""
+        from rl_agents.ddpg import Agent
+        nb_acting = max(1, self.nb_trials - self.nb_warmup)
+        return Agent(self._state_size(), 1, nb_acting, self.nb_dims * self.nb_trials, options=tuned(self._options),
+                     seed=self.seed, nb_smpls_min=1)
+
+    def _state_size(self) -> int:
+        return self.nb_dims + self._features.shape[1] + len(self.domain.step_features({}))
+
+    def _state(self, place: int, decided: Mapping[str, Value]) -> np.ndarray:
+        one_hot = np.zeros(self.nb_dims)
+        one_hot[place] = 1
+        return np.concatenate([one_hot, self._features[place], self.domain.step_features(decided)])
+
+    def _order(self, trial: int) -> list[int]:
+        """The order in which the layers are visited in a trial."""
+        if self.enbl_random_layers:
+            return self._random(trial).permutation(self.nb_dims).tolist()
+        return list(range(self.nb_dims))
+
+    def _suggest(self) -> np.ndarray:
+        if len(self.points) < self.nb_warmup:
+            return self._random().random(self.nb_dims)
+        self._agent.init_rlout()
+        return self._walk(explore=True)
+
+    def ask_deterministic(self) -> Values:
+        """The candidate of the policy without noise."""
+        return self.domain.decode(self._walk(explore=False))
+
+    def _walk(self, explore: bool) -> np.ndarray:
+        point, decided = np.full(self.nb_dims, 0.5), {}
+        for place in self._order(len(self.points)):
+            point[place] = self._agent.act(self._state(place, decided), explore)[0, 0]
+            decided[self.domain.names[place]] = self.domain.decode(point)[self.domain.names[place]]
+        return point
+
+    def tell(self, values: Mapping[str, Value], reward: float) -> None:
+        self.ask()  # a journal is only told, but the agent's random numbers must go on as if it had been asked
+        super().tell(values, reward)
+
+    def _learn(self, values: Mapping[str, Value], point: np.ndarray, reward: float) -> None:
+        self._rollouts.append(self._transitions(len(self.points) - 1, values, point))
+        if len(self.points) < self.nb_warmup:
+            return
+        if self._scale is None:
+            self._scale = float(np.mean(self.rewards)), float(np.std(self.rewards)) or 1.0
+        for trial in range(len(self.points) - len(self._rollouts), len(self.points)):
+            self._record(self._rollouts[trial - len(self.points)], self.rewards[trial])
+        self._rollouts.clear()
+        for _ in range(self.nb_updates):
+            self._agent.train()
+
+    def _transitions(self, trial: int, values: Mapping[str, Value], point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """States `[D + 1, S]`, the last one zeros, and actions `[D, 1]` of a candidate in visiting order."""
+        order = self._order(trial)
+        names = [self.domain.names[place] for place in order]
+        states = [self._state(place, {name: values[name] for name in names[:step]}) for step, place in enumerate(order)]
+        return np.stack([*states, np.zeros_like(states[0])]), point[order][:, None]
+
+    def _record(self, rollout: tuple[np.ndarray, np.ndarray], reward: float) -> None:
+        """Gives a roll-out to the agent; rewards are in units of the warm-up's spread."""
+        states, actions = rollout
+        mean, std = self._scale
+        rewards = np.full(len(actions), (reward - mean) / std)
+        terminals = np.arange(len(actions)) == len(actions) - 1
+        self._agent.record(states[:-1], actions, rewards, terminals, states[1:])
+        self._agent.finalize_rlout(rewards)

@@ -1,0 +1,109 @@
+"""Bayesian optimization: a Gaussian process for the reward, expected improvement for the next candidate.
+
+Jones et al., Efficient Global Optimization of Expensive Black-Box Functions, 1998; the process is scikit-learn's.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from typing import Any
+
+import numpy as np
+
+from hp_optimizer.domain import Domain
+from hp_optimizer.optimizers.abstract import OPTIMIZERS, HyperParamOptimizer
+
+
+@functools.cache
+def _new_process() -> Any:
+    """An untrained process: linear + Matern 5/2 kernel + noise.
+
+    Trials are about as many as dimensions, too few to learn a length scale per dimension: the linear kernel learns one
+    slope per dimension, the Matern kernel, with one length scale for all, how the reward curves away from that.
+    """
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel
+    smooth = ConstantKernel(1.0, (1e-2, 1e2)) * Matern(1.0, (0.1, 20.0), nu=2.5)
+    linear = ConstantKernel(0.1, (1e-3, 1e2)) * DotProduct(0.1, 'fixed')
+    return GaussianProcessRegressor(smooth + linear + WhiteKernel(1e-2, (1e-6, 1.0)))
+
+
+def expected_improvement(mean: np.ndarray, std: np.ndarray, best: float) -> np.ndarray:
+    """`E[max(f - best, 0)]` for normal `f`: `(mean - best) Phi(z) + std phi(z)` with `z = (mean - best) / std`."""
+    from scipy.stats import norm
+    std = np.maximum(std, 1e-12)
+    z = (mean - best) / std
+    return (mean - best) * norm.cdf(z) + std * norm.pdf(z)
+
+
+@OPTIMIZERS.register('gp')
+class GaussianProcessOptimizer(HyperParamOptimizer):
+    """Fits a Gaussian process to what was told and asks where the expected improvement is largest.
+
+    The improvement is searched from the best points known and at random ones, in rounds, each around the best of the
+    round before; only points where candidates really lie count, and none that was told already.
+
+    Args:
+      nb_startup: trials drawn at random before the first fit; default: a tenth of all, at most 10.
+      nb_rounds, nb_candidates: of that search, per trial.
+    """
+
+    def __init__(self, domain: Domain, seed: int = 0, nb_trials: int = 100, nb_startup: int | None = None,
+                 nb_rounds: int = 4, nb_candidates: int = 80):
+        super().__init__(domain, seed, nb_trials)
+        self.nb_startup = min(10, max(1, nb_trials // 10)) if nb_startup is None else nb_startup
+        self.nb_rounds, self.nb_candidates = nb_rounds, nb_candidates
+
+    def _suggest(self) -> np.ndarray:
+        random = self._random()
+        if len(self.points) < self.nb_startup:
+            return random.random(self.nb_dims)
+        rewards = np.array(self.rewards)
+        scaled = (rewards - rewards.mean()) / (rewards.std() or 1.0)
+        process = self._fitted(scaled)
+
+        def gain(points: np.ndarray) -> np.ndarray:
+            return expected_improvement(*process.predict(points, return_std=True), scaled.max())
+
+        return self._climb(gain, random)
+
+    def _fitted(self, scaled: np.ndarray) -> Any:
+        from sklearn.base import clone
+        from threadpoolctl import threadpool_limits
+        process = clone(_new_process())
+        # On matrices of this size threads cost more than they save.
+        with warnings.catch_warnings(), threadpool_limits(1):
+            warnings.simplefilter('ignore')  # that a length scale ended at its bound is no news
+            return process.fit(np.stack(self.points) - 0.5, scaled)
+
+    def _climb(self, gain: Any, random: np.random.Generator) -> np.ndarray:
+        """The point of the largest `gain` found; a random one if only known candidates were found."""
+        best, best_gain = random.random(self.nb_dims), -np.inf
+        starts = np.stack([self.points[place] for place in np.argsort(self.rewards)[::-1][:5]])
+        width = 0.3
+        for _ in range(self.nb_rounds):
+            points = self._reachable(self._around(starts, width, random))
+            if len(points):
+                gains = gain(points - 0.5)
+                order = np.argsort(-gains)
+                if gains[order[0]] > best_gain:
+                    best, best_gain = points[order[0]], gains[order[0]]
+                starts, width = np.concatenate([[best], points[order[:4]]]), width / 2
+        return best
+
+    def _around(self, starts: np.ndarray, width: float, random: np.random.Generator) -> np.ndarray:
+        """Points near `starts`, a random share of their coordinates moved, and a tenth of them anywhere."""
+        places = random.integers(len(starts), size=self.nb_candidates)
+        moved = random.random((self.nb_candidates, self.nb_dims)) < random.choice([0.1, 0.3, 1.0],
+                                                                              (self.nb_candidates, 1))
+        points = starts[places] + moved * random.normal(0, width, moved.shape)
+        nb_anywhere = self.nb_candidates // 10
+        points[:nb_anywhere] = random.random((nb_anywhere, self.nb_dims))
+        return np.clip(points, 0, 1)
+
+    def _reachable(self, points: np.ndarray) -> np.ndarray:
+        """Where the candidates at `points` really lie, without those told already."""
+        known = {point.tobytes() for point in self.points}
+        real = [self.domain.encode(self.domain.decode(point)) for point in points]
+        return np.array([point for point in real if point.tobytes() not in known])

@@ -1,0 +1,15 @@
+"""Random search: what every other optimizer must beat."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hp_optimizer.optimizers.abstract import OPTIMIZERS, HyperParamOptimizer
+
+
+@OPTIMIZERS.register('random')
+class RandomOptimizer(HyperParamOptimizer):
+    """Draws points uniformly from the unit cube."""
+
+    def _suggest(self) -> np.ndarray:
+        return self._random().random(self.nb_dims)

@@ -1,0 +1,200 @@
+"""Spaces of independent parameters, FLOAT, INT, LOG10 and CHOICE, and orders between them.
+
+`ws_iter_ratio_end >= ws_iter_ratio_beg` holds for every candidate by construction: the later one is drawn from what
+the earlier one leaves of its range.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import graphlib
+import math
+import numbers
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hp_optimizer.domain import Domain, Value, Values
+from utils.errors import UsageError
+
+
+class Kind(enum.Enum):
+    """How a parameter's range is walked."""
+
+    FLOAT = 'float'
+    INT = 'int'
+    LOG10 = 'log10'
+    CHOICE = 'choice'
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """One searched value.
+
+    Attributes:
+      name: what it is called, as the flag that it sets.
+      kind: FLOAT and LOG10 are real numbers (LOG10 walks the exponent), INT whole ones, CHOICE one of `choices`.
+      low, high: inclusive bounds of a number.
+      choices: the accepted values of a CHOICE; if there is an order in them, they should be listed in it.
+      whole: a LOG10 whose values are rounded to whole numbers.
+
+    Raises:
+      UsageError: bounds or choices leave nothing to search.
+    """
+
+    name: str
+    kind: Kind
+    low: float = 0.0
+    high: float = 1.0
+    choices: tuple[Value, ...] = ()
+    whole: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind is Kind.CHOICE:
+            if len(self.choices) < 2 or len(set(self.choices)) < len(self.choices):
+                self._refuse(f'choice {list(self.choices)}: give two or more different values')
+            return
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            self._refuse(f'low {self.low:g} and high {self.high:g}: low must be less than high')
+        if self.kind is Kind.LOG10 and self.low <= 0:
+            self._refuse(f'low {self.low:g}: a log10 range must begin above 0')
+        if self.is_whole and (self.low != round(self.low) or self.high != round(self.high)):
+            self._refuse(f'low {self.low:g} and high {self.high:g}: the bounds of whole numbers must be whole')
+
+    def _refuse(self, text: str) -> None:
+        raise UsageError(f'search space, {self.name}: {text}')
+
+    @property
+    def is_whole(self) -> bool:
+        return self.kind is Kind.INT or self.whole
+
+    def decode(self, share: float, low: float, high: float) -> Value:
+        """The value at `share` in [0, 1] of the range from `low` to `high`, both within the parameter's own."""
+        if self.kind is Kind.CHOICE:
+            return self.choices[min(int(share * len(self.choices)), len(self.choices) - 1)]
+        if self.kind is Kind.INT:
+            return min(int(low) + int(share * (high - low + 1)), int(high))
+        if self.kind is Kind.LOG10:
+            value = 10 ** (math.log10(low) + share * (math.log10(high) - math.log10(low)))
+            return int(min(max(round(value), low), high)) if self.whole else min(max(value, low), high)
+        return min(max(low + share * (high - low), low), high)
+
+    def encode(self, value: Value, low: float, high: float) -> float:
+        """The share in [0, 1] at which `decode` gives `value`; of a whole number or a choice, its middle."""
+        if self.kind is Kind.CHOICE:
+            return (self.choices.index(value) + 0.5) / len(self.choices)
+        if self.kind is Kind.INT:
+            return (value - low + 0.5) / (high - low + 1)
+        if low == high:
+            return 0.5
+        if self.kind is Kind.LOG10:
+            return (math.log10(value) - math.log10(low)) / (math.log10(high) - math.log10(low))
+        return (value - low) / (high - low)
+
+    def accepts(self, value: object) -> bool:
+        """Whether `value` has the right type and lies within the bounds."""
+        if self.kind is Kind.CHOICE:
+            return value in self.choices
+        kind = numbers.Integral if self.is_whole else numbers.Real
+        return isinstance(value, kind) and not isinstance(value, bool) and self.low <= value <= self.high
+
+    def description(self) -> dict[str, Any]:
+        if self.kind is Kind.CHOICE:
+            return {'type': 'choice', 'choice': list(self.choices)}
+        return {'type': self.kind.value, 'low': self.low, 'high': self.high, 'whole': self.is_whole}
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """`larger >= smaller` holds for every candidate."""
+
+    larger: str
+    smaller: str
+
+    def __str__(self) -> str:
+        return f'{self.larger} >= {self.smaller}'
+
+
+class SearchSpace(Domain):
+    """Parameters, each with its own range, and orders between numbers.
+
+    Raises:
+      UsageError: a name occurs twice or is unknown to an order, an order is circular or no candidate can keep it.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter], orders: Iterable[Order] = ()):
+        self.parameters = {parameter.name: parameter for parameter in parameters}
+        self.orders = tuple(orders)
+        self.names = tuple(self.parameters)
+        if not parameters or len(self.names) < len(parameters):
+            raise UsageError('search space: give one or more parameters of different names, not '
+                             f'{[parameter.name for parameter in parameters]}')
+        for order in self.orders:
+            self._check_order(order)
+        self._smaller = {name: [order.smaller for order in self.orders if order.larger == name] for name in self.names}
+        self._sequence = self._sorted()
+        self._bounds = self._tight_bounds()
+
+    def _check_order(self, order: Order) -> None:
+        for name in (order.larger, order.smaller):
+            if name not in self.parameters:
+                raise UsageError(f'search space, constraint {order}: {name} is no parameter; known: '
+                                 f'{", ".join(self.names)}')
+            if self.parameters[name].kind is Kind.CHOICE:
+                raise UsageError(f'search space, constraint {order}: {name} is a choice; only numbers have an order')
+
+    def _sorted(self) -> tuple[str, ...]:
+        try:
+            return tuple(graphlib.TopologicalSorter(self._smaller).static_order())
+        except graphlib.CycleError as error:
+            raise UsageError(f'search space: the constraints go in a circle: {" >= ".join(error.args[1])}') from None
+
+    def _tight_bounds(self) -> dict[str, tuple[float, float]]:
+        """The bounds within which each choice leaves the others one."""
+        low = {name: self.parameters[name].low for name in self.names}
+        high = {name: self.parameters[name].high for name in self.names}
+        for name in self._sequence:
+            low[name] = max([low[name], *(low[other] for other in self._smaller[name])])
+        for name in reversed(self._sequence):
+            for other in self._smaller[name]:
+                high[other] = min(high[other], high[name])
+        bad = next((order for order in self.orders if low[order.larger] > high[order.larger]), None)
+        if bad is not None:
+            raise UsageError(f'search space: no candidate keeps {bad}: {bad.larger} ends at '
+                             f'{self.parameters[bad.larger].high:g}, {bad.smaller} begins at {low[bad.smaller]:g}')
+        return {name: (low[name], high[name]) for name in self.names}
+
+    def _range(self, name: str, values: Mapping[str, Value]) -> tuple[float, float]:
+        """What the values of the smaller ones leave of a parameter's range."""
+        low, high = self._bounds[name]
+        low = max([low, *(values[other] for other in self._smaller[name])])
+        return (math.ceil(low) if self.parameters[name].is_whole else low), high
+
+    def decode(self, point: np.ndarray) -> Values:
+        shares = dict(zip(self.names, map(float, point), strict=True))
+        values: Values = {}
+        for name in self._sequence:
+            low, high = self._range(name, values)
+            values[name] = self.parameters[name].decode(shares[name], low, high)
+        return {name: values[name] for name in self.names}
+
+    def encode(self, values: Mapping[str, Value]) -> np.ndarray:
+        self._check(values)
+        return np.clip([self.parameters[name].encode(values[name], *self._range(name, values)) for name in self.names],
+                       0.0, 1.0)
+
+    def _check(self, values: Mapping[str, Value]) -> None:
+        if set(values) != set(self.names):
+            raise UsageError(f'a candidate has values for {", ".join(self.names)}, not for {", ".join(values)}')
+        for name, parameter in self.parameters.items():
+            if not parameter.accepts(values[name]):
+                raise UsageError(f'{name}={values[name]!r} is outside the search space {parameter.description()}')
+        for order in self.orders:
+            if values[order.larger] < values[order.smaller]:
+                raise UsageError(f'the candidate breaks {order}: {values[order.larger]} < {values[order.smaller]}')
+
+    def description(self) -> dict[str, Any]:
+        return {'parameters': [[name, parameter.description()] for name, parameter in self.parameters.items()],
+                'constraints': [str(order) for order in self.orders]}

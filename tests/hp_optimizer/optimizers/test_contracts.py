@@ -1,0 +1,102 @@
+"""What every optimizer keeps: candidates of its domain, the same answers to the same seed, also after a journal."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hp_optimizer import driver
+from hp_optimizer.domain import Domain
+from hp_optimizer.journal import Journal
+from hp_optimizer.optimizers import OPTIMIZERS, HyperParamOptimizer
+from hp_optimizer.options import SearchOptions
+from hp_optimizer.space import Kind, Order, Parameter, SearchSpace
+from hp_optimizer.synthetic import bits_problem, sparsity_problem
+from utils.errors import UsageError
+from utils.options import option_fields
+
+NB_TRIALS = 12
+
+
+def flags_space() -> tuple[SearchSpace, Callable]:
+    space = SearchSpace([Parameter('beg', Kind.FLOAT, 0, 0.9), Parameter('end', Kind.FLOAT, 0, 1),
+                         Parameter('steps', Kind.LOG10, 50, 2000, whole=True),
+                         Parameter('batch', Kind.CHOICE, choices=(32, 64, 128))], [Order('end', 'beg')])
+    return space, lambda values: values['end'] - values['beg'] ** 2 + values['steps'] / 2000
+
+
+DOMAINS = {'sparsity': functools.partial(sparsity_problem, nb_layers=3),
+           'bits': functools.partial(bits_problem, nb_layers=6), 'flags': flags_space}
+FAST = {'ddpg': {'nb_updates': 2}, 'gp': {'nb_rounds': 2, 'nb_candidates': 20}}
+
+
+def make(name: str, domain: Domain, seed: int = 3) -> HyperParamOptimizer:
+    return OPTIMIZERS.get(name)(domain, seed, NB_TRIALS, **FAST.get(name, {}))
+
+
+def run(optimizer: HyperParamOptimizer, reward: Callable, nb_trials: int) -> list[dict]:
+    asked = []
+    for _ in range(nb_trials):
+        asked.append(optimizer.ask())
+        optimizer.tell(asked[-1], reward(asked[-1]))
+    return asked
+
+
+@pytest.mark.parametrize('name', list(OPTIMIZERS))
+@pytest.mark.parametrize('domain_name', list(DOMAINS))
+def test_candidates_keep_the_rules_and_repeat_with_the_seed(name: str, domain_name: str, tmp_path: Path):
+    domain, reward = DOMAINS[domain_name]()
+    asked = run(make(name, domain), reward, NB_TRIALS)
+    for values in asked:
+        domain.encode(values)  # refuses what is outside the bounds, of a wrong type, or over the budget
+        if domain.cost(values) is not None:
+            assert domain.cost(values) <= domain.budget * (1 + 1e-9)
+    assert asked[0] == domain.decode(np.full(len(domain.names), 0.5))
+    assert len({tuple(values.values()) for values in asked}) >= 4
+
+    path = tmp_path / 'journal.jsonl'
+    driver.search(make(name, domain), reward, Journal(path, domain), NB_TRIALS // 2 + 2)
+    assert [trial.values for trial in Journal(path, domain).trials] == asked[:NB_TRIALS // 2 + 2]
+    # A fresh process, which is only told the journal, goes on with what the first would have asked.
+    driver.search(make(name, domain), reward, Journal(path, domain), NB_TRIALS)
+    assert [trial.values for trial in Journal(path, domain).trials] == asked
+
+
+@pytest.mark.parametrize('name', list(OPTIMIZERS))
+def test_another_seed_asks_something_else(name: str):
+    domain, reward = DOMAINS['sparsity']()
+    assert run(make(name, domain, seed=1), reward, 3)[1:] != run(make(name, domain, seed=2), reward, 3)[1:]
+
+
+@pytest.mark.parametrize('name', list(OPTIMIZERS))
+def test_asking_again_changes_nothing(name: str):
+    domain, reward = DOMAINS['bits']()
+    optimizer, patient = make(name, domain), make(name, domain)
+    for _ in range(5):
+        assert optimizer.ask() == optimizer.ask() == patient.ask()
+        for one in (optimizer, patient):
+            one.tell(one.ask(), reward(one.ask()))
+
+
+@pytest.mark.parametrize('name', list(OPTIMIZERS))
+def test_what_is_no_candidate_is_refused(name: str):
+    domain, _ = DOMAINS['bits']()
+    with pytest.raises(UsageError, match='is over a mean of 4 bits'):
+        make(name, domain).tell(dict.fromkeys(domain.names, 8), 1.0)
+
+
+@pytest.mark.parametrize('name', list(OPTIMIZERS))
+@pytest.mark.parametrize('nb_trials', [1, 3])
+def test_a_search_may_be_very_short(name: str, nb_trials: int):
+    domain, reward = DOMAINS['sparsity']()
+    optimizer = OPTIMIZERS.get(name)(domain, 0, nb_trials, **FAST.get(name, {}))
+    assert len(run(optimizer, reward, nb_trials)) == nb_trials
+
+
+def test_the_command_line_knows_them_all():
+    field = next(field for field in option_fields(SearchOptions) if field.metadata['flag'] == 'hp_optimizer')
+    assert list(field.metadata['choices']) == list(OPTIMIZERS)
