@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import tf_keras as keras
 
 from nets.resnet import resnet
-from scripts.benchmarks import channel_select, channel_selection, compression, latency, training_speed
+from scripts.benchmarks import (
+    channel_select,
+    channel_selection,
+    compression,
+    latency,
+    training_speed,
+)
 from scripts.benchmarks.common import medians_of_rounds, norm_plan
 from utils.channels import ChannelSelect, remove_channels
 from utils.cost_model import total_macs
@@ -35,6 +43,9 @@ PROMISED = {
     'channel_selection': ({'accuracy_lasso', 'margin_refit', 'margin_plain', 'select_seconds', 'epoch_seconds',
                            'select_over_epoch', 'peak_memory_gib'},
                           {'criterion', 'refit', 'accuracy', 'macs_left', 'seconds'}),
+    'gradient_compression': ({'kernels', 'others', 'batch_size', 'more_workers', 'accuracies'},
+                             {'setting', 'bytes_measured', 'bytes_computed', 'fewer_measured', 'fewer_computed', 'ms',
+                              'share_of_step'}),
     'latency': ({'new_operators', 'threads', 'trained'},
                 {'prune_ratio', 'macs_left', 'parameters_left', 'bytes_left_float32', 'bytes_left_int8',
                  'speedup_float32_1_thread', 'speedup_float32_all_threads', 'speedup_int8_1_thread'}),
@@ -58,7 +69,7 @@ def last_line(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 
 def test_every_benchmark_has_its_launcher_and_its_promises():
-    scripts = {file.stem for file in FOLDER.glob('*.py')} - {'common'}
+    scripts = {file.stem for file in FOLDER.glob('*.py')} - {'common', 'charts'}
     assert scripts == {file.stem for file in FOLDER.glob('*.sh')} == PROMISED.keys()
 
 
@@ -170,6 +181,28 @@ def test_medians_are_of_rounds_in_turns():
 
     assert medians_of_rounds({'a': contestant('a'), 'b': contestant('b')}, 3) == {'a': 3.0, 'b': 20.0}
     assert order == ['a', 'b'] * 3
+
+
+def test_the_chart_of_bytes_shows_where_the_exchanges_part():
+    drawing = ElementTree.fromstring(gradient_compression.chart(gradient_compression.Sizes(271152, 1386)))
+    lines = [[float(point.split(',')[1]) for point in line.get('points').split()] for line in drawing.iter()
+             if line.tag.endswith('polyline')]
+    none, _, gather, chunked, _ = lines
+    assert gather[0] == chunked[0] > none[0] and gather[-1] < none[-1] < chunked[-1]  # downwards
+    texts = {text.text for text in drawing.iter() if text.tag.endswith('text')}
+    assert {*gradient_compression.COMPUTED, '2', '1024', '100 kB', '1 MB'} <= texts
+    page = (ROOT / 'docs/gradient_compression.svg').read_text(encoding='utf-8')
+    assert page == gradient_compression.chart(gradient_compression.Sizes(271152, 1386))
+
+
+def test_the_loopback_interface_counts_what_this_machine_sends_itself():
+    before = gradient_compression.loopback_bytes()
+    with socket.create_server(('127.0.0.1', 0)) as server, socket.create_connection(server.getsockname()) as sender:
+        receiver, _ = server.accept()
+        with receiver:
+            sender.sendall(bytes(100000))
+            receiver.recv(100000, socket.MSG_WAITALL)
+    assert 100000 <= gradient_compression.loopback_bytes() - before
 
 
 def test_cases_are_run_in_the_order_of_the_table():

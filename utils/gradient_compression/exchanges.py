@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import tensorflow as tf
 
 from utils.gradient_compression.codec import Codec
+from utils.gradient_compression.feedback import compensated, next_error
+from utils.gradient_compression.options import NB_CODES, CompressionOptions
 from utils.multi_gpu_wrapper import Workers
 
 
@@ -41,16 +41,16 @@ class Exchange:
     Args:
       workers: who takes part.
       length: of the vectors.
-      make_codec: gives the codec for vectors of a length.
+      options: grid, buckets, error feedback.
 
     Attributes:
       error: `[chunk]`, what this worker has left out of the means that it sends on; empty if it sends on none.
     """
 
-    def __init__(self, workers: Workers, length: int, make_codec: Callable[[int], Codec]):
-        self.workers, self.length = workers, length
+    def __init__(self, workers: Workers, length: int, options: CompressionOptions):
+        self.workers, self.length, self.options = workers, length, options
         self.chunk = self._chunk_length()
-        self.codec = make_codec(self.chunk or length)
+        self.codec = Codec(self.chunk or length, NB_CODES[options.bits], options.bucket_size)
         self.error = tf.Variable(tf.zeros([self.chunk]), trainable=False, name='chunk_error')
 
     def _chunk_length(self) -> int:
@@ -66,7 +66,7 @@ class Exchange:
 class ChunkedExchange(Exchange):
     """As `Exchange`, but each worker adds up one chunk and sends its mean, rounded again, to the others.
 
-    The second rounding has its error fed back, too: the owner of a chunk adds it to the next mean.
+    The second rounding has its error fed back, too, by the owner of the chunk.
     """
 
     def _chunk_length(self) -> int:
@@ -77,9 +77,10 @@ class ChunkedExchange(Exchange):
         chunks = tf.reshape(tf.pad(vector, [[0, size * self.chunk - self.length]]), (size, self.chunk))
         sent = tf.stack([codec.encode(chunks[index], seed + [2 + index, 0]) for index in range(size)])
         received = tf.reshape(self.workers.exchange(tf.reshape(sent, [-1])), (size, codec.nb_bytes))
-        own_mean = tf.reduce_mean(codec.decode(received), axis=0) + self.error
-        encoded = codec.encode(own_mean, seed + [1, 0])
-        self.error.assign(own_mean - codec.decode(encoded[None])[0])
+        own_mean = tf.reduce_mean(codec.decode(received), axis=0)
+        encoded = codec.encode(compensated(own_mean, self.error, self.options.error_coeff), seed + [1, 0])
+        own_sent = codec.decode(encoded[tf.newaxis])[0]
+        self.error.assign(next_error(own_mean, own_sent, self.error, self.options.error_decay))
         means = codec.decode(tf.reshape(self.workers.gather(encoded), (size, codec.nb_bytes)))
         return self._joined(means), self._joined(codec.decode(sent))
 

@@ -21,7 +21,7 @@ class CompressionOptions(Options):
     bucket_size: int = option('ecq_bucket_size', 512, 'gradient elements that share a scale', low=1)
     error_decay: float = option('ecq_error_decay', 1.0, 'what is kept of the accumulated error per step (beta)', low=0,
                                 high=1)
-    error_coeff: float = option('ecq_error_coeff', 1.0, 'factor on the accumulated error when it is added to the '
+    error_coeff: float = option('ecq_error_coeff', 0.5, 'factor on the accumulated error when it is added to the '
                                 'gradient (alpha); 0: no compensation', low=0, high=1)
     exchange: str = option('ecq_exchange', 'auto', 'gather: all codes to all workers; chunked: each worker adds up one '
                            'part, so that bytes per worker do not grow with the workers',

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from utils.gradient_compression.codec import Codec
 from utils.gradient_compression.exchanges import ChunkedExchange, Exchange, choose_exchange
-from utils.gradient_compression.options import NB_CODES, CompressionOptions
+from utils.gradient_compression.feedback import compensated, next_error
+from utils.gradient_compression.options import CompressionOptions
 from utils.multi_gpu_wrapper import Workers
 
 
@@ -39,20 +38,6 @@ class GradientReducer:
         return self._workers.average(gradients, self._half)
 
 
-def compensated(gradient: tf.Tensor, error: tf.Tensor, coeff: float) -> tf.Tensor:
-    """What is quantized: g_t + alpha h_t (Wu et al. 2018, https://arxiv.org/abs/1806.08054, section 3)."""
-    return gradient + coeff * error
-
-
-def next_error(gradient: tf.Tensor, quantized: tf.Tensor, error: tf.Tensor, decay: float) -> tf.Tensor:
-    """h_{t+1} = beta h_t + g_t - Q(g_t + alpha h_t) (Wu et al. 2018, section 3).
-
-    With alpha = beta = 1 that is the residual of the compensated gradient, so that over all steps the sum of what was
-    sent and the last error is the sum of the gradients.
-    """
-    return decay * error + gradient - quantized
-
-
 class ErrorCompensatedReducer(GradientReducer):
     """Kernels travel as a few bits per element, what rounding leaves out is made up for later (ECQ-SGD).
 
@@ -72,10 +57,8 @@ class ErrorCompensatedReducer(GradientReducer):
         self._shapes = [tuple(shape) for shape in shapes]
         self._large = [len(shape) > 1 for shape in self._shapes]
         length = sum(math.prod(shape) for shape, large in zip(self._shapes, self._large, strict=True) if large)
-        make_codec = functools.partial(Codec, nb_codes=NB_CODES[options.bits], bucket_size=options.bucket_size)
-        exchange_class = {'gather': Exchange, 'chunked': ChunkedExchange}[choose_exchange(options.exchange,
-                                                                                          workers.size)]
-        self.exchange = exchange_class(workers, length, make_codec)
+        chosen = choose_exchange(options.exchange, workers.size)
+        self.exchange = {'gather': Exchange, 'chunked': ChunkedExchange}[chosen](workers, length, options)
         self.error = tf.Variable(tf.zeros([length]), trainable=False, name='gradient_error')
 
     @property

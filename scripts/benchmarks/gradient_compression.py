@@ -1,0 +1,301 @@
+"""What compressed gradients save on the wire, what they cost in time, and what that means for more workers.
+
+Two workers on this machine exchange the gradients of ResNet-20; the loopback interface counts the bytes. How many there
+are, and how long they take, with more workers on a network is then computed.
+"""
+
+from __future__ import annotations
+
+from scripts.benchmarks import common  # isort: skip
+
+import argparse
+import dataclasses
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from nets import PAIRS
+from nets.resnet import resnet
+from scripts.benchmarks.charts import byte_chart
+from scripts.benchmarks.quantized_step import StepTime
+from utils.errors import PocketFlowError
+from utils.gradient_compression import CompressionOptions, make_reducer
+from utils.gradient_compression.traffic import Link, Sizes, bytes_per_step, nb_messages
+from utils.multi_gpu_wrapper import ALONE, Alone, MultiGpuOptions, Workers, connect
+from utils.precision import resolve_compute_dtype
+from utils.report import format_table
+
+ROOT = Path(__file__).resolve().parents[2]
+NB_WORKERS = 2
+PLAIN = 'none'
+SETTINGS = {PLAIN: CompressionOptions(), 'fp16': CompressionOptions(kind='fp16')} | {
+    f'{bits} {exchange}': CompressionOptions(kind='ecq', bits=bits, exchange=exchange)
+    for bits in ('ternary', '2', '4', '8') for exchange in ('gather', 'chunked')}
+COMPUTED = (PLAIN, 'fp16', 'ternary gather', 'ternary chunked', '4 chunked')
+"""What is computed for more workers, and drawn."""
+TIME_GOAL = 0.15
+TRAININGS = {'none': ('--grad_compression=none',), 'ecq': ('--grad_compression=ecq',),
+             'ecq, no compensation': ('--grad_compression=ecq', '--ecq_error_coeff=0')}
+
+
+class Echo(Alone):
+    """Stands for `size` workers that all do the same: what one of them computes, without what it waits for."""
+
+    def __init__(self, size: int):
+        self.size = size
+
+    def gather(self, tensor: tf.Tensor) -> tf.Tensor:
+        return tf.tile(tensor, [self.size] + [1] * (len(tensor.shape) - 1))
+
+
+class ReduceTime:
+    """Milliseconds in which a worker encodes its gradients and decodes those of all."""
+
+    def __init__(self, model: keras.Model, options: CompressionOptions, nb_workers: int, nb_steps: int):
+        self._gradients = gradients_of(model, rank=0)
+        self._reduce = tf.function(make_reducer(options, Echo(nb_workers), model.trainable_variables).reduce)
+        self._nb_steps = nb_steps
+
+    def __call__(self) -> float:
+        self._run(1)
+        begin = time.perf_counter()
+        self._run(self._nb_steps)
+        return 1000 * (time.perf_counter() - begin) / self._nb_steps
+
+    def _run(self, nb_steps: int) -> None:
+        for step in range(nb_steps):
+            result = self._reduce(self._gradients, tf.constant(step, tf.int64))
+        result[0].numpy()
+
+
+def gradients_of(model: keras.Model, rank: int) -> list[tf.Tensor]:
+    """Noise like the model's gradients; bytes and time do not depend on the values."""
+    rng = np.random.default_rng([common.SEED, rank])
+    return [tf.constant(rng.normal(size=variable.shape), tf.float32) for variable in model.trainable_variables]
+
+
+def make_model(arguments: argparse.Namespace) -> keras.Model:
+    return resnet(8, (16, 16, 3), 10) if arguments.smoke else resnet(20, (32, 32, 3), 10)
+
+
+# One of two workers.
+
+def loopback_bytes() -> int:
+    """What this machine has sent to itself so far.
+
+    The interface counts a packet once as sent and once as received; two workers together receive all of it.
+    """
+    lines = Path('/proc/net/dev').read_text(encoding='utf-8').splitlines()
+    return int(next(line.split(':')[1].split()[0] for line in lines if line.split(':')[0].strip() == 'lo'))
+
+
+@dataclasses.dataclass(frozen=True)
+class Traffic:
+    """Bytes that each worker has received, and the seconds that took."""
+
+    nb_bytes: float
+    seconds: float
+
+    @classmethod
+    def of(cls, work: Callable[[], None], workers: Workers) -> Traffic:
+        workers.any(False)  # all begin together, and have ended together
+        before, begin = loopback_bytes(), time.monotonic()
+        work()
+        workers.any(False)
+        return cls((loopback_bytes() - before) / workers.size, time.monotonic() - begin)
+
+
+def traffic_per_step(model: keras.Model, workers: Workers, arguments: argparse.Namespace) -> dict[str, float]:
+    """Bytes that each worker receives per step with each setting; medians of rounds.
+
+    Horovod's workers also ask each other all the time whether there is something to do. How much that is, is measured
+    in steps in which each worker keeps its gradients, and taken off.
+    """
+    gradients = gradients_of(model, workers.rank)
+
+    def steps(options: CompressionOptions, company: Workers) -> Callable[[], None]:
+        reduce = tf.function(make_reducer(options, company, model.trainable_variables).reduce)
+
+        def run() -> None:
+            for step in range(arguments.steps):
+                result = reduce(gradients, tf.constant(step, tf.int64))
+            result[0].numpy()
+
+        run()  # compiles
+        return run
+
+    tasks = {name: steps(options, workers) for name, options in SETTINGS.items()}
+    silent = steps(SETTINGS['4 gather'], ALONE)
+    measured: dict[str, list[float]] = {name: [] for name in tasks}
+    for _ in range(arguments.rounds):
+        for name, task in tasks.items():
+            idle, busy = Traffic.of(silent, workers), Traffic.of(task, workers)
+            measured[name].append((busy.nb_bytes - idle.nb_bytes / idle.seconds * busy.seconds) / arguments.steps)
+    return {name: statistics.median(values) for name, values in measured.items()}
+
+
+def take_part(arguments: argparse.Namespace) -> None:
+    """What `measure` starts twice."""
+    tf.get_logger().setLevel('ERROR')  # one compilation per setting is meant
+    workers = connect(MultiGpuOptions(enabled=True))
+    traffic = traffic_per_step(make_model(arguments), workers, arguments)
+    if workers.is_primary:
+        Path(arguments.as_worker).write_text(json.dumps(traffic), encoding='utf-8')
+
+
+# The benchmark.
+
+def launch(words: Sequence[str]) -> None:
+    """Runs Python with these words in two workers.
+
+    Raises:
+      PocketFlowError: they failed; the reason stands on the standard error.
+    """
+    command = [sys.executable, str(ROOT / 'scripts/workers/launch.py'), f'-n={NB_WORKERS}', '--', sys.executable,
+               *words]
+    common.say(' '.join(command))
+    code = subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
+    if code:
+        raise PocketFlowError(f'the workers ended with exit code {code}; their error is above')
+
+
+def measured_traffic(arguments: argparse.Namespace) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / 'traffic.json'
+        launch([__file__, f'--as_worker={file}', f'--rounds={arguments.rounds}', f'--steps={arguments.steps}',
+                *(['--smoke'] if arguments.smoke else [])])
+        return json.loads(file.read_text(encoding='utf-8'))
+
+
+def measured_times(model: keras.Model, arguments: argparse.Namespace) -> dict[str, float]:
+    """Milliseconds of a training step, and of compression with each setting."""
+    dtype = resolve_compute_dtype('auto', model)
+    contestants: dict[str, Callable[[], float]] = {'step': StepTime(model, arguments, model.input_shape[1:], dtype)}
+    for name, options in SETTINGS.items():
+        if options.kind == 'ecq':
+            contestants[name] = ReduceTime(model, options, NB_WORKERS, arguments.steps)
+    return common.medians_of_rounds(contestants, arguments.rounds)
+
+
+def rows_of(sizes: Sizes, traffic: Mapping[str, float], times: Mapping[str, float]) -> list[dict[str, Any]]:
+    """One row per setting, for two workers."""
+    rows = []
+    for name, nb_bytes in traffic.items():
+        computed = bytes_per_step(SETTINGS[name], sizes, NB_WORKERS)
+        rows.append({'setting': name, 'bytes_measured': round(nb_bytes), 'bytes_computed': round(computed),
+                     'fewer_measured': round(traffic[PLAIN] / nb_bytes, 2),
+                     'fewer_computed': round(bytes_per_step(SETTINGS[PLAIN], sizes, NB_WORKERS) / computed, 2),
+                     'ms': round(times[name], 3) if name in times else None,
+                     'share_of_step': round(times[name] / times['step'], 4) if name in times else None})
+    return rows
+
+
+def more_workers(sizes: Sizes, link: Link) -> list[dict[str, Any]]:
+    """Bytes per worker and step, and the milliseconds of them on the network, for 2 to 1024 workers."""
+
+    def cost(options: CompressionOptions, nb_workers: int) -> dict[str, float]:
+        nb_bytes = bytes_per_step(options, sizes, nb_workers)
+        return {'bytes': round(nb_bytes),
+                'ms': round(link.milliseconds(nb_bytes, nb_messages(options, nb_workers)), 3)}
+
+    return [{'workers': 2 ** exponent, **{name: cost(SETTINGS[name], 2 ** exponent) for name in COMPUTED}}
+            for exponent in range(1, 11)]
+
+
+def training_flags(arguments: argparse.Namespace) -> list[str]:
+    """The flags of main.py that all trainings share; a batch is divided among the workers."""
+    pair = ('lenet', 'digits') if arguments.smoke else ('resnet', 'cifar10')
+    share = arguments.train_epochs / PAIRS.get('_at_'.join(pair)).nb_epochs
+    data = (['--batch_size=16', '--nb_smpls_export_eval=50', '--nb_repts=5', '--nb_repts_warmup=1'] if arguments.smoke
+            else ['--batch_size=64', f'--data_dir_local={common.data_folder(arguments)}'])
+    return ['--enbl_multi_gpu', f'--model={pair[0]}', f'--dataset={pair[1]}', '--learner=full-prec',
+            '--lrn_rate_schedule=one-cycle', f'--nb_epochs_rat={share:g}', '--export_formats=float32', *data]
+
+
+def accuracies(arguments: argparse.Namespace) -> dict[str, float]:
+    """Accuracy on the test images after `--train_epochs` epochs of two workers with each kind of gradients.
+
+    The runs stay in `--work_dir`: what is finished there is not trained again, what was interrupted goes on.
+    """
+    found = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        for name, flags in TRAININGS.items():
+            run = Path(arguments.work_dir or temporary) / name.replace(', ', '-').replace(' ', '-')
+            launch([str(ROOT / 'main.py'), *training_flags(arguments), *flags, f'--run_dir={run}',
+                    f'--zoo_dir={run.parent / "zoo"}'])
+            report = json.loads((run / 'report.json').read_text(encoding='utf-8'))
+            found[name] = report['stages'][-1]['metrics']['accuracy']
+    return found
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    link = Link(1e9 * arguments.gigabits, 1e-6 * arguments.microseconds)
+    if arguments.train_epochs and not arguments.smoke:
+        common.data_folder(arguments)
+    model = make_model(arguments)
+    sizes = Sizes.of(model.trainable_variables)
+    computed = more_workers(sizes, link)
+    if arguments.chart:
+        Path(arguments.chart).write_text(chart(sizes), encoding='utf-8')
+    rows = rows_of(sizes, measured_traffic(arguments), measured_times(model, arguments))
+    trained = accuracies(arguments) if arguments.train_epochs else None
+    _show(model, rows, computed, trained, arguments)
+    return {'model': model.name, 'batch_size': arguments.batch_size, **dataclasses.asdict(sizes), 'rows': rows,
+            'more_workers': computed, 'gigabits': arguments.gigabits, 'microseconds': arguments.microseconds,
+            'accuracies': trained}
+
+
+def _show(model: keras.Model, rows: list[dict[str, Any]], computed: list[dict[str, Any]],
+          trained: Mapping[str, float] | None, arguments: argparse.Namespace) -> None:
+    lines = [(row['setting'], f'{row["bytes_measured"]:,}', f'{row["bytes_computed"]:,}',
+              f'{row["fewer_measured"]:.2f}x', f'{row["fewer_computed"]:.2f}x',
+              *(('-', '-') if row['ms'] is None else (f'{row["ms"]:.2f}', f'{row["share_of_step"]:.1%}')))
+             for row in rows]
+    print(format_table([(f'{model.name}, two workers', 'bytes received', 'as computed', 'fewer', 'as computed',
+                         'ms to compress', f'of a step at batch {arguments.batch_size}'), *lines]), end='\n\n')
+    print(format_table([(f'{arguments.gigabits} Gbit/s, {arguments.microseconds} us: kB, ms', *COMPUTED)]
+                       + [(f'{row["workers"]} workers', *(f'{row[name]["bytes"] / 1000:,.0f}, {row[name]["ms"]:.1f}'
+                                                          for name in COMPUTED)) for row in computed]), end='\n\n')
+    worst = max(row['share_of_step'] for row in rows if row['share_of_step'] is not None)
+    print(common.goal(f'compression takes < {TIME_GOAL:.0%} of a training step: {worst:.1%} at most',
+                      worst < TIME_GOAL, arguments))
+    for name, accuracy in (trained or {}).items():
+        print(f'accuracy after {arguments.train_epochs} epochs, {name}: {accuracy:.2%}')
+
+
+def chart(sizes: Sizes) -> str:
+    """An SVG of bytes per worker and step against the number of workers."""
+    workers = [round(2 ** (exponent / 4)) for exponent in range(4, 41)]
+    return byte_chart({name: [bytes_per_step(SETTINGS[name], sizes, size) for size in workers] for name in COMPUTED},
+                      workers, 'workers; bytes that each receives per step')
+
+
+def make_parser() -> common.Parser:
+    parser = common.Parser(__doc__.split('\n')[0])
+    parser.add_number('--rounds', 7, 2, 'rounds of which the median is taken')
+    parser.add_number('--steps', 20, 2, 'steps per round')
+    parser.add_number('--batch_size', 128, 8, 'of the training step that compression is compared with')
+    parser.add_argument('--gigabits', type=common.positive, default=1, help='bandwidth of the computed network; 1')
+    parser.add_argument('--microseconds', type=common.positive, default=50, help='latency of a message there; 50')
+    parser.add_argument('--chart', metavar='FILE', help='also draw bytes against workers, as SVG')
+    parser.add_argument('--train_epochs', type=common.positive, metavar='K', help='also train ResNet-20 at CIFAR-10 '
+                        'for K epochs with two workers: without compression, with it, and without compensation')
+    parser.add_argument('--work_dir', help='folder that keeps these runs; default: a temporary one')
+    parser.add_argument('--as_worker', help=argparse.SUPPRESS)
+    return parser
+
+
+if __name__ == '__main__':
+    if any(word.startswith('--as_worker=') for word in sys.argv):
+        sys.exit(common.guarded(lambda: take_part(make_parser().parse_args()), debug=False))
+    sys.exit(common.run('gradient_compression', make_parser(), measure))

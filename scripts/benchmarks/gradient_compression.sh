@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# What compressed gradients save on the wire, what they cost in time, and what that means for more workers.
+#
+#   scripts/benchmarks/gradient_compression.sh [--gigabits=10] [--train_epochs=30 --data_dir=FOLDER --work_dir=FOLDER]
+#   scripts/benchmarks/gradient_compression.sh --smoke     a test of it in under a minute, without a data set
+set -euo pipefail
+
+# shellcheck source=scripts/lib/env.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../lib/env.sh"
+
+ensure_env ''
+exec "$VENV_PYTHON" "$ROOT/scripts/benchmarks/gradient_compression.py" "$@"

@@ -1,0 +1,114 @@
+"""What is written and restored; several workers do it in tests/workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+
+import utils.trainer  # noqa: F401  (random layers then keep their state in variables)
+from utils.checkpoints import Checkpoints, random_generators, rescaled_step
+from utils.errors import PocketFlowError
+from utils.multi_gpu_wrapper import Alone
+
+
+class OneOf(Alone):
+    """The primary of several workers, all of which have its values."""
+
+    def __init__(self, size: int):
+        self.size = size
+
+    def gather(self, tensor):
+        return tf.concat([tensor * (rank + 1) for rank in range(self.size)], 0)
+
+    def broadcast(self, variables):
+        pass
+
+
+class Saved:
+    """A model of one weight, and one local variable.
+
+    Args:
+      folder: of checkpoints.
+      size: number of workers.
+      length: of the local variable.
+      samples: per step.
+    """
+
+    def __init__(self, folder: Path, size: int = 1, length: int = 2, samples: int = 8):
+        self.model = keras.Sequential([keras.layers.Dense(1, use_bias=False, input_shape=(1,))])
+        self.optimizer = keras.optimizers.SGD(0.1, jit_compile=False)
+        self.optimizer.build(self.model.trainable_variables)
+        self.local, self.adopted = tf.Variable(tf.zeros([length])), []
+        self.checkpoints = Checkpoints(folder, self.model, self.optimizer, local_state=[self.local],
+                                       adopt=self.adopted.extend, workers=OneOf(size), samples_per_step=samples)
+
+
+@pytest.mark.parametrize(('step', 'samples', 'new_samples', 'rescaled'), [
+    (100, 256, 512, 50), (100, 512, 256, 200), (7, 8, 16, 3), (7, 8, 8, 7), (10, 96, 64, 15), (0, 1, 2, 0)])
+def test_steps_by_hand(step, samples, new_samples, rescaled):
+    assert rescaled_step(step, samples, new_samples) == rescaled
+
+
+def test_values_come_back_to_the_same_number_of_workers(tmp_path):
+    one = Saved(tmp_path, size=3)
+    one.model.set_weights([np.array([[5.0]])])
+    one.optimizer.iterations.assign(12)
+    one.local.assign([1.0, 2.0])
+    one.checkpoints.save()
+    two = Saved(tmp_path, size=3)
+    assert two.checkpoints.restore('x') == 12
+    assert two.model.get_weights()[0] == 5 and two.local.numpy().tolist() == [1, 2] and not two.adopted
+
+
+@pytest.mark.parametrize('length', [2, 5])
+def test_other_workers_adopt_the_local_values_of_all(tmp_path, length):
+    one = Saved(tmp_path, size=3)
+    one.optimizer.iterations.assign(12)
+    one.local.assign([1.0, 2.0])
+    one.checkpoints.save()
+    two = Saved(tmp_path, size=2, length=length, samples=4)
+    assert two.checkpoints.restore('x') == 24
+    assert [state.tolist() for state in two.adopted] == [[[1, 2], [2, 4], [3, 6]]]
+    two.checkpoints.save()
+    assert Saved(tmp_path, size=2, length=length, samples=4).checkpoints.restore('x') == 24
+
+
+def test_without_a_checkpoint_nothing_changes(tmp_path):
+    saved = Saved(tmp_path)
+    saved.local.assign([3.0, 4.0])
+    assert saved.checkpoints.restore('x') == 0
+    assert saved.local.numpy().tolist() == [3, 4] and not saved.adopted
+
+
+def test_damage_is_named(tmp_path):
+    Saved(tmp_path).checkpoints.save()
+    for file in tmp_path.glob('ckpt-*.index'):
+        file.write_bytes(b'nonsense')
+    with pytest.raises(PocketFlowError, match=f'{tmp_path}: damaged checkpoint .* delete this folder to train'):
+        Saved(tmp_path).checkpoints.restore('x')
+
+
+def test_each_worker_draws_its_own_random_numbers_and_goes_on_with_them(tmp_path):
+    def draws(rank: int, count: int) -> list[float]:
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((4,))
+        model = keras.Model(inputs, keras.layers.Dropout(0.5)(inputs))
+        optimizer = keras.optimizers.SGD(0.1, jit_compile=False)
+        optimizer.build(model.trainable_variables)
+        workers = OneOf(2)
+        workers.rank = rank
+        checkpoints = Checkpoints(tmp_path, model, optimizer, workers=workers)
+        checkpoints.restore('x')
+        drawn = [float(random_generators(model)[0].normal([])) for _ in range(count)]
+        if count == 3:
+            checkpoints.save()
+        return drawn
+
+    other = draws(1, 5)
+    whole = draws(0, 5)
+    begun = draws(0, 3)
+    assert begun + draws(0, 2) == whole and not set(other) & set(whole)

@@ -1,0 +1,52 @@
+"""One worker, and what happens where Horovod is missing or does not fit."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from tests.conftest import TASK, run_main
+from utils.multi_gpu_wrapper import ALONE, MultiGpuOptions, connect, threads_per_worker
+
+
+@pytest.mark.parametrize(('nb_cores', 'nb_workers', 'nb_threads'), [(8, 1, 8), (8, 3, 2), (8, 8, 1), (2, 5, 1)])
+def test_cores_are_divided(nb_cores, nb_workers, nb_threads):
+    assert threads_per_worker(nb_cores, nb_workers) == nb_threads
+
+
+def test_one_worker_is_its_own_company():
+    assert connect(MultiGpuOptions()) is ALONE and ALONE.is_primary
+    tensor = tf.constant([1.0, 2.0])
+    assert ALONE.average([tensor], half=True)[0] is ALONE.gather(tensor) is ALONE.exchange(tensor) is tensor
+    assert ALONE.any(True) and not ALONE.any(False)
+    assert ALONE.mean({'loss': tf.constant(2.0)})['loss'] == 2.0
+    assert ALONE.share(lambda: 'x') == 'x'
+
+
+def refused(*words: str) -> str:
+    outcome = run_main(*TASK, '--learner=full-prec', *words)
+    assert (outcome.code, outcome.out) == (2, '')
+    line, = outcome.err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize('kind', ['ecq', 'fp16'])
+def test_compressed_gradients_are_for_several_workers(kind):
+    assert refused(f'--grad_compression={kind}') == (
+        f'error: --grad_compression={kind}: is for several workers; start them by scripts/run_horovod.sh, which gives '
+        '--enbl_multi_gpu')
+
+
+@pytest.mark.parametrize(('raised', 'told'), [
+    ('ImportError("No module named horovod")', 'is not installed (No module named horovod)'),
+    ('OSError("undefined symbol: _ZN10tensorflow\\nmore")', 'cannot be loaded (undefined symbol: _ZN10tensorflow)')])
+def test_a_horovod_that_cannot_be_used_takes_one_line(raised, told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / 'horovod.py').write_text(f'raise {raised}')
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.split('.')[0] == 'horovod']:
+        monkeypatch.delitem(sys.modules, name)
+    assert refused('--enbl_multi_gpu') == (
+        f'error: --enbl_multi_gpu: Horovod {told}; build it for this TensorFlow by scripts/install_horovod.sh')
