@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import socket
@@ -21,6 +22,7 @@ from scripts.benchmarks import (
     channel_select,
     channel_selection,
     compression,
+    gradient_compression,
     latency,
     training_speed,
 )
@@ -83,6 +85,8 @@ def test_the_launcher_starts_its_benchmark_in_the_environment(name: str):
 
 @pytest.mark.parametrize('name', PROMISED)
 def test_smoke(name: str, tmp_path: Path):
+    if name == 'gradient_compression' and importlib.util.find_spec('horovod') is None:
+        pytest.skip('NOT RUN: Horovod is not installed; scripts/install_horovod.sh builds it')
     result = run(name, '--smoke', cwd=tmp_path)
     report = last_line(result)
     keys, row_keys = PROMISED[name]
@@ -202,7 +206,7 @@ def test_the_loopback_interface_counts_what_this_machine_sends_itself():
         with receiver:
             sender.sendall(bytes(100000))
             receiver.recv(100000, socket.MSG_WAITALL)
-    assert 100000 <= gradient_compression.loopback_bytes() - before
+    assert gradient_compression.loopback_bytes() - before >= 100000
 
 
 def test_cases_are_run_in_the_order_of_the_table():
