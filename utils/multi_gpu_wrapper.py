@@ -176,7 +176,8 @@ def connect(options: MultiGpuOptions) -> Workers:
     if not options.enabled:
         return ALONE
     workers = HorovodWorkers(load_horovod())
-    take_share_of_devices(workers)
+    if workers.size > 1:  # started without a launcher, one worker finds TensorFlow at work already
+        take_share_of_devices(workers)
     return workers
 
 

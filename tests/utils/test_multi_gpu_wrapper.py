@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 
@@ -50,3 +52,13 @@ def test_a_horovod_that_cannot_be_used_takes_one_line(raised, told, tmp_path: Pa
         monkeypatch.delitem(sys.modules, name)
     assert refused('--enbl_multi_gpu') == (
         f'error: --enbl_multi_gpu: Horovod {told}; build it for this TensorFlow by scripts/install_horovod.sh')
+
+
+@pytest.mark.skipif(importlib.util.find_spec('horovod') is None,
+                    reason='NOT RUN: Horovod is not installed; scripts/install_horovod.sh builds it')
+def test_without_a_launcher_there_is_one_worker():
+    code = ('import tensorflow as tf; tf.zeros([1]); from utils.multi_gpu_wrapper import MultiGpuOptions, connect; '
+            'workers = connect(MultiGpuOptions(enabled=True)); print(workers.size, workers.any(True))')
+    result = subprocess.run([sys.executable, '-c', code], cwd=Path(__file__).resolve().parents[2], text=True,
+                            capture_output=True, check=False)
+    assert result.stdout == '1 True\n', result.stderr

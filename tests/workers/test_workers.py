@@ -1,0 +1,136 @@
+"""Two workers on this machine, over Gloo: what they compute together, and whole runs of the program."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(__file__).with_name('program.py')
+NB_SAMPLES = 96
+TASK = ('--model=lenet', '--dataset=digits', '--enbl_multi_gpu', '--compute_dtype=float32')
+CHAIN = ('--learner=chn-pruned-rmt,uniform', '--cpr_nb_smpls=100', '--nb_epochs_rat=0.015', '--nb_epochs_rat_ft=0.015',
+         '--uql_quant_epochs=0.5', '--grad_compression=ecq', '--export_formats=float32', '--nb_smpls_export_eval=50',
+         '--nb_repts=5', '--nb_repts_warmup=1')
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec('horovod') is None,
+                                reason='NOT RUN: Horovod is not installed; scripts/install_horovod.sh builds it')
+Arrays = dict[str, np.ndarray]
+
+
+def launch(words: Sequence[str | Path], temporary: Path) -> subprocess.CompletedProcess[str]:
+    """Two workers that run Python with these words, and keep their temporary files in a folder of their own."""
+    temporary.mkdir(exist_ok=True)
+    env = {**os.environ, 'PYTHONPATH': str(ROOT), 'TMPDIR': str(temporary)}
+    command = [sys.executable, str(ROOT / 'scripts/workers/launch.py'), '-n=2', '--verbose_workers', '--',
+               sys.executable, *map(str, words)]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope='module')
+def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[Arrays, Arrays, Path]:
+    """What worker 0 and worker 1 of `program.py` have found, and the folder that they wrote to."""
+    folder = tmp_path_factory.mktemp('workers')
+    ended = launch([PROGRAM, folder], folder / 'tmp')
+    assert ended.returncode == 0, ended.stderr
+    primary, other = (dict(np.load(folder / f'{rank}.npz')) for rank in range(2))
+    return primary, other, folder
+
+
+def both(results: tuple[Arrays, Arrays, Path], name: str) -> np.ndarray:
+    """What must be the same for both workers, bit for bit."""
+    np.testing.assert_array_equal(results[0][name], results[1][name])
+    return results[0][name]
+
+
+def test_tensors_arrive(results):
+    assert both(results, 'gathered').tolist() == [1, 2, 11, 12]
+    assert [part['exchanged'].tolist() for part in results[:2]] == [[1, 11], [2, 12]]
+    np.testing.assert_allclose(both(results, 'average'), [0.5, 1.5, 0.05], rtol=1e-6)
+    # Ten bits of the fraction are left, so that 2049 is rounded to an even number.
+    np.testing.assert_allclose(both(results, 'half'), [np.float16(1 / 3), 2048], rtol=1e-6)
+    assert both(results, 'any').tolist() == [True, False]
+    assert both(results, 'shared').tolist() == [0, 7]
+    assert both(results, 'broadcast').tolist() == [0.5, 1.5, 1.0, 3.0]
+
+
+def test_files_of_the_primary_but_for_checkpoints_reach_the_others(results):
+    own, mirrored = (set(part['mirrored']) for part in results[:2])
+    assert len(own) == 4
+    assert mirrored == {line for line in own if 'checkpoints' not in line} and len(mirrored) == 2
+
+
+def test_together_they_see_each_sample_once_per_epoch(results):
+    one, two = (part['seen'] for part in results[:2])
+    assert one.shape == two.shape == (12, 8)
+    for epoch in (slice(0, 6), slice(6, 12)):
+        assert sorted([*one[epoch].ravel(), *two[epoch].ravel()]) == list(range(NB_SAMPLES))
+
+
+def test_metrics_are_means_over_the_workers(results):
+    seen = np.stack([part['seen'] for part in results[:2]])
+    wanted = seen[:, :10].mean()
+    for rank in range(2):
+        lines = (results[2] / f'log{rank}' / 'metrics.jsonl').read_text().splitlines()
+        np.testing.assert_allclose(json.loads(lines[0])['label'], wanted, rtol=1e-6)
+    assert abs(seen[0, :10].mean() - wanted) > 0.1
+
+
+def test_two_workers_train_as_one_with_their_batches(results):
+    np.testing.assert_allclose(both(results, 'sgd'), results[0]['sgd_alone'], atol=1e-5)
+
+
+@pytest.mark.parametrize('kind', ['norm', 'half', 'chunked'])
+def test_all_end_with_the_same_weights(results, kind):
+    assert np.isfinite(both(results, f'weights_{kind}')).all()
+
+
+def test_a_signal_to_one_worker_stops_both_at_the_same_step(results):
+    code, step = both(results, 'stopped')
+    assert code == 143 and 15 <= step < 40
+
+
+def test_interrupted_and_continued_is_as_uninterrupted(results):
+    """With batch normalisation, with dropout, and with errors that are each worker's own."""
+    np.testing.assert_array_equal(both(results, 'whole'), both(results, 'resumed'))
+    for part in results[:2]:
+        np.testing.assert_array_equal(part['whole_errors'], part['resumed_errors'])
+    assert (results[0]['whole_errors'] != results[1]['whole_errors']).any()
+
+
+def test_one_worker_continues_what_two_have_begun(results):
+    primary, other, _ = results
+    np.testing.assert_array_equal(both(results, 'two'), primary['one'])
+    assert primary['one_step'] == 40  # 20 steps of twice as many samples
+    pending = (primary['two_error'] + other['two_error']) / 2 + np.concatenate(
+        [primary['two_chunk_error'], other['two_chunk_error']])
+    np.testing.assert_allclose(primary['one_error'], pending, atol=1e-7)
+    assert np.abs(pending).max() > 1e-3
+
+
+def test_two_workers_continue_what_one_has_begun(results):
+    assert both(results, 'two_again_step') == 23
+    assert np.isfinite(both(results, 'two_again')).all() and np.isfinite(results[0]['one_end']).all()
+
+
+def test_a_whole_run_is_written_by_the_primary_alone(tmp_path):
+    run, temporary = tmp_path / 'run', tmp_path / 'tmp'
+    words = (ROOT / 'main.py', *TASK, f'--run_dir={run}', f'--zoo_dir={tmp_path / "zoo"}')
+    trained = launch([*words, *CHAIN], temporary)
+    assert trained.returncode == 0, trained.stderr
+    report = json.loads((run / 'report.json').read_text())
+    assert [stage['learner'] for stage in report['stages']] == ['chn-pruned-rmt', 'uniform']
+    exported = launch([*words, '--exec_mode=export', '--export_formats=float16'], temporary)
+    assert exported.returncode == 0, exported.stderr
+    assert (run / 'model_float32.tflite').exists() and (run / 'model_float16.tflite').exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['run', 'tmp'] and not list(temporary.iterdir())
+    for ended in trained, exported:
+        assert '[1]' not in ended.stderr and 'Traceback' not in ended.stderr
