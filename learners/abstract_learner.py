@@ -196,16 +196,15 @@ class AbstractLearner(abc.ABC):
     def run(self, model: keras.Model | None) -> StageResult:
         """The whole stage, or what a former call has left to do of it."""
         workers, folder = self.context.workers, self.context.folder
-        result = folder / 'result.json'
+        result, finished = folder / 'result.json', None
         if workers.share(result.exists):
             logging.info('%s: already finished in %s', self.name, folder)
         else:
             trained = self._compressed(model)
             self._train(trained)
-            if workers.is_primary:
-                self._finish(trained)
+            finished = self._finish(trained) if workers.is_primary else None
         mirror(workers, folder)
-        return self._result(self._load(), json.loads(result.read_text(encoding='utf-8')))
+        return self._result(finished or self._load(), json.loads(result.read_text(encoding='utf-8')))
 
     def _compressed(self, model: keras.Model | None) -> keras.Model:
         """What the primary has compressed, on all workers."""
@@ -216,7 +215,7 @@ class AbstractLearner(abc.ABC):
         mirror(self.context.workers, self.context.folder)
         return load_model(self.context.folder / 'compressed.keras')
 
-    def _finish(self, trained: keras.Model) -> None:
+    def _finish(self, trained: keras.Model) -> Finished:
         """Saves and evaluates what training has left; the file that marks a finished stage is written last."""
         finished = self.finish(trained)
         record = json.loads((self.context.folder / 'compressed.json').read_text('utf-8'))
@@ -224,6 +223,7 @@ class AbstractLearner(abc.ABC):
         self._save(finished)
         atomic.write_json(self.context.folder / 'result.json', record)
         logging.info('%s: %s', self.name, describe(record['metrics']))
+        return finished
 
     def _save(self, finished: Finished) -> None:
         save_model(finished.model, self.context.folder / 'model.keras')

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import tf_keras as keras
 
 from learners.abstract_learner import AbstractLearner, Compressed, Finished
-from utils.compression_plan import CompressionPlan
+from utils.compression_plan import CompressionPlan, plan_file
 from utils.encoding import Buckets, kernel_name
 from utils.errors import UsageError
 from utils.layer_table import layer_rows
@@ -87,11 +86,11 @@ def load_bits_plan(options: WeightBitsOptions, learner: str) -> CompressionPlan 
     """
     if options.bits_plan is None:
         return None
-    flag, path = options.flag('bits_plan'), Path(options.bits_plan)
-    found = sorted(path.glob(f'*-{learner}/plan.json')) if path.is_dir() else [path]
-    if not found:
+    flag, path = options.flag('bits_plan'), options.bits_plan
+    found = plan_file(path, learner)
+    if found is None:
         raise UsageError(f'--{flag}={path}: no plan of {learner} in that run directory')
-    plan = CompressionPlan.load(found[-1])
+    plan = CompressionPlan.load(found)
     if plan.kind != 'bits':
         raise UsageError(f'--{flag}={path}: a plan of {plan.kind}; give one of bits, {{layer: bits of its weights}}')
     low, high = options.bits_range()

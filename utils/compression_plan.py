@@ -193,6 +193,16 @@ def channel_plan(model: keras.Model | ChannelGraph, kept: Mapping[str, Sequence[
     )
 
 
+def plan_file(given: str | os.PathLike[str], learner: str) -> pathlib.Path | None:
+    """The plan that a user's path means: the file itself, or in a run directory that of the learner's last stage.
+
+    Returns:
+        `None` if the run directory has no plan of that learner; whether a file exists is not asked.
+    """
+    path = pathlib.Path(given)
+    return max(path.glob(f'*-{learner}/plan.json'), default=None) if path.is_dir() else path
+
+
 def _layer_sizes(graph: ChannelGraph, kind: str) -> dict[str, int]:
     """The layers that a plan of this kind may name -> their number of input channels (0: of no matter)."""
     if kind == 'channels':

@@ -25,7 +25,7 @@ _k = keras.layers
 _TRANSPOSED = (_k.Conv1DTranspose, _k.Conv2DTranspose, _k.Conv3DTranspose)
 _CONVOLUTIONS = (_k.Conv1D, _k.Conv2D, _k.Conv3D, _k.SeparableConv1D, _k.SeparableConv2D, _k.DepthwiseConv1D,
                  _k.DepthwiseConv2D)  # fmt: skip
-_KERNELS = ('kernel', 'depthwise_kernel', 'pointwise_kernel')
+KERNEL_NAMES = ('kernel', 'depthwise_kernel', 'pointwise_kernel')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _call_cost(step: Step, alive: Liveness | None) -> LayerCost:
 def _weight_shapes(step: Step, alive: Liveness | None) -> dict[str, tuple[int, ...]]:
     if alive is not None and step.rule is not None:
         return weight_shapes(alive, step)
-    present = (name for name in _KERNELS if getattr(step.layer, name, None) is not None)
+    present = (name for name in KERNEL_NAMES if getattr(step.layer, name, None) is not None)
     return {name: tuple(getattr(step.layer, name).shape) for name in present}
 
 
@@ -147,7 +147,7 @@ def _parameters(step: Step, alive: Liveness | None, shapes: Mapping[str, tuple[i
 def _macs(step: Step, shapes: Mapping[str, tuple[int, ...]], output: Shape) -> int:
     if step.picks:
         return _select_macs(step.layer.nb_inputs, output)
-    kernels = [shapes[name] for name in _KERNELS if name in shapes]
+    kernels = [shapes[name] for name in KERNEL_NAMES if name in shapes]
     if isinstance(step.layer, _TRANSPOSED):
         return kernel_macs(kernels, _nb_positions(step.layer, tuple(step.node.keras_inputs[0].shape)))
     if isinstance(step.layer, (*_CONVOLUTIONS, _k.Dense)):

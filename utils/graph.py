@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
@@ -28,6 +29,42 @@ def nodes_in_order(model: keras.Model) -> list[Any]:
             f'model {name!r} is a {type(model).__name__}, not a functional Keras model: its graph of layers'
             ' cannot be read; build it with keras.Model(inputs, outputs)')
     return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+
+
+def copied(model: keras.Model) -> keras.Model:
+    """A copy of a model, with weights of its own that have the same values."""
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def output_extremes(model: keras.Model, names: Sequence[str], images: np.ndarray, batch_size: int) -> np.ndarray:
+    """The least and the greatest output of layers, batch by batch, run as in inference.
+
+    Args:
+      model: a functional model.
+      names: layers with one output; of one that is called several times, over all its calls in the model.
+      images: inputs `[N, ...]` (float32).
+      batch_size: images over which extremes are taken.
+
+    Returns:
+      float32 `[batches, names, 2]`.
+    """
+    if not names:
+        return np.zeros((1, 0, 2), np.float32)
+    used = {id(tensor) for node in nodes_in_order(model) for tensor in tf.nest.flatten(node.outputs)}
+    outputs = [[node.outputs for node in model.get_layer(name).inbound_nodes if id(node.outputs) in used]
+               for name in names]
+    watched = keras.Model(model.inputs, outputs)
+
+    @tf.function(reduce_retracing=True)
+    def extremes(batch: tf.Tensor) -> tf.Tensor:
+        return tf.stack([(tf.reduce_min([tf.reduce_min(tensor) for tensor in tensors]),
+                          tf.reduce_max([tf.reduce_max(tensor) for tensor in tensors]))
+                         for tensors in watched(batch, training=False)])
+
+    return np.stack([extremes(images[start:start + batch_size]).numpy()
+                     for start in range(0, len(images), batch_size)])
 
 
 def rebuild(model: keras.Model, edit: Edit) -> keras.Model:

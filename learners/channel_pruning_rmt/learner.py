@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import tf_keras as keras
@@ -13,9 +12,10 @@ from learners.abstract_learner import LEARNERS, AbstractLearner, Compressed
 from learners.channel_pruning_rmt import selection
 from learners.channel_pruning_rmt.sampling import LayerSampler
 from utils.channels import ReaderChannels, channel_counts, reader_channels, remove_channels
-from utils.compression_plan import CompressionPlan
+from utils.compression_plan import CompressionPlan, plan_file
 from utils.cost_model import total_macs, total_parameters
 from utils.errors import UsageError
+from utils.graph import copied
 from utils.layer_table import layer_rows
 from utils.options import Options, option
 from utils.progress import Progress
@@ -134,11 +134,10 @@ class ChannelPrunedRmtLearner(AbstractLearner):
         return plan.values
 
     def _load_plan(self) -> CompressionPlan:
-        path = Path(self.options.plan_path)
-        found = sorted(path.glob('*/plan.json')) if path.is_dir() else [path]
-        if not found:
-            raise UsageError(f'--cpr_save_path_ws={path}: no plan.json in that run directory')
-        return CompressionPlan.load(found[-1])
+        found = plan_file(self.options.plan_path, self.name)
+        if found is None:
+            raise UsageError(f'--cpr_save_path_ws={self.options.plan_path}: no plan.json in that run directory')
+        return CompressionPlan.load(found)
 
     def _select(self, model: keras.Model, readers: Mapping[str, ReaderChannels],
                 planned: Mapping[str, tuple[int, ...]] | None) -> tuple[keras.Model, dict[str, tuple[int, ...]]]:
@@ -146,8 +145,7 @@ class ChannelPrunedRmtLearner(AbstractLearner):
         if not readers:
             raise UsageError('no layer is left to prune: every one is skipped; check cpr_skip_op_names, '
                              'cpr_skip_frst_layer, cpr_skip_last_layer and cpr_dense_layers')
-        refitted = keras.models.clone_model(model)
-        refitted.set_weights(model.get_weights())
+        refitted = copied(model)
         rng = np.random.default_rng(self.context.seed)
         images = self.helper.training_images(self.options.num_images, self.context.seed)
         sampler = LayerSampler(model, refitted, list(readers), images, self.options.num_positions, rng)

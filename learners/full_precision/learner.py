@@ -5,6 +5,7 @@ from __future__ import annotations
 import tf_keras as keras
 
 from learners.abstract_learner import LEARNERS, AbstractLearner, Compressed
+from utils.graph import copied
 from utils.trainer import LossFn
 
 
@@ -17,9 +18,7 @@ class FullPrecLearner(AbstractLearner):
 
     def compress(self, model: keras.Model | None) -> Compressed:
         if model is not None and self.context.learner_options.warm_start:
-            copy = keras.models.clone_model(model)
-            copy.set_weights(model.get_weights())
-            return Compressed(copy)
+            return Compressed(copied(model))
         return Compressed(self.helper.build_model())
 
     def schedule(self) -> tuple[keras.optimizers.schedules.LearningRateSchedule, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import tensorflow as tf
 import tf_keras as keras
@@ -15,8 +14,9 @@ from learners.weight_sparsification import protocols
 from learners.weight_sparsification.masks import GradualPruning, apply_mask, magnitude_mask, nb_zeros, nb_zeros_now
 from learners.weight_sparsification.schedule import MIN_UPDATES, PruningSchedule
 from learners.weight_sparsification.selection import kernels_of, prunable_layers, skip_reasons
-from utils.compression_plan import CompressionPlan
+from utils.compression_plan import CompressionPlan, plan_file
 from utils.errors import UsageError
+from utils.graph import copied
 from utils.layer_table import layer_rows
 from utils.options import Options, option
 from utils.trainer import LossFn, TrainerParts
@@ -85,8 +85,7 @@ class WeightSparseLearner(AbstractLearner):
         zeros = {name: sum(int(nb_zeros(ratio, size)) for size in sizes[name]) for name, ratio in ratios.items()}
         share = sum(zeros.values()) / sum(map(sum, sizes.values()))
         predicted = {'sparsity': share, 'nonzero_parameters': model.count_params() - sum(zeros.values())}
-        copy = keras.models.clone_model(model)
-        copy.set_weights(model.get_weights())
+        copy = copied(model)
         return Compressed(copy, CompressionPlan('sparsity', model.name, ratios, predicted=predicted),
                           tuple(sparsity_rows(model, copy, zeros, skipped)))
 
@@ -142,11 +141,10 @@ def load_plan(path: str) -> CompressionPlan:
     Raises:
       UsageError: there is none, or it is of another kind.
     """
-    given = Path(path)
-    found = sorted(given.glob(f'*-weight-sparse/{PLAN_NAME}')) if given.is_dir() else [given]
-    if not found:
+    found = plan_file(path, WeightSparseLearner.name)
+    if found is None:
         raise UsageError(f'--ws_prune_plan={path}: no plan of weight-sparse in that run directory')
-    plan = CompressionPlan.load(found[-1])
+    plan = CompressionPlan.load(found)
     if plan.kind != 'sparsity':
         raise UsageError(f'--ws_prune_plan={path}: holds a plan of {plan.kind}; give one of sparsity')
     if not plan.values:

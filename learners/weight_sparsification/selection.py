@@ -5,10 +5,11 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras as keras
 
+from utils.cost_model import KERNEL_NAMES
+
 _k = keras.layers
 PRUNABLE = (_k.Dense, _k.Conv1D, _k.Conv2D, _k.Conv3D, _k.DepthwiseConv1D, _k.DepthwiseConv2D, _k.SeparableConv1D,
             _k.SeparableConv2D, _k.Conv1DTranspose, _k.Conv2DTranspose, _k.Conv3DTranspose)
-KERNEL_NAMES = ('kernel', 'depthwise_kernel', 'pointwise_kernel')
 
 
 def kernels_of(layer: keras.layers.Layer) -> list[tf.Variable]:

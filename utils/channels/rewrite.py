@@ -16,6 +16,7 @@ from utils.channels.readers import kept_identities
 from utils.channels.rules import Flow, Rule
 from utils.channels.select import ChannelSelect
 from utils.channels.weights import cut, weight_cuts, zero_unread
+from utils.graph import copied
 
 
 def remove_channels(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> keras.Model:
@@ -47,10 +48,8 @@ def drop_inputs(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> keras.
     """
     graph = trace(model)
     read = kept_identities(graph, kept)
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    copied = trace(copy)
-    for step, original in zip(copied.steps, graph.steps, strict=True):
+    copy = copied(model)
+    for step, original in zip(trace(copy).steps, graph.steps, strict=True):
         if original.reads:
             zero_unread(graph, original, step.layer, read[original.layer.name])
     return copy

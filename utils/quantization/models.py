@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from utils.encoding import Encoding, kernel_name
-from utils.graph import Call, nodes_in_order, rebuild
+from utils.graph import Call, nodes_in_order, output_extremes, rebuild
 from utils.quantization.layers import QUANTIZED, QuantizeActivation, QuantizedKernel
 from utils.quantization.quantizers import FULL_BITS, CodebookQuantizer, Quantizer
 
@@ -61,21 +61,9 @@ def activation_ranges(model: keras.Model, images: np.ndarray) -> dict[str, tuple
       model: a functional model; it runs in inference mode.
       images: [N, ...], the inputs.
     """
-    layers = activation_layers(model)
-    used = {id(tensor) for node in nodes_in_order(model) for tensor in tf.nest.flatten(node.outputs)}
-    outputs = [[node.outputs for node in layer.inbound_nodes if id(node.outputs) in used] for layer in layers]
-    watched = keras.Model(model.input, outputs)
-
-    @tf.function
-    def spans(batch: tf.Tensor) -> tf.Tensor:
-        return tf.stack([(tf.reduce_min([tf.reduce_min(tensor) for tensor in tensors]),
-                          tf.reduce_max([tf.reduce_max(tensor) for tensor in tensors]))
-                         for tensors in watched(batch, training=False)])
-
-    if not layers:
-        return {}
-    seen = [spans(batch).numpy() for batch in tf.data.Dataset.from_tensor_slices(images).batch(BATCH_SIZE)]
-    return {layer.name: (float(low), float(high)) for layer, (low, high) in zip(layers, np.mean(seen, 0), strict=True)}
+    names = [layer.name for layer in activation_layers(model)]
+    means = output_extremes(model, names, images, BATCH_SIZE).mean(axis=0)
+    return {name: (float(low), float(high)) for name, (low, high) in zip(names, means, strict=True)}
 
 
 def quantized_copy(model: keras.Model, quantizers: Mapping[str, Quantizer], activation_bits: int = FULL_BITS,

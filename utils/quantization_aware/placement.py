@@ -12,6 +12,7 @@ import dataclasses
 from collections import defaultdict
 from typing import Any
 
+import tensorflow as tf
 import tf_keras as keras
 
 from utils.channels.select import ChannelSelect
@@ -56,7 +57,7 @@ class Flow:
         self._writers: dict[int, keras.layers.Layer] = {}
         self._readers: dict[int, list[keras.layers.Layer | None]] = defaultdict(list)
         for node in self.nodes:
-            for tensor in _outputs(node):
+            for tensor in tf.nest.flatten(node.outputs):
                 self._writers[id(tensor)] = unwrapped(node.layer)
             for tensor in node.keras_inputs if not node.is_input else ():
                 self._readers[id(tensor)].append(unwrapped(node.layer))
@@ -70,11 +71,6 @@ class Flow:
         """The one layer that reads the tensor; `None` if there are several, or if the model returns it."""
         readers = self._readers[id(tensor)]
         return readers[0] if len(readers) == 1 else None
-
-
-def _outputs(node: Any) -> list[Any]:
-    outputs = node.outputs
-    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
 
 
 def activation_name(layer: keras.layers.Layer) -> str:
@@ -136,7 +132,7 @@ def places(model: keras.Model) -> dict[str, Place]:
 
 
 def _rounds_output(flow: Flow, node: Any) -> bool:
-    layer, outputs = node.layer, _outputs(node)
+    layer, outputs = node.layer, tf.nest.flatten(node.outputs)
     if len(outputs) != 1 or not outputs[0].dtype.is_floating or _keeps_scale(layer, outputs[0]):
         return False
     reader = flow.only_reader(outputs[0])
