@@ -6,7 +6,6 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
@@ -25,6 +24,8 @@ _k = keras.layers
 _TRANSPOSED = (_k.Conv1DTranspose, _k.Conv2DTranspose, _k.Conv3DTranspose)
 _CONVOLUTIONS = (_k.Conv1D, _k.Conv2D, _k.Conv3D, _k.SeparableConv1D, _k.SeparableConv2D, _k.DepthwiseConv1D,
                  _k.DepthwiseConv2D)  # fmt: skip
+MULTIPLYING = (*_CONVOLUTIONS, *_TRANSPOSED, _k.Dense, keras.Model)
+"""The layers whose calls cost multiply-adds, channel selections aside."""
 KERNEL_NAMES = ('kernel', 'depthwise_kernel', 'pointwise_kernel')
 
 
@@ -72,22 +73,15 @@ def layer_costs(model: keras.Model | ChannelGraph, kept: Kept | None = None) -> 
 
 def _select_costs(alive: Liveness) -> Iterator[LayerCost]:
     """The costs of the channel selections of the smaller model, each once."""
-    seen: set[tuple[int, bytes]] = set()
-    for step in alive.graph.steps:
-        for tensor in step.node.keras_inputs if alive.is_alive(step) else ():
-            key = id(tensor)
-            left, taken = alive.left(key), alive.taken(step, key)
-            selection = (key, taken.tobytes())
-            if not len(taken) or np.array_equal(left, taken) or selection in seen:
-                continue
-            seen.add(selection)
-            output = (*tensor.shape[:-1], len(taken))
-            name = step.layer.name if step.picks else f'{step.layer.name}_select'
-            yield LayerCost(name, ChannelSelect.__name__, _select_macs(len(left), output), 0, output)
+    for step, key, wanted in alive.selections():
+        tensor = step.node.keras_inputs[step.inputs.index(key)]
+        output = (*tensor.shape[:-1], len(alive.graph.positions(key, wanted)))
+        name = step.layer.name if step.picks else f'{step.layer.name}_select'
+        yield LayerCost(name, ChannelSelect.__name__, select_macs(len(alive.left(key)), output), 0, output)
 
 
-def _select_macs(nb_inputs: int, output: Shape) -> int:
-    """On feature maps a selection is computed as a 1x1 convolution; elsewhere it multiplies nothing."""
+def select_macs(nb_inputs: int, output: Shape) -> int:
+    """Multiply-adds of a channel selection: on feature maps it is a 1x1 convolution; elsewhere it takes none."""
     if len(output) != 4 or None in output[1:]:
         return 0
     return kernel_macs([(nb_inputs, output[-1])], math.prod(output[1:-1]))
@@ -112,6 +106,20 @@ def kernel_macs(kernels: Sequence[Sequence[int]], nb_positions: int) -> int:
     return nb_positions * sum(math.prod(shape) for shape in kernels)
 
 
+def call_macs(graph: ChannelGraph, step: Step, nb_inputs: int, nb_outputs: int) -> int:
+    """Multiply-adds of one call when its input and output are left with so many channels.
+
+    A call without a rule always costs what it does in the whole model. The number is a product of the two
+    counts, plus multiples of each, plus a constant: no kernel has more than one axis for either side.
+
+    Raises:
+        UsageError: the cost depends on a size that is unknown.
+    """
+    if step.rule is None:
+        return _macs(step, _kernel_shapes(step.layer))
+    return _macs(step, weight_shapes(graph, step, nb_inputs, nb_outputs))
+
+
 def _add_call(costs: dict[str, LayerCost], cost: LayerCost) -> None:
     earlier = costs.get(cost.name)
     costs[cost.name] = dataclasses.replace(cost, macs=cost.macs + (earlier.macs if earlier else 0))
@@ -119,23 +127,29 @@ def _add_call(costs: dict[str, LayerCost], cost: LayerCost) -> None:
 
 def _call_cost(step: Step, alive: Liveness | None) -> LayerCost:
     layer = step.layer
-    output = tuple(tf.nest.flatten(step.node.outputs)[0].shape)
-    if isinstance(layer, keras.Model):
-        macs, parameters = total_macs(layer), layer.count_params()
-    else:
-        shapes = _weight_shapes(step, alive)
-        parameters = _parameters(step, alive, shapes)
-        macs = _macs(step, shapes, output)
+    output = _output_shape(step)
+    shapes = _weight_shapes(step, alive)
+    parameters = _parameters(step, alive, shapes)
+    macs = _macs(step, shapes)
     if alive is not None and len(output) > 1:
         output = (*output[:-1], len(alive.left(step.outputs[0])) if output[-1] is not None else None)
     return LayerCost(layer.name, type(layer).__name__, macs, parameters, output)
 
 
+def _output_shape(step: Step) -> Shape:
+    return tuple(tf.nest.flatten(step.node.outputs)[0].shape)
+
+
 def _weight_shapes(step: Step, alive: Liveness | None) -> dict[str, tuple[int, ...]]:
     if alive is not None and step.rule is not None:
-        return weight_shapes(alive, step)
-    present = (name for name in KERNEL_NAMES if getattr(step.layer, name, None) is not None)
-    return {name: tuple(getattr(step.layer, name).shape) for name in present}
+        nb_inputs = len(alive.taken(step, step.inputs[0]))
+        return weight_shapes(alive.graph, step, nb_inputs, len(alive.left(step.outputs[0])))
+    return _kernel_shapes(step.layer)
+
+
+def _kernel_shapes(layer: keras.layers.Layer) -> dict[str, tuple[int, ...]]:
+    present = (name for name in KERNEL_NAMES if getattr(layer, name, None) is not None)
+    return {name: tuple(getattr(layer, name).shape) for name in present}
 
 
 def _parameters(step: Step, alive: Liveness | None, shapes: Mapping[str, tuple[int, ...]]) -> int:
@@ -144,9 +158,12 @@ def _parameters(step: Step, alive: Liveness | None, shapes: Mapping[str, tuple[i
     return step.layer.count_params() if step.layer.built else 0
 
 
-def _macs(step: Step, shapes: Mapping[str, tuple[int, ...]], output: Shape) -> int:
+def _macs(step: Step, shapes: Mapping[str, tuple[int, ...]]) -> int:
+    output = _output_shape(step)
+    if isinstance(step.layer, keras.Model):
+        return total_macs(step.layer)
     if step.picks:
-        return _select_macs(step.layer.nb_inputs, output)
+        return select_macs(step.layer.nb_inputs, output)
     kernels = [shapes[name] for name in KERNEL_NAMES if name in shapes]
     if isinstance(step.layer, _TRANSPOSED):
         return kernel_macs(kernels, _nb_positions(step.layer, tuple(step.node.keras_inputs[0].shape)))

@@ -34,17 +34,17 @@ class Step:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
-    @property
+    @functools.cached_property
     def reads(self) -> bool:
         """Whether callers may say which input channels this step reads."""
         return self.rule is not None and self.rule.reads
 
-    @property
+    @functools.cached_property
     def merges(self) -> bool:
         """Whether this step makes the channels of its inputs one, as an addition does."""
         return self.rule is not None and self.rule.flow is Flow.MERGES
 
-    @property
+    @functools.cached_property
     def picks(self) -> bool:
         """Whether this step is a channel selection."""
         return self.rule is not None and self.rule.flow is Flow.PICKS
@@ -78,14 +78,42 @@ class ChannelGraph:
         return {key: frozenset(ids.tolist()) for key, ids in self.classes.items()}
 
     @functools.cached_property
+    def bit_members(self) -> dict[int, int]:
+        """As `members`, with bit sets: identity i is in the set `bits` if `bits >> i & 1`."""
+        return {key: bit_set(ids) for key, ids in self.members.items()}
+
+    @functools.cached_property
     def fixed(self) -> frozenset[int]:
         """The tensors that always have all their channels."""
         return frozenset(key for step in self.steps if step.keeps_all_outputs for key in step.outputs)
+
+    @functools.cached_property
+    def repeats(self) -> dict[int, tuple[tuple[int, int], ...]]:
+        """Tensor -> pairs of a number n and the bit set of the identities that n of its channels have."""
+        return {key: _repeats(ids) for key, ids in self.classes.items()}
+
+    def count(self, key: int, wanted: int) -> int:
+        """How many channels of the tensor `key` have an identity of the bit set `wanted`."""
+        return sum([times * (wanted & ids).bit_count() for times, ids in self.repeats[key]])
 
     def positions(self, key: int, wanted: frozenset[int] | set[int]) -> np.ndarray:
         """Where in the tensor `key` the identities `wanted` are, ascending."""
         ids = self.classes[key]
         return np.flatnonzero(np.isin(ids, np.fromiter(wanted, dtype=ids.dtype, count=len(wanted))))
+
+
+def bit_set(ids: Iterable[int]) -> int:
+    """The bit set of distinct identities.
+
+    >>> bin(bit_set([0, 3]))
+    '0b1001'
+    """
+    return sum(1 << identity for identity in ids)
+
+
+def _repeats(ids: np.ndarray) -> tuple[tuple[int, int], ...]:
+    values, times = np.unique(ids, return_counts=True)
+    return tuple((n, bit_set(values[times == n].tolist())) for n in np.unique(times).tolist())
 
 
 class _Identities:

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from utils.channels.identities import ChannelGraph, Step
 
-Ids = frozenset[int]
+Ids = TypeVar('Ids', frozenset[int], int)
+"""A set of identities: a frozen set, or a bit set, which is quicker but has no `taken` and `left`."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Liveness:
+class Liveness(Generic[Ids]):
     """What is left of a graph.
 
     Attributes:
         graph: the graph of the whole model.
+        members: tensor -> the identities that it has in the whole model.
         stored: tensor -> the identities that it still has; none where nobody needs the tensor.
         read: reader -> the identities that it still reads.
+        living: the steps of which anybody needs what they make, from the outputs to the inputs.
     """
 
     graph: ChannelGraph
+    members: Mapping[int, Ids]
     stored: Mapping[int, Ids]
     read: Mapping[str, Ids]
+    living: Sequence[Step]
 
     def is_alive(self, step: Step) -> bool:
         """Whether anybody needs what `step` makes."""
@@ -33,10 +41,20 @@ class Liveness:
     def wants(self, step: Step, key: int) -> Ids:
         """The identities of its input `key` that `step`, if alive, takes."""
         if step.rule is None:
-            return self.graph.members[key]
+            return self.members[key]
         if step.reads:
             return self.read[step.layer.name]
-        return self.stored[step.outputs[0]] & self.graph.members[key]
+        return self.stored[step.outputs[0]] & self.members[key]
+
+    def selections(self) -> Iterator[tuple[Step, int, Ids]]:
+        """Each channel selection that is needed, once: the step before which it is, the tensor, what is taken."""
+        seen: set[tuple[int, Ids]] = set()
+        for step in reversed(self.living):
+            for key in step.inputs:
+                wanted = self.wants(step, key)
+                if wanted and wanted != self.stored[key] and (key, wanted) not in seen:
+                    seen.add((key, wanted))
+                    yield step, key, wanted
 
     def taken(self, step: Step, key: int) -> np.ndarray:
         """Where in the whole tensor `key` the channels are that `step` takes, ascending."""
@@ -47,51 +65,64 @@ class Liveness:
         return self.graph.positions(key, self.stored[key])
 
 
-def liveness(graph: ChannelGraph, read: Mapping[str, Ids]) -> Liveness:
+def liveness(
+    graph: ChannelGraph, read: Mapping[str, Ids], members: Mapping[int, Ids] | None = None
+) -> Liveness[Ids]:
     """Finds out what each tensor must store when the reader `name` reads just the identities `read[name]`.
 
     A tensor stores the union of what those who take it need; one that takes part in an addition stores
     every channel that anybody reads anywhere in the stream, so that no selection is needed on the way.
     A step whose result nobody needs reads nothing: dead code is found by repeating until nothing changes.
+
+    Args:
+        graph: the graph of the whole model.
+        read: the identities that each of its readers reads.
+        members: `graph.members`, or `graph.bit_members` if `read` has bit sets; the answer is in the same.
     """
-    live = frozenset().union(*graph.members.values())
+    members = graph.members if members is None else members
+    # Each round finds fewer or as many living steps, so starting from all of them finds all that live.
+    live = _live(Liveness(graph, members, {}, read, graph.steps))
     while True:
-        alive = _backward(graph, read, live)
+        alive = _backward(graph, members, read, live)
         still_live = _live(alive)
         if still_live == live:
             return alive
         live = still_live
 
 
-def _backward(graph: ChannelGraph, read: Mapping[str, Ids], live: Ids) -> Liveness:
+def _backward(
+    graph: ChannelGraph, members: Mapping[int, Ids], read: Mapping[str, Ids], live: Ids
+) -> Liveness[Ids]:
     """One pass from the outputs to the inputs, given which identities are read anywhere."""
-    needed = {key: ids if key in graph.outputs else frozenset() for key, ids in graph.members.items()}
+    nothing = type(live)()
+    needed = {key: ids if key in graph.outputs else nothing for key, ids in members.items()}
     tied: set[int] = set()
     stored: dict[int, Ids] = {}
-    alive = Liveness(graph, stored, read)
+    living: list[Step] = []
+    alive = Liveness(graph, members, stored, read, living)
     for step in reversed(graph.steps):
         is_needed = any(needed[key] for key in step.outputs)
         if is_needed and step.merges:
             tied.update(step.inputs, step.outputs)
         for key in step.outputs:
-            stored[key] = _all_stored(graph, key, needed[key], live if key in tied else frozenset())
+            stored[key] = _all_stored(alive, key, needed[key], live if key in tied else nothing)
         if is_needed:
+            living.append(step)
             for key in step.inputs:
                 needed[key] |= alive.wants(step, key)
     return alive
 
 
-def _all_stored(graph: ChannelGraph, key: int, needed: Ids, tied: Ids) -> Ids:
+def _all_stored(alive: Liveness[Ids], key: int, needed: Ids, tied: Ids) -> Ids:
     if not needed:
         return needed
-    return graph.members[key] if key in graph.fixed else needed | (tied & graph.members[key])
+    return alive.members[key] if key in alive.graph.fixed else needed | (tied & alive.members[key])
 
 
-def _live(alive: Liveness) -> Ids:
+def _live(alive: Liveness[Ids]) -> Ids:
     """The identities that a living reader, a layer without a rule, or the caller of the model reads."""
-    graph = alive.graph
-    live = set().union(*(graph.members[key] for key in graph.outputs))
-    for step in graph.steps:
-        if (step.rule is None or step.reads) and alive.is_alive(step):
-            live.update(*(alive.wants(step, key) for key in step.inputs))
-    return frozenset(live)
+    wanted = [alive.members[key] for key in alive.graph.outputs]
+    for step in alive.living:
+        if step.rule is None or step.reads:
+            wanted += [alive.wants(step, key) for key in step.inputs]
+    return functools.reduce(operator.or_, wanted)

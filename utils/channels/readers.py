@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import tf_keras as keras
@@ -50,9 +50,9 @@ def kept_identities(graph: ChannelGraph, kept: Mapping[str, Sequence[int]]) -> d
         UsageError: `kept` names a layer that is no reader, a channel that it does not have, or no channel.
     """
     readers = {step.layer.name: step for step in graph.steps if step.reads}
-    _check_names(graph, kept, readers)
+    check_readers(graph, kept, readers)
     return {
-        name: _chosen(name, first_seen(graph.classes[step.inputs[0]]), kept.get(name))
+        name: chosen(name, first_seen(graph.classes[step.inputs[0]]), kept.get(name))
         for name, step in readers.items()
     }
 
@@ -72,8 +72,9 @@ def _reader(graph: ChannelGraph, step: Step) -> ReaderChannels:
     return ReaderChannels(step.layer.name, kind, tuple(places[i] for i in first_seen(ids).tolist()))
 
 
-def _check_names(graph: ChannelGraph, kept: Mapping[str, Sequence[int]], readers: Mapping[str, Step]) -> None:
-    unknown = next((name for name in kept if name not in readers), None)
+def check_readers(graph: ChannelGraph, names: Iterable[str], readers: Collection[str]) -> None:
+    """Raises a UsageError if one of `names` is not one of the `readers` of `graph`."""
+    unknown = next((name for name in names if name not in readers), None)
     if unknown is not None:
         raise UsageError(
             f'kept channels are given for layer {unknown!r}, which is not a convolution or dense layer of'
@@ -81,7 +82,12 @@ def _check_names(graph: ChannelGraph, kept: Mapping[str, Sequence[int]], readers
         )
 
 
-def _chosen(name: str, ids: np.ndarray, channels: Sequence[int] | None) -> frozenset[int]:
+def chosen(name: str, ids: np.ndarray, channels: Sequence[int] | None) -> frozenset[int]:
+    """The identities of the `channels` (None: of all) of the reader `name`, whose channels have the identities `ids`.
+
+    Raises:
+        UsageError: it does not have such a channel, or none is chosen.
+    """
     if channels is None:
         return frozenset(ids.tolist())
     indices = [_index(name, value) for value in channels]

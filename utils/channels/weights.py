@@ -28,6 +28,15 @@ def axis_indices(channels: np.ndarray, nb_channels: int, length: int) -> np.ndar
     return (channels[:, np.newaxis] * places + np.arange(places)).ravel()
 
 
+def axis_length(nb_left: int, nb_channels: int, length: int) -> int:
+    """How many places of a weight's axis `nb_left` of its channels have: the number of `axis_indices`.
+
+    >>> axis_length(2, nb_channels=3, length=6)
+    4
+    """
+    return 1 if length == 1 else nb_left * (length // nb_channels)
+
+
 def weight_cuts(alive: Liveness, step: Step) -> Cuts:
     """Weight name -> {axis: the indices that are left}, for the weights of a step that has a rule."""
     graph = alive.graph
@@ -62,12 +71,14 @@ def zero_unread(graph: ChannelGraph, step: Step, copy: keras.layers.Layer, read:
         variable.assign(value)
 
 
-def weight_shapes(alive: Liveness, step: Step) -> dict[str, tuple[int, ...]]:
-    """Weight name -> the shape that is left, for the weights of a step that has a rule."""
+def weight_shapes(graph: ChannelGraph, step: Step, nb_inputs: int, nb_outputs: int) -> dict[str, tuple[int, ...]]:
+    """Weight name -> the shape that is left with so many channels, for the weights of a step that has a rule."""
+    left = {Side.IN: nb_inputs, Side.OUT: nb_outputs}
+    total = {Side.IN: len(graph.classes[step.inputs[0]]), Side.OUT: len(graph.classes[step.outputs[0]])}
     shapes = {}
-    for name, cuts in weight_cuts(alive, step).items():
+    for name in weight_names(step.layer, step.rule):
         shape = list(getattr(step.layer, name).shape)
-        for axis, indices in cuts.items():
-            shape[axis] = len(indices)
+        for axis, side in step.rule.weights[name].items():
+            shape[axis] = axis_length(left[side], total[side], shape[axis])
         shapes[name] = tuple(shape)
     return shapes
