@@ -1,15 +1,19 @@
 """Search over hyper-parameters: what is searched, how, the journal and the loop.
 
-`SearchProblem` (a value per layer under a budget), `SearchSpace` (numeric flags), `OPTIMIZERS`, `Journal`, `search`.
+`SearchProblem` (a value per layer under a budget), `SearchSpace` (numeric flags), `OPTIMIZERS`, `Journal`, `search`;
+`pareto_front` of what was found.
 """
 
-from hp_optimizer.driver import search
+from hp_optimizer.driver import Evaluate, Judged, search
 from hp_optimizer.journal import Journal, Trial
 from hp_optimizer.optimizers import OPTIMIZERS, HyperParamOptimizer
 from hp_optimizer.options import SearchOptions
+from hp_optimizer.pareto import pareto_front
 from hp_optimizer.problem import Layer, SearchProblem
+from hp_optimizer.screening import screening_floor
 from hp_optimizer.space import Kind, Order, Parameter, SearchSpace
 from hp_optimizer.space_file import read_space
 
-__all__ = ['OPTIMIZERS', 'HyperParamOptimizer', 'Journal', 'Kind', 'Layer', 'Order', 'Parameter', 'SearchOptions',
-           'SearchProblem', 'SearchSpace', 'Trial', 'read_space', 'search']
+__all__ = ['OPTIMIZERS', 'Evaluate', 'HyperParamOptimizer', 'Journal', 'Judged', 'Kind', 'Layer', 'Order', 'Parameter',
+           'SearchOptions', 'SearchProblem', 'SearchSpace', 'Trial', 'pareto_front', 'read_space', 'screening_floor',
+           'search']

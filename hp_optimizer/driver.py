@@ -1,27 +1,48 @@
-"""The one loop of all searches: ask, evaluate, keep, tell."""
+"""The one loop of all searches: ask, evaluate, keep, tell; by one worker or by several."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import tensorflow as tf
 from absl import logging
 
-from hp_optimizer.domain import Value, Values
-from hp_optimizer.journal import Journal, Trial
+from hp_optimizer.domain import Values
+from hp_optimizer.journal import Journal, Trial, best_of, first_of
 from hp_optimizer.optimizers.abstract import HyperParamOptimizer
+from hp_optimizer.screening import screening_floor
 from utils import interrupts
 from utils.errors import PocketFlowError
+from utils.multi_gpu_wrapper import ALONE, Workers
 from utils.progress import duration, number
 
-# Values -> reward, or (reward, what else is worth keeping).
-Evaluate = Callable[[Values], float | tuple[float, Mapping[str, Any]]]
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """What an evaluation has found.
+
+    Attributes:
+      reward: more is better; nan if there is none, since the training diverged or was not worth while.
+      before: a cheap first reward, as the accuracy without tuning; nan if there is none.
+    """
+
+    reward: float
+    before: float = math.nan
+
+
+# (candidate, floor) -> what it is worth. A candidate whose `Judged.before` is less than the floor need not be tuned;
+# the floor is -inf if all must be.
+Evaluate = Callable[[Values, float], Judged]
 
 
 def search(optimizer: HyperParamOptimizer, evaluate: Evaluate, journal: Journal, nb_trials: int,
-           label: str = 'search') -> Trial:
+           label: str = 'search', *, workers: Workers = ALONE, side_by_side: bool = True,
+           screening: bool = False) -> Trial:
     """Evaluates candidates of `optimizer` until the journal holds `nb_trials` trials, and returns the best.
 
     Trials that the journal holds already are told to the optimizer, which then continues as if it had never stopped.
@@ -29,20 +50,33 @@ def search(optimizer: HyperParamOptimizer, evaluate: Evaluate, journal: Journal,
     kept as None and told as the worst so far. SIGTERM and SIGINT end the search between two trials, unless `evaluate`
     itself stops for them.
 
+    All workers call this with the same arguments, and all get the same trial. The primary's optimizer and journal
+    decide; the journals of the others hold the same trials afterwards, and write none.
+
+    Args:
+      optimizer: asked for candidates, and told their rewards.
+      evaluate: what a candidate is worth.
+      journal: of the same domain.
+      nb_trials: trials in all, those in the journal included.
+      label: what the lines about progress begin with.
+      workers: who evaluates.
+      side_by_side: whether each worker evaluates a candidate of its own, so that rounds of as many trials as workers
+        are asked for at once; otherwise all evaluate the same one together, and the primary's result counts.
+      screening: whether candidates that are among the worst before tuning are not tuned; see `screening_floor`.
+
     Raises:
       PocketFlowError: no trial at all had a finite reward.
-      Interrupted: a signal came; the journal holds all finished trials.
+      Interrupted: a signal came, to any of the workers; the journal holds the finished trials.
     """
-    replay(optimizer, journal)
-    watch = _Watch(label, nb_trials)
+    loop = _Loop(optimizer, evaluate, journal, workers, workers.size if side_by_side else 1, screening)
     with interrupts.deferred() as requests:
+        loop.begin()
+        watch = _Watch(label, nb_trials, loop.nb_together)
         while len(journal.trials) < nb_trials:
-            requests.raise_if_requested()
-            trial = _next_trial(optimizer, evaluate, journal)
-            journal.append(trial)
-            optimizer.tell(trial.values, told_reward(journal.trials))
-            watch.report(trial, journal)
-        requests.raise_if_requested()
+            loop.stop_if_requested(requests)
+            watch.report(loop.play_round(nb_trials, requests), journal)
+        loop.stop_if_requested(requests)
+    watch.close()
     best = journal.best()
     if best is None:
         raise PocketFlowError(f'{label}: none of {len(journal.trials)} trials had a finite reward; lower the learning '
@@ -50,52 +84,150 @@ def search(optimizer: HyperParamOptimizer, evaluate: Evaluate, journal: Journal,
     return best
 
 
-def replay(optimizer: HyperParamOptimizer, journal: Journal) -> None:
-    """Tells the optimizer what the journal holds and it does not know yet."""
-    for count in range(len(optimizer.rewards) + 1, len(journal.trials) + 1):
-        optimizer.tell(journal.trials[count - 1].values, told_reward(journal.trials[:count]))
+def replay(optimizer: HyperParamOptimizer, journal: Journal, nb_together: int = 1) -> None:
+    """Tells the optimizer what the journal holds and it does not know yet, from a search of `nb_together` a round."""
+    for done in range(len(optimizer.rewards), len(journal.trials)):
+        if done % nb_together == 0:
+            optimizer.expect(min(nb_together, len(journal.trials) - done))
+        optimizer.tell(journal.trials[done].values, told_reward(journal.trials[:done + 1]))
 
 
-def told_reward(trials: list[Trial]) -> float:
+def told_reward(trials: Sequence[Trial]) -> float:
     """The reward of the last trial; where it has none, the worst of those before, or 0."""
     if trials[-1].reward is not None:
         return trials[-1].reward
     return min((trial.reward for trial in trials if trial.reward is not None), default=0.0)
 
 
-def _next_trial(optimizer: HyperParamOptimizer, evaluate: Evaluate, journal: Journal) -> Trial:
-    values = optimizer.ask()
-    known = journal.find(values)
-    begin = time.monotonic()
-    reward, extra = (known.reward, {'same_as': known.number}) if known else _evaluated(evaluate, values)
-    seconds = 0.0 if known else time.monotonic() - begin
-    return Trial(len(journal.trials) + 1, values, optimizer.domain.cost(values), reward, round(seconds, 6),
-                 optimizer.seed, extra)
+def round_size(nb_done: int, nb_trials: int, nb_together: int) -> int:
+    """How many trials the next round has: up to the next multiple of `nb_together`, or to the end.
+
+    >>> round_size(8, 60, 4), round_size(9, 60, 4), round_size(9, 10, 4)
+    (4, 3, 1)
+    """
+    return min(nb_together - nb_done % nb_together, nb_trials - nb_done)
 
 
-def _evaluated(evaluate: Evaluate, values: Mapping[str, Value]) -> tuple[float | None, dict[str, Any]]:
-    result = evaluate(dict(values))
-    reward, extra = result if isinstance(result, tuple) else (result, {})
-    return (float(reward) if math.isfinite(reward) else None), dict(extra)
+@dataclasses.dataclass(frozen=True)
+class _Loop:
+    """What one worker does in a search. The primary decides, the others learn of it.
+
+    Attributes:
+      nb_together: trials per round: as many as workers, or one that all evaluate.
+      others: as for `search`.
+    """
+
+    optimizer: HyperParamOptimizer
+    evaluate: Evaluate
+    journal: Journal
+    workers: Workers
+    nb_together: int
+    screening: bool
+
+    def begin(self) -> None:
+        trials = self.workers.share(lambda: self.journal.trials)
+        if self.workers.is_primary:
+            replay(self.optimizer, self.journal, self.nb_together)
+        else:
+            self.journal.follow(trials)
+
+    def stop_if_requested(self, requests: interrupts.Deferred) -> None:
+        """Ends the search for all workers if any was asked to stop: a signal may reach them in different rounds."""
+        if self.workers.any(requests.signum is not None):
+            raise interrupts.Interrupted(requests.signum or signal.SIGTERM)
+
+    def play_round(self, nb_trials: int, requests: interrupts.Deferred) -> list[Trial]:
+        """The trials of one round, kept and told; fewer than proposed if a worker was stopped amid its own."""
+        proposed, floor = self.workers.share(lambda: self._propose(nb_trials))
+        result = tf.constant([self._judge(proposed, floor, requests)], tf.float64)
+        trials: list[Trial] = []
+        for trial, found in zip(proposed, self.workers.gather(result).numpy().tolist(), strict=False):
+            if math.isnan(found[2]):
+                break
+            earlier = [*self.journal.trials, *trials]
+            trials.append(repeated(trial, earlier) if 'same_as' in trial.extra else measured(trial, floor, *found))
+        self.journal.append(*trials)
+        if self.workers.is_primary:
+            replay(self.optimizer, self.journal, self.nb_together)
+        return trials
+
+    def _propose(self, nb_trials: int) -> tuple[list[Trial], float]:
+        """The candidates of the next round as trials without a result, and the floor for all of them."""
+        done = self.journal.trials
+        asked = self.optimizer.ask_many(round_size(len(done), nb_trials, self.nb_together))
+        proposed: list[Trial] = []
+        for values in asked[:nb_trials - len(done)]:
+            known = first_of((*done, *proposed), values)
+            proposed.append(Trial(len(done) + len(proposed) + 1, values, self.optimizer.domain.cost(values), None, 0.0,
+                                  self.optimizer.seed, {'same_as': known.number} if known else {}))
+        return proposed, screening_floor(done) if self.screening else -math.inf
+
+    def _judge(self, proposed: Sequence[Trial], floor: float, requests: interrupts.Deferred) -> list[float]:
+        """Reward, reward before tuning and seconds of this worker's candidate; all nan if it was stopped amid it.
+
+        It must not leave then: the others would wait for its result.
+        """
+        place = self.workers.rank if self.nb_together > 1 else 0
+        if place >= len(proposed) or 'same_as' in proposed[place].extra:
+            return [math.nan, math.nan, 0.0]
+        begin = time.monotonic()
+        try:
+            judged = self.evaluate(dict(proposed[place].values), floor)
+        except interrupts.Interrupted as stop:
+            requests.signum = stop.exit_code - 128
+            return [math.nan] * 3
+        return [judged.reward, judged.before, time.monotonic() - begin]
+
+
+def measured(trial: Trial, floor: float, reward: float, before: float, seconds: float) -> Trial:
+    """A trial with what its evaluation has found."""
+    extra: dict[str, Any] = {'before': before} if math.isfinite(before) else {}
+    if math.isnan(reward) and before < floor:
+        extra['screened'] = True
+    return dataclasses.replace(trial, reward=reward if math.isfinite(reward) else None, seconds=round(seconds, 6),
+                               extra=extra)
+
+
+def repeated(trial: Trial, earlier: Sequence[Trial]) -> Trial:
+    """A trial with the result of the one whose candidate it has again."""
+    known = earlier[trial.extra['same_as'] - 1]
+    screened = {'screened': True} if 'screened' in known.extra else {}
+    return dataclasses.replace(trial, reward=known.reward, extra={**trial.extra, **screened})
 
 
 class _Watch:
     """Says how far a search is; the time still needed comes from the trials of this process."""
 
-    def __init__(self, label: str, nb_trials: int):
-        self._label, self._nb_trials = label, nb_trials
-        self._begin, self._nb_done = time.monotonic(), 0
+    def __init__(self, label: str, nb_trials: int, nb_together: int):
+        self._label, self._nb_trials, self._nb_together = label, nb_trials, nb_together
+        self._begin = time.monotonic()
+        self._nb_done, self._evaluating = 0, 0.0
 
-    def report(self, trial: Trial, journal: Journal) -> None:
-        self._nb_done += 1
-        to_come = self._nb_trials - trial.number
-        eta = duration((time.monotonic() - self._begin) / self._nb_done * to_come)
-        logging.info('%s: %s ETA %s', self._label, progress_line(trial, journal.best(), self._nb_trials), eta)
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self._begin
+
+    def report(self, trials: Sequence[Trial], journal: Journal) -> None:
+        """A line for each of the trials of a round, all of which the journal holds."""
+        self._nb_done += len(trials)
+        self._evaluating += sum(trial.seconds for trial in trials)
+        for trial in trials:
+            eta = duration(self._seconds / self._nb_done * (self._nb_trials - trial.number))
+            line = progress_line(trial, best_of(journal.trials[:trial.number]), self._nb_trials)
+            logging.info('%s: %s ETA %s', self._label, line, eta)
+
+    def close(self) -> None:
+        """How much of the workers' time went into evaluating."""
+        if self._nb_done:
+            seconds = self._seconds
+            logging.info('%s: %d trials, %.0f s, of which %.1f %% evaluating', self._label, self._nb_done, seconds,
+                         100 * self._evaluating / (seconds * self._nb_together))
 
 
 def progress_line(trial: Trial, best: Trial | None, nb_trials: int) -> str:
     """As in `trial 37/200 reward 0.904 best 0.911 (#22)`."""
-    reward = 'not finite' if trial.reward is None else number(trial.reward)
+    reward = 'reward not finite' if trial.reward is None else f'reward {number(trial.reward)}'
+    found = 'screened out' if 'screened' in trial.extra else reward
     same = f' (same as #{trial.extra["same_as"]})' if 'same_as' in trial.extra else ''
     leader = f' best {number(best.reward)} (#{best.number})' if best else ''
-    return f'trial {trial.number}/{nb_trials} reward {reward}{same}{leader}'
+    return f'trial {trial.number}/{nb_trials} {found}{same}{leader}'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,11 @@ class Trial:
       number: counted from 1.
       values: the candidate, name -> value.
       cost: what it costs, in the units of the budget; None where there is none.
-      reward: its measured reward; None if that was no finite number (a training that diverged).
+      reward: its measured reward; None if that was no finite number (a training that diverged), or was not measured.
       seconds: what the evaluation took; 0 if an earlier trial had the same candidate.
       seed: of the optimizer that asked for it.
-      extra: anything else worth keeping, such as the accuracy before fine-tuning.
+      extra: what else is worth keeping: `before`, a first reward without tuning; `screened`, true if that was so low
+        that no other was measured; `same_as`, the number of an earlier trial of the same candidate.
     """
 
     number: int
@@ -39,7 +40,7 @@ class Trial:
 
 
 class Journal:
-    """The trials so far, kept in a file to which each is appended whole: flushed, and synced to the disk.
+    """The trials so far, kept in a file to which they are appended whole: flushed, and synced to the disk.
 
     The first line tells of which domain they are. A last line without an end, left by a killed process, is dropped.
 
@@ -90,25 +91,38 @@ class Journal:
                                   'after it to search on from there') from None
         return trial
 
-    def append(self, trial: Trial) -> None:
-        """Keeps a trial; when this returns it is on the disk."""
-        self.trials.append(trial)
-        if self.path is None:
+    def append(self, *trials: Trial) -> None:
+        """Keeps trials; when this returns they are on the disk."""
+        self.trials.extend(trials)
+        if self.path is None or not trials:
             return
         is_new = not self.path.exists() or not self.path.stat().st_size
         self.path.parent.mkdir(parents=True, exist_ok=True)
         header = [{'schema': SCHEMA, 'fingerprint': self.fingerprint}] if is_new else []
-        lines = [json.dumps(entry, allow_nan=False) + '\n' for entry in (*header, dataclasses.asdict(trial))]
+        lines = [json.dumps(entry, allow_nan=False) + '\n' for entry in (*header, *map(dataclasses.asdict, trials))]
         with open(self.path, 'a', encoding='utf-8') as file:
             file.write(''.join(lines))
             file.flush()
             os.fsync(file.fileno())
 
+    def follow(self, trials: Sequence[Trial]) -> None:
+        """Takes over what another worker's journal holds, and leaves the writing to that one."""
+        self.path, self.trials = None, list(trials)
+
     def find(self, values: Mapping[str, Value]) -> Trial | None:
         """The first trial of the same candidate."""
-        return next((trial for trial in self.trials if trial.values == values), None)
+        return first_of(self.trials, values)
 
     def best(self) -> Trial | None:
         """The first of the trials with the largest reward."""
-        measured = [trial for trial in self.trials if trial.reward is not None]
-        return max(measured, key=lambda trial: trial.reward, default=None)
+        return best_of(self.trials)
+
+
+def first_of(trials: Iterable[Trial], values: Mapping[str, Value]) -> Trial | None:
+    """The first of those with the candidate `values`."""
+    return next((trial for trial in trials if trial.values == values), None)
+
+
+def best_of(trials: Iterable[Trial]) -> Trial | None:
+    """The first of those with the largest reward; None if none has one."""
+    return max((trial for trial in trials if trial.reward is not None), key=lambda trial: trial.reward, default=None)

@@ -11,7 +11,7 @@ import enum
 import graphlib
 import math
 import numbers
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -120,11 +120,18 @@ class Order:
 class SearchSpace(Domain):
     """Parameters, each with its own range, and orders between numbers.
 
+    Args:
+      parameters: what is searched.
+      orders: which of the numbers must not be less than which.
+      cost: what a candidate costs, in any unit, for comparisons afterwards: no candidate is refused for it.
+
     Raises:
       UsageError: a name occurs twice or is unknown to an order, an order is circular or no candidate can keep it.
     """
 
-    def __init__(self, parameters: Sequence[Parameter], orders: Iterable[Order] = ()):
+    def __init__(self, parameters: Sequence[Parameter], orders: Iterable[Order] = (),
+                 cost: Callable[[Mapping[str, Value]], float | None] | None = None):
+        self._cost = cost
         self.parameters = {parameter.name: parameter for parameter in parameters}
         self.orders = tuple(orders)
         self.names = tuple(self.parameters)
@@ -194,6 +201,10 @@ class SearchSpace(Domain):
         for order in self.orders:
             if values[order.larger] < values[order.smaller]:
                 raise UsageError(f'the candidate breaks {order}: {values[order.larger]} < {values[order.smaller]}')
+
+    def cost(self, values: Mapping[str, Value]) -> float | None:
+        cost = None if self._cost is None else self._cost(values)
+        return None if cost is None else float(cost)
 
     def description(self) -> dict[str, Any]:
         return {'parameters': [[name, parameter.description()] for name, parameter in self.parameters.items()],

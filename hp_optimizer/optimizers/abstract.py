@@ -19,7 +19,8 @@ class HyperParamOptimizer(abc.ABC):
     The first candidate is the centre of the domain (per layer: the uniform solution), so that no search ends worse.
     Every random draw is keyed by the seed and the number of the trial: what `ask` returns is a function of the seed
     and of what was told so far. An optimizer that is told a journal's candidates and rewards in their order thus
-    continues exactly as the one that wrote it would have.
+    continues exactly as the one that wrote it would have; where several were asked for at once, it must also be told
+    by `expect` which were.
 
     Args:
       domain: what is searched.
@@ -31,7 +32,8 @@ class HyperParamOptimizer(abc.ABC):
         self.domain, self.seed, self.nb_trials = domain, seed, nb_trials
         self.points: list[np.ndarray] = []
         self.rewards: list[float] = []
-        self._asked: Values | None = None
+        self._asked: list[Values] = []
+        self._nb_told = 0  # of those asked
 
     @property
     def nb_dims(self) -> int:
@@ -39,10 +41,25 @@ class HyperParamOptimizer(abc.ABC):
 
     def ask(self) -> Values:
         """The next candidate, name -> value; the same again until `tell` is called."""
-        if self._asked is None:
-            point = self._suggest() if self.points else np.full(self.nb_dims, 0.5)
-            self._asked = self.domain.decode(point)
-        return dict(self._asked)
+        return self.ask_many(1)[0]
+
+    def ask_many(self, count: int) -> list[Values]:
+        """The next `count` candidates, to be evaluated side by side.
+
+        The same list again, whatever `count`, until `tell` was called as often as it is long. Few candidates or whole
+        numbers may make two of them equal.
+        """
+        if not self._asked:
+            for _ in range(count):
+                point = self._suggest() if self._next_trial else np.full(self.nb_dims, 0.5)
+                self._asked.append(self.domain.decode(point))
+        return [dict(values) for values in self._asked]
+
+    def expect(self, count: int) -> None:  # noqa: B027 (a hook)
+        """To be called before a journal's next `count` trials are told, if they were asked for at once.
+
+        For methods that depend on more than what was told.
+        """
 
     def tell(self, values: Mapping[str, Value], reward: float) -> None:
         """Learns what a candidate was worth, this optimizer's own or another one; more is better.
@@ -54,19 +71,29 @@ class HyperParamOptimizer(abc.ABC):
         self.points.append(point)
         self.rewards.append(float(reward))
         self._learn(values, point, float(reward))
-        self._asked = None
+        self._nb_told += 1
+        if self._nb_told >= len(self._asked):
+            self._asked, self._nb_told = [], 0
 
     def best_point(self) -> np.ndarray:
         """The point of the first of the candidates with the best reward."""
         return self.points[int(np.argmax(self.rewards))]
 
+    @property
+    def _next_trial(self) -> int:
+        """The number, from 0, of the trial that `_suggest` is to find a point for."""
+        return len(self.points) + len(self._asked)
+
     def _random(self, trial: int | None = None) -> np.random.Generator:
-        """Randomness of one trial alone, counted from 0; default: of the next to be told."""
-        return np.random.default_rng([self.seed, len(self.points) if trial is None else trial])
+        """Randomness of one trial alone, counted from 0; default: of the one to be suggested."""
+        return np.random.default_rng([self.seed, self._next_trial if trial is None else trial])
 
     @abc.abstractmethod
     def _suggest(self) -> np.ndarray:
-        """A point `[D]` of the unit cube to decode; one point at least has been told."""
+        """A point `[D]` of the unit cube to decode.
+
+        Never the first, but perhaps before any was told: `_asked` holds the candidates before it in the same batch.
+        """
 
     def _learn(self, values: Mapping[str, Value], point: np.ndarray, reward: float) -> None:  # noqa: B027 (a hook)
         """Takes in what was told; `points` and `rewards` hold it already."""

@@ -38,6 +38,8 @@ class DdpgOptimizer(HyperParamOptimizer):
     An action is a coordinate of the unit cube, the actor's own range; 0.5 is the uniform solution. The state is a
     one-hot id, what is known of the layer, and how much of the budget is used and left. A roll-out is rebuilt from the
     candidate that was told: states and actions are those of the values that were really applied, in visiting order.
+    Each candidate of a batch is a roll-out with noise of its own; what a batch begins with, random draws or the policy,
+    it ends with.
 
     Args:
       options: of the agent; fields that have its default are replaced by `TUNED`.
@@ -82,15 +84,15 @@ class DdpgOptimizer(HyperParamOptimizer):
         if len(self.points) < self.nb_warmup:
             return self._random().random(self.nb_dims)
         self._agent.init_rlout()
-        return self._walk(explore=True)
+        return self._walk(self._next_trial, explore=True)
 
     def ask_deterministic(self) -> Values:
         """The candidate of the policy without noise."""
-        return self.domain.decode(self._walk(explore=False))
+        return self.domain.decode(self._walk(len(self.points), explore=False))
 
-    def _walk(self, explore: bool) -> np.ndarray:
+    def _walk(self, trial: int, explore: bool) -> np.ndarray:
         point, decided = np.full(self.nb_dims, 0.5), {}
-        for place in self._order(len(self.points)):
+        for place in self._order(trial):
             point[place] = self._agent.act(self._state(place, decided), explore)[0, 0]
             decided[self.domain.names[place]] = self.domain.decode(point)[self.domain.names[place]]
         return point
@@ -98,6 +100,9 @@ class DdpgOptimizer(HyperParamOptimizer):
     def tell(self, values: Mapping[str, Value], reward: float) -> None:
         self.ask()  # a journal is only told, but the agent's random numbers must go on as if it had been asked
         super().tell(values, reward)
+
+    def expect(self, count: int) -> None:
+        self.ask_many(count)
 
     def _learn(self, values: Mapping[str, Value], point: np.ndarray, reward: float) -> None:
         self._rollouts.append(self._transitions(len(self.points) - 1, values, point))

@@ -42,7 +42,11 @@ class GaussianProcessOptimizer(HyperParamOptimizer):
     """Fits a Gaussian process to what was told and asks where the expected improvement is largest.
 
     The improvement is searched from the best points known and at random ones, in rounds, each around the best of the
-    round before; only points where candidates really lie count, and none that was told already.
+    round before; only points where candidates really lie count, and none that was told or asked already.
+
+    Of several candidates asked for at once each is chosen as if those before it had turned out as expected: the process
+    is conditioned on its own mean there, its parameters staying as they are ("kriging believer", Ginsbourger et al.,
+    Kriging Is Well-Suited to Parallelize Optimization, 2010, section 4.2).
 
     Args:
       nb_startup: trials drawn at random before the first fit; default: a tenth of all, at most 10.
@@ -57,14 +61,15 @@ class GaussianProcessOptimizer(HyperParamOptimizer):
 
     def _suggest(self) -> np.ndarray:
         random = self._random()
-        if len(self.points) < self.nb_startup:
+        if self._next_trial < self.nb_startup or not self.points:
             return random.random(self.nb_dims)
         rewards = np.array(self.rewards)
         scaled = (rewards - rewards.mean()) / (rewards.std() or 1.0)
-        process = self._fitted(scaled)
+        process = self._believing(self._fitted(scaled))
+        best = process.y_train_.max()
 
         def gain(points: np.ndarray) -> np.ndarray:
-            return expected_improvement(*process.predict(points, return_std=True), scaled.max())
+            return expected_improvement(*process.predict(points, return_std=True), best)
 
         return self._climb(gain, random)
 
@@ -76,6 +81,19 @@ class GaussianProcessOptimizer(HyperParamOptimizer):
         with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter('ignore')  # that a length scale ended at its bound is no news
             return process.fit(np.stack(self.points) - 0.5, scaled)
+
+    def _believing(self, process: Any) -> Any:
+        """The process as it would be if all that is asked turned out as it expects."""
+        if not self._asked:
+            return process
+        from sklearn.base import clone
+        points = self._asked_points() - 0.5
+        believing = clone(process).set_params(kernel=process.kernel_, optimizer=None)
+        return believing.fit(np.concatenate([process.X_train_, points]),
+                             np.concatenate([process.y_train_, process.predict(points)]))
+
+    def _asked_points(self) -> np.ndarray:
+        return np.array([self.domain.encode(values) for values in self._asked]).reshape(-1, self.nb_dims)
 
     def _climb(self, gain: Any, random: np.random.Generator) -> np.ndarray:
         """The point of the largest `gain` found; a random one if only known candidates were found."""
@@ -103,7 +121,7 @@ class GaussianProcessOptimizer(HyperParamOptimizer):
         return np.clip(points, 0, 1)
 
     def _reachable(self, points: np.ndarray) -> np.ndarray:
-        """Where the candidates at `points` really lie, without those told already."""
-        known = {point.tobytes() for point in self.points}
+        """Where the candidates at `points` really lie, without those told or asked already."""
+        known = {point.tobytes() for point in (*self.points, *self._asked_points())}
         real = [self.domain.encode(self.domain.decode(point)) for point in points]
         return np.array([point for point in real if point.tobytes() not in known])

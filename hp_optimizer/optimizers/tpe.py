@@ -50,7 +50,7 @@ class TpeOptimizer(HyperParamOptimizer):
 
     def _suggest(self) -> np.ndarray:
         seed = int(self._random().integers(2 ** 31))
-        document, = _hyperopt().tpe.suggest([len(self.points)], self._model, self._trials, seed, verbose=False,
+        document, = _hyperopt().tpe.suggest([self._next_trial], self._model, self._trials, seed, verbose=False,
                                             **self._settings)
         return np.array([document['misc']['vals'][label][0] for label in self._labels])
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from hp_optimizer import OPTIMIZERS, Journal, search
-from hp_optimizer.synthetic import bits_problem, sparsity_problem
+from hp_optimizer.synthetic import bits_problem, formula, sparsity_problem
 from utils.report import format_table
 
 PROBLEMS = {'sparsity': sparsity_problem, 'bits': bits_problem}
@@ -31,7 +31,7 @@ def best_reward(method: str, problem_name: str, seed: int, nb_trials: int, nb_la
     with tempfile.TemporaryDirectory() as folder:
         begin = time.monotonic()
         optimizer = OPTIMIZERS.get(method)(problem, seed, nb_trials)
-        best = search(optimizer, reward, Journal(Path(folder) / 'search.jsonl', problem), nb_trials)
+        best = search(optimizer, formula(reward), Journal(Path(folder) / 'search.jsonl', problem), nb_trials)
         return best.reward, (time.monotonic() - begin) / nb_trials
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,25 @@ def test_trials_come_back(path: Path):
     assert Journal(path, SPACE).trials == journal.trials
     assert len(path.read_text(encoding='utf-8').splitlines()) == 3
     assert journal.find({'x': 1 / 3}).number == 2 and journal.find({'x': 0.2}) is None
+
+
+def test_a_round_is_kept_at_once(path: Path, monkeypatch: pytest.MonkeyPatch):
+    synced = []
+    monkeypatch.setattr(os, 'fsync', synced.append)
+    journal = Journal(path, SPACE)
+    journal.append(*(trial(number, 0.1 * number, 0.5) for number in (1, 2, 3)))
+    journal.append()
+    assert len(synced) == 1 and len(journal.trials) == 3
+    assert Journal(path, SPACE).trials == journal.trials
+    path.write_bytes(path.read_bytes()[:-5])
+    assert [one.number for one in Journal(path, SPACE).trials] == [1, 2]
+
+
+def test_one_that_follows_writes_nothing(path: Path):
+    journal = Journal(path, SPACE)
+    journal.follow([trial(1, 0.1, 0.5)])
+    journal.append(trial(2, 0.2, 0.6))
+    assert [one.number for one in journal.trials] == [1, 2] and not path.exists()
 
 
 @pytest.mark.parametrize('nb_lost', [1, 20])

@@ -89,6 +89,12 @@ def test_no_candidate_of_this_space(change: dict, text: str):
         space().encode(values)
 
 
+def test_what_a_candidate_costs():
+    assert space().cost({'depth': 3}) is None
+    assert SearchSpace([DEPTH], cost=lambda values: 2 * values['depth']).cost({'depth': 3}) == 6.0
+    assert SearchSpace([DEPTH], cost=lambda values: None).cost({'depth': 3}) is None
+
+
 def test_another_space_has_another_fingerprint():
     prints = {space().fingerprint(), SearchSpace([BEG, END]).fingerprint(), SearchSpace([END, BEG]).fingerprint(),
               SearchSpace([BEG, END], [Order('end', 'beg')]).fingerprint(), space().fingerprint({'steps': 400})}

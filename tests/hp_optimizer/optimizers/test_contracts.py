@@ -11,11 +11,11 @@ import pytest
 
 from hp_optimizer import driver
 from hp_optimizer.domain import Domain
-from hp_optimizer.journal import Journal
+from hp_optimizer.journal import Journal, Trial
 from hp_optimizer.optimizers import OPTIMIZERS, HyperParamOptimizer
 from hp_optimizer.options import SearchOptions
 from hp_optimizer.space import Kind, Order, Parameter, SearchSpace
-from hp_optimizer.synthetic import bits_problem, sparsity_problem
+from hp_optimizer.synthetic import bits_problem, formula, sparsity_problem
 from utils.errors import UsageError
 from utils.options import option_fields
 
@@ -59,10 +59,10 @@ def test_candidates_keep_the_rules_and_repeat_with_the_seed(name: str, domain_na
     assert len({tuple(values.values()) for values in asked}) >= 4
 
     path = tmp_path / 'journal.jsonl'
-    driver.search(make(name, domain), reward, Journal(path, domain), NB_TRIALS // 2 + 2)
+    driver.search(make(name, domain), formula(reward), Journal(path, domain), NB_TRIALS // 2 + 2)
     assert [trial.values for trial in Journal(path, domain).trials] == asked[:NB_TRIALS // 2 + 2]
     # A fresh process, which is only told the journal, goes on with what the first would have asked.
-    driver.search(make(name, domain), reward, Journal(path, domain), NB_TRIALS)
+    driver.search(make(name, domain), formula(reward), Journal(path, domain), NB_TRIALS)
     assert [trial.values for trial in Journal(path, domain).trials] == asked
 
 
@@ -80,6 +80,56 @@ def test_asking_again_changes_nothing(name: str):
         assert optimizer.ask() == optimizer.ask() == patient.ask()
         for one in (optimizer, patient):
             one.tell(one.ask(), reward(one.ask()))
+
+
+def run_rounds(optimizer: HyperParamOptimizer, reward: Callable, journal: Journal, size: int) -> None:
+    """Up to `NB_TRIALS` in rounds of `size`, the trials of the journal included."""
+    driver.replay(optimizer, journal, size)
+    while len(journal.trials) < NB_TRIALS:
+        asked = optimizer.ask_many(driver.round_size(len(journal.trials), NB_TRIALS, size))
+        for number, values in enumerate(asked, len(journal.trials) + 1):
+            journal.append(Trial(number, values, None, reward(values)))
+        driver.replay(optimizer, journal, size)
+
+
+@pytest.mark.parametrize('name', list(OPTIMIZERS))
+def test_rounds_continue_from_their_journal(name: str):
+    domain, reward = DOMAINS['sparsity']()
+    whole, part = Journal(None, domain), Journal(None, domain)
+    run_rounds(make(name, domain), reward, whole, 4)
+    asked = [tuple(trial.values.values()) for trial in whole.trials]
+    assert whole.trials[0].values == domain.decode(np.full(3, 0.5))
+    assert len(set(asked)) == NB_TRIALS
+    part.append(*whole.trials[:8])
+    run_rounds(make(name, domain), reward, part, 4)
+    assert part.trials == whole.trials
+    torn = Journal(None, domain)
+    torn.append(*whole.trials[:9])
+    run_rounds(make(name, domain), reward, torn, 4)
+    assert len(torn.trials) == len({tuple(trial.values.values()) for trial in torn.trials}) == NB_TRIALS
+
+
+@pytest.mark.parametrize('name', list(OPTIMIZERS))
+def test_a_batch_stays_until_all_of_it_is_told(name: str):
+    domain, reward = DOMAINS['sparsity']()
+    optimizer = make(name, domain)
+    for _ in range(2):
+        batch = optimizer.ask_many(3)
+        for values in batch:
+            assert optimizer.ask_many(3) == optimizer.ask_many(1) == batch and optimizer.ask() == batch[0]
+            optimizer.tell(values, reward(values))
+        assert not any(values in batch for values in optimizer.ask_many(3))
+
+
+@pytest.mark.parametrize('name', list(OPTIMIZERS))
+def test_what_was_not_asked_may_be_told_amid_a_batch(name: str):
+    domain, reward = DOMAINS['bits']()
+    optimizer, random = make(name, domain), np.random.default_rng(0)
+    for _ in range(3):
+        for values in [domain.decode(random.random(6)), *optimizer.ask_many(2), domain.decode(random.random(6))]:
+            optimizer.tell(values, reward(values))
+    assert len(optimizer.rewards) == len(optimizer.points) == 12
+    domain.encode(optimizer.ask())
 
 
 @pytest.mark.parametrize('name', list(OPTIMIZERS))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hp_optimizer.optimizers.gp import expected_improvement
+from hp_optimizer.optimizers.gp import GaussianProcessOptimizer, expected_improvement
+from hp_optimizer.synthetic import sparsity_problem
 
 
 def test_expected_improvement_by_hand():
@@ -19,3 +20,20 @@ def test_it_is_what_it_says():
     draws = np.random.default_rng(0).normal(0.3, 0.7, 400_000)
     assert expected_improvement(np.array([0.3]), np.array([0.7]), 0.5)[0] == pytest.approx(
         np.maximum(draws - 0.5, 0).mean(), rel=0.01)
+
+
+def test_what_is_asked_is_believed_to_turn_out_as_expected():
+    problem, reward = sparsity_problem(nb_layers=3)
+    optimizer = GaussianProcessOptimizer(problem, 0, 20, nb_startup=6)
+    for _ in range(6):
+        values = optimizer.ask()
+        optimizer.tell(values, reward(values))
+    plain = optimizer._fitted(np.array(optimizer.rewards) - np.mean(optimizer.rewards))
+    first, _ = optimizer.ask_many(2)
+    optimizer._asked = [first]
+    believing, place = optimizer._believing(plain), problem.encode(first)[None] - 0.5
+    assert len(believing.X_train_) == 7 and believing.kernel_ == plain.kernel_
+    (mean,), (std,) = plain.predict(place, return_std=True)
+    (same,), (less,) = believing.predict(place, return_std=True)
+    assert believing.y_train_[-1] == pytest.approx(mean) and same == pytest.approx(mean, abs=1e-4)
+    assert less < 0.9 * std

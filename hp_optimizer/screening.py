@@ -1,0 +1,40 @@
+"""Which candidates need not be tuned, as they are among the worst before."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from hp_optimizer.journal import Trial
+
+
+def screening_floor(trials: Sequence[Trial], quantile: float = 0.25, nb_min: int = 10,
+                    correlation: float = 0.5) -> float:
+    """The reward before tuning (`Trial.extra['before']`) below which a candidate is not worth tuning.
+
+    Args:
+      trials: those so far; the ones that were tuned and have a finite reward before tuning count.
+      quantile: which share of them had less than the floor, in [0, 1].
+      nb_min: how many of them there must be.
+      correlation: how large Spearman's rank correlation between their rewards before and after tuning must be: a reward
+        that does not tell what tuning makes of a candidate must not decide.
+
+    Returns:
+      The floor; -inf if all candidates are to be tuned.
+    """
+    pairs = [(trial.extra['before'], trial.reward) for trial in trials
+             if trial.reward is not None and math.isfinite(trial.extra.get('before', math.nan))]
+    if len(pairs) < max(nb_min, 2):
+        return -math.inf
+    before, reward = np.array(pairs, float).T
+    return float(np.quantile(before, quantile)) if rank_correlation(before, reward) >= correlation else -math.inf
+
+
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Spearman's rank correlation of two arrays `[n]`, n > 1; 0 if one of them is constant."""
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0.0
+    from scipy.stats import spearmanr
+    return float(spearmanr(first, second).statistic)
