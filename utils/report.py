@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from utils.layer_table import format_rows
+from utils.search_results import outcome
 from utils.verdict import verdict_line
 
 SCHEMA = 1
@@ -19,13 +20,15 @@ def format_table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def summary(report: Mapping) -> str:
-    """Before and after side by side, the exported files, and the verdict as the last line."""
+    """Before and after side by side, the exported files, what was searched, and the verdict as the last line."""
     parts = [f'{report["model"]} at {report["dataset"]}, {" then ".join(report["learners"])}', '']
     if report['layers']:
         parts += [format_rows(report['layers']), '']
     if len(report['stages']) > 1:
         parts += [format_table(_stages(report['stages'])), '']
     parts += [format_table(_comparison(report)), '', format_table(_exports(report['exports']))]
+    if report.get('searches'):
+        parts += ['', *(f'search: {outcome(entry)}' for entry in report['searches'])]
     if report['verdict']:
         parts += ['', verdict_line(report['verdict'], report['compressed'])]
     return '\n'.join(parts)

@@ -160,12 +160,12 @@ def scatter(points: Sequence[Point], title: str, x_title: str,
     xs = ticks_between(0, EDGE * max((point.cost for point in points), default=0) / scale or 1, 5)
     ys = _accuracy_ticks([100 * point.accuracy for point in points])
     plot = Box(left=58, top=14, right=506, bottom=286)
-    places = [(_between(point.cost / scale, xs, plot.left, plot.right),
-               _between(100 * point.accuracy, ys, plot.bottom, plot.top)) for point in points]
+    places = [(between(point.cost / scale, xs, plot.left, plot.right),
+               between(100 * point.accuracy, ys, plot.bottom, plot.top)) for point in points]
     tips = [f'{point.name}: {point.cost / scale:.3g} {unit_name}, {100 * point.accuracy:.2f} %'
             for point in points]
     return Scatter(title, f'{x_title} ({unit_name})', width=520, height=334, plot=plot,
-                   x_ticks=_ticks(xs, plot.left, plot.right), y_ticks=_ticks(ys, plot.bottom, plot.top),
+                   x_ticks=axis_ticks(xs, plot.left, plot.right), y_ticks=axis_ticks(ys, plot.bottom, plot.top),
                    markers=_markers(points, places, tips, plot), description='; '.join(tips))
 
 
@@ -176,12 +176,14 @@ def _accuracy_ticks(percents: Sequence[float]) -> list[float]:
     return ticks_between(max(low - margin, 0), min(high + margin, 100), 5)
 
 
-def _ticks(values: Sequence[float], first: float, last: float) -> list[Tick]:
+def axis_ticks(values: Sequence[float], first: float, last: float) -> list[Tick]:
+    """A grid line for each of the values, spread from position `first` to `last`."""
     digits = decimals(values)
-    return [Tick(_between(value, values, first, last), f'{value:.{digits}f}') for value in values]
+    return [Tick(between(value, values, first, last), f'{value:.{digits}f}') for value in values]
 
 
-def _between(value: float, ticks: Sequence[float], first: float, last: float) -> float:
+def between(value: float, ticks: Sequence[float], first: float, last: float) -> float:
+    """Where a value lies on an axis whose first tick is at position `first` and whose last one is at `last`."""
     return round(first + (last - first) * (value - ticks[0]) / (ticks[-1] - ticks[0]), 1)
 
 

@@ -15,6 +15,7 @@ import jinja2
 from utils import atomic, figures
 from utils.layer_table import EXTRA_COLUMNS, extra_cell
 from utils.report_charts import Point, Scatter, arrow, kept, layer_chart, scatter
+from utils.search_page import searches
 from utils.verdict import verdict_line
 
 TOLERATED_DROP = 0.01
@@ -78,6 +79,7 @@ def page_context(report: Mapping) -> dict:
             'rows': comparison(report),
             'charts': trade_offs(report),
             'layer_chart': layer_chart(layers) if layers else None,
+            'searches': searches(report),
             'extra_columns': [key for key in EXTRA_COLUMNS if any(key in row for row in layers)],
             'layer_totals': {key: [sum(row[key][side] for row in layers) for side in (0, 1)]
                              for key in ('macs', 'parameters')},

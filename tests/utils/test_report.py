@@ -99,5 +99,12 @@ def test_what_a_device_took_has_a_column():
     assert text[-4].endswith('speed-up  device ms') and text[-3].endswith('5.00x      7.430')
 
 
+def test_searches_stand_before_the_verdict(layer_search):
+    text = lines(summary({**REPORT, 'searches': [layer_search, layer_search]}))
+    found = '0.8610 (uniform) -> 0.8740 (trial 4) on the validation samples'
+    assert text[-5:-1] == ['', *2 * [f'search: sparsity by ddpg, 6 trials in 13 min 32 s: {found}'], '']
+    assert lines(summary({**REPORT, 'searches': []})) == TEXT.splitlines()
+
+
 def test_columns_are_as_wide_as_their_widest_cell():
     assert format_table([('a', 'bb'), ('ccc', 'd')]) == 'a    bb\nccc   d'

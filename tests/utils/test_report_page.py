@@ -247,6 +247,65 @@ def test_uncompressed_model_without_files_or_stages(uncompressed):
     assert 'How to repeat it' in reader.text
 
 
+def section_of(page):
+    return re.search(r'<section aria-labelledby="search-1">.*?</section>', page, re.DOTALL).group()
+
+
+def test_reports_without_searches_have_no_section(report):
+    assert render({**report, 'searches': []}) == render(report)
+    assert 'search-1' not in render(report)
+
+
+def test_search_stands_on_the_page(report, layer_search):
+    section = section_of(render({**report, 'searches': [layer_search]}))
+    text = Reader(section).text
+    for words in ('Search: sparsity of weight-sparse', '0.8610 (uniform) -> 0.8740 (trial 4) on the validation',
+                  '6 trials: 4 measured, 1 screened out', 'keeps the budget: a sparsity of 0.900',
+                  '98.70 % of the time', 'no trade-off', 'reward on the validation samples', 'number of the trial',
+                  '4, winner', 'trial 4 0.8500 0.8740 +1.30 points 27,000 winner', 'cost (nonzero parameters)',
+                  'conv_1 0.900 → 0.830 4.61 k', 'sparsity (share of zeros)'):
+        assert words in text, words
+    history, values = re.findall(r'<svg[^>]*role="img".*?</svg>', section, re.DOTALL)
+    assert history.count('<g class="trial">') == 6
+    assert [history.count(f'class="{name}"') for name in ('dot after', 'dot winner', 'none', 'ring', 'best')] == [
+        3, 1, 2, 1, 1]
+    assert values.count('<g class="layer">') == 2
+
+
+def test_trade_off_of_a_search_is_drawn(report, costly_search):
+    section = section_of(render({**report, 'searches': [costly_search]}))
+    _, front, _ = re.findall(r'<svg[^>]*role="img".*?</svg>', section, re.DOTALL)
+    assert 'cost (thousand MACs)' in front and front.count('<g class="trial">') == 3
+    assert front.count('class="dot before"') == 1, 'the beaten one'
+
+
+def test_searched_flags_are_a_table(report, flag_search):
+    text = Reader(section_of(render({**report, 'searches': [flag_search]}))).text
+    assert 'flag trial 2 (winner) uniform ws_prune_ratio_exp 2.718 3' in text
+
+
+def test_every_kind_of_search_can_be_read_by_everybody(report, any_search):
+    reader = Reader(render({**report, 'searches': [any_search, any_search]}))
+    identifiers = reader.values('id')
+    assert len(identifiers) == len(set(identifiers)) and 'search-2' in identifiers
+    assert {word for value in reader.values('aria-labelledby') for word in value.split()} <= set(identifiers)
+    assert 'script' not in reader.tags and 'None' not in reader.text
+
+
+def test_names_in_searches_are_escaped(report, flag_search, costly_search):
+    evil = '<b>&"\'</b>'
+    for entry in (flag_search, costly_search):
+        entry.update(learner=evil, optimizer=evil, searched=evil, budget=evil, cost_unit=evil, winner=evil)
+        entry['verified'][1]['source'] = evil
+    flag_search['flags'] = {evil: evil}
+    costly_search['layers'][0]['layer'] = evil
+    plain = Reader(render(report)).tags.count('b')
+    reader = Reader(render({**report, 'searches': [flag_search, costly_search]}))
+    own = 1 + 1 + 1 + 3  # for each search its outcome, for each chart its title
+    assert reader.tags.count('b') - plain == own
+    assert reader.text.count('<b>&"\'</b>') > 20
+
+
 def test_unknown_keys_do_no_harm(report):
     expected = render(report)
     report['surprise'] = {'nested': [1, 2]}
