@@ -33,19 +33,22 @@ with contextlib.nullcontext() if '--debug' in sys.argv else quiet_native_output(
 import tf_keras as keras
 from absl import flags, logging
 
-from datasets.abstract_dataset import Shard
+from datasets.abstract_dataset import DatasetOptions, Shard
+from hp_optimizer.options import SearchOptions
 from learners import LEARNERS
 from learners.abstract_learner import LearnerOptions
 from learners.modes import EXEC_MODES, Invocation
 from learners.pipeline import FULL_PRECISION, check_chain, training_fingerprint, trains_from_scratch
+from learners.search import SearchedOptions
 from nets import PAIRS
 from nets.abstract_model_helper import AbstractModelHelper
+from rl_agents.ddpg.options import DdpgOptions
 from utils import interrupts, log_file
 from utils.distillation import DistillationOptions
 from utils.errors import PocketFlowError, UsageError
 from utils.export.options import ExportOptions
 from utils.gradient_compression import CompressionOptions
-from utils.multi_gpu_wrapper import ALONE, MultiGpuOptions, Workers, connect
+from utils.multi_gpu_wrapper import ALONE, MultiGpuOptions, Workers, company, connect
 from utils.options import Options, define_flags, flag_lines, from_flags, indecisive_flags, option, option_fields
 from utils.run_directory import FLAGS_FILE, RunDirectory, fingerprint
 from utils.trainer import TrainerOptions
@@ -82,7 +85,13 @@ class ProcessOptions(Options):
 
 
 SHARED_OPTIONS = (MainOptions, LearnerOptions, TrainerOptions, DistillationOptions, ExportOptions, CompressionOptions)
+SEARCH_OPTIONS = (SearchOptions, DdpgOptions)
 UNRECORDED_OPTIONS = (ProcessOptions, VerdictOptions, MultiGpuOptions)
+SEARCHES = ('--ws_prune_ratio_prtl=optimal, --uql_enbl_rl_agent, --nuql_enbl_rl_agent, --cpr_prune_option=auto or '
+            '--hpo_space=FILE.yaml')
+"""What makes a learner search."""
+WORKERS_NOTE = '# workers'
+"""Begins the comment of a flag file that says how many workers have begun the run; without it, it was one."""
 
 
 class CommandLine:
@@ -105,6 +114,7 @@ class CommandLine:
         self.flag_values = parse(self.options_classes(), argv)
         self.learner_names = learner_names(self.options(MainOptions).learner)
         self.refuse_unused_flags()
+        self.refuse_unused_search_flags()
         refuse_contradictions(self.learner_names, *map(self.options, (ProcessOptions, LearnerOptions,
                                                                       DistillationOptions, VerdictOptions,
                                                                       ExportOptions, CompressionOptions,
@@ -112,11 +122,22 @@ class CommandLine:
 
     def options_classes(self) -> list[type[Options]]:
         """Every options class whose flags the command line offers for this pair."""
-        return [PairOptions, *SHARED_OPTIONS, *UNRECORDED_OPTIONS, self.helper_class.net_options_class,
+        return [PairOptions, *SHARED_OPTIONS, *SEARCH_OPTIONS, *UNRECORDED_OPTIONS, self.helper_class.net_options_class,
                 self.helper_class.dataset_class.options_class, *(LEARNERS.get(name).options_class for name in LEARNERS)]
 
     def options(self, options_class: type[Options]) -> Options:
         return from_flags(options_class, self.flag_values)
+
+    @property
+    def searches(self) -> bool:
+        """Whether anything is searched."""
+        return self.options(SearchOptions).space is not None or any(
+            isinstance(options, SearchedOptions) and options.searches for options in self.learner_options().values())
+
+    def data_options(self) -> DatasetOptions:
+        """Those of the data set; a search judges by samples that nothing is trained on."""
+        options = self.options(self.helper_class.dataset_class.options_class)
+        return options.replace(hold_out=True) if self.searches else options
 
     def learner_options(self) -> dict[str, Options]:
         return {name: self.options(LEARNERS.get(name).options_class) for name in self.learner_names}
@@ -132,63 +153,96 @@ class CommandLine:
                     raise UsageError(f'--{flag} belongs to --learner={name}, but --learner='
                                      f'{",".join(self.learner_names)} is selected; change the learner or drop the flag')
 
+    def refuse_unused_search_flags(self) -> None:
+        """Flags of searches where nothing is searched."""
+        for field in () if self.searches else (*option_fields(SearchOptions), *option_fields(DdpgOptions)):
+            flag = field.metadata['flag']
+            if self.flag_values[flag].present:
+                raise UsageError(f'--{flag} is about searches, but nothing is searched; also give {SEARCHES}, or drop '
+                                 'the flag')
+
     def superseded(self) -> dict[str, str]:
         """The given flags that have no effect any more, with the reasons."""
         known = {flag: reason for options_class in self.options_classes()
                  for flag, reason in options_class.superseded.items()}
         return {flag: reason for flag, reason in known.items() if self.flag_values[flag].present}
 
-    def recorded(self, decisive: bool = False) -> list[str]:
+    def recorded(self, decisive: bool = False, nb_workers: int = 1) -> list[str]:
         """The flag file that repeats this run, or only those of its flags that decide results."""
         helper_file = self.pair_options.model_helper
         pair = self.pair_options.replace(model_helper=helper_file and str(Path(helper_file).resolve()))
         net = self.options(self.helper_class.net_options_class)
-        data = self.options(self.helper_class.dataset_class.options_class)
-        parts = [pair, *map(self.options, SHARED_OPTIONS), net, data, *self.learner_options().values()]
-        return [*flag_lines(parts, decisive), *self.helper_lines]
+        search = SEARCH_OPTIONS if self.searches else ()
+        parts = [pair, *map(self.options, (*SHARED_OPTIONS, *search)), net, self.data_options(),
+                 *self.learner_options().values()]
+        return [*flag_lines(parts, decisive), *self.helper_lines, *workers_lines(nb_workers)]
 
-    def training_name(self) -> str:
+    def training_name(self, nb_workers: int = 1) -> str:
         """Names the full-precision model that this command line would train, for look-ups in the zoo."""
-        classes = (self.helper_class.net_options_class, self.helper_class.dataset_class.options_class, TrainerOptions)
+        parts = [self.options(self.helper_class.net_options_class), self.data_options(), self.options(TrainerOptions)]
         seed = MainOptions(seed=self.options(MainOptions).seed)
-        return training_fingerprint(self.pair_name, [*map(self.options, classes), seed], self.helper_lines)
+        together = [*workers_lines(nb_workers), *compression_lines(self.options(CompressionOptions), nb_workers)]
+        return training_fingerprint(self.pair_name, [*parts, seed],
+                                    [*self.helper_lines, *together])
 
-    def run_path(self) -> Path:
+    def run_path(self, nb_workers: int = 1) -> Path:
         """`--run_dir`, or a directory that equal flags share and different flags do not."""
         given = self.options(ProcessOptions).run_dir
         if given:
             return Path(given)
-        shared, path = self.options(LearnerOptions), self.default_run_path()
+        shared, path = self.options(LearnerOptions), self.default_run_path(nb_workers)
         if is_export_of_given_model(self.options(ProcessOptions), shared) and not (path / FLAGS_FILE).is_file():
             return path.parent / f'export-{fingerprint(self.recorded(decisive=True))}'
         return path
 
-    def default_run_path(self) -> Path:
-        """Where this command line trains and compresses unless told otherwise."""
+    def default_run_path(self, nb_workers: int = 1) -> Path:
+        """Where this command line trains and compresses unless told otherwise.
+
+        What other numbers of workers have left unfinished is continued; what they have finished can be evaluated and
+        exported.
+        """
+        own = self.own_path(nb_workers)
+        if (own / FLAGS_FILE).is_file():
+            return own
+        wanted = self.options(ProcessOptions).exec_mode != 'train'
+        others = [path for path in self.default_run_paths() if (path / 'report.json').is_file() == wanted]
+        return max(others, key=lambda path: (path / FLAGS_FILE).stat().st_mtime, default=own)
+
+    def own_path(self, nb_workers: int) -> Path:
+        """The directory of a run that so many workers begin."""
         shared, distillation = self.options(LearnerOptions), self.options(DistillationOptions)
-        name = fingerprint(self.recorded(decisive=True))
+        name = fingerprint(self.recorded(decisive=True)) + (f'-{nb_workers}workers' if nb_workers > 1 else '')
         if self.learner_names == [FULL_PRECISION] and not (shared.warm_start or distillation.enabled):
             # Where runs with the same pair and training flags look for it.
-            return Path(shared.zoo_dir) / f'{self.training_name()}-{name}'
+            return Path(shared.zoo_dir) / f'{self.training_name(nb_workers)}-{name}'
         return Path(shared.zoo_dir) / self.pair_name / f'{"+".join(self.learner_names)}-{name}'
+
+    def default_run_paths(self) -> list[Path]:
+        """The directories of runs with these flags, whatever the number of workers."""
+        pattern = f'{"+".join(self.learner_names)}-*{fingerprint(self.recorded(decisive=True))}*'
+        folder = Path(self.options(LearnerOptions).zoo_dir) / self.pair_name
+        return [file.parent for file in sorted(folder.glob(f'{pattern}/{FLAGS_FILE}'))]
 
     def helper(self, workers: Workers = ALONE) -> AbstractModelHelper:
         dataset_class = self.helper_class.dataset_class
-        dataset = dataset_class(self.options(dataset_class.options_class), seed=self.options(MainOptions).seed)
+        dataset = dataset_class(self.data_options(), seed=self.options(MainOptions).seed)
         dataset.shard = Shard(workers.rank, workers.size)
         return self.helper_class(self.options(self.helper_class.net_options_class), dataset)
 
     def invocation(self, workers: Workers = ALONE) -> Invocation:
         """Everything that the execution modes need, as plain values."""
+        run = RunDirectory(self.run_path(workers.size))
         return Invocation(
-            helper=self.helper(workers), run=RunDirectory(self.run_path()), learner_names=tuple(self.learner_names),
+            helper=self.helper(workers), run=run, learner_names=tuple(self.learner_names),
             learner_options=self.learner_options(), shared=self.options(LearnerOptions),
             trainer=self.options(TrainerOptions), distillation=self.options(DistillationOptions),
             export=self.options(ExportOptions), verdict=self.options(VerdictOptions),
-            seed=self.options(MainOptions).seed, recorded_flags=tuple(self.recorded()),
-            free_flags=tuple(indecisive_flags(self.options_classes())), zoo_name=self.training_name(),
+            seed=self.options(MainOptions).seed, recorded_flags=tuple(self.recorded(nb_workers=workers.size)),
+            free_flags=(*indecisive_flags(self.options_classes()), WORKERS_NOTE),
+            zoo_name=self.training_name(begun_by(run.recorded_flags()) or workers.size),
             command=shlex.join(['python', *self.argv]), workers=workers,
-            compression=self.options(CompressionOptions))
+            compression=self.options(CompressionOptions), search=self.options(SearchOptions),
+            ddpg=self.options(DdpgOptions))
 
 
 def parse(options_classes: Sequence[type[Options]], argv: Sequence[str], known_only: bool = False) -> flags.FlagValues:
@@ -319,6 +373,25 @@ def fits(name: str, given: PairOptions) -> bool:
     return given.model in (None, model) and given.dataset in (None, dataset)
 
 
+def workers_lines(nb_workers: int) -> list[str]:
+    """A comment for the flag file; one worker is not worth mentioning."""
+    return [f'{WORKERS_NOTE}={nb_workers}'] if nb_workers > 1 else []
+
+
+def begun_by(recorded_flags: Sequence[str]) -> int | None:
+    """How many workers have begun the run that has recorded these flags; `None` if there is none."""
+    notes = [line.removeprefix(f'{WORKERS_NOTE}=') for line in recorded_flags if line.startswith(WORKERS_NOTE)]
+    return int(notes[0]) if notes else 1 if recorded_flags else None
+
+
+def compression_lines(compression: CompressionOptions, nb_workers: int) -> list[str]:
+    """What gradient compression adds to the name of a model; one worker alone sends no gradients."""
+    if nb_workers == 1 or compression.kind == 'none':
+        return []
+    used = compression if compression.kind == 'ecq' else CompressionOptions(kind=compression.kind)
+    return flag_lines([used], decisive=True)
+
+
 def usage(argv: Sequence[str]) -> str:
     """The text of `--help`, or, with the flags of the chosen pair, of `--helpfull`."""
     full = '--helpfull' in argv
@@ -331,7 +404,8 @@ def usage(argv: Sequence[str]) -> str:
     if full:
         pair = from_flags(PairOptions, parse((PairOptions,), argv, known_only=True))
         helper_class = find_pair(pair)[1] if pair.model or pair.model_helper else PAIRS.get(next(iter(PAIRS)))
-        classes += [*SHARED_OPTIONS[1:], helper_class.net_options_class, helper_class.dataset_class.options_class]
+        classes += [*SHARED_OPTIONS[1:], *SEARCH_OPTIONS, helper_class.net_options_class,
+                    helper_class.dataset_class.options_class]
         classes += [LEARNERS.get(name).options_class for name in LEARNERS]
     flag_values = flags.FlagValues()
     for options_class in classes:
@@ -368,7 +442,8 @@ def dispatch(argv: Sequence[str]) -> None:
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
-    work(command, workers)
+    with company():
+        work(command, workers)
 
 
 def work(command: CommandLine, workers: Workers) -> None:

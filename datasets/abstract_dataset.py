@@ -36,6 +36,8 @@ class DatasetOptions(Options):
     data_hdfs_host: str | None = option('data_hdfs_host', None, 'HDFS host, as in hdfs://host:port', decides=False)
     num_train: int = option('nb_smpls_train', 1, 'number of training samples to use, validation included', low=1)
     num_val: int = option('nb_smpls_val', 1, 'number of training samples held out for validation', low=1)
+    hold_out: bool = option('enbl_trn_val_split', False, 'train without the nb_smpls_val validation samples; a search, '
+                            'which judges its candidates on them, always does')
     num_eval: int = option('nb_smpls_eval', 1, 'number of evaluation samples to use', low=1)
     batch_size: int = option('batch_size', 128, 'training samples per step and worker', low=1)
     batch_size_eval: int = option('batch_size_eval', 100, 'evaluation samples per step', low=1, decides=False)
@@ -177,9 +179,14 @@ class AbstractDataset(abc.ABC):
             self._cache[split] = Samples(loaded.images[:wanted], loaded.labels[:wanted].astype(np.int32))
         return self._cache[split]
 
+    @property
+    def nb_trained(self) -> int:
+        """Samples per epoch: what the options leave for training."""
+        return self.options.num_train - self.options.num_val * self.options.hold_out
+
     def split_indices(self, enbl_trn_val_split: bool) -> tuple[np.ndarray, np.ndarray]:
         """Indices into the training samples: (used for training, held out)."""
-        nb_val = self.options.num_val if enbl_trn_val_split else 0
+        nb_val = self.options.num_val if enbl_trn_val_split or self.options.hold_out else 0
         return train_val_split(self.options.num_train, nb_val)
 
     def train_batches(self, indices: np.ndarray, first_step: int = 0) -> tf.data.Dataset:

@@ -7,12 +7,14 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tf_keras as keras
 from absl import logging
 
+from hp_optimizer.options import SearchOptions
 from nets.abstract_model_helper import AbstractModelHelper
+from rl_agents.ddpg.options import DdpgOptions
 from utils import atomic
 from utils.container import load_container, save_container
 from utils.distillation import Distillation
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 LEARNERS = Registry('learner')
 
+PLAN_NAME = 'plan.json'
 CONTAINER_SUFFIX = '.pfz'
 CONTAINER_NAME = f'model{CONTAINER_SUFFIX}'
 """Where a stage keeps its model with the codes of its kernels."""
@@ -74,6 +77,8 @@ class LearnerContext:
       seed: `--seed`.
       workers: who trains together; the primary compresses, finishes and writes, the others get what it has written.
       compression: how their gradients travel.
+      nb_epochs: of the training after `compress`, in place of what the options say; for trials.
+      search, ddpg: how values per layer are searched, where a learner does.
     """
 
     helper: AbstractModelHelper
@@ -86,6 +91,9 @@ class LearnerContext:
     seed: int = 0
     workers: Workers = ALONE
     compression: CompressionOptions = CompressionOptions()
+    nb_epochs: float | None = None
+    search: SearchOptions = SearchOptions()
+    ddpg: DdpgOptions = DdpgOptions()
 
     @property
     def team(self) -> Team:
@@ -133,6 +141,7 @@ class StageResult:
       layers: one row per layer for the report.
       encodings: the integer codes of the model's kernels, if it has some.
       export_formats, reference_format: how the learner wants its model to be exported and compared.
+      search: the record of the search for its values, if there was one.
     """
 
     name: str
@@ -143,6 +152,7 @@ class StageResult:
     encodings: Mapping[str, Encoding] = dataclasses.field(default_factory=dict)
     export_formats: tuple[str, ...] = ()
     reference_format: str | None = None
+    search: Mapping[str, Any] | None = None
 
 
 class AbstractLearner(abc.ABC):
@@ -172,6 +182,12 @@ class AbstractLearner(abc.ABC):
     def check_inputs(self) -> None:  # noqa: B027 (most learners read no files)
         """Refuses files that the options name and that are missing or broken, before anything is trained."""
 
+    def check_model(self, model: keras.Model) -> None:  # noqa: B027 (most learners work on any model)
+        """Refuses options that cannot work on a model of this architecture, before anything is trained."""
+
+    def prepare(self, model: keras.Model | None) -> None:  # noqa: B027 (most learners decide within `compress`)
+        """What all workers do together before the primary compresses: `compress` finds its results in `self`."""
+
     @abc.abstractmethod
     def compress(self, model: keras.Model | None) -> Compressed:
         """Turns the model of the stage before (trained; left as it is) into the compressed one."""
@@ -182,8 +198,15 @@ class AbstractLearner(abc.ABC):
 
     def schedule(self) -> tuple[keras.optimizers.schedules.LearningRateSchedule, int]:
         """(learning-rate schedule, number of steps) of the training that follows `compress`."""
+        epochs_ratio, rate_factor = self.training_length()
+        if self.context.nb_epochs is not None:
+            epochs_ratio = self.context.nb_epochs / self.helper.nb_epochs
+        return self.helper.setup_lrn_rate(epochs_ratio, rate_factor)
+
+    def training_length(self) -> tuple[float | None, float]:
+        """(share of the pair's own number of epochs, factor on its learning rate), as for `setup_lrn_rate`."""
         options = self.context.learner_options
-        return self.helper.setup_lrn_rate(options.epochs_ratio_finetune, options.rate_factor_finetune)
+        return options.epochs_ratio_finetune, options.rate_factor_finetune
 
     def loss_fn(self) -> LossFn:
         """The loss of the training that follows `compress`: a smaller network needs less weight decay."""
@@ -206,8 +229,18 @@ class AbstractLearner(abc.ABC):
         mirror(workers, folder)
         return self._result(finished or self._load(), json.loads(result.read_text(encoding='utf-8')))
 
+    def try_out(self, model: keras.Model) -> keras.Model:
+        """What the stage would hand on, quietly: nothing is kept, and nothing is evaluated."""
+        compressed = self.compress(model)
+        if compressed.plan is not None:
+            compressed.plan.save(self.context.folder / PLAN_NAME)
+        self._fit(compressed.model, label=None)
+        return self.finish(compressed.model).model
+
     def _compressed(self, model: keras.Model | None) -> keras.Model:
         """What the primary has compressed, on all workers."""
+        if not self.context.workers.share((self.context.folder / 'compressed.json').exists):
+            self.prepare(model)
         if self.context.workers.is_primary:
             compressed = self._compress_once(model)
             mirror(self.context.workers, self.context.folder)
@@ -238,7 +271,11 @@ class AbstractLearner(abc.ABC):
     def _result(self, finished: Finished, record: Mapping) -> StageResult:
         return StageResult(self.name, finished.model, record['metrics_compressed'], record['metrics'],
                            tuple(record['layers']), finished.encodings, tuple(self.export_formats),
-                           self.reference_format)
+                           self.reference_format, self.search_record())
+
+    def search_record(self) -> Mapping[str, Any] | None:
+        """The report's entry on the search for the learner's values, if there was one."""
+        return None
 
     def evaluate(self, model: keras.Model) -> dict[str, float]:
         return evaluate(model, self.helper.calc_loss, self.helper.build_dataset_eval())
@@ -254,20 +291,22 @@ class AbstractLearner(abc.ABC):
         record = {'metrics_compressed': metrics, 'layers': list(compressed.layers)}
         save_model(compressed.model, folder / 'compressed.keras')
         if compressed.plan is not None:
-            compressed.plan.save(folder / 'plan.json')
+            compressed.plan.save(folder / PLAN_NAME)
             logging.info('%s: before fine-tuning: %s', self.name, describe(metrics))
         atomic.write_json(folder / 'compressed.json', record)
         return compressed.model
 
     def _train(self, model: keras.Model) -> None:
-        context = self.context
+        with self.context.run.timed(self.timing[1]):
+            self._fit(model, folder=self.context.folder / 'checkpoints', log=self.context.log,
+                      label=self.context.folder.name)
+
+    def _fit(self, model: keras.Model, **trainer_arguments: Any) -> None:
         schedule, nb_steps = self.schedule()
         optimizer = keras.optimizers.SGD(schedule, momentum=self.helper.net.momentum, jit_compile=False)
-        trainer = Trainer(model, self.loss_fn(), optimizer, context.trainer_options,
-                          folder=context.folder / 'checkpoints', parts=self.trainer_parts(model), log=context.log,
-                          label=context.folder.name, team=context.team)
-        with context.run.timed(self.timing[1]):
-            trainer.fit(lambda step: self.helper.build_dataset_train(first_step=step), nb_steps)
+        trainer = Trainer(model, self.loss_fn(), optimizer, self.context.trainer_options,
+                          parts=self.trainer_parts(model), team=self.context.team, **trainer_arguments)
+        trainer.fit(lambda step: self.helper.build_dataset_train(first_step=step), nb_steps)
 
 
 def describe(metrics: dict[str, float]) -> str:

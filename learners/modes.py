@@ -11,6 +11,7 @@ from pathlib import Path
 
 from absl import logging
 
+from hp_optimizer.options import SearchOptions
 from learners.abstract_learner import LearnerContext, LearnerOptions, StageResult, describe
 from learners.exporting import Candidate, Exporter
 from learners.pipeline import (
@@ -23,6 +24,7 @@ from learners.pipeline import (
     resolve_model_path,
 )
 from nets.abstract_model_helper import AbstractModelHelper
+from rl_agents.ddpg.options import DdpgOptions
 from utils import atomic, report_page
 from utils.cost_model import total_macs, total_parameters
 from utils.distillation import DistillationOptions
@@ -41,6 +43,7 @@ from utils.options import Options, option_fields
 from utils.quantization_aware import plain_if_quantization_aware
 from utils.report import SCHEMA, format_table, summary
 from utils.run_directory import RunDirectory
+from utils.search_figure import write_search_figure
 from utils.trainer import TrainerOptions, evaluate
 from utils.verdict import VerdictOptions, enforce, judge
 
@@ -69,10 +72,12 @@ class Invocation:
     command: str
     workers: Workers = ALONE
     compression: CompressionOptions = CompressionOptions()
+    search: SearchOptions = SearchOptions()
+    ddpg: DdpgOptions = DdpgOptions()
 
     def pipeline(self, log: MetricsLog | None) -> Pipeline:
         context = LearnerContext(self.helper, self.run, self.run.path, self.shared, self.trainer, log, seed=self.seed,
-                                 workers=self.workers, compression=self.compression)
+                                 workers=self.workers, compression=self.compression, search=self.search, ddpg=self.ddpg)
         return Pipeline(context, self.learner_options, self.distillation, self.zoo_name)
 
 
@@ -155,8 +160,11 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
               'versions': versions(), 'machine': machine(), **measured,
               'stages': [stage_entry(stage) for stage in result.stages],
               'layers': chained_rows(stage.layers for stage in result.stages),
+              'searches': list(result.searches),
               'seconds': {**dict.fromkeys(TIMED_PARTS, 0.0), **run.seconds()},
               'verdict': None if baseline is compressed else judge(measured['baseline'], measured['compressed'])}
+    for number, entry in enumerate(report['searches'], start=1):
+        write_search_figure(entry, run / f'search{"" if number == 1 else f"_{number}"}.png')
     report_page.write_page(report, run / 'report.html')
     atomic.write_json(run / 'report.json', report)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import tf_keras as keras
 from absl import logging
@@ -25,13 +26,16 @@ from learners.abstract_learner import (
     load_model,
     save_model,
 )
+from learners.search.flag_search import FOLDER as SEARCH_FOLDER
+from learners.search.flag_search import FlagSearch
+from learners.search.plan_search import read_record
 from nets.abstract_model_helper import AbstractModelHelper
 from utils import atomic
 from utils.distillation import Distillation, DistillationOptions
 from utils.errors import UsageError
 from utils.mirror import mirror
 from utils.options import Options, flag_lines
-from utils.run_directory import fingerprint
+from utils.run_directory import FLAGS_FILE, fingerprint
 from utils.trainer import evaluate
 
 FULL_PRECISION = 'full-prec'
@@ -47,6 +51,9 @@ TRAINING_NAME = 'training.txt'
 CODED_FORMATS = ('pfz', 'float32')
 """How a model with integer codes is exported when no learner says how."""
 
+HOLD_OUT_LINE = '--enbl_trn_val_split=true'
+"""In the flag file of a run that trained nothing on the held-out validation samples."""
+
 DATA_FILE = 'data.txt'
 """Holds the fingerprint of the training data of a run; the flags only say where they were."""
 
@@ -58,6 +65,7 @@ class PipelineResult:
     baseline: keras.Model
     baseline_metrics: dict[str, float]
     stages: tuple[StageResult, ...]
+    searches: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def model(self) -> keras.Model:
@@ -115,19 +123,43 @@ class Pipeline:
         """Asks each learner of the chain whether it can work with the files that its options name."""
         for name in names:
             self._learner(name, name, None).check_inputs()
+        if self.context.search.space is not None:
+            FlagSearch(self.context, names, self.learner_options)
+        if names[0] != FULL_PRECISION:
+            self._learner(names[0], names[0], None).check_model(self._untrained())
+
+    def _untrained(self) -> keras.Model:
+        """A model of the architecture that the first learner will compress."""
+        path = self.context.learner_options.save_path
+        if path is None:
+            return self.context.helper.build_model()
+        return load_any(resolve_model_path(path, '--save_path')).model
 
     def run(self, names: Sequence[str]) -> PipelineResult:
         """The chain `names`, continued where a former call stopped."""
         from_scratch = trains_from_scratch(names, self.context.learner_options, self.distillation)
         baseline, metrics = (None, None) if from_scratch else self.trained_model()
         teacher = self._teacher(baseline)
+        if self.context.search.space is not None:
+            self._search_flags(names, baseline, teacher)
         stages, model = [], baseline
         for index, name in enumerate(names, start=1):
             stages.append(self._learner(name, f'{index}-{name}', teacher).run(model))
             model = stages[-1].model
             if baseline is None:
                 baseline, metrics = model, stages[-1].metrics
-        return PipelineResult(baseline, metrics, tuple(stages))
+        return PipelineResult(baseline, metrics, tuple(stages), tuple(self.search_records(stages)))
+
+    def _search_flags(self, names: Sequence[str], baseline: keras.Model, teacher: Distillation | None) -> None:
+        """Goes on with the options that a search over flags has found."""
+        context = dataclasses.replace(self.context, distillation=teacher)
+        self.learner_options, shared = FlagSearch(context, names, self.learner_options).run(baseline)
+        self.context = dataclasses.replace(self.context, learner_options=shared)
+
+    def search_records(self, stages: Sequence[StageResult]) -> list[Mapping[str, Any]]:
+        """The report's entries on all searches of the run."""
+        records = [read_record(self.context.run / SEARCH_FOLDER), *(stage.search for stage in stages)]
+        return [record for record in records if record is not None]
 
     def trained_model(self) -> tuple[keras.Model, dict[str, float]]:
         """The model to compress with its metrics: from `--save_path`, the zoo, or trained now.
@@ -157,7 +189,11 @@ class Pipeline:
         """The file of the model to compress, if there is one."""
         shared = self.context.learner_options
         if shared.save_path is not None:
-            return resolve_model_path(shared.save_path, '--save_path')
+            path = resolve_model_path(shared.save_path, '--save_path')
+            if self.context.helper.dataset.options.hold_out and not trained_with(path, HOLD_OUT_LINE):
+                logging.warning('%s may have been trained on the held-out samples too: what is measured on them would '
+                                'flatter it; train it with --enbl_trn_val_split', path)
+            return path
         known = trained_models(Path(shared.zoo_dir), self.zoo_name, self.context.helper.dataset.fingerprint())
         return known[0] if known else None
 
@@ -208,6 +244,12 @@ def trained_models(zoo: Path, name: str, data: str) -> list[Path]:
     others = [note.with_name('model.keras') for note in notes if note.read_text(encoding='utf-8') == name]
     return ([path for path in own if recorded_data(path.parent) == data]
             + [path for path in others if recorded_data(path.parents[1]) == data])
+
+
+def trained_with(model: Path, line: str) -> bool:
+    """Whether a model lies in a run directory whose flag file has that line."""
+    file = model.parent / FLAGS_FILE
+    return file.is_file() and line in file.read_text(encoding='utf-8').splitlines()
 
 
 def recorded_data(run: Path) -> str | None:

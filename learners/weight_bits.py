@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
 import tf_keras as keras
 
-from learners.abstract_learner import AbstractLearner, Compressed, Finished
+from learners.abstract_learner import Compressed, Finished
+from learners.bits_candidates import BitsCandidates
+from learners.search import LayerSearch, SearchedOptions, SearchingLearner
 from utils.compression_plan import CompressionPlan, plan_file
 from utils.encoding import Buckets, kernel_name
 from utils.errors import UsageError
 from utils.layer_table import layer_rows
-from utils.options import Options, option_fields
+from utils.options import option, option_fields
 from utils.quantization import (
     FULL_BITS,
     Quantizer,
@@ -29,7 +32,7 @@ FIRST, LAST = 'first layer', 'last layer'
 NB_CALIBRATION_IMAGES = 1000
 
 
-class WeightBitsOptions(Options):
+class WeightBitsOptions(SearchedOptions):
     """What both learners can be told; subclasses declare the fields, with flags of their own.
 
     Attributes:
@@ -47,11 +50,34 @@ class WeightBitsOptions(Options):
     quant_epochs: float
     quantize_all_layers: bool
     bits_plan: str | None
+    enbl_search: bool
+    equivalent_bits: float
+    min_searched_bits: int
+    max_searched_bits: int
+    nb_rlouts: int
+    random_layers: bool
+    enbl_tuning: bool
+    nb_tune_steps: int
 
     @classmethod
     def flag(cls, name: str) -> str:
         """The flag of a field."""
         return next(field.metadata['flag'] for field in option_fields(cls) if field.name == name)
+
+    @property
+    def searches(self) -> bool:
+        return self.enbl_search and self.bits_plan is None
+
+    def layer_search(self) -> LayerSearch:
+        nb_steps = self.nb_tune_steps if self.enbl_tuning else 0
+        return LayerSearch(self.nb_rlouts, max(1, self.nb_rlouts // 4), nb_steps, None, self.random_layers)
+
+    def check(self) -> None:
+        low, high = self.bits_range()
+        if self.enbl_search and not low <= self.min_searched_bits <= self.max_searched_bits <= high:
+            raise UsageError(f'--{self.flag("min_searched_bits")}={self.min_searched_bits} '
+                             f'--{self.flag("max_searched_bits")}={self.max_searched_bits}: the bits to search must be '
+                             f'a range within {low} to {high}')
 
     def bits_range(self) -> tuple[int, int]:
         """The fewest and the most bits that the weights of a layer may have with these options."""
@@ -64,6 +90,35 @@ class WeightBitsOptions(Options):
         if self.bucket_type == 'channel':
             return channel_buckets(layer)
         return Buckets('split', min(self.bucket_size, int(np.prod(getattr(layer, kernel_name(layer)).shape))))
+
+
+def bit_search_options(prefix: str, nb_tune_steps: int) -> type[WeightBitsOptions]:
+    """The options of the search for bits, whose flags begin with a learner's own prefix.
+
+    Args:
+      prefix: as in `uql`.
+      nb_tune_steps: the default of its steps of fast fine-tuning.
+    """
+    together = 'the layers of a candidate are tuned together'
+    fields = [
+        ('enbl_search', bool, option(f'{prefix}_enbl_rl_agent', False, 'search the bits of each layer, by '
+                                     '--hp_optimizer')),
+        ('equivalent_bits', float, option(f'{prefix}_equivalent_bits', 4.0, 'budget of the search: mean bits per '
+                                          'weight', low=1)),
+        ('min_searched_bits', int, option(f'{prefix}_w_bit_min', 2, 'fewest bits of a layer in the search', low=1)),
+        ('max_searched_bits', int, option(f'{prefix}_w_bit_max', 8, 'most bits of a layer in the search', low=1)),
+        ('nb_rlouts', int, option(f'{prefix}_nb_rlouts', 200, 'trials of the search', low=1)),
+        ('random_layers', bool, option(f'{prefix}_enbl_random_layers', True, 'ddpg visits the layers in another order '
+                                       'in each roll-out')),
+        ('enbl_tuning', bool, option(f'{prefix}_enbl_rl_global_tune', True, 'tune each trial before it is judged')),
+        ('nb_tune_steps', int, option(f'{prefix}_tune_global_steps', nb_tune_steps, 'steps of fast fine-tuning per '
+                                      'trial', low=0)),
+    ]
+    superseded = {f'{prefix}_enbl_rl_layerwise_tune': together, f'{prefix}_tune_layerwise_steps': together,
+                  f'{prefix}_tune_disp_steps': 'there is one line per trial',
+                  f'{prefix}_tune_save_path': 'trials are not saved; their journal is in --run_dir'}
+    return dataclasses.make_dataclass('BitSearchOptions', fields, bases=(WeightBitsOptions,), frozen=True,
+                                      namespace={'superseded': superseded})
 
 
 def channel_buckets(layer: keras.layers.Layer) -> Buckets:
@@ -133,7 +188,7 @@ def mean_bits(model: keras.Model, bits: Mapping[str, int]) -> float:
     return sum(bits[name] * size for name, size in sizes.items()) / sum(sizes.values())
 
 
-class WeightBitsLearner(AbstractLearner):
+class WeightBitsLearner(SearchingLearner):
     """Quantizes the weights of each layer, and activations, in simulation; trains; and ends with integer codes.
 
     Subclasses say which quantizer a layer gets.
@@ -148,15 +203,27 @@ class WeightBitsLearner(AbstractLearner):
     must_be_last = 'any change of its weights would move them off the values that its codes stand for'
 
     @abc.abstractmethod
-    def make_quantizer(self, layer: keras.layers.Layer, bits: int) -> Quantizer:
-        """A new quantizer for the kernel of a layer."""
+    def make_quantizer(self, layer: keras.layers.Layer, bits: int, max_bits: int | None = None) -> Quantizer:
+        """A new quantizer for the kernel of a layer, whose width may later grow to `max_bits`."""
 
     def check_inputs(self) -> None:
         load_bits_plan(self.options, self.name)
 
+    def candidates(self, model: keras.Model) -> BitsCandidates:
+        options = self.options
+        names = layer_bits(model, skip_reasons(model, options), options, None)
+        quantizers = {name: self.make_quantizer(model.get_layer(name), options.max_searched_bits,
+                                                options.max_searched_bits) for name in names}
+        quantized = quantized_copy(model, quantizers, options.activation_bits, self._activation_ranges(model))
+        return BitsCandidates(quantized, list(names), (options.min_searched_bits, options.max_searched_bits),
+                              options.equivalent_bits, self.context.search.max_bytes, self.trainer_parts(quantized))
+
     def compress(self, model: keras.Model) -> Compressed:
         skipped = skip_reasons(model, self.options)
-        bits = layer_bits(model, skipped, self.options, load_bits_plan(self.options, self.name))
+        plan = load_bits_plan(self.options, self.name)
+        if self.found is not None:
+            plan = CompressionPlan('bits', model.name, self.found)
+        bits = layer_bits(model, skipped, self.options, plan)
         quantizers = {name: self.make_quantizer(model.get_layer(name), width) for name, width in bits.items()}
         quantized = quantized_copy(model, quantizers, self.options.activation_bits, self._activation_ranges(model))
         plan = CompressionPlan('bits', model.name, bits, predicted={'mean_bits': mean_bits(model, bits)})
@@ -167,10 +234,10 @@ class WeightBitsLearner(AbstractLearner):
         """The plain model whose kernels are what their codes decode to."""
         return Finished(*bake(model))
 
-    def schedule(self) -> tuple[keras.optimizers.schedules.LearningRateSchedule, int]:
+    def training_length(self) -> tuple[float, float]:
         """The pair's own schedule, squeezed into the epochs that the options give."""
-        return self.helper.setup_lrn_rate(self.options.quant_epochs / self.helper.nb_epochs,
-                                          self.context.learner_options.rate_factor_finetune)
+        return (self.options.quant_epochs / self.helper.nb_epochs,
+                self.context.learner_options.rate_factor_finetune)
 
     def _activation_ranges(self, model: keras.Model) -> dict[str, tuple[float, float]]:
         if self.options.activation_bits == FULL_BITS:

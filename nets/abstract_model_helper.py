@@ -135,7 +135,7 @@ class ClassificationHelper(AbstractModelHelper):
         ratio = self.net.epochs_ratio if epochs_ratio is None else epochs_ratio
         nb_workers = self.dataset.shard.size
         batch_size = self.dataset.options.batch_size * nb_workers
-        steps_per_epoch = self.dataset.options.num_train * ratio / batch_size
+        steps_per_epoch = self.dataset.nb_trained * ratio / batch_size
         nb_steps = max(1, int(steps_per_epoch * self.nb_epochs)) if ratio else 0
         rate = rate_factor * scaled_learning_rate(self.net.learning_rate, batch_size, self.net.batch_size_norm)
         if self.net.schedule == 'one-cycle':

@@ -24,6 +24,7 @@ BELOW = {
 }
 BELOW['main'] = {*BELOW}
 BELOW['examples'] = BELOW['scripts'] = {'main', *BELOW['main']}
+SHARED_BY_LEARNERS = {'learners.search'}
 TESTS_ONLY = 'tests'
 
 
@@ -91,7 +92,7 @@ def folder_of_learner(module: str, modules: Mapping[str, Path]) -> str | None:
     """`learners.channel_pruning` for all that lies in that folder, `None` for the files they share."""
     package = '.'.join(module.split('.')[:2])
     is_folder = package in modules and modules[package].name == '__init__.py'
-    return package if package.startswith('learners.') and is_folder else None
+    return package if package.startswith('learners.') and is_folder and package not in SHARED_BY_LEARNERS else None
 
 
 def is_allowed(source: str, target: str, modules: Mapping[str, Path]) -> bool:

@@ -13,3 +13,9 @@ class UsageError(PocketFlowError):
     """The user gave something that cannot work (flag, file, combination): exit code 2."""
 
     exit_code = 2
+
+
+class LostWorkerError(PocketFlowError):
+    """Another worker of the job has ended, and this one cannot go on: exit code 75, "try again" on Unix systems."""
+
+    exit_code = 75

@@ -7,18 +7,21 @@ trivial, so that all code follows one path.
 from __future__ import annotations
 
 import abc
+import contextlib
 import dataclasses
 import itertools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from utils.errors import UsageError
+from utils.errors import LostWorkerError, UsageError
 from utils.options import Options, option
 
 BUILD_IT = 'build it for this TensorFlow by scripts/install_horovod.sh'
+SIGNS_OF_LOSS = ('Horovod has been shut down', 'Connection reset by peer', 'Connection closed by peer', 'Broken pipe')
+"""What errors say in a worker whose company is gone."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,6 +182,22 @@ def connect(options: MultiGpuOptions) -> Workers:
     if workers.size > 1:  # started without a launcher, one worker finds TensorFlow at work already
         take_share_of_devices(workers)
     return workers
+
+
+@contextlib.contextmanager
+def company() -> Iterator[None]:
+    """The block in which workers need each other.
+
+    Raises:
+      LostWorkerError: one of the others has ended; Horovod tells it by errors of TensorFlow in whatever comes next.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if not any(sign in str(error) for sign in SIGNS_OF_LOSS):
+            raise
+        raise LostWorkerError('another worker has ended, and this one cannot go on without it; the same command '
+                              'continues from the last checkpoint') from error
 
 
 def take_share_of_devices(workers: Workers) -> None:

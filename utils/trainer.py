@@ -45,6 +45,10 @@ class TrainerOptions(Options):
                                 choices=COMPUTE_DTYPES)
 
 
+class DivergedError(PocketFlowError):
+    """The loss became infinite or not a number."""
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainerParts:
     """What may be added to plain training.
@@ -111,13 +115,13 @@ class Trainer:
       options: intervals and precision.
       folder: where checkpoints go; `None` writes none.
       parts: optional additions.
-      log, label: where metrics go, and under which name.
+      log, label: where metrics go, and under which name; without a label nothing is said.
       team: who trains together.
     """
 
     def __init__(self, model: keras.Model, loss_fn: LossFn, optimizer: keras.optimizers.Optimizer,
                  options: TrainerOptions, *, folder: Path | None = None, parts: TrainerParts = TrainerParts(),
-                 log: MetricsLog | None = None, label: str = 'train', team: Team = Team()):
+                 log: MetricsLog | None = None, label: str | None = 'train', team: Team = Team()):
         self.model, self.loss_fn, self.optimizer = model, loss_fn, optimizer
         self.options, self.parts = options, parts
         self.log, self.label = log, label
@@ -130,6 +134,7 @@ class Trainer:
                                         local_state=self._reducer.local_state, adopt=self._reducer.adopt,
                                         workers=team.workers, samples_per_step=team.samples_per_step)
         self._stop = tf.Variable(False, trainable=False)
+        self._run_steps = tf.function(self._run)
 
     def fit(self, make_batches: Callable[[int], tf.data.Dataset], nb_steps: int) -> float:
         """Trains until step `nb_steps`, from the newest checkpoint if there is one.
@@ -142,7 +147,7 @@ class Trainer:
           Steady-state training speed in images per second.
 
         Raises:
-          PocketFlowError: the loss became infinite or not a number.
+          DivergedError: the loss became infinite or not a number.
           Interrupted: a signal arrived; the checkpoint is written.
         """
         if not self.variables:
@@ -156,19 +161,19 @@ class Trainer:
             return self._loop(make_batches(step), step, nb_steps, signals)
 
     def _loop(self, batches: tf.data.Dataset, step: int, nb_steps: int, signals: interrupts.Deferred) -> float:
-        run, iterator = tf.function(self._run), iter(batches)
+        iterator = iter(batches)
         batch_size = batches.element_spec[1].shape[0] or 1
-        progress = Progress(self.label, nb_steps, step, batch_size * self.workers.size)
+        progress = Progress(self.label or 'tuning', nb_steps, step, batch_size * self.workers.size)
         means = WeightedMeans()
         while step < nb_steps:
             count = steps_until_due(step, nb_steps, self.options.summary_step, self.options.save_step)
-            totals, count = run(iterator, tf.constant(count))
+            totals, count = self._run_steps(iterator, tf.constant(count))
             count = int(count)
             if count:
                 values = {name: float(total) / count for name, total in totals.items()}
                 if not math.isfinite(loss := values['loss']):
-                    raise PocketFlowError(f'the loss is {loss} between steps {step} and {step + count} of '
-                                          f'{self.label}; lower --lrn_rate_init, or try --compute_dtype=float32')
+                    raise DivergedError(f'the loss is {loss} between steps {step} and {step + count} of '
+                                        f'{self.label}; lower --lrn_rate_init, or try --compute_dtype=float32')
                 step += count
                 progress.advance(count)
                 means.add(values, count)
@@ -188,7 +193,8 @@ class Trainer:
     def _after(self, step: int, nb_steps: int, means: WeightedMeans, progress: Progress) -> None:
         if is_due(step, self.options.summary_step, nb_steps):
             values = {'learning_rate': float(self.optimizer.learning_rate), **means.take()}
-            progress.report(values)
+            if self.label is not None:
+                progress.report(values)
             if self.log is not None:
                 self.log.write(f'{self.label}/train', step, {**values, 'images_per_second': progress.rate.per_second})
         if is_due(step, self.options.save_step, nb_steps):
@@ -245,19 +251,40 @@ def steps_until_due(step: int, total: int, *intervals: int) -> int:
     return min(STEPS_PER_CALL, total - step, *(interval - step % interval for interval in intervals))
 
 
-def evaluate(model: keras.Model, loss_fn: LossFn, batches: tf.data.Dataset) -> dict[str, float]:
-    """Loss and metrics over one pass, each sample counted once (a short last batch weighs less).
+class Evaluation:
+    """Measures a model, as often as wanted, on the same samples; the computation is traced once.
 
-    Returns:
-      Means by name, `loss` first.
+    Args:
+      model, loss_fn: as for `Trainer`.
+      batches: one ordered pass.
     """
 
-    @tf.function(input_signature=batches.element_spec)
-    def values_of(images: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
-        loss, metrics = loss_fn(labels, model(images, training=False), model.trainable_variables)
-        return {'loss': loss, **metrics}
+    def __init__(self, model: keras.Model, loss_fn: LossFn, batches: tf.data.Dataset):
+        self._batches = batches
 
-    means = WeightedMeans()
-    for images, labels in batches:
-        means.add({name: float(value) for name, value in values_of(images, labels).items()}, len(labels))
-    return means.take()
+        @tf.function(input_signature=batches.element_spec)
+        def values_of(images: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
+            loss, metrics = loss_fn(labels, model(images, training=False), model.trainable_variables)
+            return {'loss': loss, **metrics}
+
+        self._values_of = values_of
+
+    def __call__(self, nb_batches: int | None = None) -> dict[str, float]:
+        """Loss and metrics over one pass, each sample counted once (a short last batch weighs less).
+
+        Args:
+          nb_batches: only the first so many batches; default: all.
+
+        Returns:
+          Means by name, `loss` first.
+        """
+        means = WeightedMeans()
+        for images, labels in self._batches if nb_batches is None else self._batches.take(nb_batches):
+            values = self._values_of(images, labels)
+            means.add({name: float(value) for name, value in values.items()}, len(labels))
+        return means.take()
+
+
+def evaluate(model: keras.Model, loss_fn: LossFn, batches: tf.data.Dataset) -> dict[str, float]:
+    """Loss and metrics of a model, as `Evaluation` gives them."""
+    return Evaluation(model, loss_fn, batches)()

@@ -8,21 +8,22 @@ from collections.abc import Mapping
 import numpy as np
 import tf_keras as keras
 
-from learners.abstract_learner import LEARNERS, AbstractLearner, Compressed
+from learners.abstract_learner import LEARNERS, Compressed
 from learners.channel_pruning_rmt import selection
-from learners.channel_pruning_rmt.sampling import LayerSampler
+from learners.channel_pruning_rmt.candidates import ChannelCandidates, Sampling
+from learners.search import LayerSearch, SearchedOptions, SearchingLearner
 from utils.channels import ReaderChannels, channel_counts, reader_channels, remove_channels
 from utils.compression_plan import CompressionPlan, plan_file
 from utils.cost_model import total_macs, total_parameters
 from utils.errors import UsageError
 from utils.graph import copied
 from utils.layer_table import layer_rows
-from utils.options import Options, option
+from utils.options import option
 from utils.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
-class ChannelPruningOptions(Options):
+class ChannelPruningOptions(SearchedOptions):
     """Which channels go, and how the weights that stay are re-fitted."""
 
     superseded = {'cpr_ista_lrn_rate': 'the LASSO path is exact', 'cpr_ista_nb_iters': 'the LASSO path is exact',
@@ -46,11 +47,30 @@ class ChannelPruningOptions(Options):
                           "weight's input", above=0)
     warm_start: bool = option('cpr_warm_start', False, 'take the channels from the plan at cpr_save_path_ws')
     plan_path: str | None = option('cpr_save_path_ws', None, 'plan.json of a former run, or its run directory')
+    prune_option: str = option('cpr_prune_option', 'uniform', 'uniform: cpr_prune_ratio for every layer; auto: a share '
+                               'of each layer that --hp_optimizer searches', choices=('uniform', 'auto'))
+    preserve_ratio: float = option('cpr_preserve_ratio', 0.5, 'auto: share of the multiply-adds that may stay', above=0,
+                                   below=1)
+    nb_rlouts: int = option('cpr_nb_rlouts', 200, 'trials of the search', low=1)
+    nb_rlouts_min: int = option('cpr_nb_rlouts_min', 50, 'roll-outs before the agent of ddpg acts; at most half of all '
+                                'are taken', low=1)
+    nb_tune_steps: int = option('cpr_nb_iters_ft', 0, 'steps of fast fine-tuning per trial, after its weights are '
+                                're-fitted', low=0)
+
+    @property
+    def searches(self) -> bool:
+        return self.prune_option == 'auto' and not self.warm_start
+
+    def layer_search(self) -> LayerSearch:
+        return LayerSearch(self.nb_rlouts, self.nb_rlouts_min, self.nb_tune_steps)
 
     def check(self) -> None:
         if self.warm_start != (self.plan_path is not None):
             raise UsageError('--cpr_warm_start and --cpr_save_path_ws=PLAN go together; give both or neither')
 
+
+NB_SEARCH_IMAGES = 500
+"""Training images on which the weights of a candidate of a search are re-fitted; there are many candidates."""
 
 FIRST, LAST = 'first convolution', 'last convolution'
 REMEDIES = ((FIRST, 'cpr_skip_frst_layer', '--nocpr_skip_frst_layer'),
@@ -94,8 +114,15 @@ def refuse_skipped(plan: CompressionPlan, skipped: Mapping[str, str]) -> None:
             raise UsageError(f'--cpr_save_path_ws: the plan prunes {name}, {advice}')
 
 
+def refuse_nothing(readers: Mapping[str, ReaderChannels]) -> None:
+    """Raises a `UsageError` if no layer is to be pruned."""
+    if not readers:
+        raise UsageError('no layer is left to prune: every one is skipped; check cpr_skip_op_names, '
+                         'cpr_skip_frst_layer, cpr_skip_last_layer and cpr_dense_layers')
+
+
 @LEARNERS.register('chn-pruned-rmt')
-class ChannelPrunedRmtLearner(AbstractLearner):
+class ChannelPrunedRmtLearner(SearchingLearner):
     """LASSO channel selection, least-squares re-fit, real removal (He et al. 2017).
 
     For each layer, from the first to the last:
@@ -125,7 +152,9 @@ class ChannelPrunedRmtLearner(AbstractLearner):
         return Compressed(pruned, plan, tuple(layer_rows(model, pruned, channel_counts(model, kept), skipped)))
 
     def _planned(self, model: keras.Model, skipped: Mapping[str, str]) -> Mapping[str, tuple[int, ...]] | None:
-        """The channels of a former run's plan, if one was asked for."""
+        """The channels that the search has chosen, or those of a former run's plan, if one was asked for."""
+        if self.found is not None:
+            return self.found
         if not self.options.warm_start:
             return None
         plan = self._load_plan()
@@ -139,53 +168,46 @@ class ChannelPrunedRmtLearner(AbstractLearner):
             raise UsageError(f'--cpr_save_path_ws={self.options.plan_path}: no plan.json in that run directory')
         return CompressionPlan.load(found)
 
+    def check_model(self, model: keras.Model) -> None:
+        if self.options.searches:
+            self._candidates(model, nb_images=1)
+
+    def candidates(self, model: keras.Model) -> ChannelCandidates:
+        return self._candidates(model, min(self.options.num_images, NB_SEARCH_IMAGES))
+
+    def _candidates(self, model: keras.Model, nb_images: int) -> ChannelCandidates:
+        options, readers = self.options, reader_channels(model)
+        if self.context.search.max_bytes is not None:
+            raise UsageError(f'--hpo_max_bytes={self.context.search.max_bytes}: the budget of {self.name} is in '
+                             'multiply-adds; give --cpr_preserve_ratio')
+        skipped = skip_reasons(model, readers, options)
+        prunable = {name: reader for name, reader in readers.items() if name not in skipped}
+        refuse_nothing(prunable)
+        return ChannelCandidates(model, prunable, options.criterion, options.preserve_ratio, self._sampling(nb_images),
+                                 self.trainer_parts(model))
+
     def _select(self, model: keras.Model, readers: Mapping[str, ReaderChannels],
                 planned: Mapping[str, tuple[int, ...]] | None) -> tuple[keras.Model, dict[str, tuple[int, ...]]]:
         """A copy of the model with re-fitted weights, and the channels that each layer still reads."""
-        if not readers:
-            raise UsageError('no layer is left to prune: every one is skipped; check cpr_skip_op_names, '
-                             'cpr_skip_frst_layer, cpr_skip_last_layer and cpr_dense_layers')
+        refuse_nothing(readers)
         refitted = copied(model)
         rng = np.random.default_rng(self.context.seed)
-        images = self.helper.training_images(self.options.num_images, self.context.seed)
-        sampler = LayerSampler(model, refitted, list(readers), images, self.options.num_positions, rng)
         kept: dict[str, tuple[int, ...]] = {}
         progress = Progress('selecting channels', len(readers), unit='layers')
-        for name, reader in readers.items():
-            given = None if planned is None else planned.get(name, tuple(range(reader.nb_channels)))
-            kept[name], error = self._prune_layer(refitted.get_layer(name), reader, sampler, rng, given)
+        for name, regression in self._sampling(self.options.num_images).regressions(model, refitted, readers):
+            nb_channels = readers[name].nb_channels
+            if planned is None:
+                nb_keep = selection.nb_kept(nb_channels, self.options.prune_ratio)
+                chosen = regression.choose(self.options.criterion, nb_keep, rng)
+            else:
+                chosen = np.array(planned.get(name, tuple(range(nb_channels))))
+            error = regression.refit(chosen)
+            kept[name] = tuple(map(int, chosen))
             progress.advance(1)
-            progress.report({'kept': len(kept[name]), 'of': reader.nb_channels, 'relative_error': error}, name)
+            progress.report({'kept': len(chosen), 'of': nb_channels, 'relative_error': error}, name)
         progress.close()
         return refitted, kept
 
-    def _prune_layer(self, layer: keras.layers.Layer, reader: ReaderChannels, sampler: LayerSampler,
-                     rng: np.random.Generator, given: tuple[int, ...] | None) -> tuple[tuple[int, ...], float]:
-        """Chooses channels (unless they are given) and re-fits the layer's weights on them.
-
-        Returns:
-          The kept channels, and the error of the layer's output relative to its energy.
-        """
-        equations = sampler.normal_equations(layer.name)
-        weights = layer.kernel.numpy().astype(np.float64).reshape(equations.cross.shape)
-        nb_inputs = sum(len(places) for places in reader.positions)
-        channel_of = selection.channel_index(reader.positions, len(weights) // nb_inputs)
-        kept = self._choose(equations, weights, channel_of, rng) if given is None else np.array(given)
-        features = np.flatnonzero(np.isin(channel_of, kept))
-        weights = selection.reconstruct(equations, features, self.options.ridge)
-        layer.kernel.assign(weights.reshape(layer.kernel.shape))
-        return tuple(map(int, kept)), equations.residual(weights) / max(equations.energy, np.finfo(float).tiny)
-
-    def _choose(self, equations: selection.NormalEquations, weights: np.ndarray, channel_of: np.ndarray,
-                rng: np.random.Generator) -> np.ndarray:
-        nb_channels = int(channel_of.max()) + 1
-        nb_keep = selection.nb_kept(nb_channels, self.options.prune_ratio)
-        match self.options.criterion:
-            case 'lasso':
-                return selection.lasso_channels(*selection.channel_regression(equations, weights, channel_of), nb_keep)
-            case 'obs':
-                return selection.surgeon_channels(equations, channel_of, nb_keep, self.options.ridge)
-            case 'l1':
-                return selection.norm_channels(weights, channel_of, nb_keep)
-            case _:
-                return selection.random_channels(nb_channels, nb_keep, rng)
+    def _sampling(self, nb_images: int) -> Sampling:
+        images = self.helper.training_images(nb_images, self.context.seed)
+        return Sampling(images, self.options.num_positions, self.options.ridge, self.context.seed)

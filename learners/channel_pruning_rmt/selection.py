@@ -9,7 +9,8 @@ He, Zhang and Sun 2017, "Channel Pruning for Accelerating Very Deep Neural Netwo
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import scipy.linalg
@@ -104,12 +105,19 @@ def surgeon_channels(equations: NormalEquations, channel_of: np.ndarray, nb_keep
     Returns:
       Sorted channel indices, `[nb_keep]`.
     """
+    nb_channels = int(channel_of.max()) + 1
+    eliminated = list(itertools.islice(_surgery(equations, channel_of, ridge), nb_channels - nb_keep))
+    return np.setdiff1d(np.arange(nb_channels), eliminated)
+
+
+def _surgery(equations: NormalEquations, channel_of: np.ndarray, ridge: float) -> Iterator[int]:
+    """The channels in the order in which backward elimination removes them, all but the last."""
     nb_features = len(channel_of)
     damping = ridge * np.trace(equations.gram) / nb_features or 1.0
     inverse = np.linalg.inv(equations.gram + damping * np.eye(nb_features))
     weights = inverse @ equations.cross
     features = {channel: np.flatnonzero(channel_of == channel) for channel in range(int(channel_of.max()) + 1)}
-    while len(features) > nb_keep:
+    while len(features) > 1:
         blocks = {channel: inverse[np.ix_(rows, rows)] for channel, rows in features.items()}
         damage = {channel: np.sum(weights[rows] * np.linalg.solve(blocks[channel], weights[rows]))
                   for channel, rows in features.items()}
@@ -118,7 +126,22 @@ def surgeon_channels(equations: NormalEquations, channel_of: np.ndarray, nb_keep
         gain = np.linalg.solve(blocks[worst], inverse[rows]).T
         weights = weights - gain @ weights[rows]
         inverse = inverse - gain @ inverse[rows]
-    return np.array(sorted(features))
+        yield worst
+
+
+def surgeon_order(equations: NormalEquations, channel_of: np.ndarray, ridge: float) -> np.ndarray:
+    """All channels, those first that `surgeon_channels` would keep longest; arguments as there."""
+    eliminated = list(_surgery(equations, channel_of, ridge))
+    last = np.setdiff1d(np.arange(int(channel_of.max()) + 1), eliminated)
+    return np.array([*last, *reversed(eliminated)])
+
+
+def lasso_order(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
+    """All channels in the order in which `lasso_channels` takes them up as it may keep more; arguments as there."""
+    order: dict[int, None] = {}
+    for nb_keep in range(1, len(cross) + 1):
+        order.update(dict.fromkeys(lasso_channels(gram, cross, nb_keep).tolist()))
+    return np.array(list(order))
 
 
 def reconstruct(equations: NormalEquations, kept: np.ndarray, ridge: float) -> np.ndarray:
@@ -143,8 +166,12 @@ def reconstruct(equations: NormalEquations, kept: np.ndarray, ridge: float) -> n
 
 def norm_channels(weights: np.ndarray, channel_of: np.ndarray, nb_keep: int) -> np.ndarray:
     """The channels whose weights have the largest l1 norm (Li et al. 2017, https://arxiv.org/abs/1608.08710)."""
-    norms = np.bincount(channel_of, np.sum(np.abs(weights), axis=1))
-    return np.sort(np.argsort(-norms, kind='stable')[:nb_keep])
+    return np.sort(norm_order(weights, channel_of)[:nb_keep])
+
+
+def norm_order(weights: np.ndarray, channel_of: np.ndarray) -> np.ndarray:
+    """All channels, those with the largest l1 norm first."""
+    return np.argsort(-np.bincount(channel_of, np.sum(np.abs(weights), axis=1)), kind='stable')
 
 
 def random_channels(nb_channels: int, nb_keep: int, rng: np.random.Generator) -> np.ndarray:

@@ -21,8 +21,8 @@ class FullPrecLearner(AbstractLearner):
             return Compressed(copied(model))
         return Compressed(self.helper.build_model())
 
-    def schedule(self) -> tuple[keras.optimizers.schedules.LearningRateSchedule, int]:
-        return self.helper.setup_lrn_rate()
+    def training_length(self) -> tuple[float | None, float]:
+        return None, 1.0
 
     def loss_fn(self) -> LossFn:
         return self.helper.calc_loss

@@ -8,18 +8,20 @@ from typing import ClassVar
 import tf_keras as keras
 
 from learners.abstract_learner import LEARNERS
-from learners.weight_bits import WeightBitsLearner, WeightBitsOptions
+from learners.weight_bits import WeightBitsLearner, bit_search_options
 from utils.options import option
 from utils.quantization import FULL_BITS, MAX_CODEBOOK_BITS, CodebookQuantizer, codebook_variables, excluding
 from utils.quantization.codebooks import STYLES
 from utils.trainer import TrainerParts
 
+_Search = bit_search_options('nuql', nb_tune_steps=2101)
+
 
 @dataclasses.dataclass(frozen=True)
-class NonUniformQuantizationOptions(WeightBitsOptions):
+class NonUniformQuantizationOptions(_Search):
     """How large the code books are, what shares one, and what is trained."""
 
-    superseded = {'nuql_save_quant_model_path': 'results are in --run_dir'}
+    superseded = {**_Search.superseded, 'nuql_save_quant_model_path': 'results are in --run_dir'}
     max_bits: ClassVar[int] = MAX_CODEBOOK_BITS
 
     init_style: str = option('nuql_init_style', 'quantile', 'where the entries of code books start, before k-means '
@@ -54,8 +56,8 @@ class NonUniformQuantLearner(WeightBitsLearner):
     options_class = NonUniformQuantizationOptions
     options: NonUniformQuantizationOptions
 
-    def make_quantizer(self, layer: keras.layers.Layer, bits: int) -> CodebookQuantizer:
-        return CodebookQuantizer(bits, self.options.buckets(layer), self.options.init_style)
+    def make_quantizer(self, layer: keras.layers.Layer, bits: int, max_bits: int | None = None) -> CodebookQuantizer:
+        return CodebookQuantizer(bits, self.options.buckets(layer), self.options.init_style, max_bits)
 
     def trainer_parts(self, model: keras.Model) -> TrainerParts:
         parts, books = super().trainer_parts(model), codebook_variables(model)

@@ -8,19 +8,20 @@ from typing import ClassVar
 import tf_keras as keras
 
 from learners.abstract_learner import LEARNERS, LearnerContext
-from learners.weight_bits import WeightBitsLearner, WeightBitsOptions, channel_buckets
+from learners.weight_bits import WeightBitsLearner, bit_search_options, channel_buckets
 from utils.errors import UsageError
 from utils.options import option
 from utils.quantization import FULL_BITS, MAX_WEIGHT_BITS, BucketQuantizer
 
 SYMMETRIC_BITS = (2, 8)
+_Search = bit_search_options('uql', nb_tune_steps=2000)
 
 
 @dataclasses.dataclass(frozen=True)
-class UniformQuantizationOptions(WeightBitsOptions):
+class UniformQuantizationOptions(_Search):
     """How many bits weights and activations get, and what shares a grid."""
 
-    superseded = {'uql_save_quant_model_path': 'results are in --run_dir'}
+    superseded = {**_Search.superseded, 'uql_save_quant_model_path': 'results are in --run_dir'}
     max_bits: ClassVar[int] = MAX_WEIGHT_BITS
 
     weight_bits: int = option('uql_weight_bits', 4, 'bits of the weights', low=1, high=MAX_WEIGHT_BITS)
@@ -42,6 +43,7 @@ class UniformQuantizationOptions(WeightBitsOptions):
         return SYMMETRIC_BITS if self.symmetric else super().bits_range()
 
     def check(self) -> None:
+        super().check()
         low, high = self.bits_range()
         if not low <= self.weight_bits <= high:
             raise UsageError(f'--uql_weight_bits={self.weight_bits}: with --uql_symmetric it must be {low} to {high}')
@@ -66,7 +68,7 @@ class UniformQuantLearner(WeightBitsLearner):
         if options.symmetric:
             self.export_formats = ('mixed', *self.export_formats)
 
-    def make_quantizer(self, layer: keras.layers.Layer, bits: int) -> BucketQuantizer:
+    def make_quantizer(self, layer: keras.layers.Layer, bits: int, max_bits: int | None = None) -> BucketQuantizer:
         options = self.options
         buckets = channel_buckets(layer) if options.symmetric else options.buckets(layer)
         return BucketQuantizer(bits, buckets, options.symmetric)

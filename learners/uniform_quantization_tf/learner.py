@@ -70,10 +70,10 @@ class UniformQuantTFLearner(AbstractLearner):
         wrapped = quantization_aware(model, images, settings)
         return Compressed(wrapped, layers=tuple(self._with_bits(layer_rows(model, plain(wrapped), {}, {}), wrapped)))
 
-    def schedule(self) -> tuple[keras.optimizers.schedules.LearningRateSchedule, int]:
+    def training_length(self) -> tuple[float, float]:
         ratio, epochs = self.context.learner_options.epochs_ratio_finetune, self.options.quant_epochs
         ratio = ratio if epochs is None else epochs / self.helper.nb_epochs
-        return self.helper.setup_lrn_rate(ratio, self.options.rate_factor)
+        return ratio, self.options.rate_factor
 
     def trainer_parts(self, model: keras.Model) -> TrainerParts:
         constraints = [*zero_keepers(model), *self._clocks(model)]

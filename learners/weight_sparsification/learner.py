@@ -9,8 +9,10 @@ import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
-from learners.abstract_learner import LEARNERS, AbstractLearner, Compressed, Finished, LearnerContext
+from learners.abstract_learner import LEARNERS, PLAN_NAME, Compressed, Finished, LearnerContext
+from learners.search import LayerSearch, SearchedOptions, SearchingLearner
 from learners.weight_sparsification import protocols
+from learners.weight_sparsification.candidates import SparsityCandidates
 from learners.weight_sparsification.masks import GradualPruning, apply_mask, magnitude_mask, nb_zeros, nb_zeros_now
 from learners.weight_sparsification.schedule import MIN_UPDATES, PruningSchedule
 from learners.weight_sparsification.selection import kernels_of, prunable_layers, skip_reasons
@@ -18,21 +20,23 @@ from utils.compression_plan import CompressionPlan, plan_file
 from utils.errors import UsageError
 from utils.graph import copied
 from utils.layer_table import layer_rows
-from utils.options import Options, option
+from utils.options import option
 from utils.trainer import LossFn, TrainerParts
-
-PLAN_NAME = 'plan.json'
 
 
 @dataclasses.dataclass(frozen=True)
-class WeightSparseOptions(Options):
+class WeightSparseOptions(SearchedOptions):
     """How many weights become zero in which layer, and when."""
 
-    superseded = {'ws_save_path': 'results are in --run_dir'}
+    superseded = {'ws_save_path': 'results are in --run_dir',
+                  'ws_lrn_rate_rg': 'the layers of a candidate are tuned together',
+                  'ws_nb_iters_rg': 'the layers of a candidate are tuned together',
+                  'ws_lrn_rate_ft': 'candidates are tuned at lrn_rate_rat_ft, as the final model is'}
 
     prune_ratio: float = option('ws_prune_ratio', 0.75, 'share of the weights to be zero', low=0, below=1)
-    protocol: str = option('ws_prune_ratio_prtl', 'uniform', 'the share of each layer; uniform: the same (the default '
-                           'until optimal arrives), heurist: more for larger layers', choices=('uniform', 'heurist'))
+    protocol: str = option('ws_prune_ratio_prtl', 'optimal', 'the share of each layer; uniform: the same, heurist: '
+                           'more for larger layers, optimal: searched by --hp_optimizer',
+                           choices=('uniform', 'heurist', 'optimal'))
     plan_path: str | None = option('ws_prune_plan', None, "plan.json with each layer's share of zeros, or the run "
                                    'directory that holds one; then ws_prune_ratio and ws_prune_ratio_prtl do not '
                                    'matter')
@@ -46,6 +50,23 @@ class WeightSparseOptions(Options):
     update_step: int = option('ws_mask_update_step', 500, 'steps between mask updates; fewer in short trainings, for '
                               f'{MIN_UPDATES} updates at least', low=1)
 
+    nb_rlouts: int = option('ws_nb_rlouts', 200, 'trials of the search', low=1)
+    nb_rlouts_min: int = option('ws_nb_rlouts_min', 50, 'roll-outs before the agent of ddpg acts; at most half of all '
+                                'are taken', low=1)
+    reward_type: str = option('ws_reward_type', 'single-obj', 'what a trial is worth; single-obj: its accuracy, with '
+                              'ws_prune_ratio kept; multi-obj: accuracy * ln(1 + sparsity), with every layer free',
+                              choices=('single-obj', 'multi-obj'))
+    nb_tune_steps: int = option('ws_nb_iters_ft', 400, 'steps of fast fine-tuning per trial', low=0)
+    nb_eval_batches: int = option('ws_nb_iters_feval', 25, 'batches of the held-out samples that judge a trial; 0: all',
+                                  low=0)
+
+    @property
+    def searches(self) -> bool:
+        return self.protocol == 'optimal' and self.plan_path is None
+
+    def layer_search(self) -> LayerSearch:
+        return LayerSearch(self.nb_rlouts, self.nb_rlouts_min, self.nb_tune_steps, self.nb_eval_batches or None)
+
     def check(self) -> None:
         if self.begin > self.end:
             raise UsageError(f'--ws_iter_ratio_beg={self.begin}: pruning begins after its end; give at most '
@@ -53,7 +74,7 @@ class WeightSparseOptions(Options):
 
 
 @LEARNERS.register('weight-sparse')
-class WeightSparseLearner(AbstractLearner):
+class WeightSparseLearner(SearchingLearner):
     """Gradual magnitude pruning (Zhu and Gupta 2017, https://arxiv.org/abs/1710.01878) of a trained model.
 
     While the model is fine-tuned, the share of zeros grows along equation 1 to each layer's planned ratio. Pruned
@@ -73,13 +94,23 @@ class WeightSparseLearner(AbstractLearner):
         if self.options.plan_path is not None:
             load_plan(self.options.plan_path)
 
+    def candidates(self, model: keras.Model) -> SparsityCandidates:
+        kernels = self._prunable(model, skip_reasons(model, self.options.skip_names))
+        return SparsityCandidates(model, kernels, self.options.prune_ratio, self.options.reward_type == 'single-obj',
+                                  self.context.search.max_bytes, super().trainer_parts(model))
+
+    def _prunable(self, model: keras.Model, skipped: dict[str, str]) -> dict[str, list[tf.Variable]]:
+        """Layer -> its kernels, of those that are pruned."""
+        kernels = prunable_layers(model, skipped)
+        if not kernels:
+            raise UsageError('no layer is left to prune: every one is skipped; check --ws_skip_names='
+                             f'{self.options.skip_names or ""}')
+        return kernels
+
     def compress(self, model: keras.Model) -> Compressed:
         skipped = skip_reasons(model, self.options.skip_names)
         sizes = {name: [int(tf.size(kernel)) for kernel in kernels]
-                 for name, kernels in prunable_layers(model, skipped).items()}
-        if not sizes:
-            raise UsageError('no layer is left to prune: every one is skipped; check --ws_skip_names='
-                             f'{self.options.skip_names or ""}')
+                 for name, kernels in self._prunable(model, skipped).items()}
         ratios = self._ratios(model, sizes, skipped)
         skipped |= {name: 'it is not in ws_prune_plan' for name in sizes if name not in ratios}
         zeros = {name: sum(int(nb_zeros(ratio, size)) for size in sizes[name]) for name, ratio in ratios.items()}
@@ -124,6 +155,8 @@ class WeightSparseLearner(AbstractLearner):
     def _ratios(self, model: keras.Model, sizes: Mapping[str, Sequence[int]],
                 skipped: Mapping[str, str]) -> Mapping[str, float]:
         options = self.options
+        if self.found is not None:
+            return self.found
         if options.plan_path is not None:
             plan = load_plan(options.plan_path)
             plan.check_model(model)

@@ -11,6 +11,7 @@ from scripts.benchmarks import common  # isort: skip
 import argparse
 import dataclasses
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -44,8 +45,13 @@ SETTINGS = {PLAIN: CompressionOptions(), 'fp16': CompressionOptions(kind='fp16')
 COMPUTED = (PLAIN, 'fp16', 'ternary gather', 'ternary chunked', '4 chunked')
 """What is computed for more workers, and drawn."""
 TIME_GOAL = 0.15
-TRAININGS = {'none': ('--grad_compression=none',), 'ecq': ('--grad_compression=ecq',),
-             'ecq, no compensation': ('--grad_compression=ecq', '--ecq_error_coeff=0')}
+SAVE_STEP = 100
+"""Training steps between checkpoints: a minute or two of two cores."""
+ACCURACY_GOAL = 0.5
+"""Points."""
+ECQ, UNCOMPENSATED = 'ecq', 'ecq, no compensation'
+TRAININGS = {PLAIN: ('--grad_compression=none',), ECQ: ('--grad_compression=ecq',),
+             UNCOMPENSATED: ('--grad_compression=ecq', '--ecq_error_coeff=0')}
 
 
 class Echo(Alone):
@@ -216,10 +222,11 @@ def training_flags(arguments: argparse.Namespace) -> list[str]:
     """The flags of main.py that all trainings share; a batch is divided among the workers."""
     pair = ('lenet', 'digits') if arguments.smoke else ('resnet', 'cifar10')
     share = arguments.train_epochs / PAIRS.get('_at_'.join(pair)).nb_epochs
-    data = (['--batch_size=16', '--nb_smpls_export_eval=50', '--nb_repts=5', '--nb_repts_warmup=1'] if arguments.smoke
-            else ['--batch_size=64', f'--data_dir_local={common.data_folder(arguments)}'])
+    data = (['--batch_size=16'] if arguments.smoke else
+            ['--batch_size=64', f'--data_dir_local={common.data_folder(arguments)}'])
     return ['--enbl_multi_gpu', f'--model={pair[0]}', f'--dataset={pair[1]}', '--learner=full-prec',
-            '--lrn_rate_schedule=one-cycle', f'--nb_epochs_rat={share:g}', '--export_formats=float32', *data]
+            '--lrn_rate_schedule=one-cycle', f'--nb_epochs_rat={share:g}', f'--save_step={SAVE_STEP}',
+            '--export_formats=float32', '--nb_smpls_export_eval=50', '--nb_repts=5', '--nb_repts_warmup=1', *data]
 
 
 def accuracies(arguments: argparse.Namespace) -> dict[str, float]:
@@ -269,8 +276,20 @@ def _show(model: keras.Model, rows: list[dict[str, Any]], computed: list[dict[st
     worst = max(row['share_of_step'] for row in rows if row['share_of_step'] is not None)
     print(common.goal(f'compression takes < {TIME_GOAL:.0%} of a training step: {worst:.1%} at most',
                       worst < TIME_GOAL, arguments))
-    for name, accuracy in (trained or {}).items():
-        print(f'accuracy after {arguments.train_epochs} epochs, {name}: {accuracy:.2%}')
+    if trained:
+        show_accuracies(trained, arguments)
+
+
+def show_accuracies(trained: Mapping[str, float], arguments: argparse.Namespace) -> None:
+    """Prints what training with each kind of gradients has led to, and whether compression costs little."""
+    loss = {name: 100 * (trained[PLAIN] - accuracy) for name, accuracy in trained.items()}
+    print()
+    print(format_table([(f'{arguments.train_epochs:g} epochs', 'test accuracy', 'points lost'),
+                        *((name, f'{accuracy:.2%}', f'{loss[name]:.2f}') for name, accuracy in trained.items())]))
+    print(common.goal(f'ecq loses at most {ACCURACY_GOAL} points: {loss[ECQ]:.2f}', loss[ECQ] <= ACCURACY_GOAL,
+                      arguments))
+    print(common.goal(f'it loses more without compensation: {loss[UNCOMPENSATED]:.2f}',
+                      loss[UNCOMPENSATED] > loss[ECQ], arguments))
 
 
 def chart(sizes: Sizes) -> str:
@@ -278,6 +297,17 @@ def chart(sizes: Sizes) -> str:
     workers = [round(2 ** (exponent / 4)) for exponent in range(4, 41)]
     return byte_chart({name: [bytes_per_step(SETTINGS[name], sizes, size) for size in workers] for name in COMPUTED},
                       workers, 'workers; bytes that each receives per step')
+
+
+def positive_number(text: str) -> float:
+    """A number > 0, for `argparse`."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f'{text} is not a number > 0')
+    return value
 
 
 def make_parser() -> common.Parser:
@@ -288,7 +318,7 @@ def make_parser() -> common.Parser:
     parser.add_argument('--gigabits', type=common.positive, default=1, help='bandwidth of the computed network; 1')
     parser.add_argument('--microseconds', type=common.positive, default=50, help='latency of a message there; 50')
     parser.add_argument('--chart', metavar='FILE', help='also draw bytes against workers, as SVG')
-    parser.add_argument('--train_epochs', type=common.positive, metavar='K', help='also train ResNet-20 at CIFAR-10 '
+    parser.add_argument('--train_epochs', type=positive_number, metavar='K', help='also train ResNet-20 at CIFAR-10 '
                         'for K epochs with two workers: without compression, with it, and without compensation')
     parser.add_argument('--work_dir', help='folder that keeps these runs; default: a temporary one')
     parser.add_argument('--as_worker', help=argparse.SUPPRESS)

@@ -19,11 +19,14 @@ from pathlib import Path
 
 from scripts.workers.agent import CANNOT_START
 from scripts.workers.hosts import SSH, SSH_FAILED, Host
+from utils.errors import LostWorkerError, PocketFlowError
 
 AGENT = Path(__file__).with_name('agent.py')
 KEPT_LINES = 20
 POLL_S = 0.2
 KILLED = 128 + signal.SIGKILL
+CRASHED = PocketFlowError.exit_code
+LOST_WORKER = LostWorkerError.exit_code
 STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGINT)
 
 # What a worker on another host takes over from here; all else is that host's own.
@@ -152,7 +155,7 @@ class Job:
         self._patience = patience
         self._deadlines: collections.deque[tuple[float, str]] = collections.deque()
         self._nb_ended = 0
-        self._failed: Worker | None = None
+        self._failed: list[Worker] = []
         self._told = False
 
     def run(self) -> int:
@@ -167,8 +170,11 @@ class Job:
     def _on_end(self, rank: int) -> None:
         self._nb_ended += 1
         worker = self._workers[rank]
-        if worker.status and self._stop.signum is None and self._failed is None:
-            self._failed = worker
+        asked = self._told and worker.status in (*STOPPED, KILLED)
+        if not worker.status or asked or self._stop.signum is not None:
+            return
+        self._failed.append(worker)
+        if len(self._failed) == 1 and not self._told:
             # Somebody else may have asked the workers to stop.
             time_left = self._patience.checkpoint if worker.status in STOPPED else self._patience.failure
             self._plan((self._patience.company, 'TERM'), (time_left, 'KILL'), (5, 'ABANDON'))
@@ -201,17 +207,19 @@ class Job:
                 worker.send(what)
 
     def _conclude(self) -> int:
-        if self._failed is not None:
-            return self._conclude_failure(self._failed)
+        if self._failed:
+            # Those that have lost another worker only tell of it.
+            return self._conclude_failure(min(self._failed, key=lambda worker: worker.status == LOST_WORKER))
         if self._stop.signum is not None and any(worker.status for worker in self._workers):
             return self._conclude_stop(128 + self._stop.signum)
         return 0
 
     def _conclude_failure(self, failed: Worker) -> int:
-        if failed.status != self._workers[0].status:  # otherwise worker 0 has said it already
+        # A crash of worker 0 may be another one, or what this one has led to; all else it has said already.
+        if failed.status == CRASHED or failed.status != self._workers[0].status:
             failed.show_last_lines()
         complain(f'{describe(failed)}; the job is over')
-        return 1 if failed.status == SSH_FAILED else failed.status
+        return 1 if failed.status in (SSH_FAILED, LOST_WORKER) else failed.status
 
     def _conclude_stop(self, expected: int) -> int:
         """Other workers lose their connections while the job is stopped; what counts is the one that writes."""

@@ -47,7 +47,7 @@ LEARNER_SETTINGS = {
     'uniform': LearnerSettings({'quant_epochs': (NB_STEPS + 0.5) / 6}, shrinks=False),
     'non-uniform': LearnerSettings({'quant_epochs': (NB_STEPS + 0.5) / 6, 'opt_mode': 'both'}, shrinks=False),
     'uniform-tf': LearnerSettings({'num_images': 60}, shrinks=False, file_format='int8', tolerance=0.02),
-    'weight-sparse': LearnerSettings(shrinks=False),
+    'weight-sparse': LearnerSettings({'protocol': 'uniform'}, shrinks=False),
 }
 
 

@@ -26,7 +26,7 @@ from utils.progress import Progress
 ROOT = Path(__file__).resolve().parents[2]
 
 REPORT_KEYS = {'schema', 'model', 'dataset', 'learners', 'seed', 'command', 'versions', 'machine', 'baseline',
-               'compressed', 'exports', 'stages', 'layers', 'seconds', 'verdict'}
+               'compressed', 'exports', 'stages', 'layers', 'searches', 'seconds', 'verdict'}
 ENTRY_KEYS = {'metrics', 'parameters', 'macs', 'keras_bytes', 'file', 'file_bytes', 'file_accuracy', 'timed_file',
               'latency_ms', 'latency_ms_all_threads'}
 STAGE_KEYS = {'learner', 'metrics_compressed', 'metrics', 'parameters', 'macs', 'sparsity', 'bits'}

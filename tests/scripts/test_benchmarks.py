@@ -36,6 +36,8 @@ FOLDER = ROOT / 'scripts' / 'benchmarks'
 
 # What the last line promises, and of a benchmark with rows what each row promises.
 PROMISED = {
+    'search': ({'gains'}, {'task', 'method', 'trials', 'winner', 'reward', 'accuracy_before', 'accuracy',
+                           'uncompressed', 'search_seconds', 'overhead'}),
     'compression': ({'met'}, {'case', 'file', 'accuracy_before', 'accuracy', 'accuracy_drop', 'bytes', 'size_ratio',
                               'speedup', 'sparsity', 'bits', 'seconds'}),
     'synthetic_search': ({'trials', 'seeds', 'layers', 'uniform', 'least_margin'},
@@ -207,6 +209,22 @@ def test_the_loopback_interface_counts_what_this_machine_sends_itself():
             sender.sendall(bytes(100000))
             receiver.recv(100000, socket.MSG_WAITALL)
     assert gradient_compression.loopback_bytes() - before >= 100000
+
+
+@pytest.mark.parametrize(('accuracies', 'goals'), [
+    ((0.86, 0.856, 0.7), ['met', 'met']), ((0.86, 0.854, 0.855), ['MISSED', 'MISSED'])])
+def test_trainings_are_compared_with_the_uncompressed_one(accuracies, goals, capsys: pytest.CaptureFixture):
+    arguments = gradient_compression.make_parser().parse_args(['--train_epochs=0.5'])
+    gradient_compression.show_accuracies(dict(zip(gradient_compression.TRAININGS, accuracies, strict=True)), arguments)
+    shown = capsys.readouterr().out
+    assert '0.5 epochs' in shown and '86.00%' in shown and f'{100 * (0.86 - accuracies[1]):.2f}' in shown
+    assert [line.rpartition(': ')[2] for line in shown.splitlines() if line.startswith('goal')] == goals
+
+
+@pytest.mark.parametrize('text', ['0', '-1', 'nan', 'inf', 'six'])
+def test_epochs_are_a_positive_number(text: str):
+    with pytest.raises(UsageError, match=f'--train_epochs: {text} is not a number > 0'):
+        gradient_compression.make_parser().parse_args([f'--train_epochs={text}'])
 
 
 def test_cases_are_run_in_the_order_of_the_table():

@@ -150,6 +150,21 @@ def test_an_unknown_host_is_named():
         _ = Host('no-such-host.invalid', 1).is_local
 
 
+def test_the_launcher_refuses_more_workers_than_slots():
+    assert_refused(run(['-n=5', '-H=localhost:2'], ''),
+                   'run_horovod.sh: -n=5: -H=localhost:2 has 2 slots; give -n=2 or less, or more slots')
+
+
+def test_the_launcher_refuses_hosts_that_it_cannot_reach(tmp_path: Path):
+    try:
+        address_towards('192.0.2.1')
+    except OSError as error:
+        pytest.skip(f'NOT RUN: this machine has no network ({error})')
+    path = fake_program(tmp_path, 'ssh', 'echo "ssh: connect to host x: refused" >&2; exit 255')
+    assert_refused(run(['-n=2', '-H=localhost:1,192.0.2.1:1'], '', PATH=path),
+                   'run_horovod.sh: -H: 192.0.2.1 cannot be reached over ssh without a password: ssh: connect')
+
+
 @pytest.mark.parametrize(('script', 'reason'), [
     ('echo "x@y: Permission denied (publickey)." >&2; exit 255', 'over ssh without a password: x@y: Permission denied'),
     ('echo /repo/agent.py; exit 1', 'has no /repo/agent.py; the repository and its .venv must be at the same place'),
@@ -241,6 +256,26 @@ def test_an_error_of_another_worker_is_told_and_the_rest_is_stopped():
     assert result.returncode == 1 and result.stdout == 'waiting\n'
     assert result.stderr == '[1] no such file\nrun_horovod.sh: worker 1 ended with exit code 1; the job is over\n'
     assert time.monotonic() - started < 40
+
+
+@needs_horovod
+def test_the_cause_is_told_and_not_what_it_has_led_to():
+    """Worker 0 notices that worker 1 fails, and has ended before it."""
+    result = run(['-n=2'], HEAD + 'if not rank: sys.exit(75)\nprint("no such file")\ntime.sleep(1.5)\nsys.exit(3)')
+    assert result.returncode == 3
+    assert result.stderr == '[1] no such file\nrun_horovod.sh: worker 1 ended with exit code 3; the job is over\n'
+
+
+@needs_horovod
+def test_two_crashes_may_have_different_reasons():
+    result = run(['-n=2'], HEAD + 'time.sleep(1.5 * (1 - rank))\nsys.exit(f"reason {rank}")')
+    assert result.returncode == 1 and result.stderr.splitlines()[:2] == ['reason 0', '[1] reason 1']
+
+
+@needs_horovod
+def test_workers_that_have_only_lost_each_other_are_a_failure():
+    result = run(['-n=2'], HEAD + 'sys.exit(75)')
+    assert result.returncode == 1 and result.stderr.endswith('ended with exit code 75; the job is over\n')
 
 
 @needs_horovod

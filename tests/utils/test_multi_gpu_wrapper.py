@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import TASK, run_main
-from utils.multi_gpu_wrapper import ALONE, MultiGpuOptions, connect, threads_per_worker
+from utils.errors import LostWorkerError
+from utils.multi_gpu_wrapper import ALONE, MultiGpuOptions, company, connect, threads_per_worker
 
 
 @pytest.mark.parametrize(('nb_cores', 'nb_workers', 'nb_threads'), [(8, 1, 8), (8, 3, 2), (8, 8, 1), (2, 5, 1)])
@@ -52,6 +53,19 @@ def test_a_horovod_that_cannot_be_used_takes_one_line(raised, told, tmp_path: Pa
         monkeypatch.delitem(sys.modules, name)
     assert refused('--enbl_multi_gpu') == (
         f'error: --enbl_multi_gpu: Horovod {told}; build it for this TensorFlow by scripts/install_horovod.sh')
+
+
+@pytest.mark.parametrize('text', ['Horovod has been shut down. This was caused by', 'Connection reset by peer'])
+def test_a_lost_worker_takes_one_line(text: str):
+    error = tf.errors.UnknownError(None, None, f'{{{{function_node f}}}} {text}')
+    with pytest.raises(LostWorkerError, match='another worker has ended, and this one cannot') as raised, company():
+        raise error
+    assert raised.value.exit_code == 75 and raised.value.__cause__ is error
+
+
+def test_other_errors_of_tensorflow_are_not_taken_for_a_loss():
+    with pytest.raises(tf.errors.ResourceExhaustedError), company():
+        raise tf.errors.ResourceExhaustedError(None, None, 'out of memory')
 
 
 @pytest.mark.skipif(importlib.util.find_spec('horovod') is None,

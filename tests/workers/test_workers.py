@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.workers.launching import QUICK_EXPORT, ROOT, TASK, launch, needs_horovod
+
 PROGRAM = Path(__file__).with_name('program.py')
 NB_SAMPLES = 96
-TASK = ('--model=lenet', '--dataset=digits', '--enbl_multi_gpu', '--compute_dtype=float32')
 CHAIN = ('--learner=chn-pruned-rmt,uniform', '--cpr_nb_smpls=100', '--nb_epochs_rat=0.015', '--nb_epochs_rat_ft=0.015',
-         '--uql_quant_epochs=0.5', '--grad_compression=ecq', '--export_formats=float32', '--nb_smpls_export_eval=50',
-         '--nb_repts=5', '--nb_repts_warmup=1')
+         '--uql_quant_epochs=0.5', '--grad_compression=ecq', *QUICK_EXPORT)
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec('horovod') is None,
-                                reason='NOT RUN: Horovod is not installed; scripts/install_horovod.sh builds it')
+pytestmark = needs_horovod
 Arrays = dict[str, np.ndarray]
-
-
-def launch(words: Sequence[str | Path], temporary: Path) -> subprocess.CompletedProcess[str]:
-    """Two workers that run Python with these words, and keep their temporary files in a folder of their own."""
-    temporary.mkdir(exist_ok=True)
-    env = {**os.environ, 'PYTHONPATH': str(ROOT), 'TMPDIR': str(temporary)}
-    command = [sys.executable, str(ROOT / 'scripts/workers/launch.py'), '-n=2', '--verbose_workers', '--',
-               sys.executable, *map(str, words)]
-    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope='module')

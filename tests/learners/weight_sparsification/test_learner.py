@@ -33,7 +33,8 @@ SIZES = {'conv1': 800, 'conv2': 51200, 'fc3': 65536, 'fc4': 2560}
 def make_learner(folder: Path, epochs: float = 1 / 20, summary_step: int = 20, **options) -> WeightSparseLearner:
     context = make_context('lenet_at_digits', folder, epochs_ratio_finetune=epochs)
     trainer = TrainerOptions(compute_dtype='float32', summary_step=summary_step, save_step=100)
-    return WeightSparseLearner(dataclasses.replace(context, trainer_options=trainer), WeightSparseOptions(**options))
+    return WeightSparseLearner(dataclasses.replace(context, trainer_options=trainer),
+                               WeightSparseOptions(**{'protocol': 'uniform', **options}))
 
 
 def new_model() -> keras.Model:
@@ -192,7 +193,8 @@ def test_a_teacher_stays(trained, tmp_path):
 
 @pytest.mark.parametrize(('options', 'message'), [
     ({'prune_ratio': 1.0}, '--ws_prune_ratio=1.0: must be a number >= 0 and < 1$'),
-    ({'protocol': 'optimal'}, '--ws_prune_ratio_prtl=optimal: must be one of uniform, heurist$'),
+    ({'protocol': 'best'}, '--ws_prune_ratio_prtl=best: must be one of uniform, heurist, optimal$'),
+    ({'nb_rlouts': 0}, '--ws_nb_rlouts=0: must be a number >= 1$'),
     ({'exponent': 0.0}, '--ws_prune_ratio_exp=0.0: must be a number > 0$'),
     ({'update_step': 0}, '--ws_mask_update_step=0: must be a number >= 1$'),
     ({'begin': 0.6}, '--ws_iter_ratio_beg=0.6: pruning begins after its end; give at most --ws_iter_ratio_end=0.5$'),

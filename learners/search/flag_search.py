@@ -1,0 +1,124 @@
+"""`--hpo_space`: searches numeric flags of the learners of a chain, each trial a short run of the whole chain."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tf_keras as keras
+
+from hp_optimizer import Judged, read_space
+from hp_optimizer.domain import Values
+from learners.abstract_learner import LEARNERS, LearnerContext, LearnerOptions
+from learners.search.candidates import Subject
+from learners.search.plan_search import Judge, PlanSearch, SearchSettings
+from learners.search.searching import SearchedOptions
+from learners.search.trial_network import unsharded
+from utils.errors import UsageError
+from utils.options import Options, option_fields, value_type
+from utils.trainer import DivergedError, evaluate
+
+FOLDER = 'search'
+"""Where in the run directory the search over flags keeps its files."""
+SHARED_FIELDS = ('rate_factor_finetune', 'decay_factor_finetune')
+"""What of the options that all learners share can be searched."""
+
+
+class Flags(Subject):
+    """The flags that can be searched for a chain of learners, and options with their values.
+
+    Args:
+      path: the YAML file with the space.
+      learner_options: of the chain, by learner name.
+      shared: what all learners share.
+
+    Raises:
+      UsageError: the file cannot be read, or names a flag that none of these has.
+    """
+
+    searched = 'flags'
+
+    def __init__(self, path: str, learner_options: Mapping[str, Options], shared: LearnerOptions):
+        self._learner_options, self._shared = dict(learner_options), shared
+        self.domain = read_space(path, {flag: kind for parts in (*learner_options.values(), shared)
+                                        for flag, (_, kind) in _searchable(parts).items()})
+
+    def options(self, values: Values) -> tuple[dict[str, Options], LearnerOptions]:
+        """The learners' options and the shared ones, with a candidate's values."""
+        return ({name: _replaced(parts, values) for name, parts in self._learner_options.items()},
+                _replaced(self._shared, values))
+
+
+def _searchable(options: Options) -> dict[str, tuple[str, type]]:
+    """Flag -> (field, type of its values)."""
+    return {field.metadata['flag']: (field.name, value_type(type(options), field))
+            for field in option_fields(type(options))
+            if not isinstance(options, LearnerOptions) or field.name in SHARED_FIELDS}
+
+
+def _replaced(options: Options, values: Values) -> Options:
+    known = _searchable(options)
+    return options.replace(**{known[flag][0]: value for flag, value in values.items() if flag in known})
+
+
+class FlagSearch:
+    """Finds the flags with which a chain of learners does best on the held-out samples.
+
+    Args:
+      context: what the stages share.
+      names: the chain.
+      learner_options: by learner name.
+    """
+
+    def __init__(self, context: LearnerContext, names: Sequence[str], learner_options: Mapping[str, Options]):
+        self.context, self.names = context, tuple(names)
+        self.flags = Flags(context.search.space, {name: learner_options[name] for name in names},
+                           context.learner_options)
+        refuse_nested(learner_options)
+
+    def run(self, model: keras.Model) -> tuple[dict[str, Options], LearnerOptions]:
+        """The options with the winner's values; continues where a former call has stopped."""
+        search = self.context.search
+        settings = SearchSettings(search.nb_trials, max(1, search.nb_trials // 4), judged_by={
+            'epochs': search.nb_epochs, 'longer': search.verify_factor, 'options': repr(self.flags.options({}))})
+        context = dataclasses.replace(self.context, folder=self.context.run / FOLDER)
+        chosen = PlanSearch(context, ','.join(self.names), settings).run(lambda: (self.flags, self._judge_of(model)))
+        return self.flags.options(chosen)
+
+    def _judge_of(self, model: keras.Model) -> Judge:
+        context = self.context
+        helper = unsharded(context.helper) if context.search.side_by_side else context.helper
+        workers: dict[str, Any] = {} if context.search.side_by_side else {'workers': context.workers}
+
+        def judge(values: Values, longer: bool, floor: float) -> Judged:
+            learner_options, shared = self.flags.options(values)
+            nb_epochs = context.search.nb_epochs * (context.search.verify_factor if longer else 1)
+            trial, trained = dataclasses.replace(
+                LearnerContext(helper, context.run, context.folder, shared, context.trainer_options, None,
+                               context.distillation, context.seed), nb_epochs=nb_epochs, **workers), model
+            try:
+                for name in self.names:
+                    trained = self._try_out(name, trial, learner_options[name], trained)
+            except DivergedError:
+                return Judged(math.nan)
+            _, held_out = helper.build_dataset_train(enbl_trn_val_split=True)
+            return Judged(evaluate(trained, helper.calc_loss, held_out)[helper.primary_metric])
+
+        return judge
+
+    @staticmethod
+    def _try_out(name: str, context: LearnerContext, options: Options, model: keras.Model) -> keras.Model:
+        with tempfile.TemporaryDirectory() as folder:
+            return LEARNERS.get(name)(dataclasses.replace(context, folder=Path(folder)), options).try_out(model)
+
+
+def refuse_nested(learner_options: Mapping[str, Options]) -> None:
+    """Raises a `UsageError` if a learner would search within each trial of a search."""
+    for name, options in learner_options.items():
+        if isinstance(options, SearchedOptions) and options.searches:
+            raise UsageError(f'--hpo_space: {name} would search its values per layer within every trial; give it a '
+                             'fixed rule, as by --ws_prune_ratio_prtl=uniform, or drop --hpo_space')

@@ -1,0 +1,170 @@
+"""From what can be chosen to what should be: the search, longer tuning of the best, and the record of both."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from absl import logging
+
+from hp_optimizer import OPTIMIZERS, HyperParamOptimizer, Journal, Judged, Trial, pareto_front, search
+from hp_optimizer.domain import Values
+from learners.abstract_learner import LearnerContext
+from learners.search.candidates import Subject
+from learners.search.listed import Listed
+from utils import atomic
+from utils.progress import number
+
+JOURNAL, VERIFIED, RECORD = 'search.jsonl', 'verified.jsonl', 'search.json'
+"""In the folder of a search: the trials, those of the longer tuning, and what came of them."""
+UNIFORM, POLICY = 'uniform', 'policy'
+"""Where candidates that are tuned longer come from, beside trials: the first one, and the trained agent."""
+
+Judge = Callable[[Values, bool, float], Judged]
+"""(candidate, whether to tune it longer, the least reward before tuning with which it is tuned) -> its worth."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchSettings:
+    """How a search goes, whatever is searched.
+
+    Attributes:
+      nb_rlouts: trials, at least 1; the first is the uniform choice.
+      nb_rlouts_min: roll-outs of `ddpg` before its agent acts; at most half of all are taken.
+      random_layers: whether `ddpg` visits the layers in another order in each roll-out.
+      screening: whether candidates that are poor before tuning may be left untuned.
+      judged_by: what else decides a reward, for JSON, as the steps of tuning.
+    """
+
+    nb_rlouts: int
+    nb_rlouts_min: int
+    random_layers: bool = False
+    screening: bool = False
+    judged_by: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class PlanSearch:
+    """Finds the best candidate; continues where a former call has stopped.
+
+    Args:
+      context: everything around the search; its folder takes the files.
+      label: whose values are searched, for messages.
+      settings: how.
+    """
+
+    def __init__(self, context: LearnerContext, label: str, settings: SearchSettings):
+        self.context, self.label, self.settings = context, label, settings
+        self.options = context.search
+
+    def run(self, make: Callable[[], tuple[Subject, Judge]]) -> dict[str, Any]:
+        """What the winner has chosen, on all workers; read from the record if a former call has written it.
+
+        Args:
+          make: what is searched, and how candidates are judged; only called if there is work left.
+        """
+        run, workers = self.context.run, self.context.workers
+        record = workers.share(lambda: read_record(self.context.folder))
+        if record is None:
+            with run.timed('search'):
+                record = self._searched(*make())
+            if workers.is_primary:
+                spent = sum(trial['seconds'] for trial in (*record['trials'], *record['verified']))
+                spent, seconds = spent / (workers.size if self._parallel else 1), run.seconds()['search']
+                atomic.write_json(self.context.folder / RECORD,
+                                  {**record, 'seconds': seconds, 'evaluating': min(1.0, spent / seconds)})
+        return record['chosen']
+
+    def _searched(self, subject: Subject, judge: Judge) -> dict[str, Any]:
+        """The search, and the longer tuning of the uniform choice, the best few and the agent's own choice."""
+        optimizer, journal = self._optimizer(subject), self._journal(JOURNAL, subject)
+        self._search(optimizer, lambda values, floor: judge(values, False, floor), journal, self.settings.nb_rlouts,
+                     'search', self.settings.screening)
+        finalists = self.context.workers.share(lambda: self._finalists(optimizer, journal))
+        verified = self._journal(VERIFIED, subject)
+        winner = self._search(Listed(subject.domain, list(finalists.values())),
+                              lambda values, floor: judge(values, True, floor), verified, len(finalists),
+                              'verification', screening=False)
+        source = list(finalists)[winner.number - 1]
+        if self.context.workers.is_primary:
+            first = verified.trials[0].reward
+            logging.info('%s: %s wins with %s; uniform: %s', self.label, source, number(winner.reward),
+                         'none' if first is None else number(first))
+        return self._record(subject, journal, dict(zip(finalists, verified.trials, strict=True)), source)
+
+    def _finalists(self, optimizer: HyperParamOptimizer, journal: Journal) -> dict[str, Values]:
+        """What is tuned longer, by where it comes from."""
+        found = {UNIFORM: journal.trials[0].values}
+        ranked = sorted((trial for trial in journal.trials if trial.reward is not None),
+                        key=lambda trial: -trial.reward)
+        for trial in ranked:
+            if len(found) <= self.options.nb_verified and trial.values not in found.values():
+                found[f'trial {trial.number}'] = trial.values
+        own = getattr(optimizer, 'ask_deterministic', None)
+        if own is not None and len(journal.trials) > self._nb_warmup and own() not in found.values():
+            found[POLICY] = own()
+        return found
+
+    def _record(self, subject: Subject, journal: Journal, verified: dict[str, Trial], winner: str) -> dict[str, Any]:
+        """The entry of the report."""
+        measured = [trial for trial in journal.trials if trial.reward is not None]
+        front = pareto_front([(trial.cost or 0.0, trial.reward) for trial in measured])
+        uniform, best = verified[UNIFORM].values, verified[winner].values
+        return {
+            'learner': self.label, 'optimizer': self.options.optimizer, 'searched': subject.searched,
+            'budget': subject.budget, 'cost_unit': subject.cost_unit,
+            'trials': [_trial_entry(trial) for trial in journal.trials],
+            'front': [measured[place].number for place in front],
+            'verified': [_verified_entry(source, trial) for source, trial in verified.items()], 'winner': winner,
+            'chosen': subject.chosen(best), 'flags': {} if subject.sizes else dict(best),
+            'layers': [{'layer': name, 'uniform': uniform[name], 'winner': best[name], 'weights': size}
+                       for name, size in subject.sizes.items()]}
+
+    def _search(self, optimizer: HyperParamOptimizer, judge: Callable[[Values, float], Judged], journal: Journal,
+                nb_trials: int, what: str, screening: bool) -> Trial:
+        return search(optimizer, judge, journal, nb_trials, f'{self.label}: {what}', workers=self.context.workers,
+                      side_by_side=self._parallel, screening=screening)
+
+    @property
+    def _parallel(self) -> bool:
+        return self.options.side_by_side
+
+    @property
+    def _nb_warmup(self) -> int:
+        return min(self.settings.nb_rlouts_min, max(1, self.settings.nb_rlouts // 2))
+
+    def _optimizer(self, subject: Subject) -> HyperParamOptimizer:
+        name, more = self.options.optimizer, {}
+        if name == 'ddpg':
+            more = {'options': self.context.ddpg, 'nb_warmup': self._nb_warmup,
+                    'enbl_random_layers': self.settings.random_layers}
+        return OPTIMIZERS.get(name)(subject.domain, self.context.seed, self.settings.nb_rlouts, **more)
+
+    def _journal(self, name: str, subject: Subject) -> Journal:
+        """A journal of trials that are judged as now: with the same network, data, steps and method."""
+        context, helper = self.context, self.context.helper
+        path: Path | None = context.folder / name if context.workers.is_primary else None
+        return Journal(path, subject.domain, {
+            'learner': self.label, 'model': helper.model_name, 'data': helper.dataset.fingerprint(),
+            'optimizer': self.options.optimizer, **self.settings.judged_by})
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """What a search in a stage's folder has found; None if there was none, or it is not finished."""
+    path = folder / RECORD
+    return json.loads(path.read_text(encoding='utf-8')) if path.exists() else None
+
+
+def _trial_entry(trial: Trial) -> dict[str, Any]:
+    extra = trial.extra
+    return {'number': trial.number, 'reward': trial.reward, 'before': extra.get('before'), 'cost': trial.cost,
+            'screened': bool(extra.get('screened')), 'same_as': extra.get('same_as'), 'seconds': trial.seconds,
+            'values': dict(trial.values)}
+
+
+def _verified_entry(source: str, trial: Trial) -> dict[str, Any]:
+    number_of_trial = 1 if source == UNIFORM else None if source == POLICY else int(source.split()[1])
+    return {'source': source, 'trial': number_of_trial, 'reward': trial.reward, 'cost': trial.cost,
+            'seconds': trial.seconds, 'values': dict(trial.values)}

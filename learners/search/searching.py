@@ -1,0 +1,109 @@
+"""The part of the learner template that is about choosing one value per layer."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import Any
+
+import tf_keras as keras
+
+from learners.abstract_learner import AbstractLearner
+from learners.search.candidates import Candidates, Subject
+from learners.search.plan_search import Judge, PlanSearch, SearchSettings, read_record
+from learners.search.trial_network import TrialNetwork, Tuning, unsharded
+from nets.abstract_model_helper import AbstractModelHelper
+from utils.options import Options
+from utils.schedules import scaled_learning_rate
+from utils.trainer import Team
+
+MIN_LONGER_STEPS = 50
+"""Steps that count as a trial's in the longer tuning where trials are tuned less, or not at all."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerSearch:
+    """How a learner searches for its values per layer.
+
+    Attributes:
+      nb_rlouts, nb_rlouts_min, random_layers: as in `SearchSettings`.
+      nb_steps: steps of fast fine-tuning per trial, of all workers that share one together.
+      nb_eval_batches: batches of held-out samples that judge a trial; None for all.
+    """
+
+    nb_rlouts: int
+    nb_rlouts_min: int
+    nb_steps: int
+    nb_eval_batches: int | None = None
+    random_layers: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchedOptions(Options):
+    """Options of a learner whose values per layer can be searched."""
+
+    @property
+    def searches(self) -> bool:
+        """Whether they are."""
+        return False
+
+    def layer_search(self) -> LayerSearch:
+        """How many roll-outs there are, and how long a candidate is tuned."""
+        raise NotImplementedError
+
+
+class SearchingLearner(AbstractLearner):
+    """A learner that, if its options say so, searches for its values per layer before it compresses.
+
+    Attributes:
+      found: what the search chose, as `Candidates.chosen` gives it; None where there was none.
+    """
+
+    options: SearchedOptions
+    found: dict[str, Any] | None = None
+
+    @abc.abstractmethod
+    def candidates(self, model: keras.Model) -> Candidates:
+        """What can be chosen for a trained model.
+
+        Raises:
+          UsageError: no choice keeps the budget.
+        """
+
+    def check_model(self, model: keras.Model) -> None:
+        """Refuses a budget that no choice can keep."""
+        if self.options.searches:
+            self.candidates(model)
+
+    def prepare(self, model: keras.Model) -> None:
+        """The search, which all workers take part in."""
+        if not self.options.searches:
+            return
+        how, tuning = self.options.layer_search(), self._tuning()
+        judged_by = {'steps': tuning.nb_steps, 'longer': tuning.nb_longer, 'batches': tuning.nb_eval_batches,
+                     'peak': tuning.peak}
+        settings = SearchSettings(how.nb_rlouts, how.nb_rlouts_min, how.random_layers, tuning.screening, judged_by)
+
+        def make() -> tuple[Subject, Judge]:
+            candidates = self.candidates(model)
+            return candidates, TrialNetwork(candidates, self._search_helper(), tuning).judge
+
+        self.found = PlanSearch(self.context, self.name, settings).run(make)
+
+    def search_record(self) -> dict[str, Any] | None:
+        return read_record(self.context.folder)
+
+    def _search_helper(self) -> AbstractModelHelper:
+        """The pair as one trial sees it: all of the data, or a worker's share of it."""
+        return unsharded(self.helper) if self.context.search.side_by_side else self.helper
+
+    def _tuning(self) -> Tuning:
+        context, how, helper = self.context, self.options.layer_search(), self._search_helper()
+        nb_workers = helper.dataset.shard.size
+        peak = context.learner_options.rate_factor_finetune * scaled_learning_rate(
+            helper.net.learning_rate, helper.dataset.options.batch_size * nb_workers, helper.net.batch_size_norm)
+        nb_longer = context.search.verify_factor * max(how.nb_steps, MIN_LONGER_STEPS)
+        return Tuning(AbstractLearner.loss_fn(self), peak, round(how.nb_steps / nb_workers),
+                      max(1, round(nb_longer / nb_workers)), how.nb_eval_batches,
+                      context.search.screening and how.nb_steps > 0, context.trainer_options,
+                      Team() if context.search.side_by_side else Team(context.workers))

@@ -1,0 +1,143 @@
+"""One network for all candidates of a search: put back, changed, tuned for a few steps and judged."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+
+import tensorflow as tf
+import tf_keras as keras
+
+from datasets.abstract_dataset import Shard
+from hp_optimizer import Judged
+from hp_optimizer.domain import Values
+from learners.search.candidates import Candidates
+from nets.abstract_model_helper import AbstractModelHelper
+from utils.checkpoints import random_generators
+from utils.schedules import Schedule
+from utils.trainer import DivergedError, Evaluation, LossFn, Team, Trainer, TrainerOptions
+
+TRIAL_MOMENTUM = 0.9
+"""Of the moving statistics of batch normalization, at most: tuning is short, and its end is what is judged."""
+
+
+class HalfCosine(Schedule):
+    """From the peak down to 0 along half a cosine, over a number of steps that can be changed.
+
+    Args:
+      peak: learning rate of the first step.
+    """
+
+    def __init__(self, peak: float):
+        super().__init__()
+        self.peak = peak
+        self.nb_steps = tf.Variable(1.0, trainable=False)
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        return self.peak / 2 * (1 + tf.cos(math.pi * tf.cast(step, tf.float32) / self.nb_steps))
+
+    def get_config(self) -> dict[str, float]:
+        return {'peak': self.peak}
+
+
+@dataclasses.dataclass(frozen=True)
+class Tuning:
+    """How candidates are tuned and judged.
+
+    Attributes:
+      loss_fn: the loss of the training that follows the search.
+      peak: learning rate of the first step.
+      nb_steps: steps per worker; 0 for none.
+      nb_longer: steps per worker of the longer tuning, which is judged on all held-out samples.
+      nb_eval_batches: batches of the held-out samples that judge other trials; None for all.
+      screening: whether candidates are also judged before they are tuned.
+      options: precision of training.
+      team: who trains one candidate together.
+    """
+
+    loss_fn: LossFn
+    peak: float
+    nb_steps: int
+    nb_longer: int
+    nb_eval_batches: int | None
+    screening: bool
+    options: TrainerOptions
+    team: Team
+
+
+def unsharded(helper: AbstractModelHelper) -> AbstractModelHelper:
+    """The same pair, as one worker alone sees it."""
+    alone = copy.copy(helper)
+    alone.dataset = copy.copy(helper.dataset)
+    alone.dataset.shard = Shard()
+    return alone
+
+
+class TrialNetwork:
+    """Judges candidates on the held-out validation samples; each starts from the same weights and the same batches.
+
+    The network, its training step and its evaluation are built and traced once.
+
+    Args:
+      candidates: the network, and what can become of it.
+      helper: the model/dataset pair; its training leaves the held-out samples out.
+      tuning: how candidates are tuned.
+    """
+
+    def __init__(self, candidates: Candidates, helper: AbstractModelHelper, tuning: Tuning):
+        self._candidates, self._tuning = candidates, tuning
+        self._metric = helper.primary_metric
+        model, parts = candidates.model, candidates.parts
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = min(layer.momentum, TRIAL_MOMENTUM)
+        self._first = [(variable, variable.numpy()) for variable in (*model.variables, *parts.state)]
+        self._generators, self._rank = random_generators(model), helper.dataset.shard.rank
+        self._batches, held_out = helper.build_dataset_train(enbl_trn_val_split=True)
+        self._evaluation = Evaluation(model, tuning.loss_fn, held_out)
+        self._schedule = HalfCosine(tuning.peak)
+        optimizer = keras.optimizers.SGD(self._schedule, helper.net.momentum, jit_compile=False)
+        self._trainer = Trainer(model, tuning.loss_fn, optimizer, tuning.options, parts=parts, label=None,
+                                team=tuning.team)
+
+    def judge(self, values: Values, longer: bool = False, floor: float = -math.inf) -> Judged:
+        """Makes, tunes and measures a candidate.
+
+        Args:
+          values: the candidate.
+          longer: tunes it longer, and judges it on all held-out samples.
+          floor: one whose reward before tuning is less is not tuned.
+        """
+        tuning = self._tuning
+        nb_steps = tuning.nb_longer if longer else tuning.nb_steps
+        nb_batches = None if longer else tuning.nb_eval_batches
+        self._reset()
+        self._candidates.apply(values)
+        before = self._reward(values, nb_batches) if tuning.screening and nb_steps and not longer else math.nan
+        if before < floor or (nb_steps and not self._tune(nb_steps)):
+            return Judged(math.nan, before)
+        return Judged(self._reward(values, nb_batches), before)
+
+    def _reset(self) -> None:
+        for variable, value in self._first:
+            variable.assign(value)
+        for variable in self._trainer.optimizer.variables:
+            variable.assign(tf.zeros_like(variable))
+        for generator in self._generators:
+            generator.reset_from_seed(self._rank)
+
+    def _reward(self, values: Values, nb_batches: int | None) -> float:
+        metrics = self._evaluation(nb_batches)
+        if not math.isfinite(metrics['loss']):
+            return math.nan
+        return self._candidates.reward(metrics[self._metric], values)
+
+    def _tune(self, nb_steps: int) -> bool:
+        """Whether tuning went well: a candidate that diverges is worth nothing, and no reason to stop."""
+        self._schedule.nb_steps.assign(nb_steps)
+        try:
+            self._trainer.fit(lambda step: self._batches, nb_steps)
+        except DivergedError:
+            return False
+        return True
