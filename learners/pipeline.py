@@ -124,12 +124,13 @@ class Pipeline:
         for name in names:
             self._learner(name, name, None).check_inputs()
         if self.context.search.space is not None:
-            FlagSearch(self.context, names, self.learner_options)
-        if names[0] != FULL_PRECISION:
-            self._learner(names[0], names[0], None).check_model(self._untrained())
+            self._flag_search(names, None)
+        first = next((name for name in names if name != FULL_PRECISION), None)
+        if first is not None:
+            self._learner(first, first, None).check_model(self._untrained())
 
     def _untrained(self) -> keras.Model:
-        """A model of the architecture that the first learner will compress."""
+        """A model of the architecture that the first compressing learner will get."""
         path = self.context.learner_options.save_path
         if path is None:
             return self.context.helper.build_model()
@@ -152,9 +153,14 @@ class Pipeline:
 
     def _search_flags(self, names: Sequence[str], baseline: keras.Model, teacher: Distillation | None) -> None:
         """Goes on with the options that a search over flags has found."""
-        context = dataclasses.replace(self.context, distillation=teacher)
-        self.learner_options, shared = FlagSearch(context, names, self.learner_options).run(baseline)
+        self.learner_options, shared = self._flag_search(names, teacher).run(baseline)
         self.context = dataclasses.replace(self.context, learner_options=shared)
+
+    def _flag_search(self, names: Sequence[str], teacher: Distillation | None) -> FlagSearch:
+        if names[0] == FULL_PRECISION:
+            raise UsageError(f'--learner={",".join(names)}: --hpo_space searches flags of learners that compress; '
+                             f'leave {FULL_PRECISION} out: the model that they start from is found, or trained, anyway')
+        return FlagSearch(dataclasses.replace(self.context, distillation=teacher), names, self.learner_options)
 
     def search_records(self, stages: Sequence[StageResult]) -> list[Mapping[str, Any]]:
         """The report's entries on all searches of the run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -103,9 +104,12 @@ class ChannelCandidates(Candidates):
         masks = {name: [costs.mask(name, order[:count]) for count in range(1, len(order) + 1)]
                  for name, order in self._orders.items()}
 
+        @functools.lru_cache(maxsize=1024)  # close to the budget, many values keep the same numbers of channels
+        def macs_of(counts: tuple[int, ...]) -> int:
+            return costs.total({name: masks[name][count - 1] for name, count in zip(masks, counts, strict=True)})
+
         def macs(values: Values) -> float:
-            return costs.total({name: masks[name][nb_kept(len(order), values[name]) - 1]
-                                for name, order in self._orders.items()})
+            return macs_of(tuple(nb_kept(len(order), values[name]) for name, order in self._orders.items()))
 
         low = least_share(macs_share)
         return SearchProblem([Layer(name, low, 1.0, features=features[name]) for name in self._orders],

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tf_keras as keras
 
 from hp_optimizer import Judged, read_space
@@ -37,7 +39,7 @@ class Flags(Subject):
       shared: what all learners share.
 
     Raises:
-      UsageError: the file cannot be read, or names a flag that none of these has.
+      UsageError: the file cannot be read, or names a flag that none of these has, or values that it does not take.
     """
 
     searched = 'flags'
@@ -46,6 +48,20 @@ class Flags(Subject):
         self._learner_options, self._shared = dict(learner_options), shared
         self.domain = read_space(path, {flag: kind for parts in (*learner_options.values(), shared)
                                         for flag, (_, kind) in _searchable(parts).items()})
+        self._check(path)
+
+    def _check(self, path: str) -> None:
+        """Refuses ranges and choices that hold what the learners would refuse in the middle of the search."""
+        for place, name in enumerate(self.domain.names):
+            nb_shares = max(2, len(self.domain.parameters[name].choices))
+            for others, share in itertools.product((0.0, 1.0), np.linspace(0, 1, nb_shares)):
+                point = np.full(len(self.domain.names), others)
+                point[place] = share
+                try:
+                    refuse_nested(self.options(self.domain.decode(point))[0])
+                except UsageError as error:
+                    message = str(error).removeprefix('--hpo_space: ')
+                    raise UsageError(f'--hpo_space={path}: holds values that cannot be: {message}') from None
 
     def options(self, values: Values) -> tuple[dict[str, Options], LearnerOptions]:
         """The learners' options and the shared ones, with a candidate's values."""
@@ -76,9 +92,9 @@ class FlagSearch:
 
     def __init__(self, context: LearnerContext, names: Sequence[str], learner_options: Mapping[str, Options]):
         self.context, self.names = context, tuple(names)
+        refuse_nested(learner_options)
         self.flags = Flags(context.search.space, {name: learner_options[name] for name in names},
                            context.learner_options)
-        refuse_nested(learner_options)
 
     def run(self, model: keras.Model) -> tuple[dict[str, Options], LearnerOptions]:
         """The options with the winner's values; continues where a former call has stopped."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +71,17 @@ class PlanSearch:
             with run.timed('search'):
                 record = self._searched(*make())
             if workers.is_primary:
-                spent = sum(trial['seconds'] for trial in (*record['trials'], *record['verified']))
-                spent, seconds = spent / (workers.size if self._parallel else 1), run.seconds()['search']
-                atomic.write_json(self.context.folder / RECORD,
-                                  {**record, 'seconds': seconds, 'evaluating': min(1.0, spent / seconds)})
+                atomic.write_json(self.context.folder / RECORD, {**record, **self._times(record)})
         return record['chosen']
+
+    def _times(self, record: Mapping[str, Any]) -> dict[str, float]:
+        """How long the search took, and which share of that its trials."""
+        run, nb_workers = self.context.run, self.context.workers.size
+        earlier = [read_record(path.parent)['seconds'] for path in run.path.glob(f'*/{RECORD}')]
+        seconds = max(run.seconds()['search'] - sum(earlier), 0.01)
+        spent = sum(trial['seconds'] for trial in (*record['trials'], *record['verified']))
+        return {'seconds': round(seconds, 2),
+                'evaluating': min(1.0, spent / (nb_workers if self._parallel else 1) / seconds)}
 
     def _searched(self, subject: Subject, judge: Judge) -> dict[str, Any]:
         """The search, and the longer tuning of the uniform choice, the best few and the agent's own choice."""

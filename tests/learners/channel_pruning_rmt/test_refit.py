@@ -1,0 +1,93 @@
+"""A layer's regression: rows and channels, orders that agree with choices, and the re-fit itself."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+import tf_keras as keras
+
+from learners.channel_pruning_rmt import selection
+from learners.channel_pruning_rmt.candidates import Sampling
+from learners.channel_pruning_rmt.refit import LayerRegression
+from tests.learners.search.conftest import tiny_helper, tiny_net
+from utils.channels import reader_channels
+
+NB_CHANNELS = {'b': 8, 'hidden': 12, 'logits': 16}
+
+
+@functools.cache
+def models() -> tuple[keras.Model, keras.Model]:
+    return tiny_net(), tiny_net()
+
+
+@functools.cache
+def regressions() -> dict[str, LayerRegression]:
+    full, copy = models()
+    readers = {name: reader for name, reader in reader_channels(full).items() if name in NB_CHANNELS}
+    return dict(Sampling(tiny_helper().training_images(20), 6, 1e-5, 0).regressions(full, copy, readers))
+
+
+def prefixes(name: str, criterion: str) -> list[tuple[list[int], list[int]]]:
+    """For every number of channels: the first so many of the order, and what the criterion chooses."""
+    one, rng = regressions()[name], np.random.default_rng(0)
+    order = one.order(criterion, rng)
+    return [(sorted(order[:count].tolist()), one.choose(criterion, count, rng).tolist())
+            for count in range(1, NB_CHANNELS[name] + 1)]
+
+
+@pytest.mark.parametrize('name', NB_CHANNELS)
+@pytest.mark.parametrize('criterion', ['obs', 'l1'])
+def test_the_first_of_an_order_are_what_the_criterion_chooses(name, criterion):
+    for first, chosen in prefixes(name, criterion):
+        assert first == chosen
+
+
+@pytest.mark.parametrize('name', NB_CHANNELS)
+@pytest.mark.parametrize('criterion', ['lasso', 'random'])
+def test_other_orders_name_each_channel_once(name, criterion):
+    order = regressions()[name].order(criterion, np.random.default_rng(0))
+    assert sorted(order.tolist()) == list(range(NB_CHANNELS[name]))
+
+
+@pytest.mark.parametrize('name', NB_CHANNELS)
+def test_the_order_of_lasso_begins_as_its_path(name):
+    agreeing = [first == chosen for first, chosen in prefixes(name, 'lasso')]
+    assert agreeing[0] and agreeing[-1]
+    assert np.mean(agreeing) > 0.5  # a channel may leave the path again
+
+
+def test_lasso_takes_up_orthogonal_channels_by_their_share_of_the_output():
+    cross = np.array([1.0, 4.0, 2.0, 3.0])
+    assert selection.lasso_order(np.eye(4), cross).tolist() == [1, 3, 2, 0]
+
+
+def test_norms_order_by_hand():
+    weights = np.array([[1.0, -1.0], [3.0, 0.0], [0.5, 0.5], [-1.0, 1.0]])
+    assert selection.norm_order(weights, np.array([0, 1, 2, 0])).tolist() == [0, 1, 2]
+    assert selection.norm_order(weights, np.array([0, 1, 2, 2])).tolist() == [1, 2, 0]
+
+
+def test_rows_belong_to_channels_at_every_offset():
+    convolution, dense = regressions()['b'], regressions()['hidden']
+    assert convolution.nb_channels == 8 and dense.nb_channels == 12
+    assert convolution.rows_of(np.array([2])).tolist() == list(range(2, 72, 8))
+    assert dense.rows_of(np.array([1, 3])).tolist() == [1, 3, 13, 15, 25, 27, 37, 39]
+    np.testing.assert_array_equal(convolution.weights, models()[1].get_layer('b').kernel.numpy().reshape(72, 12))
+
+
+def test_refit_is_least_squares_on_the_kept_channels_and_zero_elsewhere():
+    one = regressions()['hidden']
+    before = one.layer.kernel.numpy()
+    kept = np.sort(one.order('obs', np.random.default_rng(0))[:6])
+    error = one.refit(kept)
+    kernel = one.layer.kernel.numpy().astype(float)
+    rows = one.rows_of(kept)
+    assert np.flatnonzero(np.abs(kernel).max(axis=1)).tolist() == rows.tolist()
+    assert error == pytest.approx(one.equations.residual(kernel) / one.equations.energy, abs=1e-4)
+    masked = np.zeros_like(before, float)
+    masked[rows] = before[rows]
+    assert error < one.equations.residual(masked) / one.equations.energy
+    everything = one.refit(np.arange(12))
+    assert everything < error and everything < 1e-3
