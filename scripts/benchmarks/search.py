@@ -53,12 +53,14 @@ SHARE = ('nb_epochs_rat_ft', 1 / EPOCHS)
 TASKS = {
     'sparsity-90': Task(('--learner=weight-sparse', '--ws_prune_ratio=0.9', '--ws_prune_ratio_prtl=optimal',
                          '--ws_mask_update_step=100'), 'ws', 'ws_nb_iters_ft', SHARE, 0.005),
-    'bits-3': Task(('--learner=uniform', '--uql_enbl_rl_agent', '--uql_equivalent_bits=3', '--uql_w_bit_min=1',
-                    '--lrn_rate_rat_ft=0.1'), 'uql', 'uql_tune_global_steps', ('uql_quant_epochs', 1), 0.005),
+    'bits-3': Task(('--learner=uniform', '--uql_enbl_rl_agent', '--uql_equivalent_bits=3', '--uql_w_bit_min=2',
+                    '--uql_w_bit_max=5', '--lrn_rate_rat_ft=0.1'),
+                   'uql', 'uql_tune_global_steps', ('uql_quant_epochs', 1), 0.005),
     'macs-50': Task(('--learner=chn-pruned-rmt', '--cpr_prune_option=auto', '--cpr_preserve_ratio=0.5',
                      '--cpr_criterion=obs'), 'cpr', None, SHARE, 0.0, 0.03),
 }
 METHODS = (UNIFORM, 'random', 'tpe', 'gp', 'ddpg')
+SMOKE_TASKS = 'bits-3,macs-50'
 SMOKE_FLAGS = ('--model=lenet', '--dataset=digits', '--nb_epochs_rat=0.02', '--nb_smpls_export_eval=50',
                '--nb_repts=5', '--nb_repts_warmup=1', '--cpr_nb_smpls=100')
 SMOKE_TUNING = ('--lrn_rate_init=0.02',)
@@ -84,9 +86,8 @@ def main_flags(task: Task, method: str, arguments: argparse.Namespace) -> list[s
 def report_of(name: str, method: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Runs a task by a method, or what a former call has left to do of it, and returns its report."""
     run_dir = Path(arguments.work_dir) / f'{name}-{method}'
-    # What the flags of the task do not know must not come from another one.
-    flags = main_flags(TASKS[name], method, arguments)
-    command = [sys.executable, str(ROOT / 'main.py'), *flags, f'--run_dir={run_dir}']
+    command = [sys.executable, str(ROOT / 'main.py'), *main_flags(TASKS[name], method, arguments),
+               f'--run_dir={run_dir}']
     common.say(f'{name}, {method}: {" ".join(command)}')
     if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
         raise PocketFlowError(f'{name}, {method}: main.py failed; its error is above')
@@ -117,8 +118,8 @@ def gains(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """What each search gained over the uniform choice of its task, in accuracy before and after fine-tuning."""
     uniform = {item['task']: item for item in rows if item['method'] == UNIFORM}
     return [{'task': item['task'], 'method': item['method'],
-             'gain': item['accuracy'] - uniform[item['task']]['accuracy'],
-             'gain_before': item['accuracy_before'] - uniform[item['task']]['accuracy_before']}
+             **{gain: round(item[key] - uniform[item['task']][key], 6)  # accuracies are float32
+                for gain, key in (('gain', 'accuracy'), ('gain_before', 'accuracy_before'))}}
             for item in rows if item['method'] != UNIFORM]
 
 
@@ -145,7 +146,7 @@ def chosen(names: str, known: Sequence[str], flag: str) -> list[str]:
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Runs the searches, prints the table, and returns it."""
-    tasks = chosen(arguments.tasks, tuple(TASKS), 'tasks')
+    tasks = chosen(SMOKE_TASKS if arguments.smoke else arguments.tasks, tuple(TASKS), 'tasks')
     methods = [UNIFORM, *chosen(arguments.methods, METHODS[1:], 'methods')]
     if not (arguments.smoke or arguments.model):
         raise UsageError('--model=PATH is missing: a ResNet-20 trained without the held-out samples, as scripts/'

@@ -24,6 +24,7 @@ from scripts.benchmarks import (
     compression,
     gradient_compression,
     latency,
+    search,
     training_speed,
 )
 from scripts.benchmarks.common import medians_of_rounds, norm_plan
@@ -240,3 +241,33 @@ def test_cases_are_run_in_the_order_of_the_table():
 def test_a_case_is_met_if_all_its_bounds_are(changes, met):
     measured = {'accuracy_drop': 0.005, 'size_ratio': 3.3, 'speedup': 1.0, **changes}
     assert compression.is_met(compression.CASES['uniform-tf'], measured) is met
+
+
+def searched(task: str, method: str, before: float, accuracy: float) -> dict[str, Any]:
+    return {'task': task, 'method': method, 'accuracy_before': before, 'accuracy': accuracy}
+
+
+def test_a_search_is_measured_against_the_uniform_choice_of_its_task():
+    rows = [searched('macs-50', 'uniform', 0.70, 0.80), searched('macs-50', 'gp', 0.74, 0.81),
+            searched('bits-3', 'uniform', 0.5, 0.85), searched('bits-3', 'gp', 0.5, 0.854)]
+    gains = search.gains(rows)
+    assert [(item['task'], item['gain'], item['gain_before']) for item in gains] == [
+        ('macs-50', 0.01, 0.04), ('bits-3', 0.004, 0.0)]
+    assert [search.is_met(item) for item in gains] == [True, False]
+    assert not search.is_met({**gains[0], 'gain_before': 0.0299}) and not search.is_met({**gains[0], 'gain': -0.001})
+
+
+def test_the_uniform_choice_is_a_search_of_one_trial():
+    arguments = search.parser().parse_args(['--smoke'])
+    arguments.work_dir = 'w'
+    uniform, searching = (search.main_flags(search.TASKS['macs-50'], method, arguments) for method in ('uniform', 'gp'))
+    assert set(searching) - set(uniform) == {'--cpr_nb_rlouts=3', '--hp_optimizer=gp'}
+    assert set(uniform) - set(searching) == {'--cpr_nb_rlouts=1', '--hp_optimizer=random'}
+
+
+def test_an_unknown_task_or_method_is_refused():
+    for words, expected in ((['--tasks=x'], 'unknown .x.; known: sparsity-90'),
+                            (['--methods=uniform'], 'unknown .uniform.; known: random, tpe')):
+        arguments = search.parser().parse_args([*words, '--model=m'])
+        with pytest.raises(UsageError, match=expected):
+            search.measure(arguments)
