@@ -90,6 +90,8 @@ UNRECORDED_OPTIONS = (ProcessOptions, VerdictOptions, MultiGpuOptions)
 SEARCHES = ('--ws_prune_ratio_prtl=optimal, --uql_enbl_rl_agent, --nuql_enbl_rl_agent, --cpr_prune_option=auto or '
             '--hpo_space=FILE.yaml')
 """What makes a learner search."""
+SPACE_NOTE = '# sha256 of --hpo_space'
+"""Begins the comment of a flag file that changes with the text of the searched space."""
 WORKERS_NOTE = '# workers'
 """Begins the comment of a flag file that says how many workers have begun the run; without it, it was one."""
 
@@ -154,12 +156,19 @@ class CommandLine:
                                      f'{",".join(self.learner_names)} is selected; change the learner or drop the flag')
 
     def refuse_unused_search_flags(self) -> None:
-        """Flags of searches where nothing is searched."""
-        for field in () if self.searches else (*option_fields(SearchOptions), *option_fields(DdpgOptions)):
-            flag = field.metadata['flag']
-            if self.flag_values[flag].present:
-                raise UsageError(f'--{flag} is about searches, but nothing is searched; also give {SEARCHES}, or drop '
-                                 'the flag')
+        """Flags of searches where nothing is searched, or not what they are about."""
+        given = [field for options_class in SEARCH_OPTIONS for field in option_fields(options_class)
+                 if self.flag_values[field.metadata['flag']].present]
+        if given and not self.searches:
+            raise UsageError(f'--{given[0].metadata["flag"]} is about searches, but nothing is searched; also give '
+                             f'{SEARCHES}, or drop the flag')
+        search = self.options(SearchOptions)
+        for field in given:
+            flag, value = field.metadata['flag'], self.flag_values[field.metadata['flag']].value
+            wanted = missing_search(flag, search)
+            if wanted and value != field.default:  # recorded flag files hold all flags
+                raise UsageError(f'--{flag}={value} would have no effect: it needs {wanted}; give that, or drop the '
+                                 'flag')
 
     def superseded(self) -> dict[str, str]:
         """The given flags that have no effect any more, with the reasons."""
@@ -175,7 +184,8 @@ class CommandLine:
         search = SEARCH_OPTIONS if self.searches else ()
         parts = [pair, *map(self.options, (*SHARED_OPTIONS, *search)), net, self.data_options(),
                  *self.learner_options().values()]
-        return [*flag_lines(parts, decisive), *self.helper_lines, *workers_lines(nb_workers)]
+        return [*flag_lines(parts, decisive), *self.helper_lines, *space_lines(self.options(SearchOptions).space),
+                *workers_lines(nb_workers)]
 
     def training_name(self, nb_workers: int = 1) -> str:
         """Names the full-precision model that this command line would train, for look-ups in the zoo."""
@@ -238,11 +248,24 @@ class CommandLine:
             trainer=self.options(TrainerOptions), distillation=self.options(DistillationOptions),
             export=self.options(ExportOptions), verdict=self.options(VerdictOptions),
             seed=self.options(MainOptions).seed, recorded_flags=tuple(self.recorded(nb_workers=workers.size)),
-            free_flags=(*indecisive_flags(self.options_classes()), WORKERS_NOTE),
+            free_flags=(*indecisive_flags(self.options_classes()), WORKERS_NOTE, *self._free_notes()),
             zoo_name=self.training_name(begun_by(run.recorded_flags()) or workers.size),
             command=shlex.join(['python', *self.argv]), workers=workers,
             compression=self.options(CompressionOptions), search=self.options(SearchOptions),
             ddpg=self.options(DdpgOptions))
+
+    def _free_notes(self) -> tuple[str, ...]:
+        """A finished run can be used without the file with its space."""
+        return () if self.options(ProcessOptions).exec_mode == 'train' else (SPACE_NOTE,)
+
+
+def missing_search(flag: str, search: SearchOptions) -> str | None:
+    """Which search a flag is about, if there is none of its kind."""
+    if flag in ('hpo_nb_trials', 'hpo_nb_epochs') and search.space is None:
+        return '--hpo_space=FILE.yaml'
+    if flag in ('hpo_max_bytes', 'hpo_screening') and search.space is not None:
+        return 'a search for values per layer, not one for the flags of --hpo_space'
+    return '--hp_optimizer=ddpg' if flag.startswith('ddpg_') and search.optimizer != 'ddpg' else None
 
 
 def parse(options_classes: Sequence[type[Options]], argv: Sequence[str], known_only: bool = False) -> flags.FlagValues:
@@ -365,6 +388,13 @@ def helper_lines(given: PairOptions) -> list[str]:
     if given.model_helper is None:
         return []
     return [f'# sha256 of --model_helper: {hashlib.sha256(Path(given.model_helper).read_bytes()).hexdigest()[:8]}']
+
+
+def space_lines(space: str | None) -> list[str]:
+    """A comment for the flag file that changes with the text of `--hpo_space`, if there is such a file."""
+    if space is None or not Path(space).is_file():
+        return []
+    return [f'{SPACE_NOTE}={hashlib.sha256(Path(space).read_bytes()).hexdigest()[:8]}']
 
 
 def fits(name: str, given: PairOptions) -> bool:

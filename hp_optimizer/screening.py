@@ -15,21 +15,21 @@ def screening_floor(trials: Sequence[Trial], quantile: float = 0.25, nb_min: int
     """The reward before tuning (`Trial.extra['before']`) below which a candidate is not worth tuning.
 
     Args:
-      trials: those so far; the ones that were tuned and have a finite reward before tuning count.
-      quantile: which share of them had less than the floor, in [0, 1].
-      nb_min: how many of them there must be.
-      correlation: how large Spearman's rank correlation between their rewards before and after tuning must be: a reward
-        that does not tell what tuning makes of a candidate must not decide.
+      trials: those so far.
+      quantile: which share of all with a finite reward before tuning, screened out or not, had less than the floor.
+      nb_min: how many of them must have been tuned.
+      correlation: how large Spearman's rank correlation between the rewards of these before and after tuning must be: a
+        reward that does not tell what tuning makes of a candidate must not decide.
 
     Returns:
       The floor; -inf if all candidates are to be tuned.
     """
-    pairs = [(trial.extra['before'], trial.reward) for trial in trials
-             if trial.reward is not None and math.isfinite(trial.extra.get('before', math.nan))]
-    if len(pairs) < max(nb_min, 2):
+    judged = [trial for trial in trials if math.isfinite(trial.extra.get('before', math.nan))]
+    pairs = [(trial.extra['before'], trial.reward) for trial in judged if trial.reward is not None]
+    if len(pairs) < max(nb_min, 2) or rank_correlation(*np.array(pairs, float).T) < correlation:
         return -math.inf
-    before, reward = np.array(pairs, float).T
-    return float(np.quantile(before, quantile)) if rank_correlation(before, reward) >= correlation else -math.inf
+    # Of the tuned ones alone the floor would rise with each candidate that it lets pass.
+    return float(np.quantile([trial.extra['before'] for trial in judged], quantile))
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:

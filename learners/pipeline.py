@@ -14,6 +14,7 @@ from typing import Any
 import tf_keras as keras
 from absl import logging
 
+from datasets.abstract_dataset import DatasetOptions
 from learners.abstract_learner import (
     LEARNERS,
     AbstractLearner,
@@ -34,7 +35,7 @@ from utils import atomic
 from utils.distillation import Distillation, DistillationOptions
 from utils.errors import UsageError
 from utils.mirror import mirror
-from utils.options import Options, flag_lines
+from utils.options import Options, flag_lines, option_fields
 from utils.run_directory import FLAGS_FILE, fingerprint
 from utils.trainer import evaluate
 
@@ -51,8 +52,8 @@ TRAINING_NAME = 'training.txt'
 CODED_FORMATS = ('pfz', 'float32')
 """How a model with integer codes is exported when no learner says how."""
 
-HOLD_OUT_LINE = '--enbl_trn_val_split=true'
-"""In the flag file of a run that trained nothing on the held-out validation samples."""
+HOLD_OUT_FIELDS = ('num_train', 'num_val', 'hold_out')
+"""Options of data sets that say which samples are held out, and whether anything is trained on them."""
 
 DATA_FILE = 'data.txt'
 """Holds the fingerprint of the training data of a run; the flags only say where they were."""
@@ -196,9 +197,10 @@ class Pipeline:
         shared = self.context.learner_options
         if shared.save_path is not None:
             path = resolve_model_path(shared.save_path, '--save_path')
-            if self.context.helper.dataset.options.hold_out and not trained_with(path, HOLD_OUT_LINE):
+            lines = hold_out_lines(self.context.helper.dataset.options)
+            if '--enbl_trn_val_split=true' in lines and not trained_with(path, lines):
                 logging.warning('%s may have been trained on the held-out samples too: what is measured on them would '
-                                'flatter it; train it with --enbl_trn_val_split', path)
+                                'flatter it; train it with %s', path, ' '.join(lines))
             return path
         known = trained_models(Path(shared.zoo_dir), self.zoo_name, self.context.helper.dataset.fingerprint())
         return known[0] if known else None
@@ -252,10 +254,16 @@ def trained_models(zoo: Path, name: str, data: str) -> list[Path]:
             + [path for path in others if recorded_data(path.parents[1]) == data])
 
 
-def trained_with(model: Path, line: str) -> bool:
-    """Whether a model lies in a run directory whose flag file has that line."""
+def hold_out_lines(options: DatasetOptions) -> list[str]:
+    """The lines of a flag file that decide which samples are held out."""
+    flags = {field.metadata['flag'] for field in option_fields(type(options)) if field.name in HOLD_OUT_FIELDS}
+    return [line for line in flag_lines([options]) if line.lstrip('-').split('=')[0] in flags]
+
+
+def trained_with(model: Path, lines: Sequence[str]) -> bool:
+    """Whether a model lies in a run directory whose flag file has those lines."""
     file = model.parent / FLAGS_FILE
-    return file.is_file() and line in file.read_text(encoding='utf-8').splitlines()
+    return file.is_file() and set(lines) <= set(file.read_text(encoding='utf-8').splitlines())
 
 
 def recorded_data(run: Path) -> str | None:

@@ -208,6 +208,12 @@ class WeightBitsLearner(SearchingLearner):
 
     def check_inputs(self) -> None:
         load_bits_plan(self.options, self.name)
+        options = self.options
+        if options.searches and self.context.search.max_bytes is None and (
+                options.equivalent_bits < options.min_searched_bits):
+            raise UsageError(f'--{options.flag("equivalent_bits")}={options.equivalent_bits:g}: a mean of '
+                             f'{options.equivalent_bits:g} bits per weight is out of reach: from '
+                             f'{options.min_searched_bits} to {options.max_searched_bits} is reachable')
 
     def candidates(self, model: keras.Model) -> BitsCandidates:
         options = self.options

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ONE_FILE, TASK, run_main
+from utils.errors import UsageError
 
 SMALL = (*TASK, ONE_FILE, '--nb_smpls_train=60', '--nb_smpls_val=20', '--nb_smpls_eval=40', '--batch_size=10',
          '--nb_epochs_rat=0.05', '--nb_epochs_rat_ft=0.05', '--nb_smpls_export_eval=10', '--nb_repts=2',
          '--nb_repts_warmup=1', '--nb_smpls_calib=10', '--hpo_verify_factor=0.05', '--hpo_nb_verified=1')
 SPARSE = (*TASK, '--learner=weight-sparse', '--ws_nb_rlouts=2')
+UNIFORM_ZEROS = (*TASK, '--learner=weight-sparse', '--ws_prune_ratio_prtl=uniform')
 BITS = (*TASK, '--learner=uniform', '--uql_enbl_rl_agent', '--uql_nb_rlouts=2')
 CHANNELS = (*TASK, '--learner=chn-pruned-rmt', '--cpr_prune_option=auto', '--cpr_nb_rlouts=2', '--cpr_nb_smpls=20')
 
@@ -21,12 +23,23 @@ REFUSED = {
                        'a file of 10 bytes is out of reach: with the bounds of these 4 layers from a file of '),
     'bytes of zeros, after training': ((*SPARSE, '--learner=full-prec,weight-sparse', '--hpo_max_bytes=10'),
                                        'a file of 10 bytes is out of reach: with the bounds of these 4 layers'),
+    'bytes without a budget': ((*SPARSE, '--ws_reward_type=multi-obj', '--hpo_max_bytes=20000'),
+                               '--hpo_max_bytes=20000: --ws_reward_type=multi-obj has no budget; give --ws_reward_'),
+    'bytes of flags': ((*UNIFORM_ZEROS, '--hpo_space=none.yaml', '--hpo_max_bytes=20000'),
+                       '--hpo_max_bytes=20000 would have no effect: it needs a search for values per layer'),
+    'trials of no space': ((*SPARSE, '--hpo_nb_trials=7'),
+                           '--hpo_nb_trials=7 would have no effect: it needs --hpo_space=FILE.yaml; give that, or'),
+    'agent that does not act': ((*SPARSE, '--hp_optimizer=gp', '--ddpg_tau=0.5'),
+                                '--ddpg_tau=0.5 would have no effect: it needs --hp_optimizer=ddpg; give that, or'),
     'bytes of codes': ((*BITS, '--hpo_max_bytes=10'),
                        'a file of 10 bytes is out of reach: with the bounds of these 2 layers from a file of '),
     'bytes of channels': ((*CHANNELS, '--hpo_max_bytes=10'),
                           'the budget of chn-pruned-rmt is in multiply-adds; give --cpr_preserve_ratio'),
     'too few bits': ((*BITS, '--uql_equivalent_bits=1', '--uql_w_bit_min=2'),
-                     'with the bounds of these 2 layers from a mean of 2 bits per weight to a mean of 8 bits per'),
+                     'a mean of 1 bits per weight is out of reach: from 2 to 8 is reachable'),
+    'too few bits of a later stage': (
+        (*BITS, '--learner=chn-pruned-rmt,uniform', '--uql_equivalent_bits=1', '--uql_w_bit_min=2'),
+        '--uql_equivalent_bits=1: a mean of 1 bits per weight is out of reach: from 2 to 8 is reachable'),
     'too few multiply-adds': ((*CHANNELS, '--cpr_preserve_ratio=0.001'),
                               '0.001 of the multiply-adds is out of reach: with the bounds of these 2 layers from 0.'),
     'no trials': ((*TASK, '--learner=weight-sparse', '--ws_nb_rlouts=0'), '--ws_nb_rlouts=0: must be a number >= 1'),
@@ -118,3 +131,43 @@ def test_a_baseline_without_held_out_samples_is_another_model_than_one_with_them
     assert searched.training_name() == held_out.training_name()
     assert '--enbl_trn_val_split=true' in searched.recorded() and '--hp_optimizer=ddpg' in searched.recorded()
     assert not any(line.startswith(('--hp', '--ddpg')) for line in fixed.recorded())
+
+
+def searching_flags(*more: str):
+    from main import CommandLine
+    return CommandLine(['main.py', *UNIFORM_ZEROS, '--hpo_space=space.yaml', *more])
+
+
+def test_another_text_of_the_space_is_another_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'space.yaml').write_text(SPACE)
+    path, lines = searching_flags().run_path(), searching_flags().recorded()
+    assert searching_flags().run_path() == path
+    (tmp_path / 'space.yaml').write_text(SPACE.replace('high: 0.6', 'high: 0.5'))
+    assert searching_flags().run_path() != path
+    changed, = set(searching_flags().recorded()) - set(lines)
+    assert changed.startswith('# sha256 of --hpo_space=')
+
+
+def test_a_finished_run_does_not_need_the_file_of_its_space(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'space.yaml').write_text(SPACE)
+    run = tmp_path / 'run'
+    run.mkdir()
+    recorded = searching_flags(f'--run_dir={run}').invocation().recorded_flags
+    (run / 'flags.txt').write_text('\n'.join(recorded) + '\n')
+    (tmp_path / 'space.yaml').unlink()
+    again = searching_flags(f'--run_dir={run}', '--exec_mode=eval').invocation()
+    again.run.claim(again.recorded_flags, again.free_flags)
+    again.run.release()
+    training = searching_flags(f'--run_dir={run}').invocation()
+    with pytest.raises(UsageError, match='holds a run with other flags'):
+        training.run.claim(training.recorded_flags, training.free_flags)
+
+
+def test_recorded_flags_of_a_search_are_no_reason_to_refuse(tmp_path, monkeypatch):
+    from main import CommandLine
+    monkeypatch.chdir(tmp_path)
+    lines = CommandLine(['main.py', *SPARSE, '--hp_optimizer=gp']).recorded()
+    (tmp_path / 'flags.txt').write_text('\n'.join(lines) + '\n')
+    assert '--ddpg_tau=0.01' in lines and CommandLine(['main.py', '--flagfile=flags.txt']).recorded() == lines

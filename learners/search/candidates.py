@@ -24,6 +24,7 @@ class Subject:
       budget: the budget in words; None if there is none.
       cost_unit: in what candidates' costs are counted; None if they have none.
       sizes: weights of each searched layer; empty where no layers are searched.
+      given: the candidate that would be used without a search, if it is none of those that any search tries.
     """
 
     domain: Domain
@@ -31,6 +32,7 @@ class Subject:
     budget: str | None = None
     cost_unit: str | None = None
     sizes: Mapping[str, int] = {}
+    given: Values | None = None
 
     def chosen(self, values: Values) -> dict[str, Any]:
         """What is needed to compress like a candidate, for JSON."""

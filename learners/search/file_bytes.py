@@ -27,12 +27,17 @@ def rest_bytes(model: keras.Model, layers: Collection[str]) -> int:
 
 
 def sparse_bytes(nb_weights: int, sparsity: float) -> float:
-    """A kernel of so many float32 weights as bitmap and values: n / 8 + 4 n (1 - s).
+    """A kernel of so many float32 weights as values and, where they are, a bitmap or a byte per value and long gap.
+
+    With k = n (1 - s) values: 4 k + min(n / 8, k + n / 255).
 
     >>> sparse_bytes(800, 0.75)
     900.0
+    >>> sparse_bytes(25500, 0.96)
+    5200.0
     """
-    return nb_weights / 8 + 4 * nb_weights * (1 - sparsity)
+    kept = nb_weights * (1 - sparsity)
+    return 4 * kept + min(nb_weights / 8, kept + nb_weights / 255)
 
 
 def grid_bytes(nb_weights: int, bits: int, nb_buckets: int) -> float:

@@ -21,13 +21,15 @@ from learners.search.plan_search import Judge, PlanSearch, SearchSettings
 from learners.search.searching import SearchedOptions
 from learners.search.trial_network import unsharded
 from utils.errors import UsageError
-from utils.options import Options, option_fields, value_type
+from utils.options import Options, flag_lines, option_fields, value_type
 from utils.trainer import DivergedError, evaluate
 
 FOLDER = 'search'
 """Where in the run directory the search over flags keeps its files."""
 SHARED_FIELDS = ('rate_factor_finetune', 'decay_factor_finetune')
 """What of the options that all learners share can be searched."""
+FIXED_FIELDS = ('quant_epochs',)
+"""What of the learners' options trials do not follow: all are as long as --hpo_nb_epochs says."""
 
 
 class Flags(Subject):
@@ -49,6 +51,17 @@ class Flags(Subject):
         self.domain = read_space(path, {flag: kind for parts in (*learner_options.values(), shared)
                                         for flag, (_, kind) in _searchable(parts).items()})
         self._check(path)
+        self.given = self._given()
+
+    def _given(self) -> Values | None:
+        """The options' own values, if they are within the space."""
+        values = {flag: getattr(parts, field) for parts in (*self._learner_options.values(), self._shared)
+                  for flag, (field, _) in _searchable(parts).items() if flag in self.domain.names}
+        try:
+            self.domain.encode(values)
+        except UsageError:
+            return None
+        return values
 
     def _check(self, path: str) -> None:
         """Refuses ranges and choices that hold what the learners would refuse in the middle of the search."""
@@ -68,12 +81,16 @@ class Flags(Subject):
         return ({name: _replaced(parts, values) for name, parts in self._learner_options.items()},
                 _replaced(self._shared, values))
 
+    def decisive_lines(self) -> list[str]:
+        """Of a flag file, as far as it says what all candidates share."""
+        return flag_lines([*self._learner_options.values(), self._shared], decisive=True)
+
 
 def _searchable(options: Options) -> dict[str, tuple[str, type]]:
     """Flag -> (field, type of its values)."""
     return {field.metadata['flag']: (field.name, value_type(type(options), field))
             for field in option_fields(type(options))
-            if not isinstance(options, LearnerOptions) or field.name in SHARED_FIELDS}
+            if (field.name in SHARED_FIELDS if isinstance(options, LearnerOptions) else field.name not in FIXED_FIELDS)}
 
 
 def _replaced(options: Options, values: Values) -> Options:
@@ -100,7 +117,7 @@ class FlagSearch:
         """The options with the winner's values; continues where a former call has stopped."""
         search = self.context.search
         settings = SearchSettings(search.nb_trials, max(1, search.nb_trials // 4), judged_by={
-            'epochs': search.nb_epochs, 'longer': search.verify_factor, 'options': repr(self.flags.options({}))})
+            'epochs': search.nb_epochs, 'longer': search.verify_factor, 'options': self.flags.decisive_lines()})
         context = dataclasses.replace(self.context, folder=self.context.run / FOLDER)
         chosen = PlanSearch(context, ','.join(self.names), settings).run(lambda: (self.flags, self._judge_of(model)))
         return self.flags.options(chosen)

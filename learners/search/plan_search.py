@@ -20,8 +20,8 @@ from utils.progress import number
 
 JOURNAL, VERIFIED, RECORD = 'search.jsonl', 'verified.jsonl', 'search.json'
 """In the folder of a search: the trials, those of the longer tuning, and what came of them."""
-UNIFORM, POLICY = 'uniform', 'policy'
-"""Where candidates that are tuned longer come from, beside trials: the first one, and the trained agent."""
+UNIFORM, POLICY, GIVEN = 'uniform', 'policy', 'as given'
+"""Where candidates that are tuned longer come from, beside trials: the first one, the trained agent, the user."""
 
 Judge = Callable[[Values, bool, float], Judged]
 """(candidate, whether to tune it longer, the least reward before tuning with which it is tuned) -> its worth."""
@@ -88,7 +88,7 @@ class PlanSearch:
         optimizer, journal = self._optimizer(subject), self._journal(JOURNAL, subject)
         self._search(optimizer, lambda values, floor: judge(values, False, floor), journal, self.settings.nb_rlouts,
                      'search', self.settings.screening)
-        finalists = self.context.workers.share(lambda: self._finalists(optimizer, journal))
+        finalists = self.context.workers.share(lambda: self._finalists(subject, optimizer, journal))
         verified = self._journal(VERIFIED, subject)
         winner = self._search(Listed(subject.domain, list(finalists.values())),
                               lambda values, floor: judge(values, True, floor), verified, len(finalists),
@@ -100,7 +100,7 @@ class PlanSearch:
                          'none' if first is None else number(first))
         return self._record(subject, journal, dict(zip(finalists, verified.trials, strict=True)), source)
 
-    def _finalists(self, optimizer: HyperParamOptimizer, journal: Journal) -> dict[str, Values]:
+    def _finalists(self, subject: Subject, optimizer: HyperParamOptimizer, journal: Journal) -> dict[str, Values]:
         """What is tuned longer, by where it comes from."""
         found = {UNIFORM: journal.trials[0].values}
         ranked = sorted((trial for trial in journal.trials if trial.reward is not None),
@@ -111,6 +111,8 @@ class PlanSearch:
         own = getattr(optimizer, 'ask_deterministic', None)
         if own is not None and len(journal.trials) > self._nb_warmup and own() not in found.values():
             found[POLICY] = own()
+        if subject.given is not None and subject.given not in found.values():
+            found[GIVEN] = dict(subject.given)
         return found
 
     def _record(self, subject: Subject, journal: Journal, verified: dict[str, Trial], winner: str) -> dict[str, Any]:
@@ -171,6 +173,6 @@ def _trial_entry(trial: Trial) -> dict[str, Any]:
 
 
 def _verified_entry(source: str, trial: Trial) -> dict[str, Any]:
-    number_of_trial = 1 if source == UNIFORM else None if source == POLICY else int(source.split()[1])
+    number_of_trial = 1 if source == UNIFORM else None if source in (POLICY, GIVEN) else int(source.split()[1])
     return {'source': source, 'trial': number_of_trial, 'reward': trial.reward, 'cost': trial.cost,
             'seconds': trial.seconds, 'values': dict(trial.values)}

@@ -95,9 +95,13 @@ class WeightSparseLearner(SearchingLearner):
             load_plan(self.options.plan_path)
 
     def candidates(self, model: keras.Model) -> SparsityCandidates:
+        has_budget, max_bytes = self.options.reward_type == 'single-obj', self.context.search.max_bytes
+        if max_bytes is not None and not has_budget:
+            raise UsageError(f'--hpo_max_bytes={max_bytes}: --ws_reward_type={self.options.reward_type} has no budget; '
+                             'give --ws_reward_type=single-obj, or drop the bytes')
         kernels = self._prunable(model, skip_reasons(model, self.options.skip_names))
-        return SparsityCandidates(model, kernels, self.options.prune_ratio, self.options.reward_type == 'single-obj',
-                                  self.context.search.max_bytes, super().trainer_parts(model))
+        return SparsityCandidates(model, kernels, self.options.prune_ratio, has_budget, max_bytes,
+                                  super().trainer_parts(model))
 
     def _prunable(self, model: keras.Model, skipped: dict[str, str]) -> dict[str, list[tf.Variable]]:
         """Layer -> its kernels, of those that are pruned."""

@@ -54,7 +54,7 @@ TASKS = {
     'sparsity-90': Task(('--learner=weight-sparse', '--ws_prune_ratio=0.9', '--ws_prune_ratio_prtl=optimal',
                          '--ws_mask_update_step=100'), 'ws', 'ws_nb_iters_ft', SHARE, 0.005),
     'bits-3': Task(('--learner=uniform', '--uql_enbl_rl_agent', '--uql_equivalent_bits=3', '--uql_w_bit_min=2',
-                    '--uql_w_bit_max=5', '--lrn_rate_rat_ft=0.1'),
+                    '--uql_w_bit_max=5', '--nouql_enbl_rl_global_tune', '--lrn_rate_rat_ft=0.1'),
                    'uql', 'uql_tune_global_steps', ('uql_quant_epochs', 1), 0.005),
     'macs-50': Task(('--learner=chn-pruned-rmt', '--cpr_prune_option=auto', '--cpr_preserve_ratio=0.5',
                      '--cpr_criterion=obs'), 'cpr', None, SHARE, 0.0, 0.03),

@@ -30,8 +30,14 @@ def test_the_floor_is_a_quantile_of_what_was_tuned():
     assert screening_floor(RISING, quantile=0.5) == pytest.approx(0.5)
 
 
+def test_screened_ones_count_for_the_floor_but_not_for_what_it_tells():
+    screened = [Trial(12 + place, {}, None, None, extra={'before': 0.0, 'screened': True}) for place in range(33)]
+    assert screening_floor([*RISING, *screened]) == 0 < screening_floor(RISING)
+    assert screening_floor([*RISING[:9], *screened]) == -math.inf
+
+
 def test_others_do_not_count():
-    others = [Trial(12, {}, None, None, extra={'before': 0.01, 'screened': True}), Trial(13, {}, None, 0.4),
+    others = [Trial(13, {}, None, 0.4),
               Trial(14, {}, None, 0.1, extra={'before': math.nan}), Trial(15, {}, None, 0.5, extra={'same_as': 1})]
     assert screening_floor([*RISING, *others]) == screening_floor(RISING)
 

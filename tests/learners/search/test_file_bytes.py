@@ -18,9 +18,10 @@ from utils.container import pack, tensor_table
 from utils.encoding import Buckets
 
 
-def test_a_sparse_kernel_is_a_bitmap_and_values():
+def test_a_sparse_kernel_is_values_and_a_bitmap_or_gaps():
     assert sparse_bytes(80, 0.75) == 10 + 4 * 20
     assert sparse_bytes(8, 0.0) == 1 + 32
+    assert sparse_bytes(25500, 0.96) == pytest.approx(4 * 1020 + 1020 + 100)
 
 
 def test_a_quantized_kernel_is_codes_and_what_they_stand_for():

@@ -80,11 +80,11 @@ def searching(folder: Path, space: str = SPACE, options: Options | None = None, 
 
 def test_all_trials_keep_the_constraint_and_their_types(tmp_path):
     searching(tmp_path).run(1.0)
-    assert len(FakeLearner.tried) == 12 + 4
+    assert len(FakeLearner.tried) == 12 + 5
     for context, options in FakeLearner.tried:
         assert 0 <= options.begin <= options.end <= 1 and isinstance(options.count, int) and 1 <= options.count <= 9
         assert 0.01 <= context.learner_options.rate_factor_finetune <= 1
-    assert len({options.begin for _, options in FakeLearner.tried}) == 12
+    assert len({options.begin for _, options in FakeLearner.tried[:12]}) == 12
 
 
 def test_the_winner_is_what_the_stages_run_with(tmp_path):
@@ -104,7 +104,7 @@ def test_the_winner_is_what_the_stages_run_with(tmp_path):
 def test_trials_are_short_and_others_longer(tmp_path):
     searching(tmp_path, verify_factor=3.0).run(1.0)
     epochs = [context.nb_epochs for context, _ in FakeLearner.tried]
-    assert epochs == [0.5] * 12 + [1.5] * 4
+    assert epochs == [0.5] * 12 + [1.5] * 5
     assert all(context.log is None and not context.folder.exists() for context, _ in FakeLearner.tried)
 
 
@@ -195,3 +195,37 @@ def test_shared_options_can_be_searched_for_any_learner(tmp_path):
     _, shared = one.flags.options({'loss_w_dcy_rat_ft': 0.25})
     assert shared == one.context.learner_options.replace(decay_factor_finetune=0.25)
     assert isinstance(shared, LearnerOptions)
+
+
+def test_epochs_of_quantization_are_not_searched_since_trials_would_not_follow(tmp_path):
+    space = 'parameters: {uql_quant_epochs: {type: float, low: 1, high: 9}}'
+    with pytest.raises(UsageError, match='uql_quant_epochs'):
+        searching(tmp_path, space, UniformQuantizationOptions(), 'uniform')
+
+
+def test_a_search_goes_on_with_another_zoo_but_not_with_other_training(tmp_path):
+    def again(**changes) -> FlagSearch:
+        search = searching(tmp_path)
+        shared = search.context.learner_options.replace(**changes)
+        search = FlagSearch(dataclasses.replace(search.context, learner_options=shared), search.names,
+                            {'fake': FakeOptions()})
+        (tmp_path / 'run' / 'search' / 'search.json').unlink(missing_ok=True)
+        return search
+
+    again().run(1.0)
+    again(zoo_dir='elsewhere').run(1.0)
+    assert len(FakeLearner.tried) == 12 + 5
+    with pytest.raises(UsageError, match='journal of another search'):
+        again(decay_factor_finetune=0.7).run(1.0)
+
+
+@pytest.mark.parametrize('options, tried', [(FakeOptions(begin=0.2, end=0.9, count=3), True),
+                                            (FakeOptions(count=20), False)])
+def test_what_the_command_line_gives_is_verified_too_where_the_space_holds_it(options, tried, tmp_path):
+    chosen, shared = searching(tmp_path, options=options).run(1.0)
+    record = read_record(tmp_path / 'run' / 'search')
+    assert ('as given' in [entry['source'] for entry in record['verified']]) is tried
+    if tried:
+        assert record['winner'] == 'as given' and chosen['fake'] == options
+        assert shared.rate_factor_finetune == LearnerOptions().rate_factor_finetune
+        assert record['verified'][-1]['trial'] is None
