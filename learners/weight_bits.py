@@ -118,7 +118,8 @@ def bit_search_options(prefix: str, nb_tune_steps: int) -> type[WeightBitsOption
                   f'{prefix}_tune_disp_steps': 'there is one line per trial',
                   f'{prefix}_tune_save_path': 'trials are not saved; their journal is in --run_dir'}
     return dataclasses.make_dataclass('BitSearchOptions', fields, bases=(WeightBitsOptions,), frozen=True,
-                                      namespace={'superseded': superseded})
+                                      namespace={'superseded': superseded,
+                                                 '__doc__': 'Whether and how the bits of each layer are searched.'})
 
 
 def channel_buckets(layer: keras.layers.Layer) -> Buckets:

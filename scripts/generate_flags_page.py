@@ -9,7 +9,7 @@ It takes no arguments.
 
 from __future__ import annotations
 
-from main import SHARED_OPTIONS, UNRECORDED_OPTIONS, PairOptions  # isort: skip  (loads TensorFlow silently)
+from main import SEARCH_OPTIONS, SHARED_OPTIONS, UNRECORDED_OPTIONS, PairOptions  # isort: skip  (loads TensorFlow silently)
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -124,7 +124,7 @@ def superseded(options_classes: Iterable[type[Options]]) -> Iterator[str]:
 
 def page() -> str:
     """The text of docs/flags.md."""
-    general = {part.__name__: part for part in (PairOptions, *SHARED_OPTIONS, *UNRECORDED_OPTIONS)}
+    general = {part.__name__: part for part in (PairOptions, *SHARED_OPTIONS, *SEARCH_OPTIONS, *UNRECORDED_OPTIONS)}
     nets = {name: PAIRS.get(name).net_options_class for name in PAIRS}
     data = {name: getattr(datasets, name).options_class for name in datasets.__all__}
     learners = {name: LEARNERS.get(name).options_class for name in LEARNERS}
