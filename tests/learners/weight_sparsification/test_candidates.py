@@ -115,11 +115,12 @@ def test_files_keep_a_budget_in_bytes_and_use_it(method, share):
 
 
 def test_budgets_in_bytes_out_of_reach_are_refused_with_what_can_be_reached():
-    rest = rest_bytes(tiny_net(), SIZES)
+    model = tiny_net()
+    rest = rest_bytes(model, SIZES)
     least, most = rest + TOTAL / 255 + 5 * len(SIZES), rest + TOTAL / 8 + 4 * TOTAL
     with pytest.raises(UsageError, match=f'^a file of 10 bytes is out of reach: with the bounds of these 4 layers from '
                                          f'a file of {least:,.0f} bytes to a file of {most:,.0f} bytes is reachable$'):
-        make(max_bytes=10)
+        make(model, max_bytes=10)
 
 
 def test_budget_in_words():
