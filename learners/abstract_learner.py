@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -182,8 +182,12 @@ class AbstractLearner(abc.ABC):
     def check_inputs(self) -> None:  # noqa: B027 (most learners read no files)
         """Refuses files that the options name and that are missing or broken, before anything is trained."""
 
-    def check_model(self, model: keras.Model) -> None:  # noqa: B027 (most learners work on any model)
-        """Refuses options that cannot work on a model of this architecture, before anything is trained."""
+    def check_model(self, make_model: Callable[[], keras.Model]) -> None:  # noqa: B027 (most work on any model)
+        """Refuses options that cannot work on a model of this architecture, before anything is trained.
+
+        Args:
+          make_model: gives one, trained or not; most learners need none.
+        """
 
     def prepare(self, model: keras.Model | None) -> None:  # noqa: B027 (most learners decide within `compress`)
         """What all workers do together before the primary compresses: `compress` finds its results in `self`."""

@@ -128,7 +128,7 @@ class Pipeline:
             self._flag_search(names, None)
         first = next((name for name in names if name != FULL_PRECISION), None)
         if first is not None:
-            self._learner(first, first, None).check_model(self._untrained())
+            self._learner(first, first, None).check_model(self._untrained)
 
     def _untrained(self) -> keras.Model:
         """A model of the architecture that the first compressing learner will get."""

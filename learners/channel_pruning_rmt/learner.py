@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tf_keras as keras
@@ -168,9 +168,9 @@ class ChannelPrunedRmtLearner(SearchingLearner):
             raise UsageError(f'--cpr_save_path_ws={self.options.plan_path}: no plan.json in that run directory')
         return CompressionPlan.load(found)
 
-    def check_model(self, model: keras.Model) -> None:
+    def check_model(self, make_model: Callable[[], keras.Model]) -> None:
         if self.options.searches:
-            self._candidates(model, nb_images=1)
+            self._candidates(make_model(), nb_images=1)
 
     def candidates(self, model: keras.Model) -> ChannelCandidates:
         return self._candidates(model, min(self.options.num_images, NB_SEARCH_IMAGES))

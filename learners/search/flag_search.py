@@ -8,7 +8,6 @@ import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tf_keras as keras
@@ -19,8 +18,10 @@ from learners.abstract_learner import LEARNERS, LearnerContext, LearnerOptions
 from learners.search.candidates import Subject
 from learners.search.plan_search import Judge, PlanSearch, SearchSettings
 from learners.search.searching import SearchedOptions
-from learners.search.trial_network import unsharded
+from learners.search.trial_network import trial_helper
 from utils.errors import UsageError
+from utils.gradient_compression import CompressionOptions
+from utils.multi_gpu_wrapper import ALONE
 from utils.options import Options, flag_lines, option_fields, value_type
 from utils.trainer import DivergedError, evaluate
 
@@ -124,18 +125,18 @@ class FlagSearch:
 
     def _judge_of(self, model: keras.Model) -> Judge:
         context = self.context
-        helper = unsharded(context.helper) if context.search.side_by_side else context.helper
-        workers: dict[str, Any] = {} if context.search.side_by_side else {'workers': context.workers}
+        helper = trial_helper(context)
+        workers = ALONE if context.search.side_by_side else context.workers
+        trial = dataclasses.replace(context, helper=helper, workers=workers, log=None,
+                                    compression=CompressionOptions())
 
         def judge(values: Values, longer: bool, floor: float) -> Judged:
             learner_options, shared = self.flags.options(values)
             nb_epochs = context.search.nb_epochs * (context.search.verify_factor if longer else 1)
-            trial, trained = dataclasses.replace(
-                LearnerContext(helper, context.run, context.folder, shared, context.trainer_options, None,
-                               context.distillation, context.seed), nb_epochs=nb_epochs, **workers), model
+            short, trained = dataclasses.replace(trial, learner_options=shared, nb_epochs=nb_epochs), model
             try:
                 for name in self.names:
-                    trained = self._try_out(name, trial, learner_options[name], trained)
+                    trained = self._try_out(name, short, learner_options[name], trained)
             except DivergedError:
                 return Judged(math.nan)
             _, held_out = helper.build_dataset_train(enbl_trn_val_split=True)

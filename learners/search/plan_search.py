@@ -17,11 +17,12 @@ from learners.search.candidates import Subject
 from learners.search.listed import Listed
 from utils import atomic
 from utils.progress import number
+from utils.search_results import UNIFORM
 
 JOURNAL, VERIFIED, RECORD = 'search.jsonl', 'verified.jsonl', 'search.json'
 """In the folder of a search: the trials, those of the longer tuning, and what came of them."""
-UNIFORM, POLICY, GIVEN = 'uniform', 'policy', 'as given'
-"""Where candidates that are tuned longer come from, beside trials: the first one, the trained agent, the user."""
+POLICY, GIVEN = 'policy', 'as given'
+"""Where candidates that are tuned longer come from, beside trials and the first of them: the agent, the user."""
 
 Judge = Callable[[Values, bool, float], Judged]
 """(candidate, whether to tune it longer, the least reward before tuning with which it is tuned) -> its worth."""
@@ -81,7 +82,7 @@ class PlanSearch:
         seconds = max(run.seconds()['search'] - sum(earlier), 0.01)
         spent = sum(trial['seconds'] for trial in (*record['trials'], *record['verified']))
         return {'seconds': round(seconds, 2),
-                'evaluating': min(1.0, spent / (nb_workers if self._parallel else 1) / seconds)}
+                'evaluating': min(1.0, spent / (nb_workers if self.options.side_by_side else 1) / seconds)}
 
     def _searched(self, subject: Subject, judge: Judge) -> dict[str, Any]:
         """The search, and the longer tuning of the uniform choice, the best few and the agent's own choice."""
@@ -133,11 +134,7 @@ class PlanSearch:
     def _search(self, optimizer: HyperParamOptimizer, judge: Callable[[Values, float], Judged], journal: Journal,
                 nb_trials: int, what: str, screening: bool) -> Trial:
         return search(optimizer, judge, journal, nb_trials, f'{self.label}: {what}', workers=self.context.workers,
-                      side_by_side=self._parallel, screening=screening)
-
-    @property
-    def _parallel(self) -> bool:
-        return self.options.side_by_side
+                      side_by_side=self.options.side_by_side, screening=screening)
 
     @property
     def _nb_warmup(self) -> int:

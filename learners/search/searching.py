@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import tf_keras as keras
@@ -11,8 +12,7 @@ import tf_keras as keras
 from learners.abstract_learner import AbstractLearner
 from learners.search.candidates import Candidates, Subject
 from learners.search.plan_search import Judge, PlanSearch, SearchSettings, read_record
-from learners.search.trial_network import TrialNetwork, Tuning, unsharded
-from nets.abstract_model_helper import AbstractModelHelper
+from learners.search.trial_network import TrialNetwork, Tuning, trial_helper
 from utils.options import Options
 from utils.schedules import scaled_learning_rate
 from utils.trainer import Team
@@ -70,10 +70,10 @@ class SearchingLearner(AbstractLearner):
           UsageError: no choice keeps the budget.
         """
 
-    def check_model(self, model: keras.Model) -> None:
+    def check_model(self, make_model: Callable[[], keras.Model]) -> None:
         """Refuses a budget that no choice can keep."""
         if self.options.searches:
-            self.candidates(model)
+            self.candidates(make_model())
 
     def prepare(self, model: keras.Model) -> None:
         """The search, which all workers take part in."""
@@ -86,19 +86,15 @@ class SearchingLearner(AbstractLearner):
 
         def make() -> tuple[Subject, Judge]:
             candidates = self.candidates(model)
-            return candidates, TrialNetwork(candidates, self._search_helper(), tuning).judge
+            return candidates, TrialNetwork(candidates, trial_helper(self.context), tuning).judge
 
         self.found = PlanSearch(self.context, self.name, settings).run(make)
 
     def search_record(self) -> dict[str, Any] | None:
         return read_record(self.context.folder)
 
-    def _search_helper(self) -> AbstractModelHelper:
-        """The pair as one trial sees it: all of the data, or a worker's share of it."""
-        return unsharded(self.helper) if self.context.search.side_by_side else self.helper
-
     def _tuning(self) -> Tuning:
-        context, how, helper = self.context, self.options.layer_search(), self._search_helper()
+        context, how, helper = self.context, self.options.layer_search(), trial_helper(self.context)
         nb_workers = helper.dataset.shard.size
         peak = context.learner_options.rate_factor_finetune * scaled_learning_rate(
             helper.net.learning_rate, helper.dataset.options.batch_size * nb_workers, helper.net.batch_size_norm)

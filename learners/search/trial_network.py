@@ -12,6 +12,7 @@ import tf_keras as keras
 from datasets.abstract_dataset import Shard
 from hp_optimizer import Judged
 from hp_optimizer.domain import Values
+from learners.abstract_learner import LearnerContext
 from learners.search.candidates import Candidates
 from nets.abstract_model_helper import AbstractModelHelper
 from utils.checkpoints import random_generators
@@ -64,6 +65,11 @@ class Tuning:
     screening: bool
     options: TrainerOptions
     team: Team
+
+
+def trial_helper(context: LearnerContext) -> AbstractModelHelper:
+    """The pair as one trial sees it: all of the data, or, where workers share a trial, a worker's part."""
+    return unsharded(context.helper) if context.search.side_by_side else context.helper
 
 
 def unsharded(helper: AbstractModelHelper) -> AbstractModelHelper:
