@@ -7,16 +7,19 @@ the deterministic split into training and validation samples, the order of the s
 from __future__ import annotations
 
 import abc
+import copy
 import dataclasses
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
 from utils.errors import UsageError
 from utils.options import Options, option
+
+DatasetT = TypeVar('DatasetT', bound='AbstractDataset')
 
 SPLIT_SEED = 20180728
 """The validation samples are the same in every run, whatever its `--seed`, so that runs can be compared."""
@@ -39,6 +42,7 @@ class DatasetOptions(Options):
     hold_out: bool = option('enbl_trn_val_split', False, 'train without the nb_smpls_val validation samples; a search, '
                             'which judges its candidates on them, always does')
     num_eval: int = option('nb_smpls_eval', 1, 'number of evaluation samples to use', low=1)
+    crop_padding: int = option('crop_padding', 4, 'training images are shifted by up to this many pixels', low=0)
     batch_size: int = option('batch_size', 128, 'training samples per step and worker', low=1)
     batch_size_eval: int = option('batch_size_eval', 100, 'evaluation samples per step', low=1, decides=False)
     num_threads: int = option('nb_threads', 8, 'threads that decode and augment', low=1, decides=False)
@@ -136,6 +140,8 @@ class AbstractDataset(abc.ABC):
     options_class: type[DatasetOptions]
     image_shape: tuple[int, int, int]
     nb_classes: int
+    mirrored = True
+    """Whether every second training image is mirrored left to right."""
 
     def __init__(self, options: DatasetOptions, seed: int = 0):
         self.options = options
@@ -151,9 +157,15 @@ class AbstractDataset(abc.ABC):
     def normalize(self, images: tf.Tensor) -> tf.Tensor:
         """uint8 `[batch, ...]` -> float32 `[batch, ...]`, the model's input."""
 
-    @abc.abstractmethod
     def augment(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Random changes to normalised training images `[batch, ...]`, determined by `seed` (int `[2]`)."""
+        return crop_and_flip(images, self.options.crop_padding, seed, self.mirrored)
+
+    def with_crop_padding(self: DatasetT, padding: int) -> DatasetT:
+        """The same samples, whose training images are shifted by up to so many pixels."""
+        changed = copy.copy(self)
+        changed.options = self.options.replace(crop_padding=padding)
+        return changed
 
     def incomplete_files(self, split: str) -> list[str]:
         """`name: what is wrong` of files that are known to be shorter than the published ones, for error messages."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples, crop_and_flip
+from datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples
 from datasets.files import file_size, keras_download, list_files, read_bytes
 from utils.errors import UsageError
 from utils.options import with_defaults
@@ -71,6 +71,3 @@ class Cifar10Dataset(AbstractDataset):
 
     def normalize(self, images: tf.Tensor) -> tf.Tensor:
         return (tf.cast(images, tf.float32) - MEAN) / STD
-
-    def augment(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        return crop_and_flip(images, padding=4, seed=seed)

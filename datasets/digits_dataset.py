@@ -10,12 +10,12 @@ import numpy as np
 import sklearn.datasets
 import tensorflow as tf
 
-from datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples, crop_and_flip, train_val_split
+from datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples, train_val_split
 from utils.options import with_defaults
 
 NB_EVAL = 360
 DigitsOptions = with_defaults(DatasetOptions, 'DigitsOptions', num_train=1797 - NB_EVAL, num_val=144, num_eval=NB_EVAL,
-                              batch_size=32)
+                              crop_padding=1, batch_size=32)
 MEAN, STD = 4.88, 6.02
 
 
@@ -26,6 +26,7 @@ class DigitsDataset(AbstractDataset):
     options_class = DigitsOptions
     image_shape = (8, 8, 1)
     nb_classes = 10
+    mirrored = False
 
     def load(self, split: str) -> Samples:
         digits = sklearn.datasets.load_digits()
@@ -34,6 +35,3 @@ class DigitsDataset(AbstractDataset):
 
     def normalize(self, images: tf.Tensor) -> tf.Tensor:
         return (tf.cast(images, tf.float32) - MEAN) / STD
-
-    def augment(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        return crop_and_flip(images, padding=1, seed=seed, flip=False)

@@ -13,7 +13,7 @@ import zlib
 import numpy as np
 import tensorflow as tf
 
-from datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples, crop_and_flip
+from datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples
 from datasets.files import keras_download, list_files, read_bytes
 from utils.errors import UsageError
 from utils.options import with_defaults
@@ -71,6 +71,3 @@ class FmnistDataset(AbstractDataset):
 
     def normalize(self, images: tf.Tensor) -> tf.Tensor:
         return tf.image.per_image_standardization(images)
-
-    def augment(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        return crop_and_flip(images, padding=4, seed=seed)

@@ -61,6 +61,8 @@ class LearnerOptions(Options):
                                          above=0)
     decay_factor_finetune: float = option('loss_w_dcy_rat_ft', 0.4, 'fine-tuning weight decay, as a share of '
                                           'loss_w_dcy', low=0)
+    crop_padding_finetune: int | None = option('crop_padding_ft', None, 'crop_padding of fine-tuning; default: the '
+                                               "training's; small networks and few epochs want less", low=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,9 +214,14 @@ class AbstractLearner(abc.ABC):
         options = self.context.learner_options
         return options.epochs_ratio_finetune, options.rate_factor_finetune
 
+    def training_helper(self) -> AbstractModelHelper:
+        """The pair as the training that follows `compress` sees it: with what the flags of fine-tuning say."""
+        options = self.context.learner_options
+        return self.helper.for_finetuning(options.decay_factor_finetune, options.crop_padding_finetune)
+
     def loss_fn(self) -> LossFn:
-        """The loss of the training that follows `compress`: a smaller network needs less weight decay."""
-        return self.helper.with_weight_decay(self.context.learner_options.decay_factor_finetune).calc_loss
+        """The loss of the training that follows `compress`."""
+        return self.training_helper().calc_loss
 
     def trainer_parts(self, model: keras.Model) -> TrainerParts:
         """Additions to plain training; subclasses add constraints."""
@@ -310,7 +317,8 @@ class AbstractLearner(abc.ABC):
         optimizer = keras.optimizers.SGD(schedule, momentum=self.helper.net.momentum, jit_compile=False)
         trainer = Trainer(model, self.loss_fn(), optimizer, self.context.trainer_options,
                           parts=self.trainer_parts(model), team=self.context.team, **trainer_arguments)
-        trainer.fit(lambda step: self.helper.build_dataset_train(first_step=step), nb_steps)
+        helper = self.training_helper()
+        trainer.fit(lambda step: helper.build_dataset_train(first_step=step), nb_steps)
 
 
 def describe(metrics: dict[str, float]) -> str:

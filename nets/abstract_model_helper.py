@@ -62,9 +62,15 @@ class AbstractModelHelper(abc.ABC):
     def model_name(self) -> str:
         """Name of the network with its size, as in `resnet_20`."""
 
-    def with_weight_decay(self: HelperT, factor: float) -> HelperT:
-        """The same pair with `factor` times the weight decay."""
-        return type(self)(self.net.replace(weight_decay=factor * self.net.weight_decay), self.dataset)
+    def for_finetuning(self: HelperT, decay_factor: float, crop_padding: int | None) -> HelperT:
+        """The same pair, milder: a compressed network has less to spare, and a short training leaves less to learn.
+
+        Args:
+          decay_factor: factor on the weight decay.
+          crop_padding: by how many pixels training images are shifted at most; `None`: as the data set's options say.
+        """
+        dataset = self.dataset if crop_padding is None else self.dataset.with_crop_padding(crop_padding)
+        return type(self)(self.net.replace(weight_decay=decay_factor * self.net.weight_decay), dataset)
 
     @property
     def dataset_name(self) -> str:

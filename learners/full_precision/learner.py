@@ -5,8 +5,8 @@ from __future__ import annotations
 import tf_keras as keras
 
 from learners.abstract_learner import LEARNERS, AbstractLearner, Compressed
+from nets.abstract_model_helper import AbstractModelHelper
 from utils.graph import copied
-from utils.trainer import LossFn
 
 
 @LEARNERS.register('full-prec')
@@ -24,5 +24,5 @@ class FullPrecLearner(AbstractLearner):
     def training_length(self) -> tuple[float | None, float]:
         return None, 1.0
 
-    def loss_fn(self) -> LossFn:
-        return self.helper.calc_loss
+    def training_helper(self) -> AbstractModelHelper:
+        return self.helper

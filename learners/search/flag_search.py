@@ -125,7 +125,7 @@ class FlagSearch:
 
     def _judge_of(self, model: keras.Model) -> Judge:
         context = self.context
-        helper = trial_helper(context)
+        helper = trial_helper(context.helper, context.search)
         workers = ALONE if context.search.side_by_side else context.workers
         trial = dataclasses.replace(context, helper=helper, workers=workers, log=None,
                                     compression=CompressionOptions())

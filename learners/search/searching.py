@@ -13,6 +13,7 @@ from learners.abstract_learner import AbstractLearner
 from learners.search.candidates import Candidates, Subject
 from learners.search.plan_search import Judge, PlanSearch, SearchSettings, read_record
 from learners.search.trial_network import TrialNetwork, Tuning, trial_helper
+from nets.abstract_model_helper import AbstractModelHelper
 from utils.options import Options
 from utils.schedules import scaled_learning_rate
 from utils.trainer import Team
@@ -86,15 +87,18 @@ class SearchingLearner(AbstractLearner):
 
         def make() -> tuple[Subject, Judge]:
             candidates = self.candidates(model)
-            return candidates, TrialNetwork(candidates, trial_helper(self.context), tuning).judge
+            return candidates, TrialNetwork(candidates, self._trial_helper(), tuning).judge
 
         self.found = PlanSearch(self.context, self.name, settings).run(make)
 
     def search_record(self) -> dict[str, Any] | None:
         return read_record(self.context.folder)
 
+    def _trial_helper(self) -> AbstractModelHelper:
+        return trial_helper(self.training_helper(), self.context.search)
+
     def _tuning(self) -> Tuning:
-        context, how, helper = self.context, self.options.layer_search(), trial_helper(self.context)
+        context, how, helper = self.context, self.options.layer_search(), self._trial_helper()
         nb_workers = helper.dataset.shard.size
         peak = context.learner_options.rate_factor_finetune * scaled_learning_rate(
             helper.net.learning_rate, helper.dataset.options.batch_size * nb_workers, helper.net.batch_size_norm)

@@ -12,7 +12,7 @@ import tf_keras as keras
 from datasets.abstract_dataset import Shard
 from hp_optimizer import Judged
 from hp_optimizer.domain import Values
-from learners.abstract_learner import LearnerContext
+from hp_optimizer.options import SearchOptions
 from learners.search.candidates import Candidates
 from nets.abstract_model_helper import AbstractModelHelper
 from utils.checkpoints import random_generators
@@ -67,9 +67,9 @@ class Tuning:
     team: Team
 
 
-def trial_helper(context: LearnerContext) -> AbstractModelHelper:
+def trial_helper(helper: AbstractModelHelper, search: SearchOptions) -> AbstractModelHelper:
     """The pair as one trial sees it: all of the data, or, where workers share a trial, a worker's part."""
-    return unsharded(context.helper) if context.search.side_by_side else context.helper
+    return unsharded(helper) if search.side_by_side else helper
 
 
 def unsharded(helper: AbstractModelHelper) -> AbstractModelHelper:

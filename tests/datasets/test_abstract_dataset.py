@@ -16,6 +16,21 @@ from datasets.abstract_dataset import (
 from utils.errors import UsageError
 
 
+class Squares(AbstractDataset):
+    """Two images of 4 x 4 pixels, all different and none zero."""
+
+    name = 'squares'
+    options_class = DatasetOptions
+    image_shape = (4, 4, 1)
+    nb_classes = 2
+
+    def load(self, split: str) -> Samples:
+        return Samples(np.arange(1, 33, dtype=np.uint8).reshape(2, 4, 4, 1), np.arange(2))
+
+    def normalize(self, images: tf.Tensor) -> tf.Tensor:
+        return tf.cast(images, tf.float32)
+
+
 class Counting(AbstractDataset):
     """Sample i is an image whose only pixel is i."""
 
@@ -133,6 +148,17 @@ def test_crops_are_windows_of_the_padded_image():
     assert len(seen) > 20
     np.testing.assert_array_equal(crop_and_flip(images, 2, tf.constant([1, 2])),
                                   crop_and_flip(images, 2, tf.constant([1, 2])))
+
+
+def test_training_images_are_shifted_as_the_options_say_and_mirrored_if_the_data_set_allows_it():
+    data = Squares(DatasetOptions(num_train=2, num_val=1, num_eval=2, batch_size=2, crop_padding=1))
+    images, seed = data.normalize(tf.constant(data.samples('train').images)), tf.constant([3, 0], tf.int64)
+    np.testing.assert_array_equal(data.augment(images, seed), crop_and_flip(images, 1, seed))
+    data.mirrored = False
+    np.testing.assert_array_equal(data.augment(images, seed), crop_and_flip(images, 1, seed, flip=False))
+    unshifted = data.with_crop_padding(0)
+    np.testing.assert_array_equal(unshifted.augment(images, seed), images)
+    assert data.options.crop_padding == 1 and unshifted.samples('train') is data.samples('train')
 
 
 def test_no_flip_where_a_mirror_image_means_something_else():

@@ -17,6 +17,7 @@ from learners.abstract_learner import (
     load_model,
     save_model,
 )
+from learners.full_precision.learner import FullPrecLearner
 from tests.learners.conftest import make_context, make_helper
 from utils.compression_plan import CompressionPlan
 from utils.errors import UsageError
@@ -94,6 +95,19 @@ def test_fine_tuning_has_its_own_schedule(tmp_path):
     whole, nb_whole = given.helper.setup_lrn_rate(1 / 400, 1.0)
     assert nb_steps == nb_whole > 2
     assert float(schedule(2)) == pytest.approx(0.25 * float(whole(2))) != 0
+
+
+def test_fine_tuning_shifts_its_images_by_its_own_padding(tmp_path):
+    assert learner(tmp_path).training_helper().dataset.options.crop_padding == 1
+    given = learner(tmp_path, crop_padding_finetune=0)
+    assert given.training_helper().dataset.options.crop_padding == 0
+    assert given.helper.dataset.options.crop_padding == 1
+    seen = []
+    given.helper.dataset.with_crop_padding = lambda padding: seen.append(padding) or given.helper.dataset
+    given._fit(given.helper.build_model(), label=None)
+    assert seen and set(seen) == {0}
+    baseline = FullPrecLearner(given.context, Options())
+    assert baseline.training_helper() is given.helper
 
 
 def test_options_are_checked():

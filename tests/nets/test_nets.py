@@ -103,7 +103,11 @@ def test_training_images_are_distinct_and_not_held_out():
     assert len(rows & {image.tobytes() for image in held_out}) <= 1
 
 
-def test_weight_decay_can_be_scaled():
+def test_fine_tuning_has_its_own_weight_decay_and_shifts():
     task = helper('lenet_at_digits')
-    assert task.with_weight_decay(0.4).net.weight_decay == pytest.approx(0.4 * task.net.weight_decay)
-    assert task.with_weight_decay(0.4).dataset is task.dataset
+    milder = task.for_finetuning(0.4, None)
+    assert milder.net.weight_decay == pytest.approx(0.4 * task.net.weight_decay)
+    assert milder.dataset is task.dataset
+    unshifted = task.for_finetuning(1.0, 0)
+    assert (unshifted.dataset.options.crop_padding, task.dataset.options.crop_padding) == (0, 1)
+    assert unshifted.net == task.net
