@@ -1,4 +1,4 @@
-"""Keeping a budget: projections onto it, and what it leaves to one layer when others are decided.
+"""Keeping a budget: projections onto it.
 
 Pure functions. A value may buy accuracy with cost (bits, preserved channels) or save cost (sparsity): costs are
 monotone in the values, in either direction, and `dearest` / `cheapest` name the ends of a layer's range by their cost.
@@ -6,7 +6,7 @@ monotone in the values, in either direction, and `dearest` / `cheapest` name the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -108,37 +108,3 @@ def _replaced(values: np.ndarray, place: int, value: float) -> np.ndarray:
     changed = values.copy()
     changed[place] = value
     return changed
-
-
-def cost_left(budget: float, used: float, costs_to_come: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """The least and the most that the next layer may cost, given what the layers after it can.
-
-    More than the most would leave those after it too little for even their cheapest; less than the least would leave
-    budget that even their dearest cannot use.
-
-    Args:
-      budget: of the whole network.
-      used: by the layers decided.
-      costs_to_come: of each layer after the next one, its cost at its cheapest and at its dearest.
-
-    Returns:
-      (least, most), not yet cut to the layer's own range.
-    """
-    free = budget - used
-    return free - sum(most for _, most in costs_to_come), free - sum(least for least, _ in costs_to_come)
-
-
-def value_range(cost: Callable[[float], float], cheapest: float, dearest: float, least: float,
-                most: float) -> tuple[float, float]:
-    """The values (at the cheap end, at the dear end) whose cost lies in [least, most], cut to the layer's range.
-
-    The dear end is affordable unless not even `cheapest` is; the cheap end is the cheapest that costs at least `least`.
-    """
-
-    def value(share: float) -> float:
-        return cheapest + share * (dearest - cheapest)
-
-    dear = largest_affordable(lambda share: cost(value(share)), most, 0.0, 1.0)
-    cheap = 0.0 if cost(cheapest) >= least else 1.0 - largest_affordable(
-        lambda share: -cost(value(1.0 - share)), -least, 0.0, 1.0)
-    return value(min(cheap, dear)), value(dear)

@@ -166,19 +166,6 @@ class SearchProblem(Domain):
         width = np.where(offset < 0, self._centre - low, high - self._centre)
         return np.clip(0.5 + 0.5 * offset / np.where(width > 0, width, np.inf), 0.0, 1.0)
 
-    def step_range(self, index: int, decided: Mapping[str, Value]) -> tuple[float, float]:
-        """(low, high): what the budget leaves to layer `index` when others are decided; costs must add up.
-
-        Real numbers, also where values are whole. Within them the budget can still be kept and used up.
-        """
-        used = sum(layer.cost(decided[layer.name]) for layer in self.layers if layer.name in decided)
-        to_come = [(layer.cost(cheap), layer.cost(dear)) for place, (layer, cheap, dear) in
-                   enumerate(zip(self.layers, self.cheapest, self.dearest, strict=True))
-                   if layer.name not in decided and place != index]
-        ends = budgets.value_range(self.layers[index].cost, self.cheapest[index], self.dearest[index],
-                                   *budgets.cost_left(self.budget, used, to_come))
-        return min(ends), max(ends)
-
     def static_features(self) -> np.ndarray:
         return np.array([layer.features for layer in self.layers], float)
 

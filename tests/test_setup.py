@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import runpy
+import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +49,24 @@ def test_every_dependency_is_pinned_within_its_range(settings: dict[str, Any], p
     pinned = pins(python)
     for requirement in requirements(settings):
         assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), requirement
+
+
+def imported(file: Path) -> Iterator[str]:
+    """The top-level names of all modules that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(file.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split('.')[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module.split('.')[0]
+
+
+def test_everything_that_is_imported_is_a_dependency(settings: dict[str, Any]):
+    parts = {package.split('.')[0] for package in settings['packages']}
+    names = {name for part in parts for file in (ROOT / part).rglob('*.py') for name in imported(file)}
+    foreign = names - parts - set(sys.stdlib_module_names)
+    providers = {name: set(map(canonicalize_name, packages_distributions().get(name, [name]))) for name in foreign}
+    named = {canonicalize_name(requirement.name) for requirement in requirements(settings)}
+    assert 'scipy' in foreign and [name for name in foreign if not providers[name] & named] == []
 
 
 def test_tensorflow_and_its_keras_are_of_one_minor_version():

@@ -7,12 +7,11 @@ import json
 import numbers
 import os
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tf_keras as keras
 
-from utils import cost_model
 from utils.atomic import write_text
 from utils.channels import ChannelGraph, reader_channels, trace
 from utils.errors import UsageError
@@ -169,28 +168,6 @@ class CompressionPlan:
         return (
             f'layer {layer!r} has {known[layer]} input channels, the plan expects {self.nb_channels[layer]}'
         )
-
-
-def channel_plan(model: keras.Model | ChannelGraph, kept: Mapping[str, Sequence[int]]) -> CompressionPlan:
-    """The plan to keep these input channels of a model's layers, with its predicted cost.
-
-    Args:
-        model: a functional model, or its channel graph.
-        kept: reader -> the input channels that it still reads, as for `remove_channels`.
-
-    Raises:
-        UsageError: `kept` does not fit the model.
-    """
-    graph = trace(model)
-    costs = cost_model.layer_costs(graph, kept)
-    readers = reader_channels(graph)
-    return CompressionPlan(
-        'channels',
-        graph.model.name,
-        {name: tuple(sorted({int(channel) for channel in channels})) for name, channels in kept.items()},
-        {name: readers[name].nb_channels for name in kept},
-        {'macs': sum(c.macs for c in costs), 'parameters': sum(c.parameters for c in costs)},
-    )
 
 
 def plan_file(given: str | os.PathLike[str], learner: str) -> pathlib.Path | None:

@@ -14,6 +14,7 @@ from utils.channels.liveness import Liveness, liveness
 from utils.channels.readers import kept_identities
 from utils.channels.select import ChannelSelect
 from utils.channels.weights import weight_shapes
+from utils.encoding import KERNEL_NAMES
 from utils.errors import UsageError
 from utils.quantization_aware import plain_if_quantization_aware
 
@@ -26,7 +27,6 @@ _CONVOLUTIONS = (_k.Conv1D, _k.Conv2D, _k.Conv3D, _k.SeparableConv1D, _k.Separab
                  _k.DepthwiseConv2D)  # fmt: skip
 MULTIPLYING = (*_CONVOLUTIONS, *_TRANSPOSED, _k.Dense, keras.Model)
 """The layers whose calls cost multiply-adds, channel selections aside."""
-KERNEL_NAMES = ('kernel', 'depthwise_kernel', 'pointwise_kernel')
 
 
 @dataclasses.dataclass(frozen=True)

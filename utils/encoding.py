@@ -134,12 +134,13 @@ class CodebookEncoding:
 Encoding = AffineEncoding | CodebookEncoding
 """Encodings of a model are kept as `{layer name: encoding of that layer's kernel}`."""
 
-_KERNEL_NAMES = ('kernel', 'depthwise_kernel')
+KERNEL_NAMES = ('depthwise_kernel', 'kernel', 'pointwise_kernel')
+"""The attributes that hold kernels; a separable convolution has the first and the last."""
 
 
 def kernel_name(layer: Any) -> str | None:
-    """The attribute that holds a layer's kernel: 'depthwise_kernel', 'kernel', or `None` if it has none."""
-    return next((name for name in reversed(_KERNEL_NAMES) if getattr(layer, name, None) is not None), None)
+    """The attribute that holds a layer's (first) kernel, or `None` if it has none."""
+    return next((name for name in KERNEL_NAMES if getattr(layer, name, None) is not None), None)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -75,10 +75,6 @@ class HyperParamOptimizer(abc.ABC):
         if self._nb_told >= len(self._asked):
             self._asked, self._nb_told = [], 0
 
-    def best_point(self) -> np.ndarray:
-        """The point of the first of the candidates with the best reward."""
-        return self.points[int(np.argmax(self.rewards))]
-
     @property
     def _next_trial(self) -> int:
         """The number, from 0, of the trial that `_suggest` is to find a point for."""

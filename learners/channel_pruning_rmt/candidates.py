@@ -16,6 +16,7 @@ from hp_optimizer import Layer, SearchProblem
 from hp_optimizer.domain import Values
 from learners.channel_pruning_rmt.refit import LayerRegression
 from learners.channel_pruning_rmt.sampling import LayerSampler
+from learners.channel_pruning_rmt.selection import nb_kept
 from learners.search.candidates import Candidates, layer_features
 from utils.channels import ReaderChannels
 from utils.choice_macs import ChoiceMacs
@@ -31,12 +32,6 @@ def least_share(macs_share: float) -> float:
     0.2641
     """
     return 1.5 * math.log10(macs_share + 1)
-
-
-def nb_kept(nb_channels: int, share: float) -> int:
-    """How many channels a share of them is: rounded down, at least one."""
-    # The small number keeps int() from losing a channel to rounding, as in 10 * 0.7.
-    return max(1, int(nb_channels * share + 1e-6))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -197,7 +197,7 @@ class ChannelPrunedRmtLearner(SearchingLearner):
         for name, regression in self._sampling(self.options.num_images).regressions(model, refitted, readers):
             nb_channels = readers[name].nb_channels
             if planned is None:
-                nb_keep = selection.nb_kept(nb_channels, self.options.prune_ratio)
+                nb_keep = selection.nb_kept(nb_channels, 1 - self.options.prune_ratio)
                 chosen = regression.choose(self.options.criterion, nb_keep, rng)
             else:
                 chosen = np.array(planned.get(name, tuple(range(nb_channels))))

@@ -179,10 +179,11 @@ def random_channels(nb_channels: int, nb_keep: int, rng: np.random.Generator) ->
     return np.sort(rng.choice(nb_channels, nb_keep, replace=False))
 
 
-def nb_kept(nb_channels: int, prune_ratio: float) -> int:
-    """How many of `nb_channels` are left: `int(c (1 - r))`, at least one."""
-    # The small number keeps int() from losing a channel to rounding, as in 10 * (1 - 0.9).
-    return max(1, int(nb_channels * (1 - prune_ratio) + 1e-9))
+def nb_kept(nb_channels: int, share: float) -> int:
+    """How many of `nb_channels` a share of them is: rounded down, at least one."""
+    # The small number keeps int() from losing a channel to rounding, as in 10 * (1 - 0.9), and to a search that aims a
+    # little below its budget.
+    return max(1, int(nb_channels * share + 1e-6))
 
 
 def channel_index(positions: Sequence[np.ndarray], nb_offsets: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras as keras
 
-from utils.cost_model import KERNEL_NAMES
+from utils.encoding import KERNEL_NAMES
 
 _k = keras.layers
 PRUNABLE = (_k.Dense, _k.Conv1D, _k.Conv2D, _k.Conv3D, _k.DepthwiseConv1D, _k.DepthwiseConv2D, _k.SeparableConv1D,

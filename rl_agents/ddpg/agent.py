@@ -120,10 +120,6 @@ class Agent:
         """Whether there are transitions enough to learn from."""
         return len(self.buffer) >= self.nb_smpls_min
 
-    @property
-    def noise_std(self) -> float:
-        return self.exploration.std
-
     def init_rlout(self) -> None:
         """Begins a roll-out: lets the noise decay and, if it is on parameters, draws it for the whole roll-out."""
         self.exploration.begin_rollout()

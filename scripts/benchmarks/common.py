@@ -167,7 +167,7 @@ def _channels_of_large_norm(layer: keras.layers.Layer, reader: ReaderChannels, p
     weights = kernel.reshape(-1, kernel.shape[-1])
     nb_inputs = sum(len(places) for places in reader.positions)
     channel_of = selection.channel_index(reader.positions, len(weights) // nb_inputs)
-    kept = selection.norm_channels(weights, channel_of, selection.nb_kept(reader.nb_channels, prune_ratio))
+    kept = selection.norm_channels(weights, channel_of, selection.nb_kept(reader.nb_channels, 1 - prune_ratio))
     return tuple(map(int, kept))
 
 

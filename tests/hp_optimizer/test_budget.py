@@ -1,4 +1,4 @@
-"""The projections and the ranges left to one layer, by hand and on random problems."""
+"""The projections, by hand and on random problems."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from hypothesis import strategies as st
 
 from hp_optimizer.budget import (
     TOLERANCE,
-    cost_left,
     is_affordable,
     largest_affordable,
     round_to_budget,
     shift_to_budget,
-    value_range,
 )
 
 SIZES = np.array([100.0, 200.0, 700.0])
@@ -122,37 +120,3 @@ def test_a_smooth_cost_takes_few_evaluations():
     result = largest_affordable(lambda x: asked.append(x) or x ** 3, 0.3, 0.0, 1.0)
     assert 0.3 * (1 - TOLERANCE) <= result ** 3 <= 0.3
     assert len(asked) < 25
-
-
-def test_what_is_left_to_a_layer_of_bits():
-    """The original's example: 4 bits on average of 2 to 8, sizes 100, 200, 700 visited in this order."""
-    budget, bits, used = 4000, [], 0.0
-    for place, size in enumerate(SIZES):
-        to_come = [(2 * other, 8 * other) for other in SIZES[place + 1:]]
-        least, most = cost_left(budget, used, to_come)
-        _, dear = value_range(lambda value, size=size: size * value, 2, 8, least, most)
-        bits.append(min(8, int(dear + 1e-6)))
-        used += bits[-1] * size
-    assert bits == [8, 8, 2]
-    assert used == 3800
-
-
-def test_what_is_left_to_a_layer_of_sparsity():
-    """0.75 of 1000 weights, at most 11/12 each: the last 200 and 700 can save 825 of 750, so the first need not."""
-    def cost(size: float):
-        return lambda value: size * (1 - value)
-
-    pmin, pmax = 0.25, 1 - 0.25 / 3
-    least, most = cost_left(250, 0.0, [(200 * (1 - pmax), 150), (700 * (1 - pmax), 525)])
-    assert value_range(cost(100), pmax, pmin, least, most) == pytest.approx((pmax, pmin), abs=1e-6)
-    # The first two at 0.25 keep 225; req = (750 - 75) / 700 for the last, which is above its 11/12: out of reach, and
-    # the cheapest is all that is left; with both at 0.5 the last must save (750 - 150) / 700.
-    least, most = cost_left(250, 150, [])
-    assert value_range(cost(700), pmax, pmin, least, most) == pytest.approx((600 / 700, 600 / 700), abs=1e-6)
-
-
-def test_a_layer_must_take_what_the_others_cannot_use():
-    # 4000 of sizes 700 | 100, 200: the small ones use at most 2400, so the large one takes at least 1600.
-    least, most = cost_left(4000, 0.0, [(200, 800), (400, 1600)])
-    assert (least, most) == (1600, 3400)
-    assert value_range(lambda value: 700 * value, 2, 8, least, most) == pytest.approx((16 / 7, 34 / 7), abs=1e-5)

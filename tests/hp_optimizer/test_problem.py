@@ -112,13 +112,6 @@ def test_no_candidate_of_this_problem(values: dict, text: str):
         bits_problem().encode(values)
 
 
-def test_what_is_left_to_the_next_layer():
-    problem = bits_problem()
-    assert problem.step_range(0, {}) == (2, 8)
-    assert problem.step_range(2, {'a': 8, 'b': 8}) == pytest.approx((16 / 7, 16 / 7), abs=1e-4)  # 1600 for 700
-    assert problem.step_range(2, {}) == pytest.approx((16 / 7, 34 / 7), abs=1e-4)  # 1600 to 3400 for 700
-
-
 def test_the_state_of_the_budget():
     problem = bits_problem()
     # Free: 4000 - 2000. With nothing decided 2000 of the 6000 between all cheapest and all dearest can be granted.

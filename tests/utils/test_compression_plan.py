@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from utils.channels import remove_channels
-from utils.compression_plan import CompressionPlan, channel_plan
-from utils.cost_model import total_macs
+from utils.compression_plan import CompressionPlan
 from utils.errors import UsageError
 
 layers = keras.layers
@@ -133,12 +131,3 @@ def test_a_plan_for_this_model_fits():
 def test_a_plan_for_another_model_is_refused(other, message):
     with pytest.raises(UsageError, match=message):
         other.check_model(tiny(5, 'other'))
-
-
-def test_a_channel_plan_predicts_the_cost_of_the_smaller_model():
-    model = tiny()
-    made = channel_plan(model, {'logits': np.array([2, 0])})
-    smaller = remove_channels(model, made.values)
-    assert made.values == {'logits': (0, 2)} and made.nb_channels == {'logits': 4}
-    assert made.predicted == {'macs': total_macs(smaller), 'parameters': smaller.count_params()}
-    made.check_model(model)

@@ -29,14 +29,6 @@ def float_operators(content: bytes) -> Counter[str]:
     return Counter(name for name, types in _operations(content) if not types.isdisjoint(FLOAT_TYPES))
 
 
-def tensor_types(content: bytes) -> Counter[str]:
-    """The number of tensors of each type in a file, over its subgraphs: `{'FLOAT32': 60, 'INT4': 23}`."""
-    model = schema.Model.GetRootAs(content, 0)
-    return Counter(type_name(graph.Tensors(number).Type())
-                   for graph in (model.Subgraphs(number) for number in range(model.SubgraphsLength()))
-                   for number in range(graph.TensorsLength()))
-
-
 def operator_names(model: schema.Model) -> list[str]:
     """The names of a file's operations, in the order in which its operations number them."""
     return [_operator_name(model.OperatorCodes(number)) for number in range(model.OperatorCodesLength())]

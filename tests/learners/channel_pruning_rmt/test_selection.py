@@ -127,7 +127,8 @@ def test_norms_and_draws():
     assert len(set(drawn.tolist())) == 4 and max(drawn) < 10
 
 
-@pytest.mark.parametrize(('nb_channels', 'ratio', 'expected'), [
-    (16, 0.5, 8), (10, 0.9, 1), (3, 0.5, 1), (16, 0.0, 16), (1, 0.5, 1), (64, 0.99, 1)])
-def test_number_kept(nb_channels, ratio, expected):
-    assert nb_kept(nb_channels, ratio) == expected
+@pytest.mark.parametrize(('nb_channels', 'share', 'expected'), [
+    (16, 0.5, 8), (10, 1 - 0.9, 1), (3, 0.5, 1), (16, 1.0, 16), (1, 0.5, 1), (64, 0.01, 1), (10, 0.7, 7), (10, 0.79, 7),
+    (16, 0.5 * (1 - 1e-8), 8)])
+def test_number_kept(nb_channels, share, expected):
+    assert nb_kept(nb_channels, share) == expected

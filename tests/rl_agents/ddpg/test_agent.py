@@ -172,7 +172,7 @@ def test_adapting_noise_moves_by_one_step_for_each_training_step():
         agent = new_agent(SMALL.replace(noise_protocol='adapt', noise_distance=distance), buf_size=1)
         agent.record(np.ones(3), np.ones(2), 1.0, False, np.zeros(3))
         assert agent.train()[2] == pytest.approx(expected)
-        assert agent.noise_std == pytest.approx(expected)
+        assert agent.exploration.std == pytest.approx(expected)
 
 
 @pytest.mark.parametrize('nb_smpls_min', [None, 2])
@@ -194,7 +194,7 @@ def test_nothing_is_learned_in_the_warm_up(nb_smpls_min: int | None):
 def test_noise_is_final_in_the_last_rollout():
     agent = new_agent()  # eight transitions: the agent learns from the second of six roll-outs on
     play(agent, 6)
-    assert agent.noise_std == 1e-5
+    assert agent.exploration.std == 1e-5
 
 
 def test_every_kth_of_the_transitions_recorded_together_is_kept():
@@ -229,7 +229,7 @@ def test_reset_forgets_everything_but_where_the_generator_is():
     play(agent, 4)
     agent.reset()
     state = agent.get_state()
-    assert (state['buffer/count'], agent.baseline.value, agent.noise_std, agent.moments.count) == (0, 0, 1.0, 0)
+    assert (state['buffer/count'], agent.baseline.value, agent.exploration.std, agent.moments.count) == (0, 0, 1.0, 0)
     first = next(name for name in fresh if name.startswith('variables/'))
     assert not np.array_equal(state[first], fresh[first])
     set_generator(agent.rng, generator_state(new_generator(0)))

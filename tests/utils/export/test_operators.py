@@ -7,7 +7,7 @@ import tf_keras as keras
 
 from utils.channels import ChannelSelect
 from utils.export.convert import convert
-from utils.export.operators import new_operators, operators, tensor_types
+from utils.export.operators import new_operators, operators
 
 
 def test_operators_of_a_residual_net(net):
@@ -19,13 +19,6 @@ def test_operators_of_a_residual_net(net):
 
 def test_operators_seen_do_not_depend_on_a_delegate(net):
     assert 'DELEGATE' not in operators(convert(net, 'float32'))
-
-
-def test_tensor_types_say_what_is_stored(net):
-    assert set(tensor_types(convert(net, 'float32'))) == {'FLOAT32', 'INT32'}  # int32: the shape that is reshaped to
-    types = tensor_types(convert(net, 'dynamic'))
-    # The converter leaves kernels of fewer than 1024 values alone, which all but one here are.
-    assert types['INT8'] == 1 and types['FLOAT32'] > 0
 
 
 def test_a_channel_select_swallows_the_norm_and_the_activation_behind_it():
