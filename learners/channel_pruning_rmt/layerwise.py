@@ -16,6 +16,12 @@ import tf_keras as keras
 
 from utils.channels.identities import ChannelGraph, Step, trace
 
+Place = tuple[int, int]
+"""A tensor of a model and of each copy of it: the number of the call that makes it, and which of its outputs it is.
+
+Not the layer that makes it: a layer without weights may be called at several places.
+"""
+
 
 class LayerwiseRun:
     """The state of a model that has been run up to some layer, for all images.
@@ -33,7 +39,7 @@ class LayerwiseRun:
         self._values = {source.outputs[0]: [tf.constant(batch) for batch in batches]}
 
     def step(self, layer: str) -> Step:
-        """The call of a layer."""
+        """The call of a layer that is called once."""
         return next(step for step in self._graph.steps if step.layer.name == layer)
 
     def run_until(self, layer: str) -> None:
@@ -45,9 +51,10 @@ class LayerwiseRun:
         """What a layer will read, by batch; everything before it must have been run, and it not yet."""
         return self._values[self.step(layer).inputs[0]]
 
-    def output_of(self, layer: str) -> Sequence[tf.Tensor]:
-        """What a layer has made, by batch; some later layer must still want it."""
-        return self._values[self.step(layer).outputs[0]]
+    def value_at(self, place: Place) -> Sequence[tf.Tensor]:
+        """What a call has made, by batch; some later layer must still want it."""
+        call, output = place
+        return self._values[self._graph.steps[call].outputs[output]]
 
     def _run(self, step: Step) -> None:
         keys = list(dict.fromkeys(step.inputs))

@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from learners.channel_pruning_rmt.layerwise import LayerwiseRun
+from learners.channel_pruning_rmt.layerwise import LayerwiseRun, Place
 from learners.channel_pruning_rmt.selection import NormalEquations
-from utils.channels.identities import Step, trace
+from utils.channels.identities import ChannelGraph, Step, trace
 
 BATCH_SIZE = 250
 
@@ -90,10 +90,10 @@ class LayerSampler:
 
     def __init__(self, full: keras.Model, pruned: keras.Model, layers: Sequence[str], images: np.ndarray,
                  nb_positions: int, rng: np.random.Generator):
-        self._partners = residual_partners(full)
+        graph = trace(full)
+        self._partners = residual_partners(graph)
         self._nb_positions, self._rng = nb_positions, rng
         batches = [images[begin:begin + BATCH_SIZE] for begin in range(0, len(images), BATCH_SIZE)]
-        graph = trace(full)
         self._samples = [self._collect(LayerwiseRun(graph, [batch]), layers) for batch in batches]
         self._run = LayerwiseRun(pruned, batches)
 
@@ -117,7 +117,7 @@ class LayerSampler:
             places = self._places(layer, inputs)
             target = tf.matmul(_patches(layer, inputs, places), tf.reshape(layer.kernel, [-1, layer.kernel.shape[-1]]))
             for partner in self._partners.get(name, ()):
-                target += values_at(run.output_of(partner)[0], places)
+                target += values_at(run.value_at(partner)[0], places)
             samples[name] = _Sample(places, target)
         return samples
 
@@ -125,7 +125,7 @@ class LayerSampler:
         sample = self._samples[batch].pop(layer)
         target = sample.target
         for partner in self._partners.get(layer, ()):
-            target -= values_at(self._run.output_of(partner)[batch], sample.places)
+            target -= values_at(self._run.value_at(partner)[batch], sample.places)
         patches = _patches(self._run.step(layer).layer, self._run.input_of(layer)[batch], sample.places)
         patches, target = tf.cast(patches, tf.float64), tf.cast(target, tf.float64)
         return (tf.matmul(patches, patches, transpose_a=True), tf.matmul(patches, target, transpose_a=True),
@@ -144,21 +144,20 @@ def _patches(layer: keras.layers.Layer, inputs: tf.Tensor, places: np.ndarray | 
     return cut_windows(inputs, layer, places)
 
 
-def residual_partners(model: keras.Model) -> dict[str, tuple[str, ...]]:
-    """For each convolution that completes an addition: the layers that make the other operands.
+def residual_partners(model: keras.Model | ChannelGraph) -> dict[str, tuple[Place, ...]]:
+    """For each convolution that completes an addition: the other operands.
 
     Only a convolution without activation counts, whose output goes nowhere else, and that runs after all other operands
     are known.
     """
     steps = trace(model).steps
-    makers = {key: index for index, step in enumerate(steps) for key in step.outputs}
+    places = {key: (index, number) for index, step in enumerate(steps) for number, key in enumerate(step.outputs)}
     readers = [key for step in steps for key in step.inputs]
     partners = {}
     for addition in (step for step in steps if type(step.layer) is keras.layers.Add):
-        last = steps[max(makers[key] for key in addition.inputs)]
-        if _is_plain_convolution(last) and readers.count(last.outputs[0]) == 1:
-            others = [steps[makers[key]].layer.name for key in addition.inputs if key != last.outputs[0]]
-            partners[last.layer.name] = tuple(others)
+        *others, (last, _) = sorted(places[key] for key in addition.inputs)
+        if _is_plain_convolution(steps[last]) and readers.count(steps[last].outputs[0]) == 1:
+            partners[steps[last].layer.name] = tuple(others)
     return partners
 
 

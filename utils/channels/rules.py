@@ -1,8 +1,8 @@
 """How each layer type treats the identities of its channels, and which weights belong to which channel.
 
-A type that is not listed here, or a layer that its rule does not fit (channels first, grouped, shared, an
-activation that mixes channels, weights that the rule does not know), has no rule: it reads everything, and
-makes channels that are all kept.
+A type that is not listed here, or a layer that its rule does not fit (channels first, grouped, called several
+times unless it is one without weights that passes channels on, an activation that mixes channels, weights that the
+rule does not know), has no rule: it reads everything, and makes channels that are all kept.
 """
 
 from __future__ import annotations
@@ -66,6 +66,11 @@ class Rule:
     def reads(self) -> bool:
         """Whether callers may say which input channels such a layer reads."""
         return self.flow is Flow.MAKES
+
+    @property
+    def holds_for_each_call(self) -> bool:
+        """Whether such a layer may be called at several places, with other channels at each."""
+        return self.flow is Flow.PASSES and not self.weights
 
 
 _ELEMENTWISE_NAMES = (
@@ -184,7 +189,9 @@ def rule_for(node: Any, nb_calls: int) -> Rule | None:
     inputs = [tuple(tensor.shape) for tensor in node.keras_inputs]
     output = tf.nest.flatten(node.outputs)[0].shape
     rule = _type_rule(node.layer, len(output))
-    if rule is None or nb_calls != 1 or not _is_ordinary_call(node, rule):
+    if rule is None or not _is_ordinary_call(node, rule):
+        return None
+    if nb_calls > 1 and not rule.holds_for_each_call:
         return None
     if any(len(shape) < 2 or shape[-1] is None for shape in [*inputs, tuple(output)]):
         return None

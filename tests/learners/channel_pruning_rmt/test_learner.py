@@ -67,6 +67,29 @@ def test_ratio_zero_changes_nothing(tmp_path):
     np.testing.assert_allclose(result.model(images), model(images), atol=1e-2)
 
 
+def shared_net(is_shared: bool) -> keras.Model:
+    """A residual net whose activations are one layer, or a layer each."""
+    keras.utils.set_random_seed(0)
+    one = layers.ReLU(name='relu')
+    activations = iter(3 * [one] if is_shared else [layers.ReLU(name=f'relu{number}') for number in range(3)])
+    inputs = keras.Input((8, 8, 1))
+    stem = next(activations)(layers.Conv2D(8, 3, padding='same', name='stem')(inputs))
+    branch = next(activations)(layers.Conv2D(8, 3, padding='same', name='first')(stem))
+    total = layers.Add(name='add')([stem, layers.Conv2D(8, 3, padding='same', name='second')(branch)])
+    features = layers.GlobalAveragePooling2D(name='pool')(next(activations)(total))
+    return keras.Model(inputs, layers.Dense(10, name='logits')(features), name='net')
+
+
+@pytest.mark.parametrize('dense', ['hidden', 'all'])
+def test_an_activation_may_be_called_at_several_places(tmp_path, dense):
+    separate, shared = (compress(tmp_path, shared_net(is_shared), dense=dense) for is_shared in (False, True))
+    assert shared.plan.values == separate.plan.values
+    assert {name: len(kept) for name, kept in shared.plan.values.items() if name != 'logits'} == {'first': 4,
+                                                                                                  'second': 4}
+    for one, two in zip(shared.model.get_weights(), separate.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
 def test_lasso_and_refitting_beat_dropping_the_same_channels(tmp_path):
     model = net()
     images = make_helper().training_images(200, seed=5)

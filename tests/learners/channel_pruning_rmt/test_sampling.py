@@ -12,6 +12,9 @@ from learners.channel_pruning_rmt.sampling import (
     values_at,
     window_geometry,
 )
+from learners.channel_pruning_rmt.selection import NormalEquations
+from utils.channels import trace
+from utils.graph import copied
 
 layers = keras.layers
 
@@ -47,8 +50,52 @@ def block() -> keras.Model:
     return keras.Model(inputs, layers.Dense(2, name='dense')(features))
 
 
+def partners_of(model: keras.Model) -> dict[str, list[tuple[str, int]]]:
+    """Layer that completes an addition -> (name of the layer that makes another operand, its output)."""
+    steps = trace(model).steps
+    return {name: [(steps[call].layer.name, output) for call, output in places]
+            for name, places in residual_partners(model).items()}
+
+
 def test_partners_are_found_for_the_last_convolution_only():
-    assert residual_partners(block()) == {'second': ('shortcut',)}
+    assert partners_of(block()) == {'second': [('shortcut', 0)]}
+
+
+def residual_net(is_shared: bool) -> keras.Model:
+    """Two residual blocks behind activations that are one layer, or a layer each."""
+    keras.utils.set_random_seed(2)
+    one = layers.ReLU(name='relu')
+    activations = iter(5 * [one] if is_shared else [layers.ReLU(name=f'relu{number}') for number in range(5)])
+    inputs = keras.Input((6, 6, 3))
+    total = next(activations)(layers.Conv2D(4, 3, padding='same', name='stem')(inputs))
+    for name in 'ab':
+        branch = next(activations)(layers.Conv2D(6, 3, padding='same', name=f'{name}1')(total))
+        branch = layers.Conv2D(4, 3, padding='same', name=f'{name}2')(branch)
+        total = next(activations)(layers.Add(name=f'{name}_add')([branch, total]))
+    features = layers.GlobalAveragePooling2D(name='pool')(total)
+    return keras.Model(inputs, layers.Dense(2, name='dense')(features), name='net')
+
+
+def equations_of(model: keras.Model) -> dict[str, NormalEquations]:
+    """Of all layers, each of which loses two of its inputs before the next is sampled."""
+    names, pruned = ['stem', 'a1', 'a2', 'b1', 'b2', 'dense'], copied(model)
+    images = np.random.default_rng(0).normal(size=(20, 6, 6, 3)).astype(np.float32)
+    sampler, found = LayerSampler(model, pruned, names, images, 8, np.random.default_rng(0)), {}
+    for name in names:
+        found[name] = sampler.normal_equations(name)
+        kernel = pruned.get_layer(name).kernel
+        kernel.assign(np.where(np.arange(kernel.shape[-2])[:, None] < 2, 0, kernel))
+    return found
+
+
+def test_an_activation_that_is_called_at_several_places_is_not_mistaken_for_another_call():
+    shared, separate = residual_net(is_shared=True), residual_net(is_shared=False)
+    assert partners_of(separate) == {'a2': [('relu0', 0)], 'b2': [('relu2', 0)]}
+    assert residual_partners(shared) == residual_partners(separate)
+    expected = equations_of(separate)
+    for name, equations in equations_of(shared).items():
+        np.testing.assert_array_equal(equations.gram, expected[name].gram)
+        np.testing.assert_array_equal(equations.cross, expected[name].cross)
 
 
 def sampler_of(full: keras.Model, pruned: keras.Model, nb_positions: int = 36) -> LayerSampler:

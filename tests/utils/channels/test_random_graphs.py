@@ -21,6 +21,8 @@ class RandomNet:
 
     draw: st.DrawFn
     names: itertools.count = dataclasses.field(default_factory=itertools.count)
+    relu: layers.Layer = dataclasses.field(default_factory=layers.ReLU)
+    """One layer, called wherever it is drawn."""
 
     def channels(self) -> int:
         return self.draw(st.integers(1, 6))
@@ -51,12 +53,12 @@ def depthwise(net, x, other):
 
 
 def activation(net, x, other):
-    shared = [layers.PReLU(shared_axes=[1, 2]), layers.PReLU(shared_axes=[1, 2, 3]), layers.ReLU(6.0)]
+    shared = [layers.PReLU(shared_axes=[1, 2]), layers.PReLU(shared_axes=[1, 2, 3]), layers.ReLU(6.0), net.relu]
     return net.draw(st.sampled_from(shared))(x)
 
 
 def residual(net, x, other):
-    y = layers.ReLU()(layers.BatchNormalization()(x))
+    y = net.draw(st.sampled_from([layers.ReLU(), net.relu]))(layers.BatchNormalization()(x))
     return layers.Add()([x, net.conv(net.conv(y), x.shape[-1])])
 
 

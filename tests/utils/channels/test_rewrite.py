@@ -247,6 +247,14 @@ def test_a_shared_layer_is_unknown_and_stays_shared(removed):
     assert smaller.get_layer('b').kernel.shape == (3, 3, 1, 4)
 
 
+def test_an_activation_that_is_called_at_several_places_loses_other_channels_at_each(removed):
+    inputs, relu = image(), layers.ReLU(name='relu')
+    x = conv('b', 6)(relu(conv('a')(inputs)))
+    smaller = removed(keras.Model(inputs, pooled(relu(conv('c')(relu(x))))), {'b': [0], 'c': [1, 2, 5]})
+    assert channels_of(smaller, 'a') == 1 and channels_of(smaller, 'b') == 3
+    assert len(smaller.get_layer('relu').inbound_nodes) == 3
+
+
 def test_a_softmax_inside_a_reader_keeps_its_outputs(removed, selects):
     inputs = image()
     x = conv('b')(conv('a', activation='softmax')(conv('stem')(inputs)))

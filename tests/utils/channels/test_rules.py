@@ -60,10 +60,12 @@ def test_layers_without_a_rule(layer):
     assert rule(layer) is None
 
 
-def test_a_layer_that_is_called_twice_has_no_rule():
-    layer = layers.ReLU()
+@pytest.mark.parametrize(('layer', 'has_rule'), [
+    (layers.Conv2D(6, 1), False), (layers.BatchNormalization(), False), (layers.Flatten(), False),
+    (layers.ReLU(), True), (layers.Activation('swish'), True), (layers.MaxPooling2D(), True)])
+def test_of_the_layers_that_are_called_twice_those_have_a_rule_that_pass_channels_on_without_weights(layer, has_rule):
     layer(keras.Input((4, 4, 6)))
-    assert rule_for(layer.inbound_nodes[0], nb_calls=2) is None
+    assert (rule_for(layer.inbound_nodes[0], nb_calls=2) is not None) is has_rule
 
 
 def test_a_layer_with_a_weight_that_its_rule_does_not_know_has_no_rule():
