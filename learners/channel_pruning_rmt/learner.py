@@ -21,6 +21,9 @@ from utils.layer_table import layer_rows
 from utils.options import option
 from utils.progress import Progress
 
+MIN_RIDGE = 1e-10
+"""Damping below the rounding errors of thousands of summed squares would leave equations of few samples singular."""
+
 
 @dataclasses.dataclass(frozen=True)
 class ChannelPruningOptions(SearchedOptions):
@@ -44,7 +47,7 @@ class ChannelPruningOptions(SearchedOptions):
     num_images: int = option('cpr_nb_smpls', 5000, 'training images for selection and re-fitting', low=1)
     num_positions: int = option('cpr_nb_crops_per_smpl', 10, 'sampled output positions per image and layer', low=1)
     ridge: float = option('cpr_lstsq_ridge', 1e-5, 'damping of the least squares, relative to the mean energy of a '
-                          "weight's input", above=0)
+                          "weight's input", low=MIN_RIDGE)
     warm_start: bool = option('cpr_warm_start', False, 'take the channels from the plan at cpr_save_path_ws')
     plan_path: str | None = option('cpr_save_path_ws', None, 'plan.json of a former run, or its run directory')
     prune_option: str = option('cpr_prune_option', 'uniform', 'uniform: cpr_prune_ratio for every layer; auto: a share '

@@ -107,7 +107,7 @@ def test_a_saved_plan_repeats_the_model(tmp_path):
     again = compress(tmp_path, model, warm_start=True, plan_path=str(tmp_path / 'plan.json'))
     assert again.plan.values == first.plan.values
     for one, two in zip(first.model.get_weights(), again.model.get_weights(), strict=True):
-        assert one.shape == two.shape
+        np.testing.assert_array_equal(one, two)
     (tmp_path / 'run' / '1-chn-pruned-rmt').mkdir(parents=True)
     first.plan.save(tmp_path / 'run' / '1-chn-pruned-rmt' / 'plan.json')
     from_run = compress(tmp_path, model, warm_start=True, plan_path=str(tmp_path / 'run'))
@@ -149,3 +149,12 @@ def test_bad_input(tmp_path):
     with pytest.raises(UsageError, match='--cpr_prune_ratio=1.0: must be a number >= 0 and < 1$'):
         ChannelPruningOptions(prune_ratio=1.0)
     assert ChannelPruningOptions(prune_ratio=0.995).prune_ratio == 0.995
+    with pytest.raises(UsageError, match='--cpr_lstsq_ridge=1e-20: must be a number >= 1e-10$'):
+        ChannelPruningOptions(ridge=1e-20)
+
+
+@pytest.mark.filterwarnings('error')
+@pytest.mark.parametrize('criterion', ['lasso', 'obs'])
+def test_the_least_damping_is_enough_for_a_single_sample(tmp_path, criterion):
+    result = compress(tmp_path, num_images=1, num_positions=1, ridge=1e-10, criterion=criterion)
+    assert all(np.isfinite(weights).all() for weights in result.model.get_weights())
