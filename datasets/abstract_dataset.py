@@ -179,17 +179,36 @@ class AbstractDataset(abc.ABC):
         return digest.hexdigest()[:8]
 
     def samples(self, split: str) -> Samples:
-        """The first `nb_smpls_train` or `nb_smpls_eval` samples of a split, read once."""
+        """The first `nb_smpls_train` or `nb_smpls_eval` samples of a split, read once.
+
+        Raises:
+          UsageError: the files cannot be read, hold fewer, or are not this data set's.
+        """
         if split not in self._cache:
             wanted, flag = {'train': (self.options.num_train, 'nb_smpls_train'),
                             'eval': (self.options.num_eval, 'nb_smpls_eval')}[split]
             loaded = self.load(split)
+            self._check(split, loaded)
             if len(loaded.labels) < wanted:
                 incomplete = f' ({", ".join(self.incomplete_files(split))})'.replace(' ()', '')
                 raise UsageError(f'--{flag}={wanted}: the {self.name} files hold only {len(loaded.labels)} samples '
                                  f'of that split; pass --{flag}={len(loaded.labels)} or complete the files{incomplete}')
             self._cache[split] = Samples(loaded.images[:wanted], loaded.labels[:wanted].astype(np.int32))
         return self._cache[split]
+
+    def _check(self, split: str, loaded: Samples) -> None:
+        """Raises a `UsageError` if images or labels are not what the data set promises."""
+        images, labels = loaded
+        what, are_right = f'{self.name}, split {split}', 'are these the right files?'
+        if images.shape[1:] != self.image_shape:
+            raise UsageError(f'{what}: images of shape {images.shape[1:]} found, expected {self.image_shape} (height, '
+                             f'width, channels); {are_right}')
+        if labels.shape != (len(images),):
+            raise UsageError(f'{what}: {len(images)} images, but labels of shape {labels.shape}, expected one number '
+                             f'per image; {are_right}')
+        wrong = labels[(labels < 0) | (labels >= self.nb_classes)]
+        if wrong.size:
+            raise UsageError(f'{what}: label {wrong[0]} found, expected 0 to {self.nb_classes - 1}; {are_right}')
 
     @property
     def nb_trained(self) -> int:

@@ -59,9 +59,6 @@ class FmnistDataset(AbstractDataset):
             images, labels = train if split == 'train' else evaluation
         else:
             images, labels = (self._read(f'{PREFIX[split]}-{part}-ubyte.gz') for part in ('images-idx3', 'labels-idx1'))
-        if len(images) != len(labels):
-            raise UsageError(f'Fashion-MNIST {split}: {len(images)} images but {len(labels)} labels; files do not '
-                             'belong together')
         return Samples(images[..., None], labels)
 
     def _read(self, name: str) -> np.ndarray:

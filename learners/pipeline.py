@@ -280,13 +280,7 @@ def load_fitting_model(path: Path, helper: AbstractModelHelper) -> keras.Model:
 def load_finished(path: Path, helper: AbstractModelHelper) -> Finished:
     """As `load_fitting_model`, with the codes of the kernels if the file is a container."""
     finished = load_any(path)
-    model = finished.model
-    # A model that was never built has no shapes.
-    shapes = getattr(model, 'input_shape', None), getattr(model, 'output_shape', None)
-    expected = (None, *helper.dataset.image_shape), (None, helper.dataset.nb_classes)
-    if shapes != expected:
-        raise UsageError(f'{path}: maps {shapes[0]} to {shapes[1]}, but {helper.dataset_name} needs {expected[0]} to '
-                         f'{expected[1]}; is it a model of another pair?')
+    helper.check_shapes(finished.model, str(path), 'is it a model of another pair?')
     return finished
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from datasets.abstract_dataset import AbstractDataset
+from utils.errors import UsageError
 from utils.options import Options, option
 from utils.registry import Registry
 from utils.schedules import WARMUP_EPOCHS, GradualWarmup, Schedule, one_cycle, piecewise_constant, scaled_learning_rate
@@ -79,6 +80,27 @@ class AbstractModelHelper(abc.ABC):
     @abc.abstractmethod
     def build_model(self) -> keras.Model:
         """A new functional model from normalised images to logits `[batch, classes]` (no softmax)."""
+
+    def check_shapes(self, model: keras.Model, source: str, remedy: str) -> None:
+        """Raises a `UsageError` if a model does not map images of the data set to one number per class.
+
+        Args:
+          model: any model.
+          source: where it comes from.
+          remedy: what to do if it does not fit.
+        """
+        # A model that was never built has no shapes.
+        shapes = getattr(model, 'input_shape', None), getattr(model, 'output_shape', None)
+        expected = (None, *self.dataset.image_shape), (None, self.dataset.nb_classes)
+        if shapes != expected:
+            raise UsageError(f'{source}: maps {shapes[0]} to {shapes[1]}, but {self.dataset_name} needs {expected[0]} '
+                             f'to {expected[1]}; {remedy}')
+
+    def new_model(self) -> keras.Model:
+        """What `build_model` gives, if it fits the data set; a `UsageError` says that it does not."""
+        model = self.build_model()
+        self.check_shapes(model, f'{type(self).__name__}.build_model()', 'change its first or last layer')
+        return model
 
     @abc.abstractmethod
     def calc_loss(self, labels: tf.Tensor, outputs: tf.Tensor,

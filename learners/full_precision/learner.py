@@ -19,7 +19,7 @@ class FullPrecLearner(AbstractLearner):
     def compress(self, model: keras.Model | None) -> Compressed:
         if model is not None and self.context.learner_options.warm_start:
             return Compressed(copied(model))
-        return Compressed(self.helper.build_model())
+        return Compressed(self.helper.new_model())
 
     def training_length(self) -> tuple[float | None, float]:
         return None, 1.0

@@ -124,6 +124,18 @@ def test_data_are_known_by_their_training_samples(monkeypatch):
         assert first != counting().fingerprint()
 
 
+@pytest.mark.parametrize(('images', 'labels', 'message'), [
+    (np.zeros((50, 1, 1)), np.zeros(50), r'counting, split train: images of shape \(1, 1\) found, expected \(1, 1, 1'),
+    (np.zeros((50, 1, 1, 1)), np.zeros(49), r'50 images, but labels of shape \(49,\)'),
+    (np.zeros((50, 1, 1, 1)), np.full(50, 256), 'label 256 found, expected 0 to 255; are these the right files'),
+    (np.zeros((50, 1, 1, 1)), np.arange(50) - 1, 'label -1 found'),
+])
+def test_samples_of_another_data_set(monkeypatch, images, labels, message):
+    monkeypatch.setattr(Counting, 'load', lambda self, split: Samples(images, labels))
+    with pytest.raises(UsageError, match=message):
+        counting().samples('train')
+
+
 def test_options_that_contradict_each_other():
     with pytest.raises(UsageError, match='--nb_smpls_val=50: must be less than --nb_smpls_train=50'):
         counting(num_val=50)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from datasets.fmnist_dataset import FmnistDataset, FmnistOptions, parse_idx
+from tests.datasets.conftest import write_idx
 from utils.errors import UsageError
 
 
@@ -36,10 +37,22 @@ def test_broken_files(data, message):
         parse_idx(data, 'some.gz')
 
 
+@pytest.mark.parametrize(('part', 'values', 'message'), [
+    ('labels-idx1', np.arange(30), 'fmnist, split train: label 10 found, expected 0 to 9; are these the right files'),
+    ('labels-idx1', np.zeros((30, 2)), r'30 images, but labels of shape \(30, 2\), expected one number per image'),
+    ('images-idx3', np.zeros((30, 28, 27)), r'images of shape \(28, 27, 1\) found, expected \(28, 28, 1\) \(height'),
+    ('images-idx3', np.zeros((30, 784)), r'images of shape \(784, 1\) found'),
+])
+def test_files_of_another_data_set(fmnist_folder, part, values, message):
+    write_idx(fmnist_folder / f'train-{part}-ubyte.gz', values)
+    with pytest.raises(UsageError, match=message):
+        small(fmnist_folder).samples('train')
+
+
 def test_missing_and_mixed_up_files(fmnist_folder):
     labels = fmnist_folder / 'train-labels-idx1-ubyte.gz'
     labels.write_bytes((fmnist_folder / 't10k-labels-idx1-ubyte.gz').read_bytes())
-    with pytest.raises(UsageError, match='30 images but 10 labels'):
+    with pytest.raises(UsageError, match=r'fmnist, split train: 30 images, but labels of shape \(10,\)'):
         small(fmnist_folder).samples('train')
     labels.unlink()
     with pytest.raises(UsageError, match='no train-labels-idx1-ubyte.gz in'):

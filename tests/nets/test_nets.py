@@ -50,6 +50,15 @@ def test_every_pair_keeps_its_promises(pair):
     assert pair == f'{task.model_name.split("_")[0]}_at_{task.dataset_name.replace("_", "")}'
 
 
+def test_a_model_that_does_not_fit_the_data_is_refused(monkeypatch):
+    task = helper('lenet_at_digits')
+    assert task.new_model().output_shape == (None, 10)
+    monkeypatch.setattr(type(task), 'build_model', lambda self: lenet((8, 8, 1), 7, padding='same'))
+    with pytest.raises(UsageError, match=r'^LenetAtDigits.build_model\(\): maps \(None, 8, 8, 1\) to \(None, 7\), but '
+                                         r'digits needs \(None, 8, 8, 1\) to \(None, 10\); change its first or'):
+        task.new_model()
+
+
 def test_loss_and_accuracy_by_hand():
     task = helper('resnet_at_cifar10', weight_decay=0.0)
     logits = tf.constant([[0.0] * 10, [5.0] + [0.0] * 9])
