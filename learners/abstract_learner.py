@@ -176,6 +176,8 @@ class AbstractLearner(abc.ABC):
     """Learners whose work this one would undo, and how."""
     must_be_last: str | None = None
     """Why no learner can follow this one."""
+    keeps_shapes = False
+    """Whether the model that it hands on has the layers, of the shapes, of the one that it gets."""
 
     def __init__(self, context: LearnerContext, options: Options):
         self.context, self.options = context, options
@@ -184,11 +186,21 @@ class AbstractLearner(abc.ABC):
     def check_inputs(self) -> None:  # noqa: B027 (most learners read no files)
         """Refuses files that the options name and that are missing or broken, before anything is trained."""
 
+    def check_layers(self, make_model: Callable[[], keras.Model]) -> None:  # noqa: B027 (most name no layers)
+        """Refuses options that leave no layer to compress, or name layers that are none, before anything is trained.
+
+        Args:
+          make_model: gives a model with the layers of the one that `compress` will get, which may be smaller by then.
+            It is untrained, built at the first call, and the same at the next; learners that need none do not call it.
+        """
+
     def check_model(self, make_model: Callable[[], keras.Model]) -> None:  # noqa: B027 (most work on any model)
         """Refuses options that cannot work on a model of this architecture, before anything is trained.
 
+        Not called where learners that come before change it in ways that are not known yet.
+
         Args:
-          make_model: gives one, trained or not; most learners need none.
+          make_model: as for `check_layers`, but of exactly the shapes of the model that `compress` will get.
         """
 
     def prepare(self, model: keras.Model | None) -> None:  # noqa: B027 (most learners decide within `compress`)

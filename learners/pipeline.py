@@ -7,6 +7,7 @@ throughout.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -121,21 +122,37 @@ class Pipeline:
         self.zoo_name = zoo_name
 
     def check_inputs(self, names: Sequence[str]) -> None:
-        """Asks each learner of the chain whether it can work with the files that its options name."""
+        """Asks each learner of the chain whether it can work with the files, and the layers, that its options name."""
         for name in names:
             self._learner(name, name, None).check_inputs()
         if self.context.search.space is not None:
             self._flag_search(names, None)
-        first = next((name for name in names if name != FULL_PRECISION), None)
-        if first is not None:
-            self._learner(first, first, None).check_model(self._untrained)
+        self._check_models([FULL_PRECISION, *names] if self._trains_first(names) else names)
+        # Layers that are built from now on get the names and the first weights that they would get without the checks.
+        keras.backend.reset_uids()
+        keras.utils.set_random_seed(self.context.seed)
 
-    def _untrained(self) -> keras.Model:
-        """A model of the architecture that the first compressing learner will get."""
-        path = self.context.learner_options.save_path
-        if path is None:
-            return self.context.helper.build_model()
-        return load_any(resolve_model_path(path, '--save_path')).model
+    def _check_models(self, names: Sequence[str]) -> None:
+        """Asks each learner about the model that it will get, as far as it is known."""
+        make_model, has_known_shapes = functools.cache(functools.partial(self._untrained, names)), True
+        for name in names:
+            learner = self._learner(name, name, None)
+            learner.check_layers(make_model)
+            if has_known_shapes:
+                learner.check_model(make_model)
+            has_known_shapes &= learner.keeps_shapes
+
+    def _trains_first(self, names: Sequence[str]) -> bool:
+        """Whether a model has to be trained before the chain begins."""
+        shared = self.context.learner_options
+        return not (trains_from_scratch(names, shared, self.distillation) or shared.save_path or self._known_models())
+
+    def _untrained(self, names: Sequence[str]) -> keras.Model:
+        """A model of the architecture that the chain begins with."""
+        shared = self.context.learner_options
+        if shared.save_path is None or (names[0] == FULL_PRECISION and not shared.warm_start):
+            return self.context.helper.new_model()
+        return load_any(resolve_model_path(shared.save_path, '--save_path')).model
 
     def run(self, names: Sequence[str]) -> PipelineResult:
         """The chain `names`, continued where a former call stopped."""
@@ -202,8 +219,13 @@ class Pipeline:
                 logging.warning('%s may have been trained on the held-out samples too: what is measured on them would '
                                 'flatter it; train it with %s', path, ' '.join(lines))
             return path
-        known = trained_models(Path(shared.zoo_dir), self.zoo_name, self.context.helper.dataset.fingerprint())
+        known = self._known_models()
         return known[0] if known else None
+
+    def _known_models(self) -> list[Path]:
+        """Models in the zoo from which the chain could begin."""
+        return trained_models(Path(self.context.learner_options.zoo_dir), self.zoo_name,
+                              self.context.helper.dataset.fingerprint())
 
     def given_model(self) -> PipelineResult:
         """The model at `--save_path` as it is, as if a stage had just made it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +13,7 @@ import tf_keras as keras
 from learners.abstract_learner import Compressed, Finished
 from learners.bits_candidates import BitsCandidates
 from learners.search import LayerSearch, SearchedOptions, SearchingLearner
-from utils.compression_plan import CompressionPlan, plan_file
+from utils.compression_plan import CompressionPlan, load_plan
 from utils.encoding import Buckets, kernel_name
 from utils.errors import UsageError
 from utils.layer_table import layer_rows
@@ -143,12 +143,7 @@ def load_bits_plan(options: WeightBitsOptions, learner: str) -> CompressionPlan 
     if options.bits_plan is None:
         return None
     flag, path = options.flag('bits_plan'), options.bits_plan
-    found = plan_file(path, learner)
-    if found is None:
-        raise UsageError(f'--{flag}={path}: no plan of {learner} in that run directory')
-    plan = CompressionPlan.load(found)
-    if plan.kind != 'bits':
-        raise UsageError(f'--{flag}={path}: a plan of {plan.kind}; give one of bits, {{layer: bits of its weights}}')
+    plan = load_plan(path, learner, 'bits', flag)
     low, high = options.bits_range()
     for layer, bits in plan.values.items():
         if not low <= bits <= high and bits != FULL_BITS:
@@ -215,6 +210,10 @@ class WeightBitsLearner(SearchingLearner):
             raise UsageError(f'--{options.flag("equivalent_bits")}={options.equivalent_bits:g}: a mean of '
                              f'{options.equivalent_bits:g} bits per weight is out of reach: from '
                              f'{options.min_searched_bits} to {options.max_searched_bits} is reachable')
+
+    def check_layers(self, make_model: Callable[[], keras.Model]) -> None:
+        model = make_model()
+        layer_bits(model, skip_reasons(model, self.options), self.options, load_bits_plan(self.options, self.name))
 
     def candidates(self, model: keras.Model) -> BitsCandidates:
         options = self.options

@@ -170,14 +170,31 @@ class CompressionPlan:
         )
 
 
-def plan_file(given: str | os.PathLike[str], learner: str) -> pathlib.Path | None:
-    """The plan that a user's path means: the file itself, or in a run directory that of the learner's last stage.
+def load_plan(given: str, learner: str, kind: str, flag: str) -> CompressionPlan:
+    """The plan that a user's flag means: a file, or in a run directory that of the learner's last stage.
 
-    Returns:
-        `None` if the run directory has no plan of that learner; whether a file exists is not asked.
+    Args:
+        given: the flag's value.
+        learner: whose plan is looked for in a run directory.
+        kind: what the plan must be of.
+        flag: the flag's name, for messages.
+
+    Raises:
+        UsageError: there is no such plan, or it is of another kind.
     """
     path = pathlib.Path(given)
-    return max(path.glob(f'*-{learner}/plan.json'), default=None) if path.is_dir() else path
+    found = max(path.glob(f'*-{learner}/plan.json'), default=None) if path.is_dir() else path
+    if found is None:
+        raise UsageError(f'--{flag}={given}: no plan of {learner} in that run directory; give the directory of a run'
+                         f' of {learner}, or a plan.json')
+    try:
+        plan = CompressionPlan.load(found)
+    except UsageError as error:
+        raise UsageError(f'--{flag}: {error}') from None
+    if plan.kind != kind:
+        raise UsageError(f'--{flag}={given}: a plan of {plan.kind}; give one of {kind}, with {_CHECKS[kind][1]} for'
+                         ' each layer')
+    return plan
 
 
 def _layer_sizes(graph: ChannelGraph, kind: str) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 import tf_keras as keras
@@ -12,8 +12,9 @@ from learners.abstract_learner import LEARNERS, Compressed
 from learners.channel_pruning_rmt import selection
 from learners.channel_pruning_rmt.candidates import ChannelCandidates, Sampling
 from learners.search import LayerSearch, SearchedOptions, SearchingLearner
+from learners.skip_words import refuse_idle_words, skipped_by_name
 from utils.channels import ReaderChannels, channel_counts, reader_channels, remove_channels
-from utils.compression_plan import CompressionPlan, plan_file
+from utils.compression_plan import CompressionPlan, load_plan
 from utils.cost_model import total_macs, total_parameters
 from utils.errors import UsageError
 from utils.graph import copied
@@ -75,11 +76,12 @@ class ChannelPruningOptions(SearchedOptions):
 NB_SEARCH_IMAGES = 500
 """Training images on which the weights of a candidate of a search are re-fitted; there are many candidates."""
 
+SKIP_FLAG = 'cpr_skip_op_names'
 FIRST, LAST = 'first convolution', 'last convolution'
 REMEDIES = ((FIRST, 'cpr_skip_frst_layer', '--nocpr_skip_frst_layer'),
             (LAST, 'cpr_skip_last_layer', '--nocpr_skip_last_layer'),
             ('cpr_dense_layers', 'cpr_dense_layers', '--cpr_dense_layers=all'),
-            ('cpr_skip_op_names', 'cpr_skip_op_names', 'other --cpr_skip_op_names'))
+            (SKIP_FLAG, SKIP_FLAG, f'other --{SKIP_FLAG}'))
 """How the reason to skip a layer begins, the flag behind it, and what makes it go away."""
 
 
@@ -87,7 +89,7 @@ def skip_reasons(model: keras.Model, readers: Mapping[str, ReaderChannels],
                  options: ChannelPruningOptions) -> dict[str, str]:
     """Why a layer is left alone, by layer name; layers that are not named are pruned."""
     convolutions = [name for name in readers if type(model.get_layer(name)) is keras.layers.Conv2D]
-    words = [word.strip() for word in (options.skip_names or '').split(',') if word.strip()]
+    named = skipped_by_name(SKIP_FLAG, options.skip_names, readers)
     makes_output = set(model.output_names)
     reasons = {}
     for name, reader in readers.items():
@@ -100,12 +102,9 @@ def skip_reasons(model: keras.Model, readers: Mapping[str, ReaderChannels],
             reasons[name] = FIRST
         elif options.skip_last and name == convolutions[-1]:
             reasons[name] = LAST
-        matching = [word for word in words if word in name]
-        if matching:
-            reasons[name] = f'cpr_skip_op_names={matching[0]}'
         if name not in reasons and reader.nb_channels == 1:
             reasons[name] = 'one input channel'
-    return reasons
+    return {**reasons, **named}
 
 
 def refuse_skipped(plan: CompressionPlan, skipped: Mapping[str, str]) -> None:
@@ -117,9 +116,9 @@ def refuse_skipped(plan: CompressionPlan, skipped: Mapping[str, str]) -> None:
             raise UsageError(f'--cpr_save_path_ws: the plan prunes {name}, {advice}')
 
 
-def refuse_nothing(readers: Mapping[str, ReaderChannels]) -> None:
+def refuse_nothing(names: Collection[str]) -> None:
     """Raises a `UsageError` if no layer is to be pruned."""
-    if not readers:
+    if not names:
         raise UsageError('no layer is left to prune: every one is skipped; check cpr_skip_op_names, '
                          'cpr_skip_frst_layer, cpr_skip_last_layer and cpr_dense_layers')
 
@@ -142,6 +141,18 @@ class ChannelPrunedRmtLearner(SearchingLearner):
     def check_inputs(self) -> None:
         if self.options.warm_start:
             self._load_plan()
+
+    def check_layers(self, make_model: Callable[[], keras.Model]) -> None:
+        model = make_model()
+        readers = reader_channels(model)
+        refuse_idle_words(SKIP_FLAG, self.options.skip_names, readers)
+        refuse_nothing(readers.keys() - skip_reasons(model, readers, self.options).keys())
+
+    def check_model(self, make_model: Callable[[], keras.Model]) -> None:
+        if self.options.searches:
+            self._candidates(make_model(), nb_images=1)
+        if self.options.warm_start:
+            self._planned(make_model(), skip_reasons(make_model(), reader_channels(make_model()), self.options))
 
     def compress(self, model: keras.Model) -> Compressed:
         readers = reader_channels(model)
@@ -166,14 +177,7 @@ class ChannelPrunedRmtLearner(SearchingLearner):
         return plan.values
 
     def _load_plan(self) -> CompressionPlan:
-        found = plan_file(self.options.plan_path, self.name)
-        if found is None:
-            raise UsageError(f'--cpr_save_path_ws={self.options.plan_path}: no plan.json in that run directory')
-        return CompressionPlan.load(found)
-
-    def check_model(self, make_model: Callable[[], keras.Model]) -> None:
-        if self.options.searches:
-            self._candidates(make_model(), nb_images=1)
+        return load_plan(self.options.plan_path, self.name, 'channels', 'cpr_save_path_ws')
 
     def candidates(self, model: keras.Model) -> ChannelCandidates:
         return self._candidates(model, min(self.options.num_images, NB_SEARCH_IMAGES))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tf_keras as keras
 
 from learners.abstract_learner import LEARNERS, AbstractLearner, Compressed
@@ -15,6 +17,10 @@ class FullPrecLearner(AbstractLearner):
 
     name = 'full-prec'
     timing = ('train', 'train')
+    keeps_shapes = True
+
+    def check_model(self, make_model: Callable[[], keras.Model]) -> None:
+        make_model()  # which refuses a model that does not fit the data
 
     def compress(self, model: keras.Model | None) -> Compressed:
         if model is not None and self.context.learner_options.warm_start:

@@ -61,6 +61,9 @@ class UniformQuantTFLearner(AbstractLearner):
                                   'the learner before has found would be lost')
     must_be_last = 'its model holds the ranges of its int8 file, which any change of the weights would invalidate'
 
+    def check_inputs(self) -> None:
+        self._check_delay()
+
     def compress(self, model: keras.Model) -> Compressed:
         from utils.quantization_aware.wrapping import Settings, plain, quantization_aware
         options = self.options

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 import tf_keras as keras
@@ -11,12 +11,13 @@ from absl import logging
 
 from learners.abstract_learner import LEARNERS, PLAN_NAME, Compressed, Finished, LearnerContext
 from learners.search import LayerSearch, SearchedOptions, SearchingLearner
+from learners.skip_words import refuse_idle_words
 from learners.weight_sparsification import protocols
 from learners.weight_sparsification.candidates import SparsityCandidates
 from learners.weight_sparsification.masks import GradualPruning, apply_mask, magnitude_mask, nb_zeros, nb_zeros_now
 from learners.weight_sparsification.schedule import MIN_UPDATES, PruningSchedule
-from learners.weight_sparsification.selection import kernels_of, prunable_layers, skip_reasons
-from utils.compression_plan import CompressionPlan, plan_file
+from learners.weight_sparsification.selection import SKIP_FLAG, kernels_of, prunable_layers, skip_reasons
+from utils.compression_plan import CompressionPlan, load_plan
 from utils.errors import UsageError
 from utils.graph import copied
 from utils.layer_table import layer_rows
@@ -85,6 +86,7 @@ class WeightSparseLearner(SearchingLearner):
     options_class = WeightSparseOptions
     export_formats = ('pfz', 'float32', 'int8')
     reference_format = 'float32'
+    keeps_shapes = True
 
     def __init__(self, context: LearnerContext, options: WeightSparseOptions):
         super().__init__(context, options)
@@ -92,7 +94,21 @@ class WeightSparseLearner(SearchingLearner):
 
     def check_inputs(self) -> None:
         if self.options.plan_path is not None:
-            load_plan(self.options.plan_path)
+            load_sparsity_plan(self.options.plan_path)
+
+    def check_layers(self, make_model: Callable[[], keras.Model]) -> None:
+        model, words = make_model(), self.options.skip_names
+        refuse_idle_words(SKIP_FLAG, words, prunable_layers(model, {}))
+        skipped = skip_reasons(model, words)
+        sizes = self._sizes(model, skipped)
+        if self.options.plan_path is not None:
+            self._ratios(model, sizes, skipped)
+
+    def check_model(self, make_model: Callable[[], keras.Model]) -> None:
+        super().check_model(make_model)
+        if not self.options.searches and self.options.plan_path is None:
+            skipped = skip_reasons(make_model(), self.options.skip_names)
+            self._ratios(make_model(), self._sizes(make_model(), skipped), skipped)
 
     def candidates(self, model: keras.Model) -> SparsityCandidates:
         has_budget, max_bytes = self.options.reward_type == 'single-obj', self.context.search.max_bytes
@@ -111,10 +127,14 @@ class WeightSparseLearner(SearchingLearner):
                              f'{self.options.skip_names or ""}')
         return kernels
 
+    def _sizes(self, model: keras.Model, skipped: dict[str, str]) -> dict[str, list[int]]:
+        """Layer -> the numbers of weights of its kernels, of those that are pruned."""
+        return {name: [int(tf.size(kernel)) for kernel in kernels]
+                for name, kernels in self._prunable(model, skipped).items()}
+
     def compress(self, model: keras.Model) -> Compressed:
         skipped = skip_reasons(model, self.options.skip_names)
-        sizes = {name: [int(tf.size(kernel)) for kernel in kernels]
-                 for name, kernels in self._prunable(model, skipped).items()}
+        sizes = self._sizes(model, skipped)
         ratios = self._ratios(model, sizes, skipped)
         skipped |= {name: 'it is not in ws_prune_plan' for name in sizes if name not in ratios}
         zeros = {name: sum(int(nb_zeros(ratio, size)) for size in sizes[name]) for name, ratio in ratios.items()}
@@ -162,7 +182,7 @@ class WeightSparseLearner(SearchingLearner):
         if self.found is not None:
             return self.found
         if options.plan_path is not None:
-            plan = load_plan(options.plan_path)
+            plan = load_sparsity_plan(options.plan_path)
             plan.check_model(model)
             refuse_unprunable(plan, sizes, skipped)
             return plan.values
@@ -172,18 +192,13 @@ class WeightSparseLearner(SearchingLearner):
         return protocols.heurist(totals, options.prune_ratio, {name: 1 - 1 / min(sizes[name]) for name in sizes})
 
 
-def load_plan(path: str) -> CompressionPlan:
+def load_sparsity_plan(path: str) -> CompressionPlan:
     """The plan in a file, or of the last weight-sparse stage in a run directory.
 
     Raises:
-      UsageError: there is none, or it is of another kind.
+      UsageError: there is none, it is of another kind, or it names no layer.
     """
-    found = plan_file(path, WeightSparseLearner.name)
-    if found is None:
-        raise UsageError(f'--ws_prune_plan={path}: no plan of weight-sparse in that run directory')
-    plan = CompressionPlan.load(found)
-    if plan.kind != 'sparsity':
-        raise UsageError(f'--ws_prune_plan={path}: holds a plan of {plan.kind}; give one of sparsity')
+    plan = load_plan(path, WeightSparseLearner.name, 'sparsity', 'ws_prune_plan')
     if not plan.values:
         raise UsageError(f'--ws_prune_plan={path}: names no layer; give at least one with its share of zeros')
     return plan

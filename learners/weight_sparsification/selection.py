@@ -5,11 +5,13 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras as keras
 
+from learners.skip_words import skipped_by_name
 from utils.encoding import KERNEL_NAMES
 
 _k = keras.layers
 PRUNABLE = (_k.Dense, _k.Conv1D, _k.Conv2D, _k.Conv3D, _k.DepthwiseConv1D, _k.DepthwiseConv2D, _k.SeparableConv1D,
             _k.SeparableConv2D, _k.Conv1DTranspose, _k.Conv2DTranspose, _k.Conv3DTranspose)
+SKIP_FLAG = 'ws_skip_names'
 
 
 def kernels_of(layer: keras.layers.Layer) -> list[tf.Variable]:
@@ -27,19 +29,16 @@ def skip_reasons(model: keras.Model, words: str | None) -> dict[str, str]:
       model: a functional model.
       words: layers whose names contain one of these, separated by commas, are left alone.
     """
-    parts = [word.strip() for word in (words or '').split(',') if word.strip()]
-    reasons = {layer.name: _reason(layer, parts) for layer in model.layers}
+    named = skipped_by_name(SKIP_FLAG, words, prunable_layers(model, {}))
+    reasons = {layer.name: named.get(layer.name) or _reason(layer) for layer in model.layers}
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
-def _reason(layer: keras.layers.Layer, words: list[str]) -> str | None:
+def _reason(layer: keras.layers.Layer) -> str | None:
     if not any(len(weight.shape) > 1 for weight in layer.weights):
         return None  # batch norm and the like
     if not isinstance(layer, PRUNABLE):
         return f'{type(layer).__name__} is of no type that is pruned'
-    matching = next((word for word in words if word in layer.name), None)
-    if matching is not None:
-        return f'ws_skip_names={matching}'
     return None if layer.trainable else 'it is not trainable'
 
 

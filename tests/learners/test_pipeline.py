@@ -18,9 +18,12 @@ from learners.pipeline import (
     training_fingerprint,
     trains_from_scratch,
 )
-from nets.abstract_model_helper import NetOptions
+from learners.weight_sparsification.learner import WeightSparseOptions
+from nets import PAIRS
+from nets.abstract_model_helper import AbstractModelHelper, NetOptions
 from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, finished_run, metric_lines, run_main
 from tests.learners.conftest import make_context, make_helper
+from utils.compression_plan import CompressionPlan
 from utils.distillation import DistillationOptions
 from utils.errors import UsageError
 
@@ -225,3 +228,86 @@ def test_chains_that_cannot_work(chain, message, tmp_path):
     outcome = run_main(*TASK, f'--learner={chain}', f'--run_dir={tmp_path}/run')
     assert outcome.code == 2 and f'--learner={chain}: {message}' in outcome.err
     assert len(outcome.err.splitlines()) == 1 and not (tmp_path / 'run').exists()
+
+
+SKIP_NOTHING = ('--cpr_skip_op_names=cnov2', "--cpr_skip_op_names=cnov2: no layer that can be pruned has 'cnov2'")
+REFUSED_AT_ONCE = [
+    ('chn-pruned-rmt', *SKIP_NOTHING),
+    ('full-prec,chn-pruned-rmt', *SKIP_NOTHING),
+    ('weight-sparse,uniform-tf', '--ws_skip_names=cnov2', '--ws_skip_names=cnov2: no layer that can be pruned has'),
+    ('chn-pruned-rmt,weight-sparse', '--ws_skip_names=cnov2', '--ws_skip_names=cnov2: no layer that can be pruned has'),
+    ('chn-pruned-rmt', '--cpr_skip_op_names=conv,fc', 'no layer is left to prune'),
+    ('chn-pruned-rmt', '--cpr_warm_start --cpr_save_path_ws=channels.json', 'the plan was made for another model'),
+    ('chn-pruned-rmt', '--cpr_warm_start --cpr_save_path_ws=bits.json', '--cpr_save_path_ws=bits.json: a plan of bits'),
+    ('uniform', '--uql_bits_plan=bits.json', "no layer with weights 'conv9'"),
+    ('chn-pruned-rmt,uniform', '--uql_bits_plan=bits.json', "no layer with weights 'conv9'"),
+    ('uniform-tf', '--uqtf_quant_delay=9999', '--uqtf_quant_delay=9999: must be below the'),
+    ('chn-pruned-rmt,uniform-tf', '--uqtf_quant_delay=9999', '--uqtf_quant_delay=9999: must be below the'),
+]
+
+
+@pytest.mark.parametrize(('chain', 'flags', 'message'), REFUSED_AT_ONCE)
+def test_what_cannot_work_is_refused_before_anything_is_written(chain, flags, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    CompressionPlan('bits', 'lenet', {'conv9': 4}).save('bits.json')
+    CompressionPlan('channels', 'lenet', {'conv2': (0,)}, {'conv2': 16}).save('channels.json')
+    uniform = ('--ws_prune_ratio_prtl=uniform',) if 'weight-sparse' in chain else ()
+    outcome = run_main(*TASK, f'--learner={chain}', *flags.split(), *uniform)
+    assert outcome.code == 2 and outcome.err.startswith('error: ') and outcome.err.count('\n') == 1
+    assert message in outcome.err and not (tmp_path / 'runs').exists()
+
+
+def pipeline_of(folder: Path, learner_options: dict) -> Pipeline:
+    return Pipeline(make_context('lenet_at_digits', folder), learner_options, DistillationOptions(), 'none')
+
+
+def test_the_model_that_is_checked_is_built_once_and_changes_nothing(tmp_path, monkeypatch):
+    pipeline = pipeline_of(tmp_path, {'weight-sparse': WeightSparseOptions(protocol='uniform')})
+    built = []
+    build = type(pipeline.context.helper).build_model
+
+    def counted(helper: AbstractModelHelper) -> keras.Model:
+        built.append(build(helper))
+        return built[-1]
+
+    monkeypatch.setattr(type(pipeline.context.helper), 'build_model', counted)
+    keras.utils.set_random_seed(pipeline.context.seed)
+    first = build(pipeline.context.helper).get_weights()
+    pipeline.check_inputs(['weight-sparse', 'chn-pruned-rmt', 'uniform'])
+    assert len(built) == 1
+    for one, two in zip(build(pipeline.context.helper).get_weights(), first, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert keras.layers.Permute((1,)).name == 'permute'
+
+
+def test_shapes_are_checked_only_where_they_are_known(tmp_path):
+    options = WeightSparseOptions(protocol='heurist', prune_ratio=0.99999)  # of fewer weights even less can go
+    pipeline = pipeline_of(tmp_path, {'weight-sparse': options})
+    for chain in (['weight-sparse'], ['full-prec', 'weight-sparse'], ['weight-sparse', 'uniform-tf']):
+        with pytest.raises(UsageError, match='--ws_prune_ratio=0.99999: with a weight left in each kernel'):
+            pipeline.check_inputs(chain)
+    pipeline.check_inputs(['chn-pruned-rmt', 'weight-sparse'])
+
+
+HELPER = """
+import tf_keras as keras
+from nets import PAIRS, lenet_at_digits
+from nets.lenet import lenet
+
+@PAIRS.register('seven_at_digits')
+class SevenAtDigits(lenet_at_digits.LenetAtDigits):
+    model_name = 'seven'
+
+    def build_model(self):
+        return lenet(self.dataset.image_shape, 7, padding='same')
+"""
+
+
+@pytest.mark.parametrize('learner', ['full-prec', 'uniform-tf', 'chn-pruned-rmt'])
+def test_a_helper_whose_model_does_not_fit_is_refused_before_anything_is_written(learner, tmp_path, monkeypatch):
+    monkeypatch.setattr(PAIRS, '_entries', dict(PAIRS._entries))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'seven.py').write_text(HELPER)
+    outcome = run_main('--model_helper=seven.py', f'--learner={learner}')
+    assert outcome.code == 2 and outcome.err.count('\n') == 1 and not (tmp_path / 'runs').exists()
+    assert 'SevenAtDigits.build_model(): maps (None, 8, 8, 1) to (None, 7), but digits needs' in outcome.err

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from utils.compression_plan import CompressionPlan
+from utils.compression_plan import CompressionPlan, load_plan
 from utils.errors import UsageError
 
 layers = keras.layers
@@ -131,3 +131,27 @@ def test_a_plan_for_this_model_fits():
 def test_a_plan_for_another_model_is_refused(other, message):
     with pytest.raises(UsageError, match=message):
         other.check_model(tiny(5, 'other'))
+
+
+def given(path) -> CompressionPlan:
+    return load_plan(str(path), 'some-learner', 'channels', 'some_plan')
+
+
+def test_a_plan_is_given_by_its_file_or_by_a_run_that_holds_it(tmp_path):
+    plan().save(tmp_path / 'plan.json')
+    assert given(tmp_path / 'plan.json') == plan()
+    for stage in ('1-some-learner', '2-other-learner', '3-some-learner'):
+        (tmp_path / stage).mkdir()
+        CompressionPlan('channels', stage, {}).save(tmp_path / stage / 'plan.json')
+    assert given(tmp_path).model_name == '3-some-learner'
+
+
+def test_what_is_no_plan_of_the_learner_is_refused_by_the_name_of_the_flag(tmp_path):
+    with pytest.raises(UsageError, match='--some_plan=.*: no plan of some-learner in that run directory; give the dir'):
+        given(tmp_path)
+    with pytest.raises(UsageError, match='^--some_plan: cannot read the compression plan .*none.json'):
+        given(tmp_path / 'none.json')
+    CompressionPlan('sparsity', 'tiny', {'conv': 0.5}).save(tmp_path / 'plan.json')
+    with pytest.raises(UsageError, match='^--some_plan=.*plan.json: a plan of sparsity; give one of channels, with one '
+                                         'or more distinct channel numbers, ascending from 0 on for each layer$'):
+        given(tmp_path / 'plan.json')

@@ -43,10 +43,13 @@ def test_skip_rules():
     assert reasons(skip_names='xyz, hid')['hidden'] == 'cpr_skip_op_names=hid'
 
 
-def compress(tmp_path, model=None, **options):
-    context = make_context('lenet_at_digits', tmp_path)
+def learner(tmp_path, **options) -> ChannelPrunedRmtLearner:
     options = ChannelPruningOptions(**{'num_images': 300, 'num_positions': 8, **options})
-    return ChannelPrunedRmtLearner(context, options).compress(net() if model is None else model)
+    return ChannelPrunedRmtLearner(make_context('lenet_at_digits', tmp_path), options)
+
+
+def compress(tmp_path, model=None, **options):
+    return learner(tmp_path, **options).compress(net() if model is None else model)
 
 
 def test_channels_are_removed_where_they_are_made(tmp_path):
@@ -126,6 +129,26 @@ def test_a_plan_for_skipped_layers_is_refused(tmp_path, layer, options, message)
         compress(tmp_path, warm_start=True, plan_path=str(tmp_path / 'plan.json'), **options)
 
 
+def test_what_cannot_work_is_refused_before_training(tmp_path):
+    learner(tmp_path, skip_names='conv2').check_layers(net)
+    with pytest.raises(UsageError, match="--cpr_skip_op_names=cnov2: no layer .* has 'cnov2' in its name; those are "
+                                         'conv1, conv2, hidden, logits'):
+        learner(tmp_path, skip_names='cnov2').check_layers(net)
+    with pytest.raises(UsageError, match='no layer is left to prune'):
+        learner(tmp_path, skip_names='conv,hidden').check_layers(net)
+    planned = learner(tmp_path, warm_start=True, plan_path=str(tmp_path / 'plan.json'))
+    CompressionPlan('channels', 'net', {'conv2': (0,)}, {'conv2': 8}).save(tmp_path / 'plan.json')
+    planned.check_inputs()
+    planned.check_model(net)
+    CompressionPlan('channels', 'net', {'conv2': (0,)}, {'conv2': 4}).save(tmp_path / 'plan.json')
+    planned.check_layers(net)
+    with pytest.raises(UsageError, match="made for another model.*'conv2' has 8 input channels, the plan expects 4"):
+        planned.check_model(net)
+    CompressionPlan('sparsity', 'net', {'conv2': 0.5}).save(tmp_path / 'plan.json')
+    with pytest.raises(UsageError, match='--cpr_save_path_ws=.*plan.json: a plan of sparsity; give one of channels'):
+        planned.check_inputs()
+
+
 def test_a_plan_for_the_first_convolution():
     plan = CompressionPlan('channels', 'net', {'conv1': (0, 1), 'logits': (0, 1)}, {'conv1': 3, 'logits': 2})
     with pytest.raises(UsageError, match='prunes conv1, which cpr_skip_frst_layer skips; pass --nocpr_skip_frst_layer'):
@@ -140,7 +163,7 @@ def test_bad_input(tmp_path):
         compress(tmp_path, skip_names='conv,hidden')
     with pytest.raises(UsageError, match='--cpr_warm_start and --cpr_save_path_ws=PLAN go together'):
         ChannelPruningOptions(warm_start=True)
-    with pytest.raises(UsageError, match='no plan.json in that run directory'):
+    with pytest.raises(UsageError, match='--cpr_save_path_ws=.*: no plan of chn-pruned-rmt in that run directory'):
         compress(tmp_path, warm_start=True, plan_path=str(tmp_path))
     other = CompressionPlan('channels', 'other', {'conv9': (0,)}, {'conv9': 2})
     other.save(tmp_path / 'plan.json')

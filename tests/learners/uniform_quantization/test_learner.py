@@ -126,6 +126,15 @@ def test_plans_that_do_not_fit_the_model(tmp_path, model):
         with_plan(tmp_path, {'conv2': 32, 'fc3': 32}).compress(model)
 
 
+def test_plans_that_do_not_fit_are_refused_before_training(tmp_path, model):
+    with_plan(tmp_path, {'conv2': 7}).check_layers(lambda: model)
+    learner(tmp_path).check_layers(lambda: model)
+    with pytest.raises(UsageError, match=r"made for another model .* no layer with weights 'conv9'"):
+        with_plan(tmp_path, {'conv9': 4}).check_layers(lambda: model)
+    with pytest.raises(UsageError, match='no layer is left to quantize'):
+        with_plan(tmp_path, {'conv2': 32, 'fc3': 32}).check_layers(lambda: model)
+
+
 def test_a_model_of_first_and_last_layer_only(tmp_path):
     inputs = keras.Input((4,))
     model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Dense(3)(inputs)))

@@ -90,8 +90,11 @@ def test_the_rate_is_a_share_of_that_of_the_net(tmp_path):
 
 
 def test_a_delay_beyond_the_end_is_refused(trained, tmp_path):
-    with pytest.raises(UsageError, match='--uqtf_quant_delay=9999: must be below the .* steps of training'):
-        learner(tmp_path, quant_delay=9999).compress(trained)
+    late = learner(tmp_path, quant_delay=9999)
+    for refuse in (late.check_inputs, lambda: late.compress(trained)):
+        with pytest.raises(UsageError, match='--uqtf_quant_delay=9999: must be below the .* steps of training'):
+            refuse()
+    learner(tmp_path, quant_delay=3).check_inputs()
 
 
 def test_other_activation_widths_are_refused():

@@ -13,7 +13,12 @@ import tf_keras as keras
 
 from learners.abstract_learner import StageResult
 from learners.full_precision.learner import FullPrecLearner
-from learners.weight_sparsification.learner import PLAN_NAME, WeightSparseLearner, WeightSparseOptions, load_plan
+from learners.weight_sparsification.learner import (
+    PLAN_NAME,
+    WeightSparseLearner,
+    WeightSparseOptions,
+    load_sparsity_plan,
+)
 from learners.weight_sparsification.masks import nb_zeros_now
 from learners.weight_sparsification.selection import kernels_of
 from tests.learners.conftest import make_context, make_helper
@@ -162,7 +167,7 @@ def test_a_given_plan_is_followed(trained, tmp_path):
     assert notes == {'conv1': 'skipped because: it is not in ws_prune_plan', 'conv2': '', 'fc3': '',
                      'fc4': 'skipped because: it is not in ws_prune_plan'}
     (tmp_path / 'run' / 'stage').rename(tmp_path / 'run' / '2-weight-sparse')
-    assert dict(load_plan(str(tmp_path / 'run')).values) == {'conv2': 0.5, 'fc3': 0.95}
+    assert dict(load_sparsity_plan(str(tmp_path / 'run')).values) == {'conv2': 0.5, 'fc3': 0.95}
 
 
 def test_after_channel_pruning(trained, tmp_path):
@@ -231,6 +236,21 @@ def test_files_are_checked_before_anything_is_trained(tmp_path):
     make_learner(tmp_path).check_inputs()
     for path, message in ((str(tmp_path / 'nowhere.json'), 'cannot read the compression plan'),
                           (str(tmp_path), 'no plan of weight-sparse in that run directory'),
-                          (plan_file(tmp_path, {'conv1': 8}, 'bits'), 'holds a plan of bits; give one of sparsity')):
+                          (plan_file(tmp_path, {'conv1': 8}, 'bits'),
+                           '--ws_prune_plan=.*: a plan of bits; give one of sparsity')):
         with pytest.raises(UsageError, match=message):
             make_learner(tmp_path, plan_path=path).check_inputs()
+
+
+def test_what_cannot_work_is_refused_before_training(tmp_path):
+    learner = make_learner(tmp_path, skip_names='fc', plan_path=plan_file(tmp_path, {'conv2': 0.5}))
+    learner.check_layers(new_model)
+    learner.check_model(new_model)
+    for options, message in (
+            ({'skip_names': 'cnov2'}, "--ws_skip_names=cnov2: no layer .* has 'cnov2' in its name; those are conv1"),
+            ({'skip_names': 'c'}, 'no layer is left to prune'),
+            ({'plan_path': plan_file(tmp_path, {'conv9': 0.5})}, "another model .* no layer with weights 'conv9'")):
+        with pytest.raises(UsageError, match=message):
+            make_learner(tmp_path, **options).check_layers(new_model)
+    with pytest.raises(UsageError, match='--ws_prune_ratio=0.99999: with a weight left in each kernel, at most'):
+        make_learner(tmp_path, prune_ratio=0.99999, protocol='heurist').check_model(new_model)
