@@ -11,7 +11,7 @@ import copy
 import dataclasses
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -161,10 +161,10 @@ class AbstractDataset(abc.ABC):
         """Random changes to normalised training images `[batch, ...]`, determined by `seed` (int `[2]`)."""
         return crop_and_flip(images, self.options.crop_padding, seed, self.mirrored)
 
-    def with_crop_padding(self: DatasetT, padding: int) -> DatasetT:
-        """The same samples, whose training images are shifted by up to so many pixels."""
+    def with_options(self: DatasetT, **changes: Any) -> DatasetT:
+        """The same samples with other options on what batches are made of them."""
         changed = copy.copy(self)
-        changed.options = self.options.replace(crop_padding=padding)
+        changed.options = self.options.replace(**changes)
         return changed
 
     def incomplete_files(self, split: str) -> list[str]:

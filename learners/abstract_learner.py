@@ -61,8 +61,10 @@ class LearnerOptions(Options):
                                          above=0)
     decay_factor_finetune: float = option('loss_w_dcy_rat_ft', 0.4, 'fine-tuning weight decay, as a share of '
                                           'loss_w_dcy', low=0)
+    batch_size_finetune: int | None = option('batch_size_ft', None, 'batch_size of fine-tuning; default: the '
+                                             "training's; few epochs want more steps", low=1)
     crop_padding_finetune: int | None = option('crop_padding_ft', None, 'crop_padding of fine-tuning; default: the '
-                                               "training's; small networks and few epochs want less", low=0)
+                                               "training's; few epochs do not suffice for large shifts", low=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,10 +99,8 @@ class LearnerContext:
     search: SearchOptions = SearchOptions()
     ddpg: DdpgOptions = DdpgOptions()
 
-    @property
-    def team(self) -> Team:
-        """Who trains together, for the trainer."""
-        batch_size = self.helper.dataset.options.batch_size
+    def team(self, batch_size: int) -> Team:
+        """Who trains together, for the trainer; `batch_size` is that of each worker."""
         return Team(self.workers, self.compression, batch_size * self.workers.size, self.seed)
 
 
@@ -219,7 +219,7 @@ class AbstractLearner(abc.ABC):
         epochs_ratio, rate_factor = self.training_length()
         if self.context.nb_epochs is not None:
             epochs_ratio = self.context.nb_epochs / self.helper.nb_epochs
-        return self.helper.setup_lrn_rate(epochs_ratio, rate_factor)
+        return self.training_helper().setup_lrn_rate(epochs_ratio, rate_factor)
 
     def training_length(self) -> tuple[float | None, float]:
         """(share of the pair's own number of epochs, factor on its learning rate), as for `setup_lrn_rate`."""
@@ -229,7 +229,9 @@ class AbstractLearner(abc.ABC):
     def training_helper(self) -> AbstractModelHelper:
         """The pair as the training that follows `compress` sees it: with what the flags of fine-tuning say."""
         options = self.context.learner_options
-        return self.helper.for_finetuning(options.decay_factor_finetune, options.crop_padding_finetune)
+        data = {'batch_size': options.batch_size_finetune, 'crop_padding': options.crop_padding_finetune}
+        return self.helper.for_finetuning(options.decay_factor_finetune,
+                                          **{name: value for name, value in data.items() if value is not None})
 
     def loss_fn(self) -> LossFn:
         """The loss of the training that follows `compress`."""
@@ -325,11 +327,11 @@ class AbstractLearner(abc.ABC):
                       label=self.context.folder.name)
 
     def _fit(self, model: keras.Model, **trainer_arguments: Any) -> None:
-        schedule, nb_steps = self.schedule()
-        optimizer = keras.optimizers.SGD(schedule, momentum=self.helper.net.momentum, jit_compile=False)
+        (schedule, nb_steps), helper = self.schedule(), self.training_helper()
+        optimizer = keras.optimizers.SGD(schedule, momentum=helper.net.momentum, jit_compile=False)
         trainer = Trainer(model, self.loss_fn(), optimizer, self.context.trainer_options,
-                          parts=self.trainer_parts(model), team=self.context.team, **trainer_arguments)
-        helper = self.training_helper()
+                          parts=self.trainer_parts(model), team=self.context.team(helper.dataset.options.batch_size),
+                          **trainer_arguments)
         trainer.fit(lambda step: helper.build_dataset_train(first_step=step), nb_steps)
 
 

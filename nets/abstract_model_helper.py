@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -63,15 +63,15 @@ class AbstractModelHelper(abc.ABC):
     def model_name(self) -> str:
         """Name of the network with its size, as in `resnet_20`."""
 
-    def for_finetuning(self: HelperT, decay_factor: float, crop_padding: int | None) -> HelperT:
-        """The same pair, milder: a compressed network has less to spare, and a short training leaves less to learn.
+    def for_finetuning(self: HelperT, decay_factor: float, **data_changes: Any) -> HelperT:
+        """The same pair for a network that is smaller, and trained more briefly.
 
         Args:
           decay_factor: factor on the weight decay.
-          crop_padding: by how many pixels training images are shifted at most; `None`: as the data set's options say.
+          data_changes: options of the data set by name, in place of its own.
         """
-        dataset = self.dataset if crop_padding is None else self.dataset.with_crop_padding(crop_padding)
-        return type(self)(self.net.replace(weight_decay=decay_factor * self.net.weight_decay), dataset)
+        net = self.net.replace(weight_decay=decay_factor * self.net.weight_decay)
+        return type(self)(net, self.dataset.with_options(**data_changes))
 
     @property
     def dataset_name(self) -> str:

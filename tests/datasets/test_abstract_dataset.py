@@ -168,7 +168,7 @@ def test_training_images_are_shifted_as_the_options_say_and_mirrored_if_the_data
     np.testing.assert_array_equal(data.augment(images, seed), crop_and_flip(images, 1, seed))
     data.mirrored = False
     np.testing.assert_array_equal(data.augment(images, seed), crop_and_flip(images, 1, seed, flip=False))
-    unshifted = data.with_crop_padding(0)
+    unshifted = data.with_options(crop_padding=0)
     np.testing.assert_array_equal(unshifted.augment(images, seed), images)
     assert data.options.crop_padding == 1 and unshifted.samples('train') is data.samples('train')
 

@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras as keras
 
 from learners.abstract_learner import (
@@ -97,17 +98,22 @@ def test_fine_tuning_has_its_own_schedule(tmp_path):
     assert float(schedule(2)) == pytest.approx(0.25 * float(whole(2))) != 0
 
 
-def test_fine_tuning_shifts_its_images_by_its_own_padding(tmp_path):
-    assert learner(tmp_path).training_helper().dataset.options.crop_padding == 1
-    given = learner(tmp_path, crop_padding_finetune=0)
-    assert given.training_helper().dataset.options.crop_padding == 0
-    assert given.helper.dataset.options.crop_padding == 1
-    seen = []
-    given.helper.dataset.with_crop_padding = lambda padding: seen.append(padding) or given.helper.dataset
+def test_fine_tuning_has_its_own_batches(tmp_path, monkeypatch):
+    assert learner(tmp_path).training_helper().dataset.options == learner(tmp_path).helper.dataset.options
+    given = learner(tmp_path, crop_padding_finetune=0, batch_size_finetune=16)
+    batches = []
+    monkeypatch.setattr(Trainer, 'fit', lambda _, make_batches, nb_steps: batches.append((make_batches(0), nb_steps)))
     given._fit(given.helper.build_model(), label=None)
-    assert seen and set(seen) == {0}
-    baseline = FullPrecLearner(given.context, Options())
-    assert baseline.training_helper() is given.helper
+    (images, labels), nb_steps = next(iter(batches[0][0])), batches[0][1]
+    assert labels.shape == (16,) and nb_steps == 2 * learner(tmp_path).schedule()[1] + 1
+    held = given.helper.dataset.normalize(tf.constant(given.helper.dataset.samples('train').images)).numpy()
+    assert all(any(np.array_equal(image, one) for one in held) for image in images.numpy())  # not shifted
+    assert float(given.schedule()[0](3)) == pytest.approx(0.5 * float(learner(tmp_path).schedule()[0](1)))
+
+
+def test_the_training_of_the_uncompressed_network_goes_by_its_own_flags(tmp_path):
+    given = learner(tmp_path, crop_padding_finetune=0, batch_size_finetune=16)
+    assert FullPrecLearner(given.context, Options()).training_helper() is given.helper
 
 
 def test_options_are_checked():

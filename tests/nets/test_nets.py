@@ -114,9 +114,9 @@ def test_training_images_are_distinct_and_not_held_out():
 
 def test_fine_tuning_has_its_own_weight_decay_and_shifts():
     task = helper('lenet_at_digits')
-    milder = task.for_finetuning(0.4, None)
+    milder = task.for_finetuning(0.4)
     assert milder.net.weight_decay == pytest.approx(0.4 * task.net.weight_decay)
-    assert milder.dataset is task.dataset
-    unshifted = task.for_finetuning(1.0, 0)
+    assert milder.dataset.options == task.dataset.options
+    unshifted = task.for_finetuning(1.0, crop_padding=0)
     assert (unshifted.dataset.options.crop_padding, task.dataset.options.crop_padding) == (0, 1)
     assert unshifted.net == task.net
