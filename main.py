@@ -201,7 +201,7 @@ class CommandLine:
         if given:
             return Path(given)
         shared, path = self.options(LearnerOptions), self.default_run_path(nb_workers)
-        if is_export_of_given_model(self.options(ProcessOptions), shared) and not (path / FLAGS_FILE).is_file():
+        if is_export_of_given_model(self.options(ProcessOptions), shared) and not RunDirectory(path).recorded_flags():
             return path.parent / f'export-{fingerprint(self.recorded(decisive=True))}'
         return path
 
@@ -212,7 +212,7 @@ class CommandLine:
         exported.
         """
         own = self.own_path(nb_workers)
-        if (own / FLAGS_FILE).is_file():
+        if RunDirectory(own).recorded_flags():
             return own
         wanted = self.options(ProcessOptions).exec_mode != 'train'
         others = [path for path in self.default_run_paths() if (path / 'report.json').is_file() == wanted]
@@ -329,14 +329,14 @@ def with_recorded_flags(argv: list[str]) -> list[str]:
     process = from_flags(ProcessOptions, parse((ProcessOptions,), argv, known_only=True))
     if process.exec_mode == 'train' or process.run_dir is None:
         return argv
-    recorded = Path(process.run_dir) / FLAGS_FILE
-    if not recorded.is_file():
+    run = RunDirectory(process.run_dir)
+    if not run.recorded_flags():
         shared = from_flags(LearnerOptions, parse((LearnerOptions,), argv, known_only=True))
         if is_export_of_given_model(process, shared):
             return argv
         raise UsageError(f'--run_dir={process.run_dir}: holds no run ({FLAGS_FILE} is missing); --exec_mode='
                          f'{process.exec_mode} works on a finished one')
-    return [argv[0], f'--flagfile={recorded}', *argv[1:]]
+    return [argv[0], f'--flagfile={run / FLAGS_FILE}', *argv[1:]]
 
 
 def is_export_of_given_model(process: ProcessOptions, shared: LearnerOptions) -> bool:

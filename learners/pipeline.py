@@ -285,7 +285,7 @@ def hold_out_lines(options: DatasetOptions) -> list[str]:
 def trained_with(model: Path, lines: Sequence[str]) -> bool:
     """Whether a model lies in a run directory whose flag file has those lines."""
     file = model.parent / FLAGS_FILE
-    return file.is_file() and set(lines) <= set(file.read_text(encoding='utf-8').splitlines())
+    return file.is_file() and set(lines) <= set(file.read_text(encoding='utf-8', errors='replace').splitlines())
 
 
 def recorded_data(run: Path) -> str | None:

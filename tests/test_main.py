@@ -112,6 +112,15 @@ def test_foreign_files_are_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
 
 
+@pytest.mark.parametrize('mode', main.EXEC_MODES)
+def test_a_flag_file_of_bytes_is_not_of_a_run(tmp_path, mode):
+    (tmp_path / 'flags.txt').write_bytes(b'--seed=\xff\n')
+    outcome = run_main(*TASK, f'--run_dir={tmp_path}', f'--exec_mode={mode}')
+    assert outcome.code == 2 and outcome.err.count('\n') == 1
+    assert outcome.err.startswith(f'error: --run_dir={tmp_path}: flags.txt holds no text, so it is not of a run; give ')
+    assert [path.name for path in tmp_path.iterdir()] == ['flags.txt']
+
+
 @pytest.mark.parametrize(('text', 'message'), [
     ('x = 1', "expected one pair registered by @PAIRS.register('MODEL_at_DATASET'), found none"),
     ('import nothing_of_that_name', "importing it failed: ModuleNotFoundError: No module named 'nothing_of_that_name'"),

@@ -15,6 +15,9 @@ from utils import atomic
 from utils.errors import UsageError
 
 FLAGS_FILE = 'flags.txt'
+LOCK_FILE = '.lock'
+NOBODYS_FILES = frozenset({LOCK_FILE, '.DS_Store', '.directory', '.gitignore', '.gitkeep'})
+"""May lie in a directory that is otherwise empty: ours, and what file managers and version control put there."""
 
 
 def fingerprint(flag_lines: Sequence[str]) -> str:
@@ -46,16 +49,18 @@ class RunDirectory:
         Raises:
           UsageError: another process works in it, it holds a run with other flags, or other people's files.
         """
-        self._refuse_foreign_files()
+        if not self.recorded_flags():
+            self._refuse_foreign_files()
         self._lock = self._take_lock()
         try:
-            self._refuse_other_flags(flag_lines, ignoring)
+            recorded = self.recorded_flags()
+            self._refuse_other_flags(recorded, flag_lines, ignoring)
         except UsageError:
             self.release()
             raise
-        for torn in self.path.rglob(f'{atomic.TEMPORARY_PREFIX}*'):  # left by a killed process
-            torn.unlink()
-        if not (self / FLAGS_FILE).exists():
+        if recorded:
+            self._remove_torn_files()
+        else:
             atomic.write_text(self / FLAGS_FILE, '\n'.join(flag_lines) + '\n')
 
     def release(self) -> None:
@@ -66,13 +71,20 @@ class RunDirectory:
 
     def recorded_flags(self) -> list[str]:
         """The flags that the run in this directory was started with; empty if there is none."""
-        file = self / FLAGS_FILE
-        return file.read_text(encoding='utf-8').split('\n')[:-1] if file.exists() else []
+        try:
+            return (self / FLAGS_FILE).read_text(encoding='utf-8').split('\n')[:-1]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise self._unreadable(error, FLAGS_FILE) from error
+        except UnicodeDecodeError as error:
+            raise UsageError(f'--run_dir={self.path}: {FLAGS_FILE} holds no text, so it is not of a run; give another '
+                             'directory') from error
 
     def _take_lock(self) -> TextIO:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = open(self / '.lock', 'w', encoding='utf-8')  # noqa: SIM115 (held until release)
+            lock = open(self / LOCK_FILE, 'a', encoding='utf-8')  # noqa: SIM115 (held until release)
         except OSError as error:
             raise UsageError(f'--run_dir={self.path}: cannot be written to ({error.strerror}); give another '
                              'directory') from error
@@ -85,16 +97,29 @@ class RunDirectory:
         return lock
 
     def _refuse_foreign_files(self) -> None:
-        if self.path.exists() and not self.path.is_dir():
-            raise UsageError(f'--run_dir={self.path}: is a file; give a directory')
-        ours = (self / FLAGS_FILE).exists() or not self.path.exists()
-        foreign = [] if ours else [entry.name for entry in self.path.iterdir() if not entry.name.startswith('.')]
+        try:
+            if not self.path.exists():
+                return
+            if not self.path.is_dir():
+                raise UsageError(f'--run_dir={self.path}: is a file; give a directory')
+            foreign = [entry.name for entry in self.path.iterdir() if entry.name not in NOBODYS_FILES]
+        except OSError as error:
+            raise self._unreadable(error) from error
         if foreign:
             raise UsageError(f'--run_dir={self.path}: holds files that are not of a run ({foreign[0]}, ...); give an '
                              'empty or new directory')
 
-    def _refuse_other_flags(self, flag_lines: Sequence[str], ignoring: Collection[str]) -> None:
-        recorded = self.recorded_flags()
+    def _unreadable(self, error: OSError, what: str = 'the directory') -> UsageError:
+        return UsageError(f'--run_dir={self.path}: {what} cannot be read ({error.strerror}); give another directory')
+
+    def _remove_torn_files(self) -> None:
+        """Removes what a killed process was writing."""
+        for torn in self.path.rglob(f'{atomic.TEMPORARY_PREFIX}*'):
+            if torn.is_file() and not torn.is_symlink():
+                torn.unlink()
+
+    def _refuse_other_flags(self, recorded: Sequence[str], flag_lines: Sequence[str],
+                            ignoring: Collection[str]) -> None:
         changed = [line for line in sorted(set(flag_lines) ^ set(recorded) if recorded else ())
                    if line.lstrip('-').split('=')[0] not in ignoring]
         if changed:

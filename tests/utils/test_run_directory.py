@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from utils.errors import UsageError
@@ -68,3 +70,58 @@ def test_a_directory_that_cannot_be_made(tmp_path):
     (tmp_path / 'file').write_text('x')
     with pytest.raises(UsageError, match=r'file/run: cannot be written to \(Not a directory\); give another'):
         RunDirectory(tmp_path / 'file' / 'run').claim(['--a=1'])
+
+
+@pytest.mark.parametrize('name', ['.cache/.tmp-mine', '.tmp-mine', '.profile'])
+def test_hidden_files_are_other_peoples_files_too(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text('x')
+    with pytest.raises(UsageError, match=r'holds files that are not of a run \(\..*, \.\.\.\); give an empty or new'):
+        RunDirectory(tmp_path).claim(['--a=1'])
+    assert [path for path in tmp_path.rglob('*') if path.is_file()] == [tmp_path / name]
+
+
+def test_an_empty_flag_file_makes_no_run(tmp_path):
+    (tmp_path / 'flags.txt').write_text('')
+    with pytest.raises(UsageError, match=r'not of a run \(flags.txt, ...\)'):
+        RunDirectory(tmp_path).claim(['--a=1'])
+
+
+@pytest.mark.parametrize('name', ['.gitignore', '.DS_Store', '.lock'])
+def test_what_lies_in_empty_directories_does_not_matter(tmp_path, name):
+    (tmp_path / name).write_text('mine')
+    run = RunDirectory(tmp_path)
+    run.claim(['--a=1'])
+    run.release()
+    assert (tmp_path / name).read_text() == 'mine'
+
+
+def test_only_torn_files_of_a_run_are_removed(tmp_path):
+    run = RunDirectory(tmp_path / 'run')
+    run.claim(['--a=1'])
+    run.release()
+    (tmp_path / 'mine').write_text('x')
+    (run / 'stage').mkdir()
+    (run / 'stage' / '.tmp-torn.keras').write_text('x')
+    (run / '.tmp-folder').mkdir()
+    (run / '.tmp-link').symlink_to(tmp_path / 'mine')
+    run.claim(['--a=1'])
+    run.release()
+    assert {path.name for path in run.path.rglob('.tmp-*')} == {'.tmp-folder', '.tmp-link'}
+    assert (tmp_path / 'mine').exists()
+
+
+def test_flag_files_that_cannot_be_read(tmp_path, monkeypatch):
+    (tmp_path / 'flags.txt').write_bytes(b'--a=\xff\n')
+    for action in (RunDirectory(tmp_path).recorded_flags, lambda: RunDirectory(tmp_path).claim(['--a=1'])):
+        with pytest.raises(UsageError, match=r'^--run_dir=.*: flags.txt holds no text, so it is not of a'):
+            action()
+
+    def refuse(*_, **__):
+        raise PermissionError(13, 'Permission denied')
+
+    for method, what in (('read_text', 'flags.txt'), ('exists', 'the directory')):
+        with monkeypatch.context() as context, pytest.raises(UsageError, match=(
+                rf'{what} cannot be read \(Permission denied\); give another directory')):
+            context.setattr(Path, method, refuse)
+            RunDirectory(tmp_path / 'new').claim(['--a=1'])
