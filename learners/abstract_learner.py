@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 LEARNERS = Registry('learner')
 
 PLAN_NAME = 'plan.json'
+MODEL_NAME = 'model.keras'
 CONTAINER_SUFFIX = '.pfz'
 CONTAINER_NAME = f'model{CONTAINER_SUFFIX}'
 """Where a stage keeps its model with the codes of its kernels."""
@@ -50,7 +51,8 @@ class LearnerOptions(Options):
                   'model_http_url': 'models are trained, or given by --save_path'}
 
     save_path: str | None = option('save_path', None, 'trained model to compress: a .keras file or the directory of a '
-                                   'finished run; default: one in --zoo_dir that was trained alike, else train one')
+                                   'finished run; default: one in --zoo_dir that was trained alike, else train one',
+                                   names='model')
     zoo_dir: str = option('zoo_dir', 'runs', 'where models that other runs have trained are looked for',
                            decides=False)
     warm_start: bool = option('enbl_warm_start', False, 'full-prec: start from --save_path instead of random weights')
@@ -338,6 +340,11 @@ class AbstractLearner(abc.ABC):
 def describe(metrics: dict[str, float]) -> str:
     """`loss 0.41 accuracy 0.913`."""
     return ' '.join(f'{name} {number(value)}' for name, value in metrics.items())
+
+
+def model_file(path: str) -> Path:
+    """The file that a user's path of a model means: the file itself, or the result of a run directory."""
+    return Path(path) / MODEL_NAME if Path(path).is_dir() else Path(path)
 
 
 def save_model(model: keras.Model, path: Path) -> None:

@@ -20,7 +20,7 @@ class DistillationOptions(Options):
     weight: float = option('loss_w_dst', 4.0, 'weight of the distillation loss', low=0)
     temperature: float = option('tempr_dst', 4.0, 'temperature of the softened answers', above=0)
     teacher_path: str | None = option('save_path_dst', None, 'saved model of another teacher; default: the '
-                                      'uncompressed model')
+                                      'uncompressed model', names='model')
 
 
 def distillation_loss(teacher_logits: tf.Tensor, student_logits: tf.Tensor, weight: float,

@@ -16,7 +16,7 @@ import dataclasses
 import math
 import typing
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from absl import flags
 
@@ -27,7 +27,7 @@ OptionsT = TypeVar('OptionsT', bound='Options')
 
 def option(flag: str, default: Any, help: str, *, low: float | None = None, high: float | None = None,
            choices: Sequence[str] | None = None, above: float | None = None, below: float | None = None,
-           decides: bool = True) -> Any:
+           decides: bool = True, names: Literal['model', 'plan'] | None = None) -> Any:
     """A dataclass field that is also a flag.
 
     Args:
@@ -38,9 +38,10 @@ def option(flag: str, default: Any, help: str, *, low: float | None = None, high
       above, below: exclusive bounds of a number.
       choices: the accepted words of a string.
       decides: whether the value decides results; one that does not may change when a run is continued.
+      names: what the value is a path of, if a run begins from it; then what it holds may not change either.
     """
     metadata = {'flag': flag, 'help': help, 'low': low, 'high': high, 'above': above, 'below': below,
-                'choices': choices, 'decides': decides}
+                'choices': choices, 'decides': decides, 'names': names}
     return dataclasses.field(default=default, metadata=metadata)
 
 

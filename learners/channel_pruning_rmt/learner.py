@@ -50,7 +50,8 @@ class ChannelPruningOptions(SearchedOptions):
     ridge: float = option('cpr_lstsq_ridge', 1e-5, 'damping of the least squares, relative to the mean energy of a '
                           "weight's input", low=MIN_RIDGE)
     warm_start: bool = option('cpr_warm_start', False, 'take the channels from the plan at cpr_save_path_ws')
-    plan_path: str | None = option('cpr_save_path_ws', None, 'plan.json of a former run, or its run directory')
+    plan_path: str | None = option('cpr_save_path_ws', None, 'plan.json of a former run, or its run directory',
+                                   names='plan')
     prune_option: str = option('cpr_prune_option', 'uniform', 'uniform: cpr_prune_ratio for every layer; auto: a share '
                                'of each layer that --hp_optimizer searches', choices=('uniform', 'auto'))
     preserve_ratio: float = option('cpr_preserve_ratio', 0.5, 'auto: share of the multiply-adds that may stay', above=0,

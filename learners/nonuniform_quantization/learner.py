@@ -41,7 +41,7 @@ class NonUniformQuantizationOptions(_Search):
     quantize_all_layers: bool = option('nuql_quantize_all_layers', False, 'also quantize the first and the last layer')
     bits_plan: str | None = option('nuql_bits_plan', None, 'plan.json with the bits of the weights of each layer, or '
                                    'the run directory that holds one; layers that it does not name get '
-                                   'nuql_weight_bits')
+                                   'nuql_weight_bits', names='plan')
 
 
 @LEARNERS.register('non-uniform')

@@ -37,7 +37,7 @@ class UniformQuantizationOptions(_Search):
                              f'TFLite has them; weights of {SYMMETRIC_BITS[0]} to {SYMMETRIC_BITS[1]} bits')
     bits_plan: str | None = option('uql_bits_plan', None, 'plan.json with the bits of the weights of each layer, or '
                                    'the run directory that holds one; layers that it does not name get '
-                                   'uql_weight_bits')
+                                   'uql_weight_bits', names='plan')
 
     def bits_range(self) -> tuple[int, int]:
         return SYMMETRIC_BITS if self.symmetric else super().bits_range()

@@ -40,7 +40,7 @@ class WeightSparseOptions(SearchedOptions):
                            choices=('uniform', 'heurist', 'optimal'))
     plan_path: str | None = option('ws_prune_plan', None, "plan.json with each layer's share of zeros, or the run "
                                    'directory that holds one; then ws_prune_ratio and ws_prune_ratio_prtl do not '
-                                   'matter')
+                                   'matter', names='plan')
     skip_names: str | None = option('ws_skip_names', None, 'do not prune layers whose names contain one of these, '
                                     'separated by commas')
     exponent: float = option('ws_prune_ratio_exp', 3.0, 'exponent of the schedule: the larger, the more is pruned '
