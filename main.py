@@ -37,7 +37,7 @@ from datasets.abstract_dataset import DatasetOptions, Shard
 from hp_optimizer.options import SearchOptions
 from learners import LEARNERS
 from learners.abstract_learner import LearnerOptions
-from learners.modes import EXEC_MODES, Invocation
+from learners.modes import EXEC_MODES, FLAGS_OF_MODES, Invocation
 from learners.pipeline import FULL_PRECISION, check_chain, training_fingerprint, trains_from_scratch
 from learners.search import SearchedOptions
 from nets import PAIRS
@@ -52,7 +52,7 @@ from utils.multi_gpu_wrapper import ALONE, MultiGpuOptions, Workers, company, co
 from utils.options import Options, define_flags, flag_lines, from_flags, indecisive_flags, option, option_fields
 from utils.run_directory import FLAGS_FILE, RunDirectory, fingerprint
 from utils.trainer import TrainerOptions
-from utils.verdict import VerdictOptions
+from utils.verdict import VerdictOptions, refuse_conditions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +108,8 @@ class CommandLine:
 
     def __init__(self, argv: Sequence[str]):
         self.argv = list(argv)
-        argv = with_recorded_flags(self.argv)
+        self.of_run = flags_of_run(self.argv)
+        argv = [self.argv[0], *self.of_run, *self.argv[1:]]
         pair = parse((PairOptions,), argv, known_only=True)
         self.pair_options = from_flags(PairOptions, pair)
         self.pair_name, self.helper_class = find_pair(self.pair_options)
@@ -117,6 +118,7 @@ class CommandLine:
         self.learner_names = learner_names(self.options(MainOptions).learner)
         self.refuse_unused_flags()
         self.refuse_unused_search_flags()
+        self.refuse_other_than_recorded()
         refuse_contradictions(self.learner_names, *map(self.options, (ProcessOptions, LearnerOptions,
                                                                       DistillationOptions, VerdictOptions,
                                                                       ExportOptions, CompressionOptions,
@@ -169,6 +171,21 @@ class CommandLine:
             if wanted and value != field.default:  # recorded flag files hold all flags
                 raise UsageError(f'--{flag}={value} would have no effect: it needs {wanted}; give that, or drop the '
                                  'flag')
+
+    def refuse_other_than_recorded(self) -> None:
+        """A mode that uses a finished run cannot change what has made it."""
+        if not self.of_run:
+            return
+        process = self.options(ProcessOptions)
+        classes = [part for part in self.options_classes() if part not in UNRECORDED_OPTIONS]
+        free = {'model_helper', *FLAGS_OF_MODES[process.exec_mode], *indecisive_flags(classes)}
+        given, recorded = (parse(self.options_classes(), argv) for argv in (self.argv, [self.argv[0], *self.of_run]))
+        for flag in (field.metadata['flag'] for part in classes for field in option_fields(part)):
+            value, before = given[flag].value, recorded[flag].value
+            if flag not in free and given[flag].present and value != before:
+                made = 'without it' if before is None else f'with --{flag}={before}'
+                raise UsageError(f'--{flag}={value}: --exec_mode={process.exec_mode} works on the run in '
+                                 f'{process.run_dir}, which was made {made}; drop the flag')
 
     def superseded(self) -> dict[str, str]:
         """The given flags that have no effect any more, with the reasons."""
@@ -314,29 +331,30 @@ def refuse_contradictions(names: Sequence[str], process: ProcessOptions, shared:
     if compression.kind != 'none' and not workers.enabled:
         raise UsageError(f'--grad_compression={compression.kind}: is for several workers; start them by '
                          'scripts/run_horovod.sh, which gives --enbl_multi_gpu')
-    if process.exec_mode != 'train' or not trains_from_scratch(names, shared, distillation):
-        return
-    if shared.save_path is not None:
+    if process.exec_mode in ('eval', 'benchmark'):
+        refuse_conditions(verdict, f'--exec_mode={process.exec_mode} makes no verdict')
+    from_scratch = trains_from_scratch(names, shared, distillation)
+    if process.exec_mode == 'train' and from_scratch and shared.save_path is not None:
         raise UsageError(f'--save_path={shared.save_path}: {chosen} starts from random weights; choose another '
                          'learner, or give --enbl_warm_start')
-    if len(names) == 1 and verdict != VerdictOptions():
-        raise UsageError('--require_smaller, --require_faster and --max_accuracy_drop judge a compressed model, but '
-                         f'{chosen} compresses nothing')
+    if from_scratch and len(names) == 1:
+        refuse_conditions(verdict, f'{chosen} compresses nothing')
 
 
-def with_recorded_flags(argv: list[str]) -> list[str]:
-    """Modes that work on a finished run take its flags from there, so that `--run_dir` alone is enough."""
+def flags_of_run(argv: list[str]) -> list[str]:
+    """What to put in front of the arguments of a mode that works on a finished run, so that `--run_dir` alone is
+    enough: the argument that reads the run's own flags.
+    """
     process = from_flags(ProcessOptions, parse((ProcessOptions,), argv, known_only=True))
     if process.exec_mode == 'train' or process.run_dir is None:
-        return argv
+        return []
     run = RunDirectory(process.run_dir)
-    if not run.recorded_flags():
-        shared = from_flags(LearnerOptions, parse((LearnerOptions,), argv, known_only=True))
-        if is_export_of_given_model(process, shared):
-            return argv
-        raise UsageError(f'--run_dir={process.run_dir}: holds no run ({FLAGS_FILE} is missing); --exec_mode='
-                         f'{process.exec_mode} works on a finished one')
-    return [argv[0], f'--flagfile={run / FLAGS_FILE}', *argv[1:]]
+    if run.recorded_flags():
+        return [f'--flagfile={run / FLAGS_FILE}']
+    if is_export_of_given_model(process, from_flags(LearnerOptions, parse((LearnerOptions,), argv, known_only=True))):
+        return []
+    raise UsageError(f'--run_dir={process.run_dir}: holds no run ({FLAGS_FILE} is missing); --exec_mode='
+                     f'{process.exec_mode} works on a finished one')
 
 
 def is_export_of_given_model(process: ProcessOptions, shared: LearnerOptions) -> bool:

@@ -6,14 +6,22 @@ import contextlib
 import dataclasses
 import json
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from absl import logging
 
 from hp_optimizer.options import SearchOptions
-from learners.abstract_learner import LearnerContext, LearnerOptions, StageResult, describe
+from learners.abstract_learner import (
+    CONTAINER_NAME,
+    CONTAINER_SUFFIX,
+    LearnerContext,
+    LearnerOptions,
+    StageResult,
+    describe,
+)
 from learners.exporting import Candidate, Exporter
+from learners.input_files import named_files, record_inputs
 from learners.pipeline import (
     BASELINE_FOLDER,
     DATA_FILE,
@@ -45,8 +53,10 @@ from utils.report import SCHEMA, format_table, summary
 from utils.run_directory import RunDirectory
 from utils.search_figure import write_search_figure
 from utils.trainer import TrainerOptions, evaluate
-from utils.verdict import VerdictOptions, enforce, judge
+from utils.verdict import VerdictOptions, enforce, judge, refuse_conditions
 
+EXPORT_FLAGS = tuple(field.metadata['flag'] for field in option_fields(ExportOptions))
+"""May differ from those that a run was made with when its models are exported again."""
 EXPORTS_GIVEN_MODEL = '# exports the model at --save_path; nothing is trained here'
 """Marks the flag file of a directory that holds only exported files."""
 TIMED_PARTS = ('train', 'select', 'finetune', 'export')
@@ -80,13 +90,25 @@ class Invocation:
                                  workers=self.workers, compression=self.compression, search=self.search, ddpg=self.ddpg)
         return Pipeline(context, self.learner_options, self.distillation, self.zoo_name)
 
+    def named_files(self) -> dict[str, Path]:
+        """The files that a new run begins from, by the flags that name them."""
+        return named_files(self.shared, self.distillation, self.learner_options)
+
 
 @contextlib.contextmanager
-def working_in(invocation: Invocation, ignoring: Collection[str] = ()) -> Iterator[None]:
-    """Owns the run directory, with its log file, for the length of the block."""
+def working_in(invocation: Invocation, ignoring: Collection[str] = (),
+               begins_from: Mapping[str, Path] | None = None) -> Iterator[None]:
+    """Owns the run directory, with its log file, for the length of the block.
+
+    Args:
+      invocation: whose directory.
+      ignoring: further flags that may differ from those of the run in it.
+      begins_from: the files that the work begins from, by the flags that name them; a run is not continued with others.
+    """
     invocation.run.claim(invocation.recorded_flags, {*invocation.free_flags, *ignoring})
     try:
         record_data(invocation)
+        record_inputs(invocation.run, begins_from or {})
         with log_file(invocation.run / 'log.txt'):
             logging.info('run directory: %s', invocation.run.path)
             yield
@@ -116,7 +138,7 @@ def train(invocation: Invocation) -> None:
         return
     if not invocation.run.recorded_flags():
         check_inputs(invocation)
-    with working_in(invocation):
+    with working_in(invocation, begins_from=invocation.named_files()):
         result = take_part(invocation)
         if result is not None:
             write_report(invocation, result)
@@ -147,16 +169,22 @@ def _run_learners(invocation: Invocation) -> PipelineResult:
 
 
 def write_report(invocation: Invocation, result: PipelineResult) -> None:
-    """Exports both models, measures the files, and writes `report.json` and `report.html`."""
-    run, last = invocation.run, result.stages[-1]
+    """Exports both models, measures the files, and writes `report.json` and `report.html`.
+
+    Where there is a report already, it stays that of the same run: same command, same formats in front, further ones
+    behind them.
+    """
+    run, last, former = invocation.run, result.stages[-1], former_report(invocation.run)
     compressed = Candidate(result.model, run.path, result.metrics, last.encodings)
     baseline = compressed if result.model is result.baseline else (
         Candidate(result.baseline, run / BASELINE_FOLDER, result.baseline_metrics))
     with run.timed('export'):
         measured = Exporter(invocation.helper, invocation.export, run.path).export(
-            baseline, compressed, invocation.export.names or last.export_formats, result.reference_format)
+            baseline, compressed, formats_to_export(invocation, last.export_formats, former), result.reference_format)
+    keep_device_latencies(measured, former)
     report = {'schema': SCHEMA, 'model': invocation.helper.model_name, 'dataset': invocation.helper.dataset_name,
-              'learners': list(invocation.learner_names), 'seed': invocation.seed, 'command': invocation.command,
+              'learners': list(invocation.learner_names), 'seed': invocation.seed,
+              'command': former.get('command', invocation.command),
               'versions': versions(), 'machine': machine(), **measured,
               'stages': [stage_entry(stage) for stage in result.stages],
               'layers': chained_rows(stage.layers for stage in result.stages),
@@ -167,6 +195,37 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
         write_search_figure(entry, run / f'search{"" if number == 1 else f"_{number}"}.png')
     report_page.write_page(report, run / 'report.html')
     atomic.write_json(run / 'report.json', report)
+
+
+def former_report(run: RunDirectory) -> dict:
+    """The report in a run directory, empty if there is none yet."""
+    file = run / 'report.json'
+    return json.loads(file.read_text(encoding='utf-8')) if file.is_file() else {}
+
+
+def formats_to_export(invocation: Invocation, default: Sequence[str], former: Mapping) -> tuple[str, ...]:
+    """The formats that the run was begun with, those reported since, and those asked for now, each once.
+
+    Args:
+      invocation: one that owns its run directory.
+      default: what the run exports if its flags do not say.
+      former: its report so far.
+    """
+    begin = '--export_formats='
+    recorded = [line.removeprefix(begin) for line in invocation.run.recorded_flags() if line.startswith(begin)]
+    own = ExportOptions(formats=recorded[0]).names if recorded else default
+    return tuple(dict.fromkeys([*own, *(item['format'] for item in former.get('exports', ())),
+                                *invocation.export.names]))
+
+
+def keep_device_latencies(measured: Mapping, former: Mapping) -> None:
+    """Takes over from the former report what was timed on a device and is not given anew."""
+    timed = {item['format']: item for item in former.get('exports', ())}
+    pairs = [(measured['baseline'], former.get('baseline', {})),
+             *((item, timed.get(item['format'], {})) for item in measured['exports'])]
+    for entry, before in pairs:
+        if 'device_latency_ms' in before:
+            entry.setdefault('device_latency_ms', before['device_latency_ms'])
 
 
 def stage_entry(stage: StageResult) -> dict:
@@ -180,38 +239,50 @@ def stage_entry(stage: StageResult) -> dict:
 
 def show_report(invocation: Invocation) -> None:
     """Prints what the run directory reports; the verdict may be the exit code."""
-    report = json.loads((invocation.run / 'report.json').read_text(encoding='utf-8'))
+    report = former_report(invocation.run)
     print(f'\nreport: {invocation.run / "report.html"}\n\n{summary(report)}', flush=True)
-    if report['verdict']:
-        enforce(report['verdict'], invocation.verdict)
+    enforce(report['verdict'], invocation.verdict)
 
 
 def evaluate_model(invocation: Invocation) -> None:
     """Evaluates a finished run's model, or the one at `--save_path`, on the evaluation set."""
-    model = load_fitting_model(model_to_evaluate(invocation), invocation.helper)
+    path = model_to_evaluate(invocation)
+    model = load_fitting_model(path, invocation.helper)
     metrics = evaluate(model, invocation.helper.calc_loss, invocation.helper.build_dataset_eval())
-    print(f'{invocation.helper.model_name} at {invocation.helper.dataset_name}: {describe(metrics)}')
+    print(f'model: {path.resolve()}\n{invocation.helper.model_name} at {invocation.helper.dataset_name}: '
+          f'{describe(metrics)}')
 
 
 def export_model(invocation: Invocation) -> None:
-    """Exports and measures a finished run's models again, as with other `--export_formats`, or the model at
-    `--save_path`, a `.keras` file or a container, if the run directory is new.
+    """Exports a finished run's models in further formats, or the model at `--save_path`, a `.keras` file or a
+    container, if the run directory is new; all files are measured, again.
     """
     recorded = invocation.run.recorded_flags()
-    obtain = _run_learners
     if EXPORTS_GIVEN_MODEL in recorded or (invocation.shared.save_path is not None and not recorded):
-        invocation = dataclasses.replace(invocation, learner_names=('export',),
-                                         recorded_flags=(*invocation.recorded_flags, EXPORTS_GIVEN_MODEL))
-        obtain = _given_model
-    else:
-        finished_model(invocation)
-    with working_in(invocation, ignoring=[field.metadata['flag'] for field in option_fields(ExportOptions)]):
-        write_report(invocation, obtain(invocation))
+        export_given_model(invocation)
+        return
+    finished_model(invocation)
+    with working_in(invocation, ignoring=EXPORT_FLAGS):
+        write_report(invocation, _run_learners(invocation))
         show_report(invocation)
 
 
-def _given_model(invocation: Invocation) -> PipelineResult:
-    return invocation.pipeline(log=None).given_model()
+def export_given_model(invocation: Invocation) -> None:
+    """Exports the model at `--save_path` as it is, into a directory of its own."""
+    refuse_conditions(invocation.verdict, 'the model at --save_path is exported as it is')
+    invocation = dataclasses.replace(invocation, learner_names=('export',),
+                                     recorded_flags=(*invocation.recorded_flags, EXPORTS_GIVEN_MODEL))
+    result = invocation.pipeline(log=None).given_model(given_model_file(invocation))
+    with working_in(invocation, ignoring=EXPORT_FLAGS, begins_from=invocation.named_files()):
+        write_report(invocation, result)
+        show_report(invocation)
+
+
+def given_model_file(invocation: Invocation) -> Path:
+    """The file at `--save_path`, or, once it has been exported, the copy that the run keeps."""
+    given = invocation.shared.save_path
+    kept = invocation.run / (CONTAINER_NAME if given.endswith(CONTAINER_SUFFIX) else 'model.keras')
+    return kept if invocation.run.recorded_flags() and kept.is_file() else resolve_model_path(given, '--save_path')
 
 
 def benchmark(invocation: Invocation) -> None:
@@ -251,3 +322,6 @@ def finished_model(invocation: Invocation) -> Path:
 
 EXEC_MODES: dict[str, Callable[[Invocation], None]] = {
     'train': train, 'eval': evaluate_model, 'export': export_model, 'benchmark': benchmark}
+FLAGS_OF_MODES: dict[str, tuple[str, ...]] = {
+    'eval': ('save_path', 'nb_smpls_eval'), 'export': EXPORT_FLAGS, 'benchmark': ('nb_repts', 'nb_repts_warmup')}
+"""What decides results and may be given anew to each mode that works on a finished run."""

@@ -26,6 +26,7 @@ from learners.abstract_learner import (
     describe,
     load_any,
     load_model,
+    model_file,
     save_model,
 )
 from learners.search.flag_search import FOLDER as SEARCH_FOLDER
@@ -227,10 +228,10 @@ class Pipeline:
         return trained_models(Path(self.context.learner_options.zoo_dir), self.zoo_name,
                               self.context.helper.dataset.fingerprint())
 
-    def given_model(self) -> PipelineResult:
-        """The model at `--save_path` as it is, as if a stage had just made it."""
+    def given_model(self, path: Path) -> PipelineResult:
+        """The model in a file as it is, as if a stage had just made it."""
         helper = self.context.helper
-        finished = load_finished(resolve_model_path(self.context.learner_options.save_path, '--save_path'), helper)
+        finished = load_finished(path, helper)
         metrics = evaluate(finished.model, helper.calc_loss, helper.build_dataset_eval())
         formats = CODED_FORMATS if finished.encodings else AbstractLearner.export_formats
         stage = StageResult('given', finished.model, metrics, metrics, (), finished.encodings, formats)
@@ -307,9 +308,8 @@ def load_finished(path: Path, helper: AbstractModelHelper) -> Finished:
 
 
 def resolve_model_path(path: str, flag: str) -> Path:
-    """The `.keras` file that a user's path means: the file itself, or the result of a run directory."""
-    given = Path(path)
-    file = given / 'model.keras' if given.is_dir() else given
+    """The file that a user's path means, as `model_file` says; a `UsageError` that names the flag if it is missing."""
+    file = model_file(path)
     if not file.is_file():
         raise UsageError(f'{flag}={path}: no saved model there; give a .keras file or the directory of a finished run')
     return file

@@ -201,6 +201,50 @@ def test_recorded_flags_repeat_the_run(tmp_path, arguments):
             assert again.options(options_class) == given.options(options_class)
 
 
+def made_run(*arguments: str) -> Path:
+    """A directory of a run with these flags, as far as the command line looks at it."""
+    run = Path('made')
+    run.mkdir()
+    (run / 'flags.txt').write_text('\n'.join(command(*arguments).recorded()) + '\n')
+    return run
+
+
+@pytest.mark.parametrize(('mode', 'flag', 'before'), [
+    ('eval', '--cpr_prune_ratio=0.9', 'with --cpr_prune_ratio=0.3'), ('eval', '--seed=1', 'with --seed=0'),
+    ('eval', '--export_formats=int8', 'without it'), ('eval', '--dataset=cifar10', 'with --dataset=digits'),
+    ('eval', '--learner=full-prec,chn-pruned-rmt', 'with --learner=chn-pruned-rmt'),
+    ('eval', '--momentum=0.5', 'with --momentum=0.9'), ('benchmark', '--save_path=m.keras', 'without it'),
+    ('benchmark', '--nb_smpls_eval=50', 'with --nb_smpls_eval=360'), ('export', '--save_path=m.keras', 'without it'),
+    ('export', '--cpr_prune_ratio=0.9', 'with --cpr_prune_ratio=0.3')])
+def test_modes_that_use_a_run_do_not_change_it(mode, flag, before, tmp_path):
+    made_run(*PRUNE, '--cpr_prune_ratio=0.3')
+    Path('mine.flags').write_text(f'{flag}\n')
+    for given in flag, '--flagfile=mine.flags':
+        outcome = run_main(f'--exec_mode={mode}', '--run_dir=made', given)
+        assert (outcome.code, outcome.out) == (2, '')
+        assert outcome.err == (f'error: {flag}: --exec_mode={mode} works on the run in made, which was made {before}; '
+                               'drop the flag\n')
+
+
+@pytest.mark.parametrize('arguments', [
+    ('eval', '--nb_smpls_eval=50', '--save_path=m.keras', '--batch_size_eval=10', '--data_dir_local=d', '--debug'),
+    ('eval', '--flagfile=made/flags.txt'), ('eval', *PRUNE, '--cpr_prune_ratio=0.3', '--summ_step=5'),
+    ('export', '--export_formats=int8', '--nb_repts=3', '--nb_smpls_export_eval=9', '--nb_smpls_calib=9'),
+    ('benchmark', '--nb_repts=3', '--nb_repts_warmup=3', '--nb_threads=1')])
+def test_flags_that_modes_use_may_differ(arguments, tmp_path):
+    made_run(*PRUNE, '--cpr_prune_ratio=0.3')
+    given = command(f'--exec_mode={arguments[0]}', '--run_dir=made', *arguments[1:])
+    assert given.learner_options()['chn-pruned-rmt'].prune_ratio == 0.3
+
+
+def test_a_pair_of_ones_own_is_found_from_anywhere(tmp_path):
+    (tmp_path / 'mine.py').write_text(HELPER.format(name='mine_at_digits'))
+    entries = dict(PAIRS._entries)
+    made_run('--model_helper=mine.py')
+    PAIRS._entries = entries
+    assert command('--exec_mode=eval', '--run_dir=made', '--model_helper=./mine.py').pair_name == 'mine_at_digits'
+
+
 def test_run_records_the_flags_of_its_command(pruned_run):
     lines = (pruned_run.path / 'flags.txt').read_text().splitlines()
     assert lines == command(*pruned_run.arguments).recorded()

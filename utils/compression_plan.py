@@ -170,8 +170,14 @@ class CompressionPlan:
         )
 
 
+def plan_file(given: str, learner: str) -> pathlib.Path | None:
+    """The file that a user's path means: itself, or in a run directory the plan of the learner's last stage, if any."""
+    path = pathlib.Path(given)
+    return max(path.glob(f'*-{learner}/plan.json'), default=None) if path.is_dir() else path
+
+
 def load_plan(given: str, learner: str, kind: str, flag: str) -> CompressionPlan:
-    """The plan that a user's flag means: a file, or in a run directory that of the learner's last stage.
+    """The plan that a user's flag means (see `plan_file`).
 
     Args:
         given: the flag's value.
@@ -182,8 +188,7 @@ def load_plan(given: str, learner: str, kind: str, flag: str) -> CompressionPlan
     Raises:
         UsageError: there is no such plan, or it is of another kind.
     """
-    path = pathlib.Path(given)
-    found = max(path.glob(f'*-{learner}/plan.json'), default=None) if path.is_dir() else path
+    found = plan_file(given, learner)
     if found is None:
         raise UsageError(f'--{flag}={given}: no plan of {learner} in that run directory; give the directory of a run'
                          f' of {learner}, or a plan.json')

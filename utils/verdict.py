@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from utils.errors import PocketFlowError
+from utils.errors import PocketFlowError, UsageError
 from utils.options import Options, option
 
 
@@ -57,8 +57,18 @@ def verdict_line(verdict: Mapping, compressed: Mapping) -> str:
     return f'verdict: {size}, {speed}, {change}; measured on the exported file'
 
 
-def enforce(verdict: Mapping, options: VerdictOptions) -> None:
-    """Raises a `PocketFlowError` that lists what was required and does not hold."""
+def refuse_conditions(options: VerdictOptions, reason: str) -> None:
+    """Raises a `UsageError` if there are conditions although no verdict is made; the reason follows a "but"."""
+    if options != VerdictOptions():
+        raise UsageError('--require_smaller, --require_faster and --max_accuracy_drop judge a compressed model, but '
+                         f'{reason}')
+
+
+def enforce(verdict: Mapping | None, options: VerdictOptions) -> None:
+    """Raises a `PocketFlowError` that lists what was required and does not hold; without a verdict nothing does."""
+    if verdict is None:
+        refuse_conditions(options, 'the report has no verdict: nothing was compressed')
+        return
     broken = []
     if options.require_smaller and not verdict['smaller']:
         broken.append(f'--require_smaller (size ratio {verdict["size_ratio"]:.2f})')

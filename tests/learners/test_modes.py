@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
+from learners.abstract_learner import load_model, save_model
 from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, FinishedRun, metric_lines, run_main
 from tests.datasets.conftest import write_cifar10
 from tests.learners.conftest import make_helper
@@ -177,6 +178,32 @@ def test_other_data_are_refused_in_the_same_directory(pruned_run, tmp_path):
     assert times(run) == before
 
 
+def test_files_that_a_run_began_from_may_go_but_not_change(trained_run, pruned_run, tmp_path):
+    run, model, plan = tmp_path / 'run', tmp_path / 'model.keras', tmp_path / 'plan.json'
+    shutil.copy(trained_run.path / 'model.keras', model)
+    shutil.copy(pruned_run.path / '1-chn-pruned-rmt' / 'plan.json', plan)
+    arguments = (*TASK, *QUICK, *PRUNING, ONE_FILE, f'--save_path={model}', '--cpr_warm_start',
+                 f'--cpr_save_path_ws={plan}', f'--run_dir={run}')
+    first = run_main(*arguments)
+    assert first.code == 0, first.err
+    save_model(load_model(model), model)  # with another date
+    assert run_main(*arguments).out == first.out
+    before = times(run)
+    for line, change in ((f'--cpr_save_path_ws={plan}', lambda: plan.write_text(plan.read_text() + ' ')),
+                         (f'--save_path={model}', lambda: save_model(make_helper().build_model(), model))):
+        change()
+        changed = run_main(*arguments)
+        assert (changed.code, changed.out) == (2, '')
+        assert f'error: {line} has changed since this run began ({run}); give another' in changed.err
+        (plan if 'cpr' in line else model).unlink()
+    assert run_main(*arguments).out == first.out
+    assert times(run) == before
+    (run / 'report.json').unlink()
+    assert run_main(*arguments).code == 0
+    for mode in 'eval', 'export', 'benchmark':
+        assert run_main(f'--exec_mode={mode}', f'--run_dir={run}').code == 0
+
+
 def test_no_finetuning_leaves_the_compressed_weights(trained_run, tmp_path):
     run = tmp_path / 'run'
     outcome = run_main(*TASK, *QUICK, *PRUNING, ONE_FILE, '--nb_epochs_rat_ft=0', f'--save_path={trained_run.path}',
@@ -207,10 +234,11 @@ def test_eval_needs_only_the_run_directory(pruned_run, trained_run):
     before = times(pruned_run.path)
     outcome = run_main('--exec_mode=eval', f'--run_dir={pruned_run.path}')
     accuracy = pruned_run.report['compressed']['metrics']['accuracy']
-    assert outcome.code == 0 and outcome.out.startswith('lenet at digits: loss ')
+    assert outcome.code == 0 and outcome.out.startswith(f'model: {pruned_run.path}/model.keras\nlenet at digits: loss ')
     assert outcome.out.strip().endswith(f'accuracy {accuracy:.4g}')
     assert times(pruned_run.path) == before
     other = run_main('--exec_mode=eval', f'--run_dir={pruned_run.path}', f'--save_path={trained_run.path}')
+    assert other.out.startswith(f'model: {trained_run.path}/model.keras\n')
     assert other.out.strip().endswith(f'accuracy {trained_run.report["compressed"]["metrics"]["accuracy"]:.4g}')
 
 
@@ -230,21 +258,36 @@ def test_eval_is_of_the_result_not_of_what_the_run_began_with(trained_run, tmp_p
     assert f'loss {report["compressed"]["metrics"]["loss"]:.4g} ' in outcome.out
 
 
-def test_export_again_in_other_formats(pruned_run, tmp_path, monkeypatch):
+def test_export_again_in_further_formats(pruned_run, tmp_path, monkeypatch):
     run = copy_of(pruned_run, tmp_path)
     for name in FORMATS:
         (run / f'model_{name}.tflite').unlink()
     monkeypatch.chdir(tmp_path)
     stages = times(run / '1-chn-pruned-rmt')
-    outcome = run_main('--exec_mode=export', f'--run_dir={run}', '--export_formats=float16,float32')
+    outcome = run_main('--exec_mode=export', f'--run_dir={run}', '--export_formats=pfz,float16')
     assert outcome.code == 0, outcome.err
     report = json.loads((run / 'report.json').read_text())
-    assert [item['format'] for item in report['exports']] == ['float16', 'float32']
-    assert report['compressed']['file_bytes'] == (run / 'model_float16.tflite').stat().st_size
-    assert outcome.last_line.startswith('verdict: ')
+    assert [item['format'] for item in report['exports']] == [*FORMATS, 'pfz']
+    assert all((run / item['path']).stat().st_size == item['bytes'] for item in report['exports'])
+    assert report['compressed']['file_bytes'] == (run / 'model_float32.tflite').stat().st_size
+    assert report['command'] == pruned_run.report['command']
+    assert outcome.last_line.startswith('verdict: ') and 'model.pfz' in (run / 'report.html').read_text()
     assert times(run / '1-chn-pruned-rmt') == stages
     refused = run_main('--exec_mode=export', f'--run_dir={run}', '--seed=1')
-    assert refused.code == 2 and 'other flags (--seed=0, --seed=1)' in refused.err
+    assert refused.code == 2 and '--seed=1: --exec_mode=export works on the run in ' in refused.err
+
+
+def test_the_run_is_judged_by_its_own_first_format(trained_run, tmp_path):
+    arguments = (*TASK, *QUICK, *PRUNING, '--export_formats=float16,dynamic', f'--save_path={trained_run.path}',
+                 f'--run_dir={tmp_path}/run')
+    first = run_main(*arguments)
+    again = run_main('--exec_mode=export', f'--run_dir={tmp_path}/run', '--export_formats=float32', '--require_smaller')
+    assert (first.code, again.code) == (0, 0), first.err + again.err
+    report = json.loads((tmp_path / 'run' / 'report.json').read_text())
+    assert [item['format'] for item in report['exports']] == ['float16', 'dynamic', 'float32']
+    assert report['compressed']['file'] == 'model_float16.tflite'
+    assert report['baseline']['file'] == 'baseline/model_float16.tflite'
+    assert run_main(*arguments).out == again.out
 
 
 def test_latencies_of_a_device_are_read_on_exporting(pruned_run, tmp_path):
@@ -256,6 +299,12 @@ def test_latencies_of_a_device_are_read_on_exporting(pruned_run, tmp_path):
     assert outcome.code == 0, outcome.err
     report = json.loads((run / 'report.json').read_text())
     assert report['exports'][0]['device_latency_ms'] == report['baseline']['device_latency_ms'] == {'mean': 3.2094}
+    text.write_text(text.read_text().replace('3209.4', '1000'))
+    assert run_main('--exec_mode=export', f'--run_dir={run}', f'--device_latency=int8={text}').code == 0
+    report = json.loads((run / 'report.json').read_text())
+    timed = {item['format']: item['device_latency_ms']['mean'] for item in report['exports']
+             if 'device_latency_ms' in item}
+    assert timed == {'float32': 3.2094, 'int8': 1.0}
     refused = run_main(*TASK, f'--device_latency=float32={text}', f'--run_dir={tmp_path}/new')
     assert refused.code == 2 and 'goes with --exec_mode=export' in refused.err
 
@@ -272,10 +321,56 @@ def test_export_of_a_model_that_no_run_made(trained_run, tmp_path):
     assert_same_weights(tmp_path / 'two' / 'model.keras', model)
     again = run_main('--exec_mode=export', f'--run_dir={tmp_path}/one', '--export_formats=float16')
     assert again.code == 0 and ' step ' not in again.err
-    assert json.loads((tmp_path / 'one' / 'report.json').read_text())['exports'][0]['format'] == 'float16'
+    exports = json.loads((tmp_path / 'one' / 'report.json').read_text())['exports']
+    assert [item['format'] for item in exports] == ['pfz', 'float32', 'float16']
     refused = run_main(*TASK, '--learner=full-prec', f'--save_path={model}', '--enbl_warm_start',
                        f'--run_dir={tmp_path}/one')
     assert refused.code == 2 and 'other flags' in refused.err
+
+
+@pytest.mark.parametrize(('name', 'message'), [
+    ('nowhere.keras', '--save_path=nowhere.keras: no saved model there'),
+    ('text.pfz', 'text.pfz is not a readable .pfz container'), ('text.keras', 'cannot be read as a Keras model')])
+def test_export_of_no_model_leaves_nothing_behind(name, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for suffix in ('pfz', 'keras'):
+        (tmp_path / f'text.{suffix}').write_text('text')
+    outcome = run_main(*TASK, '--exec_mode=export', f'--save_path={name}', '--run_dir=out', *QUICK)
+    assert outcome.code != 0 and message in outcome.err and outcome.err.count('\n') == 1
+    assert {path.name for path in tmp_path.iterdir()} == {'text.pfz', 'text.keras'}
+
+
+def test_an_exported_model_is_kept(trained_run, tmp_path):
+    model, run = tmp_path / 'model.keras', tmp_path / 'run'
+    shutil.copy(trained_run.path / 'model.keras', model)
+    assert run_main(*TASK, '--exec_mode=export', f'--save_path={model}', f'--run_dir={run}', ONE_FILE, *QUICK).code == 0
+    model.unlink()
+    outcome = run_main('--exec_mode=export', f'--run_dir={run}', '--export_formats=pfz')
+    assert outcome.code == 0, outcome.err
+    save_model(make_helper().build_model(), model)
+    changed = run_main(*TASK, '--exec_mode=export', f'--save_path={model}', f'--run_dir={run}')
+    assert changed.code == 2 and f'--save_path={model} has changed since this run began' in changed.err
+    assert_same_weights(run / 'model.keras', trained_run.path / 'model.keras')
+
+
+CONDITIONS = ('--require_smaller', '--require_faster', '--max_accuracy_drop=0')
+NO_VERDICT = '--require_smaller, --require_faster and --max_accuracy_drop judge a compressed model, but '
+
+
+@pytest.mark.parametrize('condition', CONDITIONS)
+def test_conditions_without_a_verdict_are_refused(condition, pruned_run, trained_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = f'--save_path={trained_run.path}'
+    for arguments, reason in (
+            (('--exec_mode=eval', f'--run_dir={pruned_run.path}'), '--exec_mode=eval makes no verdict'),
+            ((*TASK, '--exec_mode=eval', model), '--exec_mode=eval makes no verdict'),
+            (('--exec_mode=benchmark', f'--run_dir={pruned_run.path}'), '--exec_mode=benchmark makes no verdict'),
+            (('--exec_mode=export', f'--run_dir={trained_run.path}'), '--learner=full-prec compresses nothing'),
+            ((*TASK, '--exec_mode=export', model), '--learner=full-prec compresses nothing'),
+            ((*TASK, *PRUNING, '--exec_mode=export', model), 'the model at --save_path is exported as it is')):
+        outcome = run_main(*arguments, condition)
+        assert (outcome.code, outcome.out, outcome.err) == (2, '', f'error: {NO_VERDICT}{reason}\n')
+    assert not list(tmp_path.iterdir())
 
 
 def test_benchmark_prints_a_line_per_file(pruned_run):

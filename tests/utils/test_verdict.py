@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from utils.errors import PocketFlowError
+from utils.errors import PocketFlowError, UsageError
 from utils.verdict import VerdictOptions, enforce, judge, verdict_line
 
 
@@ -49,3 +49,10 @@ def test_requirements_become_failures():
         enforce(BAD, VerdictOptions(require_smaller=True, require_faster=True))
     with pytest.raises(PocketFlowError, match=r'--max_accuracy_drop=0.005 \(drop 0.0100\)'):
         enforce(GOOD, VerdictOptions(max_accuracy_drop=0.005))
+
+
+def test_conditions_need_a_verdict():
+    enforce(None, VerdictOptions())
+    for options in (VerdictOptions(require_smaller=True), VerdictOptions(max_accuracy_drop=0.0)):
+        with pytest.raises(UsageError, match='judge a compressed model, but the report has no verdict'):
+            enforce(None, options)
