@@ -73,7 +73,7 @@ def record_inputs(run: RunDirectory, files: Mapping[str, Path]) -> None:
     found = {line: content_fingerprint(file) for line, file in files.items()}
     for line, content in found.items():
         if recorded.get(line, content) != content:
-            raise UsageError(f'{line} has changed since this run began ({run.path}); give another --run_dir, or delete '
-                             'it')
+            raise UsageError(f'{line} has changed since the run in {run.path} began; give another --run_dir, or '
+                             'delete that directory')
     if not found.keys() <= recorded.keys():
         atomic.write_json(note, {**found, **recorded})

@@ -78,7 +78,7 @@ def test_changed_files_are_refused_and_missing_ones_are_not(tmp_path):
     record_inputs(run, {'--ws_prune_plan=p': file})
     record_inputs(run, {})
     file.write_text('two')
-    with pytest.raises(UsageError, match=(rf'^--ws_prune_plan=p has changed since this run began \({tmp_path}\); give '
-                                          'another --run_dir, or delete it$')):
+    with pytest.raises(UsageError, match=(f'^--ws_prune_plan=p has changed since the run in {tmp_path} began; give '
+                                          'another --run_dir, or delete that directory$')):
         record_inputs(run, {'--ws_prune_plan=p': file, '--save_path=m': file})
     assert (tmp_path / 'inputs.json').read_text() == before

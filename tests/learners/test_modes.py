@@ -194,7 +194,7 @@ def test_files_that_a_run_began_from_may_go_but_not_change(trained_run, pruned_r
         change()
         changed = run_main(*arguments)
         assert (changed.code, changed.out) == (2, '')
-        assert f'error: {line} has changed since this run began ({run}); give another' in changed.err
+        assert f'error: {line} has changed since the run in {run} began; give another --run_dir, or' in changed.err
         (plan if 'cpr' in line else model).unlink()
     assert run_main(*arguments).out == first.out
     assert times(run) == before
@@ -349,7 +349,7 @@ def test_an_exported_model_is_kept(trained_run, tmp_path):
     assert outcome.code == 0, outcome.err
     save_model(make_helper().build_model(), model)
     changed = run_main(*TASK, '--exec_mode=export', f'--save_path={model}', f'--run_dir={run}')
-    assert changed.code == 2 and f'--save_path={model} has changed since this run began' in changed.err
+    assert changed.code == 2 and f'--save_path={model} has changed since the run in {run} began' in changed.err
     assert_same_weights(run / 'model.keras', trained_run.path / 'model.keras')
 
 
