@@ -49,7 +49,16 @@ from utils.errors import PocketFlowError, UsageError
 from utils.export.options import ExportOptions
 from utils.gradient_compression import CompressionOptions
 from utils.multi_gpu_wrapper import ALONE, MultiGpuOptions, Workers, company, connect
-from utils.options import Options, define_flags, flag_lines, from_flags, indecisive_flags, option, option_fields
+from utils.options import (
+    Options,
+    define_flags,
+    flag_lines,
+    from_flags,
+    indecisive_flags,
+    option,
+    option_fields,
+    superseded_flags,
+)
 from utils.run_directory import FLAGS_FILE, RunDirectory, fingerprint
 from utils.trainer import TrainerOptions
 from utils.verdict import VerdictOptions, refuse_conditions
@@ -189,9 +198,8 @@ class CommandLine:
 
     def superseded(self) -> dict[str, str]:
         """The given flags that have no effect any more, with the reasons."""
-        known = {flag: reason for options_class in self.options_classes()
-                 for flag, reason in options_class.superseded.items()}
-        return {flag: reason for flag, reason in known.items() if self.flag_values[flag].present}
+        return {flag: reason for flag, reason in superseded_flags(self.options_classes()).items()
+                if self.flag_values[flag].present}
 
     def recorded(self, decisive: bool = False, nb_workers: int = 1) -> list[str]:
         """The flag file that repeats this run, or only those of its flags that decide results."""

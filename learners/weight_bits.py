@@ -114,11 +114,12 @@ def bit_search_options(prefix: str, nb_tune_steps: int) -> type[WeightBitsOption
         ('nb_tune_steps', int, option(f'{prefix}_tune_global_steps', nb_tune_steps, 'steps of fast fine-tuning per '
                                       'trial', low=0)),
     ]
-    superseded = {f'{prefix}_enbl_rl_layerwise_tune': together, f'{prefix}_tune_layerwise_steps': together,
+    superseded = {f'{prefix}_tune_layerwise_steps': together,
                   f'{prefix}_tune_disp_steps': 'there is one line per trial',
                   f'{prefix}_tune_save_path': 'trials are not saved; their journal is in --run_dir'}
     return dataclasses.make_dataclass('BitSearchOptions', fields, bases=(WeightBitsOptions,), frozen=True,
                                       namespace={'superseded': superseded,
+                                                 'superseded_switches': {f'{prefix}_enbl_rl_layerwise_tune': together},
                                                  '__doc__': 'Whether and how the bits of each layer are searched.'})
 
 

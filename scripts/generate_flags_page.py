@@ -20,7 +20,7 @@ import datasets
 from learners import LEARNERS
 from nets import PAIRS
 from utils import atomic
-from utils.options import Options, accepted, help_text, option_fields, value_type
+from utils.options import Options, accepted, help_text, option_fields, superseded_flags, value_type
 
 PAGE = Path(__file__).resolve().parents[1] / 'docs' / 'flags.md'
 INTRODUCTION = """\
@@ -114,12 +114,11 @@ def chapter(title: str, of_what: str, users: Mapping[str, type[Options]]) -> Ite
 
 
 def superseded(options_classes: Iterable[type[Options]]) -> Iterator[str]:
-    reasons = {flag: reason for options_class in options_classes for flag, reason in options_class.superseded.items()}
     yield '\n## Without effect'
     yield '\nFlag files of the original may hold these; each is accepted with a warning.'
     yield ''
     yield from table(('flag', 'why it has no effect any more'),
-                     ((f'`--{flag}`', reason) for flag, reason in reasons.items()))
+                     ((f'`--{flag}`', reason) for flag, reason in superseded_flags(options_classes).items()))
 
 
 def page() -> str:

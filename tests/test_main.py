@@ -301,6 +301,24 @@ def test_all_flags_are_explained():
         assert shown >= {field.metadata['flag'] for field in option_fields(options_class)}
 
 
+OLD_SWITCHES = {'uniform': 'uql_enbl_rl_layerwise_tune', 'non-uniform': 'nuql_enbl_rl_layerwise_tune',
+                'uniform-tf': 'uqtf_enbl_manual_quant'}
+"""The superseded flags that were boolean in the original, by learner; all others took a value."""
+
+
+def test_superseded_flags_are_of_the_type_that_they_had():
+    classes = command('--model=lenet', '--dataset=digits').options_classes()
+    assert {flag for part in classes for flag in part.superseded_switches} == set(OLD_SWITCHES.values())
+    assert not [flag for part in classes for flag in part.superseded if '_enbl_' in flag]
+
+
+@pytest.mark.parametrize(('learner', 'flag'), OLD_SWITCHES.items())
+def test_an_old_switch_leaves_the_next_flag_alone(learner, flag):
+    for form in (f'--{flag}', f'--no{flag}', f'--{flag}=false'):
+        given = command(*TASK, f'--learner={learner}', form, '--seed=7')
+        assert given.options(main.MainOptions).seed == 7 and list(given.superseded()) == [flag]
+
+
 @pytest.mark.parametrize('path', sorted((ROOT / 'scripts' / 'flags').glob('*.flags')), ids=lambda path: path.stem)
 def test_shipped_flag_files_are_valid(path, monkeypatch):
     monkeypatch.chdir(ROOT)

@@ -49,10 +49,12 @@ def option(flag: str, default: Any, help: str, *, low: float | None = None, high
 class Options:
     """Base of all options: checks each field against its declared type and range.
 
-    `superseded` lists flags that old flag files may hold, and why they have no effect any more.
+    `superseded` lists flags that old flag files may hold, and why they have no effect any more; `superseded_switches`
+    those of them that take no value.
     """
 
     superseded: ClassVar[Mapping[str, str]] = {}
+    superseded_switches: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self):
         for field in option_fields(type(self)):
@@ -122,9 +124,17 @@ def define_flags(options_class: type[Options], flag_values: flags.FlagValues, gr
         define = _DEFINE[value_type(options_class, field)]
         define(name, field.default, help_text(field), flag_values=flag_values,
                module_name=group or options_class.__module__)
-    for name, reason in options_class.superseded.items():
-        flags.DEFINE_string(name, None, f'no effect any more: {reason}', flag_values=flag_values,
-                            module_name=group or options_class.__module__)
+    for define, reasons in ((flags.DEFINE_string, options_class.superseded),
+                            (flags.DEFINE_boolean, options_class.superseded_switches)):
+        for name, reason in reasons.items():
+            define(name, None, f'no effect any more: {reason}', flag_values=flag_values,
+                   module_name=group or options_class.__module__)
+
+
+def superseded_flags(options_classes: Iterable[type[Options]]) -> dict[str, str]:
+    """Flag -> why it has no effect any more."""
+    return {flag: reason for options_class in options_classes
+            for flag, reason in {**options_class.superseded, **options_class.superseded_switches}.items()}
 
 
 def help_text(field: dataclasses.Field) -> str:

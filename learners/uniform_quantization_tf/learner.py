@@ -22,10 +22,10 @@ INT8_BITS = 8
 class UniformQuantizationTFOptions(Options):
     """How int8 arithmetic is simulated while training."""
 
-    superseded = {'uqtf_enbl_manual_quant': 'every tensor that the int8 file writes gets its range',
-                  'uqtf_save_path': 'results are in --run_dir', 'uqtf_save_path_eval': 'results are in --run_dir',
+    superseded = {'uqtf_save_path': 'results are in --run_dir', 'uqtf_save_path_eval': 'results are in --run_dir',
                   'uqtf_save_path_probe': 'there is nothing to probe for',
                   'uqtf_save_path_probe_eval': 'there is nothing to probe for'}
+    superseded_switches = {'uqtf_enbl_manual_quant': 'every tensor that the int8 file writes gets its range'}
 
     weight_bits: int = option('uqtf_weight_bits', INT8_BITS, 'bits of the weights; fewer than 8 are stored in 8', low=2,
                               high=INT8_BITS)

@@ -7,7 +7,7 @@ import re
 
 from main import CommandLine
 from scripts.generate_flags_page import PAGE, chapter, page, superseded
-from utils.options import Options, option, option_fields, with_defaults
+from utils.options import Options, option, option_fields, superseded_flags, with_defaults
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,6 +15,7 @@ class SmallOptions(Options):
     """What is common."""
 
     superseded = {'old_rate': 'a|b is exact'}
+    superseded_switches = {'old_haste': 'it is always fast'}
 
     rate: float = option('rate', 0.5, 'how fast', low=0, high=1)
     fast: bool = option('fast', False, 'whether to hurry', decides=False)
@@ -39,7 +40,7 @@ def test_the_page_is_up_to_date():
 def test_every_flag_of_the_command_line_is_on_the_page():
     classes = CommandLine(['main.py', '--model=lenet', '--dataset=digits']).options_classes()
     flags = {field.metadata['flag'] for options_class in classes for field in option_fields(options_class)}
-    flags |= {flag for options_class in classes for flag in options_class.superseded}
+    flags |= superseded_flags(classes).keys()
     assert flags and flags <= set(re.findall(r'^\| `--(\w+)`', page(), re.MULTILINE))
 
 
@@ -58,4 +59,5 @@ def test_a_chapter_lists_each_flag_once_under_the_class_that_declares_it():
 
 
 def test_superseded_flags_come_once_with_their_reasons():
-    assert list(superseded(USERS.values()))[-2:] == ['| --- | --- |', '| `--old_rate` | a\\|b is exact |']
+    assert list(superseded(USERS.values()))[-3:] == [
+        '| --- | --- |', '| `--old_rate` | a\\|b is exact |', '| `--old_haste` | it is always fast |']

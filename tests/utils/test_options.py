@@ -6,7 +6,16 @@ import pytest
 from absl import flags
 
 from utils.errors import UsageError
-from utils.options import Options, define_flags, flag_lines, from_flags, indecisive_flags, option, with_defaults
+from utils.options import (
+    Options,
+    define_flags,
+    flag_lines,
+    from_flags,
+    indecisive_flags,
+    option,
+    superseded_flags,
+    with_defaults,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,3 +92,22 @@ def test_what_does_not_decide_results_is_told_apart():
     assert '--quiet=true' in flag_lines([Pruning(quiet=True)])
     assert not any(line.startswith('--quiet') for line in flag_lines([Pruning(quiet=True)], decisive=True))
     assert indecisive_flags([Pruning]) == ['quiet']
+
+
+@dataclasses.dataclass(frozen=True)
+class Successor(Pruning):
+    """What is left of options that were more."""
+
+    superseded = {'old_rate': 'the solution is exact'}
+    superseded_switches = {'old_haste': 'it is always fast'}
+
+
+@pytest.mark.parametrize('old', [('--old_haste',), ('--noold_haste',), ('--old_haste=true',), ('--old_rate=0.1',),
+                                 ('--old_rate', '0.1')])
+def test_superseded_flags_take_what_they_took_and_leave_the_next_flag_alone(old):
+    assert parsed(*old, '--steps=7', options_class=Successor).steps == 7
+
+
+def test_superseded_flags_of_several_options_with_their_reasons():
+    assert superseded_flags([Pruning, Successor]) == {'old_rate': 'the solution is exact',
+                                                      'old_haste': 'it is always fast'}
