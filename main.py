@@ -12,7 +12,6 @@ import dataclasses
 import hashlib
 import importlib.util
 import os
-import re
 import shlex
 import sys
 import traceback
@@ -515,9 +514,17 @@ def work(command: CommandLine, workers: Workers) -> None:
 
 def run(argv: Sequence[str]) -> int:
     """Does what `argv` says; returns the exit code."""
-    debug = any(re.fullmatch('--?debug(=(true|t|yes|y|1))?', argument, re.IGNORECASE) for argument in argv)
+    debug = wants_debug(argv)
     log_file.start(debug)
     return guarded(lambda: dispatch(argv), debug)
+
+
+def wants_debug(argv: Sequence[str]) -> bool:
+    """Whether `--debug` is given, be it in a flag file."""
+    try:
+        return from_flags(ProcessOptions, parse((ProcessOptions,), argv, known_only=True)).debug
+    except UsageError:  # which the whole command line will raise again
+        return '--debug' in argv
 
 
 def console_main() -> None:

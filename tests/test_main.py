@@ -99,10 +99,21 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(name, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_debug_shows_where_it_came_from():
-    for flag in ('--debug', '--debug=true'):
-        assert 'Traceback' in run_main(*TASK, '--learner=chanel', flag).err
-    assert 'Traceback' not in run_main(*TASK, '--learner=chanel', '--debug=false').err
+@pytest.mark.parametrize(('arguments', 'shown'), [
+    (('--learner=chanel', '--debug'), True),
+    (('--learner=chanel', '--debug=true'), True),
+    (('--learner', 'chanel', '--debug'), True),
+    (('--learner=chanel', '--flagfile=debug.flags'), True),
+    (('--flagfile=debug.flags', '--flagfile=none.flags'), False),
+    (('--debug', '--flagfile=none.flags'), True),
+    (('--learner=chanel', '--debug=false'), False),
+    (('--learner=chanel', '--flagfile=debug.flags', '--nodebug'), False),
+    (('--learner=chanel',), False),
+])
+def test_debug_shows_where_it_came_from(arguments, shown, tmp_path):
+    (tmp_path / 'debug.flags').write_text('# to find out\n--debug\n')
+    outcome = run_main(*TASK, *arguments)
+    assert outcome.code == 2 and ('Traceback' in outcome.err) is shown
 
 
 def test_foreign_files_are_left_alone(tmp_path):
