@@ -15,7 +15,7 @@ import os
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from utils.quiet import quiet_native_output
@@ -33,6 +33,7 @@ import tf_keras as keras
 from absl import flags, logging
 
 from datasets.abstract_dataset import DatasetOptions, Shard
+from hp_optimizer import names_in_space
 from hp_optimizer.options import SearchOptions
 from learners import LEARNERS
 from learners.abstract_learner import LearnerOptions
@@ -48,6 +49,7 @@ from utils.errors import PocketFlowError, UsageError
 from utils.export.options import ExportOptions
 from utils.gradient_compression import CompressionOptions
 from utils.multi_gpu_wrapper import ALONE, MultiGpuOptions, Workers, company, connect
+from utils.option_needs import refuse_idle_flags, refuse_replaced_flags
 from utils.options import (
     Options,
     define_flags,
@@ -127,15 +129,14 @@ class CommandLine:
         self.refuse_unused_flags()
         self.refuse_unused_search_flags()
         self.refuse_other_than_recorded()
+        self.refuse_flags_without_effect()
         refuse_contradictions(self.learner_names, *map(self.options, (ProcessOptions, LearnerOptions,
-                                                                      DistillationOptions, VerdictOptions,
-                                                                      ExportOptions, CompressionOptions,
-                                                                      MultiGpuOptions)))
+                                                                      DistillationOptions, VerdictOptions)))
 
-    def options_classes(self) -> list[type[Options]]:
-        """Every options class whose flags the command line offers for this pair."""
+    def options_classes(self, learners: Iterable[str] = LEARNERS) -> list[type[Options]]:
+        """Every options class whose flags the command line offers for this pair, or only for these learners."""
         return [PairOptions, *SHARED_OPTIONS, *SEARCH_OPTIONS, *UNRECORDED_OPTIONS, self.helper_class.net_options_class,
-                self.helper_class.dataset_class.options_class, *(LEARNERS.get(name).options_class for name in LEARNERS)]
+                self.helper_class.dataset_class.options_class, *(LEARNERS.get(name).options_class for name in learners)]
 
     def options(self, options_class: type[Options]) -> Options:
         return from_flags(options_class, self.flag_values)
@@ -166,19 +167,22 @@ class CommandLine:
                                      f'{",".join(self.learner_names)} is selected; change the learner or drop the flag')
 
     def refuse_unused_search_flags(self) -> None:
-        """Flags of searches where nothing is searched, or not what they are about."""
+        """Flags of searches where nothing is searched."""
         given = [field for options_class in SEARCH_OPTIONS for field in option_fields(options_class)
                  if self.flag_values[field.metadata['flag']].present]
         if given and not self.searches:
             raise UsageError(f'--{given[0].metadata["flag"]} is about searches, but nothing is searched; also give '
                              f'{SEARCHES}, or drop the flag')
-        search = self.options(SearchOptions)
-        for field in given:
-            flag, value = field.metadata['flag'], self.flag_values[field.metadata['flag']].value
-            wanted = missing_search(flag, search)
-            if wanted and value != field.default:  # recorded flag files hold all flags
-                raise UsageError(f'--{flag}={value} would have no effect: it needs {wanted}; give that, or drop the '
-                                 'flag')
+
+    def refuse_flags_without_effect(self) -> None:
+        """Flags that others leave without effect; those of a finished run were looked at when it began."""
+        if self.options(ProcessOptions).exec_mode != 'train':
+            refuse_idle_flags((*UNRECORDED_OPTIONS, ExportOptions), self.flag_values)
+            return
+        refuse_idle_flags(self.options_classes(self.learner_names), self.flag_values,
+                          names_in_space(self.options(SearchOptions).space))
+        refuse_replaced_flags({name: LEARNERS.get(name).replaced_flags for name in self.learner_names}, LearnerOptions,
+                              self.flag_values)
 
     def refuse_other_than_recorded(self) -> None:
         """A mode that uses a finished run cannot change what has made it."""
@@ -283,15 +287,6 @@ class CommandLine:
         return () if self.options(ProcessOptions).exec_mode == 'train' else (SPACE_NOTE,)
 
 
-def missing_search(flag: str, search: SearchOptions) -> str | None:
-    """Which search a flag is about, if there is none of its kind."""
-    if flag in ('hpo_nb_trials', 'hpo_nb_epochs') and search.space is None:
-        return '--hpo_space=FILE.yaml'
-    if flag in ('hpo_max_bytes', 'hpo_screening') and search.space is not None:
-        return 'a search for values per layer, not one for the flags of --hpo_space'
-    return '--hp_optimizer=ddpg' if flag.startswith('ddpg_') and search.optimizer != 'ddpg' else None
-
-
 def parse(options_classes: Sequence[type[Options]], argv: Sequence[str], known_only: bool = False) -> flags.FlagValues:
     """Parses argv strictly (or, for the first look, only the known flags), flag files included."""
     flag_values = flags.FlagValues()
@@ -321,8 +316,7 @@ def learner_names(chain: str) -> list[str]:
 
 
 def refuse_contradictions(names: Sequence[str], process: ProcessOptions, shared: LearnerOptions,
-                          distillation: DistillationOptions, verdict: VerdictOptions,
-                          export: ExportOptions, compression: CompressionOptions, workers: MultiGpuOptions) -> None:
+                          distillation: DistillationOptions, verdict: VerdictOptions) -> None:
     """Combinations of which a part would be ignored silently."""
     chosen = f'--learner={",".join(names)}'
     if FULL_PRECISION in names[1:]:
@@ -330,14 +324,6 @@ def refuse_contradictions(names: Sequence[str], process: ProcessOptions, shared:
     if shared.warm_start and (names[0] != FULL_PRECISION or shared.save_path is None):
         raise UsageError(f'--enbl_warm_start goes with --learner={FULL_PRECISION} and --save_path=MODEL; given: '
                          f'{chosen} --save_path={shared.save_path or ""}')
-    if distillation.teacher_path is not None and not distillation.enabled:
-        raise UsageError(f'--save_path_dst={distillation.teacher_path} names a teacher; also give --enbl_dst')
-    if export.device_latency is not None and process.exec_mode != 'export':
-        raise UsageError(f'--device_latency={export.device_latency}: goes with --exec_mode=export, when there are '
-                         'files that a device has run')
-    if compression.kind != 'none' and not workers.enabled:
-        raise UsageError(f'--grad_compression={compression.kind}: is for several workers; start them by '
-                         'scripts/run_horovod.sh, which gives --enbl_multi_gpu')
     if process.exec_mode in ('eval', 'benchmark'):
         refuse_conditions(verdict, f'--exec_mode={process.exec_mode} makes no verdict')
     from_scratch = trains_from_scratch(names, shared, distillation)
@@ -443,8 +429,7 @@ def compression_lines(compression: CompressionOptions, nb_workers: int) -> list[
     """What gradient compression adds to the name of a model; one worker alone sends no gradients."""
     if nb_workers == 1 or compression.kind == 'none':
         return []
-    used = compression if compression.kind == 'ecq' else CompressionOptions(kind=compression.kind)
-    return flag_lines([used], decisive=True)
+    return flag_lines([compression], decisive=True)
 
 
 def usage(argv: Sequence[str]) -> str:

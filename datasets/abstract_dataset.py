@@ -35,8 +35,10 @@ class DatasetOptions(Options):
     data_disk: str = option('data_disk', 'local', 'kind of storage', choices=('local', 'hdfs'), decides=False)
     data_dir_local: str | None = option('data_dir_local', None, 'folder of the data files on a local disk',
                                           decides=False)
-    data_dir_hdfs: str | None = option('data_dir_hdfs', None, 'folder of the data files on HDFS', decides=False)
-    data_hdfs_host: str | None = option('data_hdfs_host', None, 'HDFS host, as in hdfs://host:port', decides=False)
+    data_dir_hdfs: str | None = option('data_dir_hdfs', None, 'folder of the data files on HDFS', decides=False,
+                                       needs='data_disk=hdfs')
+    data_hdfs_host: str | None = option('data_hdfs_host', None, 'HDFS host, as in hdfs://host:port', decides=False,
+                                        needs='data_disk=hdfs')
     num_train: int = option('nb_smpls_train', 1, 'number of training samples to use, validation included', low=1)
     num_val: int = option('nb_smpls_val', 1, 'number of training samples held out for validation', low=1)
     hold_out: bool = option('enbl_trn_val_split', False, 'train without the nb_smpls_val validation samples; a search, '

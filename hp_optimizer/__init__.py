@@ -12,8 +12,8 @@ from hp_optimizer.pareto import pareto_front
 from hp_optimizer.problem import Layer, SearchProblem
 from hp_optimizer.screening import screening_floor
 from hp_optimizer.space import Kind, Order, Parameter, SearchSpace
-from hp_optimizer.space_file import read_space
+from hp_optimizer.space_file import names_in_space, read_space
 
 __all__ = ['OPTIMIZERS', 'Evaluate', 'HyperParamOptimizer', 'Journal', 'Judged', 'Kind', 'Layer', 'Order', 'Parameter',
-           'SearchOptions', 'SearchProblem', 'SearchSpace', 'Trial', 'pareto_front', 'read_space', 'screening_floor',
-           'search']
+           'SearchOptions', 'SearchProblem', 'SearchSpace', 'Trial', 'names_in_space', 'pareto_front', 'read_space',
+           'screening_floor', 'search']

@@ -46,6 +46,16 @@ def read_space(path: str | os.PathLike[str], flags: Mapping[str, type]) -> Searc
         raise UsageError(f'--hpo_space={os.fspath(path)}: {error}') from None
 
 
+def names_in_space(path: str | None) -> frozenset[str]:
+    """The flags that a YAML file names, whatever they are; none of a file that is none."""
+    try:
+        document = yaml.safe_load(Path(path).read_text(encoding='utf-8')) if path else None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return frozenset()
+    entries = document.get('parameters') if isinstance(document, dict) else None
+    return frozenset(map(str, entries)) if isinstance(entries, dict) else frozenset()
+
+
 def parse_space(document: Any, flags: Mapping[str, type]) -> SearchSpace:
     """The search space in a decoded document; arguments and errors as for `read_space`."""
     if not isinstance(document, dict) or not set(document) <= set(_SECTIONS):

@@ -176,6 +176,8 @@ class AbstractLearner(abc.ABC):
     """In which format the uncompressed model is compared with it; `None`: in the same."""
     refuses_after: Mapping[str, str] = {}
     """Learners whose work this one would undo, and how."""
+    replaced_flags: Mapping[str, str] = {}
+    """Flags of all learners -> the flag that this one goes by instead, where that has a value."""
     must_be_last: str | None = None
     """Why no learner can follow this one."""
     keeps_shapes = False

@@ -100,19 +100,22 @@ def bit_search_options(prefix: str, nb_tune_steps: int) -> type[WeightBitsOption
       nb_tune_steps: the default of its steps of fast fine-tuning.
     """
     together = 'the layers of a candidate are tuned together'
+    search, tuning = f'{prefix}_enbl_rl_agent', f'{prefix}_enbl_rl_global_tune'
     fields = [
-        ('enbl_search', bool, option(f'{prefix}_enbl_rl_agent', False, 'search the bits of each layer, by '
-                                     '--hp_optimizer')),
+        ('enbl_search', bool, option(search, False, 'search the bits of each layer, by --hp_optimizer',
+                                     unless=f'{prefix}_bits_plan')),
         ('equivalent_bits', float, option(f'{prefix}_equivalent_bits', 4.0, 'budget of the search: mean bits per '
-                                          'weight', low=1)),
-        ('min_searched_bits', int, option(f'{prefix}_w_bit_min', 2, 'fewest bits of a layer in the search', low=1)),
-        ('max_searched_bits', int, option(f'{prefix}_w_bit_max', 8, 'most bits of a layer in the search', low=1)),
-        ('nb_rlouts', int, option(f'{prefix}_nb_rlouts', 200, 'trials of the search', low=1)),
+                                          'weight', low=1, needs=search, unless='hpo_max_bytes')),
+        ('min_searched_bits', int, option(f'{prefix}_w_bit_min', 2, 'fewest bits of a layer in the search', low=1,
+                                          needs=search)),
+        ('max_searched_bits', int, option(f'{prefix}_w_bit_max', 8, 'most bits of a layer in the search', low=1,
+                                          needs=search)),
+        ('nb_rlouts', int, option(f'{prefix}_nb_rlouts', 200, 'trials of the search', low=1, needs=search)),
         ('random_layers', bool, option(f'{prefix}_enbl_random_layers', True, 'ddpg visits the layers in another order '
-                                       'in each roll-out')),
-        ('enbl_tuning', bool, option(f'{prefix}_enbl_rl_global_tune', True, 'tune each trial before it is judged')),
+                                       'in each roll-out', needs=f'{search} hp_optimizer=ddpg')),
+        ('enbl_tuning', bool, option(tuning, True, 'tune each trial before it is judged', needs=search)),
         ('nb_tune_steps', int, option(f'{prefix}_tune_global_steps', nb_tune_steps, 'steps of fast fine-tuning per '
-                                      'trial', low=0)),
+                                      'trial', low=0, needs=f'{search} {tuning}')),
     ]
     superseded = {f'{prefix}_tune_layerwise_steps': together,
                   f'{prefix}_tune_disp_steps': 'there is one line per trial',

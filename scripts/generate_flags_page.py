@@ -20,7 +20,15 @@ import datasets
 from learners import LEARNERS
 from nets import PAIRS
 from utils import atomic
-from utils.options import Options, accepted, help_text, option_fields, superseded_flags, value_type
+from utils.options import (
+    Options,
+    accepted,
+    dependence,
+    is_restricted,
+    option_fields,
+    superseded_flags,
+    value_type,
+)
 
 PAGE = Path(__file__).resolve().parents[1] / 'docs' / 'flags.md'
 INTRODUCTION = """\
@@ -58,9 +66,10 @@ class Group:
 
     def row(self, field: dataclasses.Field) -> tuple[str, ...]:
         meta = field.metadata
-        rule = accepted(field) if help_text(field) != meta['help'] else ''
+        rule, needs = accepted(field) if is_restricted(field) else '', dependence(field)
         return (f'`--{meta["flag"]}`' + ('' if meta['decides'] else ' (*)'),
-                value_type(self.declared_by, field).__name__, self.default(field), rule, meta['help'])
+                value_type(self.declared_by, field).__name__, self.default(field), rule,
+                f'{meta["help"]} ({needs})' if needs else meta['help'])
 
     def default(self, field: dataclasses.Field) -> str:
         """The default, or each one with its users."""

@@ -13,9 +13,9 @@ import pytest
 from absl import logging
 
 TASK = ('--model=lenet', '--dataset=digits')
-QUICK = ('--nb_epochs_rat=0.015', '--nb_epochs_rat_ft=0.015', '--nb_smpls_export_eval=50', '--nb_repts=5',
-         '--nb_repts_warmup=1', '--nb_smpls_calib=20')
-PRUNING = ('--learner=chn-pruned-rmt', '--cpr_nb_smpls=100')
+QUICK = ('--nb_epochs_rat=0.015', '--nb_smpls_export_eval=50', '--nb_repts=5', '--nb_repts_warmup=1',
+         '--nb_smpls_calib=20')
+PRUNING = ('--learner=chn-pruned-rmt', '--cpr_nb_smpls=100', '--nb_epochs_rat_ft=0.015')
 ONE_FILE = '--export_formats=float32'
 
 

@@ -11,8 +11,9 @@ from tests.conftest import ONE_FILE, TASK, run_main
 from utils.errors import UsageError
 
 SMALL = (*TASK, ONE_FILE, '--nb_smpls_train=60', '--nb_smpls_val=20', '--nb_smpls_eval=40', '--batch_size=10',
-         '--nb_epochs_rat=0.05', '--nb_epochs_rat_ft=0.05', '--nb_smpls_export_eval=10', '--nb_repts=2',
+         '--nb_epochs_rat=0.05', '--nb_smpls_export_eval=10', '--nb_repts=2',
          '--nb_repts_warmup=1', '--nb_smpls_calib=10', '--hpo_verify_factor=0.05', '--hpo_nb_verified=1')
+TUNED = '--nb_epochs_rat_ft=0.05'
 SPARSE = (*TASK, '--learner=weight-sparse', '--ws_nb_rlouts=2')
 UNIFORM_ZEROS = (*TASK, '--learner=weight-sparse', '--ws_prune_ratio_prtl=uniform')
 BITS = (*TASK, '--learner=uniform', '--uql_enbl_rl_agent', '--uql_nb_rlouts=2')
@@ -26,9 +27,9 @@ REFUSED = {
     'bytes without a budget': ((*SPARSE, '--ws_reward_type=multi-obj', '--hpo_max_bytes=20000'),
                                '--hpo_max_bytes=20000: --ws_reward_type=multi-obj has no budget; give --ws_reward_'),
     'bytes of flags': ((*UNIFORM_ZEROS, '--hpo_space=none.yaml', '--hpo_max_bytes=20000'),
-                       '--hpo_max_bytes=20000 would have no effect: it needs a search for values per layer'),
+                       '--hpo_max_bytes=20000 would have no effect with --hpo_space=none.yaml; drop one of the two'),
     'trials of no space': ((*SPARSE, '--hpo_nb_trials=7'),
-                           '--hpo_nb_trials=7 would have no effect: it needs --hpo_space=FILE.yaml; give that, or'),
+                           '--hpo_nb_trials=7 would have no effect: it needs --hpo_space=...; give that, or drop'),
     'agent that does not act': ((*SPARSE, '--hp_optimizer=gp', '--ddpg_tau=0.5'),
                                 '--ddpg_tau=0.5 would have no effect: it needs --hp_optimizer=ddpg; give that, or'),
     'bytes of codes': ((*BITS, '--hpo_max_bytes=10'),
@@ -69,11 +70,11 @@ def test_what_cannot_be_searched_is_one_line_and_leaves_nothing_behind(name, tmp
 
 
 KINDS = {
-    'sparsity': (*SPARSE, '--hp_optimizer=random', '--ws_nb_iters_ft=2'),
+    'sparsity': (*SPARSE, '--hp_optimizer=random', '--ws_nb_iters_ft=2', TUNED),
     'bits': (*BITS, '--hp_optimizer=tpe', '--uql_tune_global_steps=2', '--uql_quant_epochs=0.5'),
-    'channels kept': (*CHANNELS, '--hp_optimizer=ddpg'),
+    'channels kept': (*CHANNELS, '--hp_optimizer=ddpg', TUNED),
     'flags': (*TASK, '--learner=weight-sparse', '--ws_prune_ratio_prtl=uniform', '--hp_optimizer=gp',
-              '--hpo_nb_trials=2', '--hpo_nb_epochs=0.4', '--hpo_space=space.yaml'),
+              '--hpo_nb_trials=2', '--hpo_nb_epochs=0.4', '--hpo_space=space.yaml', TUNED),
 }
 SPACE = """
 parameters:

@@ -27,7 +27,8 @@ OptionsT = TypeVar('OptionsT', bound='Options')
 
 def option(flag: str, default: Any, help: str, *, low: float | None = None, high: float | None = None,
            choices: Sequence[str] | None = None, above: float | None = None, below: float | None = None,
-           decides: bool = True, names: Literal['model', 'plan'] | None = None) -> Any:
+           decides: bool = True, names: Literal['model', 'plan'] | None = None, needs: str = '',
+           unless: str = '') -> Any:
     """A dataclass field that is also a flag.
 
     Args:
@@ -39,9 +40,12 @@ def option(flag: str, default: Any, help: str, *, low: float | None = None, high
       choices: the accepted words of a string.
       decides: whether the value decides results; one that does not may change when a run is continued.
       names: what the value is a path of, if a run begins from it; then what it holds may not change either.
+      needs: what must be given for the flag to have an effect, as `'cpr_prune_option=auto hpo_space'`: a flag with that
+        value, a flag that is on or has any value.
+      unless: what of other flags, written alike, leaves this one without effect.
     """
     metadata = {'flag': flag, 'help': help, 'low': low, 'high': high, 'above': above, 'below': below,
-                'choices': choices, 'decides': decides, 'names': names}
+                'choices': choices, 'decides': decides, 'names': names, 'needs': needs, 'unless': unless}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -50,11 +54,12 @@ class Options:
     """Base of all options: checks each field against its declared type and range.
 
     `superseded` lists flags that old flag files may hold, and why they have no effect any more; `superseded_switches`
-    those of them that take no value.
+    those of them that take no value. `needs` is what all flags of the class need (see `option`).
     """
 
     superseded: ClassVar[Mapping[str, str]] = {}
     superseded_switches: ClassVar[Mapping[str, str]] = {}
+    needs: ClassVar[str] = ''
 
     def __post_init__(self):
         for field in option_fields(type(self)):
@@ -138,9 +143,20 @@ def superseded_flags(options_classes: Iterable[type[Options]]) -> dict[str, str]
 
 
 def help_text(field: dataclasses.Field) -> str:
-    meta = field.metadata
-    restricted = any(meta[key] is not None for key in ('low', 'high', 'above', 'below', 'choices'))
-    return f'{meta["help"]} ({accepted(field)})' if restricted else meta['help']
+    rules = [rule for rule in (accepted(field) if is_restricted(field) else '', dependence(field)) if rule]
+    return f'{field.metadata["help"]} ({"; ".join(rules)})' if rules else field.metadata['help']
+
+
+def is_restricted(field: dataclasses.Field) -> bool:
+    """Whether a field does not accept all values of its type."""
+    return any(field.metadata[key] is not None for key in ('low', 'high', 'above', 'below', 'choices'))
+
+
+def dependence(field: dataclasses.Field) -> str:
+    """What a field needs to have an effect, in words: `needs --hpo_space; not with --ws_prune_plan`."""
+    rules = {'needs': ' '.join(f'--{condition}' for condition in field.metadata['needs'].split()),
+             'not with': ' or '.join(f'--{condition}' for condition in field.metadata['unless'].split())}
+    return '; '.join(f'{words} {conditions}' for words, conditions in rules.items() if conditions)
 
 
 def from_flags(options_class: type[OptionsT], flag_values: flags.FlagValues) -> OptionsT:

@@ -36,7 +36,7 @@ class ChannelPruningOptions(SearchedOptions):
                   'cpr_save_path': 'results are in --run_dir', 'cpr_save_path_eval': 'results are in --run_dir'}
 
     prune_ratio: float = option('cpr_prune_ratio', 0.5, 'share of the input channels of each layer to remove', low=0,
-                                below=1)
+                                below=1, unless='cpr_warm_start cpr_prune_option=auto')
     skip_first: bool = option('cpr_skip_frst_layer', True, 'do not prune the first convolution')
     skip_last: bool = option('cpr_skip_last_layer', False, 'do not prune the last convolution')
     skip_names: str | None = option('cpr_skip_op_names', None, 'do not prune layers whose names contain one of these, '
@@ -44,7 +44,7 @@ class ChannelPruningOptions(SearchedOptions):
     dense: str = option('cpr_dense_layers', 'hidden', 'which dense layers to prune; hidden: all but the one that makes '
                         'the logits', choices=('none', 'hidden', 'all'))
     criterion: str = option('cpr_criterion', 'lasso', 'how channels are chosen; obs: optimal brain surgeon',
-                            choices=('lasso', 'obs', 'l1', 'random'))
+                            choices=('lasso', 'obs', 'l1', 'random'), unless='cpr_warm_start')
     num_images: int = option('cpr_nb_smpls', 5000, 'training images for selection and re-fitting', low=1)
     num_positions: int = option('cpr_nb_crops_per_smpl', 10, 'sampled output positions per image and layer', low=1)
     ridge: float = option('cpr_lstsq_ridge', 1e-5, 'damping of the least squares, relative to the mean energy of a '
@@ -53,14 +53,15 @@ class ChannelPruningOptions(SearchedOptions):
     plan_path: str | None = option('cpr_save_path_ws', None, 'plan.json of a former run, or its run directory',
                                    names='plan')
     prune_option: str = option('cpr_prune_option', 'uniform', 'uniform: cpr_prune_ratio for every layer; auto: a share '
-                               'of each layer that --hp_optimizer searches', choices=('uniform', 'auto'))
+                               'of each layer that --hp_optimizer searches', choices=('uniform', 'auto'),
+                               unless='cpr_warm_start')
     preserve_ratio: float = option('cpr_preserve_ratio', 0.5, 'auto: share of the multiply-adds that may stay', above=0,
-                                   below=1)
-    nb_rlouts: int = option('cpr_nb_rlouts', 200, 'trials of the search', low=1)
+                                   below=1, needs='cpr_prune_option=auto')
+    nb_rlouts: int = option('cpr_nb_rlouts', 200, 'trials of the search', low=1, needs='cpr_prune_option=auto')
     nb_rlouts_min: int = option('cpr_nb_rlouts_min', 50, 'roll-outs before the agent of ddpg acts; at most half of all '
-                                'are taken', low=1)
+                                'are taken', low=1, needs='cpr_prune_option=auto hp_optimizer=ddpg')
     nb_tune_steps: int = option('cpr_nb_iters_ft', 0, 'steps of fast fine-tuning per trial, after its weights are '
-                                're-fitted', low=0)
+                                're-fitted', low=0, needs='cpr_prune_option=auto')
 
     @property
     def searches(self) -> bool:

@@ -30,13 +30,14 @@ class NonUniformQuantizationOptions(_Search):
                            'code books (cluster, clusters), or both',
                            choices=('weights', 'cluster', 'clusters', 'both'))
     weight_bits: int = option('nuql_weight_bits', 4, 'bits of the weights; a code book has 2^bits entries', low=1,
-                              high=MAX_CODEBOOK_BITS)
+                              high=MAX_CODEBOOK_BITS, unless='nuql_enbl_rl_agent')
     activation_bits: int = option('nuql_activation_bits', 32, 'bits of what activation functions put out, evenly '
                                   'spaced; 32: as they are', low=2, high=FULL_BITS)
     use_buckets: bool = option('nuql_use_buckets', False, 'a code book per bucket instead of one per layer')
-    bucket_size: int = option('nuql_bucket_size', 256, 'weights per bucket of type split', low=2)
+    bucket_size: int = option('nuql_bucket_size', 256, 'weights per bucket of type split', low=2,
+                             needs='nuql_use_buckets nuql_bucket_type=split')
     bucket_type: str = option('nuql_bucket_type', 'split', 'channel: one bucket per output channel; split: runs of '
-                              'nuql_bucket_size weights', choices=('channel', 'split'))
+                              'nuql_bucket_size weights', choices=('channel', 'split'), needs='nuql_use_buckets')
     quant_epochs: float = option('nuql_quant_epochs', 60.0, 'epochs of training with simulated quantization', low=0)
     quantize_all_layers: bool = option('nuql_quantize_all_layers', False, 'also quantize the first and the last layer')
     bits_plan: str | None = option('nuql_bits_plan', None, 'plan.json with the bits of the weights of each layer, or '
@@ -54,6 +55,7 @@ class NonUniformQuantLearner(WeightBitsLearner):
 
     name = 'non-uniform'
     options_class = NonUniformQuantizationOptions
+    replaced_flags = {'nb_epochs_rat_ft': 'nuql_quant_epochs'}
     options: NonUniformQuantizationOptions
 
     def make_quantizer(self, layer: keras.layers.Layer, bits: int, max_bits: int | None = None) -> CodebookQuantizer:

@@ -24,13 +24,15 @@ class UniformQuantizationOptions(_Search):
     superseded = {**_Search.superseded, 'uql_save_quant_model_path': 'results are in --run_dir'}
     max_bits: ClassVar[int] = MAX_WEIGHT_BITS
 
-    weight_bits: int = option('uql_weight_bits', 4, 'bits of the weights', low=1, high=MAX_WEIGHT_BITS)
+    weight_bits: int = option('uql_weight_bits', 4, 'bits of the weights', low=1, high=MAX_WEIGHT_BITS,
+                             unless='uql_enbl_rl_agent')
     activation_bits: int = option('uql_activation_bits', 32, 'bits of what activation functions put out; 32: as they '
                                   'are', low=2, high=FULL_BITS)
     use_buckets: bool = option('uql_use_buckets', False, 'a grid per bucket instead of one per layer')
-    bucket_size: int = option('uql_bucket_size', 256, 'weights per bucket of type split', low=2)
+    bucket_size: int = option('uql_bucket_size', 256, 'weights per bucket of type split', low=2,
+                             needs='uql_use_buckets uql_bucket_type=split')
     bucket_type: str = option('uql_bucket_type', 'channel', 'channel: one bucket per output channel; split: runs of '
-                              'uql_bucket_size weights', choices=('channel', 'split'))
+                              'uql_bucket_size weights', choices=('channel', 'split'), needs='uql_use_buckets')
     quant_epochs: float = option('uql_quant_epochs', 60.0, 'epochs of training with simulated quantization', low=0)
     quantize_all_layers: bool = option('uql_quantize_all_layers', False, 'also quantize the first and the last layer')
     symmetric: bool = option('uql_symmetric', False, 'grids with zero in the middle, one per output channel, as '
@@ -62,6 +64,7 @@ class UniformQuantLearner(WeightBitsLearner):
 
     name = 'uniform'
     options_class = UniformQuantizationOptions
+    replaced_flags = {'nb_epochs_rat_ft': 'uql_quant_epochs'}
 
     def __init__(self, context: LearnerContext, options: UniformQuantizationOptions):
         super().__init__(context, options)

@@ -34,13 +34,14 @@ class WeightSparseOptions(SearchedOptions):
                   'ws_nb_iters_rg': 'the layers of a candidate are tuned together',
                   'ws_lrn_rate_ft': 'candidates are tuned at lrn_rate_rat_ft, as the final model is'}
 
-    prune_ratio: float = option('ws_prune_ratio', 0.75, 'share of the weights to be zero', low=0, below=1)
+    prune_ratio: float = option('ws_prune_ratio', 0.75, 'share of the weights to be zero', low=0, below=1,
+                                unless='ws_prune_plan hpo_max_bytes')
     protocol: str = option('ws_prune_ratio_prtl', 'optimal', 'the share of each layer; uniform: the same, heurist: '
                            'more for larger layers, optimal: searched by --hp_optimizer',
-                           choices=('uniform', 'heurist', 'optimal'))
+                           choices=('uniform', 'heurist', 'optimal'), unless='ws_prune_plan')
     plan_path: str | None = option('ws_prune_plan', None, "plan.json with each layer's share of zeros, or the run "
-                                   'directory that holds one; then ws_prune_ratio and ws_prune_ratio_prtl do not '
-                                   'matter', names='plan')
+                                   'directory that holds one; in place of ws_prune_ratio and ws_prune_ratio_prtl',
+                                   names='plan')
     skip_names: str | None = option('ws_skip_names', None, 'do not prune layers whose names contain one of these, '
                                     'separated by commas')
     exponent: float = option('ws_prune_ratio_exp', 3.0, 'exponent of the schedule: the larger, the more is pruned '
@@ -51,15 +52,20 @@ class WeightSparseOptions(SearchedOptions):
     update_step: int = option('ws_mask_update_step', 500, 'steps between mask updates; fewer in short trainings, for '
                               f'{MIN_UPDATES} updates at least', low=1)
 
-    nb_rlouts: int = option('ws_nb_rlouts', 200, 'trials of the search', low=1)
+    nb_rlouts: int = option('ws_nb_rlouts', 200, 'trials of the search', low=1, needs='ws_prune_ratio_prtl=optimal',
+                            unless='ws_prune_plan')
     nb_rlouts_min: int = option('ws_nb_rlouts_min', 50, 'roll-outs before the agent of ddpg acts; at most half of all '
-                                'are taken', low=1)
+                                'are taken', low=1, needs='ws_prune_ratio_prtl=optimal hp_optimizer=ddpg',
+                                unless='ws_prune_plan')
     reward_type: str = option('ws_reward_type', 'single-obj', 'what a trial is worth; single-obj: its accuracy, with '
                               'ws_prune_ratio kept; multi-obj: accuracy * ln(1 + sparsity), with every layer free',
-                              choices=('single-obj', 'multi-obj'))
-    nb_tune_steps: int = option('ws_nb_iters_ft', 400, 'steps of fast fine-tuning per trial', low=0)
+                              choices=('single-obj', 'multi-obj'), needs='ws_prune_ratio_prtl=optimal',
+                              unless='ws_prune_plan')
+    nb_tune_steps: int = option('ws_nb_iters_ft', 400, 'steps of fast fine-tuning per trial', low=0,
+                                needs='ws_prune_ratio_prtl=optimal', unless='ws_prune_plan')
     nb_eval_batches: int = option('ws_nb_iters_feval', 25, 'batches of the held-out samples that judge a trial; 0: all',
-                                  low=0)
+                                  low=0, needs='ws_prune_ratio_prtl=optimal',
+                                  unless='ws_prune_plan')
 
     @property
     def searches(self) -> bool:

@@ -12,6 +12,8 @@ from utils.options import Options, option
 class DdpgOptions(Options):
     """The networks, their training, and how the agent explores; standard deviations are in units of the action."""
 
+    needs = 'hp_optimizer=ddpg'
+
     actor_depth: int = option('ddpg_actor_depth', 2, 'hidden layers of the actor', low=1)
     actor_width: int = option('ddpg_actor_width', 64, 'units of each hidden layer of the actor', low=1)
     critic_depth: int = option('ddpg_critic_depth', 2, 'hidden layers of the critic behind the one that reads the '
@@ -26,7 +28,7 @@ class DdpgOptions(Options):
     batch_size: int = option('ddpg_batch_size', 64, 'transitions in a training step', low=1)
     enable_baseline: bool = option('ddpg_enbl_bsln_func', True, 'subtract a moving average of the rewards of roll-outs')
     baseline_decay: float = option('ddpg_bsln_decy_rate', 0.95, 'share of the old value in that average', low=0,
-                                   high=1)
+                                   high=1, needs='ddpg_enbl_bsln_func')
     noise_type: str = option('ddpg_noise_type', 'param', 'explore by noise on the actions or on the parameters of the '
                              'actor', choices=('action', 'param'))
     noise_protocol: str = option('ddpg_noise_prtl', 'tdecy', 'how the noise changes; tdecy: it decays from roll-out '
@@ -34,13 +36,15 @@ class DdpgOptions(Options):
                                  choices=('adapt', 'tdecy'))
     noise_std_init: float = option('ddpg_noise_std_init', 1.0, 'standard deviation of the noise at first', above=0)
     noise_distance: float = option('ddpg_noise_dst_finl', 1e-2, 'adapt: mean distance of the actions to be kept',
-                                   above=0)
-    noise_adapt_rate: float = option('ddpg_noise_adpt_rat', 1.03, 'adapt: factor of one correction', above=1)
+                                   above=0, needs='ddpg_noise_prtl=adapt')
+    noise_adapt_rate: float = option('ddpg_noise_adpt_rat', 1.03, 'adapt: factor of one correction', above=1,
+                                     needs='ddpg_noise_prtl=adapt')
     noise_std_final: float = option('ddpg_noise_std_finl', 1e-5, 'tdecy: standard deviation in the last roll-out',
-                                    above=0)
+                                    above=0, needs='ddpg_noise_prtl=tdecy')
     enable_state_norm: bool = option('ddpg_enbl_state_norm', False, 'shift and scale states to mean 0 and variance 1 '
                                      'over all that were recorded')
-    min_variance: float = option('ddpg_rms_eps', 1e-4, 'least variance that states are divided by', above=0)
+    min_variance: float = option('ddpg_rms_eps', 1e-4, 'least variance that states are divided by', above=0,
+                                 needs='ddpg_enbl_state_norm')
 
     def check(self) -> None:
         if self.noise_protocol == 'adapt' and self.noise_type == 'action':

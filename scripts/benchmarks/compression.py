@@ -71,8 +71,9 @@ CASES = {
 }
 SMOKE_CASES = 'uniform-4,sparse-90'
 SMOKE_FLAGS = ('--model=lenet', '--dataset=digits', '--nb_epochs_rat=0.02', '--nb_smpls_export_eval=50', '--nb_repts=5',
-               '--nb_repts_warmup=1', '--nb_smpls_calib=20', '--nb_epochs_rat_ft=0.02')
+               '--nb_repts_warmup=1', '--nb_smpls_calib=20')
 SMOKE_CHANGES = {'--uql_quant_epochs=5': '--uql_quant_epochs=1', '--lrn_rate_init=0.2': '--lrn_rate_init=0.02',
+                 '--nb_epochs_rat_ft=0.04': '--nb_epochs_rat_ft=0.02',
                  '--cpr_skip_op_names=shortcut': '--cpr_skip_op_names=conv1'}
 
 
@@ -80,8 +81,7 @@ def main_flags(case: Case, arguments: argparse.Namespace) -> list[str]:
     """The command line of main.py for a case."""
     if arguments.smoke:
         own = [SMOKE_CHANGES.get(flag, flag) for flag in (*case.flags, *TUNING)]
-        return [*(flag for flag in own if not flag.startswith('--nb_epochs_rat_ft')), *SMOKE_FLAGS,
-                f'--zoo_dir={arguments.work_dir}']
+        return [*own, *SMOKE_FLAGS, f'--zoo_dir={arguments.work_dir}']
     return [*case.flags, *TUNING, '--model=resnet', '--dataset=cifar10', f'--save_path={arguments.model}',
             f'--data_dir_local={common.data_folder(arguments)}']
 

@@ -35,7 +35,7 @@ class Task:
     Attributes:
       flags: of main.py.
       prefix: how the flags of this learner's search begin.
-      steps_flag: the flag of the tuning steps per trial; None if trials are only re-fitted.
+      steps_flag: the flag of the tuning steps per trial; None if trials are not tuned.
       epochs_flag: the flag of the final training, and its units per epoch.
       gain: in test accuracy after fine-tuning, 0.01 is one point.
       gain_before: the same before fine-tuning.
@@ -55,7 +55,7 @@ TASKS = {
                          '--ws_mask_update_step=100'), 'ws', 'ws_nb_iters_ft', SHARE, 0.005),
     'bits-3': Task(('--learner=uniform', '--uql_enbl_rl_agent', '--uql_equivalent_bits=3', '--uql_w_bit_min=2',
                     '--uql_w_bit_max=5', '--nouql_enbl_rl_global_tune', '--lrn_rate_rat_ft=0.1'),
-                   'uql', 'uql_tune_global_steps', ('uql_quant_epochs', 1), 0.005),
+                   'uql', None, ('uql_quant_epochs', 1), 0.005),
     'macs-50': Task(('--learner=chn-pruned-rmt', '--cpr_prune_option=auto', '--cpr_preserve_ratio=0.5',
                      '--cpr_criterion=obs'), 'cpr', None, SHARE, 0.0, 0.03),
 }
@@ -74,7 +74,7 @@ def main_flags(task: Task, method: str, arguments: argparse.Namespace) -> list[s
              f'--hp_optimizer={"random" if method == UNIFORM else method}', '--export_formats=pfz']
     if task.steps_flag is not None:
         flags.append(f'--{task.steps_flag}={arguments.steps}')
-    if task.prefix != 'uql':
+    if method == 'ddpg' and task.prefix != 'uql':
         flags.append(f'--{task.prefix}_nb_rlouts_min={max(1, arguments.trials // 6)}')
     if arguments.smoke:
         own = [flag for flag in (*SMOKE_FLAGS, *SMOKE_TUNING) if task.prefix == 'cpr' or not flag.startswith('--cpr')]

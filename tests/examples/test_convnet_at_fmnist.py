@@ -40,7 +40,7 @@ def test_the_example_is_pruned_end_to_end(tmp_path):
     data = write_data(tmp_path / 'data')
     outcome = run_main(f'--model_helper={EXAMPLE}', f'--data_dir_local={data}', f'--nb_smpls_train={NB_TRAIN}',
                        '--nb_smpls_val=10', f'--nb_smpls_eval={NB_EVAL}', '--batch_size=20', *QUICK,
-                       '--nb_epochs_rat=0.02', '--nb_epochs_rat_ft=0.01', '--lrn_rate_init=0.05', *PRUNING,
+                       *PRUNING, '--nb_epochs_rat=0.02', '--nb_epochs_rat_ft=0.01', '--lrn_rate_init=0.05',
                        '--cpr_nb_smpls=50', ONE_FILE, f'--zoo_dir={tmp_path}/zoo')
     assert outcome.code == 0, outcome.err
     run, = (tmp_path / 'zoo' / 'convnet_at_fmnist').iterdir()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hp_optimizer.space import Kind, Order
-from hp_optimizer.space_file import read_space
+from hp_optimizer.space_file import names_in_space, read_space
 from utils.errors import UsageError
 
 FLAGS = {'ws_prune_ratio_exp': float, 'ws_iter_ratio_beg': float, 'ws_iter_ratio_end': float,
@@ -73,3 +73,19 @@ def test_a_wrong_file_takes_one_line_that_names_it(tmp_path: Path, text: str, ex
 def test_a_missing_file(tmp_path: Path):
     with pytest.raises(UsageError, match='cannot read --hpo_space=.*none.yaml: .*No such file'):
         read_space(tmp_path / 'none.yaml', FLAGS)
+
+
+@pytest.mark.parametrize(('text', 'names'), [
+    (TEXT, set(FLAGS) - {'ws_reward_type'}),
+    ('parameters:\n  no_flag: 3\n', {'no_flag'}),
+    ('parameters: 3\n', set()), ('- a\n', set()), ('a: [', set()), ('', set()),
+])
+def test_the_names_in_a_file_are_found_whatever_else_it_holds(tmp_path, text, names):
+    file = tmp_path / 'space.yaml'
+    file.write_text(text)
+    assert names_in_space(str(file)) == names
+
+
+@pytest.mark.parametrize('path', [None, 'none.yaml', '/'])
+def test_no_file_names_nothing(path):
+    assert names_in_space(path) == frozenset()

@@ -118,7 +118,7 @@ def test_pruning_adds_no_operators(pruned_run, tmp_path):
     write_cifar10(tmp_path / 'data')
     outcome = run_main('--model=resnet', '--resnet_size=8', '--dataset=cifar10', f'--data_dir_local={tmp_path}/data',
                        '--nb_smpls_train=100', '--nb_smpls_val=20', '--nb_smpls_eval=20', '--batch_size=20', *QUICK,
-                       '--nb_epochs_rat=0.002', '--nb_epochs_rat_ft=0.002', *PRUNING, ONE_FILE,
+                       *PRUNING, '--nb_epochs_rat=0.002', '--nb_epochs_rat_ft=0.002', ONE_FILE,
                        f'--run_dir={tmp_path}/run')
     assert outcome.code == 0, outcome.err
     for run in (pruned_run.path, tmp_path / 'run'):
@@ -306,7 +306,7 @@ def test_latencies_of_a_device_are_read_on_exporting(pruned_run, tmp_path):
              if 'device_latency_ms' in item}
     assert timed == {'float32': 3.2094, 'int8': 1.0}
     refused = run_main(*TASK, f'--device_latency=float32={text}', f'--run_dir={tmp_path}/new')
-    assert refused.code == 2 and 'goes with --exec_mode=export' in refused.err
+    assert refused.code == 2 and 'it needs --exec_mode=export' in refused.err
 
 
 def test_export_of_a_model_that_no_run_made(trained_run, tmp_path):

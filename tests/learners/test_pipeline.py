@@ -151,7 +151,7 @@ def test_a_learner_leaves_the_model_before_it_alone(trained_run, tmp_path):
 
 
 def test_chain_prunes_the_pruned_model(trained_run):
-    run = finished_run(zoo_of(trained_run), '--learner=chn-pruned-rmt,chn-pruned-rmt', PRUNING[1], ONE_FILE)
+    run = finished_run(zoo_of(trained_run), '--learner=chn-pruned-rmt,chn-pruned-rmt', *PRUNING[1:], ONE_FILE)
     shapes = [kernels(run.path / stage / 'model.keras').shape for stage in (PRUNED_STAGE, '2-chn-pruned-rmt')]
     assert shapes == [(5, 5, 16, 32), (5, 5, 8, 16)]
     report = run.report
@@ -164,7 +164,7 @@ def test_chain_prunes_the_pruned_model(trained_run):
 
 
 def test_chain_from_full_precision_trains_once(tmp_path):
-    run = finished_run(tmp_path, '--learner=full-prec,chn-pruned-rmt', PRUNING[1], ONE_FILE)
+    run = finished_run(tmp_path, '--learner=full-prec,chn-pruned-rmt', *PRUNING[1:], ONE_FILE)
     assert {path.name for path in run.path.glob('*-*')} == {'1-full-prec', '2-chn-pruned-rmt'}
     assert run.report['verdict']['smaller']
     assert run.report['stages'][0]['metrics'] == run.report['baseline']['metrics']

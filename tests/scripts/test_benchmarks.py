@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
+from main import CommandLine
 from nets.resnet import resnet
 from scripts.benchmarks import (
     channel_select,
@@ -263,6 +264,26 @@ def test_the_uniform_choice_is_a_search_of_one_trial():
     uniform, searching = (search.main_flags(search.TASKS['macs-50'], method, arguments) for method in ('uniform', 'gp'))
     assert set(searching) - set(uniform) == {'--cpr_nb_rlouts=3', '--hp_optimizer=gp'}
     assert set(uniform) - set(searching) == {'--cpr_nb_rlouts=1', '--hp_optimizer=random'}
+
+
+def main_commands() -> list[list[str]]:
+    """What benchmarks call main.py with, and their smoke tests."""
+    commands = []
+    for words in (['--smoke', '--work_dir=w'], ['--model=m', '--data_dir=d', '--work_dir=w']):
+        cases, searches = compression.parser().parse_args(words), search.parser().parse_args(words)
+        commands += [compression.main_flags(case, cases) for case in compression.CASES.values()]
+        commands += [search.main_flags(task, method, searches) for task in search.TASKS.values()
+                     for method in search.METHODS]
+        training = gradient_compression.make_parser().parse_args(
+            ['--train_epochs=2', *(word for word in words if word != '--model=m')])
+        commands += [[*gradient_compression.training_flags(training), *flags]
+                     for flags in gradient_compression.TRAININGS.values()]
+    return commands
+
+
+@pytest.mark.parametrize('flags', main_commands(), ids=' '.join)
+def test_commands_are_accepted_by_the_program(flags: list[str]):
+    CommandLine(['main.py', *flags])
 
 
 def test_an_unknown_task_or_method_is_refused():

@@ -19,7 +19,7 @@ class SmallOptions(Options):
 
     rate: float = option('rate', 0.5, 'how fast', low=0, high=1)
     fast: bool = option('fast', False, 'whether to hurry', decides=False)
-    path: str | None = option('path', None, 'where')
+    path: str | None = option('path', None, 'where', needs='fast rate=1', unless='kind')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ def test_a_chapter_lists_each_flag_once_under_the_class_that_declares_it():
         '| flag | type | default | accepts | meaning |', '| --- | --- | --- | --- | --- |',
         '| `--rate` | float | `0.5` (one, three), `0.1` (two) | a number >= 0 and <= 1 | how fast |',
         '| `--fast` (*) | bool | `false` |  | whether to hurry |',
-        '| `--path` | str | - |  | where |',
+        '| `--path` | str | - |  | where (needs --fast --rate=1; not with --kind) |',
         '', '### WideOptions', '', 'What is also set about wide ones. Users: `three`.', '',
         '| flag | type | default | accepts | meaning |', '| --- | --- | --- | --- | --- |',
         '| `--kind` | str | `a` | one of a, b | which |',

@@ -51,10 +51,8 @@ def test_models_trained_by_other_numbers_of_workers_are_other_models():
 def test_models_trained_with_other_gradients_are_other_models():
     kinds = [(), ('--grad_compression=fp16',), (ECQ,), (ECQ, '--ecq_bits=4'), (ECQ, '--ecq_error_coeff=0')]
     assert len({command(*PRUNE, *kind).training_name(2) for kind in kinds}) == len(kinds)
-    # Nobody sends gradients, or nothing is rounded to so many bits.
+    # Nobody sends gradients.
     assert len({command(*PRUNE, *kind).training_name(1) for kind in kinds}) == 1
-    for kind in (), ('--grad_compression=fp16',):
-        assert command(*PRUNE, *kind, '--ecq_bits=4').training_name(2) == command(*PRUNE, *kind).training_name(2)
 
 
 @pytest.mark.parametrize('arguments', [TASK, PRUNE, (*PRUNE, ECQ)])

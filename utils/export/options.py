@@ -21,7 +21,8 @@ class ExportOptions(Options):
     rounds: int = option('nb_repts', 100, 'timed runs of each file', low=1)
     warmup: int = option('nb_repts_warmup', 20, 'untimed runs before them', low=0)
     device_latency: str | None = option('device_latency', None, 'what benchmark_model printed on a device, for the '
-                                        'report: FORMAT=FILE pairs separated by commas', decides=False)
+                                        'report: FORMAT=FILE pairs separated by commas', decides=False,
+                                        needs='exec_mode=export')
 
     @property
     def names(self) -> tuple[str, ...]:
