@@ -29,7 +29,7 @@ from utils.progress import number
 from utils.quantization_aware import register_classes_of
 from utils.registry import Registry
 from utils.run_directory import RunDirectory
-from utils.trainer import LossFn, Team, Trainer, TrainerOptions, TrainerParts, evaluate
+from utils.trainer import LossFn, Team, Trainer, TrainerOptions, TrainerParts, evaluate, refuse_divergence
 
 if TYPE_CHECKING:
     from utils.compression_plan import CompressionPlan
@@ -282,6 +282,7 @@ class AbstractLearner(abc.ABC):
         finished = self.finish(trained)
         record = json.loads((self.context.folder / 'compressed.json').read_text('utf-8'))
         record = {**record, 'metrics': self.evaluate(finished.model)}
+        refuse_divergence(*(record[key]['loss'] for key in ('metrics_compressed', 'metrics')), self.name)
         self._save(finished)
         atomic.write_json(self.context.folder / 'result.json', record)
         logging.info('%s: %s', self.name, describe(record['metrics']))

@@ -124,6 +124,7 @@ class Pipeline:
 
     def check_inputs(self, names: Sequence[str]) -> None:
         """Asks each learner of the chain whether it can work with the files, and the layers, that its options name."""
+        self.context.helper.dataset.check_batch_size()
         for name in names:
             self._learner(name, name, None).check_inputs()
         if self.context.search.space is not None:

@@ -69,6 +69,7 @@ BAD_INPUT = {
     'flag file of bytes': ([f'--flagfile={sys.executable}'], '--flagfile: holds no text'),
     'positional argument': ([*TASK, 'train'], "unexpected argument 'train'; flags look like --name=value"),
     'too few samples': ([*TASK, '--nb_smpls_train=100'], '--nb_smpls_val=144: must be less than --nb_smpls_train=100'),
+    'too large a batch': ([*TASK, '--batch_size=5000'], '--batch_size=5000: must be at most 1437, so that a step '),
     'too many samples': ([*TASK, '--nb_smpls_eval=5000'], '--nb_smpls_eval=5000: the digits files hold only 360'),
     'missing data': (['--model=lenet', '--dataset=cifar10', '--data_dir_local=nowhere'], 'in nowhere; expected there'),
     'unknown format': ([*TASK, '--export_formats=float32,onnx'], "unknown file format 'onnx'; known: dynamic, float16"),

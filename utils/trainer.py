@@ -32,6 +32,13 @@ STEPS_PER_CALL = 20
 # Random layers then keep their state in variables, which checkpoints hold: a resumed run draws on where it stopped.
 keras.backend.experimental.enable_tf_random_generator()
 
+RUINED = 1e6
+"""How many times its former loss, or a loss of 1, a network has after a training that went astray: a network that only
+guesses has a loss of a few units, one whose training diverged has one beyond all measure, if it is finite at all."""
+
+WAY_OUT = ('lower --lrn_rate_init, or try --compute_dtype=float32 (other flags need another --run_dir, if you gave '
+           'one)')
+
 LossFn = Callable[[tf.Tensor, tf.Tensor, list], tuple[tf.Tensor, dict[str, tf.Tensor]]]
 
 
@@ -46,7 +53,19 @@ class TrainerOptions(Options):
 
 
 class DivergedError(PocketFlowError):
-    """The loss became infinite or not a number."""
+    """The loss became infinite, not a number, or so large that the network is lost."""
+
+
+def refuse_divergence(before: float, after: float, label: str) -> None:
+    """Raises a `DivergedError` if training, whose own losses were finite, has left a network beyond repair.
+
+    Args:
+      before, after: the loss on the evaluation set before and after the training.
+      label: what was trained.
+    """
+    if not after <= RUINED * max(1.0, before):  # not a number, too
+        raise DivergedError(f'{label}: the loss on the evaluation set is {after:.4g} after training ({before:.4g} '
+                            f'before): it has diverged; {WAY_OUT}')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,7 +192,7 @@ class Trainer:
                 values = {name: float(total) / count for name, total in totals.items()}
                 if not math.isfinite(loss := values['loss']):
                     raise DivergedError(f'the loss is {loss} between steps {step} and {step + count} of '
-                                        f'{self.label}; lower --lrn_rate_init, or try --compute_dtype=float32')
+                                        f'{self.label}; {WAY_OUT}')
                 step += count
                 progress.advance(count)
                 means.add(values, count)

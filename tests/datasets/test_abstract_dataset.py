@@ -73,6 +73,17 @@ def test_a_stream_resumes_anywhere():
     assert labels_of(data.train_batches(indices), 6) != labels_of(counting(seed=1).train_batches(indices), 6)
 
 
+def test_a_step_takes_no_more_samples_than_there_are():
+    data = counting(batch_size=50)
+    data.check_batch_size()
+    data.shard = Shard(0, 2)
+    with pytest.raises(UsageError, match='--batch_size=50: must be at most 25, so that a step takes no more than the '
+                                         '50 training samples'):
+        data.check_batch_size()
+    with pytest.raises(UsageError, match='must be at most 40'):
+        counting(batch_size=41, hold_out=True).check_batch_size()
+
+
 @pytest.mark.parametrize(('size', 'batch_size'), [(2, 5), (5, 2)])
 def test_the_workers_batches_of_a_step_are_one_batch_of_all(size, batch_size):
     indices = counting().split_indices(False)[0]

@@ -23,7 +23,7 @@ from tests.learners.conftest import make_context, make_helper
 from utils.compression_plan import CompressionPlan
 from utils.errors import UsageError
 from utils.options import Options
-from utils.trainer import Trainer
+from utils.trainer import DivergedError, Trainer
 
 PLAN = CompressionPlan('channels', 'lenet', {'conv2': (0, 1)}, {'conv2': 32})
 ROWS = ({'layer': 'conv2', 'macs': [2, 1]},)
@@ -88,6 +88,17 @@ def test_compression_is_not_repeated_when_training_failed(tmp_path, model, monke
     again = learner(tmp_path)
     result = again.run(None)
     assert again.calls == 0 and result.layers == ROWS
+
+
+def test_a_diverged_training_is_not_called_finished(tmp_path, model, monkeypatch):
+    def explode(trainer, *_):
+        trainer.model.set_weights([1e4 * value for value in trainer.model.get_weights()])
+
+    monkeypatch.setattr(Trainer, 'fit', explode)
+    for _ in range(2):
+        with pytest.raises(DivergedError, match='copying: the loss on the evaluation set is .* lower --lrn_rate_init'):
+            learner(tmp_path).run(model)
+    assert not (tmp_path / 'stage' / 'result.json').exists() and not (tmp_path / 'stage' / 'model.keras').exists()
 
 
 def test_fine_tuning_has_its_own_schedule(tmp_path):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +42,13 @@ class LiteRtRunner:
     """
 
     def __init__(self, file: Path | str | bytes, num_threads: int = 1):
-        """Loads a file, or the bytes of one, to run with `num_threads` threads."""
+        """Loads a file, or the bytes of one, to run with `num_threads` threads.
+
+        Raises (as do all methods that compute):
+          PocketFlowError: LiteRT cannot load or run the file; the message names it.
+        """
         self._content = file if isinstance(file, bytes) else Path(file).read_bytes()
+        self._name = 'the content' if isinstance(file, bytes) else str(file)
         self._num_threads = num_threads
         self._can_resize = True
         self._load()
@@ -86,7 +93,10 @@ class LiteRtRunner:
 
     def invoke(self) -> None:
         """Computes the output of the present input: the call to be timed."""
-        self._interpreter.invoke()
+        try:  # no context manager: its microsecond would be timed, too
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            raise self._failure('run', error) from error
 
     def output(self) -> np.ndarray:
         """The output of the last `invoke` (float32)."""
@@ -96,12 +106,24 @@ class LiteRtRunner:
         return values
 
     def _load(self) -> None:
-        with quiet_native_output():
+        with self._naming_the_file('load'), quiet_native_output():
             self._interpreter = Interpreter(model_content=self._content, num_threads=self._num_threads)
             self._interpreter.allocate_tensors()
         self._input = _only('input', self._interpreter.get_input_details())
         self._output = _only('output', self._interpreter.get_output_details())
         self._batch = int(self._input['shape'][0])
+
+    @contextlib.contextmanager
+    def _naming_the_file(self, attempt: str) -> Iterator[None]:
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:
+            raise self._failure(attempt, error) from error
+
+    def _failure(self, attempt: str, error: Exception) -> PocketFlowError:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        return PocketFlowError(f'{self._name}: LiteRT cannot {attempt} this file ({reason}); if it is damaged, '
+                               '--exec_mode=export writes it again')
 
     def _check_shape(self, images: np.ndarray) -> None:
         expected = tuple(int(size) for size in self._input['shape'][1:])
@@ -112,8 +134,9 @@ class LiteRtRunner:
     def _resize(self, batch_size: int) -> None:
         if batch_size != self._batch:
             shape = (batch_size, *self._input['shape'][1:])
-            self._interpreter.resize_tensor_input(self._input['index'], shape)
-            self._interpreter.allocate_tensors()
+            with self._naming_the_file('resize the input of'):
+                self._interpreter.resize_tensor_input(self._input['index'], shape)
+                self._interpreter.allocate_tensors()
             self._batch = batch_size
 
     def _possible_batch(self, batch_size: int) -> int:
@@ -127,7 +150,7 @@ class LiteRtRunner:
         try:
             with quiet_native_output():
                 self._resize(batch_size)
-        except RuntimeError:
+        except PocketFlowError:
             return False
         return self._interpreter.get_tensor(self._output['index']).shape[0] == batch_size
 

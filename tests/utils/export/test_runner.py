@@ -69,6 +69,29 @@ def test_operators_are_those_of_the_file_though_a_delegate_runs_them(content, im
     assert 'DELEGATE' not in runner.operators()
 
 
+def test_a_damaged_file_is_named(content, tmp_path):
+    path = tmp_path / 'net.tflite'
+    path.write_bytes(content[:len(content) // 2])
+    with pytest.raises(PocketFlowError, match=r'net.tflite: LiteRT cannot load this file \(.+\); if it is damaged, '
+                                              '--exec_mode=export writes it again'):
+        LiteRtRunner(path)
+    with pytest.raises(PocketFlowError, match='the content: LiteRT cannot load this file'):
+        LiteRtRunner(b'nonsense')
+
+
+def test_a_file_that_cannot_be_run_is_named(content, images, tmp_path, monkeypatch):
+    def fail():
+        raise RuntimeError('failed to create XNNPACK runtime\nNode number 11')
+
+    path = tmp_path / 'net.tflite'
+    path.write_bytes(content)
+    runner = LiteRtRunner(path)
+    monkeypatch.setattr(runner._interpreter, 'invoke', fail)
+    with pytest.raises(PocketFlowError, match=r'net.tflite: LiteRT cannot run this file \(failed to create XNNPACK '
+                                              r'runtime\)'):
+        runner.predict(images)
+
+
 def test_wrong_inputs_are_refused(content):
     with pytest.raises(PocketFlowError, match=r'shape \(2, 9, 9, 3\), but the file takes \(None, 8, 8, 3\)'):
         LiteRtRunner(content).predict(np.zeros((2, 9, 9, 3), np.float32))
