@@ -2,6 +2,9 @@
 
 The primary writes; everything that is the same for all workers is broadcast on restoring. What differs from worker to
 worker, such as the accumulated errors of gradient compression, is gathered, written side by side, and handed back.
+
+What is in the folder is judged by reading it, not by TensorFlow's list of checkpoints, which may be damaged itself. Any
+intact checkpoint continues exactly, the older one too: it only costs the steps since.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from utils.multi_gpu_wrapper import ALONE, Workers
 
 GENERATOR_DISTANCE = 1 << 40
 """More than any worker draws."""
+
+KEPT = 2
+"""The newest checkpoint, and the one before in case that is damaged."""
 
 
 def random_generators(model: keras.Model) -> list[tf.random.Generator]:
@@ -64,21 +70,19 @@ class Checkpoints:
                                       trainable=False) for variable in self._local]
         self._samples_per_step = samples_per_step
         self._recorded_samples = tf.Variable(samples_per_step, trainable=False, dtype=tf.int64)
-        self._manager = None
-        if folder is not None and workers.is_primary:
-            checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, generators=self._generators,
-                                             state=list(state), gathered=self._gathered,
-                                             samples_per_step=self._recorded_samples)
-            self._manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
+        self._folder = folder if workers.is_primary else None
+        self._checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, generators=self._generators,
+                                               state=list(state), gathered=self._gathered,
+                                               samples_per_step=self._recorded_samples)
 
     def restore(self, label: str) -> int:
-        """Loads the newest checkpoint, if there is one, on all workers; returns the steps done.
+        """Loads the newest intact checkpoint, if there is one, on all workers; returns the steps done.
 
         Raises:
-          PocketFlowError: the checkpoint is damaged.
+          PocketFlowError: there are checkpoints, but all are damaged.
         """
-        if self._manager is not None and any(Path(self._manager.directory).glob('*')):
-            _restore_newest(self._manager)
+        if self._folder is not None and (prefixes := newest_first(self._folder)):
+            self._read_newest(prefixes)
             self._rescale()
             logging.info('%s: continuing from step %d', label, int(self._optimizer.iterations))
         if self._workers.size > 1:
@@ -91,8 +95,32 @@ class Checkpoints:
         """Writes a checkpoint of the present step; all workers must call it."""
         for gathered, local in zip(self._gathered, self._local, strict=True):
             gathered.assign(self._workers.gather(local[tf.newaxis]))
-        if self._manager is not None:
-            self._manager.save(int(self._optimizer.iterations))
+        if self._folder is not None:
+            self._checkpoint.write(str(self._folder / f'ckpt-{int(self._optimizer.iterations)}'))
+            for outdated in newest_first(self._folder)[KEPT:]:
+                for file in files_of(outdated):
+                    file.unlink()
+
+    def _read_newest(self, prefixes: Sequence[Path]) -> None:
+        """Takes the first of these checkpoints that is intact; the others are named."""
+        for prefix in prefixes:
+            reason = what_is_wrong(prefix) or self._read(prefix)
+            if reason is None:
+                return
+            if prefix != prefixes[-1]:
+                logging.warning('%s: damaged checkpoint (%s); going on from the one before', prefix, reason)
+        raise PocketFlowError(f'{prefix}: damaged checkpoint ({reason}), and no other one is intact; delete the folder '
+                              f'{self._folder} to train the stage again')
+
+    def _read(self, prefix: Path) -> str | None:
+        """Loads an intact checkpoint, or says what of the present model it lacks."""
+        try:
+            status = self._checkpoint.read(str(prefix))
+            # TensorFlow warns of what was not restored when the status is deleted, unless part of it is expected to be.
+            status.expect_partial().assert_existing_objects_matched()
+        except (AssertionError, ValueError) as error:
+            return first_line(error)
+        return None
 
     def _rescale(self) -> None:
         """A step of other workers than before sees another number of samples."""
@@ -115,12 +143,31 @@ class Checkpoints:
             self._adopt(states)
 
 
-def _restore_newest(checkpoints: tf.train.CheckpointManager) -> None:
+def newest_first(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, whole or not, as prefixes of their files' names."""
+
+    def age(prefix: Path) -> tuple[int, int, str]:
+        # The number is that of the step, but a step of more workers holds more samples: it may be less later on.
+        return max(file.stat().st_mtime_ns for file in files_of(prefix)), len(prefix.name), prefix.name
+
+    return sorted({file.with_suffix('') for file in folder.glob('ckpt-*.*')}, key=age, reverse=True)
+
+
+def files_of(prefix: Path) -> list[Path]:
+    """The files of one checkpoint."""
+    return list(prefix.parent.glob(f'{prefix.name}.*'))
+
+
+def what_is_wrong(prefix: Path) -> str | None:
+    """Why a checkpoint cannot be read; `None` if all of it can: the reader compares the check sum of each value."""
     try:
-        if checkpoints.latest_checkpoint is None:
-            raise ValueError('no complete checkpoint found')
-        checkpoints.checkpoint.restore(checkpoints.latest_checkpoint).assert_existing_objects_matched()
+        reader = tf.train.load_checkpoint(str(prefix))
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
     except Exception as error:  # the reader raises whatever the damage makes it stumble over
-        reason = str(error).strip().split('\n')[0]
-        raise PocketFlowError(f'{checkpoints.directory}: damaged checkpoint ({reason}); delete this folder to train '
-                              'the stage again') from error
+        return first_line(error)
+    return None
+
+
+def first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

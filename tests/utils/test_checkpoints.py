@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import logging as python_logging
 from pathlib import Path
 
 import numpy as np
@@ -84,12 +86,78 @@ def test_without_a_checkpoint_nothing_changes(tmp_path):
     assert saved.local.numpy().tolist() == [3, 4] and not saved.adopted
 
 
-def test_damage_is_named(tmp_path):
-    Saved(tmp_path).checkpoints.save()
-    for file in tmp_path.glob('ckpt-*.index'):
-        file.write_bytes(b'nonsense')
-    with pytest.raises(PocketFlowError, match=f'{tmp_path}: damaged checkpoint .* delete this folder to train'):
+def two_checkpoints(folder: Path) -> None:
+    """Of steps 5 and 6, in which the weight is 5 and 6; that of step 4 is gone."""
+    one = Saved(folder)
+    for step in (4, 5, 6):
+        one.model.set_weights([np.array([[float(step)]])])
+        one.optimizer.iterations.assign(step)
+        one.checkpoints.save()
+
+
+def damage(file: Path, kind: str) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3] ^= 1
+    {'nonsense': lambda: file.write_bytes(b'nonsense'), 'cut': lambda: file.write_bytes(content[:len(content) // 2]),
+     'one bit': lambda: file.write_bytes(content), 'missing': file.unlink}[kind]()
+
+
+KINDS = ('nonsense', 'cut', 'one bit', 'missing')
+FILES = ('ckpt-6.index', 'ckpt-6.data-00000-of-00001')
+
+
+def test_two_checkpoints_are_kept(tmp_path):
+    two_checkpoints(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f'ckpt-{step}.{end}' for step in (5, 6) for end in ('index', 'data-00000-of-00001')}
+    restored = Saved(tmp_path)
+    assert restored.checkpoints.restore('x') == restored.model.get_weights()[0] == 6
+
+
+@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('name', FILES)
+def test_the_older_checkpoint_takes_the_place_of_a_damaged_one(tmp_path, name, kind, caplog, capfd):
+    two_checkpoints(tmp_path)
+    damage(tmp_path / name, kind)
+    restored = Saved(tmp_path)
+    with caplog.at_level(python_logging.INFO, logger='absl'):
+        assert restored.checkpoints.restore('x') == restored.model.get_weights()[0] == 5
+    warning, info = caplog.records
+    assert f'{tmp_path}/ckpt-6: damaged checkpoint (' in warning.message
+    assert warning.message.endswith('going on from the one before') and 'continuing from step 5' in info.message
+    restored.checkpoints.save()  # the damaged one is not in the way
+    del restored
+    gc.collect()  # TensorFlow complains of what was not restored when it is deleted
+    assert 'WARNING' not in caplog.text.replace(warning.levelname, '', 1) and 'WARNING' not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_damage_of_all_is_named(tmp_path, kind):
+    two_checkpoints(tmp_path)
+    for file in tmp_path.glob('ckpt-*.data*'):
+        damage(file, kind)
+    with pytest.raises(PocketFlowError, match=f'^{tmp_path}/ckpt-5: damaged checkpoint .+, and no other one is intact; '
+                                              f'delete the folder {tmp_path} to train the stage again$') as raised:
         Saved(tmp_path).checkpoints.restore('x')
+    assert '\n' not in str(raised.value) and '{{' not in str(raised.value)
+
+
+def test_a_checkpoint_of_something_else_is_named(tmp_path):
+    two_checkpoints(tmp_path)
+    model = keras.Sequential([keras.layers.Dense(1, input_shape=(1,))])
+    optimizer = keras.optimizers.SGD(0.1, jit_compile=False)
+    optimizer.build(model.trainable_variables)
+    with pytest.raises(PocketFlowError, match='damaged checkpoint .*bias.* delete the folder'):
+        Checkpoints(tmp_path, model, optimizer).restore('x')
+
+
+def test_the_checkpoints_of_before_are_read(tmp_path):
+    saved = Saved(None)
+    saved.optimizer.iterations.assign(3)
+    manager = tf.train.CheckpointManager(saved.checkpoints._checkpoint, str(tmp_path), max_to_keep=2)
+    manager.save(3)
+    (tmp_path / 'checkpoint').write_text('no such thing')  # TensorFlow's list
+    assert Saved(tmp_path).checkpoints.restore('x') == 3
 
 
 def test_each_worker_draws_its_own_random_numbers_and_goes_on_with_them(tmp_path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -13,7 +14,16 @@ from utils.distillation import Distillation
 from utils.errors import PocketFlowError
 from utils.interrupts import Interrupted
 from utils.metrics_log import MetricsLog
-from utils.trainer import Trainer, TrainerOptions, TrainerParts, evaluate, is_due, steps_until_due
+from utils.trainer import (
+    DivergedError,
+    Trainer,
+    TrainerOptions,
+    TrainerParts,
+    evaluate,
+    is_due,
+    refuse_divergence,
+    steps_until_due,
+)
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(64, 6)).astype(np.float32)
@@ -122,27 +132,42 @@ def test_a_signal_is_answered_within_a_step(tmp_path):
     assert 2 <= int(optimizer.iterations) <= 5  # far from the 20 steps of one call
 
 
-def damage(folder, kind: str) -> None:
-    newest = sorted(folder.glob('ckpt-*.data*'))[-1]
-    if kind == 'truncated':
-        newest.write_bytes(newest.read_bytes()[:100])
-    elif kind == 'missing':
-        newest.unlink()
-    else:
-        (folder / 'checkpoint').write_text('no such thing')
-
-
-@pytest.mark.parametrize('kind', ['truncated', 'missing', 'garbled'])
-def test_a_damaged_checkpoint_is_named_and_not_trained_over(tmp_path, kind):
+def test_a_damaged_checkpoint_is_not_trained_over(tmp_path):
     trainer(small_model(), tmp_path).fit(batches, 7)
-    damage(tmp_path, kind)
-    with pytest.raises(PocketFlowError, match='damaged checkpoint .*; delete this folder to train the stage again'):
+    (tmp_path / 'ckpt-7.data-00000-of-00001').unlink()
+    with pytest.raises(PocketFlowError, match='ckpt-7: damaged checkpoint .*; delete the folder .* to train the stage'):
         trainer(small_model(), tmp_path).fit(batches, 20)
+
+
+def test_training_from_the_older_checkpoint_ends_alike(tmp_path):
+    whole, again, log = small_model(), small_model(), MetricsLog(tmp_path)
+    trainer(whole, tmp_path / 'checkpoints', log=log).fit(batches, 20)
+    lines = (tmp_path / 'metrics.jsonl').read_text().splitlines()
+    (tmp_path / 'checkpoints' / 'ckpt-20.index').write_bytes(b'nonsense')
+    trainer(again, tmp_path / 'checkpoints', log=log).fit(batches, 20)
+    log.close()
+    for one, two in zip(whole.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+    again_lines = (tmp_path / 'metrics.jsonl').read_text().splitlines()
+    assert [json.loads(line)['step'] for line in again_lines] == [json.loads(line)['step'] for line in lines]
 
 
 def test_a_loss_that_is_no_number_stops_with_the_steps():
     with pytest.raises(PocketFlowError, match=r'the loss is (nan|inf) between steps \d+ and \d+ of train; lower --lrn'):
         trainer(small_model(), rate=1e30).fit(batches, 40)
+
+
+@pytest.mark.parametrize(('before', 'after'), [(2.3, 9e32), (2.3, np.inf), (2.3, np.nan), (0.01, 2e6), (np.nan, 2e6)])
+def test_a_network_beyond_repair_is_refused(before, after):
+    with pytest.raises(DivergedError, match=f'net: the loss on the evaluation set is {after:.4g} after training '
+                                            f'\\({before:.4g} before\\): it has diverged; lower --lrn_rate_init, .* '
+                                            'another --run_dir'.replace('+', r'\+')):
+        refuse_divergence(before, after, 'net')
+
+
+@pytest.mark.parametrize(('before', 'after'), [(2.3, 0.1), (0.01, 1e5), (5e3, 4e9), (np.nan, 1.0)])
+def test_a_bad_network_is_no_diverged_one(before, after):
+    refuse_divergence(before, after, 'net')
 
 
 def test_constraint_is_applied_and_only_the_given_variables_are_trained():
