@@ -63,6 +63,17 @@ def significant(value: float | None) -> str:
     return MISSING if value is None else f'{value:.2g}'
 
 
+def rounded(value: float, digits: int) -> float:
+    """The value rounded, and never a negative zero."""
+    return round(value, digits) + 0.0
+
+
+def signed(value: float, digits: int) -> str:
+    """A change with its sign: `+0.50`, `-0.50`, and `0.00` for what rounds to nothing."""
+    change = rounded(value, digits)
+    return f'{change:+.{digits}f}' if change else f'{change:.{digits}f}'
+
+
 def times(before: float, after: float, less: str, more: str) -> str:
     """How two costs compare: `2.40× less` for 2.4 and 1, `1.20× MORE` for 1 and 1.2, `same` where equal."""
     if before == after or not before or not after:

@@ -41,8 +41,15 @@ def _row(before: LayerCost | None, after: LayerCost | None, counts: ChannelCount
     channels = {} if counts is None else {'inputs': [counts.inputs_before, counts.inputs_after],
                                           'outputs': [counts.outputs_before, counts.outputs_after]}
     spans = {key: [getattr(cost, key) if cost else 0 for cost in (before, after)] for key in ('macs', 'parameters')}
-    note = 'channel select' if layer.kind == ChannelSelect.__name__ else f'skipped because: {reason}' if reason else ''
-    return {'layer': layer.name, 'type': layer.kind, **channels, **spans, 'note': note}
+    return {'layer': layer.name, 'type': layer.kind, **channels, **spans,
+            'note': 'channel select' if layer.kind == ChannelSelect.__name__ else _note(reason, spans['macs'])}
+
+
+def _note(reason: str | None, macs: Sequence[int]) -> str:
+    """Why a layer's inputs were left alone; its outputs may have become fewer for those that read them."""
+    if reason is None:
+        return ''
+    return f'inputs kept: {reason}' if macs[0] != macs[1] else f'skipped because: {reason}'
 
 
 def chained_rows(tables: Iterable[Sequence[Mapping]]) -> list[dict]:
@@ -60,13 +67,15 @@ def chained_rows(tables: Iterable[Sequence[Mapping]]) -> list[dict]:
 
 
 def format_rows(rows: Sequence[Mapping]) -> str:
-    """The rows as a table for people, with a line of totals."""
+    """The rows as a table for people, with a line of totals; columns that say nothing are left out."""
     total = {key: [sum(row[key][side] for row in rows) for side in (0, 1)] for key in ('macs', 'parameters')}
     extra = [key for key in EXTRA_COLUMNS if any(key in row for row in rows)]
     cells = [('layer', 'inputs', 'outputs', 'MACs', 'parameters', *extra, 'note'),
              *((*_cells(row), *(extra_cell(row, key) for key in extra), row['note']) for row in rows),
              ('total', '', '', _arrow(total['macs']), _arrow(total['parameters']), *('' for _ in extra),
-              _share(total['macs']))]
+              left_share(rows))]
+    used = [column for column in range(len(cells[0])) if any(line[column] for line in cells[1:])]
+    cells = [[line[column] for column in used] for line in cells]
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     return '\n'.join('  '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
                      for line in cells)
@@ -91,5 +100,7 @@ def _arrow(values: Sequence[int]) -> str:
     return f'{values[0]:,} -> {values[1]:,}' if values[0] != values[1] else f'{values[0]:,}'
 
 
-def _share(values: Sequence[int]) -> str:
-    return f'{100 * values[1] / values[0]:.1f} % of the MACs left' if values[0] else ''
+def left_share(rows: Sequence[Mapping]) -> str:
+    """How much of the multiply-adds of all rows is left; empty if all are."""
+    before, after = (sum(row['macs'][side] for row in rows) for side in (0, 1))
+    return f'{100 * after / before:.1f} % of the MACs left' if before != after and before else ''

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from utils.figures import signed
 from utils.layer_table import format_rows
 from utils.search_results import outcome
-from utils.verdict import verdict_line
+from utils.verdict import as_fast, verdict_line
 
 SCHEMA = 1
 
@@ -26,7 +27,10 @@ def summary(report: Mapping) -> str:
         parts += [format_rows(report['layers']), '']
     if len(report['stages']) > 1:
         parts += [format_table(_stages(report['stages'])), '']
-    parts += [format_table(_comparison(report)), '', format_table(_exports(report['exports']))]
+    comparison = _comparison(report)
+    if not report['verdict']:
+        comparison = [row[:2] for row in comparison]  # nothing was compressed: the second column would be the first
+    parts += [format_table(comparison), '', format_table(_exports(report['exports']))]
     if report.get('searches'):
         parts += ['', *(f'search: {outcome(entry)}' for entry in report['searches'])]
     if report['verdict']:
@@ -38,28 +42,27 @@ def _comparison(report: Mapping) -> list[tuple[str, str, str, str]]:
     before, after = report['baseline'], report['compressed']
 
     def times(key: str) -> tuple[str, str, str]:
-        return f'{before[key]:,}', f'{after[key]:,}', f'{before[key] / max(after[key], 1):.2f}x less'
+        ratio = f'{before[key] / max(after[key], 1):.2f}x less'
+        return f'{before[key]:,}', f'{after[key]:,}', 'same' if before[key] == after[key] else ratio
 
     def latency(key: str) -> tuple[str, str, str]:
         if not (before[key] and after[key]):
             return '-', '-', 'not measured'
         old, new = before[key]['p50'], after[key]['p50']
-        change = f'{old / new:.2f}x faster' if old >= new else f'{new / old:.2f}x SLOWER'
+        change = f'{old / new:.2f}x faster' if old > new else f'{new / old:.2f}x SLOWER'
+        change = 'as fast' if as_fast(old / new) else change
         return f'{old:.3f} ms', f'{new:.3f} ms', change
 
-    points = round(100 * (after['metrics']['accuracy'] - before['metrics']['accuracy']), 2) + 0.0  # no -0.00
+    gain = after['metrics']['accuracy'] - before['metrics']['accuracy']
+    suffixes = dict.fromkeys(Path(entry['file']).suffix for entry in (before, after))
     return [('', 'uncompressed', 'compressed', ''),
             ('accuracy', f'{before["metrics"]["accuracy"]:.4f}', f'{after["metrics"]["accuracy"]:.4f}',
-             f'{points:+.2f} points'),
+             f'{signed(100 * gain, 2)} points'),
             ('parameters', *times('parameters')), ('MACs', *times('macs')),
             ('.keras file, bytes', *times('keras_bytes')),
-            (f'{_suffix(after["file"])} file, bytes', *times('file_bytes')),
+            (f'{" / ".join(suffixes)} file, bytes', *times('file_bytes')),
             ('latency p50, one thread', *latency('latency_ms')),
             ('latency p50, all threads', *latency('latency_ms_all_threads'))]
-
-
-def _suffix(file: str) -> str:
-    return Path(file).suffix
 
 
 def _stages(stages: Sequence[Mapping]) -> list[tuple[str, ...]]:

@@ -13,10 +13,10 @@ from pathlib import Path
 import jinja2
 
 from utils import atomic, figures
-from utils.layer_table import EXTRA_COLUMNS, extra_cell
+from utils.layer_table import EXTRA_COLUMNS, extra_cell, left_share
 from utils.report_charts import Point, Scatter, arrow, kept, layer_chart, scatter
 from utils.search_page import searches
-from utils.verdict import verdict_line
+from utils.verdict import as_fast, verdict_line
 
 TOLERATED_DROP = 0.01
 """Accuracy drops up to one point are shown in green; the words beside the colour say so."""
@@ -80,6 +80,9 @@ def page_context(report: Mapping) -> dict:
             'charts': trade_offs(report),
             'layer_chart': layer_chart(layers) if layers else None,
             'searches': searches(report),
+            'has_channels': any('inputs' in row or 'outputs' in row for row in layers),
+            'has_notes': any(row['note'] for row in layers) or left_share(layers) != '',
+            'left_share': left_share(layers),
             'extra_columns': [key for key in EXTRA_COLUMNS if any(key in row for row in layers)],
             'layer_totals': {key: [sum(row[key][side] for row in layers) for side in (0, 1)]
                              for key in ('macs', 'parameters')},
@@ -105,6 +108,8 @@ def _speed_card(before: Mapping | None, after: Mapping | None, is_faster: bool |
         return Card(about, 'Not measured', 'no exported format can be run by LiteRT', NEUTRAL)
     speed = figures.times(before['p50'], after['p50'], 'less', 'more')
     latencies = arrow(figures.milliseconds(before['p50']), figures.milliseconds(after['p50']))
+    if as_fast(before['p50'] / after['p50']):
+        return Card(about, 'As fast', f'{speed}: {latencies}', NEUTRAL)
     return Card(about, 'Faster' if is_faster else 'Not faster', f'{speed}: {latencies}', _state(bool(is_faster)))
 
 
@@ -113,9 +118,9 @@ def _state(good: bool) -> str:
 
 
 def _accuracy_card(before: float, after: float, drop: float) -> Card:
-    points = f'{100 * abs(drop):.2f} points'
-    words = 'No accuracy lost' if drop == 0 else f'Drops {points}' if drop > 0 else f'Gains {points}'
-    limit = f', {"within" if drop <= TOLERATED_DROP else "more than"} one point' if drop > 0 else ''
+    points = figures.rounded(100 * drop, 2)
+    words = f'{"Drops" if points > 0 else "Gains"} {abs(points):.2f} points' if points else 'No accuracy lost'
+    limit = f', {"within" if drop <= TOLERATED_DROP else "more than"} one point' if points > 0 else ''
     return Card('Accuracy', words, arrow(figures.percent(before), figures.percent(after)) + limit,
                 _state(drop <= TOLERATED_DROP))
 
@@ -164,7 +169,8 @@ def metric_change(name: str, before: float | None, after: float | None) -> str:
     """`-0.80 points` for accuracies, the plain difference for other metrics."""
     if before is None or after is None:
         return ''
-    return f'{100 * (after - before):+.2f} points' if is_share(name) else f'{after - before:+.4f}'
+    change = after - before
+    return f'{figures.signed(100 * change, 2)} points' if is_share(name) else figures.signed(change, 4)
 
 
 def _amount_row(label: str, before: int, after: int) -> Row:
@@ -173,8 +179,10 @@ def _amount_row(label: str, before: int, after: int) -> Row:
 
 
 def _latency_row(label: str, before: float, after: float) -> Row:
-    return Row(label, figures.milliseconds(before), figures.milliseconds(after),
-               figures.times(before, after, 'faster', 'SLOWER'), _cost_state(before, after))
+    change, state = figures.times(before, after, 'faster', 'SLOWER'), _cost_state(before, after)
+    if as_fast(before / after):
+        change, state = 'as fast', NEUTRAL
+    return Row(label, figures.milliseconds(before), figures.milliseconds(after), change, state)
 
 
 def _cost_state(before: float, after: float) -> str:

@@ -92,7 +92,7 @@ def _reward(value: float | None) -> str:
 def _change(item: Mapping, uniform: float | None) -> str:
     if uniform is None or item['source'] == UNIFORM or finite(item['reward']) is None:
         return ''
-    return f'{100 * (item["reward"] - uniform):+.2f} points'
+    return f'{figures.signed(100 * (item["reward"] - uniform), 2)} points'
 
 
 def flag_columns(entry: Mapping) -> dict[str, Mapping[str, Any]]:

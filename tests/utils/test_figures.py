@@ -29,6 +29,13 @@ def test_times_says_which_way(before, after, text):
     assert figures.times(before, after, 'less', 'MORE') == text
 
 
+@pytest.mark.parametrize('value, text', [(0.5, '+0.50'), (-0.5, '-0.50'), (0.0, '0.00'), (-0.001, '0.00'),
+                                         (0.004, '0.00'), (-0.006, '-0.01')])
+def test_changes_have_a_sign_but_no_negative_zero(value, text):
+    assert figures.signed(value, 2) == text
+    assert str(figures.rounded(-0.001, 2)) == '0.0'
+
+
 def test_missing_values_have_a_sign_of_their_own():
     assert {function(None) for function in (figures.milliseconds, figures.percent, figures.integer,
                                             figures.significant)} == {figures.MISSING}

@@ -31,7 +31,7 @@ def test_rows_say_what_each_layer_was_and_is():
     table = rows({'conv2': (0, 2, 3)}, {'conv1': 'first convolution'})
     assert table[:2] == [
         {'layer': 'conv1', 'type': 'Conv2D', 'inputs': [1, 1], 'outputs': [8, 3], 'macs': [16 * 9 * 8, 16 * 9 * 3],
-         'parameters': [80, 30], 'note': 'skipped because: first convolution'},
+         'parameters': [80, 30], 'note': 'inputs kept: first convolution'},
         {'layer': 'conv2', 'type': 'Conv2D', 'inputs': [8, 3], 'outputs': [6, 6],
          'macs': [16 * 9 * 8 * 6, 16 * 9 * 3 * 6], 'parameters': [438, 168], 'note': ''}]
     assert [row['layer'] for row in table] == ['conv1', 'conv2', 'hidden', 'logits']
@@ -43,7 +43,7 @@ def test_table_as_it_is_printed():
     del table[2]['inputs'], table[2]['outputs']  # a layer whose channels nobody counted
     assert format_rows(table) == """\
 layer   inputs    outputs   MACs            parameters    note
-conv1   1 of 1    3 of 8    1,152 -> 432    80 -> 30      skipped because: first convolution
+conv1   1 of 1    3 of 8    1,152 -> 432    80 -> 30      inputs kept: first convolution
 conv2   3 of 8    6 of 6    6,912 -> 2,592  438 -> 168
 hidden                      480             500
 logits  20 of 20  10 of 10  200             210           skipped because: cpr_dense_layers=hidden
@@ -96,7 +96,7 @@ def test_sparsity_and_bits_are_shown_where_a_learner_touched_them():
     table = chained_rows([first, second])
     assert table[1]['sparsity'] == [0.0, 0.75] and table[1]['bits'] == [32, 4]
     lines = format_rows(table).splitlines()
-    assert lines[0].split()[5:] == ['sparsity', 'bits', 'note']
+    assert lines[0].split()[5:] == ['sparsity', 'bits']
     assert lines[2].endswith('75.0 %    32 -> 4') and lines[3].split()[-1] == '32'
 
 
@@ -104,6 +104,18 @@ def test_notes_of_an_earlier_learner_stay():
     first, second = rows({}, {'conv1': 'first convolution'}), rows({}, {'conv2': 'x'})
     assert [row['note'] for row in chained_rows([first, second])][:2] == [
         'skipped because: first convolution', 'skipped because: x']
+
+
+def test_columns_that_say_nothing_are_left_out():
+    table = rows({})
+    for row in table:
+        del row['inputs'], row['outputs']
+        row['sparsity'] = [0.0, 0.5]
+    lines = format_rows(table).splitlines()
+    assert lines[0].split() == ['layer', 'MACs', 'parameters', 'sparsity']
+    assert lines[-1].split() == ['total', '8,744', '1,228']
+    table[0]['note'] = 'skipped because: x'
+    assert format_rows(table).splitlines()[0].split() == ['layer', 'MACs', 'parameters', 'sparsity', 'note']
 
 
 def test_no_layers_no_division_by_nothing():

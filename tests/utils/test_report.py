@@ -51,7 +51,7 @@ MACs                         4,800,000   1,200,000    4.00x less
 .keras file, bytes             481,000     121,000    3.98x less
 .tflite file, bytes            480,000     120,000    4.00x less
 latency p50, one thread       2.000 ms    0.500 ms  4.00x faster
-latency p50, all threads      1.000 ms    1.000 ms  1.00x faster
+latency p50, all threads      1.000 ms    1.000 ms       as fast
 
 file                bytes  smaller  gzipped  accuracy  same top-1  max diff  p50 ms  speed-up
 model_int8.tflite  40,000   12.00x   30,000    0.9700     99.50 %     0.012   0.400     5.00x
@@ -74,10 +74,21 @@ def test_bad_news_is_not_dressed_up():
     assert '1.50x SLOWER' in text and '0.50x less' in text and '+1.00 points' in text
 
 
+def test_equal_numbers_are_the_same():
+    report = copy.deepcopy(REPORT)
+    report['compressed'] = {**copy.deepcopy(report['baseline']), 'latency_ms': {'p50': 1.96}}
+    report['compressed']['metrics']['accuracy'] -= 1e-6
+    text = lines(summary(report))
+    assert [' '.join(line.split()[-2:]) for line in text[11:17]] == [
+        '0.00 points', '120,000 same', '4,800,000 same', '481,000 same', '480,000 same', 'as fast']
+
+
 def test_nothing_compressed_has_no_verdict_and_no_layers():
     report = {**REPORT, 'verdict': None, 'layers': [], 'compressed': REPORT['baseline']}
     text = summary(report)
     assert 'verdict' not in text and 'conv2' not in text
+    assert lines(text)[6:9] == ['                          uncompressed', 'accuracy                        0.9800',
+                                'parameters                     120,000']
     assert lines(text)[-1].startswith('model_int8.tflite')
 
 
@@ -87,7 +98,7 @@ def test_a_container_has_no_speed():
     report['exports'][0].update(path='model.pfz', latency_ms=None, speedup_vs_uncompressed=None)
     report['verdict'].update(faster=None, speedup=None)
     text = lines(summary(report))
-    assert '.pfz file, bytes 480,000 120,000 4.00x less' in [' '.join(line.split()) for line in text]
+    assert '.tflite / .pfz file, bytes 480,000 120,000 4.00x less' in [' '.join(line.split()) for line in text]
     assert text[-3].split()[-2:] == ['-', '-'] and text[-1].startswith('verdict: smaller (4.00x model.pfz), speed not')
     assert sum(line.endswith('not measured') for line in text) == 2
 

@@ -208,6 +208,28 @@ def test_sparsity_and_bits_have_columns_if_a_learner_touched_them(report):
     assert 'parameters bits note' in text and '432 324 32 -> 4 skipped because' in text
 
 
+def test_columns_that_say_nothing_are_left_out(report):
+    for row in report['layers']:
+        row.pop('inputs', None), row.pop('outputs', None)
+        row.update(macs=[640, 640], parameters=[650, 650], note='')
+    page = render(report)
+    text = Reader(page).text
+    assert 'layer type MACs parameters before after before after stem Conv2D 640 640 650 650' in text
+    assert 'channels kept' not in text and 'inputs kept' not in text and 'of the MACs left' not in text
+    assert 'total 1,280 1,280 1,300 1,300' in text
+    report['layers'][0]['note'] = 'skipped because: x'
+    assert 'layer type MACs parameters note before after before after stem' in Reader(render(report)).text
+
+
+def test_speeds_that_differ_by_chance_are_neither_good_nor_bad(report):
+    report['compressed'].update(latency_ms=latency(1.88), latency_ms_all_threads=latency(0.5))
+    report['verdict'].update(faster=False, speedup=1.0106)
+    card = verdict_cards(report)[1]
+    assert (card.words, card.detail, card.state) == ('As fast', '1.01× less: 1.900 ms → 1.880 ms', '')
+    row = next(row for row in comparison(report) if row.label == 'latency p50, one thread')
+    assert (row.change, row.state) == ('as fast', '')
+
+
 def test_what_a_device_took_has_a_column(report):
     assert 'on the device' not in Reader(render(report)).text
     report['exports'][1]['device_latency_ms'] = {'mean': 7.4302}
@@ -224,7 +246,8 @@ def test_failure_is_said_in_words_and_in_red(report):
     assert '2.00× SLOWER' in Reader(render(broken(report))).text
 
 
-@pytest.mark.parametrize('drop, words', [(0, 'No accuracy lost'), (-0.012, 'Gains 1.20 points')])
+@pytest.mark.parametrize('drop, words', [(0, 'No accuracy lost'), (0.00001, 'No accuracy lost'),
+                                         (-0.012, 'Gains 1.20 points')])
 def test_accuracy_that_does_not_drop_is_good(report, drop, words):
     report['verdict']['accuracy_drop'] = drop
     card = verdict_cards(report)[2]
@@ -355,6 +378,7 @@ def test_metric_changes():
     assert metric_change('accuracy', 0.871, 0.863) == '-0.80 points'
     assert metric_change('loss', 0.4, 0.45) == '+0.0500'
     assert metric_change('loss', 0.4, None) == ''
+    assert metric_change('accuracy', 0.9, 0.9 - 1e-9) == '0.00 points' and metric_change('loss', 0.4, 0.4) == '0.0000'
 
 
 def test_operators_are_counted_file_by_file():

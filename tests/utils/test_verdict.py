@@ -20,6 +20,26 @@ def test_judgement():
     assert BAD['accuracy_drop'] == -0.05
 
 
+@pytest.mark.parametrize(('milliseconds', 'words'), [
+    (1.0, 'as fast (1.00x)'), (0.98, 'as fast (1.02x)'), (1.02, 'as fast (0.98x)'), (0.95, 'faster (1.05x)'),
+    (1.05, 'NOT faster (0.95x)')])
+def test_speeds_that_differ_by_chance_are_equal(milliseconds, words):
+    verdict = judge(entry(100, 1.0, 0.9), entry(100, milliseconds, 0.9))
+    assert verdict['faster'] == words.startswith('faster')
+    assert f', {words}, accuracy drop 0.00 points' in verdict_line(verdict, ONE_FILE)
+
+
+def test_luck_does_not_meet_a_requirement():
+    verdict = judge(entry(100, 1.0, 0.9), entry(100, 0.98, 0.9))
+    with pytest.raises(PocketFlowError, match=r'--require_faster \(speed-up 1.02; up to 1.03 may be chance\)'):
+        enforce(verdict, VerdictOptions(require_faster=True))
+
+
+@pytest.mark.parametrize('drop', [-0.0, -1e-6, 1e-6])
+def test_a_drop_that_rounds_to_nothing_has_no_sign(drop):
+    assert 'accuracy drop 0.00 points' in verdict_line({**GOOD, 'accuracy_drop': drop}, ONE_FILE)
+
+
 ONE_FILE = {'file': 'm.tflite', 'timed_file': 'm.tflite'}
 
 
