@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from absl import logging
 from tqdm import tqdm
+
+BAR = '{desc} {bar:10} {n_fmt}/{total_fmt} ETA {remaining}{postfix}'
+BAR_COLUMNS = len('  //////////  ETA 0:00:00, ')
+"""What the bar takes besides its label, both numbers of steps and what stands behind."""
+
+SETTINGS = ('learning_rate',)
+"""Values that are no results: beside a bar they come last, where there may be no room for them."""
 
 
 def duration(seconds: float) -> str:
@@ -19,6 +27,12 @@ def duration(seconds: float) -> str:
 def number(value: float) -> str:
     """Short for people: four significant digits."""
     return f'{value:.4g}'
+
+
+def fitting(parts: Sequence[str], room: int) -> list[str]:
+    """The first of these parts that fit into `room` columns, separated by one space each: half a number misleads."""
+    lengths = itertools.accumulate(len(part) + 1 for part in parts)
+    return [part for part, length in zip(parts, lengths, strict=True) if length - 1 <= room]
 
 
 class Rate:
@@ -61,7 +75,7 @@ class Progress:
         self.label, self.total, self.step = label, total, first
         self.units_per_step, self.unit = units_per_step, unit
         self.rate = Rate()
-        self._bar = (tqdm(total=total, initial=first, desc=label, unit='step', leave=False)
+        self._bar = (tqdm(total=total, initial=first, desc=label, leave=False, bar_format=BAR)
                      if sys.stderr.isatty() else None)
 
     def advance(self, steps: int) -> None:
@@ -72,15 +86,21 @@ class Progress:
 
     def report(self, values: Mapping[str, float], note: str = '') -> None:
         """One line (or the bar's tail) with the values just measured."""
-        shown = ' '.join([*([note] if note else []), *(f'{name} {number(value)}' for name, value in values.items())])
         rate = self.rate.per_second
         speed = f'{rate:,.{0 if rate >= 10 else 1}f} {self.unit}/s' if rate else 'warming up'
         if self._bar is not None:
-            self._bar.set_postfix_str(f'{shown} | {speed}')
+            names = sorted(values, key=lambda name: name in SETTINGS)
+            parts = [note] * bool(note) + [f'{name} {values[name]:.3g}' for name in names]
+            self._bar.set_postfix_str(' '.join([speed, *fitting(parts, self._room_beside(speed))]))
             return
+        shown = ' '.join([note] * bool(note) + [f'{name} {number(value)}' for name, value in values.items()])
         eta = duration((self.total - self.step) * self.units_per_step / rate) if rate else '-'
         logging.info('%s step %d/%d [%.0f %%] %s | %s | ETA %s', self.label, self.step, self.total,
                      100 * self.step / self.total, shown, speed, eta)
+
+    def _room_beside(self, speed: str) -> int:
+        """Columns of the terminal that are left for values behind the bar and the speed."""
+        return (self._bar.ncols or 80) - BAR_COLUMNS - len(f'{self.label}{self.total}{self.total}{speed} ')
 
     def close(self) -> None:
         if self._bar is not None:

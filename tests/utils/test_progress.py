@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import io
 import logging as python_logging
+import re
 
-from utils.progress import Progress, Rate, duration, number
+import pytest
+from tqdm import tqdm
+
+from utils import progress as progress_module
+from utils.progress import Progress, Rate, duration, fitting, number
 
 
 def test_duration_and_number():
@@ -29,3 +35,32 @@ def test_plain_lines_without_a_terminal(caplog):
         progress.advance(5)
         progress.report({'loss': 0.5}, 'epoch 1')
     assert 'train step 5/10 [50 %] epoch 1 loss 0.5 | warming up | ETA -' in caplog.text
+
+
+def test_values_are_shown_whole_or_not_at_all():
+    parts = ['loss 0.5', 'accuracy 0.91', 'rate 1']
+    assert [len(fitting(parts, room)) for room in (0, 7, 8, 21, 22, 28, 29)] == [0, 0, 1, 1, 2, 2, 3]
+    assert fitting([], 10) == []
+
+
+@pytest.mark.parametrize(('columns', 'shown'), [
+    (80, ['loss 0.0123']), (100, ['loss 0.0123', 'accuracy 0.988']),
+    (140, ['loss 0.0123', 'accuracy 0.988', 'distillation_loss 12.3', 'learning_rate 0.000123'])])
+def test_a_bar_always_has_room_for_speed_and_remaining_time(columns, shown, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal, times = Terminal(), iter(range(0, 100, 10))
+    monkeypatch.setattr(progress_module.sys, 'stderr', terminal)
+    monkeypatch.setattr(progress_module, 'tqdm', lambda **arguments: tqdm(ncols=columns, file=terminal, **arguments))
+    progress = Progress('1-nonuniform', 11_700, units_per_step=12_345)
+    progress.rate = Rate(lambda: next(times))
+    for _ in range(2):
+        progress.advance(5000)
+    progress.report({'learning_rate': 0.000123, 'loss': 0.01234, 'accuracy': 0.98765, 'distillation_loss': 12.345})
+    line = terminal.getvalue().split('\r')[-1]
+    assert len(line) <= columns
+    bar, values = line.split(' images/s ')
+    assert re.fullmatch(r'1-nonuniform .{10} 10000/11700 ETA \d\d:\d\d, 6,172,500', bar)
+    assert values.strip() == ' '.join(shown)
