@@ -49,9 +49,8 @@ def _comparison(report: Mapping) -> list[tuple[str, str, str, str]]:
         if not (before[key] and after[key]):
             return '-', '-', 'not measured'
         old, new = before[key]['p50'], after[key]['p50']
-        change = f'{old / new:.2f}x faster' if old > new else f'{new / old:.2f}x SLOWER'
-        change = 'as fast' if as_fast(old / new) else change
-        return f'{old:.3f} ms', f'{new:.3f} ms', change
+        ratio = f'{old / new:.2f}x faster' if old > new else f'{new / old:.2f}x SLOWER'
+        return f'{old:.3f} ms', f'{new:.3f} ms', 'as fast' if as_fast(old / new) else ratio
 
     gain = after['metrics']['accuracy'] - before['metrics']['accuracy']
     suffixes = dict.fromkeys(Path(entry['file']).suffix for entry in (before, after))

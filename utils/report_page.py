@@ -81,7 +81,7 @@ def page_context(report: Mapping) -> dict:
             'layer_chart': layer_chart(layers) if layers else None,
             'searches': searches(report),
             'has_channels': any('inputs' in row or 'outputs' in row for row in layers),
-            'has_notes': any(row['note'] for row in layers) or left_share(layers) != '',
+            'has_notes': any(row['note'] for row in layers) or bool(left_share(layers)),
             'left_share': left_share(layers),
             'extra_columns': [key for key in EXTRA_COLUMNS if any(key in row for row in layers)],
             'layer_totals': {key: [sum(row[key][side] for row in layers) for side in (0, 1)]

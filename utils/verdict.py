@@ -11,7 +11,7 @@ from utils.errors import PocketFlowError, UsageError
 from utils.options import Options, option
 
 SPEED_MARGIN = 1.03
-"""Speeds whose ratio is not above this count as equal: timed twice, one and the same file differs by up to 3 %."""
+"""Speeds whose ratio is not above this count as equal: medians of one and the same file scatter by some per cent."""
 
 
 @dataclasses.dataclass(frozen=True)
