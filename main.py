@@ -2,8 +2,9 @@
 
     python main.py --model=resnet --dataset=cifar10 --learner=chn-pruned-rmt --cpr_prune_ratio=0.5
 
-This is the only file that sees absl's flags; everything below it takes plain values.
+Every run owns one directory: --run_dir, or one below runs/ that is named after its flags.
 """
+# The text above begins --help. This is the only file that sees absl's flags; everything below it takes plain values.
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ from hp_optimizer.options import SearchOptions
 from learners import LEARNERS
 from learners.abstract_learner import LearnerOptions
 from learners.modes import EXEC_MODES, FLAGS_OF_MODES, Invocation
-from learners.pipeline import FULL_PRECISION, check_chain, training_fingerprint, trains_from_scratch
+from learners.pipeline import FULL_PRECISION, check_chain, compresses, training_fingerprint, trains_from_scratch
 from learners.search import SearchedOptions
 from nets import PAIRS
 from nets.abstract_model_helper import AbstractModelHelper
@@ -46,6 +47,7 @@ from rl_agents.ddpg.options import DdpgOptions
 from utils import interrupts, log_file
 from utils.distillation import DistillationOptions
 from utils.errors import PocketFlowError, UsageError
+from utils.export.formats import CONTAINER
 from utils.export.options import ExportOptions
 from utils.gradient_compression import CompressionOptions
 from utils.multi_gpu_wrapper import ALONE, MultiGpuOptions, Workers, company, connect
@@ -297,7 +299,8 @@ def parse(options_classes: Sequence[type[Options]], argv: Sequence[str], known_o
     except UnicodeDecodeError as error:
         raise UsageError(f'--flagfile: holds no text ({error})') from error
     except (flags.Error, OSError) as error:
-        raise UsageError(f'{error}; --help lists the most important flags, --helpfull all') from error
+        reason = str(error).removeprefix('ERROR:: ')  # absl's own prefix for missing flag files
+        raise UsageError(f'{reason}; --help lists the most important flags, --helpfull all') from error
     positional = [] if known_only else rest[1:]
     if positional:
         raise UsageError(f'unexpected argument {positional[0]!r}; flags look like --name=value')
@@ -326,11 +329,11 @@ def refuse_contradictions(names: Sequence[str], process: ProcessOptions, shared:
                          f'{chosen} --save_path={shared.save_path or ""}')
     if process.exec_mode in ('eval', 'benchmark'):
         refuse_conditions(verdict, f'--exec_mode={process.exec_mode} makes no verdict')
-    from_scratch = trains_from_scratch(names, shared, distillation)
-    if process.exec_mode == 'train' and from_scratch and shared.save_path is not None:
+    if (process.exec_mode == 'train' and trains_from_scratch(names, shared, distillation)
+            and shared.save_path is not None):
         raise UsageError(f'--save_path={shared.save_path}: {chosen} starts from random weights; choose another '
                          'learner, or give --enbl_warm_start')
-    if from_scratch and len(names) == 1:
+    if not compresses(names):
         refuse_conditions(verdict, f'{chosen} compresses nothing')
 
 

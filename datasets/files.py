@@ -24,7 +24,8 @@ def list_files(folder: str, pattern: str, expected: str) -> list[str]:
     except tf.errors.OpError as error:
         raise UsageError(f'{folder}: cannot be listed ({reason(error)})') from error
     if not paths:
-        raise UsageError(f'no {pattern} in {folder}; expected there: {expected}')
+        missing = '' if tf.io.gfile.isdir(folder) else ' (there is no such folder)'
+        raise UsageError(f'no {pattern} in {folder}{missing}; expected there: {expected}')
     return paths
 
 

@@ -27,6 +27,7 @@ from learners.pipeline import (
     DATA_FILE,
     Pipeline,
     PipelineResult,
+    compresses,
     load_fitting_model,
     recorded_data,
     resolve_model_path,
@@ -140,7 +141,9 @@ def train(invocation: Invocation) -> None:
         check_inputs(invocation)
     with working_in(invocation, begins_from=invocation.named_files()):
         result = take_part(invocation)
-        if result is not None:
+        if result is None:
+            logging.info('this run was finished before; its report is shown again')
+        else:
             write_report(invocation, result)
         show_report(invocation)
 
@@ -176,7 +179,8 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
     """
     run, last, former = invocation.run, result.stages[-1], former_report(invocation.run)
     compressed = Candidate(result.model, run.path, result.metrics, last.encodings)
-    baseline = compressed if result.model is result.baseline else (
+    is_uncompressed = result.model is result.baseline or not compresses(invocation.learner_names)
+    baseline = compressed if is_uncompressed else (
         Candidate(result.baseline, run / BASELINE_FOLDER, result.baseline_metrics))
     with run.timed('export'):
         measured = Exporter(invocation.helper, invocation.export, run.path).export(

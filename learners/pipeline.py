@@ -95,6 +95,11 @@ def trains_from_scratch(names: Sequence[str], shared: LearnerOptions, distillati
     return names[0] == FULL_PRECISION and not (shared.warm_start or needs_teacher)
 
 
+def compresses(names: Sequence[str]) -> bool:
+    """Whether a chain makes a smaller model, which a verdict can be passed on, rather than only a trained one."""
+    return any(name != FULL_PRECISION for name in names)
+
+
 def check_chain(names: Sequence[str]) -> None:
     """Raises a `UsageError` if a learner cannot follow those before it."""
     for index, name in enumerate(names):

@@ -65,16 +65,20 @@ BAD_INPUT = {
     'no number': ([*TASK, '--seed=abc'], 'flag --seed=abc: '),
     'no choice': ([*TASK, '--compute_dtype=float8'], '--compute_dtype=float8: must be one of'),
     'unknown mode': ([*TASK, '--exec_mode=serve'], '--exec_mode=serve: must be one of train, eval, export, benchmark'),
-    'missing flag file': (['--flagfile=none.flags'], 'none.flags'),
+    'missing flag file': (['--flagfile=none.flags'], 'error: Unable to open flagfile: '),
     'flag file of bytes': ([f'--flagfile={sys.executable}'], '--flagfile: holds no text'),
     'positional argument': ([*TASK, 'train'], "unexpected argument 'train'; flags look like --name=value"),
     'too few samples': ([*TASK, '--nb_smpls_train=100'], '--nb_smpls_val=144: must be less than --nb_smpls_train=100'),
     'too large a batch': ([*TASK, '--batch_size=5000'], '--batch_size=5000: must be at most 1437, so that a step '),
     'too many samples': ([*TASK, '--nb_smpls_eval=5000'], '--nb_smpls_eval=5000: the digits files hold only 360'),
-    'missing data': (['--model=lenet', '--dataset=cifar10', '--data_dir_local=nowhere'], 'in nowhere; expected there'),
+    'missing data': (['--model=lenet', '--dataset=cifar10', '--data_dir_local=nowhere'],
+                     'in nowhere (there is no such folder); expected there'),
     'unknown format': ([*TASK, '--export_formats=float32,onnx'], "unknown file format 'onnx'; known: dynamic, float16"),
     'no format': ([*TASK, '--export_formats='], "unknown file format ''"),
     'smaller than itself': ([*TASK, '--require_smaller'], 'but --learner=full-prec compresses nothing'),
+    'drop by distillation': ([*TASK, '--enbl_dst', '--require_smaller'], 'but --learner=full-prec compresses nothing'),
+    'speed of a container': ([*PRUNE, '--export_formats=pfz', '--require_faster'],
+                             '--require_faster: none of --export_formats=pfz can be timed; add a .tflite format'),
     'drop of nothing': ([*TASK, '--max_accuracy_drop=0.1'], 'compresses nothing'),
     'unused model': ([*TASK, '--save_path=model.keras'], '--learner=full-prec starts from random weights'),
     'warm start from nothing': ([*TASK, '--enbl_warm_start'], 'goes with --learner=full-prec and --save_path='),
@@ -171,7 +175,7 @@ def test_an_edited_helper_file_is_another_run(tmp_path):
     run.release()
     PAIRS._entries = dict(entries)
     outcome = run_main('--model_helper=mine.py', '--run_dir=run')
-    assert outcome.code == 2 and 'other flags (# sha256 of --model_helper: ' in outcome.err
+    assert outcome.code == 2 and 'other flags (sha256 of --model_helper: ' in outcome.err
     PAIRS._entries = dict(entries)
     assert command('--flagfile=run/flags.txt').pair_name == 'mine_at_digits'  # the comment is one
 
@@ -286,7 +290,7 @@ def test_zoo_name_is_shared_by_runs_that_are_trained_alike():
 
 def test_help_lists_what_there_is():
     outcome = run_main('--help')
-    assert outcome.code == 0
+    assert outcome.code == 0 and 'This is the only file' not in outcome.out
     for model, dataset in (name.split('_at_') for name in PAIRS):
         assert f'--model={model} --dataset={dataset}' in outcome.out
     for name in LEARNERS:

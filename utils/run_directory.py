@@ -6,8 +6,9 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import re
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -19,10 +20,35 @@ LOCK_FILE = '.lock'
 NOBODYS_FILES = frozenset({LOCK_FILE, '.DS_Store', '.directory', '.gitignore', '.gitkeep'})
 """May lie in a directory that is otherwise empty: ours, and what file managers and version control put there."""
 
+NB_SHOWN = 4
+"""How many differing flags an error message names."""
+
 
 def fingerprint(flag_lines: Sequence[str]) -> str:
     """Eight characters that are equal for equal flags, whatever their order."""
     return hashlib.sha256('\n'.join(sorted(flag_lines)).encode()).hexdigest()[:8]
+
+
+def differences(recorded: Sequence[str], given: Sequence[str], ignoring: Collection[str] = ()) -> list[str]:
+    """How two flag files differ, the learner first: `seed: 0 there, 2 given`.
+
+    Args:
+      recorded, given: lines `--name=value` and comments `# name=value`, `# name: value` or `# name`.
+      ignoring: names that may differ, as they stand in the files without the dashes of flags.
+    """
+    there, here = (dict(_name_and_value(line) for line in lines) for lines in (recorded, given))
+    names = [name for name in sorted({*there, *here}, key=lambda name: (name != 'learner', name.lstrip('# ')))
+             if there.get(name) != here.get(name) and name not in ignoring]
+    return [f'{name.lstrip("# ")}: {_shown(there, name)} there, {_shown(here, name)} given' for name in names]
+
+
+def _name_and_value(line: str) -> tuple[str, str]:
+    name, *value = re.split('=|: ', line.lstrip('-'), maxsplit=1)
+    return name, value[0] if value else 'yes'
+
+
+def _shown(values: Mapping[str, str], name: str) -> str:
+    return values.get(name) or 'nothing'
 
 
 class RunDirectory:
@@ -120,11 +146,11 @@ class RunDirectory:
 
     def _refuse_other_flags(self, recorded: Sequence[str], flag_lines: Sequence[str],
                             ignoring: Collection[str]) -> None:
-        changed = [line for line in sorted(set(flag_lines) ^ set(recorded) if recorded else ())
-                   if line.lstrip('-').split('=')[0] not in ignoring]
+        changed = differences(recorded, flag_lines, ignoring) if recorded else []
         if changed:
-            raise UsageError(f'--run_dir={self.path}: holds a run with other flags ({", ".join(changed)}); give '
-                             'another --run_dir, or the same flags to continue it')
+            more = f' and {len(changed) - NB_SHOWN} more' if len(changed) > NB_SHOWN else ''
+            raise UsageError(f'--run_dir={self.path}: holds a run with other flags ({"; ".join(changed[:NB_SHOWN])}'
+                             f'{more}); give another --run_dir, or the same flags to continue it')
 
     @contextlib.contextmanager
     def timed(self, name: str) -> Iterator[None]:

@@ -136,7 +136,7 @@ def test_terminal_ends_with_the_verdict(pruned_run):
     out = pruned_run.outcome.out
     assert pruned_run.outcome.last_line.startswith('verdict: smaller (2.')
     assert f'report: {pruned_run.path}/report.html' in out
-    assert 'lenet at digits, chn-pruned-rmt' in out and 'skipped because: first convolution' in out
+    assert 'lenet at digits, chn-pruned-rmt' in out and 'inputs kept: first convolution' in out
     assert pruned_run.outcome.err.count('run directory') == 1
 
 
@@ -146,6 +146,7 @@ def test_the_same_command_again_only_repeats_the_report(pruned_run):
     assert (again.code, again.out) == (0, pruned_run.outcome.out)
     assert times(pruned_run.path) == before
     assert ' step ' not in again.err
+    assert again.err.count('\n') == 2 and 'this run was finished before; its report is shown again' in again.err
 
 
 def test_an_unfinished_export_repeats_no_training(pruned_run, tmp_path):
@@ -162,7 +163,7 @@ def test_another_flag_is_refused_in_the_same_directory(pruned_run):
     before = times(pruned_run.path)
     outcome = run_main(*pruned_run.arguments, f'--run_dir={pruned_run.path}', '--cpr_prune_ratio=0.3')
     assert outcome.code == 2
-    assert 'holds a run with other flags (--cpr_prune_ratio=0.3, --cpr_prune_ratio=0.5)' in outcome.err
+    assert 'holds a run with other flags (cpr_prune_ratio: 0.5 there, 0.3 given)' in outcome.err
     assert times(pruned_run.path) == before
     assert run_main(*pruned_run.arguments).code == 0  # the refusal let go of the directory
 
@@ -218,6 +219,16 @@ def test_uncompressed_run_has_no_verdict(trained_run):
     assert report['baseline'] == report['compressed']
     assert 'verdict' not in trained_run.outcome.out
     assert not (trained_run.path / 'baseline').exists()
+
+
+def test_training_with_a_teacher_has_no_verdict(trained_run, tmp_path):
+    outcome = run_main(*TASK, *QUICK, ONE_FILE, '--enbl_dst', f'--zoo_dir={trained_run.path.parents[1]}',
+                       f'--run_dir={tmp_path}/run')
+    assert outcome.code == 0, outcome.err
+    report = json.loads((tmp_path / 'run' / 'report.json').read_text())
+    assert report['verdict'] is None and report['baseline'] == report['compressed']
+    assert report['compressed']['metrics'] == report['stages'][0]['metrics']
+    assert 'verdict' not in outcome.out and 'Nothing was compressed.' in (tmp_path / 'run' / 'report.html').read_text()
 
 
 def test_accuracy_drop_is_an_exit_code_after_the_report(trained_run, tmp_path):
@@ -393,6 +404,14 @@ def test_modes_without_a_run(mode, tmp_path, monkeypatch):
     outcome = run_main(*TASK, f'--exec_mode={mode}')
     assert outcome.code == 2 and 'give --run_dir=DIRECTORY of a finished run' in outcome.err
     assert not list(tmp_path.iterdir())
+
+
+def test_benchmark_of_a_damaged_file(pruned_run, tmp_path):
+    run = copy_of(pruned_run, tmp_path)
+    os.truncate(run / 'model_int8.tflite', 50_000)
+    outcome = run_main('--exec_mode=benchmark', f'--run_dir={run}')
+    assert outcome.code == 1 and outcome.err.count('\n') == 1
+    assert f'error: {run}/model_int8.tflite: LiteRT cannot load this file (' in outcome.err
 
 
 def test_benchmark_without_files(pruned_run, tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from utils.errors import UsageError
-from utils.run_directory import RunDirectory, fingerprint
+from utils.run_directory import RunDirectory, differences, fingerprint
 
 
 def test_equal_flags_continue_and_other_flags_are_refused(tmp_path):
@@ -15,9 +15,27 @@ def test_equal_flags_continue_and_other_flags_are_refused(tmp_path):
     run.claim(['--b=2', '--a=1'])
     assert run.recorded_flags() == ['--a=1', '--b=2']
     run.release()
-    with pytest.raises(UsageError, match=r'holds a run with other flags \(--a=1, --a=3\)'):
+    with pytest.raises(UsageError, match=r'holds a run with other flags \(a: 1 there, 3 given\); give another'):
         run.claim(['--a=3', '--b=2'])
     run.release()
+
+
+def test_differing_flags_say_which_is_where():
+    assert differences(['--a=1', '--learner=x', '--b=2'], ['--a=2', '--learner=y', '--b=2']) == [
+        'learner: x there, y given', 'a: 1 there, 2 given']
+    assert differences(['--a=1', '# workers=2'], ['--c=d=e']) == [
+        'a: 1 there, nothing given', 'c: nothing there, d=e given', 'workers: 2 there, nothing given']
+    assert differences(['--a=1', '# workers=2'], ['--a=1'], ['# workers']) == []
+    assert differences(['# sha256 of --x: ab', '# exports a model'], ['# sha256 of --x: cd']) == [
+        'exports a model: yes there, nothing given', 'sha256 of --x: ab there, cd given']
+
+
+def test_only_the_first_of_many_differing_flags_are_named(tmp_path):
+    run = RunDirectory(tmp_path / 'run')
+    run.claim([f'--{name}=1' for name in 'abcdef'])
+    run.release()
+    with pytest.raises(UsageError, match=r'\(a: 1 there, 2 given; b: .*; d: 1 there, 2 given and 2 more\); give'):
+        run.claim([f'--{name}=2' for name in 'abcdef'])
 
 
 def test_a_directory_of_other_files_is_left_alone(tmp_path):

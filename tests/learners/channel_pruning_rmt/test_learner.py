@@ -60,7 +60,7 @@ def test_channels_are_removed_where_they_are_made(tmp_path):
     assert [type(layer).__name__ for layer in result.model.layers] == [type(layer).__name__ for layer in net().layers]
     rows = {row['layer']: row for row in result.layers}
     assert rows['conv2']['inputs'] == [8, 4] and rows['conv2']['macs'] == [8 * 8 * 9 * 8 * 6, 8 * 8 * 9 * 4 * 3]
-    assert rows['conv1']['note'] == 'skipped because: first convolution'
+    assert rows['conv1']['note'] == 'inputs kept: first convolution'
 
 
 def test_ratio_zero_changes_nothing(tmp_path):
