@@ -39,7 +39,13 @@ from hp_optimizer.options import SearchOptions
 from learners import LEARNERS
 from learners.abstract_learner import LearnerOptions
 from learners.modes import EXEC_MODES, FLAGS_OF_MODES, Invocation
-from learners.pipeline import FULL_PRECISION, check_chain, compresses, training_fingerprint, trains_from_scratch
+from learners.pipeline import (
+    FULL_PRECISION,
+    check_chain,
+    starts_from_baseline,
+    training_fingerprint,
+    trains_from_scratch,
+)
 from learners.search import SearchedOptions
 from nets import PAIRS
 from nets.abstract_model_helper import AbstractModelHelper
@@ -128,6 +134,7 @@ class CommandLine:
         self.helper_lines = helper_lines(self.pair_options)
         self.flag_values = parse(self.options_classes(), argv)
         self.learner_names = learner_names(self.options(MainOptions).learner)
+        self.refuse_speed_of_containers()
         self.refuse_unused_flags()
         self.refuse_unused_search_flags()
         self.refuse_other_than_recorded()
@@ -156,6 +163,14 @@ class CommandLine:
 
     def learner_options(self) -> dict[str, Options]:
         return {name: self.options(LEARNERS.get(name).options_class) for name in self.learner_names}
+
+    def refuse_speed_of_containers(self) -> None:
+        """They cannot be timed, which would only be said after the training."""
+        export, process = self.options(ExportOptions), self.options(ProcessOptions)
+        is_required = self.options(VerdictOptions).require_faster and process.exec_mode == 'train'
+        if is_required and export.names and set(export.names) <= {CONTAINER}:
+            raise UsageError(f'--require_faster: none of --export_formats={export.formats} can be timed; add a .tflite '
+                             'format, or drop --require_faster')
 
     def refuse_unused_flags(self) -> None:
         """A learner's flag without that learner would be ignored silently, and the wrong experiment run."""
@@ -333,7 +348,7 @@ def refuse_contradictions(names: Sequence[str], process: ProcessOptions, shared:
             and shared.save_path is not None):
         raise UsageError(f'--save_path={shared.save_path}: {chosen} starts from random weights; choose another '
                          'learner, or give --enbl_warm_start')
-    if not compresses(names):
+    if not starts_from_baseline(names, shared):
         refuse_conditions(verdict, f'{chosen} compresses nothing')
 
 

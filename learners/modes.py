@@ -27,10 +27,10 @@ from learners.pipeline import (
     DATA_FILE,
     Pipeline,
     PipelineResult,
-    compresses,
     load_fitting_model,
     recorded_data,
     resolve_model_path,
+    starts_from_baseline,
 )
 from nets.abstract_model_helper import AbstractModelHelper
 from rl_agents.ddpg.options import DdpgOptions
@@ -179,9 +179,11 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
     """
     run, last, former = invocation.run, result.stages[-1], former_report(invocation.run)
     compressed = Candidate(result.model, run.path, result.metrics, last.encodings)
-    is_uncompressed = result.model is result.baseline or not compresses(invocation.learner_names)
-    baseline = compressed if is_uncompressed else (
-        Candidate(result.baseline, run / BASELINE_FOLDER, result.baseline_metrics))
+    is_compared = result.model is not result.baseline and starts_from_baseline(invocation.learner_names,
+                                                                               invocation.shared)
+    baseline = compressed
+    if is_compared:
+        baseline = Candidate(result.baseline, run / BASELINE_FOLDER, result.baseline_metrics)
     with run.timed('export'):
         measured = Exporter(invocation.helper, invocation.export, run.path).export(
             baseline, compressed, formats_to_export(invocation, last.export_formats, former), result.reference_format)

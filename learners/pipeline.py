@@ -95,9 +95,12 @@ def trains_from_scratch(names: Sequence[str], shared: LearnerOptions, distillati
     return names[0] == FULL_PRECISION and not (shared.warm_start or needs_teacher)
 
 
-def compresses(names: Sequence[str]) -> bool:
-    """Whether a chain makes a smaller model, which a verdict can be passed on, rather than only a trained one."""
-    return any(name != FULL_PRECISION for name in names)
+def starts_from_baseline(names: Sequence[str], shared: LearnerOptions) -> bool:
+    """Whether the chain makes its model from the uncompressed one, so that a verdict can compare the two.
+
+    `full-prec` by itself starts from random weights, whoever teaches it.
+    """
+    return shared.warm_start or any(name != FULL_PRECISION for name in names)
 
 
 def check_chain(names: Sequence[str]) -> None:
