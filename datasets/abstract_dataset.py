@@ -217,11 +217,11 @@ class AbstractDataset(abc.ABC):
         """Samples per epoch: what the options leave for training."""
         return self.options.num_train - self.options.num_val * self.options.hold_out
 
-    def check_batch_size(self) -> None:
-        """Raises a `UsageError` if one step of all workers takes more samples than there are."""
+    def check_batch_size(self, flag: str = 'batch_size') -> None:
+        """Raises a `UsageError`, which names the flag, if one step of all workers takes more samples than there are."""
         per_worker = self.nb_trained // self.shard.size
         if self.options.batch_size > per_worker:
-            raise UsageError(f'--batch_size={self.options.batch_size}: must be at most {per_worker}, so that a step '
+            raise UsageError(f'--{flag}={self.options.batch_size}: must be at most {per_worker}, so that a step '
                              f'takes no more than the {self.nb_trained} training samples that there are')
 
     def split_indices(self, enbl_trn_val_split: bool) -> tuple[np.ndarray, np.ndarray]:

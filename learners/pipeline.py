@@ -132,7 +132,10 @@ class Pipeline:
 
     def check_inputs(self, names: Sequence[str]) -> None:
         """Asks each learner of the chain whether it can work with the files, and the layers, that its options name."""
-        self.context.helper.dataset.check_batch_size()
+        data, batch_size = self.context.helper.dataset, self.context.learner_options.batch_size_finetune
+        data.check_batch_size()
+        if batch_size is not None:
+            data.with_options(batch_size=batch_size).check_batch_size('batch_size_ft')
         for name in names:
             self._learner(name, name, None).check_inputs()
         if self.context.search.space is not None:
