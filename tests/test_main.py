@@ -70,7 +70,7 @@ BAD_INPUT = {
     'positional argument': ([*TASK, 'train'], "unexpected argument 'train'; flags look like --name=value"),
     'too few samples': ([*TASK, '--nb_smpls_train=100'], '--nb_smpls_val=144: must be less than --nb_smpls_train=100'),
     'too large a batch': ([*TASK, '--batch_size=5000'], '--batch_size=5000: must be at most 1437, so that a step '),
-    'too large a batch of fine-tuning': ([*PRUNE, '--batch_size_ft=5000'], '--batch_size_ft=5000: must be at most 1437'),
+    'too large a batch to tune': ([*PRUNE, '--batch_size_ft=5000'], '--batch_size_ft=5000: must be at most 1437'),
     'too many samples': ([*TASK, '--nb_smpls_eval=5000'], '--nb_smpls_eval=5000: the digits files hold only 360'),
     'missing data': (['--model=lenet', '--dataset=cifar10', '--data_dir_local=nowhere'],
                      'in nowhere (there is no such folder); expected there'),
