@@ -69,6 +69,7 @@ from utils.options import (
     superseded_flags,
 )
 from utils.run_directory import FLAGS_FILE, RunDirectory, fingerprint
+from utils.system.storage_failures import storage_failure
 from utils.trainer import TrainerOptions
 from utils.verdict import VerdictOptions, refuse_conditions
 
@@ -480,11 +481,23 @@ def guarded(action: Callable[[], None], debug: bool) -> int:
     except interrupts.Interrupted as stop:
         logging.info('%s; the same command continues from here', stop)
         return stop.exit_code
-    except PocketFlowError as error:
+    except Exception as error:
+        line, exit_code = clear_line(error)
+        if line is None:
+            raise
         if debug:
             traceback.print_exc()
-        print(f'error: {error}', file=sys.stderr)
-        return error.exit_code
+        print(f'error: {line}', file=sys.stderr)
+        return exit_code
+
+
+def clear_line(error: Exception) -> tuple[str | None, int]:
+    """What a user is told of an error, and the exit code; no line for what nobody has foreseen."""
+    if isinstance(error, PocketFlowError) and error.exit_code != PocketFlowError.exit_code:
+        return str(error), error.exit_code
+    # Such an error may have come from a full disk, which is then what there is to tell.
+    foreseen = str(error) if isinstance(error, PocketFlowError) else None
+    return storage_failure(error) or foreseen, PocketFlowError.exit_code
 
 
 def dispatch(argv: Sequence[str]) -> None:

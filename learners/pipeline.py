@@ -25,7 +25,7 @@ from learners.abstract_learner import (
     StageResult,
     describe,
     load_any,
-    load_model,
+    load_own_model,
     model_file,
     save_model,
 )
@@ -39,6 +39,7 @@ from utils.errors import UsageError
 from utils.mirror import mirror
 from utils.options import Options, flag_lines, option_fields
 from utils.run_directory import FLAGS_FILE, fingerprint
+from utils.runs.model_files import refuse_damaged
 from utils.trainer import evaluate
 
 FULL_PRECISION = 'full-prec'
@@ -208,6 +209,8 @@ class Pipeline:
         if obtained is not None and workers.is_primary:
             save_model(obtained[0], kept)
         mirror(workers, kept.parent)
+        if obtained is None:
+            refuse_damaged(kept, f'delete {kept.parent} to obtain it again')
         return obtained or self._load(kept)
 
     def _obtain(self) -> tuple[keras.Model, dict[str, float]] | None:
@@ -269,7 +272,7 @@ class Pipeline:
             path = resolve_model_path(self.distillation.teacher_path, '--save_path_dst')
             save_model(load_fitting_model(path, self.context.helper), kept)
         mirror(workers, kept.parent)
-        return load_model(kept)
+        return load_own_model(kept, f'delete {kept.parent} to read --save_path_dst again')
 
     def _learner(self, name: str, folder: str, teacher: Distillation | None) -> AbstractLearner:
         context = dataclasses.replace(self.context, folder=self.context.run / folder, distillation=teacher)
@@ -284,7 +287,8 @@ def trained_models(zoo: Path, name: str, data: str) -> list[Path]:
     """
     own = sorted(zoo.glob(f'{name}*/model.keras'))
     notes = sorted(zoo.glob(f'*/*/{FIRST_STAGE}/{TRAINING_NAME}'))
-    others = [note.with_name('model.keras') for note in notes if note.read_text(encoding='utf-8') == name]
+    others = [note.with_name('model.keras') for note in notes
+              if note.read_text(encoding='utf-8', errors='replace') == name]
     return ([path for path in own if recorded_data(path.parent) == data]
             + [path for path in others if recorded_data(path.parents[1]) == data])
 
@@ -304,7 +308,7 @@ def trained_with(model: Path, lines: Sequence[str]) -> bool:
 def recorded_data(run: Path) -> str | None:
     """Fingerprint of the data that a run was made with, if it has recorded one."""
     file = run / DATA_FILE
-    return file.read_text(encoding='utf-8').strip() if file.is_file() else None
+    return file.read_text(encoding='utf-8', errors='replace').strip() if file.is_file() else None
 
 
 def load_fitting_model(path: Path, helper: AbstractModelHelper) -> keras.Model:

@@ -16,6 +16,10 @@ that changes neither leaves these two out."""
 
 EXTRA_COLUMNS = ('sparsity', 'bits')
 
+ROW_SHAPE = {'layer': str, 'inputs?': [int, int], 'outputs?': [int, int], 'macs': [int, int], 'parameters': [int, int],
+             'sparsity?': [float, float], 'bits?': [float, float], 'note': str}
+"""What of a row is read again; see `utils.runs.records`."""
+
 
 def layer_rows(before: keras.Model, after: keras.Model, counts: Mapping[str, ChannelCounts],
                skipped: Mapping[str, str]) -> list[dict]:

@@ -6,11 +6,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from utils.figures import signed
-from utils.layer_table import format_rows
+from utils.layer_table import ROW_SHAPE, format_rows
+from utils.runs.records import Number
+from utils.search_results import SHAPE as SEARCH_SHAPE
 from utils.search_results import outcome
 from utils.verdict import as_fast, verdict_line
 
 SCHEMA = 1
+
+_COUNT, _ACCURACY, _LATENCY = Number(low=0), {'accuracy': float}, ({'p50': Number(above=0)}, None)
+_MODEL = {'metrics': _ACCURACY, 'parameters': _COUNT, 'macs': _COUNT, 'keras_bytes': _COUNT, 'file': str,
+          'file_bytes': _COUNT, 'timed_file': (str, None), 'latency_ms': _LATENCY, 'latency_ms_all_threads': _LATENCY}
+SHAPE = {
+    'model': str, 'dataset': str, 'learners': [str], 'command': str, 'baseline': _MODEL, 'compressed': _MODEL,
+    'layers': [ROW_SHAPE], 'searches?': [SEARCH_SHAPE],
+    'stages': [{'learner': str, 'metrics_compressed': _ACCURACY, 'metrics': _ACCURACY, 'parameters': _COUNT,
+                'macs': _COUNT, 'sparsity': float, 'bits': float}],
+    'exports': [{'format': str, 'path': str, 'bytes': _COUNT, 'gzip_bytes': _COUNT, 'metrics': _ACCURACY,
+                 'top1_agreement': float, 'max_abs_diff': float, 'size_ratio': float, 'latency_ms': _LATENCY,
+                 'speedup_vs_uncompressed': (Number(), None), 'device_latency_ms?': {'mean': Number()}}],
+    'verdict': ({'smaller': bool, 'faster': (bool, None), 'accuracy_drop': Number(), 'size_ratio': Number(),
+                 'speedup': (Number(above=0), None)}, None)}
+"""What of a report is read again; see `utils.runs.records`."""
 
 
 def format_table(rows: Sequence[Sequence[str]]) -> str:
