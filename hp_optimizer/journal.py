@@ -18,7 +18,7 @@ from utils.runs.records import Number, parsed, set_aside
 
 SCHEMA = 1
 HEADER_SHAPE = {'schema': int, 'fingerprint': str}
-TRIAL_SHAPE = {'number': int, 'values': {...: (float, str)}, 'cost': (Number(), None), 'reward': (Number(), None),
+TRIAL_SHAPE = {'number': int, 'values': {...: (float, str)}, 'cost': (Number(low=0), None), 'reward': (Number(), None),
                'seconds?': Number(low=0), 'seed?': int,
                'extra': {'before?': Number(), 'screened?': bool, 'same_as?': int}}
 """What lines hold; see `utils.runs.records`."""

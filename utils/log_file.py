@@ -42,10 +42,11 @@ class _LogFile(python_logging.FileHandler):
 
     def handleError(self, record: python_logging.LogRecord) -> None:
         error = sys.exc_info()[1]
-        if isinstance(error, OSError) and threading.current_thread() is threading.main_thread():
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif threading.current_thread() is threading.main_thread():
             with atomic.naming(self.baseFilename):
                 raise error
-        super().handleError(record)
 
 
 @contextlib.contextmanager

@@ -32,13 +32,13 @@ UNIFORM = 'uniform'
 UNITS = {'sparsity': 'sparsity (share of zeros)', 'bits': 'bits per weight', 'channels kept': 'channels kept (share)'}
 """What is written at the axis of a searched value, where that says more than its name."""
 
-_FIGURE, _VALUES = (Number(), None), {...: (float, str)}
+_FIGURE, _COST, _VALUES = (Number(), None), (Number(low=0), None), {...: (float, str)}
 SHAPE = {
     'learner': str, 'optimizer': str, 'searched': str, 'budget': (str, None), 'cost_unit?': (str, None),
     'seconds': Number(low=0), 'evaluating': (float, None), 'front': [int], 'winner': (str, None), 'flags?': _VALUES,
-    'trials': [{'number': int, 'reward': _FIGURE, 'before?': _FIGURE, 'cost': _FIGURE, 'screened': bool,
+    'trials': [{'number': int, 'reward': _FIGURE, 'before?': _FIGURE, 'cost': _COST, 'screened': bool,
                 'same_as?': (int, None), 'values': _VALUES}],
-    'verified': [{'source': str, 'trial': (int, None), 'reward': _FIGURE, 'cost': _FIGURE, 'values': _VALUES}],
+    'verified': [{'source': str, 'trial': (int, None), 'reward': _FIGURE, 'cost': _COST, 'values': _VALUES}],
     'layers': [{'layer': str, 'uniform': Number(), 'winner': Number(), 'weights': Number(low=0)}]}
 """What of an entry is read again; see `utils.runs.records`."""
 

@@ -61,7 +61,7 @@ def _refusal(error: BaseException) -> tuple[int, str | None] | None:
         path = error.filename2 or error.filename
         return (error.errno, None if path is None else os.fsdecode(path)) if error.errno in ADVICE else None
     if isinstance(error, (OSError, RuntimeError, tf.errors.OpError)):
-        quoted = _QUOTED.search(str(error))
+        quoted = _QUOTED.search(str(error).rpartition('}} ')[2])  # behind the name of TensorFlow's operation
         return (_BY_WORDS[quoted['words']], quoted['path']) if quoted else None
     return None
 
