@@ -19,7 +19,11 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from utils import interrupts
 from utils.quiet import quiet_native_output
+
+if __name__ == '__main__':
+    interrupts.end_at_once()
 
 # TensorFlow's native code talks about absent GPUs while it is loaded and first used, before any flag is read.
 with contextlib.nullcontext() if '--debug' in sys.argv else quiet_native_output():
@@ -50,7 +54,7 @@ from learners.search import SearchedOptions
 from nets import PAIRS
 from nets.abstract_model_helper import AbstractModelHelper
 from rl_agents.ddpg.options import DdpgOptions
-from utils import interrupts, log_file
+from utils import log_file
 from utils.distillation import DistillationOptions
 from utils.errors import PocketFlowError, UsageError
 from utils.export.formats import CONTAINER
@@ -474,7 +478,7 @@ def usage(argv: Sequence[str]) -> str:
 def guarded(action: Callable[[], None], debug: bool) -> int:
     """Runs `action` and turns what it raises into one line and an exit code."""
     try:
-        with interrupts.raising():
+        with interrupts.watched():
             action()
         return 0
     except interrupts.Interrupted as stop:

@@ -212,9 +212,9 @@ class Pipeline:
 
     def _obtain(self) -> tuple[keras.Model, dict[str, float]] | None:
         """The model with its metrics; workers that did not take part in training one get it from the primary."""
-        source = self.context.workers.share(self._find)
-        if source is not None:
-            return self._load(source) if self.context.workers.is_primary else None
+        source = self.context.workers.share(lambda: str(self._find() or ''))
+        if source:
+            return self._load(Path(source)) if self.context.workers.is_primary else None
         logging.info('no trained model given or found as %s/%s*: training one first',
                      self.context.learner_options.zoo_dir, self.zoo_name)
         result = self._learner(FULL_PRECISION, FIRST_STAGE, None).run(None)

@@ -23,6 +23,7 @@ from utils.errors import UsageError
 from utils.gradient_compression import CompressionOptions
 from utils.multi_gpu_wrapper import ALONE
 from utils.options import Options, flag_lines, option_fields, value_type
+from utils.system.gradient_registry import forgotten_gradients
 from utils.trainer import DivergedError, evaluate
 
 FOLDER = 'search'
@@ -134,13 +135,14 @@ class FlagSearch:
             learner_options, shared = self.flags.options(values)
             nb_epochs = context.search.nb_epochs * (context.search.verify_factor if longer else 1)
             short, trained = dataclasses.replace(trial, learner_options=shared, nb_epochs=nb_epochs), model
-            try:
-                for name in self.names:
-                    trained = self._try_out(name, short, learner_options[name], trained)
-            except DivergedError:
-                return Judged(math.nan)
-            _, held_out = helper.build_dataset_train(enbl_trn_val_split=True)
-            return Judged(evaluate(trained, helper.calc_loss, held_out)[helper.primary_metric])
+            with forgotten_gradients():
+                try:
+                    for name in self.names:
+                        trained = self._try_out(name, short, learner_options[name], trained)
+                except DivergedError:
+                    return Judged(math.nan)
+                _, held_out = helper.build_dataset_train(enbl_trn_val_split=True)
+                return Judged(evaluate(trained, helper.calc_loss, held_out)[helper.primary_metric])
 
         return judge
 
