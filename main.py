@@ -73,6 +73,8 @@ from utils.options import (
     superseded_flags,
 )
 from utils.run_directory import FLAGS_FILE, RunDirectory, fingerprint
+from utils.system import paths
+from utils.system.streams import say
 from utils.trainer import TrainerOptions
 from utils.verdict import VerdictOptions, refuse_conditions
 
@@ -320,6 +322,9 @@ def parse(options_classes: Sequence[type[Options]], argv: Sequence[str], known_o
     except (flags.Error, OSError) as error:
         reason = str(error).removeprefix('ERROR:: ')  # absl's own prefix for missing flag files
         raise UsageError(f'{reason}; --help lists the most important flags, --helpfull all') from error
+    for name in flag_values:
+        if isinstance(flag_values[name].value, str):
+            paths.refuse_unusable_text(f'--{name}', flag_values[name].value)
     positional = [] if known_only else rest[1:]
     if positional:
         raise UsageError(f'unexpected argument {positional[0]!r}; flags look like --name=value')
@@ -478,7 +483,7 @@ def usage(argv: Sequence[str]) -> str:
 def guarded(action: Callable[[], None], debug: bool) -> int:
     """Runs `action` and turns what it raises into one line and an exit code."""
     try:
-        with interrupts.watched():
+        with interrupts.watched(), paths.explained():
             action()
         return 0
     except interrupts.Interrupted as stop:
@@ -487,14 +492,14 @@ def guarded(action: Callable[[], None], debug: bool) -> int:
     except PocketFlowError as error:
         if debug:
             traceback.print_exc()
-        print(f'error: {error}', file=sys.stderr)
+        say(f'error: {error}', sys.stderr)
         return error.exit_code
 
 
 def dispatch(argv: Sequence[str]) -> None:
     """Does what `argv` says."""
     if {'--help', '-h', '--helpfull', '-help'} & set(argv):
-        print(usage(argv))
+        say(usage(argv))
         return
     command = CommandLine(argv)
     for flag, reason in command.superseded().items():

@@ -62,12 +62,13 @@ class _Handler(Deferred):
     def __init__(self, grace: float, same_request: float):
         self._grace, self._same_request = grace, same_request
         self._since: float | None = None
+        self._handled, self._seen = False, threading.Event()
         self._on_signal: list[Callable[[], None]] = []
         self._lock = threading.RLock()
         self._timer: threading.Timer | None = None
 
     def __call__(self, signum: int, frame) -> None:
-        self.signum = self.signum or signum
+        self._handled, self.signum = True, self.signum or signum
 
     @property
     def is_deferred(self) -> bool:
@@ -102,11 +103,23 @@ class _Handler(Deferred):
                 on_signal()
         try:
             yield
+        except Interrupted:
+            self._forget()
+            raise
         finally:
             with self._lock:
                 self._on_signal.pop()
                 if self.signum is not None:
                     self._give_grace()
+
+    def _forget(self) -> None:
+        """The request is met; whoever catches the `Interrupted` may go on until the next one."""
+        if self._handled:
+            self._seen.wait(1)  # the thread, too, must have dealt with this signal, or it would take it for a new one
+        with self._lock:
+            self._cancel()
+            self._seen.clear()
+            self._handled, self.signum, self._since = False, None, None
 
     def _watch(self, receiver: socket.socket) -> None:
         for number in iter(lambda: receiver.recv(1), b''):
@@ -121,6 +134,7 @@ class _Handler(Deferred):
                 for on_signal in self._on_signal:
                     on_signal()
                 self._give_grace()
+            self._seen.set()
         elif now - self._since > self._same_request:
             end_process(self.signum, 'asked twice; the same command continues from the last checkpoint')
 

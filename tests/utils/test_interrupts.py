@@ -107,6 +107,17 @@ def test_a_deferred_block_is_told_of_a_signal_that_came_before_it():
     assert len(told) <= 2
 
 
+def test_whoever_catches_the_stop_of_a_deferred_block_goes_on_until_the_next_signal():
+    with interrupts.watched(grace=0.05):
+        for signum in interrupts.SIGNALS:
+            with pytest.raises(interrupts.Interrupted) as stop, interrupts.deferred() as signals:
+                send(signum)
+                signals.raise_if_requested()
+            assert stop.value.exit_code == 128 + signum
+            interrupts.check()
+            time.sleep(0.1)
+
+
 def test_work_outside_python_is_told_at_once():
     told = []
     with interrupts.deferred(lambda: told.append(time.monotonic())):
