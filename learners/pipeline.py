@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import glob
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -282,7 +283,7 @@ def trained_models(zoo: Path, name: str, data: str) -> list[Path]:
 
     Those of full-prec runs come first, then those that other runs trained for themselves.
     """
-    own = sorted(zoo.glob(f'{name}*/model.keras'))
+    own = sorted(zoo.glob(f'{glob.escape(name)}*/model.keras'))
     notes = sorted(zoo.glob(f'*/*/{FIRST_STAGE}/{TRAINING_NAME}'))
     others = [note.with_name('model.keras') for note in notes if note.read_text(encoding='utf-8') == name]
     return ([path for path in own if recorded_data(path.parent) == data]
