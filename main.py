@@ -483,7 +483,7 @@ def usage(argv: Sequence[str]) -> str:
 def guarded(action: Callable[[], None], debug: bool) -> int:
     """Runs `action` and turns what it raises into one line and an exit code."""
     try:
-        with interrupts.watched(), paths.explained():
+        with interrupts.watched():
             action()
         return 0
     except interrupts.Interrupted as stop:
@@ -501,7 +501,8 @@ def dispatch(argv: Sequence[str]) -> None:
     if {'--help', '-h', '--helpfull', '-help'} & set(argv):
         say(usage(argv))
         return
-    command = CommandLine(argv)
+    with paths.explained():
+        command = CommandLine(argv)
     for flag, reason in command.superseded().items():
         logging.warning('--%s has no effect any more: %s', flag, reason)
     workers = connect(command.options(MultiGpuOptions))  # before anything of TensorFlow is set up
@@ -518,10 +519,10 @@ def work(command: CommandLine, workers: Workers) -> None:
     mode = command.options(ProcessOptions).exec_mode
     if not workers.is_primary:
         logging.set_verbosity(logging.WARNING)
-    if mode == 'train':
-        EXEC_MODES[mode](command.invocation(workers))
-    elif workers.is_primary:
-        EXEC_MODES[mode](command.invocation())
+    if mode == 'train' or workers.is_primary:
+        with paths.explained():
+            invocation = command.invocation(workers if mode == 'train' else ALONE)
+        EXEC_MODES[mode](invocation)
 
 
 def run(argv: Sequence[str]) -> int:

@@ -15,7 +15,7 @@ from absl import logging
 from hp_optimizer.options import SearchOptions
 from nets.abstract_model_helper import AbstractModelHelper
 from rl_agents.ddpg.options import DdpgOptions
-from utils import atomic, interrupts
+from utils import atomic
 from utils.container import load_container, save_container
 from utils.distillation import Distillation
 from utils.encoding import Encoding
@@ -247,7 +247,6 @@ class AbstractLearner(abc.ABC):
 
     def run(self, model: keras.Model | None) -> StageResult:
         """The whole stage, or what a former call has left to do of it."""
-        interrupts.check()
         workers, folder = self.context.workers, self.context.folder
         result, finished = folder / 'result.json', None
         if workers.share(result.exists):

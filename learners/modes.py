@@ -53,6 +53,7 @@ from utils.quantization_aware import plain_if_quantization_aware
 from utils.report import SCHEMA, format_table, summary
 from utils.run_directory import RunDirectory
 from utils.search_figure import write_search_figure
+from utils.system.paths import explained
 from utils.system.streams import say
 from utils.trainer import TrainerOptions, evaluate
 from utils.verdict import VerdictOptions, enforce, judge, refuse_conditions
@@ -139,7 +140,8 @@ def train(invocation: Invocation) -> None:
             take_part(dataclasses.replace(invocation, run=RunDirectory(folder)))
         return
     if not invocation.run.recorded_flags():
-        check_inputs(invocation)
+        with explained():
+            check_inputs(invocation)
     with working_in(invocation, begins_from=invocation.named_files()):
         result = take_part(invocation)
         if result is None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import glob
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +39,7 @@ from utils.errors import UsageError
 from utils.mirror import mirror
 from utils.options import Options, flag_lines, option_fields
 from utils.run_directory import FLAGS_FILE, fingerprint
+from utils.system.paths import explained
 from utils.trainer import evaluate
 
 FULL_PRECISION = 'full-prec'
@@ -283,7 +283,7 @@ def trained_models(zoo: Path, name: str, data: str) -> list[Path]:
 
     Those of full-prec runs come first, then those that other runs trained for themselves.
     """
-    own = sorted(zoo.glob(f'{glob.escape(name)}*/model.keras'))
+    own = sorted(zoo.glob(f'{name}*/model.keras'))
     notes = sorted(zoo.glob(f'*/*/{FIRST_STAGE}/{TRAINING_NAME}'))
     others = [note.with_name('model.keras') for note in notes if note.read_text(encoding='utf-8') == name]
     return ([path for path in own if recorded_data(path.parent) == data]
@@ -322,8 +322,10 @@ def load_finished(path: Path, helper: AbstractModelHelper) -> Finished:
 
 def resolve_model_path(path: str, flag: str) -> Path:
     """The file that a user's path means, as `model_file` says; a `UsageError` that names the flag if it is missing."""
-    file = model_file(path)
-    if not file.is_file():
+    with explained():
+        file = model_file(path)
+        is_file = file.is_file()
+    if not is_file:
         raise UsageError(f'{flag}={path}: no saved model there; give a .keras file or the directory of a finished run')
     return file
 
