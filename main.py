@@ -542,7 +542,10 @@ def wants_debug(argv: Sequence[str]) -> bool:
 
 def console_main() -> None:
     """Entry point of the `pocketflow` command."""
-    sys.exit(run(sys.argv))
+    code = run(sys.argv)
+    if code in interrupts.EXIT_CODES:
+        interrupts.leave(code)
+    sys.exit(code)
 
 
 if __name__ == '__main__':

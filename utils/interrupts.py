@@ -20,10 +20,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 from absl import logging
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+EXIT_CODES = tuple(128 + signum for signum in SIGNALS)
 GRACE_S = 3.0
 """How long work outside of `deferred` blocks has to come to a safe point."""
 SAME_REQUEST_S = 2.0
@@ -153,7 +155,18 @@ class _Handler(Deferred):
             end_process(self.signum, 'the same command continues from what is written')
 
 
-def end_process(signum: int, what_next: str) -> None:
+def leave(code: int) -> NoReturn:
+    """Ends a process whose work has been stopped and unwound.
+
+    TensorFlow's threads may still compute; taking the interpreter down below them takes seconds, or aborts.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def end_process(signum: int, what_next: str) -> NoReturn:
     """Ends the process without unwinding it; says so if that is possible within a second."""
 
     def say() -> None:
