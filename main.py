@@ -19,7 +19,11 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from utils import interrupts
 from utils.quiet import quiet_native_output
+
+if __name__ == '__main__':
+    interrupts.end_at_once()
 
 # TensorFlow's native code talks about absent GPUs while it is loaded and first used, before any flag is read.
 with contextlib.nullcontext() if '--debug' in sys.argv else quiet_native_output():
@@ -50,7 +54,7 @@ from learners.search import SearchedOptions
 from nets import PAIRS
 from nets.abstract_model_helper import AbstractModelHelper
 from rl_agents.ddpg.options import DdpgOptions
-from utils import interrupts, log_file
+from utils import log_file
 from utils.distillation import DistillationOptions
 from utils.errors import PocketFlowError, UsageError
 from utils.export.formats import CONTAINER
@@ -70,6 +74,8 @@ from utils.options import (
 )
 from utils.run_directory import FLAGS_FILE, RunDirectory, fingerprint
 from utils.system.storage_failures import storage_failure
+from utils.system import paths
+from utils.system.streams import say
 from utils.trainer import TrainerOptions
 from utils.verdict import VerdictOptions, refuse_conditions
 
@@ -317,6 +323,9 @@ def parse(options_classes: Sequence[type[Options]], argv: Sequence[str], known_o
     except (flags.Error, OSError) as error:
         reason = str(error).removeprefix('ERROR:: ')  # absl's own prefix for missing flag files
         raise UsageError(f'{reason}; --help lists the most important flags, --helpfull all') from error
+    for name in flag_values:
+        if isinstance(flag_values[name].value, str):
+            paths.refuse_unusable_text(f'--{name}', flag_values[name].value)
     positional = [] if known_only else rest[1:]
     if positional:
         raise UsageError(f'unexpected argument {positional[0]!r}; flags look like --name=value')
@@ -475,7 +484,7 @@ def usage(argv: Sequence[str]) -> str:
 def guarded(action: Callable[[], None], debug: bool) -> int:
     """Runs `action` and turns what it raises into one line and an exit code."""
     try:
-        with interrupts.raising():
+        with interrupts.watched():
             action()
         return 0
     except interrupts.Interrupted as stop:
@@ -487,7 +496,7 @@ def guarded(action: Callable[[], None], debug: bool) -> int:
             raise
         if debug:
             traceback.print_exc()
-        print(f'error: {line}', file=sys.stderr)
+        say(f'error: {line}', sys.stderr)
         return exit_code
 
 
@@ -503,9 +512,10 @@ def clear_line(error: Exception) -> tuple[str | None, int]:
 def dispatch(argv: Sequence[str]) -> None:
     """Does what `argv` says."""
     if {'--help', '-h', '--helpfull', '-help'} & set(argv):
-        print(usage(argv))
+        say(usage(argv))
         return
-    command = CommandLine(argv)
+    with paths.explained():
+        command = CommandLine(argv)
     for flag, reason in command.superseded().items():
         logging.warning('--%s has no effect any more: %s', flag, reason)
     workers = connect(command.options(MultiGpuOptions))  # before anything of TensorFlow is set up
@@ -522,10 +532,10 @@ def work(command: CommandLine, workers: Workers) -> None:
     mode = command.options(ProcessOptions).exec_mode
     if not workers.is_primary:
         logging.set_verbosity(logging.WARNING)
-    if mode == 'train':
-        EXEC_MODES[mode](command.invocation(workers))
-    elif workers.is_primary:
-        EXEC_MODES[mode](command.invocation())
+    if mode == 'train' or workers.is_primary:
+        with paths.explained():
+            invocation = command.invocation(workers if mode == 'train' else ALONE)
+        EXEC_MODES[mode](invocation)
 
 
 def run(argv: Sequence[str]) -> int:
@@ -545,7 +555,10 @@ def wants_debug(argv: Sequence[str]) -> bool:
 
 def console_main() -> None:
     """Entry point of the `pocketflow` command."""
-    sys.exit(run(sys.argv))
+    code = run(sys.argv)
+    if code in interrupts.EXIT_CODES:
+        interrupts.leave(code)
+    sys.exit(code)
 
 
 if __name__ == '__main__':

@@ -246,7 +246,8 @@ class AbstractDataset(abc.ABC):
             batch = self.augment(self.normalize(tf.gather(images, index)), seed)
             return tf.ensure_shape(batch, (batch_size, *self.image_shape)), tf.gather(labels, index)
 
-        return self._parallel(tf.data.Dataset.counter(first_step), make_batch)
+        # Not Dataset.counter: its function is kept for ever, in TensorFlow's default graph.
+        return self._parallel(tf.data.Dataset.range(first_step, tf.int64.max), make_batch)
 
     def ordered_batches(self, split: str, indices: Sequence[int] | np.ndarray | None = None) -> tf.data.Dataset:
         """One ordered, un-augmented pass: every sample of `indices` (default: all) once; a short batch may end it."""

@@ -53,6 +53,8 @@ from utils.run_directory import RunDirectory
 from utils.runs.model_files import damaged_files, refuse_damaged
 from utils.runs.records import DamagedRecordError, read_record
 from utils.search_figure import write_search_figure
+from utils.system.paths import explained
+from utils.system.streams import say
 from utils.trainer import TrainerOptions, evaluate
 from utils.verdict import VerdictOptions, enforce, judge, refuse_conditions
 
@@ -141,7 +143,8 @@ def train(invocation: Invocation) -> None:
         take_part_elsewhere(invocation)
         return
     if not invocation.run.recorded_flags():
-        check_inputs(invocation)
+        with explained():
+            check_inputs(invocation)
     with working_in(invocation, begins_from=invocation.named_files()):
         if is_finished(invocation):
             logging.info('this run was finished before; its report is shown again')
@@ -263,7 +266,7 @@ def stage_entry(stage: StageResult) -> dict:
 def show_report(invocation: Invocation) -> None:
     """Prints what the run directory reports; the verdict may be the exit code."""
     report = former_report(invocation.run)
-    print(f'\nreport: {invocation.run / "report.html"}\n\n{summary(report)}', flush=True)
+    say(f'\nreport: {invocation.run / "report.html"}\n\n{summary(report)}')
     enforce(report['verdict'], invocation.verdict)
 
 
@@ -272,8 +275,8 @@ def evaluate_model(invocation: Invocation) -> None:
     path = model_to_evaluate(invocation)
     model = load_fitting_model(path, invocation.helper)
     metrics = evaluate(model, invocation.helper.calc_loss, invocation.helper.build_dataset_eval())
-    print(f'model: {path.resolve()}\n{invocation.helper.model_name} at {invocation.helper.dataset_name}: '
-          f'{describe(metrics)}')
+    say(f'model: {path.resolve()}\n{invocation.helper.model_name} at {invocation.helper.dataset_name}: '
+        f'{describe(metrics)}')
 
 
 def export_model(invocation: Invocation) -> None:
@@ -324,7 +327,7 @@ def benchmark(invocation: Invocation) -> None:
               *(f'{value:.3f}' for latency in (one[str(path)], every[str(path)])
                 for value in (latency.p50, latency.p90)))
              for path in paths]
-    print(format_table(rows))
+    say(format_table(rows))
 
 
 def model_to_evaluate(invocation: Invocation) -> Path:

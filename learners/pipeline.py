@@ -40,6 +40,7 @@ from utils.mirror import mirror
 from utils.options import Options, flag_lines, option_fields
 from utils.run_directory import FLAGS_FILE, fingerprint
 from utils.runs.model_files import refuse_damaged
+from utils.system.paths import explained
 from utils.trainer import evaluate
 
 FULL_PRECISION = 'full-prec'
@@ -215,9 +216,9 @@ class Pipeline:
 
     def _obtain(self) -> tuple[keras.Model, dict[str, float]] | None:
         """The model with its metrics; workers that did not take part in training one get it from the primary."""
-        source = self.context.workers.share(self._find)
-        if source is not None:
-            return self._load(source) if self.context.workers.is_primary else None
+        source = self.context.workers.share(lambda: str(self._find() or ''))
+        if source:
+            return self._load(Path(source)) if self.context.workers.is_primary else None
         logging.info('no trained model given or found as %s/%s*: training one first',
                      self.context.learner_options.zoo_dir, self.zoo_name)
         result = self._learner(FULL_PRECISION, FIRST_STAGE, None).run(None)
@@ -325,8 +326,10 @@ def load_finished(path: Path, helper: AbstractModelHelper) -> Finished:
 
 def resolve_model_path(path: str, flag: str) -> Path:
     """The file that a user's path means, as `model_file` says; a `UsageError` that names the flag if it is missing."""
-    file = model_file(path)
-    if not file.is_file():
+    with explained():
+        file = model_file(path)
+        is_file = file.is_file()
+    if not is_file:
         raise UsageError(f'{flag}={path}: no saved model there; give a .keras file or the directory of a finished run')
     return file
 

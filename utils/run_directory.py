@@ -141,7 +141,8 @@ class RunDirectory:
             raise self._unreadable(error) from error
         if foreign:
             raise UsageError(f'--run_dir={self.path}: holds files that are not of a run ({foreign[0]}, ...); give an '
-                             'empty or new directory')
+                             f'empty or new directory (what is left of a run whose {FLAGS_FILE} is gone cannot be '
+                             'continued; delete it to begin anew)')
 
     def _unreadable(self, error: OSError, what: str = 'the directory') -> UsageError:
         return UsageError(f'--run_dir={self.path}: {what} cannot be read ({error.strerror}); give another directory')

@@ -149,6 +149,8 @@ class Trainer:
           DivergedError: the loss became infinite or not a number.
           Interrupted: a signal arrived; the checkpoint is written.
         """
+        if self.workers.size == 1:  # several agree on it within the loop
+            interrupts.check()
         if not self.variables:
             raise PocketFlowError(f'model {self.model.name!r} has no trainable weights: training would change nothing')
         step = self._checkpoints.restore(self.label)
@@ -285,6 +287,7 @@ class Evaluation:
         """
         means = WeightedMeans()
         for images, labels in self._batches if nb_batches is None else self._batches.take(nb_batches):
+            interrupts.check()
             values = self._values_of(images, labels)
             means.add({name: float(value) for name, value in values.items()}, len(labels))
         return means.take()

@@ -1,1 +1,1 @@
-"""The machine that the program runs on."""
+"""The process and its machine: files, paths, streams, memory, signals."""
