@@ -32,8 +32,10 @@ def piecewise_constant(initial: float, steps_per_epoch: float, boundaries: Seque
       boundaries: in epochs, increasing; one fewer than `factors`.
       factors: of `initial`.
     """
-    return keras.optimizers.schedules.PiecewiseConstantDecay(
-        [int(steps_per_epoch * epoch) for epoch in boundaries], [initial * factor for factor in factors])
+    # Keras' schedule fails in its first step without any boundary.
+    steps = [int(steps_per_epoch * epoch) for epoch in boundaries] or [0]
+    rates = [initial * factor for factor in factors]
+    return keras.optimizers.schedules.PiecewiseConstantDecay(steps, rates if boundaries else 2 * rates)
 
 
 def check_drops(boundaries: Sequence[float], factors: Sequence[float]) -> None:
