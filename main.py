@@ -73,8 +73,8 @@ from utils.options import (
     superseded_flags,
 )
 from utils.run_directory import FLAGS_FILE, RunDirectory, fingerprint
-from utils.system.storage_failures import storage_failure
 from utils.system import paths
+from utils.system.storage_failures import storage_failure
 from utils.system.streams import say
 from utils.trainer import TrainerOptions
 from utils.verdict import VerdictOptions, refuse_conditions
@@ -415,11 +415,18 @@ def load_helper_file(path: Path, given: PairOptions) -> tuple[str, type[Abstract
         spec.loader.exec_module(module)
     except Exception as error:
         raise UsageError(f'--model_helper={path}: importing it failed: {type(error).__name__}: {error}') from error
-    added = [name for name in PAIRS if name not in known and fits(name, given)]
+    # A file that this process has read before registers its pairs anew, under names that are known.
+    own = {entry for entry in vars(module).values() if getattr(entry, '__module__', None) == spec.name
+           and isinstance(entry, type)}
+    added = [name for name in PAIRS if fits(name, given) and (name not in known or PAIRS.get(name) in own)]
     if len(added) != 1:
         raise UsageError(f"--model_helper={path}: expected one pair registered by @PAIRS.register('MODEL_at_DATASET'), "
                          f"found {', '.join(added) or 'none'}; name one of several by --model and --dataset")
-    return added[0], PAIRS.get(added[0])
+    helper_class = PAIRS.get(added[0])
+    if helper_class.missing():
+        raise UsageError(f'--model_helper={path}: class {helper_class.__name__} does not define '
+                         f'{", ".join(helper_class.missing())}; see docs/extending.md')
+    return added[0], helper_class
 
 
 def helper_lines(given: PairOptions) -> list[str]:

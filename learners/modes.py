@@ -26,6 +26,7 @@ from learners.pipeline import (
     Pipeline,
     PipelineResult,
     load_fitting_model,
+    load_in_standard_form,
     recorded_data,
     resolve_model_path,
     starts_from_baseline,
@@ -183,7 +184,7 @@ def check_inputs(invocation: Invocation) -> None:
     for flag, path in (('--save_path', invocation.shared.save_path),
                        ('--save_path_dst', invocation.distillation.teacher_path)):
         if path is not None:
-            load_fitting_model(resolve_model_path(path, flag), invocation.helper)
+            load_in_standard_form(resolve_model_path(path, flag), invocation.helper)
     invocation.pipeline(log=None).check_inputs(invocation.learner_names)
 
 

@@ -36,6 +36,7 @@ from nets.abstract_model_helper import AbstractModelHelper
 from utils import atomic
 from utils.distillation import Distillation, DistillationOptions
 from utils.errors import UsageError
+from utils.graph import StandardForm, check_round_trip, refuse_frozen, warn_of_frozen
 from utils.mirror import mirror
 from utils.options import Options, flag_lines, option_fields
 from utils.run_directory import FLAGS_FILE, fingerprint
@@ -150,8 +151,15 @@ class Pipeline:
     def _check_models(self, names: Sequence[str]) -> None:
         """Asks each learner about the model that it will get, as far as it is known."""
         make_model, has_known_shapes = functools.cache(functools.partial(self._untrained, names)), True
-        for name in names:
-            learner = self._learner(name, name, None)
+        learners = [self._learner(name, name, None) for name in names]
+        source = self.context.helper.model_source
+        if self._begins_with_given(names):  # which has come out of a file
+            source = f'--save_path={self.context.learner_options.save_path}'
+        else:
+            check_round_trip(make_model(), source)
+        if any(learner.schedule()[1] for learner in learners):
+            refuse_frozen(make_model(), source)
+        for learner in learners:
             learner.check_layers(make_model)
             if has_known_shapes:
                 learner.check_model(make_model)
@@ -164,10 +172,15 @@ class Pipeline:
 
     def _untrained(self, names: Sequence[str]) -> keras.Model:
         """A model of the architecture that the chain begins with."""
+        if not self._begins_with_given(names):
+            return self.context.helper.built_form().model
+        path = resolve_model_path(self.context.learner_options.save_path, '--save_path')
+        return load_in_standard_form(path, self.context.helper)[0].model
+
+    def _begins_with_given(self, names: Sequence[str]) -> bool:
+        """Whether the chain begins with the model at `--save_path`."""
         shared = self.context.learner_options
-        if shared.save_path is None or (names[0] == FULL_PRECISION and not shared.warm_start):
-            return self.context.helper.new_model()
-        return load_any(resolve_model_path(shared.save_path, '--save_path')).model
+        return shared.save_path is not None and (names[0] != FULL_PRECISION or shared.warm_start)
 
     def run(self, names: Sequence[str]) -> PipelineResult:
         """The chain `names`, continued where a former call stopped."""
@@ -217,8 +230,12 @@ class Pipeline:
     def _obtain(self) -> tuple[keras.Model, dict[str, float]] | None:
         """The model with its metrics; workers that did not take part in training one get it from the primary."""
         source = self.context.workers.share(lambda: str(self._find() or ''))
+        if source and not self.context.workers.is_primary:
+            return None
         if source:
-            return self._load(Path(source)) if self.context.workers.is_primary else None
+            model, metrics = self._load(Path(source))
+            warn_of_frozen(model, source)
+            return model, metrics
         logging.info('no trained model given or found as %s/%s*: training one first',
                      self.context.learner_options.zoo_dir, self.zoo_name)
         result = self._learner(FULL_PRECISION, FIRST_STAGE, None).run(None)
@@ -313,15 +330,22 @@ def recorded_data(run: Path) -> str | None:
 
 
 def load_fitting_model(path: Path, helper: AbstractModelHelper) -> keras.Model:
-    """Reads a saved model; a `UsageError` if it cannot be one of the pair's: other input or output shape."""
+    """Reads a saved model, in standard form; a `UsageError` if it cannot be one of the pair's."""
     return load_finished(path, helper).model
 
 
 def load_finished(path: Path, helper: AbstractModelHelper) -> Finished:
     """As `load_fitting_model`, with the codes of the kernels if the file is a container."""
-    finished = load_any(path)
-    helper.check_shapes(finished.model, str(path), 'is it a model of another pair?')
+    finished, form = load_in_standard_form(path, helper)
+    form.log(str(path))
     return finished
+
+
+def load_in_standard_form(path: Path, helper: AbstractModelHelper) -> tuple[Finished, StandardForm]:
+    """As `load_finished`, and what has become of the model, which is not logged."""
+    finished = load_any(path)
+    form = helper.standard_form(finished.model, str(path), 'is it a model of another pair?')
+    return dataclasses.replace(finished, model=form.model), form
 
 
 def resolve_model_path(path: str, flag: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,9 +13,19 @@ import tf_keras as keras
 
 from datasets.abstract_dataset import AbstractDataset
 from utils.errors import UsageError
+from utils.graph import StandardForm, standard_form, warn_of_frozen
 from utils.options import Options, option
 from utils.registry import Registry
-from utils.schedules import WARMUP_EPOCHS, GradualWarmup, Schedule, one_cycle, piecewise_constant, scaled_learning_rate
+from utils.schedules import (
+    WARMUP_EPOCHS,
+    GradualWarmup,
+    Schedule,
+    check_drops,
+    one_cycle,
+    piecewise_constant,
+    scaled_learning_rate,
+    tenths,
+)
 
 HelperT = TypeVar('HelperT', bound='AbstractModelHelper')
 
@@ -53,10 +64,17 @@ class AbstractModelHelper(abc.ABC):
     net_options_class: type[NetOptions] = NetOptions
     dataset_class: type[AbstractDataset]
     primary_metric = 'accuracy'
+    takes_logits = True
+    """Whether `calc_loss` takes logits; then a softmax or sigmoid at the end of a network is taken off."""
 
     def __init__(self, net_options: NetOptions, dataset: AbstractDataset):
         self.net = net_options
         self.dataset = dataset
+
+    @classmethod
+    def missing(cls) -> list[str]:
+        """What a subclass has yet to define before it can be used."""
+        return [*sorted(cls.__abstractmethods__), *(name for name in ('dataset_class',) if not hasattr(cls, name))]
 
     @property
     @abc.abstractmethod
@@ -79,28 +97,55 @@ class AbstractModelHelper(abc.ABC):
 
     @abc.abstractmethod
     def build_model(self) -> keras.Model:
-        """A new functional model from normalised images to logits `[batch, classes]` (no softmax)."""
+        """A new model from normalised images to logits `[batch, classes]`: functional or sequential, nested or not."""
 
     def check_shapes(self, model: keras.Model, source: str, remedy: str) -> None:
         """Raises a `UsageError` if a model does not map images of the data set to one number per class.
 
         Args:
-          model: any model.
+          model: a functional model.
           source: where it comes from.
           remedy: what to do if it does not fit.
         """
-        # A model that was never built has no shapes.
-        shapes = getattr(model, 'input_shape', None), getattr(model, 'output_shape', None)
+        shapes = model.input_shape, model.output_shape
         expected = (None, *self.dataset.image_shape), (None, self.dataset.nb_classes)
         if shapes != expected:
             raise UsageError(f'{source}: maps {shapes[0]} to {shapes[1]}, but {self.dataset_name} needs {expected[0]} '
                              f'to {expected[1]}; {remedy}')
 
+    def standard_form(self, model: keras.Model, source: str, remedy: str) -> StandardForm:
+        """Any model, brought into the form in which learners take it: functional, flat, and ending with logits.
+
+        Args:
+          model: a model of the task.
+          source: where it comes from.
+          remedy: what to do if its shapes do not fit.
+
+        Raises:
+          UsageError: it cannot be brought into this form, or does not fit the data set.
+        """
+        try:
+            form = standard_form(model, self.dataset.image_shape, self.takes_logits)
+        except UsageError as error:
+            raise UsageError(f'{source}: {error}') from error
+        self.check_shapes(form.model, source, remedy)
+        return form
+
+    @property
+    def model_source(self) -> str:
+        """Where `build_model` is, for messages."""
+        return f'{type(self).__name__}.build_model()'
+
+    def built_form(self) -> StandardForm:
+        """What `build_model` gives, in standard form; a `UsageError` says that it does not fit the data set."""
+        return self.standard_form(self.build_model(), self.model_source, 'change its first or last layer')
+
     def new_model(self) -> keras.Model:
-        """What `build_model` gives, if it fits the data set; a `UsageError` says that it does not."""
-        model = self.build_model()
-        self.check_shapes(model, f'{type(self).__name__}.build_model()', 'change its first or last layer')
-        return model
+        """A new model to be trained, in standard form; warns of what its user may not expect."""
+        form = self.built_form()
+        form.log(self.model_source)
+        warn_of_frozen(form.model, self.model_source)
+        return form.model
 
     @abc.abstractmethod
     def calc_loss(self, labels: tf.Tensor, outputs: tf.Tensor,
@@ -145,12 +190,13 @@ class AbstractModelHelper(abc.ABC):
 class ClassificationHelper(AbstractModelHelper):
     """Image classification with softmax cross-entropy and top-1 accuracy.
 
-    Subclasses also give the published schedule: `nb_epochs`, `boundaries` (in epochs) and `factors`.
+    Subclasses also give the published schedule: `nb_epochs`, the `boundaries` (in epochs) after which the learning rate
+    changes, and `factors` of it, one more than boundaries; a tenth after each boundary, if there are none.
     """
 
     nb_epochs: float
-    boundaries: tuple[float, ...]
-    factors: tuple[float, ...] = (1.0, 0.1, 0.01, 0.001)
+    boundaries: tuple[float, ...] = ()
+    factors: tuple[float, ...] | None = None
 
     def calc_loss(self, labels: tf.Tensor, outputs: tf.Tensor,
                   trainable_vars: list[tf.Variable]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
@@ -163,12 +209,30 @@ class ClassificationHelper(AbstractModelHelper):
         ratio = self.net.epochs_ratio if epochs_ratio is None else epochs_ratio
         nb_workers = self.dataset.shard.size
         batch_size = self.dataset.options.batch_size * nb_workers
+        if not hasattr(self, 'nb_epochs'):
+            raise UsageError(f'{type(self).__name__}: nb_epochs is missing; set it to the epochs of a whole training')
         steps_per_epoch = self.dataset.nb_trained * ratio / batch_size
         nb_steps = max(1, int(steps_per_epoch * self.nb_epochs)) if ratio else 0
         rate = rate_factor * scaled_learning_rate(self.net.learning_rate, batch_size, self.net.batch_size_norm)
         if self.net.schedule == 'one-cycle':
             return one_cycle(rate, nb_steps), nb_steps
-        schedule = piecewise_constant(rate, steps_per_epoch, self.boundaries, self.factors)
+        boundaries, factors = self.drops()
+        schedule = piecewise_constant(rate, steps_per_epoch, boundaries, factors)
         if nb_workers > 1:
             schedule = GradualWarmup(schedule, 1 / nb_workers, int(WARMUP_EPOCHS * steps_per_epoch))
         return schedule, nb_steps
+
+    def drops(self) -> tuple[Sequence[float], Sequence[float]]:
+        """The boundaries, in epochs, and the factors of the learning rate before, between and after them.
+
+        Raises:
+          UsageError: they do not go together.
+        """
+        factors = self.factors
+        if factors is None and isinstance(self.boundaries, Sequence):
+            factors = tenths(len(self.boundaries))
+        try:
+            check_drops(self.boundaries, factors)
+        except UsageError as error:
+            raise UsageError(f'{type(self).__name__}: {error}') from error
+        return self.boundaries, factors
