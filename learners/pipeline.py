@@ -148,6 +148,7 @@ class Pipeline:
     def _check_models(self, names: Sequence[str]) -> None:
         """Asks each learner about the model that it will get, as far as it is known."""
         make_model, has_known_shapes = functools.cache(functools.partial(self._untrained, names)), True
+        self.context.helper.check_loss(make_model())
         for name in names:
             learner = self._learner(name, name, None)
             learner.check_layers(make_model)
