@@ -13,7 +13,7 @@ from absl import logging
 
 from learners.abstract_learner import save_model
 from nets.abstract_model_helper import AbstractModelHelper
-from utils.cost_model import total_macs, total_parameters
+from utils.cost_model import total_macs, total_parameters, uncounted_macs
 from utils.encoding import Encoding
 from utils.export import Evaluation, ExportRecord, FileUnderTest, Source, Timing, export_files, measure_files
 from utils.export.device_latency import read_device_latencies
@@ -40,10 +40,16 @@ class Candidate:
         first = records[0].to_json()
         timed = next((record.to_json() for record in records if record.latency), first)
         return {'metrics': dict(self.metrics), 'parameters': total_parameters(self.model),
-                'macs': total_macs(self.model), 'keras_bytes': self.keras_path.stat().st_size,
+                'macs': total_macs(self.model), **self._uncounted(), 'keras_bytes': self.keras_path.stat().st_size,
                 'file': first['path'], 'file_bytes': first['bytes'], 'file_accuracy': first['metrics']['accuracy'],
                 'timed_file': timed['path'] if timed['latency_ms'] else None,
                 **{key: timed[key] for key in ('latency_ms', 'latency_ms_all_threads')}}
+
+
+    def _uncounted(self) -> dict:
+        """`{'macs_not_counted': {layer: what}}`, if the MACs leave anything out."""
+        found = uncounted_macs(self.model)
+        return {'macs_not_counted': {name: list(what) for name, what in found.items()}} if found else {}
 
 
 class Exporter:

@@ -30,12 +30,19 @@ def summary(report: Mapping) -> str:
     comparison = _comparison(report)
     if not report['verdict']:
         comparison = [row[:2] for row in comparison]  # nothing was compressed: the second column would be the first
-    parts += [format_table(comparison), '', format_table(_exports(report['exports']))]
+    parts += [format_table(comparison), *uncounted_line(report), '', format_table(_exports(report['exports']))]
     if report.get('searches'):
         parts += ['', *(f'search: {outcome(entry)}' for entry in report['searches'])]
     if report['verdict']:
         parts += ['', verdict_line(report['verdict'], report['compressed'])]
     return '\n'.join(parts)
+
+
+def uncounted_line(report: Mapping) -> list[str]:
+    """The line that says what the numbers of MACs leave out, if they do."""
+    found = {**report['baseline'].get('macs_not_counted', {}), **report['compressed'].get('macs_not_counted', {})}
+    named = ', '.join(f'{name} ({", ".join(what)})' for name, what in found.items())
+    return [f'MACs of {named} not counted: there is no formula for them'] if found else []
 
 
 def _comparison(report: Mapping) -> list[tuple[str, str, str, str]]:

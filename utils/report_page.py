@@ -13,7 +13,8 @@ from pathlib import Path
 import jinja2
 
 from utils import atomic, figures
-from utils.layer_table import EXTRA_COLUMNS, extra_cell, left_share
+from utils.layer_table import EXTRA_COLUMNS, extra_cell, left_share, total_cell
+from utils.report import uncounted_line
 from utils.report_charts import Point, Scatter, arrow, kept, layer_chart, scatter
 from utils.search_page import searches
 from utils.verdict import as_fast, verdict_line
@@ -64,7 +65,8 @@ def render(report: Mapping) -> str:
                                      lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     environment.filters.update(duration=figures.duration, integer=figures.integer, percent=figures.percent,
                                significant=figures.significant)
-    environment.globals.update(kept=kept, extra_cell=extra_cell, format_metric=format_metric, missing=figures.MISSING)
+    environment.globals.update(kept=kept, extra_cell=extra_cell, total_cell=total_cell, format_metric=format_metric,
+                               missing=figures.MISSING)
     return environment.get_template('report.html').render(page_context(report)) + '\n'
 
 
@@ -78,7 +80,7 @@ def page_context(report: Mapping) -> dict:
             'cards': verdict_cards(report) if verdict else [],
             'rows': comparison(report),
             'charts': trade_offs(report),
-            'layer_chart': layer_chart(layers) if layers else None,
+            'layer_chart': layer_chart([row for row in layers if any(row['macs'])]) if layers else None,
             'searches': searches(report),
             'has_channels': any('inputs' in row or 'outputs' in row for row in layers),
             'has_notes': any(row['note'] for row in layers) or bool(left_share(layers)),
@@ -88,6 +90,7 @@ def page_context(report: Mapping) -> dict:
                              for key in ('macs', 'parameters')},
             'timed_on_device': any('device_latency_ms' in item for item in report['exports']),
             'stage_metrics': metric_names(report['stages']),
+            'uncounted': ' '.join(uncounted_line(report)),
             'operators': operator_table(report['exports'])}
 
 

@@ -92,6 +92,14 @@ def test_nothing_compressed_has_no_verdict_and_no_layers():
     assert lines(text)[-1].startswith('model_int8.tflite')
 
 
+def test_macs_that_are_not_counted_are_named():
+    report = copy.deepcopy(REPORT)
+    report['baseline']['macs_not_counted'] = {'attend': ['While'], 'fold': ['PyFunc', 'FFT2D']}
+    report['compressed']['macs_not_counted'] = {'attend': ['While']}
+    assert ('MACs of attend (While), fold (PyFunc, FFT2D) not counted: there is no formula for them'
+            in lines(summary(report)))
+
+
 def test_a_container_has_no_speed():
     report = copy.deepcopy(REPORT)
     report['compressed'].update(file='model.pfz', timed_file=None, latency_ms=None, latency_ms_all_threads=None)

@@ -193,4 +193,5 @@ def _additive_attention(layer: Layer, inputs: list, output: tuple) -> Macs:
 
 _FORMULAS: tuple[tuple[Any, Callable[[Layer, list, tuple], Macs]], ...] = (
     (KERNEL_LAYERS, _kernels), (_CONV_LSTM, _conv_lstm), (_k.RNN, _recurrent), (_CELLS, _cell),
-    (_k.StackedRNNCells, _stacked_cells), (_k.Bidirectional, _bidirectional), (_k.TimeDistributed, _time_distributed), (_k.AdditiveAttention, _additive_attention))
+    (_k.StackedRNNCells, _stacked_cells), (_k.Bidirectional, _bidirectional), (_k.TimeDistributed, _time_distributed),
+    (_k.AdditiveAttention, _additive_attention))

@@ -138,7 +138,7 @@ def profiled_macs(model: keras.Model) -> float:
 
 
 @pytest.mark.parametrize('kind', [
-    'dense on a sequence', 'grouped', 'depthwise1d', 'separable1d', 'unrolled gru', 'attention', 'dot',
+    'dense on a sequence', 'depthwise1d', 'separable1d', 'unrolled gru', 'attention', 'dot',
     'local1d', 'lambda'])
 def test_as_the_profiler_counts(kind):
     layer, shapes, _ = BY_HAND[kind]
