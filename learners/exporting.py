@@ -20,6 +20,7 @@ from utils.export.device_latency import read_device_latencies
 from utils.export.options import ExportOptions
 
 UNCOMPRESSED = 'uncompressed'
+TIMED_KEYS = ('latency_ms', 'latency_ms_all_threads', 'speedup_interval', 'speedup_interval_all_threads')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Candidate:
                 'macs': total_macs(self.model), **self._uncounted(), 'keras_bytes': self.keras_path.stat().st_size,
                 'file': first['path'], 'file_bytes': first['bytes'], 'file_accuracy': first['metrics']['accuracy'],
                 'timed_file': timed['path'] if timed['latency_ms'] else None,
-                **{key: timed[key] for key in ('latency_ms', 'latency_ms_all_threads')}}
+                **{key: timed[key] for key in TIMED_KEYS}}
 
 
     def _uncounted(self) -> dict:
@@ -83,7 +84,7 @@ class Exporter:
             files[reference] = self._files(baseline, [wanted])[wanted]
         logging.info('running %d exported files on %d samples each', len(files),
                      len(next(iter(files.values())).evaluation.images))
-        timing = Timing.of_calls(self.options.rounds, self.options.warmup)
+        timing = Timing.of_calls(self.options.rounds, self.options.warmup).until_clear()
         records = measure_files(files, self.root, reference, timing=timing)
         exports = [records[name] for name in formats]
         baseline_entry = baseline.entry(exports if baseline is compressed else [records[reference]])

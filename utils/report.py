@@ -8,9 +8,11 @@ from pathlib import Path
 from utils.figures import signed
 from utils.layer_table import format_rows
 from utils.search_results import outcome
-from utils.verdict import as_fast, verdict_line
+from utils.verdict import Speed, compare_speeds, interval_words, verdict_line
 
 SCHEMA = 1
+INTERVAL = 'speedup_interval'
+"""Key of the interval of the speed-up on one thread; the one on all threads is named as the latencies are."""
 
 
 def format_table(rows: Sequence[Sequence[str]]) -> str:
@@ -56,8 +58,7 @@ def _comparison(report: Mapping) -> list[tuple[str, str, str, str]]:
         if not (before[key] and after[key]):
             return '-', '-', 'not measured'
         old, new = before[key]['p50'], after[key]['p50']
-        ratio = f'{old / new:.2f}x faster' if old > new else f'{new / old:.2f}x SLOWER'
-        return f'{old:.3f} ms', f'{new:.3f} ms', 'as fast' if as_fast(old / new) else ratio
+        return f'{old:.3f} ms', f'{new:.3f} ms', speed_words(old, new, after.get(key.replace('latency_ms', INTERVAL)))
 
     gain = after['metrics']['accuracy'] - before['metrics']['accuracy']
     suffixes = dict.fromkeys(Path(entry['file']).suffix for entry in (before, after))
@@ -69,6 +70,15 @@ def _comparison(report: Mapping) -> list[tuple[str, str, str, str]]:
             (f'{" / ".join(suffixes)} file, bytes', *times('file_bytes')),
             ('latency p50, one thread', *latency('latency_ms')),
             ('latency p50, all threads', *latency('latency_ms_all_threads'))]
+
+
+def speed_words(before: float, after: float, interval: Sequence[float] | None) -> str:
+    """`1.50x faster`, or what else can be said of two medians and the interval of their ratio."""
+    words = {Speed.FASTER: f'{before / after:.2f}x faster', Speed.SLOWER: f'{after / before:.2f}x SLOWER'}
+    found = compare_speeds(before / after, interval)
+    if found is Speed.UNCLEAR:
+        return f'{found.value} ({interval_words(interval)})'
+    return words.get(found, found.value)
 
 
 def _stages(stages: Sequence[Mapping]) -> list[tuple[str, ...]]:
@@ -92,7 +102,9 @@ def _exports(exports: Sequence[Mapping]) -> list[tuple[str, ...]]:
 def _speed(item: Mapping) -> tuple[str, str]:
     if not item['latency_ms']:
         return '-', '-'
-    speedup = item['speedup_vs_uncompressed']
+    speedup, interval = item['speedup_vs_uncompressed'], item.get(INTERVAL)
+    if speedup and interval and compare_speeds(speedup, interval) is Speed.UNCLEAR:
+        return f'{item["latency_ms"]["p50"]:.3f}', interval_words(interval)
     return f'{item["latency_ms"]["p50"]:.3f}', f'{speedup:.2f}x' if speedup else '-'
 
 
