@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,8 +19,11 @@ from utils.encoding import Encoding
 from utils.export import Evaluation, ExportRecord, FileUnderTest, Source, Timing, export_files, measure_files
 from utils.export.device_latency import read_device_latencies
 from utils.export.options import ExportOptions
+from utils.export.runner import nb_usable_threads
 
 UNCOMPRESSED = 'uncompressed'
+BUSY = 3
+"""Programs per core that want to compute, in the mean of a minute, from which on timing is not to be trusted."""
 TIMED_KEYS = ('latency_ms', 'latency_ms_all_threads', 'speedup_interval', 'speedup_interval_all_threads')
 
 
@@ -53,6 +57,14 @@ class Candidate:
         return {'macs_not_counted': {name: list(what) for name, what in found.items()}} if found else {}
 
 
+def warn_if_busy() -> None:
+    """Warns if far more programs want to compute than there are cores: then speeds on all threads say little."""
+    load, cores = os.getloadavg()[0], nb_usable_threads()
+    if load > BUSY * cores:
+        logging.warning('the machine is busy (load average %.1f, %d cores): latencies on all threads may mislead', load,
+                        cores)
+
+
 class Exporter:
     """Writes the files of the uncompressed and of the compressed model and measures them on equal terms.
 
@@ -84,6 +96,7 @@ class Exporter:
             files[reference] = self._files(baseline, [wanted])[wanted]
         logging.info('running %d exported files on %d samples each', len(files),
                      len(next(iter(files.values())).evaluation.images))
+        warn_if_busy()
         timing = Timing.of_calls(self.options.rounds, self.options.warmup).until_clear()
         records = measure_files(files, self.root, reference, timing=timing)
         exports = [records[name] for name in formats]

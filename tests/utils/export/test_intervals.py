@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from utils.export.intervals import around, interval_rank, is_narrow, median_interval, speedup_interval
+from utils.export.intervals import around, block_medians, interval_rank, is_narrow, median_interval, speedup_interval
 
 
 @pytest.mark.parametrize(('count', 'confidence', 'rank'), [
@@ -41,6 +41,18 @@ def test_what_is_narrow():
 def test_a_machine_that_slows_down_for_a_while_does_not_widen_it():
     load = np.where(np.arange(40) % 3 == 0, 4.0, 1.0)
     assert speedup_interval(load * 3.0, load * 2.0) == (1.5, 1.5)
+
+
+def test_blocks_by_hand():
+    assert block_medians([1, 2, 9, 4, 5, 6], 2) == [2, 5]
+    assert block_medians([3, 1], 8) == [3, 1] and block_medians([]) == []
+    assert block_medians(range(9), 8) == [0.5, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_neighbours_that_go_together_are_no_proof():
+    ratios = np.array([1.4] * 60 + [0.9] * 20)  # one side was favoured for a while, then the other
+    assert median_interval(ratios)[0] == 1.4
+    assert speedup_interval(ratios, np.ones(80)) == (0.9, 1.4)
 
 
 def test_the_promise_is_kept():
