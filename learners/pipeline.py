@@ -159,6 +159,7 @@ class Pipeline:
             check_round_trip(make_model(), source)
         if any(learner.schedule()[1] for learner in learners):
             refuse_frozen(make_model(), source)
+        self.context.helper.check_loss(make_model())
         for learner in learners:
             learner.check_layers(make_model)
             if has_known_shapes:

@@ -54,6 +54,13 @@ def weight_decay_loss(variables: list[tf.Variable]) -> tf.Tensor:
     return tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels]) if kernels else tf.constant(0.0)
 
 
+def reason_of(error: Exception) -> str:
+    """One line of an exception's text: of a text by AutoGraph the original exception's, of others the first."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    original = [line for line in lines if line.split(':')[0].endswith(('Error', 'Exception'))]
+    return (original or lines)[-1 if original else 0]
+
+
 class AbstractModelHelper(abc.ABC):
     """The contract between a model/dataset pair and the learners.
 
@@ -151,6 +158,30 @@ class AbstractModelHelper(abc.ABC):
     def calc_loss(self, labels: tf.Tensor, outputs: tf.Tensor,
                   trainable_vars: list[tf.Variable]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """(loss with weight decay, metrics by name), each a scalar mean over the batch."""
+
+    def check_loss(self, model: keras.Model) -> None:
+        """Raises a `UsageError` if `calc_loss` cannot be used: it is traced once, on a batch of no certain size.
+
+        Args:
+          model: one that fits the data set.
+        """
+        name, nb_classes = f'{type(self).__name__}.calc_loss', self.dataset.nb_classes
+        labels, outputs = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, nb_classes], tf.float32)
+        graph_of = tf.function(lambda labels, outputs: self.calc_loss(labels, outputs, model.trainable_variables))
+        try:
+            loss, metrics = graph_of.get_concrete_function(labels, outputs).structured_outputs
+            values = {'loss': loss, **metrics}
+            wrong = [key for key, value in values.items() if value.shape.rank or not value.dtype.is_floating]
+        except Exception as error:  # whatever the user's code raises
+            raise UsageError(f'{name} fails on labels int32 [batch] (class numbers) and outputs float32 [batch, '
+                             f'{nb_classes}]: {reason_of(error)}') from error
+        if wrong:
+            raise UsageError(f'{name}: {", ".join(wrong)} must be single floating-point numbers, means over the batch')
+        missing = {self.primary_metric, 'accuracy'} - set(metrics)
+        if missing:
+            raise UsageError(f'{name}: returns {", ".join(metrics) or "no metrics"}, but not '
+                             f'{" and ".join(sorted(missing))}, which reports and searches compare (only '
+                             'classification is supported so far)')
 
     @abc.abstractmethod
     def setup_lrn_rate(self, epochs_ratio: float | None = None, rate_factor: float = 1.0) -> tuple[Schedule, int]:

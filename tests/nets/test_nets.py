@@ -69,6 +69,33 @@ def test_loss_and_accuracy_by_hand():
     assert float(metrics['accuracy']) == 0.5
 
 
+@pytest.mark.parametrize('pair', list(PAIRS))
+def test_the_loss_of_every_pair_can_be_used(pair):
+    task = helper(pair)
+    task.check_loss(task.new_model())
+
+
+def loss_of_one_hot_codes(labels, outputs):
+    return tf.reduce_mean(keras.losses.categorical_crossentropy(labels, outputs))
+
+
+@pytest.mark.parametrize(('calc_loss', 'message'), [
+    (lambda self, labels, outputs, variables: (tf.reduce_mean(outputs), {'error': tf.reduce_mean(outputs)}),
+     'LenetAtDigits.calc_loss: returns error, but not accuracy, which reports and searches compare'),
+    (lambda self, labels, outputs, variables: (tf.reduce_mean(outputs), {}), 'returns no metrics, but not accuracy'),
+    (lambda self, labels, outputs, variables: (outputs, {'accuracy': tf.reduce_sum(labels)}),
+     'calc_loss: loss, accuracy must be single floating-point numbers, means over the batch'),
+    (lambda self, labels, outputs, variables: (loss_of_one_hot_codes(labels, outputs), {}),
+     r'calc_loss fails on labels int32 \[batch\] \(class numbers\) and outputs float32 \[batch, 10\]: ValueError: '),
+    (lambda self, labels, outputs, variables: tf.reduce_mean(outputs), 'calc_loss fails on labels'),
+])
+def test_a_loss_that_cannot_be_used_is_refused(monkeypatch, calc_loss, message):
+    task = helper('lenet_at_digits')
+    monkeypatch.setattr(type(task), 'calc_loss', calc_loss)
+    with pytest.raises(UsageError, match=message):
+        task.check_loss(task.new_model())
+
+
 def test_only_kernels_decay():
     variables = [tf.Variable([3.0], name='conv/kernel'), tf.Variable([4.0], name='dw/depthwise_kernel'),
                  tf.Variable([5.0], name='conv/bias'), tf.Variable([6.0], name='bn/gamma')]

@@ -100,6 +100,25 @@ def test_nothing_compressed_has_no_verdict_and_no_layers():
     assert lines(text)[-1].startswith('model_int8.tflite')
 
 
+def test_speeds_that_are_not_clear_are_given_as_intervals():
+    report = copy.deepcopy(REPORT)
+    report['compressed'].update(latency_ms={'p50': 1.8}, speedup_interval=[0.8, 1.4],
+                                speedup_interval_all_threads=[0.99, 1.02])
+    report['exports'][0].update(speedup_vs_uncompressed=1.11, speedup_interval=[0.8, 1.4])
+    text = lines(summary(report))
+    assert [line.split('ms', 2)[-1].strip() for line in text if line.startswith('latency')] == [
+        'not clearly faster (0.80x to 1.40x)', 'as fast']
+    assert text[-3].endswith('0.400  0.80x to 1.40x')
+
+
+def test_macs_that_are_not_counted_are_named():
+    report = copy.deepcopy(REPORT)
+    report['baseline']['macs_not_counted'] = {'attend': ['While'], 'fold': ['PyFunc', 'FFT2D']}
+    report['compressed']['macs_not_counted'] = {'attend': ['While']}
+    assert ('MACs of attend (While), fold (PyFunc, FFT2D) not counted: there is no formula for them'
+            in lines(summary(report)))
+
+
 def test_a_container_has_no_speed():
     report = copy.deepcopy(REPORT)
     report['compressed'].update(file='model.pfz', timed_file=None, latency_ms=None, latency_ms_all_threads=None)
