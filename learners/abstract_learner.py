@@ -18,15 +18,14 @@ from utils import atomic
 from utils.container import load_container, save_container
 from utils.distillation import Distillation
 from utils.encoding import Encoding
-from utils.errors import UsageError
 from utils.gradient_compression import CompressionOptions
 from utils.layer_table import ROW_SHAPE
 from utils.metrics_log import MetricsLog
 from utils.mirror import CHECKPOINTS, mirror
+from utils.models.files import load_model, save_model
 from utils.multi_gpu_wrapper import ALONE, Workers
 from utils.options import Options, option
 from utils.progress import number
-from utils.quantization_aware import register_classes_of
 from utils.registry import Registry
 from utils.run_directory import RunDirectory
 from utils.runs.model_files import refuse_damaged
@@ -367,11 +366,6 @@ def model_file(path: str) -> Path:
     return Path(path) / MODEL_NAME if Path(path).is_dir() else Path(path)
 
 
-def save_model(model: keras.Model, path: Path) -> None:
-    with atomic.replacing(path) as temporary:
-        model.save(temporary, save_format='keras')
-
-
 def load_any(path: Path | str) -> Finished:
     """Reads a saved model: a `.keras` file, or a container with the codes of its kernels.
 
@@ -382,17 +376,6 @@ def load_any(path: Path | str) -> Finished:
         unpacked = load_container(path)
         return Finished(unpacked.model, unpacked.encodings)
     return Finished(load_model(path))
-
-
-def load_model(path: Path | str) -> keras.Model:
-    """Reads a `.keras` file; a `UsageError` if the file holds no model."""
-    try:
-        register_classes_of(path)
-        return keras.models.load_model(path, compile=False)
-    except Exception as error:  # whatever the reader makes of other files
-        reason = str(error).strip().split('\n')[0]
-        raise UsageError(f'{path}: cannot be read as a Keras model ({type(error).__name__}: {reason}); give a .keras '
-                         'file that this version of tf_keras has written') from error
 
 
 def load_own_model(path: Path, remedy: str) -> keras.Model:
