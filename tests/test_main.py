@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from learners import LEARNERS
 from main import CommandLine
 from nets import PAIRS
 from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, run_main
-from utils.errors import UsageError
+from utils.errors import LostWorkerError, PocketFlowError, UsageError
 from utils.options import option_fields
 from utils.run_directory import RunDirectory
 
@@ -385,3 +386,34 @@ def test_usage_errors_name_the_value():
     with pytest.raises(UsageError, match='--learner=a, ,b: an empty name'):
         main.learner_names('a, ,b')
     assert main.learner_names('full-prec, chn-pruned-rmt') == ['full-prec', 'chn-pruned-rmt']
+
+
+def refuse_with(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(('error', 'code', 'line'), [
+    (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), '/run/x'), 1, '/run/x: No space left on device; make room th'),
+    (UsageError('--flag: no'), 2, '--flag: no\n'), (PocketFlowError('cannot'), 1, 'cannot\n'),
+    (LostWorkerError('alone'), 75, 'alone\n')])
+def test_what_was_foreseen_is_one_line_and_an_exit_code(error, code, line, capsys):
+    assert main.guarded(lambda: refuse_with(error), debug=False) == code
+    err = capsys.readouterr().err
+    assert err.startswith(f'error: {line}') and err.count('\n') == 1
+
+
+def test_a_full_disk_below_another_error_is_what_is_told(capsys):
+    def convert():
+        try:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), '/run/x')
+        except OSError as error:
+            raise PocketFlowError('cannot be converted') from error
+
+    assert main.guarded(convert, debug=False) == 1
+    assert capsys.readouterr().err.startswith('error: /run/x: No space left on device; ')
+
+
+@pytest.mark.parametrize('error', [KeyError('x'), ZeroDivisionError('x'), OSError('x')])
+def test_a_mistake_of_the_program_keeps_its_traceback(error):
+    with pytest.raises(type(error)):
+        main.guarded(lambda: refuse_with(error), debug=False)

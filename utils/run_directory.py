@@ -198,6 +198,8 @@ class RunDirectory:
 
         try:
             yield
+        except OSError:  # nothing can be written, or the directory is being removed
+            raise
         except BaseException:
             with contextlib.suppress(OSError, PocketFlowError):  # what has happened matters more
                 write()

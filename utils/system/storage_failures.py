@@ -21,7 +21,7 @@ _ROOM, _RIGHTS, _GONE, _DISK = (
     'look after the disk')
 ADVICE = {
     errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM, errno.EFBIG: 'let files there be larger',
-    errno.EROFS: _RIGHTS, errno.EACCES: _RIGHTS, errno.EPERM: _RIGHTS,
+    errno.EROFS: 'make its file system writable', errno.EACCES: _RIGHTS, errno.EPERM: _RIGHTS,
     errno.ENOENT: _GONE, errno.ENOTDIR: _GONE, errno.ESTALE: _GONE, errno.ENODEV: _GONE, errno.ENXIO: _GONE,
     errno.EIO: _DISK, errno.EMFILE: 'let the process open more files (ulimit -n)',
     errno.ENFILE: 'let the system open more files'}

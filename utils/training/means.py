@@ -29,6 +29,8 @@ class WeightedMeans:
             self._totals, self._weight = {}, 0
 
     def add(self, values: Mapping[str, float], weight: int) -> None:
+        if self._totals and self._totals.keys() != values.keys():  # what was gone on from had other metrics
+            self._totals, self._weight = {}, 0
         for name, value in values.items():
             self._totals[name] = self._totals.get(name, 0.0) + value * weight
         self._weight += weight

@@ -114,3 +114,25 @@ def test_wrong_specs_are_told_apart(tmp_path: Path, spec: str, message: str):
     with pytest.raises(UsageError, match='--device_latency.*' + message) as caught:
         read_device_latencies(spec.format(file=file, empty=empty), FORMATS)
     assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('text', [
+    'Inference timings in us: Init: 855, First inference: 9, Warmup (avg): 9, Inference (avg): 1e999',
+    'Average inference timings in us: Warmup: 76605.9, Init: 9933, no stats: 1e400',
+    'Inference timings in us: Init: 855, First inference: 9, Warmup (avg): 9, Inference (avg): 0',
+    'count=50 first=1 curr=1 min=1e999 avg=33209.4\nInference timings in us: Init: 855, Inference (avg): 33209.4',
+    f'Inference (avg): {"9" * 5000} ms (10 runs)', f'Inference (avg): 7.5 ms ({"9" * 5000} runs)',
+    'Inference (avg): 7.5 ms (10 runs)\nInference (max): 1e309 ms'])
+def test_figures_that_cannot_be_are_refused_in_one_line(text, tmp_path):
+    with pytest.raises(UsageError, match='that cannot be: (mean|min|max|count) is (inf|0.0); give what'):
+        parse_benchmark(text)
+    (tmp_path / 'bench.txt').write_text(text)
+    with pytest.raises(UsageError, match='^--device_latency: int8=.*/bench.txt: holds a result') as raised:
+        read_device_latencies(f'int8={tmp_path}/bench.txt', ['int8'])
+    assert '\n' not in str(raised.value) and len(str(raised.value)) < 400
+
+
+def test_a_count_is_a_whole_number():
+    found = parse_benchmark('count=5e1 first=1 curr=1 min=1 max=34005 avg=33209.4 std=450\n'
+                            'Inference timings in us: Init: 855, First inference: 9, Inference (avg): 33209.4')
+    assert found['count'] == 50 and isinstance(found['count'], int)

@@ -32,3 +32,11 @@ def test_other_texts_are_nothing_to_go_on_from(text):
     means.go_on_from(text)
     means.add({'loss': 2.0}, 1)
     assert means.take() == {'loss': 2.0}
+
+
+def test_sums_of_other_metrics_are_left_alone():
+    begun, means = WeightedMeans(), WeightedMeans()
+    begun.add({'loss': 1.0, 'sparsity': 0.5}, 1)
+    means.go_on_from(begun.to_text())
+    means.add({'loss': 2.0}, 1)
+    assert means.take() == {'loss': 2.0}
