@@ -70,7 +70,7 @@ def judge(baseline: Mapping, compressed: Mapping) -> dict:
 
     Returns:
       `smaller`, `faster` (by more than `SPEED_MARGIN`, and beyond doubt), `size_ratio` and `speedup` (above 1 is
-      better; `None`: not measured), `accuracy_drop` (0.01 is one point), and the `speedup_interval` if there is one.
+      better; `None`: not measured), `accuracy_drop` (0.01 is one point), and the `speedup_interval` if it was given.
     """
     size_ratio = baseline['file_bytes'] / compressed['file_bytes']
     timed = baseline['latency_ms'] and compressed['latency_ms']
@@ -79,7 +79,8 @@ def judge(baseline: Mapping, compressed: Mapping) -> dict:
     return {'smaller': size_ratio > 1, 'faster': speedup and compare_speeds(speedup, interval) is Speed.FASTER,
             'accuracy_drop': round(baseline['file_accuracy'] - compressed['file_accuracy'], 6),
             'size_ratio': round(size_ratio, 4), 'speedup': speedup and round(speedup, 4),
-            **({'speedup_interval': [round(end, 4) for end in interval]} if interval else {})}
+            **({'speedup_interval': interval and [round(end, 4) for end in interval]}
+               if 'speedup_interval' in compressed else {})}
 
 
 def as_fast(speedup: float) -> bool:

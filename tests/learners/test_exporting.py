@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import tf_keras as keras
 
 from learners import exporting
 from learners.exporting import Candidate, Exporter
 from tests.learners.conftest import make_helper
 from utils.cost_model import total_macs
 from utils.errors import UsageError
+from utils.export import measure
+from utils.export.agreement import agreement
 from utils.export.options import ExportOptions
 from utils.export.runner import LiteRtRunner
 
@@ -84,6 +88,27 @@ def test_calibration_uses_training_images(tmp_path, monkeypatch):
     exporter(tmp_path).export(only, only, ['int8'])
     assert [images.shape for images in seen] == [(QUICK['num_calibration'], 8, 8, 1)]
     np.testing.assert_array_equal(seen[0], make_helper().training_images(QUICK['num_calibration']))
+
+
+def test_what_the_macs_leave_out_is_in_the_entry(tmp_path):
+    inputs = keras.Input((3, 3))
+    model = keras.Model(inputs, keras.layers.Lambda(lambda x: tf.linalg.inv(x), name='inverse')(inputs))
+    (tmp_path / 'model.keras').write_bytes(b'x')
+    same = agreement(np.eye(2), np.eye(2), np.arange(2))
+    records = [measure.ExportRecord('float32', 'm', 1, 1, same, None, None, 1.0, None, {})]
+    entry = Candidate(model, tmp_path, METRICS).entry(records)
+    assert entry['macs_not_counted'] == {'inverse': ['MatrixInverse']} and entry['macs'] == 0
+    assert entry['speedup_interval'] is None and entry['timed_file'] is None
+
+
+@pytest.mark.parametrize(('load', 'warns'), [(2.0, False), (13.9, True)])
+def test_a_busy_machine_is_warned_of(monkeypatch, load, warns):
+    said = []
+    monkeypatch.setattr(exporting, 'nb_usable_threads', lambda: 2)
+    monkeypatch.setattr(exporting.os, 'getloadavg', lambda: (load, 1.0, 1.0))
+    monkeypatch.setattr(exporting.logging, 'warning', lambda *words: said.append(words[0] % words[1:]))
+    exporting.warn_if_busy()
+    assert said == ['the machine is busy (load average 13.9, 2 cores): latencies on all threads may mislead'] * warns
 
 
 def test_formats_are_checked_and_each_taken_once():

@@ -29,11 +29,11 @@ ROOT = Path(__file__).resolve().parents[2]
 REPORT_KEYS = {'schema', 'model', 'dataset', 'learners', 'seed', 'command', 'versions', 'machine', 'baseline',
                'compressed', 'exports', 'stages', 'layers', 'searches', 'seconds', 'verdict'}
 ENTRY_KEYS = {'metrics', 'parameters', 'macs', 'keras_bytes', 'file', 'file_bytes', 'file_accuracy', 'timed_file',
-              'latency_ms', 'latency_ms_all_threads'}
+              'latency_ms', 'latency_ms_all_threads', 'speedup_interval', 'speedup_interval_all_threads'}
 STAGE_KEYS = {'learner', 'metrics_compressed', 'metrics', 'parameters', 'macs', 'sparsity', 'bits'}
 EXPORT_KEYS = {'format', 'path', 'bytes', 'gzip_bytes', 'metrics', 'max_abs_diff', 'relative_max_abs_diff',
                'top1_agreement', 'latency_ms', 'latency_ms_all_threads', 'size_ratio', 'speedup_vs_uncompressed',
-               'operators'}
+               'speedup_interval', 'speedup_interval_all_threads', 'operators'}
 FORMATS = ('float32', 'float16', 'dynamic', 'int8')
 
 
@@ -77,7 +77,8 @@ def test_report_has_the_agreed_keys(pruned_run):
     assert [item['format'] for item in report['exports']] == list(FORMATS)
     assert all(item.keys() == EXPORT_KEYS for item in report['exports'])
     assert [stage.keys() for stage in report['stages']] == [STAGE_KEYS]
-    assert report['verdict'].keys() == {'smaller', 'faster', 'accuracy_drop', 'size_ratio', 'speedup'}
+    assert report['verdict'].keys() == {'smaller', 'faster', 'accuracy_drop', 'size_ratio', 'speedup',
+                                        'speedup_interval'}
     assert report['seconds'].keys() == {'train', 'select', 'finetune', 'export'}
     assert report['command'].startswith('python main.py --model=lenet --dataset=digits')
     assert (report['schema'], report['model'], report['dataset'], report['seed']) == (1, 'lenet', 'digits', 0)

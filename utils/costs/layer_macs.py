@@ -6,13 +6,14 @@ else, as own layers and operator layers, the operations are counted that TensorF
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
 
-from utils.costs.formulas import Shape, additive_attention_macs, kernel_macs, matmul_macs, recurrent_macs
+from utils.costs.formulas import Shape, additive_attention_macs, kernel_macs, recurrent_macs
 from utils.costs.operations import Macs, function_macs
 from utils.encoding import KERNEL_NAMES
 from utils.errors import UsageError
@@ -124,7 +125,7 @@ def _product(layer: Layer, shape: tuple[int | None, ...], sizes: tuple[int | Non
             f'the cost of layer {layer.name!r} depends on a size that is unknown: its feature map has the'
             f' shape {shape}; build the model with a fixed input size'
         )
-    return matmul_macs(sizes, 1)
+    return math.prod(sizes)
 
 
 def kernel_shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
