@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import scipy.linalg
+import scipy.sparse
 from sklearn.linear_model import lars_path_gram
 
 
@@ -53,14 +54,15 @@ def channel_regression(equations: NormalEquations, weights: np.ndarray,
     Returns:
       G `[channels, channels]` and h `[channels]`.
     """
-    nb_channels = int(channel_of.max()) + 1
-    products = equations.gram * (weights @ weights.T)
-    rows = np.zeros((nb_channels, len(channel_of)))
-    np.add.at(rows, channel_of, products)
-    gram = np.zeros((nb_channels, nb_channels))
-    np.add.at(gram.T, channel_of, rows.T)
-    cross = np.bincount(channel_of, np.sum(equations.cross * weights, axis=1), minlength=nb_channels)
+    gram = channel_sums(equations.gram * (weights @ weights.T), channel_of)
+    cross = np.bincount(channel_of, np.sum(equations.cross * weights, axis=1))
     return gram, cross
+
+
+def channel_sums(products: np.ndarray, channel_of: np.ndarray) -> np.ndarray:
+    """`[features, features]` summed over the features of each pair of channels: `[channels, channels]`."""
+    indicator = scipy.sparse.csr_array((np.ones(len(channel_of)), (channel_of, np.arange(len(channel_of)))))
+    return (indicator @ (indicator @ products).T).T
 
 
 def lasso_channels(gram: np.ndarray, cross: np.ndarray, nb_keep: int) -> np.ndarray:

@@ -5,13 +5,8 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from learners.channel_pruning_rmt.sampling import (
-    LayerSampler,
-    cut_windows,
-    residual_partners,
-    values_at,
-    window_geometry,
-)
+from learners.channel_pruning_rmt.linear_forms import cut_windows, values_at, window_geometry
+from learners.channel_pruning_rmt.sampling import LayerSampler, residual_partners
 from learners.channel_pruning_rmt.selection import NormalEquations
 from utils.channels import trace
 from utils.graph import copied
