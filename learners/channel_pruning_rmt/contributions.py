@@ -58,6 +58,7 @@ def contributions(model: keras.Model, readers: Mapping[str, ReaderChannels], ima
     graph, rng = trace(model), np.random.default_rng(seed)
     forms = {name: linear_form(model.get_layer(name)) for name in readers}
     weights = {name: form.weights() for name, form in forms.items()}
+    channel_of = {name: form.channel_of(readers[name].positions) for name, form in forms.items()}
     grams = {name: np.zeros((reader.nb_channels, reader.nb_channels)) for name, reader in readers.items()}
     rows = dict.fromkeys(readers, 0)
     for begin in range(0, len(images), BATCH_SIZE):
@@ -66,21 +67,25 @@ def contributions(model: keras.Model, readers: Mapping[str, ReaderChannels], ima
             run.run_until(name)
             inputs = run.input_of(name)[0]
             patches = form.patches(inputs, draw_places(rng, form.output_size(inputs.shape), num_positions))
-            grams[name] += contribution_gram(patches, weights[name], readers[name])
+            grams[name] += contribution_gram(patches, weights[name], channel_of[name])
             rows[name] += int(patches.shape[0])
     return {name: ChannelStatistics(gram, gram.sum(axis=1), float(gram.sum()), rows[name])
             for name, gram in grams.items()}
 
 
-def contribution_gram(patches: tf.Tensor, weights: np.ndarray, reader: ReaderChannels) -> np.ndarray:
-    """G, float64 `[channels, channels]`, from patches `[rows, features]` and weights `[features, outputs]`.
+def contribution_gram(patches: tf.Tensor, weights: np.ndarray, channel_of: np.ndarray) -> np.ndarray:
+    """G, float64 `[channels, channels]`.
 
     There are two ways, of which the cheaper is taken: G_ij = sum(A_ij * W_i W_j') with A = P'P, or from the
     contributions themselves, some outputs at a time.
+
+    Args:
+      patches: P, `[rows, features]`.
+      weights: W, float64 `[features, outputs]`.
+      channel_of: the channel of each feature, int `[features]`.
     """
     num_rows, num_features = patches.shape
-    num_outputs, num_channels = weights.shape[1], reader.nb_channels
-    channel_of = selection.channel_index(reader.positions, num_features // sum(map(len, reader.positions)))
+    num_outputs, num_channels = weights.shape[1], int(channel_of.max()) + 1
     if num_features ** 2 * (num_rows + num_outputs) <= num_rows * num_outputs * (num_features + num_channels ** 2):
         patches = tf.cast(patches, tf.float64)
         return selection.channel_sums(tf.matmul(patches, patches, transpose_a=True).numpy() * (weights @ weights.T),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import scipy.linalg
@@ -186,19 +186,3 @@ def nb_kept(nb_channels: int, share: float) -> int:
     # The small number keeps int() from losing a channel to rounding, as in 10 * (1 - 0.9), and to a search that aims a
     # little below its budget.
     return max(1, int(nb_channels * share + 1e-6))
-
-
-def channel_index(positions: Sequence[np.ndarray], nb_offsets: int) -> np.ndarray:
-    """The channel of each row of a flattened kernel.
-
-    Args:
-      positions: for each channel its places on the layer's last input axis.
-      nb_offsets: kernel positions (height x width; 1 for a dense layer); rows are ordered offset by offset.
-
-    Returns:
-      int `[nb_offsets * inputs]`.
-    """
-    channel_of = np.empty(sum(len(places) for places in positions), np.int64)
-    for channel, places in enumerate(positions):
-        channel_of[places] = channel
-    return np.tile(channel_of, nb_offsets)
