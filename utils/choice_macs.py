@@ -11,7 +11,7 @@ import tf_keras as keras
 from utils.channels.identities import ChannelGraph, Step, bit_set, trace
 from utils.channels.liveness import Liveness, liveness
 from utils.channels.readers import check_readers, chosen, first_seen
-from utils.cost_model import MULTIPLYING, call_macs, select_macs
+from utils.cost_model import call_macs, multiplies, select_macs
 from utils.errors import UsageError
 from utils.quantization_aware import plain_if_quantization_aware
 
@@ -32,7 +32,7 @@ class ChoiceMacs:
         self._graph = graph = trace(plain_if_quantization_aware(model))
         self._ids = {step.layer.name: first_seen(graph.classes[step.inputs[0]]) for step in graph.steps if step.reads}
         self._all = {name: bit_set(ids.tolist()) for name, ids in self._ids.items()}
-        self._multiplying = {step for step in graph.steps if isinstance(step.layer, MULTIPLYING)}
+        self._multiplying = {step for step in graph.steps if multiplies(step)}
         self._places = {
             id(tensor): select_macs(1, (*tensor.shape[:-1], 1))
             for step in graph.steps for tensor in step.node.keras_inputs
