@@ -11,6 +11,7 @@ import tf_keras as keras
 from learners.abstract_learner import LEARNERS, Compressed
 from learners.channel_pruning_rmt import selection
 from learners.channel_pruning_rmt.candidates import ChannelCandidates, Sampling
+from learners.channel_pruning_rmt.memory import Demand, require_memory
 from learners.search import LayerSearch, SearchedOptions, SearchingLearner
 from learners.skip_words import refuse_idle_words, skipped_by_name
 from utils.channels import ReaderChannels, channel_counts, reader_channels, remove_channels
@@ -167,10 +168,20 @@ class ChannelPrunedRmtLearner(SearchingLearner):
         refuse_nothing(model, skip_reasons(model, readers, self.options))
 
     def check_model(self, make_model: Callable[[], keras.Model]) -> None:
+        self._check_memory(make_model())
         if self.options.searches:
             self._candidates(make_model(), nb_images=1)
         if self.options.warm_start:
             self._planned(make_model(), skip_reasons(make_model(), reader_channels(make_model()), self.options))
+
+    def _check_memory(self, model: keras.Model) -> None:
+        readers = reader_channels(model)
+        layers = [name for name in readers if name not in skip_reasons(model, readers, self.options)]
+        if layers:
+            image = self.helper.training_images(1, self.context.seed)
+            train, _ = self.helper.dataset.split_indices(enbl_trn_val_split=True)
+            demand = Demand.of(model, layers, image, self.options.num_positions, self.options.criterion)
+            require_memory(demand, min(self.options.num_images, len(train)))
 
     def compress(self, model: keras.Model) -> Compressed:
         readers = reader_channels(model)

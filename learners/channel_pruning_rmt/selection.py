@@ -8,59 +8,13 @@ He, Zhang and Sun 2017, "Channel Pruning for Accelerating Very Deep Neural Netwo
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
-import scipy.linalg
 from sklearn.linear_model import lars_path_gram
 
-
-@dataclasses.dataclass(frozen=True)
-class NormalEquations:
-    """What least squares needs to know about patches and targets.
-
-    Attributes:
-      gram: A = P'P, float64 `[features, features]`.
-      cross: B = P'Y, float64 `[features, outputs]`.
-      energy: sum of squares of Y.
-      nb_rows: number of sampled positions.
-    """
-
-    gram: np.ndarray
-    cross: np.ndarray
-    energy: float
-    nb_rows: int
-
-    def residual(self, weights: np.ndarray) -> float:
-        """||P W - Y||^2 for weights W `[features, outputs]`."""
-        return float(np.sum(weights * (self.gram @ weights)) - 2 * np.sum(weights * self.cross) + self.energy)
-
-
-def channel_regression(equations: NormalEquations, weights: np.ndarray,
-                       channel_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Gram matrix and right-hand side of the regression on channel contributions, He et al. 2017, equation (2).
-
-    The regressor of channel i is Z_i = P_i W_i, the part of the output that comes from it, so that
-    G_ij = <Z_i, Z_j> = sum(A_ij * W_i W_j') and h_i = <Z_i, Y> = sum(B_i * W_i).
-
-    Args:
-      equations: A and B.
-      weights: W, `[features, outputs]`.
-      channel_of: the channel of each feature, int `[features]`, in 0 .. channels - 1.
-
-    Returns:
-      G `[channels, channels]` and h `[channels]`.
-    """
-    nb_channels = int(channel_of.max()) + 1
-    products = equations.gram * (weights @ weights.T)
-    rows = np.zeros((nb_channels, len(channel_of)))
-    np.add.at(rows, channel_of, products)
-    gram = np.zeros((nb_channels, nb_channels))
-    np.add.at(gram.T, channel_of, rows.T)
-    cross = np.bincount(channel_of, np.sum(equations.cross * weights, axis=1), minlength=nb_channels)
-    return gram, cross
+from learners.channel_pruning_rmt.equations import NormalEquations
 
 
 def lasso_channels(gram: np.ndarray, cross: np.ndarray, nb_keep: int) -> np.ndarray:
@@ -100,7 +54,7 @@ def surgeon_channels(equations: NormalEquations, channel_of: np.ndarray, nb_keep
       equations: A and B.
       channel_of: the channel of each feature, int `[features]`.
       nb_keep: how many channels to keep, at least 1.
-      ridge: as for `reconstruct`.
+      ridge: damping, as for `equations.reconstructions`.
 
     Returns:
       Sorted channel indices, `[nb_keep]`.
@@ -144,26 +98,6 @@ def lasso_order(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
     return np.array(list(order))
 
 
-def reconstruct(equations: NormalEquations, kept: np.ndarray, ridge: float) -> np.ndarray:
-    """Least-squares weights on the kept features only, He et al. 2017, equation (3).
-
-    Minimises ||P W - Y||^2 / N + ridge * mean(diag A / N) * ||W||^2 over the W that are zero outside `kept`.
-
-    Args:
-      equations: A, B and N.
-      kept: indices of the kept features.
-      ridge: relative to the mean energy of a feature; keeps the solution unique.
-
-    Returns:
-      W `[features, outputs]`.
-    """
-    weights = np.zeros_like(equations.cross)
-    gram = equations.gram[np.ix_(kept, kept)]
-    damping = ridge * np.trace(gram) / len(kept) or 1.0  # dead inputs: any weight will do, zero is the smallest
-    weights[kept] = scipy.linalg.solve(gram + damping * np.eye(len(kept)), equations.cross[kept], assume_a='pos')
-    return weights
-
-
 def norm_channels(weights: np.ndarray, channel_of: np.ndarray, nb_keep: int) -> np.ndarray:
     """The channels whose weights have the largest l1 norm (Li et al. 2017, https://arxiv.org/abs/1608.08710)."""
     return np.sort(norm_order(weights, channel_of)[:nb_keep])
@@ -184,19 +118,3 @@ def nb_kept(nb_channels: int, share: float) -> int:
     # The small number keeps int() from losing a channel to rounding, as in 10 * (1 - 0.9), and to a search that aims a
     # little below its budget.
     return max(1, int(nb_channels * share + 1e-6))
-
-
-def channel_index(positions: Sequence[np.ndarray], nb_offsets: int) -> np.ndarray:
-    """The channel of each row of a flattened kernel.
-
-    Args:
-      positions: for each channel its places on the layer's last input axis.
-      nb_offsets: kernel positions (height x width; 1 for a dense layer); rows are ordered offset by offset.
-
-    Returns:
-      int `[nb_offsets * inputs]`.
-    """
-    channel_of = np.empty(sum(len(places) for places in positions), np.int64)
-    for channel, places in enumerate(positions):
-        channel_of[places] = channel
-    return np.tile(channel_of, nb_offsets)
