@@ -8,6 +8,7 @@ import numpy as np
 import tf_keras as keras
 
 from learners.channel_pruning_rmt import selection
+from learners.channel_pruning_rmt.linear_forms import linear_form
 from learners.channel_pruning_rmt.selection import NormalEquations
 from utils.channels import ReaderChannels
 
@@ -31,9 +32,7 @@ class LayerRegression:
     @classmethod
     def of(cls, layer: keras.layers.Layer, reader: ReaderChannels, equations: NormalEquations,
            ridge: float) -> LayerRegression:
-        nb_inputs = sum(len(places) for places in reader.positions)
-        offsets = len(equations.gram) // nb_inputs
-        return cls(layer, equations, selection.channel_index(reader.positions, offsets), ridge)
+        return cls(layer, equations, linear_form(layer).channel_of(reader.positions), ridge)
 
     @property
     def weights(self) -> np.ndarray:

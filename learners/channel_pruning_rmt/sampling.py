@@ -14,55 +14,11 @@ import tensorflow as tf
 import tf_keras as keras
 
 from learners.channel_pruning_rmt.layerwise import LayerwiseRun, Place
+from learners.channel_pruning_rmt.linear_forms import cut_windows, values_at, window_geometry
 from learners.channel_pruning_rmt.selection import NormalEquations
 from utils.channels.identities import ChannelGraph, Step, trace
 
 BATCH_SIZE = 250
-
-
-def window_geometry(layer: keras.layers.Conv2D, image: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Padding and output size of a convolution, as TensorFlow defines them.
-
-    Args:
-      layer: stride, dilation, kernel size and `'same'` or `'valid'` padding are read from it.
-      image: (height, width) of its input.
-
-    Returns:
-      `[2, 2]` zeros to put (before, after) each side, and `[2]` output (height, width).
-    """
-    size, strides = np.array(image), np.array(layer.strides)
-    extent = (np.array(layer.kernel_size) - 1) * np.array(layer.dilation_rate) + 1
-    if layer.padding == 'valid':
-        return np.zeros((2, 2), int), (size - extent) // strides + 1
-    outputs = -(-size // strides)
-    total = np.maximum((outputs - 1) * strides + extent - size, 0)
-    return np.stack([total // 2, total - total // 2], axis=1), outputs
-
-
-def cut_windows(inputs: tf.Tensor, layer: keras.layers.Conv2D, places: np.ndarray) -> tf.Tensor:
-    """The windows that a convolution sees at some output positions.
-
-    Args:
-      inputs: `[batch, height, width, channels]`.
-      layer: the convolution.
-      places: output (row, column), int `[positions, 2]`, the same for all images of the batch.
-
-    Returns:
-      `[batch * positions, kernel_height * kernel_width * channels]`, columns ordered like the flattened kernel.
-    """
-    padding, _ = window_geometry(layer, inputs.shape[1:3])
-    offsets = [np.arange(size) * rate for size, rate in zip(layer.kernel_size, layer.dilation_rate, strict=True)]
-    window = np.stack(np.meshgrid(*offsets, indexing='ij'), axis=-1)
-    index = (places * np.array(layer.strides))[:, None, None, :] + window
-    padded = tf.pad(inputs, [[0, 0], *padding.tolist(), [0, 0]])
-    windows = tf.gather_nd(tf.transpose(padded, [1, 2, 0, 3]), index)
-    return tf.reshape(tf.transpose(windows, [3, 0, 1, 2, 4]), [-1, window[..., 0].size * inputs.shape[-1]])
-
-
-def values_at(outputs: tf.Tensor, places: np.ndarray) -> tf.Tensor:
-    """`[batch, height, width, channels]` at `[positions, 2]` -> `[batch * positions, channels]`."""
-    values = tf.gather_nd(tf.transpose(outputs, [1, 2, 0, 3]), places)
-    return tf.reshape(tf.transpose(values, [1, 0, 2]), [-1, outputs.shape[-1]])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import scipy.linalg
+import scipy.sparse
 from sklearn.linear_model import lars_path_gram
 
 
@@ -53,14 +54,15 @@ def channel_regression(equations: NormalEquations, weights: np.ndarray,
     Returns:
       G `[channels, channels]` and h `[channels]`.
     """
-    nb_channels = int(channel_of.max()) + 1
-    products = equations.gram * (weights @ weights.T)
-    rows = np.zeros((nb_channels, len(channel_of)))
-    np.add.at(rows, channel_of, products)
-    gram = np.zeros((nb_channels, nb_channels))
-    np.add.at(gram.T, channel_of, rows.T)
-    cross = np.bincount(channel_of, np.sum(equations.cross * weights, axis=1), minlength=nb_channels)
+    gram = channel_sums(equations.gram * (weights @ weights.T), channel_of)
+    cross = np.bincount(channel_of, np.sum(equations.cross * weights, axis=1))
     return gram, cross
+
+
+def channel_sums(products: np.ndarray, channel_of: np.ndarray) -> np.ndarray:
+    """`[features, features]` summed over the features of each pair of channels: `[channels, channels]`."""
+    indicator = scipy.sparse.csr_array((np.ones(len(channel_of)), (channel_of, np.arange(len(channel_of)))))
+    return (indicator @ (indicator @ products).T).T
 
 
 def lasso_channels(gram: np.ndarray, cross: np.ndarray, nb_keep: int) -> np.ndarray:
@@ -209,19 +211,3 @@ def nb_kept(nb_channels: int, share: float) -> int:
     # The small number keeps int() from losing a channel to rounding, as in 10 * (1 - 0.9), and to a search that aims a
     # little below its budget.
     return max(1, int(nb_channels * share + 1e-6))
-
-
-def channel_index(positions: Sequence[np.ndarray], nb_offsets: int) -> np.ndarray:
-    """The channel of each row of a flattened kernel.
-
-    Args:
-      positions: for each channel its places on the layer's last input axis.
-      nb_offsets: kernel positions (height x width; 1 for a dense layer); rows are ordered offset by offset.
-
-    Returns:
-      int `[nb_offsets * inputs]`.
-    """
-    channel_of = np.empty(sum(len(places) for places in positions), np.int64)
-    for channel, places in enumerate(positions):
-        channel_of[places] = channel
-    return np.tile(channel_of, nb_offsets)

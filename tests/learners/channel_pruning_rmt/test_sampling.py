@@ -2,38 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tensorflow as tf
 import tf_keras as keras
 
-from learners.channel_pruning_rmt.sampling import (
-    LayerSampler,
-    cut_windows,
-    residual_partners,
-    values_at,
-    window_geometry,
-)
+from learners.channel_pruning_rmt.sampling import LayerSampler, residual_partners
 from learners.channel_pruning_rmt.selection import NormalEquations
 from utils.channels import trace
 from utils.graph import copied
 
 layers = keras.layers
-
-
-@pytest.mark.parametrize('options', [
-    {'kernel_size': 3, 'padding': 'same'}, {'kernel_size': 3, 'padding': 'valid'},
-    {'kernel_size': 3, 'strides': 2, 'padding': 'same'}, {'kernel_size': (5, 2), 'strides': (2, 3), 'padding': 'valid'},
-    {'kernel_size': 3, 'dilation_rate': 2, 'padding': 'same'}, {'kernel_size': 1, 'strides': 2, 'padding': 'same'},
-    {'kernel_size': 4, 'strides': 3, 'padding': 'same'}])
-def test_windows_times_kernel_are_the_outputs(options):
-    keras.utils.set_random_seed(0)
-    layer = layers.Conv2D(4, use_bias=False, **options)
-    inputs = tf.random.normal([3, 9, 10, 2])
-    outputs = layer(inputs)
-    _, size = window_geometry(layer, (9, 10))
-    assert tuple(size) == tuple(outputs.shape[1:3])
-    places = np.stack(np.meshgrid(*map(np.arange, size), indexing='ij'), axis=-1).reshape(-1, 2)
-    windows = cut_windows(inputs, layer, places)
-    np.testing.assert_allclose(windows @ tf.reshape(layer.kernel, [-1, 4]), values_at(outputs, places), atol=1e-5)
 
 
 def block() -> keras.Model:

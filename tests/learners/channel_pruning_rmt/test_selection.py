@@ -5,9 +5,9 @@ import pytest
 from sklearn.linear_model import LassoLars, lars_path_gram
 
 from learners.channel_pruning_rmt import selection
+from learners.channel_pruning_rmt.linear_forms import channel_index
 from learners.channel_pruning_rmt.selection import (
     NormalEquations,
-    channel_index,
     channel_regression,
     lasso_channels,
     lasso_order,
@@ -40,11 +40,6 @@ def test_channel_regression_equals_the_regression_on_explicit_contributions():
     gram, cross = channel_regression(equations_of(patches, targets), weights, channel_of)
     np.testing.assert_allclose(gram, contributions.T @ contributions)
     np.testing.assert_allclose(cross, contributions.T @ targets.ravel())
-
-
-def test_channel_index_follows_the_flattened_kernel():
-    # Two kernel positions, three inputs, of which the outer two are one channel.
-    assert channel_index([np.array([0, 2]), np.array([1])], 2).tolist() == [0, 1, 0, 0, 1, 0]
 
 
 def test_lasso_finds_the_channels_that_carry_the_output():

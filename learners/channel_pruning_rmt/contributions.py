@@ -1,0 +1,111 @@
+"""What each input channel contributes to a layer's output in the full model: one pass, nothing kept but sums.
+
+He, Zhang and Sun 2017, "Channel Pruning for Accelerating Very Deep Neural Networks", https://arxiv.org/abs/1707.06168,
+equation (2): with Z_i = P_i W_i the part of the output Y that comes from channel i, G_ij = <Z_i, Z_j>, h_i = <Z_i, Y>.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from learners.channel_pruning_rmt import selection
+from learners.channel_pruning_rmt.layerwise import LayerwiseRun
+from learners.channel_pruning_rmt.linear_forms import draw_places, linear_form
+from utils.channels import ReaderChannels
+from utils.channels.identities import trace
+
+BATCH_SIZE = 50
+BLOCK_BYTES = 2 ** 27
+"""Bytes of contributions that are held at a time."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ChannelStatistics:
+    """The regression of a layer's output on the contributions of its input channels, with its present weights.
+
+    Attributes:
+      gram: G, float64 `[channels, channels]`.
+      cross: h, float64 `[channels]`. The output is the sum of all contributions, so this is G times ones.
+      energy: sum of squares of the output, without its bias.
+      num_rows: number of sampled positions.
+    """
+
+    gram: np.ndarray
+    cross: np.ndarray
+    energy: float
+    num_rows: int
+
+
+def contributions(model: keras.Model, readers: Mapping[str, ReaderChannels], images: np.ndarray, num_positions: int,
+                  seed: int) -> dict[str, ChannelStatistics]:
+    """The statistics of all readers of a model, from one pass over images.
+
+    Args:
+      model: a functional model with one input.
+      readers: layers that have a linear form (`linear_forms.linear_form`), in the order of execution.
+      images: float32 `[N, height, width, channels]`.
+      num_positions: output positions per image and layer.
+      seed: draws the positions.
+
+    Returns:
+      The statistics by name of the reader.
+    """
+    graph, rng = trace(model), np.random.default_rng(seed)
+    forms = {name: linear_form(model.get_layer(name)) for name in readers}
+    weights = {name: form.weights() for name, form in forms.items()}
+    channel_of = {name: form.channel_of(readers[name].positions) for name, form in forms.items()}
+    grams = {name: np.zeros((reader.nb_channels, reader.nb_channels)) for name, reader in readers.items()}
+    rows = dict.fromkeys(readers, 0)
+    for begin in range(0, len(images), BATCH_SIZE):
+        run = LayerwiseRun(graph, [images[begin:begin + BATCH_SIZE]])
+        for name, form in forms.items():
+            run.run_until(name)
+            inputs = run.input_of(name)[0]
+            patches = form.patches(inputs, draw_places(rng, form.output_size(inputs.shape), num_positions))
+            grams[name] += contribution_gram(patches, weights[name], channel_of[name])
+            rows[name] += int(patches.shape[0])
+    return {name: ChannelStatistics(gram, gram.sum(axis=1), float(gram.sum()), rows[name])
+            for name, gram in grams.items()}
+
+
+def contribution_gram(patches: tf.Tensor, weights: np.ndarray, channel_of: np.ndarray) -> np.ndarray:
+    """G, float64 `[channels, channels]`.
+
+    There are two ways, of which the cheaper is taken: G_ij = sum(A_ij * W_i W_j') with A = P'P, or from the
+    contributions themselves, some outputs at a time.
+
+    Args:
+      patches: P, `[rows, features]`.
+      weights: W, float64 `[features, outputs]`.
+      channel_of: the channel of each feature, int `[features]`.
+    """
+    num_rows, num_features = patches.shape
+    num_outputs, num_channels = weights.shape[1], int(channel_of.max()) + 1
+    if num_features ** 2 * (num_rows + num_outputs) <= num_rows * num_outputs * (num_features + num_channels ** 2):
+        patches = tf.cast(patches, tf.float64)
+        return selection.channel_sums(tf.matmul(patches, patches, transpose_a=True).numpy() * (weights @ weights.T),
+                                      channel_of)
+    members = _members(channel_of, num_channels)
+    padded = tf.pad(tf.cast(patches, tf.float64), [[0, 0], [0, 1]])
+    by_channel = tf.gather(tf.transpose(padded), members)  # [channels, features of a channel, rows]
+    rows_of = np.concatenate([weights, np.zeros((1, num_outputs))])[members]
+    gram = np.zeros((num_channels, num_channels))
+    step = max(1, BLOCK_BYTES // (8 * num_rows * num_channels))
+    for begin in range(0, num_outputs, step):
+        parts = tf.matmul(by_channel, tf.constant(rows_of[..., begin:begin + step]), transpose_a=True)
+        parts = tf.reshape(parts, [num_channels, -1])
+        gram += tf.matmul(parts, parts, transpose_b=True).numpy()
+    return gram
+
+
+def _members(channel_of: np.ndarray, num_channels: int) -> np.ndarray:
+    """The features of each channel, int `[channels, most features]`, filled up with the number of features."""
+    order, counts = np.argsort(channel_of, kind='stable'), np.bincount(channel_of, minlength=num_channels)
+    members = np.full((num_channels, counts.max()), len(channel_of))
+    members[np.arange(counts.max()) < counts[:, None]] = order
+    return members
