@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 import tf_keras as keras
 
+from utils.channels.call_costs import CallCosts, select_macs
 from utils.channels.identities import ChannelGraph, Step, bit_set, trace
-from utils.channels.liveness import Liveness, liveness
+from utils.channels.liveness import Liveness
+from utils.channels.placement import channels_left
 from utils.channels.readers import check_readers, chosen, first_seen
-from utils.cost_model import MULTIPLYING, call_macs, select_macs
+from utils.cost_model import MULTIPLYING, call_macs
 from utils.errors import UsageError
 from utils.quantization_aware import plain_if_quantization_aware
 
@@ -37,6 +39,7 @@ class ChoiceMacs:
             id(tensor): select_macs(1, (*tensor.shape[:-1], 1))
             for step in graph.steps for tensor in step.node.keras_inputs
         }  # fmt: skip
+        self._costs = CallCosts(graph)
         # Worked out when first needed: only a call that lives may complain of a size that is unknown.
         self._call = functools.cache(functools.partial(_call_terms, graph))
 
@@ -49,7 +52,7 @@ class ChoiceMacs:
             UsageError: there is no such reader, it has no such channel, or no channel is chosen.
         """
         check_readers(self._graph, [reader], self._ids)
-        return bit_set(chosen(reader, self._ids[reader], channels))
+        return chosen(reader, self._ids[reader], channels)
 
     def total(self, masks: Mapping[str, int]) -> int:
         """Multiply-adds of one sample through the model in which each reader reads only the channels of its mask.
@@ -61,7 +64,7 @@ class ChoiceMacs:
             UsageError: a mask is not one of its reader, or a size on which the cost depends is unknown.
         """
         self._check(masks)
-        alive = liveness(self._graph, {**self._all, **masks}, self._graph.bit_members)
+        alive = channels_left(self._graph, {**self._all, **masks}, self._costs)
         return self._selections(alive) + self._calls(alive)
 
     def _check(self, masks: Mapping[str, int]) -> None:
@@ -73,14 +76,14 @@ class ChoiceMacs:
                     f' make it by mask({name!r}, channels)'
                 )
 
-    def _selections(self, alive: Liveness[int]) -> int:
+    def _selections(self, alive: Liveness) -> int:
         count, places, stored = self._graph.count, self._places, alive.stored
         return sum([
             places[key] * count(key, stored[key]) * count(key, wanted)
             for _, key, wanted in alive.selections() if places[key]
         ])  # fmt: skip
 
-    def _calls(self, alive: Liveness[int]) -> int:
+    def _calls(self, alive: Liveness) -> int:
         total, count = 0, self._graph.count
         for step in filter(self._multiplying.__contains__, alive.living):
             per_pair, per_input, per_output, constant = self._call(step)

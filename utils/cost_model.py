@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import tensorflow as tf
 import tf_keras as keras
 
+from utils.channels.call_costs import TRANSPOSED, kernel_macs, select_macs
 from utils.channels.identities import ChannelGraph, Step, trace
-from utils.channels.liveness import Liveness, liveness
+from utils.channels.liveness import Liveness
+from utils.channels.placement import channels_left
 from utils.channels.readers import kept_identities
 from utils.channels.select import ChannelSelect
 from utils.channels.weights import weight_shapes
@@ -22,10 +24,9 @@ Kept = Mapping[str, Sequence[int]]
 Shape = tuple[int | None, ...]
 
 _k = keras.layers
-_TRANSPOSED = (_k.Conv1DTranspose, _k.Conv2DTranspose, _k.Conv3DTranspose)
 _CONVOLUTIONS = (_k.Conv1D, _k.Conv2D, _k.Conv3D, _k.SeparableConv1D, _k.SeparableConv2D, _k.DepthwiseConv1D,
                  _k.DepthwiseConv2D)  # fmt: skip
-MULTIPLYING = (*_CONVOLUTIONS, *_TRANSPOSED, _k.Dense, keras.Model)
+MULTIPLYING = (*_CONVOLUTIONS, *TRANSPOSED, _k.Dense, keras.Model)
 """The layers whose calls cost multiply-adds, channel selections aside."""
 
 
@@ -63,7 +64,7 @@ def layer_costs(model: keras.Model | ChannelGraph, kept: Kept | None = None) -> 
             convolution depends is unknown.
     """
     graph = trace(plain_if_quantization_aware(model))
-    alive = None if kept is None else liveness(graph, kept_identities(graph, kept))
+    alive = None if kept is None else channels_left(graph, kept_identities(graph, kept))
     costs: dict[str, LayerCost] = {}
     for step in graph.steps:
         if alive is None or step.node.is_input or (alive.is_alive(step) and not step.picks):
@@ -80,13 +81,6 @@ def _select_costs(alive: Liveness) -> Iterator[LayerCost]:
         yield LayerCost(name, ChannelSelect.__name__, select_macs(len(alive.left(key)), output), 0, output)
 
 
-def select_macs(nb_inputs: int, output: Shape) -> int:
-    """Multiply-adds of a channel selection: on feature maps it is a 1x1 convolution; elsewhere it takes none."""
-    if len(output) != 4 or None in output[1:]:
-        return 0
-    return kernel_macs([(nb_inputs, output[-1])], math.prod(output[1:-1]))
-
-
 def total_macs(model: keras.Model | ChannelGraph, kept: Kept | None = None) -> int:
     """Multiply-adds of one sample through the whole model; arguments and errors as for `layer_costs`."""
     return sum(cost.macs for cost in layer_costs(model, kept))
@@ -95,15 +89,6 @@ def total_macs(model: keras.Model | ChannelGraph, kept: Kept | None = None) -> i
 def total_parameters(model: keras.Model | ChannelGraph, kept: Kept | None = None) -> int:
     """Numbers in all weights of the model; arguments and errors as for `layer_costs`."""
     return sum(cost.parameters for cost in layer_costs(model, kept))
-
-
-def kernel_macs(kernels: Sequence[Sequence[int]], nb_positions: int) -> int:
-    """Multiply-adds of kernels of these shapes that are applied at `nb_positions` places.
-
-    Each number of a kernel is used once per place: a 3x3 convolution from 16 to 32 channels on an 8x8 map
-    takes 3*3*16*32 * 64 multiply-adds. For transposed convolutions the places are those of the input.
-    """
-    return nb_positions * sum(math.prod(shape) for shape in kernels)
 
 
 def call_macs(graph: ChannelGraph, step: Step, nb_inputs: int, nb_outputs: int) -> int:
@@ -165,7 +150,7 @@ def _macs(step: Step, shapes: Mapping[str, tuple[int, ...]]) -> int:
     if step.picks:
         return select_macs(step.layer.nb_inputs, output)
     kernels = [shapes[name] for name in KERNEL_NAMES if name in shapes]
-    if isinstance(step.layer, _TRANSPOSED):
+    if isinstance(step.layer, TRANSPOSED):
         return kernel_macs(kernels, _nb_positions(step.layer, tuple(step.node.keras_inputs[0].shape)))
     if isinstance(step.layer, (*_CONVOLUTIONS, _k.Dense)):
         return kernel_macs(kernels, _nb_positions(step.layer, output))

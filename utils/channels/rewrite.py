@@ -11,11 +11,12 @@ import tensorflow as tf
 import tf_keras as keras
 
 from utils.channels.identities import Step, trace
-from utils.channels.liveness import Liveness, liveness
+from utils.channels.liveness import Liveness
+from utils.channels.placement import channels_left
 from utils.channels.readers import kept_identities
 from utils.channels.rules import Flow, Rule
 from utils.channels.select import ChannelSelect
-from utils.channels.weights import cut, weight_cuts, zero_unread
+from utils.channels.weights import cut, weight_cuts, without_unread, zero_unread
 from utils.graph import copied
 
 
@@ -28,14 +29,15 @@ def remove_channels(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> ke
 
     Returns:
         An ordinary functional model, not compiled, with the same inputs, outputs and layer names, that
-        computes what `drop_inputs(model, kept)` computes. Where a layer needs fewer channels than its input
-        has, because others need them, a `ChannelSelect` named '<layer>_select' precedes it.
+        computes what `drop_inputs(model, kept)` computes. Where a reader needs fewer channels than its input
+        has, because others need them, a `ChannelSelect` named '<layer>_select' precedes it or a layer before it,
+        or the reader has zeros for the others: whatever takes fewest multiply-adds.
 
     Raises:
         UsageError: the model is not functional, or `kept` does not fit it.
     """
     graph = trace(model)
-    return _Builder(liveness(graph, kept_identities(graph, kept))).build()
+    return _Builder(channels_left(graph, kept_identities(graph, kept))).build()
 
 
 def drop_inputs(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> keras.Model:
@@ -137,7 +139,10 @@ class _Builder:
             layer.set_weights(step.layer.get_weights())
             return
         for name, cuts in weight_cuts(self._alive, step).items():
-            getattr(layer, name).assign(cut(getattr(step.layer, name).numpy(), cuts))
+            value = getattr(step.layer, name).numpy()
+            if step.reads:
+                value = without_unread(self._graph, step, name, value, self._alive.read[step.layer.name])
+            getattr(layer, name).assign(cut(value, cuts))
 
 
 def _copy(layer: keras.layers.Layer, rule: Rule | None = None, nb_outputs: int = 0) -> keras.layers.Layer:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
@@ -147,6 +149,7 @@ _DEPTHWISE = Rule(Flow.REPEATS_EACH, {'depthwise_kernel': {-2: Side.IN}, **_BIAS
 _PASS = Rule(Flow.PASSES)
 _MERGE = Rule(Flow.MERGES, fits=_same_rank_and_channels)
 _JOIN = Rule(Flow.JOINS)
+_SAME_CHANNELS = Rule(Flow.PASSES, fits=_same_rank_and_channels)
 _NORM_WEIGHTS = ('gamma', 'beta', 'moving_mean', 'moving_variance')
 
 _k = keras.layers
@@ -179,6 +182,43 @@ _RULES: dict[type, Rule] = {
 }  # fmt: skip
 
 
+_UNARY_OPERATORS = frozenset({
+    'cast', 'clip_by_value', 'identity', 'math.abs', 'math.erf', 'math.exp', 'math.log', 'math.negative', 'math.rsqrt',
+    'math.sigmoid', 'math.softplus', 'math.sqrt', 'math.square', 'math.tanh', 'nn.elu', 'nn.gelu', 'nn.leaky_relu',
+    'nn.relu', 'nn.relu6', 'nn.selu', 'nn.silu', 'nn.softsign',
+})  # fmt: skip
+_ARITHMETIC_OPERATORS = frozenset({
+    '__operators__.add', 'math.add', 'math.divide', 'math.maximum', 'math.minimum', 'math.multiply', 'math.pow',
+    'math.subtract', 'math.truediv',
+})  # fmt: skip
+
+
+def _operator_rule(node: Any) -> Rule | None:
+    """The rule of an operator on tensors, such as `x + 3.0`, which Keras records as a layer.
+
+    Operators treat each channel by itself, as long as all their other operands are single numbers: a constant vector
+    would have to lose its entries too.
+    """
+    leaves = tf.nest.flatten((node.call_args, node.call_kwargs))
+    known = {id(tensor) for tensor in node.keras_inputs}
+    others = [leaf for leaf in leaves if id(leaf) not in known]
+    if not tf.is_tensor(node.outputs) or not all(_is_scalar(leaf) for leaf in others):
+        return None
+    symbol = getattr(node.layer, 'symbol', None)
+    if symbol in _UNARY_OPERATORS | _ARITHMETIC_OPERATORS and len(node.keras_inputs) == 1:
+        return _SAME_CHANNELS
+    return _MERGE if symbol in _ARITHMETIC_OPERATORS else None
+
+
+def _is_scalar(leaf: Any) -> bool:
+    return leaf is None or isinstance(leaf, (numbers.Number, str, tf.DType, np.generic))
+
+
+def _is_operator(layer: Layer) -> bool:
+    # The class has no public name.
+    return type(layer).__name__ == 'TFOpLambda' and type(layer).__module__.startswith('tf_keras.')
+
+
 def rule_for(node: Any, nb_calls: int) -> Rule | None:
     """The rule that holds for one call of a layer, or None where there is none.
 
@@ -188,8 +228,9 @@ def rule_for(node: Any, nb_calls: int) -> Rule | None:
     """
     inputs = [tuple(tensor.shape) for tensor in node.keras_inputs]
     output = tf.nest.flatten(node.outputs)[0].shape
-    rule = _type_rule(node.layer, len(output))
-    if rule is None or not _is_ordinary_call(node, rule):
+    is_operator = _is_operator(node.layer)
+    rule = _operator_rule(node) if is_operator else _type_rule(node.layer, len(output))
+    if rule is None or not (is_operator or _is_ordinary_call(node, rule)):
         return None
     if nb_calls > 1 and not rule.holds_for_each_call:
         return None

@@ -58,17 +58,24 @@ def cut(weight: np.ndarray, indices: Mapping[int, np.ndarray]) -> np.ndarray:
     return weight
 
 
-def zero_unread(graph: ChannelGraph, step: Step, copy: keras.layers.Layer, read: frozenset[int]) -> None:
+def zero_unread(graph: ChannelGraph, step: Step, copy: keras.layers.Layer, read: int) -> None:
     """Sets the weights of `copy`, a copy of a reader, that meet input channels outside `read` to zero."""
+    for name in weight_names(copy, step.rule):
+        variable = getattr(copy, name)
+        variable.assign(without_unread(graph, step, name, variable.numpy(), read))
+
+
+def without_unread(graph: ChannelGraph, step: Step, name: str, value: np.ndarray, read: int) -> np.ndarray:
+    """The weight `name` of a reader, with zeros where it meets input channels whose identities are not in `read`."""
     source = step.inputs[0]
     nb_channels = len(graph.classes[source])
-    unread = np.setdiff1d(np.arange(nb_channels), graph.positions(source, read))
-    for name in weight_names(copy, step.rule) if len(unread) else ():
-        variable = getattr(copy, name)
-        value = variable.numpy()
-        for axis in (axis for axis, side in step.rule.weights[name].items() if side is Side.IN):
-            np.moveaxis(value, axis, 0)[axis_indices(unread, nb_channels, value.shape[axis])] = 0
-        variable.assign(value)
+    unread = graph.positions(source, graph.members[source] & ~read)
+    if not len(unread):
+        return value
+    value = value.copy()
+    for axis in (axis for axis, side in step.rule.weights[name].items() if side is Side.IN):
+        np.moveaxis(value, axis, 0)[axis_indices(unread, nb_channels, value.shape[axis])] = 0
+    return value
 
 
 def weight_shapes(graph: ChannelGraph, step: Step, nb_inputs: int, nb_outputs: int) -> dict[str, tuple[int, ...]]:
