@@ -56,7 +56,7 @@ class Sampling:
         sampler = LayerSampler(full, pruned, list(readers), self.images, self.nb_positions,
                                np.random.default_rng(self.seed))
         for name, reader in readers.items():
-            yield name, LayerRegression.of(pruned.get_layer(name), reader, sampler.normal_equations(name), self.ridge)
+            yield name, LayerRegression.of(pruned.get_layer(name), reader, sampler.equations(name), self.ridge)
 
 
 class ChannelCandidates(Candidates):
@@ -120,7 +120,7 @@ class ChannelCandidates(Candidates):
         kept = self.chosen(values)
         for name, regression in self._sampling.regressions(self._full, self.model, self._readers):
             regression.refit(np.array(kept[name]))
-            mask = np.zeros(regression.equations.cross.shape, np.float32)
+            mask = np.zeros(regression.form.shape, np.float32)
             mask[regression.rows_of(np.array(kept[name]))] = 1
             self._masks[name].assign(mask.reshape(self._masks[name].shape))
 

@@ -10,18 +10,15 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
-import tensorflow as tf
 import tf_keras as keras
 
-from learners.channel_pruning_rmt import selection
+from learners.channel_pruning_rmt.grams import contribution_gram
 from learners.channel_pruning_rmt.layerwise import LayerwiseRun
 from learners.channel_pruning_rmt.linear_forms import draw_places, linear_form
 from utils.channels import ReaderChannels
 from utils.channels.identities import trace
 
 BATCH_SIZE = 50
-BLOCK_BYTES = 2 ** 27
-"""Bytes of contributions that are held at a time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,41 +68,3 @@ def contributions(model: keras.Model, readers: Mapping[str, ReaderChannels], ima
             rows[name] += int(patches.shape[0])
     return {name: ChannelStatistics(gram, gram.sum(axis=1), float(gram.sum()), rows[name])
             for name, gram in grams.items()}
-
-
-def contribution_gram(patches: tf.Tensor, weights: np.ndarray, channel_of: np.ndarray) -> np.ndarray:
-    """G, float64 `[channels, channels]`.
-
-    There are two ways, of which the cheaper is taken: G_ij = sum(A_ij * W_i W_j') with A = P'P, or from the
-    contributions themselves, some outputs at a time.
-
-    Args:
-      patches: P, `[rows, features]`.
-      weights: W, float64 `[features, outputs]`.
-      channel_of: the channel of each feature, int `[features]`.
-    """
-    num_rows, num_features = patches.shape
-    num_outputs, num_channels = weights.shape[1], int(channel_of.max()) + 1
-    if num_features ** 2 * (num_rows + num_outputs) <= num_rows * num_outputs * (num_features + num_channels ** 2):
-        patches = tf.cast(patches, tf.float64)
-        return selection.channel_sums(tf.matmul(patches, patches, transpose_a=True).numpy() * (weights @ weights.T),
-                                      channel_of)
-    members = _members(channel_of, num_channels)
-    padded = tf.pad(tf.cast(patches, tf.float64), [[0, 0], [0, 1]])
-    by_channel = tf.gather(tf.transpose(padded), members)  # [channels, features of a channel, rows]
-    rows_of = np.concatenate([weights, np.zeros((1, num_outputs))])[members]
-    gram = np.zeros((num_channels, num_channels))
-    step = max(1, BLOCK_BYTES // (8 * num_rows * num_channels))
-    for begin in range(0, num_outputs, step):
-        parts = tf.matmul(by_channel, tf.constant(rows_of[..., begin:begin + step]), transpose_a=True)
-        parts = tf.reshape(parts, [num_channels, -1])
-        gram += tf.matmul(parts, parts, transpose_b=True).numpy()
-    return gram
-
-
-def _members(channel_of: np.ndarray, num_channels: int) -> np.ndarray:
-    """The features of each channel, int `[channels, most features]`, filled up with the number of features."""
-    order, counts = np.argsort(channel_of, kind='stable'), np.bincount(channel_of, minlength=num_channels)
-    members = np.full((num_channels, counts.max()), len(channel_of))
-    members[np.arange(counts.max()) < counts[:, None]] = order
-    return members

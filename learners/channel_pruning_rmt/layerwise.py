@@ -8,6 +8,7 @@ weights are settled, and only what later layers still read is kept in memory.
 from __future__ import annotations
 
 import collections
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -37,6 +38,18 @@ class LayerwiseRun:
         self._readers = collections.Counter(key for step in self._graph.steps for key in set(step.inputs))
         source = self._pending.popleft()
         self._values = {source.outputs[0]: [tf.constant(batch) for batch in batches]}
+
+    def fork(self) -> LayerwiseRun:
+        """Another run in the same state; the tensors are shared."""
+        other = copy.copy(self)
+        other._pending, other._readers, other._values = self._pending.copy(), self._readers.copy(), dict(self._values)
+        return other
+
+    @property
+    def num_bytes(self) -> int:
+        """Of all tensors that later layers still read."""
+        return sum(value.shape.num_elements() * value.dtype.size for values in self._values.values()
+                   for value in values)
 
     def step(self, layer: str) -> Step:
         """The call of a layer that is called once."""

@@ -3,14 +3,66 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import tf_keras as keras
 
 from learners.channel_pruning_rmt import selection
-from learners.channel_pruning_rmt.linear_forms import linear_form
-from learners.channel_pruning_rmt.selection import NormalEquations
+from learners.channel_pruning_rmt.equations import Equations, SplitEquations, reconstructions
+from learners.channel_pruning_rmt.linear_forms import Block, LinearForm, linear_form
 from utils.channels import ReaderChannels
+
+STEP = 10.0
+"""From one strength of shrinking to the next."""
+STRONGEST = 10.0
+"""Times the mean energy of a feature: at least 10/11 of the way of an average feature back to its old weights."""
+TOLERANCE = 1.01
+"""Held-out errors up to this many times the least are as good; the weakest shrinking among them is taken."""
+ROWS_PER_FEATURE = 5
+"""With so many distinct rows for each weight of a filter, the fit does not know its own images better than others."""
+
+
+def strengths(weakest: float) -> np.ndarray:
+    """The strengths of shrinking that a re-fit may choose from, ascending.
+
+    >>> strengths(0.1).tolist()
+    [0.1, 1.0, 10.0]
+    """
+    count = max(1, int(np.floor(np.log(STRONGEST / weakest) / np.log(STEP) + 1e-6)) + 1)
+    return weakest * STEP ** np.arange(count)
+
+
+def settled_weights(equations: SplitEquations, kept: np.ndarray, old: np.ndarray, ridge: float,
+                    blocks: Sequence[Block]) -> np.ndarray:
+    """Weights on the kept features that do well on images that they were not fitted on.
+
+    Least squares is shrunk towards the old weights by the weakest of `strengths(ridge)` that does best on the held-out
+    images. Where none does better there than the old weights, these stay. With rows in plenty the weights of that
+    strength are then fitted on all images; with few rows the held-out images remain unseen, or the layers behind this
+    one would take its fit on them for what it does on any image.
+
+    Args:
+      equations: of the layer.
+      kept: indices of the kept features.
+      old: the present weights, zero outside `kept`, float64 `[features, outputs]`.
+      ridge: the weakest strength, relative to the mean energy of a feature.
+      blocks: features and outputs that depend on each other.
+
+    Returns:
+      float64 `[features, outputs]`, zero outside `kept`.
+    """
+    fitting, held_out = equations.fitting, equations.held_out
+    if not fitting.nb_rows or not held_out.nb_rows:
+        return old
+    ridges = strengths(ridge)
+    errors = np.array([held_out.residual(weights) for weights in reconstructions(fitting, kept, ridges, old, blocks)])
+    present = held_out.residual(old)
+    if not errors.min() < present:
+        return old
+    weakest = ridges[np.argmax(errors <= min(TOLERANCE * max(errors.min(), 0.0), present))]
+    is_plenty = equations.num_distinct >= ROWS_PER_FEATURE * len(kept)
+    return next(reconstructions(equations.whole if is_plenty else fitting, kept, [weakest], old, blocks))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,26 +70,36 @@ class LayerRegression:
     """What selection and re-fitting need to know of one layer.
 
     Attributes:
-      layer: a Conv2D or Dense layer.
-      equations: its normal equations.
-      channel_of: the channel of each row of its flattened kernel, int `[features]`.
-      ridge: damping, as for `selection.reconstruct`.
+      form: the layer as a matrix product.
+      split: its equations.
+      channel_of: the channel of each of its features, int `[features]`.
+      ridge: the weakest shrinking, relative to the mean energy of a feature.
     """
 
-    layer: keras.layers.Layer
-    equations: NormalEquations
+    form: LinearForm
+    split: SplitEquations
     channel_of: np.ndarray
     ridge: float
 
     @classmethod
-    def of(cls, layer: keras.layers.Layer, reader: ReaderChannels, equations: NormalEquations,
+    def of(cls, layer: keras.layers.Layer, reader: ReaderChannels, equations: SplitEquations,
            ridge: float) -> LayerRegression:
-        return cls(layer, equations, linear_form(layer).channel_of(reader.positions), ridge)
+        form = linear_form(layer)
+        return cls(form, equations, form.channel_of(reader.positions), ridge)
+
+    @property
+    def layer(self) -> keras.layers.Layer:
+        return self.form.layer
+
+    @property
+    def equations(self) -> Equations:
+        """The equations of all images."""
+        return self.split.whole
 
     @property
     def weights(self) -> np.ndarray:
         """The layer's present weights, float64 `[features, outputs]`."""
-        return self.layer.kernel.numpy().astype(np.float64).reshape(self.equations.cross.shape)
+        return self.form.weights()
 
     @property
     def nb_channels(self) -> int:
@@ -49,7 +111,7 @@ class LayerRegression:
             case 'lasso':
                 return selection.lasso_channels(*self._channel_regression(), nb_keep)
             case 'obs':
-                return selection.surgeon_channels(self.equations, self.channel_of, nb_keep, self.ridge)
+                return selection.surgeon_channels(self.equations.normal(), self.channel_of, nb_keep, self.ridge)
             case 'l1':
                 return selection.norm_channels(self.weights, self.channel_of, nb_keep)
             case _:
@@ -61,20 +123,22 @@ class LayerRegression:
             case 'lasso':
                 return selection.lasso_order(*self._channel_regression())
             case 'obs':
-                return selection.surgeon_order(self.equations, self.channel_of, self.ridge)
+                return selection.surgeon_order(self.equations.normal(), self.channel_of, self.ridge)
             case 'l1':
                 return selection.norm_order(self.weights, self.channel_of)
             case _:
                 return rng.permutation(self.nb_channels)
 
     def refit(self, kept: np.ndarray) -> float:
-        """Gives the layer its least-squares weights on the kept channels, and zeros elsewhere.
+        """Re-fits the layer's weights on the kept channels as far as that helps, and sets zeros elsewhere.
 
         Returns:
           The error of the layer's output relative to its energy.
         """
-        weights = selection.reconstruct(self.equations, self.rows_of(kept), self.ridge)
-        self.layer.kernel.assign(weights.reshape(self.layer.kernel.shape))
+        rows, old = self.rows_of(kept), np.zeros(self.form.shape)
+        old[rows] = self.weights[rows]
+        weights = settled_weights(self.split, rows, old, self.ridge, self.form.blocks())
+        self.form.assign(weights)
         return self.equations.residual(weights) / max(self.equations.energy, np.finfo(float).tiny)
 
     def rows_of(self, kept: np.ndarray) -> np.ndarray:
@@ -82,4 +146,4 @@ class LayerRegression:
         return np.flatnonzero(np.isin(self.channel_of, kept))
 
     def _channel_regression(self) -> tuple[np.ndarray, np.ndarray]:
-        return selection.channel_regression(self.equations, self.weights, self.channel_of)
+        return self.equations.channel_regression(self.weights, self.channel_of)

@@ -1,4 +1,4 @@
-"""Samples what a layer reads and what it should compute, and accumulates its normal equations.
+"""Samples what a layer reads and what it should compute, and accumulates its equations.
 
 Inputs come from the model as pruned so far, targets from the full model, so that a layer also makes up for what the
 layers before it have lost. Output positions are drawn at random; the windows they see are cut out of the padded input.
@@ -6,98 +6,160 @@ layers before it have lost. Output positions are drawn at random; the windows th
 
 from __future__ import annotations
 
-import dataclasses
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from learners.channel_pruning_rmt.equations import NormalEquations, SampledRows, SplitEquations
 from learners.channel_pruning_rmt.layerwise import LayerwiseRun, Place
-from learners.channel_pruning_rmt.linear_forms import cut_windows, values_at, window_geometry
-from learners.channel_pruning_rmt.selection import NormalEquations
+from learners.channel_pruning_rmt.linear_forms import LinearForm, draw_places, linear_form, values_at
+from learners.channel_pruning_rmt.streaming import StreamedRun, chunks
 from utils.channels.identities import ChannelGraph, Step, trace
 
 BATCH_SIZE = 250
-
-
-@dataclasses.dataclass(frozen=True)
-class _Sample:
-    """Where a layer is sampled in one batch, and what it should compute there, `[rows, outputs]`."""
-
-    places: np.ndarray | None
-    target: tf.Tensor
+"""Images that share their sampled positions."""
+CHUNK_BYTES = 2 ** 28
+"""Feature maps of the images that are run at a time. Rounding depends on it, so it does not depend on the machine."""
+PEAK = 3
+"""A layer at work may need so many times the feature maps that wait at its input."""
+DEFAULT_BYTES = 2 ** 33
+"""For feature maps between layers."""
+HELD_OUT = 5
+"""One of so many images is held out of the fitting."""
 
 
 class LayerSampler:
-    """Gives the normal equations of one layer after the other.
+    """Gives the equations of one layer after the other.
 
-    The targets are collected first, batch by batch; then the pruned model is run layer by layer, so that just one
-    model's feature maps are in memory at a time.
+    The full and the pruned model are run side by side, chunk by chunk.
 
     Args:
       full: the unpruned model.
       pruned: a copy of it; whoever prunes it settles a layer's weights before asking for a later layer.
-      layers: names of the Conv2D and Dense layers that will be asked for, in the order of execution.
+      layers: names of the layers that will be asked for, in the order of execution; each has a linear form.
       images: float32 `[N, height, width, channels]`.
       nb_positions: output positions per image and layer.
       rng: draws the positions.
+      max_bytes: for feature maps that are kept from layer to layer; those beyond are computed again.
     """
 
     def __init__(self, full: keras.Model, pruned: keras.Model, layers: Sequence[str], images: np.ndarray,
-                 nb_positions: int, rng: np.random.Generator):
+                 nb_positions: int, rng: np.random.Generator, max_bytes: int = DEFAULT_BYTES):
         graph = trace(full)
         self._partners = residual_partners(graph)
-        self._nb_positions, self._rng = nb_positions, rng
-        batches = [images[begin:begin + BATCH_SIZE] for begin in range(0, len(images), BATCH_SIZE)]
-        self._samples = [self._collect(LayerwiseRun(graph, [batch]), layers) for batch in batches]
-        self._run = LayerwiseRun(pruned, batches)
+        self._full_forms, self._forms = ({name: linear_form(model.get_layer(name)) for name in layers}
+                                         for model in (full, pruned))
+        self._is_held_out, self._is_new = held_out_images(images)
+        shapes, image_bytes = input_shapes(graph, layers, images[:1])
+        sizes = {name: form.output_size(shapes[name]) for name, form in self._forms.items()}
+        self._rows_per_image = {name: num_rows(shapes[name], sizes[name], nb_positions) for name in layers}
+        self._places = [{name: draw_places(rng, sizes[name], nb_positions) for name in layers}
+                        for _ in range(0, len(images), BATCH_SIZE)]
+        self._chunks = chunks(len(images), BATCH_SIZE, PEAK * image_bytes, CHUNK_BYTES)
+        self._runs = [StreamedRun(model, images, self._chunks, max_bytes // 2) for model in (graph, pruned)]
 
-    def normal_equations(self, layer: str) -> NormalEquations:
-        """The normal equations of a Conv2D or Dense layer, on sampled positions.
+    def equations(self, layer: str) -> SplitEquations:
+        """The equations of a layer on sampled positions of images to fit on, and of images held out.
 
         The target is what the layer computes in the full model, without bias and activation. For the last operand of an
         addition it is what the sum lacks, so that the layer also makes up for what the other operands have lost
         (He et al. 2017, section 3.3, last layer of a residual branch).
         """
-        self._run.run_until(layer)
-        parts = [self._batch_equations(layer, batch) for batch in range(len(self._samples))]
-        gram, cross, energy, rows = (sum(values) for values in zip(*parts, strict=True))
-        return NormalEquations(gram.numpy(), cross.numpy(), float(energy), rows)
+        rows_per_image, num_distinct = self._rows_per_image[layer], 0
+        fitting, held_out = (sum_for(self._forms[layer], rows_per_image * len(self._is_new)) for _ in range(2))
+        for chunk, full, pruned in zip(self._chunks, *(run.until(layer) for run in self._runs), strict=True):
+            places = self._places[chunk.start // BATCH_SIZE][layer]
+            patches, targets = self._sample(layer, full, pruned, places)
+            rows = np.repeat(self._is_held_out[chunk], rows_per_image)
+            held_out.add(patches[rows], targets[rows])
+            fitting.add(patches[~rows], targets[~rows])
+            distinct_rows = rows_per_image if places is None else len(np.unique(places, axis=0))
+            num_distinct += distinct_rows * np.count_nonzero(self._is_new[chunk] & ~self._is_held_out[chunk])
+        return SplitEquations(fitting.equations(), held_out.equations(), int(num_distinct))
 
-    def _collect(self, run: LayerwiseRun, layers: Sequence[str]) -> dict[str, _Sample]:
-        samples = {}
-        for name in layers:
-            run.run_until(name)
-            layer, inputs = run.step(name).layer, run.input_of(name)[0]
-            places = self._places(layer, inputs)
-            target = tf.matmul(_patches(layer, inputs, places), tf.reshape(layer.kernel, [-1, layer.kernel.shape[-1]]))
-            for partner in self._partners.get(name, ()):
-                target += values_at(run.value_at(partner)[0], places)
-            samples[name] = _Sample(places, target)
-        return samples
-
-    def _batch_equations(self, layer: str, batch: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, int]:
-        sample = self._samples[batch].pop(layer)
-        target = sample.target
+    def _sample(self, layer: str, full: LayerwiseRun, pruned: LayerwiseRun,
+                places: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """What a layer of the pruned model reads, `[rows, features]`, and should compute, `[rows, outputs]`."""
+        form = self._full_forms[layer]
+        targets = tf.matmul(form.patches(full.input_of(layer)[0], places), tf.cast(form.weights(), tf.float32))
         for partner in self._partners.get(layer, ()):
-            target -= values_at(self._run.value_at(partner)[batch], sample.places)
-        patches = _patches(self._run.step(layer).layer, self._run.input_of(layer)[batch], sample.places)
-        patches, target = tf.cast(patches, tf.float64), tf.cast(target, tf.float64)
-        return (tf.matmul(patches, patches, transpose_a=True), tf.matmul(patches, target, transpose_a=True),
-                tf.reduce_sum(tf.square(target)), patches.shape[0])
-
-    def _places(self, layer: keras.layers.Layer, inputs: tf.Tensor) -> np.ndarray | None:
-        if isinstance(layer, keras.layers.Dense):
-            return None
-        _, outputs = window_geometry(layer, inputs.shape[1:3])
-        return self._rng.integers(0, outputs, (self._nb_positions, 2))
+            targets += values_at(full.value_at(partner)[0], places)
+            targets -= values_at(pruned.value_at(partner)[0], places)
+        return self._forms[layer].patches(pruned.input_of(layer)[0], places).numpy(), targets.numpy()
 
 
-def _patches(layer: keras.layers.Layer, inputs: tf.Tensor, places: np.ndarray | None) -> tf.Tensor:
-    if places is None:
-        return tf.reshape(inputs, [-1, inputs.shape[-1]])
-    return cut_windows(inputs, layer, places)
+class _NormalSum:
+    """Normal equations of rows that arrive in parts."""
+
+    def __init__(self, num_features: int, num_outputs: int):
+        self._gram, self._cross = np.zeros((num_features, num_features)), np.zeros((num_features, num_outputs))
+        self._energy, self._num_rows = 0.0, 0
+
+    def add(self, patches: np.ndarray, targets: np.ndarray) -> None:
+        patches, targets = patches.astype(np.float64), targets.astype(np.float64)
+        self._gram += patches.T @ patches
+        self._cross += patches.T @ targets
+        self._energy += float(np.sum(np.square(targets)))
+        self._num_rows += len(targets)
+
+    def equations(self) -> NormalEquations:
+        return NormalEquations(self._gram, self._cross, self._energy, self._num_rows)
+
+
+class _Rows:
+    """Rows that arrive in parts."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def add(self, patches: np.ndarray, targets: np.ndarray) -> None:
+        self._parts.append((patches, targets))
+
+    def equations(self) -> SampledRows:
+        patches, targets = zip(*self._parts, strict=True)
+        return SampledRows(np.concatenate(patches), np.concatenate(targets))
+
+
+def sum_for(form: LinearForm, num_rows: int) -> _NormalSum | _Rows:
+    """What the rows of a layer are collected in: in whichever form is the smaller."""
+    return _Rows() if num_rows < form.shape[0] else _NormalSum(*form.shape)
+
+
+def num_rows(inputs: Sequence[int], size: np.ndarray | None, num_positions: int) -> int:
+    """Sampled rows per image.
+
+    Args:
+      inputs: shape of what the layer reads, `[batch, ..., channels]`.
+      size: output (height, width); None for a layer without positions.
+      num_positions: how many are to be drawn.
+    """
+    return int(np.prod(inputs[1:-1])) if size is None else int(min(np.prod(size), num_positions))
+
+
+def held_out_images(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which images are held out of the fitting, and which are the first of their kind, bool `[N]` each.
+
+    Equal images are never on both sides. Where there is one kind alone, it is held out.
+    """
+    kinds: dict[bytes, int] = {}
+    kind_of = np.array([kinds.setdefault(hashlib.sha256(image.tobytes()).digest(), len(kinds)) for image in images])
+    is_new = np.zeros(len(images), bool)
+    is_new[np.unique(kind_of, return_index=True)[1]] = True
+    return kind_of % HELD_OUT == min(len(kinds), HELD_OUT) - 1, is_new
+
+
+def input_shapes(model: keras.Model | ChannelGraph, layers: Sequence[str],
+                 image: np.ndarray) -> tuple[dict[str, tuple[int, ...]], int]:
+    """The shapes that layers read for one image, and the most bytes that wait before one of them."""
+    run, shapes, most = LayerwiseRun(model, [image]), {}, 0
+    for name in layers:
+        run.run_until(name)
+        shapes[name] = tuple(run.input_of(name)[0].shape)
+        most = max(most, run.num_bytes)
+    return shapes, most
 
 
 def residual_partners(model: keras.Model | ChannelGraph) -> dict[str, tuple[Place, ...]]:

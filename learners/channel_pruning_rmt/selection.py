@@ -8,61 +8,13 @@ He, Zhang and Sun 2017, "Channel Pruning for Accelerating Very Deep Neural Netwo
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Iterator
 
 import numpy as np
-import scipy.linalg
-import scipy.sparse
 from sklearn.linear_model import lars_path_gram
 
-
-@dataclasses.dataclass(frozen=True)
-class NormalEquations:
-    """What least squares needs to know about patches and targets.
-
-    Attributes:
-      gram: A = P'P, float64 `[features, features]`.
-      cross: B = P'Y, float64 `[features, outputs]`.
-      energy: sum of squares of Y.
-      nb_rows: number of sampled positions.
-    """
-
-    gram: np.ndarray
-    cross: np.ndarray
-    energy: float
-    nb_rows: int
-
-    def residual(self, weights: np.ndarray) -> float:
-        """||P W - Y||^2 for weights W `[features, outputs]`."""
-        return float(np.sum(weights * (self.gram @ weights)) - 2 * np.sum(weights * self.cross) + self.energy)
-
-
-def channel_regression(equations: NormalEquations, weights: np.ndarray,
-                       channel_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Gram matrix and right-hand side of the regression on channel contributions, He et al. 2017, equation (2).
-
-    The regressor of channel i is Z_i = P_i W_i, the part of the output that comes from it, so that
-    G_ij = <Z_i, Z_j> = sum(A_ij * W_i W_j') and h_i = <Z_i, Y> = sum(B_i * W_i).
-
-    Args:
-      equations: A and B.
-      weights: W, `[features, outputs]`.
-      channel_of: the channel of each feature, int `[features]`, in 0 .. channels - 1.
-
-    Returns:
-      G `[channels, channels]` and h `[channels]`.
-    """
-    gram = channel_sums(equations.gram * (weights @ weights.T), channel_of)
-    cross = np.bincount(channel_of, np.sum(equations.cross * weights, axis=1))
-    return gram, cross
-
-
-def channel_sums(products: np.ndarray, channel_of: np.ndarray) -> np.ndarray:
-    """`[features, features]` summed over the features of each pair of channels: `[channels, channels]`."""
-    indicator = scipy.sparse.csr_array((np.ones(len(channel_of)), (channel_of, np.arange(len(channel_of)))))
-    return (indicator @ (indicator @ products).T).T
+from learners.channel_pruning_rmt.equations import NormalEquations
 
 
 def lasso_channels(gram: np.ndarray, cross: np.ndarray, nb_keep: int) -> np.ndarray:
@@ -126,7 +78,7 @@ def surgeon_channels(equations: NormalEquations, channel_of: np.ndarray, nb_keep
       equations: A and B.
       channel_of: the channel of each feature, int `[features]`.
       nb_keep: how many channels to keep, at least 1.
-      ridge: as for `reconstruct`.
+      ridge: damping, as for `equations.reconstructions`.
 
     Returns:
       Sorted channel indices, `[nb_keep]`.
@@ -169,26 +121,6 @@ def lasso_order(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
     for nb_keep in range(1, len(cross) + 1):
         order.update(dict.fromkeys(_first_on_path(path, contributions, nb_keep).tolist()))
     return np.array(list(order))
-
-
-def reconstruct(equations: NormalEquations, kept: np.ndarray, ridge: float) -> np.ndarray:
-    """Least-squares weights on the kept features only, He et al. 2017, equation (3).
-
-    Minimises ||P W - Y||^2 / N + ridge * mean(diag A / N) * ||W||^2 over the W that are zero outside `kept`.
-
-    Args:
-      equations: A, B and N.
-      kept: indices of the kept features.
-      ridge: relative to the mean energy of a feature; keeps the solution unique.
-
-    Returns:
-      W `[features, outputs]`.
-    """
-    weights = np.zeros_like(equations.cross)
-    gram = equations.gram[np.ix_(kept, kept)]
-    damping = ridge * np.trace(gram) / len(kept) or 1.0  # dead inputs: any weight will do, zero is the smallest
-    weights[kept] = scipy.linalg.solve(gram + damping * np.eye(len(kept)), equations.cross[kept], assume_a='pos')
-    return weights
 
 
 def norm_channels(weights: np.ndarray, channel_of: np.ndarray, nb_keep: int) -> np.ndarray:

@@ -211,6 +211,8 @@ def _operator_rule(node: Any) -> Rule | None:
 
 
 def _is_scalar(leaf: Any) -> bool:
+    if tf.is_tensor(leaf):
+        return leaf.shape.rank == 0
     return leaf is None or isinstance(leaf, (numbers.Number, str, tf.DType, np.generic))
 
 

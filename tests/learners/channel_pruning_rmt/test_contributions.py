@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tensorflow as tf
 import tf_keras as keras
 
 from learners.channel_pruning_rmt import contributions as module
-from learners.channel_pruning_rmt.contributions import contribution_gram, contributions
+from learners.channel_pruning_rmt.contributions import contributions
 from utils.channels import ReaderChannels, reader_channels
 
 layers = keras.layers
@@ -72,13 +71,3 @@ def test_positions_are_a_function_of_the_seed():
     one, two, other = (contributions(model, readers, images(4), 2, seed)['first'].gram for seed in (0, 0, 1))
     np.testing.assert_array_equal(one, two)
     assert not np.allclose(one, other)
-
-
-@pytest.mark.parametrize('num_rows', [3, 500])
-def test_both_ways_give_the_same_gram(num_rows, monkeypatch):
-    rng = np.random.default_rng(1)
-    patches, weights = rng.normal(size=(num_rows, 12)), rng.normal(size=(12, 7))
-    channel_of = np.array([0, 1, 2, 0, 0, 2] * 2)
-    parts = np.stack([(patches[:, channel_of == c] @ weights[channel_of == c]).ravel() for c in range(3)])
-    monkeypatch.setattr(module, 'BLOCK_BYTES', 1)  # one output at a time
-    np.testing.assert_allclose(contribution_gram(tf.constant(patches), weights, channel_of), parts @ parts.T)

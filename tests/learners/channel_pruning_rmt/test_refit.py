@@ -10,7 +10,8 @@ import tf_keras as keras
 
 from learners.channel_pruning_rmt import selection
 from learners.channel_pruning_rmt.candidates import Sampling
-from learners.channel_pruning_rmt.refit import LayerRegression
+from learners.channel_pruning_rmt.equations import SampledRows, SplitEquations, reconstructions
+from learners.channel_pruning_rmt.refit import LayerRegression, settled_weights, strengths
 from tests.learners.search.conftest import tiny_helper, tiny_net
 from utils.channels import reader_channels
 
@@ -91,3 +92,69 @@ def test_refit_is_least_squares_on_the_kept_channels_and_zero_elsewhere():
     assert error < one.equations.residual(masked) / one.equations.energy
     everything = one.refit(np.arange(12))
     assert everything < error and everything < 1e-3
+
+
+def split(fit: tuple[np.ndarray, np.ndarray], held: tuple[np.ndarray, np.ndarray], num_distinct: int) -> SplitEquations:
+    return SplitEquations(SampledRows(*fit).normal(), SampledRows(*held).normal(), num_distinct)
+
+
+def settled(equations: SplitEquations, old: np.ndarray, ridge: float = 1e-5) -> np.ndarray:
+    shape = old.shape
+    return settled_weights(equations, np.arange(shape[0]), old, ridge, [(np.arange(shape[0]), np.arange(shape[1]))])
+
+
+def task(num_rows: int, num_features: int = 40, noise: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Patches, targets, and the weights behind them; `noise` is what no weights can explain."""
+    rng = np.random.default_rng(num_rows)
+    patches, weights = rng.normal(size=(num_rows, num_features)), np.ones((num_features, 3))
+    return patches, patches @ weights + noise * rng.normal(size=(num_rows, 3)), weights
+
+
+def test_strengths():
+    np.testing.assert_allclose(strengths(1e-5), [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0])
+    assert strengths(100.0).tolist() == [100.0]
+
+
+def test_plenty_of_rows_give_plain_least_squares_on_all_images():
+    patches, targets, weights = task(4000)
+    equations = split((patches[:3200], targets[:3200]), (patches[3200:], targets[3200:]), 3200)
+    expected = np.linalg.lstsq(patches, targets, rcond=None)[0]
+    np.testing.assert_allclose(settled(equations, 0.5 * weights), expected, atol=1e-4)
+
+
+def test_few_rows_never_do_worse_on_others_than_the_old_weights():
+    patches, targets, weights = task(12, noise=3.0)
+    others, expected, _ = task(2000, noise=0.0)
+    old = weights + 0.3
+    found = settled(split((patches[:9], targets[:9]), (patches[9:], targets[9:]), 9), old)
+    unshrunk = np.linalg.lstsq(patches[:9], targets[:9], rcond=None)[0]
+
+    def error(weights: np.ndarray) -> float:
+        return float(np.square(others @ weights - expected).mean())
+
+    assert error(found) <= error(old) < 0.2 * error(unshrunk)
+
+
+def test_the_old_weights_stay_where_no_fit_helps():
+    patches, targets, weights = task(30)
+    exact = patches[24:] @ weights
+    equations = split((patches[:24], targets[:24]), (patches[24:], exact), 24)
+    np.testing.assert_array_equal(settled(equations, weights), weights)
+
+
+def test_held_out_images_remain_unseen_where_rows_are_few():
+    patches, targets, weights = task(60, noise=0.5)
+    fit, held = (patches[:48], targets[:48]), (patches[48:], targets[48:])
+    few, many = (settled(split(fit, held, count), 0 * weights) for count in (48, 200))
+    assert np.abs(few - many).max() > 1e-3
+    alone = reconstructions(SampledRows(*fit).normal(), np.arange(40), strengths(1e-5), 0 * few,
+                            [(np.arange(40), np.arange(3))])
+    assert min(np.abs(few - one).max() for one in alone) < 1e-12
+
+
+@pytest.mark.parametrize('empty', ['fitting', 'held_out'])
+def test_a_single_image_changes_nothing(empty):
+    patches, targets, weights = task(30)
+    parts = [(patches, targets), (patches[:0], targets[:0])]
+    equations = split(*(parts if empty == 'held_out' else parts[::-1]), 30)
+    np.testing.assert_array_equal(settled(equations, weights), weights)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from learners.channel_pruning_rmt.sampling import LayerSampler, residual_partners
-from learners.channel_pruning_rmt.selection import NormalEquations
+from learners.channel_pruning_rmt import sampling
+from learners.channel_pruning_rmt.equations import NormalEquations, SampledRows
+from learners.channel_pruning_rmt.sampling import LayerSampler, held_out_images, residual_partners
 from utils.channels import trace
 from utils.graph import copied
 
@@ -58,7 +59,7 @@ def equations_of(model: keras.Model) -> dict[str, NormalEquations]:
     images = np.random.default_rng(0).normal(size=(20, 6, 6, 3)).astype(np.float32)
     sampler, found = LayerSampler(model, pruned, names, images, 8, np.random.default_rng(0)), {}
     for name in names:
-        found[name] = sampler.normal_equations(name)
+        found[name] = sampler.equations(name).whole
         kernel = pruned.get_layer(name).kernel
         kernel.assign(np.where(np.arange(kernel.shape[-2])[:, None] < 2, 0, kernel))
     return found
@@ -90,7 +91,7 @@ def test_unpruned_weights_solve_the_equations_of_an_unpruned_model():
     full = block()
     sampler = sampler_of(full, copy_of(full))
     for name in ('first', 'shortcut', 'second', 'dense'):
-        equations = sampler.normal_equations(name)
+        equations = sampler.equations(name).whole
         kernel = full.get_layer(name).kernel.numpy()
         weights = kernel.astype(np.float64).reshape(-1, kernel.shape[-1])
         assert equations.residual(weights) / equations.energy < 1e-9
@@ -101,10 +102,72 @@ def test_the_last_operand_makes_up_for_the_others():
     full = block()
     pruned = copy_of(full)
     sampler = sampler_of(full, pruned)
-    sampler.normal_equations('shortcut')
+    sampler.equations('shortcut')
     bias = pruned.get_layer('shortcut').bias
     bias.assign(bias + 1.0)
     kernel = full.get_layer('second').kernel.numpy().astype(np.float64).reshape(-1, 4)
-    equations = sampler.normal_equations('second')
+    equations = sampler.equations('second').whole
     # The shortcut now gives 1 more at every place; the branch is asked for 1 less.
     assert equations.residual(kernel) == pytest.approx(equations.nb_rows * 4, rel=1e-4)
+
+
+def test_one_image_of_five_is_held_out_and_equal_images_are_on_one_side():
+    images = np.arange(12, dtype=np.float32).reshape(12, 1, 1, 1)
+    held_out, is_new = held_out_images(images)
+    assert np.flatnonzero(held_out).tolist() == [4, 9] and is_new.all()
+    held_out, is_new = held_out_images(images[[0, 1, 0, 2, 1, 0, 2]])
+    assert held_out.tolist() == [False, False, False, True, False, False, True]
+    assert np.flatnonzero(is_new).tolist() == [0, 1, 3]
+    assert held_out_images(images[:1])[0].tolist() == [True]
+
+
+def test_images_are_fitted_on_or_held_out_and_positions_are_counted_once():
+    full = block()
+    sampler = sampler_of(full, copy_of(full), nb_positions=50)  # there are 36
+    found = {name: sampler.equations(name) for name in ('first', 'shortcut', 'second', 'dense')}
+    for name, split in found.items():
+        rows = 1 if name == 'dense' else 36
+        assert (split.fitting.nb_rows, split.held_out.nb_rows, split.num_distinct) == (16 * rows, 4 * rows, 16 * rows)
+
+
+def test_repeated_images_and_positions_are_no_new_rows():
+    full = block()
+    images = np.random.default_rng(0).normal(size=(5, 6, 6, 3)).astype(np.float32)[[0, 1, 2, 3, 4] * 4]
+    sampler = LayerSampler(full, copy_of(full), ['dense'], images, 10, np.random.default_rng(0))
+    split = sampler.equations('dense')
+    assert (split.fitting.nb_rows, split.held_out.nb_rows, split.num_distinct) == (16, 4, 4)
+    sampler = LayerSampler(full, copy_of(full), ['first'], images, 30, np.random.default_rng(0))
+    places = sampler._places[0]['first']
+    assert sampler.equations('first').num_distinct == 4 * len({tuple(place) for place in places.tolist()}) < 4 * 30
+
+
+def test_behind_a_global_pooling_an_image_is_one_row():
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((6, 6, 3))
+    pooled = layers.GlobalAveragePooling2D(keepdims=True)(layers.Conv2D(4, 1, name='stem')(inputs))
+    model = keras.Model(inputs, layers.Conv2D(2, 1, name='squeeze')(pooled))
+    images = np.random.default_rng(0).normal(size=(20, 6, 6, 3)).astype(np.float32)
+    split = LayerSampler(model, copy_of(model), ['squeeze'], images, 10, np.random.default_rng(0)).equations('squeeze')
+    assert (split.whole.nb_rows, split.num_distinct) == (20, 16)
+
+
+def test_layers_with_more_features_than_rows_keep_the_rows():
+    full = block()
+    images = np.random.default_rng(0).normal(size=(5, 6, 6, 3)).astype(np.float32)
+    sampler = LayerSampler(full, copy_of(full), ['first', 'second'], images, 6, np.random.default_rng(0))
+    assert isinstance(sampler.equations('second').fitting, SampledRows)  # 30 rows, 36 features
+    sampler = LayerSampler(full, copy_of(full), ['first', 'second'], images, 8, np.random.default_rng(0))
+    assert isinstance(sampler.equations('second').fitting, NormalEquations)
+
+
+def test_memory_for_feature_maps_does_not_change_the_equations(monkeypatch):
+    full = block()
+    images = np.random.default_rng(0).normal(size=(20, 6, 6, 3)).astype(np.float32)
+    names = ['first', 'shortcut', 'second', 'dense']
+    monkeypatch.setattr(sampling, 'CHUNK_BYTES', 5000)  # a few images at a time
+    samplers = [LayerSampler(full, copy_of(full), names, images, 9, np.random.default_rng(0), max_bytes)
+                for max_bytes in (10**9, 0)]
+    for name in names:
+        one, two = (sampler.equations(name).whole for sampler in samplers)
+        np.testing.assert_array_equal(one.gram, two.gram)
+        np.testing.assert_array_equal(one.cross, two.cross)

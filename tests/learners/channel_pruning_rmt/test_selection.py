@@ -5,41 +5,15 @@ import pytest
 from sklearn.linear_model import LassoLars, lars_path_gram
 
 from learners.channel_pruning_rmt import selection
-from learners.channel_pruning_rmt.linear_forms import channel_index
 from learners.channel_pruning_rmt.selection import (
-    NormalEquations,
-    channel_regression,
     lasso_channels,
     lasso_order,
     nb_kept,
     norm_channels,
     random_channels,
-    reconstruct,
     surgeon_channels,
 )
-
-
-def equations_of(patches: np.ndarray, targets: np.ndarray) -> NormalEquations:
-    return NormalEquations(patches.T @ patches, patches.T @ targets, float(np.sum(targets**2)), len(patches))
-
-
-def test_channel_regression_by_hand():
-    # Two channels of one feature, one output: Z_1 = 2 p_1, Z_2 = 3 p_2 with p_1 = (1, 0), p_2 = (1, 1), y = (5, 3).
-    patches, targets = np.array([[1.0, 1.0], [0.0, 1.0]]), np.array([[5.0], [3.0]])
-    gram, cross = channel_regression(equations_of(patches, targets), np.array([[2.0], [3.0]]), np.array([0, 1]))
-    np.testing.assert_allclose(gram, [[4, 6], [6, 18]])
-    np.testing.assert_allclose(cross, [10, 24])
-
-
-def test_channel_regression_equals_the_regression_on_explicit_contributions():
-    rng = np.random.default_rng(0)
-    patches, weights, targets = rng.normal(size=(50, 12)), rng.normal(size=(12, 5)), rng.normal(size=(50, 5))
-    channel_of = channel_index([np.array([0]), np.array([1, 3]), np.array([2])], 3)
-    contributions = np.stack([(patches[:, channel_of == c] @ weights[channel_of == c]).ravel()
-                              for c in range(3)], axis=1)
-    gram, cross = channel_regression(equations_of(patches, targets), weights, channel_of)
-    np.testing.assert_allclose(gram, contributions.T @ contributions)
-    np.testing.assert_allclose(cross, contributions.T @ targets.ravel())
+from tests.learners.channel_pruning_rmt.test_equations import equations_of, reconstruct
 
 
 def test_lasso_finds_the_channels_that_carry_the_output():
@@ -73,18 +47,6 @@ def test_the_count_is_exact_for_dependent_and_dead_channels(nb_keep):
     assert len(set(kept.tolist())) == nb_keep
 
 
-def test_reconstruction_is_least_squares_on_the_kept_features():
-    rng = np.random.default_rng(4)
-    patches, targets = rng.normal(size=(60, 6)), rng.normal(size=(60, 2))
-    kept = np.array([0, 2, 5])
-    equations = equations_of(patches, targets)
-    weights = reconstruct(equations, kept, ridge=1e-12)
-    expected, residual, *_ = np.linalg.lstsq(patches[:, kept], targets, rcond=None)
-    np.testing.assert_allclose(weights[kept], expected, rtol=1e-6)
-    assert not weights[[1, 3, 4]].any()
-    assert equations.residual(weights) == pytest.approx(residual.sum(), rel=1e-6)
-
-
 def test_the_surgeon_removes_what_costs_least_after_refitting():
     rng = np.random.default_rng(5)
     patches = rng.normal(size=(80, 8))
@@ -104,17 +66,6 @@ def test_the_surgeon_removes_what_costs_least_after_refitting():
     by_refit = [equations.residual(reconstruct(equations, np.flatnonzero(np.isin(channel_of, keep)), 1e-12))
                 for keep in rest]
     assert chosen == kept[int(np.argmin(by_refit))]
-
-
-def test_ridge_by_hand():
-    # One feature of energy 4, cross 8: 8 / (4 + 0.25 * 4) = 1.6.
-    weights = reconstruct(NormalEquations(np.array([[4.0]]), np.array([[8.0]]), 16.0, 1), np.array([0]), ridge=0.25)
-    assert weights[0, 0] == pytest.approx(1.6)
-
-
-def test_reconstruction_of_dead_inputs_is_finite():
-    weights = reconstruct(NormalEquations(np.zeros((2, 2)), np.zeros((2, 1)), 0.0, 1), np.array([0, 1]), ridge=1e-5)
-    assert np.isfinite(weights).all()
 
 
 def test_norms_and_draws():

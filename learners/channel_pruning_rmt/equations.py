@@ -1,0 +1,186 @@
+"""What least squares needs to know of a layer: its normal equations, or its rows where these are the smaller.
+
+Both forms answer the same questions. With P `[rows, features]` the patches that the layer reads, Y `[rows, outputs]`
+what it should compute and W `[features, outputs]` its weights:
+  * ||P W - Y||^2 for any W;
+  * the regression of Y on the contributions P_i W_i of the channels;
+  * W on some features, shrunk towards a start W0: the minimum of ||P W - Y||^2 + d ||W - W0||^2.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import scipy.linalg
+import tensorflow as tf
+
+from learners.channel_pruning_rmt import grams
+from learners.channel_pruning_rmt.linear_forms import Block
+
+ROWS_AT_A_TIME = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class NormalEquations:
+    """The normal equations of patches and targets.
+
+    Attributes:
+      gram: A = P'P, float64 `[features, features]`.
+      cross: B = P'Y, float64 `[features, outputs]`.
+      energy: sum of squares of Y.
+      nb_rows: number of sampled positions.
+    """
+
+    gram: np.ndarray
+    cross: np.ndarray
+    energy: float
+    nb_rows: int
+
+    def __add__(self, other: NormalEquations) -> NormalEquations:
+        return NormalEquations(self.gram + other.gram, self.cross + other.cross, self.energy + other.energy,
+                               self.nb_rows + other.nb_rows)
+
+    def residual(self, weights: np.ndarray) -> float:
+        """||P W - Y||^2 for weights W `[features, outputs]`."""
+        return float(np.sum(weights * (self.gram @ weights)) - 2 * np.sum(weights * self.cross) + self.energy)
+
+    def normal(self) -> NormalEquations:
+        return self
+
+    def channel_regression(self, weights: np.ndarray, channel_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Gram matrix and right-hand side of the regression on channel contributions, He et al. 2017, equation (2).
+
+        The regressor of channel i is Z_i = P_i W_i, the part of the output that comes from it, so that
+        G_ij = <Z_i, Z_j> = sum(A_ij * W_i W_j') and h_i = <Z_i, Y> = sum(B_i * W_i).
+
+        Args:
+          weights: W, `[features, outputs]`.
+          channel_of: the channel of each feature, int `[features]`, in 0 .. channels - 1.
+
+        Returns:
+          G `[channels, channels]` and h `[channels]`.
+        """
+        gram = grams.channel_sums(self.gram * (weights @ weights.T), channel_of)
+        return gram, np.bincount(channel_of, np.sum(self.cross * weights, axis=1))
+
+    def shrunk(self, block: Block, start: np.ndarray, ridges: Iterable[float]) -> Iterator[np.ndarray]:
+        """W on a block of features and outputs for one damping after the other: W0 + (A + d)^-1 (B - A W0).
+
+        Args:
+          block: indices of features and of outputs.
+          start: W0 on the block.
+          ridges: the dampings d, relative to the mean energy of a feature.
+        """
+        gram = self.gram[np.ix_(block[0], block[0])]
+        lack = self.cross[np.ix_(*block)] - gram @ start
+        for ridge in ridges:
+            yield start + _solved(gram, ridge * np.trace(gram) / len(gram), lack)
+
+
+@dataclasses.dataclass(frozen=True)
+class SampledRows:
+    """The rows themselves, for layers that have more features than there are rows.
+
+    Attributes:
+      patches: P, `[rows, features]`.
+      targets: Y, `[rows, outputs]`.
+    """
+
+    patches: np.ndarray
+    targets: np.ndarray
+
+    def __add__(self, other: SampledRows) -> SampledRows:
+        return SampledRows(np.concatenate([self.patches, other.patches]), np.concatenate([self.targets, other.targets]))
+
+    @property
+    def nb_rows(self) -> int:
+        return len(self.targets)
+
+    @functools.cached_property
+    def energy(self) -> float:
+        return float(np.sum(np.square(self.targets, dtype=np.float64)))
+
+    def residual(self, weights: np.ndarray) -> float:
+        """As `NormalEquations.residual`."""
+        return sum(float(np.sum(np.square(patches @ weights - targets))) for patches, targets in self._pieces())
+
+    def normal(self) -> NormalEquations:
+        """The same as normal equations, `[features, features]`."""
+        patches = self.patches.astype(np.float64)
+        return NormalEquations(patches.T @ patches, patches.T @ self.targets, self.energy, self.nb_rows)
+
+    def channel_regression(self, weights: np.ndarray, channel_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `NormalEquations.channel_regression`."""
+        gram = grams.contribution_gram(tf.constant(self.patches), weights, channel_of)
+        per_feature = sum(np.einsum('rf,rf->f', patches, targets @ weights.T) for patches, targets in self._pieces())
+        return gram, np.bincount(channel_of, per_feature)
+
+    def shrunk(self, block: Block, start: np.ndarray, ridges: Iterable[float]) -> Iterator[np.ndarray]:
+        """As `NormalEquations.shrunk`, by the dual form W0 + P' (P P' + d)^-1 (Y - P W0): an unknown per row."""
+        patches = self.patches[:, block[0]].astype(np.float64)
+        lack = self.targets[:, block[1]] - patches @ start
+        kernel = patches @ patches.T
+        for ridge in ridges:
+            yield start + patches.T @ _solved(kernel, ridge * np.trace(kernel) / patches.shape[1], lack)
+
+    def _pieces(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for begin in range(0, self.nb_rows, ROWS_AT_A_TIME):
+            piece = slice(begin, begin + ROWS_AT_A_TIME)
+            yield self.patches[piece].astype(np.float64), self.targets[piece].astype(np.float64)
+
+
+Equations = NormalEquations | SampledRows
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitEquations:
+    """Equations of the images that weights are fitted on, and of other images that tell how well they do.
+
+    Attributes:
+      fitting, held_out: of disjoint images; one of them may have no rows.
+      num_distinct: rows of `fitting` that differ in image or position.
+    """
+
+    fitting: Equations
+    held_out: Equations
+    num_distinct: int
+
+    @functools.cached_property
+    def whole(self) -> Equations:
+        """Of all images."""
+        return self.fitting + self.held_out
+
+
+def _solved(matrix: np.ndarray, damping: float, right: np.ndarray) -> np.ndarray:
+    # Dead inputs: any weights will do, and with a damping of 1 the start stays.
+    return scipy.linalg.solve(matrix + (damping or 1.0) * np.eye(len(matrix)), right, assume_a='pos')
+
+
+def reconstructions(equations: Equations, kept: np.ndarray, ridges: Iterable[float], start: np.ndarray,
+                    blocks: Iterable[Block]) -> Iterator[np.ndarray]:
+    """Least-squares weights on the kept features, He et al. 2017, equation (3), for one damping after the other.
+
+    Minimises ||P W - Y||^2 / N + ridge * mean(diag A / N) * ||W - W0||^2 over the W that are zero outside `kept`.
+
+    Args:
+      equations: of N rows.
+      kept: indices of the kept features.
+      ridges: relative to the mean energy of a feature; above 0, which keeps the solution unique.
+      start: W0 `[features, outputs]`.
+      blocks: features and outputs that depend on each other; weights are zero elsewhere.
+
+    Yields:
+      W `[features, outputs]`.
+    """
+    ridges = list(ridges)
+    parts = [(np.intersect1d(features, kept), outputs) for features, outputs in blocks]
+    parts = [part for part in parts if len(part[0])]
+    paths = [equations.shrunk(part, start[np.ix_(*part)], ridges) for part in parts]
+    for solutions in zip(*paths, strict=True):
+        weights = np.zeros_like(start)
+        for part, solution in zip(parts, solutions, strict=True):
+            weights[np.ix_(*part)] = solution
+        yield weights

@@ -1,0 +1,76 @@
+"""How much memory this process may still ask for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+UNITS = ('bytes', 'kB', 'MB', 'GB', 'TB')
+
+
+def available_bytes(root: Path = Path('/')) -> int | None:
+    """Memory that can be had without swapping: what the machine has left, or a control group, if that is less.
+
+    Args:
+      root: where `proc` and `sys` are.
+
+    Returns:
+      Bytes, or None where the system does not say.
+    """
+    found = [*_of_machine(root), *_of_groups(root)]
+    return max(0, min(found)) if found else None
+
+
+def in_words(num_bytes: float) -> str:
+    """A number of bytes with a unit.
+
+    >>> in_words(5.03e9), in_words(999)
+    ('5 GB', '999 bytes')
+    """
+    power = 0
+    while power + 1 < len(UNITS) and abs(num_bytes) >= 1000:
+        num_bytes, power = num_bytes / 1000, power + 1
+    return f'{num_bytes:.2g} {UNITS[power]}' if num_bytes < 100 else f'{num_bytes:.0f} {UNITS[power]}'
+
+
+def _of_machine(root: Path) -> Iterator[int]:
+    lines = _lines(root / 'proc/meminfo')
+    values = [int(line.split()[1]) * 1024 for line in lines if line.startswith('MemAvailable:')]
+    if values:
+        yield values[0]
+        return
+    try:
+        yield os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+    except (AttributeError, OSError, ValueError):  # a system without sysconf, or one that does not know these names
+        return
+
+
+def _of_groups(root: Path) -> Iterator[int]:
+    """What the limits of this process's control groups leave; a limit of an outer group holds for the inner ones."""
+    for line in _lines(root / 'proc/self/cgroup'):
+        _, controllers, path = line.split(':', 2)
+        if controllers == '':
+            base, names = root / 'sys/fs/cgroup', ('memory.max', 'memory.current', 'inactive_file')
+        elif 'memory' in controllers.split(','):
+            base, names = root / 'sys/fs/cgroup/memory', ('memory.limit_in_bytes', 'memory.usage_in_bytes',
+                                                          'total_inactive_file')
+        else:
+            continue
+        inner = PurePosixPath(path.lstrip('/'))
+        for group in (inner, *inner.parents):
+            yield from _of_group(base / group, *names)
+
+
+def _of_group(folder: Path, limit: str, usage: str, reclaimable: str) -> Iterator[int]:
+    limits, usages = _lines(folder / limit), _lines(folder / usage)
+    if limits and usages and limits[0].isdigit():  # "max" is no limit
+        stat = dict(line.split()[:2] for line in _lines(folder / 'memory.stat') if len(line.split()) > 1)
+        yield int(limits[0]) - int(usages[0]) + int(stat.get(reclaimable, 0))
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return [line for line in path.read_text(encoding='utf-8').split('\n') if line]
+    except OSError:
+        return []
