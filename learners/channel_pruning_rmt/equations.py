@@ -154,6 +154,27 @@ class SplitEquations:
         return self.fitting + self.held_out
 
 
+def is_kept_as_rows(num_features: int, num_rows: int) -> bool:
+    """Whether rows are the smaller form of the equations of a layer."""
+    return num_rows < num_features
+
+
+def equation_bytes(shape: tuple[int, int], num_rows: int) -> int:
+    """The most memory that choosing channels and re-fitting take for one layer, roughly.
+
+    Args:
+      shape: (features, outputs) of the layer.
+      num_rows: of its equations.
+    """
+    features, outputs = shape
+    weights = 6 * 8 * features * outputs
+    if is_kept_as_rows(features, num_rows):
+        # Rows in float32, in parts and joined, some of them in float64; P P' and its factors.
+        return weights + 16 * num_rows * (features + outputs) + 24 * num_rows ** 2
+    # Gram matrices of the two parts and of both; products, inverses or factors besides, and a temporary.
+    return weights + 6 * 8 * features ** 2
+
+
 def _solved(matrix: np.ndarray, damping: float, right: np.ndarray) -> np.ndarray:
     # Dead inputs: any weights will do, and with a damping of 1 the start stays.
     return scipy.linalg.solve(matrix + (damping or 1.0) * np.eye(len(matrix)), right, assume_a='pos')

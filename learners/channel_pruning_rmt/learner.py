@@ -12,6 +12,7 @@ from absl import logging
 from learners.abstract_learner import LEARNERS, Compressed
 from learners.channel_pruning_rmt.candidates import ChannelCandidates, Sampling
 from learners.channel_pruning_rmt.linear_forms import linear_form
+from learners.channel_pruning_rmt.memory import Demand, require_memory
 from learners.channel_pruning_rmt.pruning import Pruned, prune_channels, settle
 from learners.search import LayerSearch, SearchedOptions, SearchingLearner
 from learners.skip_words import refuse_idle_words, skipped_by_name
@@ -156,10 +157,20 @@ class ChannelPrunedRmtLearner(SearchingLearner):
         refuse_nothing(readers.keys() - skip_reasons(model, readers, self.options).keys())
 
     def check_model(self, make_model: Callable[[], keras.Model]) -> None:
+        self._check_memory(make_model())
         if self.options.searches:
             self._candidates(make_model(), nb_images=1)
         if self.options.warm_start:
             self._planned(make_model(), skip_reasons(make_model(), reader_channels(make_model()), self.options))
+
+    def _check_memory(self, model: keras.Model) -> None:
+        readers = reader_channels(model)
+        layers = [name for name in readers if name not in skip_reasons(model, readers, self.options)]
+        if layers:
+            image = self.helper.training_images(1, self.context.seed)
+            train, _ = self.helper.dataset.split_indices(enbl_trn_val_split=True)
+            require_memory(Demand.of(model, layers, image, self.options.num_positions),
+                           min(self.options.num_images, len(train)))
 
     def compress(self, model: keras.Model) -> Compressed:
         readers = reader_channels(model)

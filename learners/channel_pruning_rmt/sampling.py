@@ -7,17 +7,25 @@ layers before it have lost. Output positions are drawn at random; the windows th
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from learners.channel_pruning_rmt.equations import NormalEquations, SampledRows, SplitEquations
+from learners.channel_pruning_rmt.equations import (
+    NormalEquations,
+    SampledRows,
+    SplitEquations,
+    equation_bytes,
+    is_kept_as_rows,
+)
 from learners.channel_pruning_rmt.layerwise import LayerwiseRun, Place
 from learners.channel_pruning_rmt.linear_forms import LinearForm, draw_places, linear_form, values_at
 from learners.channel_pruning_rmt.streaming import StreamedRun, chunks
 from utils.channels.identities import ChannelGraph, Step, trace
+from utils.system.memory import available_bytes
 
 BATCH_SIZE = 250
 """Images that share their sampled positions."""
@@ -25,8 +33,8 @@ CHUNK_BYTES = 2 ** 28
 """Feature maps of the images that are run at a time. Rounding depends on it, so it does not depend on the machine."""
 PEAK = 3
 """A layer at work may need so many times the feature maps that wait at its input."""
-DEFAULT_BYTES = 2 ** 33
-"""For feature maps between layers."""
+MAPS_SHARE = 0.6
+"""Of the memory that is left beside equations, how much is for feature maps between layers."""
 HELD_OUT = 5
 """One of so many images is held out of the fitting."""
 
@@ -43,11 +51,12 @@ class LayerSampler:
       images: float32 `[N, height, width, channels]`.
       nb_positions: output positions per image and layer.
       rng: draws the positions.
-      max_bytes: for feature maps that are kept from layer to layer; those beyond are computed again.
+      max_bytes: for feature maps that are kept from layer to layer; those beyond are computed again. By default
+        it depends on the memory that is left.
     """
 
     def __init__(self, full: keras.Model, pruned: keras.Model, layers: Sequence[str], images: np.ndarray,
-                 nb_positions: int, rng: np.random.Generator, max_bytes: int = DEFAULT_BYTES):
+                 nb_positions: int, rng: np.random.Generator, max_bytes: int | None = None):
         graph = trace(full)
         self._partners = residual_partners(graph)
         self._full_forms, self._forms = ({name: linear_form(model.get_layer(name)) for name in layers}
@@ -59,6 +68,10 @@ class LayerSampler:
         self._places = [{name: draw_places(rng, sizes[name], nb_positions) for name in layers}
                         for _ in range(0, len(images), BATCH_SIZE)]
         self._chunks = chunks(len(images), BATCH_SIZE, PEAK * image_bytes, CHUNK_BYTES)
+        if max_bytes is None:
+            taken = max(equation_bytes(form.shape, self._rows_per_image[name] * len(images))
+                        for name, form in self._forms.items())
+            max_bytes = room_for_maps(taken)
         self._runs = [StreamedRun(model, images, self._chunks, max_bytes // 2) for model in (graph, pruned)]
 
     def equations(self, layer: str) -> SplitEquations:
@@ -89,6 +102,12 @@ class LayerSampler:
             targets += values_at(full.value_at(partner)[0], places)
             targets -= values_at(pruned.value_at(partner)[0], places)
         return self._forms[layer].patches(pruned.input_of(layer)[0], places).numpy(), targets.numpy()
+
+
+def room_for_maps(taken: int) -> int:
+    """Bytes for feature maps between layers, beside what equations take; all where the system does not say."""
+    available = available_bytes()
+    return sys.maxsize if available is None else max(0, int(MAPS_SHARE * (available - taken)))
 
 
 class _NormalSum:
@@ -125,7 +144,7 @@ class _Rows:
 
 def sum_for(form: LinearForm, num_rows: int) -> _NormalSum | _Rows:
     """What the rows of a layer are collected in: in whichever form is the smaller."""
-    return _Rows() if num_rows < form.shape[0] else _NormalSum(*form.shape)
+    return _Rows() if is_kept_as_rows(form.shape[0], num_rows) else _NormalSum(*form.shape)
 
 
 def num_rows(inputs: Sequence[int], size: np.ndarray | None, num_positions: int) -> int:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
+from learners.channel_pruning_rmt import memory
 from learners.channel_pruning_rmt.learner import (
     ChannelPrunedRmtLearner,
     ChannelPruningOptions,
@@ -181,3 +182,11 @@ def test_bad_input(tmp_path):
 def test_the_least_damping_is_enough_for_a_single_sample(tmp_path, criterion):
     result = compress(tmp_path, num_images=1, num_positions=1, ridge=1e-10, criterion=criterion)
     assert all(np.isfinite(weights).all() for weights in result.model.get_weights())
+
+
+def test_memory_is_looked_at_before_training(tmp_path, monkeypatch):
+    learner(tmp_path).check_model(net)
+    monkeypatch.setattr(memory, 'available_bytes', lambda: 1_000_000)
+    with pytest.raises(UsageError, match=r'^choosing channels on 300 images would take .* of memory, of which '
+                                         r'layer hidden \(96 weights in each of 12 filters\) .*; 1 MB are .*--cpr_'):
+        learner(tmp_path).check_model(net)

@@ -1,0 +1,91 @@
+"""What choosing channels and re-fitting will take, before anything is loaded or trained."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import tf_keras as keras
+
+from learners.channel_pruning_rmt.equations import equation_bytes
+from learners.channel_pruning_rmt.linear_forms import linear_form
+from learners.channel_pruning_rmt.sampling import BATCH_SIZE, CHUNK_BYTES, PEAK, input_shapes, num_rows
+from utils.errors import UsageError
+from utils.system.memory import available_bytes, in_words
+
+FEW_IMAGES = 100
+"""Fewer are no advice: a layer that asks for so much is better left out."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Demand:
+    """What decides the memory of one model.
+
+    Attributes:
+      image_bytes: of one image.
+      map_bytes: of the feature maps of one image while a layer is at work.
+      shapes: (features, outputs) of each layer.
+      rows_per_image: sampled rows of each layer.
+    """
+
+    image_bytes: int
+    map_bytes: int
+    shapes: Mapping[str, tuple[int, int]]
+    rows_per_image: Mapping[str, int]
+
+    @classmethod
+    def of(cls, model: keras.Model, layers: Collection[str], image: np.ndarray, num_positions: int) -> Demand:
+        """Of a model whose `layers` are to be pruned; `image` is float32 `[1, height, width, channels]`."""
+        inputs, held = input_shapes(model, layers, image)
+        forms = {name: linear_form(model.get_layer(name)) for name in layers}
+        rows = {name: num_rows(inputs[name], form.output_size(inputs[name]), num_positions)
+                for name, form in forms.items()}
+        return cls(image.nbytes, PEAK * held, {name: form.shape for name, form in forms.items()}, rows)
+
+    def of_layer(self, name: str, num_images: int) -> int:
+        """Bytes of the equations of a layer."""
+        return equation_bytes(self.shapes[name], num_images * self.rows_per_image[name])
+
+    def largest(self, num_images: int) -> str:
+        """The layer that takes most."""
+        return max(self.shapes, key=lambda name: self.of_layer(name, num_images))
+
+    def total(self, num_images: int) -> int:
+        """The least that will do: images, the feature maps of a chunk of them, and the largest equations."""
+        images = num_images * self.image_bytes
+        chunk = 2 * min(max(CHUNK_BYTES, self.map_bytes), BATCH_SIZE * self.map_bytes)
+        # Loading holds the images twice: in batches and joined.
+        return max(2 * images, images + chunk + self.of_layer(self.largest(num_images), num_images))
+
+
+def require_memory(demand: Demand, num_images: int, available: int | None = None) -> None:
+    """Raises a `UsageError` that says what would fit, if there is not enough memory.
+
+    Args:
+      demand: of the model.
+      num_images: for selection and re-fitting.
+      available: bytes; by default what the system says, and if it does not say, nothing is required.
+    """
+    available = available_bytes() if available is None else available
+    if available is None or demand.total(num_images) <= available:
+        return
+    name = demand.largest(num_images)
+    features, outputs = demand.shapes[name]
+    what = (f'choosing channels on {num_images} images would take {in_words(demand.total(num_images))} of memory, of '
+            f'which layer {name} ({features} weights in each of {outputs} filters) '
+            f'{in_words(demand.of_layer(name, num_images))}; {in_words(available)} are available')
+    fitting = _most_images(demand, num_images, available)
+    if fitting >= min(FEW_IMAGES, num_images - 1):
+        raise UsageError(f'{what}; give --cpr_nb_smpls={fitting} or less')
+    raise UsageError(f'{what}; leave the layer out: --cpr_skip_op_names={name}')
+
+
+def _most_images(demand: Demand, num_images: int, available: int) -> int:
+    """The most images that fit, rounded down to two digits; 0 if not even one does."""
+    fits, too_many = 0, num_images
+    while too_many - fits > 1:
+        middle = (fits + too_many) // 2
+        fits, too_many = (middle, too_many) if demand.total(middle) <= available else (fits, middle)
+    scale = 10 ** max(0, len(str(fits)) - 2)
+    return fits // scale * scale
