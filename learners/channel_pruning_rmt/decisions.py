@@ -71,23 +71,33 @@ class Chooser:
         free = np.flatnonzero(~pinned)
         if num_free >= len(free):
             return np.arange(len(pinned))
-        best = self._best(stream, readers, free, num_free)
+        if self.criterion == 'lasso':
+            best = selection.lasso_channels(*self._regression(stream, readers, free), num_free)
+        else:
+            best = self._order(stream, readers, free)[:num_free]
         return np.sort(np.concatenate([np.flatnonzero(pinned), free[best]]))
 
-    def _best(self, stream: Stream, readers: Sequence[str], free: np.ndarray, num_free: int) -> np.ndarray:
+    def order(self, stream: Stream, readers: Sequence[str], pinned: np.ndarray) -> np.ndarray:
+        """All channels of a stream: the pinned ones, then the others, the best for all `readers` together first."""
+        free = np.flatnonzero(~pinned)
+        return np.concatenate([np.flatnonzero(pinned), free[self._order(stream, readers, free)]])
+
+    def _order(self, stream: Stream, readers: Sequence[str], free: np.ndarray) -> np.ndarray:
         if self.criterion == 'random':
-            return selection.random_channels(len(free), num_free, self.rng)
+            return self.rng.permutation(len(free))
         if self.criterion == 'l1':
-            return np.argsort(-self._summed_norms(stream, readers)[free], kind='stable')[:num_free]
-        gram, cross = self._summed(stream, readers)
-        pinned = np.setdiff1d(np.arange(len(cross)), free)
-        # What the pinned channels explain already does not speak for any other.
-        cross = cross[free] - gram[np.ix_(free, pinned)] @ _solve(gram, cross, pinned)
-        gram = gram[np.ix_(free, free)]
+            return np.argsort(-self._summed_norms(stream, readers)[free], kind='stable')
+        gram, cross = self._regression(stream, readers, free)
         if self.criterion == 'lasso':
-            return selection.lasso_channels(gram, cross, num_free)
-        equations = NormalEquations(gram, cross[:, None], 1.0, 1)
-        return selection.surgeon_channels(equations, np.arange(len(free)), num_free, DAMPING)
+            return selection.lasso_order(gram, cross)
+        return selection.surgeon_order(NormalEquations(gram, cross[:, None], 1.0, 1), np.arange(len(free)), DAMPING)
+
+    def _regression(self, stream: Stream, readers: Sequence[str], free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Summed statistics of the `free` channels: what the others explain already does not speak for any of them."""
+        gram, cross = self._summed(stream, readers)
+        others = np.setdiff1d(np.arange(len(cross)), free)
+        cross = cross[free] - gram[np.ix_(free, others)] @ _solve(gram, cross, others)
+        return gram[np.ix_(free, free)], cross
 
     def _summed(self, stream: Stream, readers: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         size = len(stream.identities)
@@ -153,6 +163,16 @@ class Decider:
             counts |= decision.counts
             whole |= decision.whole
         return Decisions(joint, counts, whole)
+
+    def orders(self, decisions: Decisions) -> Choice:
+        """The channels of each reader with a common set, in the order of its whole stream."""
+        orders = {}
+        for stream in self._streams:
+            names = [name for name in stream.places if name in decisions.joint]
+            order = self._ask().order(stream, names, stream.pinned) if names else None
+            rank = np.argsort(order) if names else None
+            orders |= {name: np.argsort(rank[stream.places[name]]) for name in names}
+        return orders
 
     def _single(self, stream: Stream) -> Decisions:
         (name, count), = self._counts(stream).items()

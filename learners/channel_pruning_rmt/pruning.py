@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tf_keras as keras
 
-from learners.channel_pruning_rmt.candidates import Sampling
 from learners.channel_pruning_rmt.contributions import contributions
 from learners.channel_pruning_rmt.decisions import Chooser, Decider, Decisions
 from learners.channel_pruning_rmt.linear_forms import linear_form
+from learners.channel_pruning_rmt.regressions import Sampling
 from utils.channels import ReaderChannels, remove_channels, trace
 from utils.cost_model import total_macs, total_parameters
 from utils.graph import copied
@@ -73,13 +73,28 @@ def prune_channels(model: keras.Model, readers: Mapping[str, ReaderChannels], sa
 def decide(model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, criterion: str,
            share: float) -> Decisions:
     """Which readers share a set of channels, and which keep all; arguments as for `prune_channels`."""
+    return _decider(model, readers, sampling, criterion, share).decide()
 
+
+def joint_orders(model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, criterion: str,
+                 share: float) -> dict[str, np.ndarray]:
+    """For the readers that share a set of channels: their channels in the order of the whole stream, best first.
+
+    However many channels each of them then keeps, the stream stores no more than the one that keeps most. Arguments as
+    for `prune_channels`.
+    """
+    decider = _decider(model, readers, sampling, criterion, share)
+    return decider.orders(decider.decide())
+
+
+def _decider(model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, criterion: str,
+             share: float) -> Decider:
     def chooser() -> Chooser:
         images = sampling.images[:NUM_DECIDING_IMAGES]
         statistics = contributions(model, readers, images, sampling.nb_positions, sampling.seed)
         return Chooser(criterion, statistics, _norms(model, readers), np.random.default_rng(sampling.seed))
 
-    return Decider(trace(model), readers, share, chooser).decide()
+    return Decider(trace(model), readers, share, chooser)
 
 
 def settle(model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, chosen: Callable,

@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from utils.channels.identities import Step, trace
+from utils.channels.identities import ChannelGraph, Step, trace
 from utils.channels.liveness import Liveness
 from utils.channels.placement import channels_left
 from utils.channels.readers import kept_identities
-from utils.channels.rules import Flow, Rule
+from utils.channels.rules import Flow, Rule, Side, weight_names
 from utils.channels.select import ChannelSelect
 from utils.channels.weights import cut, weight_cuts, without_unread, zero_unread
 from utils.graph import copied
@@ -55,6 +55,26 @@ def drop_inputs(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> keras.
         if original.reads:
             zero_unread(graph, original, step.layer, read[original.layer.name])
     return copy
+
+
+def input_masks(
+    model: keras.Model | ChannelGraph, kept: Mapping[str, Sequence[int]]
+) -> dict[str, dict[str, np.ndarray]]:
+    """Reader -> {attribute: zeros where that weight meets a channel that is not kept, ones elsewhere}, float32.
+
+    Weights that do not run over input channels have no mask. Arguments and errors as for `drop_inputs`; readers that
+    `kept` does not name are left out.
+    """
+    graph = trace(model)
+    read = kept_identities(graph, kept)
+    masks: dict[str, dict[str, np.ndarray]] = {}
+    for step in (step for step in graph.steps if step.reads and step.layer.name in kept):
+        names = [name for name in weight_names(step.layer, step.rule) if Side.IN in step.rule.weights[name].values()]
+        ones = {name: np.ones(getattr(step.layer, name).shape, np.float32) for name in names}
+        masks[step.layer.name] = {
+            name: without_unread(graph, step, name, value, read[step.layer.name]) for name, value in ones.items()
+        }
+    return masks
 
 
 class _Builder:
