@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 import tf_keras as keras
 
-from utils.channels.call_costs import CallCosts, select_macs
+from utils.channels.call_costs import CallCosts, least_inputs, select_macs, shared_out
 from utils.channels.identities import ChannelGraph, Step, bit_set, trace
 from utils.channels.liveness import Liveness
 from utils.channels.placement import channels_left
@@ -65,7 +66,7 @@ class ChoiceMacs:
         """
         self._check(masks)
         alive = channels_left(self._graph, {**self._all, **masks}, self._costs)
-        return self._selections(alive) + self._calls(alive)
+        return int(self._selections(alive) + self._calls(alive))
 
     def _check(self, masks: Mapping[str, int]) -> None:
         check_readers(self._graph, masks, self._ids)
@@ -98,15 +99,17 @@ class ChoiceMacs:
 class _Terms(NamedTuple):
     """Multiply-adds of one call: `per_pair * i * o + per_input * i + per_output * o + constant`."""
 
-    per_pair: int
-    per_input: int
+    per_pair: int | Fraction
+    per_input: int | Fraction
     per_output: int
     constant: int
 
 
 def _call_terms(graph: ChannelGraph, step: Step) -> _Terms:
+    unit = least_inputs(step)
     constant, with_input, with_output, with_both = (
-        call_macs(graph, step, nb_inputs, nb_outputs) for nb_inputs, nb_outputs in ((0, 0), (1, 0), (0, 1), (1, 1))
+        call_macs(graph, step, *counts) for counts in ((0, 0), (unit, 0), (0, 1), (unit, 1))
     )
-    per_input, per_output = with_input - constant, with_output - constant
-    return _Terms(with_both - constant - per_input - per_output, per_input, per_output, constant)
+    per_unit, per_output = with_input - constant, with_output - constant
+    per_pair = shared_out(with_both - constant - per_unit - per_output, unit)
+    return _Terms(per_pair, shared_out(per_unit, unit), per_output, constant)

@@ -151,7 +151,9 @@ class Decider:
         self._macs = ChoiceMacs(graph)
         self._streams = streams(graph, readers)
         self._make_chooser, self._chooser = chooser, None
-        self._masks = {name: self._mask(name, np.arange(count)) for stream in self._streams if len(stream.places) == 1
+        self._num_groups = {step.layer.name: getattr(step.layer, 'groups', 1) for step in graph.steps if step.reads}
+        single = [stream for stream in self._streams if len(stream.places) == 1]
+        self._masks = {name: self._mask(name, self._any(name, count)) for stream in single
                        for name, count in self._counts(stream).items()}
         self._total = self._macs.total(self._masks)
 
@@ -213,7 +215,7 @@ class Decider:
         """A set for each reader for which that pays, selections counted."""
         masks, total, kept = self._masks, self._total, {}
         for name, count in self._counts(stream).items():
-            tried = {**masks, name: self._mask(name, np.arange(count))}
+            tried = {**masks, name: self._mask(name, self._any(name, count))}
             cost = self._macs.total(tried)
             if cost < total:
                 masks, total, kept[name] = tried, cost, None
@@ -237,6 +239,12 @@ class Decider:
 
     def _counts(self, stream: Stream) -> dict[str, int]:
         return {name: selection.nb_kept(self._readers[name].nb_channels, self._share) for name in stream.places}
+
+    def _any(self, name: str, count: int) -> np.ndarray:
+        """So many channels, of a grouped convolution equally many of each group: for costs, not for use."""
+        size = self._readers[name].nb_channels // self._num_groups[name]
+        places = np.arange(max(1, count // self._num_groups[name]))
+        return (np.arange(self._num_groups[name])[:, None] * size + places).ravel()
 
     def _mask(self, name: str, channels: np.ndarray) -> int:
         return self._macs.mask(name, channels.tolist())

@@ -11,6 +11,7 @@ import tf_keras as keras
 from learners.channel_pruning_rmt.contributions import contributions
 from learners.channel_pruning_rmt.decisions import Chooser, Decider, Decisions
 from learners.channel_pruning_rmt.linear_forms import linear_form
+from learners.channel_pruning_rmt.refit import LayerRegression
 from learners.channel_pruning_rmt.regressions import Sampling
 from utils.channels import ReaderChannels, remove_channels, trace
 from utils.cost_model import total_macs, total_parameters
@@ -55,11 +56,11 @@ def prune_channels(model: keras.Model, readers: Mapping[str, ReaderChannels], sa
     rng = np.random.default_rng(sampling.seed)
     decisions = decide(model, readers, sampling, criterion, share)
 
-    def chosen(name: str, regression) -> np.ndarray:
+    def chosen(name: str, regression: LayerRegression) -> np.ndarray:
         if name in decisions.joint:
             return decisions.joint[name]
         if name in decisions.counts:
-            return regression.choose(criterion, decisions.counts[name], rng)
+            return _chosen(regression, criterion, decisions.counts[name], rng)
         return np.arange(readers[name].nb_channels)
 
     refitted, kept = settle(model, readers, sampling, chosen, report)
@@ -68,6 +69,17 @@ def prune_channels(model: keras.Model, readers: Mapping[str, ReaderChannels], sa
         everything = {name: tuple(range(reader.nb_channels)) for name, reader in readers.items()}
         return Pruned(copied(model), model, everything, dict.fromkeys(readers, 'the network would become larger'))
     return Pruned(pruned, refitted, kept, decisions.whole)
+
+
+def _chosen(regression: LayerRegression, criterion: str, count: int, rng: np.random.Generator) -> np.ndarray:
+    """The channels that a criterion keeps; of a grouped convolution the best of each group, equally many."""
+    nb_groups = getattr(regression.layer, 'groups', 1)
+    if nb_groups == 1 or regression.nb_channels % nb_groups:
+        return regression.choose(criterion, count, rng)
+    order = regression.order(criterion, rng)
+    group = order // (regression.nb_channels // nb_groups)
+    best = [order[group == number][:max(1, count // nb_groups)] for number in range(nb_groups)]
+    return np.sort(np.concatenate(best))
 
 
 def decide(model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, criterion: str,

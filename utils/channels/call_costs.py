@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 import tf_keras as keras
@@ -37,9 +38,19 @@ def select_macs(nb_inputs: int, output: Shape) -> int:
 class _Terms(NamedTuple):
     """Multiply-adds of one call: `per_pair * i * o + per_input * i + per_output * o`."""
 
-    per_pair: int
-    per_input: int
+    per_pair: int | Fraction
+    per_input: int | Fraction
     per_output: int
+
+
+def least_inputs(step: Step) -> int:
+    """How many input channels a call takes at least: one, or one of each group."""
+    return step.layer.groups if step.rule is not None and step.rule.grouped else 1
+
+
+def shared_out(macs: int, nb_inputs: int) -> int | Fraction:
+    """Multiply-adds for each of some input channels; no whole number for filters that see one group only."""
+    return macs if nb_inputs == 1 else Fraction(macs, nb_inputs)
 
 
 class CallCosts:
@@ -70,7 +81,7 @@ class CallCosts:
         per_pair, per_input, per_output = self._terms(step)
         nb_inputs = self._graph.count(step.inputs[0], taken)
         nb_outputs = self._graph.count(step.outputs[0], made)
-        return (per_pair * nb_outputs + per_input) * nb_inputs + per_output * nb_outputs
+        return int((per_pair * nb_outputs + per_input) * nb_inputs + per_output * nb_outputs)
 
     def select(self, key: int, stored: int, wanted: int) -> int:
         """Multiply-adds of selecting the identities `wanted` of a tensor that stores `stored`."""
@@ -80,8 +91,9 @@ class CallCosts:
         return places * self._graph.count(key, stored) * self._graph.count(key, wanted)
 
     def _terms_of(self, step: Step) -> _Terms:
-        with_input, with_output, with_both = (self._macs(step, *counts) for counts in ((1, 0), (0, 1), (1, 1)))
-        return _Terms(with_both - with_input - with_output, with_input, with_output)
+        unit = least_inputs(step)
+        with_input, with_output, with_both = (self._macs(step, *counts) for counts in ((unit, 0), (0, 1), (unit, 1)))
+        return _Terms(shared_out(with_both - with_input - with_output, unit), shared_out(with_input, unit), with_output)
 
     def _macs(self, step: Step, nb_inputs: int, nb_outputs: int) -> int:
         shapes = weight_shapes(self._graph, step, nb_inputs, nb_outputs)

@@ -62,7 +62,7 @@ class Step:
     @property
     def keeps_all_outputs(self) -> bool:
         """Whether the outputs of this step cannot be made smaller."""
-        return self.rule is None or (self.reads and not is_elementwise(self.layer))
+        return self.rule is None or self.rule.grouped or (self.reads and not is_elementwise(self.layer))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -100,6 +100,19 @@ class ChannelGraph:
     def count(self, key: int, wanted: int) -> int:
         """How many channels of the tensor `key` have an identity of the bit set `wanted`."""
         return sum([times * (wanted & ids).bit_count() for times, ids in self.repeats[key]])
+
+    def takable(self, step: Step, wanted: int) -> int:
+        """The identities that the reader `step` has to take if it wants some: more of some groups if it is grouped."""
+        if not step.rule.grouped:
+            return wanted
+        groups = [ids.tolist() for ids in np.split(self.classes[step.inputs[0]], step.layer.groups)]
+        while True:
+            counts = [sum(wanted >> identity & 1 for identity in group) for group in groups]
+            if min(counts) == max(counts):
+                return wanted
+            for group, count in zip(groups, counts, strict=True):
+                others = [identity for identity in group if not wanted >> identity & 1]
+                wanted |= bit_set(set(others[: max(counts) - count]))
 
     def positions(self, key: int, wanted: int) -> np.ndarray:
         """Where in the tensor `key` the identities of the bit set `wanted` are, ascending."""

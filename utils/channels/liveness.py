@@ -80,23 +80,24 @@ def liveness(graph: ChannelGraph, read: Mapping[str, int]) -> Liveness:
         graph: the graph of the whole model.
         read: the identities that each of its readers reads.
     """
+    held = {step.layer.name: graph.takable(step, read[step.layer.name]) for step in graph.steps if step.reads}
     # Each round finds fewer or as many living steps, so starting from all of them finds all that live.
-    live = _live(Liveness(graph, {}, read, read, graph.steps))
+    live = _live(Liveness(graph, {}, read, held, graph.steps))
     while True:
-        alive = _backward(graph, read, live)
+        alive = _backward(graph, read, held, live)
         still_live = _live(alive)
         if still_live == live:
             return alive
         live = still_live
 
 
-def _backward(graph: ChannelGraph, read: Mapping[str, int], live: int) -> Liveness:
+def _backward(graph: ChannelGraph, read: Mapping[str, int], held: Mapping[str, int], live: int) -> Liveness:
     """One pass from the outputs to the inputs, given which identities are read anywhere."""
     needed = {key: ids if key in graph.outputs else 0 for key, ids in graph.members.items()}
     tied: set[int] = set()
     stored: dict[int, int] = {}
     living: list[Step] = []
-    alive = Liveness(graph, stored, read, read, living)
+    alive = Liveness(graph, stored, read, held, living)
     for step in reversed(graph.steps):
         is_needed = any(needed[key] for key in step.outputs)
         if is_needed and step.merges:

@@ -67,7 +67,7 @@ class _Placement:
 
     def __init__(self, needed: Liveness, costs: CallCosts, takes_all: bool = False) -> None:
         self._needed, self._costs, self._takes_all = needed, costs, takes_all
-        self._members, self._need = needed.members, needed.stored
+        self._graph, self._members, self._need = needed.graph, needed.members, needed.stored
         self._stored, self._held = dict(needed.stored), dict(needed.held)
         self._consumers = _consumers(needed)
         self._extras: dict[tuple[int, int], int] = {}
@@ -97,7 +97,7 @@ class _Placement:
     def _settle_reader(self, step: Step) -> None:
         key, name, made = step.inputs[0], step.layer.name, self._need[step.outputs[0]]
         stored, read = self._stored[key], self._held[name]
-        if stored == read:
+        if stored == read or self._graph.takable(step, stored) != stored:
             return
         selected = self._select(key, read) + self._costs.call(step, read, made)
         if self._takes_all or self._costs.call(step, stored, made) <= selected:
@@ -144,9 +144,11 @@ class _Placement:
     def _least(self, step: Step, key: int, stored: int) -> int:
         """The least cost of one who takes the tensor `key`, and of all behind it beyond what is needed there."""
         if step.reads:
-            read, made = self._needed.read[step.layer.name], self._need[step.outputs[0]]
-            return min(self._costs.select(key, stored, read) + self._costs.call(step, read, made),
-                       self._costs.call(step, stored, made))
+            read, made = self._needed.held[step.layer.name], self._need[step.outputs[0]]
+            selected = self._costs.select(key, stored, read) + self._costs.call(step, read, made)
+            if self._graph.takable(step, stored) != stored:
+                return selected
+            return min(selected, self._costs.call(step, stored, made))
         if step.rule is None:
             return self._costs.select(key, stored, self._members[key])
         result, = step.outputs

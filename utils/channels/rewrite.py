@@ -16,7 +16,7 @@ from utils.channels.placement import channels_left
 from utils.channels.readers import kept_identities
 from utils.channels.rules import Flow, Rule, Side, weight_names
 from utils.channels.select import ChannelSelect
-from utils.channels.weights import cut, weight_cuts, without_unread, zero_unread
+from utils.channels.weights import cut, cut_groups, weight_cuts, without_unread, zero_unread
 from utils.graph import copied
 
 
@@ -162,7 +162,13 @@ class _Builder:
             value = getattr(step.layer, name).numpy()
             if step.reads:
                 value = without_unread(self._graph, step, name, value, self._alive.read[step.layer.name])
-            getattr(layer, name).assign(cut(value, cuts))
+            if step.rule.grouped and name == 'kernel':
+                source = step.inputs[0]
+                taken, nb_channels = self._alive.taken(step, source), len(self._graph.classes[source])
+                value = cut_groups(value, taken, nb_channels, step.layer.groups)
+            else:
+                value = cut(value, cuts)
+            getattr(layer, name).assign(value)
 
 
 def _copy(layer: keras.layers.Layer, rule: Rule | None = None, nb_outputs: int = 0) -> keras.layers.Layer:

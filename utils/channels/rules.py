@@ -1,6 +1,6 @@
 """How each layer type treats the identities of its channels, and which weights belong to which channel.
 
-A type that is not listed here, or a layer that its rule does not fit (channels first, grouped, called several
+A type that is not listed here, or a layer that its rule does not fit (channels first, called several
 times unless it is one without weights that passes channels on, an activation that mixes channels, weights that the
 rule does not know), has no rule: it reads everything, and makes channels that are all kept.
 """
@@ -56,6 +56,8 @@ class Rule:
         size: entry of the layer's config that holds the number of output channels, where there is one.
         resize: as `size`, for entries that are no plain number: changes the config, given that number.
         fits: whether the rule holds for this very layer, given the shapes of its inputs and its output.
+        grouped: whether the input channels are in groups of one size, each for filters of its own; such a layer takes
+            equally many of each group, and keeps all its outputs.
     """
 
     flow: Flow
@@ -63,6 +65,7 @@ class Rule:
     size: str | None = None
     resize: Callable[[dict[str, Any], int], None] | None = None
     fits: Callable[[Layer, Sequence[Shape], Shape], bool] = _always
+    grouped: bool = False
 
     @property
     def reads(self) -> bool:
@@ -135,6 +138,7 @@ def _concatenate_rule(layer: Layer, rank: int) -> Rule:
 
 _BIAS = {'bias': {-1: Side.OUT}}
 _CONV = Rule(Flow.MAKES, {'kernel': {-2: Side.IN, -1: Side.OUT}, **_BIAS}, size='filters', fits=_ungrouped)
+_GROUPED_CONV = dataclasses.replace(_CONV, fits=_always, grouped=True)
 _TRANSPOSED = Rule(
     Flow.MAKES, {'kernel': {-1: Side.IN, -2: Side.OUT}, **_BIAS}, size='filters', fits=_ungrouped
 )
@@ -249,6 +253,8 @@ def _type_rule(layer: Layer, rank: int) -> Rule | None:
     # Exact types: a subclass may compute something else.
     if type(layer) is keras.layers.Concatenate:
         return _concatenate_rule(layer, rank)
+    if type(layer) in (_k.Conv1D, _k.Conv2D, _k.Conv3D) and layer.groups > 1:
+        return _GROUPED_CONV
     return _RULES.get(type(layer))
 
 

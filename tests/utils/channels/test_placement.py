@@ -140,3 +140,21 @@ def test_sizes_that_are_unknown_are_no_obstacle(removed, selects):
     model = keras.Model(inputs, [layers.GlobalMaxPooling2D()(x), layers.GlobalMaxPooling2D()(conv(2, 'reader')(x))])
     graph_counts = channel_counts(model, {'reader': [0, 2]})
     assert graph_counts['reader'].inputs_after == 6
+
+
+@pytest.mark.parametrize(('read', 'taken'), [([0, 3], 2), ([0, 1, 3], 4), ([0], 2), ([0, 1, 2], 6)])
+def test_a_grouped_convolution_takes_as_many_of_each_group(removed, selects, read, taken):
+    inputs = keras.Input((4, 4, 3))
+    model = keras.Model(inputs, conv(4, 'reader', 3, groups=2)(conv(6, 'stem')(inputs)))
+    smaller = removed(model, {'reader': read})
+    assert selects(smaller) == []
+    kernel = smaller.get_layer('reader').kernel
+    assert kernel.shape == (3, 3, taken // 2, 4)
+    assert total_macs(smaller) == 16 * (3 * taken + 9 * (taken // 2) * 4)
+
+
+def test_a_grouped_reader_of_a_stream_that_stays_selects(removed, selects):
+    model = whole_and_read(lambda x: conv(8, 'reader', 3, groups=2)(x))
+    smaller = removed(model, {'reader': [0, 4]})
+    assert selects(smaller) == ['reader_select']
+    assert total_macs(smaller) == 16 * (3 * 6 + 6 * 2 + 9 * 1 * 8)
