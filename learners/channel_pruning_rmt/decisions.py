@@ -185,7 +185,7 @@ class Decider:
         return Decisions(counts={name: count})
 
     def _several(self, stream: Stream) -> Decisions:
-        options = [option for option in (self._separate(stream), self._common(stream)) if option is not None]
+        options = [option for option in (self._common(stream), self._separate(stream)) if option is not None]
         if not options:
             return Decisions(whole=dict.fromkeys(stream.places, NOT_WORTH))
         best = min(options, key=lambda option: option.lost / option.saved)

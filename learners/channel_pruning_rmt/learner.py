@@ -139,7 +139,8 @@ class ChannelPrunedRmtLearner(SearchingLearner):
       1. sample what the layer reads in the model pruned so far, and what it computes in the full model;
       2. choose the input channels whose contributions rebuild that output (LASSO path, equation 2);
       3. re-fit the weights on the chosen channels by least squares (equation 3).
-    Then every channel that nobody reads any more is removed where it is made.
+    Which readers of one stream share a set of channels, and which layers lose none since that would save nothing, is
+    decided beforehand (`decisions`). In the end every channel that nobody reads any more is removed where it is made.
     """
 
     name = 'chn-pruned-rmt'

@@ -17,6 +17,9 @@ from utils.channels.call_costs import CallCosts
 from utils.channels.identities import ChannelGraph, Step
 from utils.channels.liveness import Liveness, liveness
 
+UNITS = 1 << 16
+"""More than there are selections."""
+
 
 def channels_left(graph: ChannelGraph, read: Mapping[str, int], costs: CallCosts | None = None) -> Liveness:
     """What is left of a graph in which the reader `name` reads just the identities `read[name]`.
@@ -92,15 +95,22 @@ class _Placement:
 
     def _select(self, key: int, wanted: int) -> int:
         """Cost of a selection, which is made once for all who want the same."""
-        return 0 if (key, wanted) in self._paid else self._costs.select(key, self._stored[key], wanted)
+        return 0 if (key, wanted) in self._paid else self._selection(key, self._stored[key], wanted)
+
+    def _selection(self, key: int, stored: int, wanted: int) -> int:
+        """In units of which a multiply-add has many: one more for each selection decides between equal costs."""
+        return 0 if stored == wanted else self._costs.select(key, stored, wanted) * UNITS + 1
+
+    def _call(self, step: Step, taken: int, made: int) -> int:
+        return self._costs.call(step, taken, made) * UNITS
 
     def _settle_reader(self, step: Step) -> None:
         key, name, made = step.inputs[0], step.layer.name, self._need[step.outputs[0]]
         stored, read = self._stored[key], self._held[name]
         if stored == read or self._graph.takable(step, stored) != stored:
             return
-        selected = self._select(key, read) + self._costs.call(step, read, made)
-        if self._takes_all or self._costs.call(step, stored, made) <= selected:
+        selected = self._select(key, read) + self._call(step, read, made)
+        if self._takes_all or self._call(step, stored, made) <= selected:
             self._held[name] = stored
 
     def _settle_pass(self, step: Step) -> None:
@@ -108,8 +118,8 @@ class _Placement:
         stored, need = self._stored[key], self._need[result]
         if stored == need:
             return
-        selected = self._select(key, need) + self._costs.call(step, need, need)
-        if self._takes_all or self._costs.call(step, stored, stored) + self._extra(result, stored) < selected:
+        selected = self._select(key, need) + self._call(step, need, need)
+        if self._takes_all or self._call(step, stored, stored) + self._extra(result, stored) < selected:
             self._stored[result] = stored
 
     def _settle_join(self, step: Step) -> None:
@@ -145,20 +155,20 @@ class _Placement:
         """The least cost of one who takes the tensor `key`, and of all behind it beyond what is needed there."""
         if step.reads:
             read, made = self._needed.held[step.layer.name], self._need[step.outputs[0]]
-            selected = self._costs.select(key, stored, read) + self._costs.call(step, read, made)
+            selected = self._selection(key, stored, read) + self._call(step, read, made)
             if self._graph.takable(step, stored) != stored:
                 return selected
-            return min(selected, self._costs.call(step, stored, made))
+            return min(selected, self._call(step, stored, made))
         if step.rule is None:
-            return self._costs.select(key, stored, self._members[key])
+            return self._selection(key, stored, self._members[key])
         result, = step.outputs
         need = self._need[result]
         wanted = need & self._members[key]
-        own = self._costs.call(step, wanted, need) if step.passes else 0
-        selected = self._costs.select(key, stored, wanted) + own
+        own = self._call(step, wanted, need) if step.passes else 0
+        selected = self._selection(key, stored, wanted) + own
         if stored == wanted or not (step.passes or step.joins):
             return selected
-        own = self._costs.call(step, stored, stored) if step.passes else 0
+        own = self._call(step, stored, stored) if step.passes else 0
         return min(selected, own + self._extra(result, need | stored))
 
 

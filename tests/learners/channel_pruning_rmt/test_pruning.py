@@ -28,7 +28,7 @@ def bottlenecks(inputs):
     for _ in range(3):
         y = normed(conv(6)(normed(x)))
         x = layers.Add()([x, conv(24)(normed(conv(6, 3)(y)))])
-    return normed(x)
+    return conv(8)(normed(x))
 
 
 def dense_block(inputs):
