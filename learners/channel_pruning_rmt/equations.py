@@ -114,7 +114,7 @@ class SampledRows:
 
     def channel_regression(self, weights: np.ndarray, channel_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """As `NormalEquations.channel_regression`."""
-        gram = grams.contribution_gram(tf.constant(self.patches), weights, channel_of)
+        gram = sum(grams.contribution_gram(tf.constant(patches), weights, channel_of) for patches, _ in self._pieces())
         per_feature = sum(np.einsum('rf,rf->f', patches, targets @ weights.T) for patches, targets in self._pieces())
         return gram, np.bincount(channel_of, per_feature)
 
@@ -159,20 +159,23 @@ def is_kept_as_rows(num_features: int, num_rows: int) -> bool:
     return num_rows < num_features
 
 
-def equation_bytes(shape: tuple[int, int], num_rows: int) -> int:
+def equation_bytes(shape: tuple[int, int], num_rows: int, needs_gram: bool = False) -> int:
     """The most memory that choosing channels and re-fitting take for one layer, roughly.
 
     Args:
       shape: (features, outputs) of the layer.
       num_rows: of its equations.
+      needs_gram: whether channels are chosen by means of A itself, whatever the form.
     """
     features, outputs = shape
     weights = 6 * 8 * features * outputs
-    if is_kept_as_rows(features, num_rows):
-        # Rows in float32, in parts and joined, some of them in float64; P P' and its factors.
-        return weights + 16 * num_rows * (features + outputs) + 24 * num_rows ** 2
     # Gram matrices of the two parts and of both; products, inverses or factors besides, and a temporary.
-    return weights + 6 * 8 * features ** 2
+    gram = 6 * 8 * features ** 2
+    if not is_kept_as_rows(features, num_rows):
+        return weights + gram
+    # Rows in float32, in parts, joined, and of both parts; some of them in float64; P P' and its factors.
+    rows = 20 * num_rows * (features + outputs) + 24 * num_rows ** 2
+    return weights + rows + (gram if needs_gram else 0)
 
 
 def _solved(matrix: np.ndarray, damping: float, right: np.ndarray) -> np.ndarray:

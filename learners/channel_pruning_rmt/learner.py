@@ -170,8 +170,8 @@ class ChannelPrunedRmtLearner(SearchingLearner):
         if layers:
             image = self.helper.training_images(1, self.context.seed)
             train, _ = self.helper.dataset.split_indices(enbl_trn_val_split=True)
-            require_memory(Demand.of(model, layers, image, self.options.num_positions),
-                           min(self.options.num_images, len(train)))
+            demand = Demand.of(model, layers, image, self.options.num_positions, self.options.criterion)
+            require_memory(demand, min(self.options.num_images, len(train)))
 
     def compress(self, model: keras.Model) -> Compressed:
         readers = reader_channels(model)

@@ -27,25 +27,29 @@ class Demand:
       map_bytes: of the feature maps of one image while a layer is at work.
       shapes: (features, outputs) of each layer.
       rows_per_image: sampled rows of each layer.
+      needs_gram: as for `equations.equation_bytes`.
     """
 
     image_bytes: int
     map_bytes: int
     shapes: Mapping[str, tuple[int, int]]
     rows_per_image: Mapping[str, int]
+    needs_gram: bool = False
 
     @classmethod
-    def of(cls, model: keras.Model, layers: Collection[str], image: np.ndarray, num_positions: int) -> Demand:
+    def of(cls, model: keras.Model, layers: Collection[str], image: np.ndarray, num_positions: int,
+           criterion: str) -> Demand:
         """Of a model whose `layers` are to be pruned; `image` is float32 `[1, height, width, channels]`."""
         inputs, held = input_shapes(model, layers, image)
         forms = {name: linear_form(model.get_layer(name)) for name in layers}
         rows = {name: num_rows(inputs[name], form.output_size(inputs[name]), num_positions)
                 for name, form in forms.items()}
-        return cls(image.nbytes, PEAK * held, {name: form.shape for name, form in forms.items()}, rows)
+        return cls(image.nbytes, PEAK * held, {name: form.shape for name, form in forms.items()}, rows,
+                   needs_gram=criterion == 'obs')
 
     def of_layer(self, name: str, num_images: int) -> int:
         """Bytes of the equations of a layer."""
-        return equation_bytes(self.shapes[name], num_images * self.rows_per_image[name])
+        return equation_bytes(self.shapes[name], num_images * self.rows_per_image[name], self.needs_gram)
 
     def largest(self, num_images: int) -> str:
         """The layer that takes most."""

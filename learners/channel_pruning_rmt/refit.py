@@ -17,7 +17,7 @@ STEP = 10.0
 """From one strength of shrinking to the next."""
 STRONGEST = 10.0
 """Times the mean energy of a feature: at least 10/11 of the way of an average feature back to its old weights."""
-TOLERANCE = 1.01
+TOLERANCE = 1.05
 """Held-out errors up to this many times the least are as good; the weakest shrinking among them is taken."""
 ROWS_PER_FEATURE = 5
 """With so many distinct rows for each weight of a filter, the fit does not know its own images better than others."""

@@ -24,6 +24,7 @@ from absl import logging
 from datasets.abstract_dataset import DatasetOptions
 from learners.channel_pruning_rmt import selection
 from learners.channel_pruning_rmt.learner import ChannelPruningOptions, skip_reasons
+from learners.channel_pruning_rmt.linear_forms import channel_index
 from learners.pipeline import load_fitting_model, resolve_model_path
 from nets import PAIRS
 from nets.abstract_model_helper import AbstractModelHelper
@@ -166,7 +167,7 @@ def _channels_of_large_norm(layer: keras.layers.Layer, reader: ReaderChannels, p
     kernel = layer.kernel.numpy()
     weights = kernel.reshape(-1, kernel.shape[-1])
     nb_inputs = sum(len(places) for places in reader.positions)
-    channel_of = selection.channel_index(reader.positions, len(weights) // nb_inputs)
+    channel_of = channel_index(reader.positions, len(weights) // nb_inputs)
     kept = selection.norm_channels(weights, channel_of, selection.nb_kept(reader.nb_channels, 1 - prune_ratio))
     return tuple(map(int, kept))
 

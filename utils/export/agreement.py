@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
 from utils.errors import PocketFlowError
+
+ROUNDING = 1e-6
+"""Relative change of an input that stands for the rounding errors of a float32 computation."""
+AMPLIFIED = 10.0
+"""A file rounds in every layer, not at its inputs alone: it may be so many times as far off as they make the model."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,12 +38,15 @@ def agreement(reference_logits: np.ndarray, file_logits: np.ndarray, labels: np.
       labels: class numbers [N].
 
     Raises:
-      PocketFlowError: the shapes do not fit each other, or the file's outputs are not finite.
+      PocketFlowError: the shapes do not fit each other, or outputs are not finite.
     """
     labels = np.asarray(labels)
     if reference_logits.shape != file_logits.shape or labels.shape != reference_logits.shape[:1]:
         raise PocketFlowError(f'outputs of shapes {reference_logits.shape} (model) and {file_logits.shape} '
                               f'(file) cannot be compared on labels of shape {labels.shape}')
+    if not np.isfinite(reference_logits).all():
+        raise PocketFlowError("the model's own outputs are not finite, so that no file of it can be checked; its "
+                              'weights are too large: train it, or compress it less')
     if not np.isfinite(file_logits).all():
         raise PocketFlowError('the exported file computes outputs that are not finite')
     reference_top1, file_top1 = reference_logits.argmax(-1), file_logits.argmax(-1)
@@ -47,3 +56,20 @@ def agreement(reference_logits: np.ndarray, file_logits: np.ndarray, labels: np.
                      top1_agreement=float(np.mean(file_top1 == reference_top1)),
                      max_abs_diff=difference,
                      relative_max_abs_diff=difference / (float(np.ptp(reference_logits)) or 1.0))
+
+
+def rounding_difference(predict: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray,
+                        reference_logits: np.ndarray) -> float:
+    """How far rounding errors may move the outputs of a model: the largest absolute difference that they explain.
+
+    A model with large weights that cancel each other magnifies them beyond any fixed share of its outputs' range. That
+    is a property of the model: its own outputs move as much when its inputs change in their last digits.
+
+    Args:
+      predict: the model's outputs `[N, ...]` for inputs.
+      inputs: `[N, ...]`.
+      reference_logits: the model's outputs for them.
+    """
+    signs = np.random.default_rng(0).choice(np.float32([-1, 1]), np.shape(inputs))
+    moved = predict(np.asarray(inputs * (1 + np.float32(ROUNDING) * signs), np.float32))
+    return AMPLIFIED * float(np.abs(moved - reference_logits).max())

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import tf_keras as keras
+from absl import logging
 
 from utils.atomic import replacing
 from utils.container import load_container
 from utils.errors import PocketFlowError
-from utils.export.agreement import Agreement, agreement
+from utils.export.agreement import Agreement, agreement, rounding_difference
 from utils.export.formats import CONTAINER, Source, file_name, formats
 from utils.export.latency import DEFAULT_TIMING, Latency, Timing, time_alternating
 from utils.export.operators import operators
@@ -26,16 +27,20 @@ FLOAT32_TOLERANCE = 1e-3
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Inputs [N, ...], class numbers [N] and the Keras model's logits [N, nb_classes] for these inputs."""
+    """Inputs [N, ...], class numbers [N] and the Keras model's logits [N, nb_classes] for these inputs.
+
+    With the model, a difference that is due to its own weights is told from one that is due to its file.
+    """
 
     images: np.ndarray
     labels: np.ndarray
     reference_logits: np.ndarray
+    model: keras.Model | None = None
 
     @classmethod
     def of_model(cls, model: keras.Model, images: np.ndarray, labels: np.ndarray,
                  batch_size: int = 64) -> Evaluation:
-        return cls(images, np.asarray(labels), keras_logits(model, images, batch_size))
+        return cls(images, np.asarray(labels), keras_logits(model, images, batch_size), model)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,10 +152,22 @@ def _agreement_of_file(file: FileUnderTest, batch_size: int) -> Agreement:
     evaluation = file.evaluation
     result = agreement(evaluation.reference_logits, file.predict(batch_size), evaluation.labels)
     if file.file_format in (CONTAINER, 'float32') and result.relative_max_abs_diff > FLOAT32_TOLERANCE:
-        raise PocketFlowError(f'{file.path} does not compute what its model computes: outputs differ by '
-                              f'{result.relative_max_abs_diff:.2g} of their range, '
-                              f'accepted: {FLOAT32_TOLERANCE:g}')
+        if not _is_explained_by_rounding(evaluation, result, batch_size):
+            raise PocketFlowError(f'{file.path} does not compute what its model computes: outputs differ by '
+                                  f'{result.relative_max_abs_diff:.2g} of their range, '
+                                  f'accepted: {FLOAT32_TOLERANCE:g}')
+        logging.warning("%s: outputs differ by %.2g of their range from the model's, since the model magnifies "
+                        'rounding errors: its own outputs move as much when its inputs change in their last digits; '
+                        'train it longer, or compress it less', file.path, result.relative_max_abs_diff)
     return result
+
+
+def _is_explained_by_rounding(evaluation: Evaluation, result: Agreement, batch_size: int) -> bool:
+    if evaluation.model is None:
+        return False
+    explained = rounding_difference(lambda images: keras_logits(evaluation.model, images, batch_size),
+                                    evaluation.images, evaluation.reference_logits)
+    return result.max_abs_diff <= explained
 
 
 def _latencies(files: Mapping[str, FileUnderTest], timing: Timing, num_threads: int) -> dict[str, Latency]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tf_keras as keras
@@ -16,7 +18,7 @@ GIB = 2 ** 30
 def demand_of(shape: tuple[int, int, int], *body: keras.layers.Layer) -> Demand:
     model = keras.Sequential([keras.Input(shape), *body])
     names = [layer.name for layer in body if layer.weights]
-    return Demand.of(model, names, np.zeros((1, *shape), np.float32), num_positions=10)
+    return Demand.of(model, names, np.zeros((1, *shape), np.float32), num_positions=10, criterion='lasso')
 
 
 def vgg_head() -> Demand:
@@ -34,14 +36,24 @@ def test_what_a_model_asks_for():
     assert demand.largest(100) == 'conv'
 
 
+def test_the_brain_surgeon_asks_for_the_gram_matrix_itself():
+    plain = vgg_head()
+    surgeon = dataclasses.replace(plain, needs_gram=True)
+    assert surgeon.of_layer('fc1', 5000) - plain.of_layer('fc1', 5000) == 6 * 8 * 25088**2
+    assert surgeon.of_layer('conv5', 5000) == plain.of_layer('conv5', 5000)
+    require_memory(plain, 5000, 16 * GIB)
+    with pytest.raises(UsageError, match='leave the layer out: --cpr_skip_op_names=fc1$'):
+        require_memory(surgeon, 5000, 16 * GIB)
+
+
 def test_enough_memory_says_nothing():
     require_memory(vgg_head(), 5000, 64 * GIB)
     require_memory(demand_of((8, 8, 2), layers.Conv2D(6, 3)), 5000)  # this machine
 
 
 def test_the_number_of_images_that_fits_is_named():
-    message = (r'^choosing channels on 5000 images would take 11 GB of memory, of which layer fc1 \(25088 weights in '
-               r'each of 4096 filters\) 7\.9 GB; 8\.6 GB are available; give --cpr_nb_smpls=(\d+) or less$')
+    message = (r'^choosing channels on 5000 images would take 12 GB of memory, of which layer fc1 \(25088 weights in '
+               r'each of 4096 filters\) 8\.5 GB; 8\.6 GB are available; give --cpr_nb_smpls=(\d+) or less$')
     with pytest.raises(UsageError, match=message) as error:
         require_memory(vgg_head(), 5000, 8 * GIB)
     fits = int(str(error.value).split('=')[1].split()[0])

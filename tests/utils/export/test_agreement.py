@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from utils.errors import PocketFlowError
-from utils.export.agreement import Agreement, agreement
+from utils.export.agreement import Agreement, agreement, rounding_difference
 
 REFERENCE = np.float32([[1, 0], [0, 3], [2, -1], [0, 1]])
 
@@ -37,3 +37,16 @@ def test_shapes_that_do_not_fit_are_refused():
 def test_outputs_that_are_not_finite_are_refused():
     with pytest.raises(PocketFlowError, match='exported file computes outputs that are not finite'):
         agreement(REFERENCE, REFERENCE * np.nan, np.zeros(4, int))
+
+
+def test_a_model_whose_own_outputs_are_not_finite_is_named():
+    with pytest.raises(PocketFlowError, match="^the model's own outputs are not finite"):
+        agreement(REFERENCE * np.nan, REFERENCE * np.nan, np.zeros(4, int))
+
+
+def test_rounding_is_magnified_by_weights_that_cancel():
+    inputs = np.full((50, 2), 1.5, np.float32)
+    found = [rounding_difference(lambda x, scale=scale: scale * (x[:, :1] - x[:, 1:]), inputs, np.zeros((50, 1)))
+             for scale in (1.0, 1e6)]
+    # An input moves by 1.5e-6 and the other by as much the other way, or not at all; ten times that are explained.
+    assert found == pytest.approx([3e-5, 30], rel=0.1)

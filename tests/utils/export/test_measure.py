@@ -5,6 +5,8 @@ import json
 
 import numpy as np
 import pytest
+import tf_keras as keras
+from absl import logging
 
 from utils.errors import PocketFlowError, UsageError
 from utils.export import Source, measure
@@ -128,3 +130,29 @@ def test_a_float_file_that_computes_something_else_is_refused(net, images, label
 
 def test_keras_logits_are_batched_and_complete(net, images, logits):
     np.testing.assert_allclose(keras_logits(net, images, batch_size=4), logits, rtol=1e-4, atol=1e-5)
+
+
+def cancelling_net(scale: float) -> keras.Model:
+    """Two outputs: scale * (x0 - x1), and x0."""
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, keras.layers.Dense(2, use_bias=False)(inputs))
+    model.set_weights([np.float32([[scale, 1], [-scale, 0]])])
+    return model
+
+
+@pytest.mark.parametrize(('scale', 'is_its_own_fault'), [(1e6, True), (1.0, False)])
+def test_a_model_that_magnifies_rounding_is_told_from_a_wrong_file(scale, is_its_own_fault, tmp_path, monkeypatch):
+    inputs = np.random.default_rng(0).uniform(1, 2, (20, 1)).astype(np.float32).repeat(2, axis=1)
+    evaluation = Evaluation.of_model(cancelling_net(scale), inputs, np.zeros(20, int))  # the first output is 0
+    off = evaluation.reference_logits + np.float32([0.5, 0])
+    monkeypatch.setattr(FileUnderTest, 'predict', lambda self, batch_size: off)
+    file = FileUnderTest('float32', tmp_path / 'model_float32.tflite', evaluation)
+    monkeypatch.setattr(logging, 'warning', lambda message, *args: messages.append(message % args))
+    messages = []
+    if is_its_own_fault:
+        assert measure._agreement_of_file(file, 4).max_abs_diff == pytest.approx(0.5)
+        assert 'since the model magnifies rounding errors' in messages[0]
+    else:
+        with pytest.raises(PocketFlowError, match='does not compute what its model computes'):
+            measure._agreement_of_file(file, 4)
+        assert not messages
