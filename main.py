@@ -19,7 +19,11 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from utils import interrupts
 from utils.quiet import quiet_native_output
+
+if __name__ == '__main__':
+    interrupts.end_at_once()
 
 # TensorFlow's native code talks about absent GPUs while it is loaded and first used, before any flag is read.
 with contextlib.nullcontext() if '--debug' in sys.argv else quiet_native_output():
@@ -50,7 +54,7 @@ from learners.search import SearchedOptions
 from nets import PAIRS
 from nets.abstract_model_helper import AbstractModelHelper
 from rl_agents.ddpg.options import DdpgOptions
-from utils import interrupts, log_file
+from utils import log_file
 from utils.distillation import DistillationOptions
 from utils.errors import PocketFlowError, UsageError
 from utils.export.formats import CONTAINER
@@ -69,6 +73,9 @@ from utils.options import (
     superseded_flags,
 )
 from utils.run_directory import FLAGS_FILE, RunDirectory, fingerprint
+from utils.system import paths
+from utils.system.storage_failures import storage_failure
+from utils.system.streams import say
 from utils.trainer import TrainerOptions
 from utils.verdict import VerdictOptions, refuse_conditions
 
@@ -316,6 +323,9 @@ def parse(options_classes: Sequence[type[Options]], argv: Sequence[str], known_o
     except (flags.Error, OSError) as error:
         reason = str(error).removeprefix('ERROR:: ')  # absl's own prefix for missing flag files
         raise UsageError(f'{reason}; --help lists the most important flags, --helpfull all') from error
+    for name in flag_values:
+        if isinstance(flag_values[name].value, str):
+            paths.refuse_unusable_text(f'--{name}', flag_values[name].value)
     positional = [] if known_only else rest[1:]
     if positional:
         raise UsageError(f'unexpected argument {positional[0]!r}; flags look like --name=value')
@@ -405,11 +415,18 @@ def load_helper_file(path: Path, given: PairOptions) -> tuple[str, type[Abstract
         spec.loader.exec_module(module)
     except Exception as error:
         raise UsageError(f'--model_helper={path}: importing it failed: {type(error).__name__}: {error}') from error
-    added = [name for name in PAIRS if name not in known and fits(name, given)]
+    # A file that this process has read before registers its pairs anew, under names that are known.
+    own = {entry for entry in vars(module).values() if getattr(entry, '__module__', None) == spec.name
+           and isinstance(entry, type)}
+    added = [name for name in PAIRS if fits(name, given) and (name not in known or PAIRS.get(name) in own)]
     if len(added) != 1:
         raise UsageError(f"--model_helper={path}: expected one pair registered by @PAIRS.register('MODEL_at_DATASET'), "
                          f"found {', '.join(added) or 'none'}; name one of several by --model and --dataset")
-    return added[0], PAIRS.get(added[0])
+    helper_class = PAIRS.get(added[0])
+    if helper_class.missing():
+        raise UsageError(f'--model_helper={path}: class {helper_class.__name__} does not define '
+                         f'{", ".join(helper_class.missing())}; see docs/extending.md')
+    return added[0], helper_class
 
 
 def helper_lines(given: PairOptions) -> list[str]:
@@ -474,25 +491,38 @@ def usage(argv: Sequence[str]) -> str:
 def guarded(action: Callable[[], None], debug: bool) -> int:
     """Runs `action` and turns what it raises into one line and an exit code."""
     try:
-        with interrupts.raising():
+        with interrupts.watched():
             action()
         return 0
     except interrupts.Interrupted as stop:
         logging.info('%s; the same command continues from here', stop)
         return stop.exit_code
-    except PocketFlowError as error:
+    except Exception as error:
+        line, exit_code = clear_line(error)
+        if line is None:
+            raise
         if debug:
             traceback.print_exc()
-        print(f'error: {error}', file=sys.stderr)
-        return error.exit_code
+        say(f'error: {line}', sys.stderr)
+        return exit_code
+
+
+def clear_line(error: Exception) -> tuple[str | None, int]:
+    """What a user is told of an error, and the exit code; no line for what nobody has foreseen."""
+    if isinstance(error, PocketFlowError) and error.exit_code != PocketFlowError.exit_code:
+        return str(error), error.exit_code
+    # Such an error may have come from a full disk, which is then what there is to tell.
+    foreseen = str(error) if isinstance(error, PocketFlowError) else None
+    return storage_failure(error) or foreseen, PocketFlowError.exit_code
 
 
 def dispatch(argv: Sequence[str]) -> None:
     """Does what `argv` says."""
     if {'--help', '-h', '--helpfull', '-help'} & set(argv):
-        print(usage(argv))
+        say(usage(argv))
         return
-    command = CommandLine(argv)
+    with paths.explained():
+        command = CommandLine(argv)
     for flag, reason in command.superseded().items():
         logging.warning('--%s has no effect any more: %s', flag, reason)
     workers = connect(command.options(MultiGpuOptions))  # before anything of TensorFlow is set up
@@ -509,10 +539,10 @@ def work(command: CommandLine, workers: Workers) -> None:
     mode = command.options(ProcessOptions).exec_mode
     if not workers.is_primary:
         logging.set_verbosity(logging.WARNING)
-    if mode == 'train':
-        EXEC_MODES[mode](command.invocation(workers))
-    elif workers.is_primary:
-        EXEC_MODES[mode](command.invocation())
+    if mode == 'train' or workers.is_primary:
+        with paths.explained():
+            invocation = command.invocation(workers if mode == 'train' else ALONE)
+        EXEC_MODES[mode](invocation)
 
 
 def run(argv: Sequence[str]) -> int:
@@ -532,7 +562,10 @@ def wants_debug(argv: Sequence[str]) -> bool:
 
 def console_main() -> None:
     """Entry point of the `pocketflow` command."""
-    sys.exit(run(sys.argv))
+    code = run(sys.argv)
+    if code in interrupts.EXIT_CODES:
+        interrupts.leave(code)
+    sys.exit(code)
 
 
 if __name__ == '__main__':

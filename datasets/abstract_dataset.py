@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import tensorflow as tf
 
+from datasets.checks import ARE_RIGHT, check_finite, class_numbers
 from utils.errors import UsageError
 from utils.options import Options, option
 
@@ -73,7 +74,10 @@ class Shard(NamedTuple):
 
 
 class Samples(NamedTuple):
-    """Images `uint8 [N, height, width, channels]` and class labels `int32 [N]`."""
+    """Images `[N, height, width, channels]`, mostly uint8, and class labels `int32 [N]`.
+
+    `AbstractDataset.load` may give labels of any type of number, as long as they are whole.
+    """
 
     images: np.ndarray
     labels: np.ndarray
@@ -184,33 +188,33 @@ class AbstractDataset(abc.ABC):
         """The first `nb_smpls_train` or `nb_smpls_eval` samples of a split, read once.
 
         Raises:
-          UsageError: the files cannot be read, hold fewer, or are not this data set's.
+          UsageError: the files cannot be read, hold fewer, are not this data set's, or have a sample that cannot be
+            trained with: a label that is no class number, an image with values that are not finite.
         """
         if split not in self._cache:
             wanted, flag = {'train': (self.options.num_train, 'nb_smpls_train'),
                             'eval': (self.options.num_eval, 'nb_smpls_eval')}[split]
-            loaded = self.load(split)
-            self._check(split, loaded)
+            loaded = self._checked(split)
             if len(loaded.labels) < wanted:
                 incomplete = f' ({", ".join(self.incomplete_files(split))})'.replace(' ()', '')
                 raise UsageError(f'--{flag}={wanted}: the {self.name} files hold only {len(loaded.labels)} samples '
                                  f'of that split; pass --{flag}={len(loaded.labels)} or complete the files{incomplete}')
-            self._cache[split] = Samples(loaded.images[:wanted], loaded.labels[:wanted].astype(np.int32))
+            images = loaded.images[:wanted]
+            check_finite(images, self.normalize, f'{self.name}, split {split}')
+            self._cache[split] = Samples(images, loaded.labels[:wanted])
         return self._cache[split]
 
-    def _check(self, split: str, loaded: Samples) -> None:
-        """Raises a `UsageError` if images or labels are not what the data set promises."""
-        images, labels = loaded
-        what, are_right = f'{self.name}, split {split}', 'are these the right files?'
+    def _checked(self, split: str) -> Samples:
+        """All samples of a split; a `UsageError` if images or labels are not what the data set promises."""
+        images, labels = map(np.asarray, self.load(split))
+        what = f'{self.name}, split {split}'
         if images.shape[1:] != self.image_shape:
             raise UsageError(f'{what}: images of shape {images.shape[1:]} found, expected {self.image_shape} (height, '
-                             f'width, channels); {are_right}')
-        if labels.shape != (len(images),):
+                             f'width, channels); {ARE_RIGHT}')
+        if labels.shape[:1] != images.shape[:1]:
             raise UsageError(f'{what}: {len(images)} images, but labels of shape {labels.shape}, expected one number '
-                             f'per image; {are_right}')
-        wrong = labels[(labels < 0) | (labels >= self.nb_classes)]
-        if wrong.size:
-            raise UsageError(f'{what}: label {wrong[0]} found, expected 0 to {self.nb_classes - 1}; {are_right}')
+                             f'per image; {ARE_RIGHT}')
+        return Samples(images, class_numbers(labels, self.nb_classes, what))
 
     @property
     def nb_trained(self) -> int:
@@ -246,7 +250,8 @@ class AbstractDataset(abc.ABC):
             batch = self.augment(self.normalize(tf.gather(images, index)), seed)
             return tf.ensure_shape(batch, (batch_size, *self.image_shape)), tf.gather(labels, index)
 
-        return self._parallel(tf.data.Dataset.counter(first_step), make_batch)
+        # Not Dataset.counter: its function is kept for ever, in TensorFlow's default graph.
+        return self._parallel(tf.data.Dataset.range(first_step, tf.int64.max), make_batch)
 
     def ordered_batches(self, split: str, indices: Sequence[int] | np.ndarray | None = None) -> tf.data.Dataset:
         """One ordered, un-augmented pass: every sample of `indices` (default: all) once; a short batch may end it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import importlib
 from typing import Any
 
@@ -17,12 +18,16 @@ def list_files(folder: str, pattern: str, expected: str) -> list[str]:
       UsageError: there are none; the message names the folder and says what was expected there.
     """
     try:
-        paths = sorted(tf.io.gfile.glob(f'{folder.rstrip("/")}/{pattern}'))
+        # Not glob: the folder's own name may hold the characters of patterns.
+        names = tf.io.gfile.listdir(folder) if tf.io.gfile.stat(folder).is_directory else []
+    except tf.errors.NotFoundError:
+        names = []
     except tf.errors.UnimplementedError as error:
         raise UsageError(f'{folder}: this TensorFlow cannot read such addresses; install tensorflow-io for HDFS, or '
                          'copy the files and pass --data_dir_local') from error
     except tf.errors.OpError as error:
         raise UsageError(f'{folder}: cannot be listed ({reason(error)})') from error
+    paths = [f'{folder.rstrip("/")}/{name}' for name in sorted(names) if fnmatch.fnmatchcase(name, pattern)]
     if not paths:
         missing = '' if tf.io.gfile.isdir(folder) else ' (there is no such folder)'
         raise UsageError(f'no {pattern} in {folder}{missing}; expected there: {expected}')

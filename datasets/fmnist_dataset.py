@@ -7,6 +7,7 @@ mirror.
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 import zlib
 
@@ -39,7 +40,7 @@ def parse_idx(data: bytes, path: str) -> np.ndarray:
     rank = data[3]
     shape = struct.unpack(f'>{rank}I', data[4:4 + 4 * rank])
     values = np.frombuffer(data, np.uint8, offset=4 + 4 * rank)
-    if values.size != np.prod(shape):
+    if values.size != math.prod(shape):
         raise UsageError(f'{path}: header promises {shape}, file holds {values.size} values')
     return values.reshape(shape)
 

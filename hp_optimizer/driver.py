@@ -125,11 +125,15 @@ class _Loop:
     screening: bool
 
     def begin(self) -> None:
-        trials = self.workers.share(lambda: self.journal.trials)
+        trials = self._share_trials(lambda: self.journal.trials)
         if self.workers.is_primary:
             replay(self.optimizer, self.journal, self.nb_together)
         else:
             self.journal.follow(trials)
+
+    def _share_trials(self, make: Callable[[], Sequence[Trial]]) -> list[Trial]:
+        """The primary's trials, on all workers."""
+        return [Trial(**entry) for entry in self.workers.share(lambda: list(map(dataclasses.asdict, make())))]
 
     def stop_if_requested(self, requests: interrupts.Deferred) -> None:
         """Ends the search for all workers if any was asked to stop: a signal may reach them in different rounds."""
@@ -138,7 +142,8 @@ class _Loop:
 
     def play_round(self, nb_trials: int, requests: interrupts.Deferred) -> list[Trial]:
         """The trials of one round, kept and told; fewer than proposed if a worker was stopped amid its own."""
-        proposed, floor = self.workers.share(lambda: self._propose(nb_trials))
+        proposed = self._share_trials(lambda: self._propose(nb_trials))
+        floor = self.workers.share(lambda: screening_floor(self.journal.trials) if self.screening else -math.inf)
         result = tf.constant([self._judge(proposed, floor, requests)], tf.float64)
         trials: list[Trial] = []
         for trial, found in zip(proposed, self.workers.gather(result).numpy().tolist(), strict=False):
@@ -151,8 +156,8 @@ class _Loop:
             replay(self.optimizer, self.journal, self.nb_together)
         return trials
 
-    def _propose(self, nb_trials: int) -> tuple[list[Trial], float]:
-        """The candidates of the next round as trials without a result, and the floor for all of them."""
+    def _propose(self, nb_trials: int) -> list[Trial]:
+        """The candidates of the next round as trials without a result."""
         done = self.journal.trials
         asked = self.optimizer.ask_many(round_size(len(done), nb_trials, self.nb_together))
         proposed: list[Trial] = []
@@ -160,7 +165,7 @@ class _Loop:
             known = first_of((*done, *proposed), values)
             proposed.append(Trial(len(done) + len(proposed) + 1, values, self.optimizer.domain.cost(values), None, 0.0,
                                   self.optimizer.seed, {'same_as': known.number} if known else {}))
-        return proposed, screening_floor(done) if self.screening else -math.inf
+        return proposed
 
     def _judge(self, proposed: Sequence[Trial], floor: float, requests: interrupts.Deferred) -> list[float]:
         """Reward, reward before tuning and seconds of this worker's candidate; all nan if it was stopped amid it.

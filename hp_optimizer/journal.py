@@ -9,10 +9,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from absl import logging
+
 from hp_optimizer.domain import Domain, Value
+from utils import atomic
 from utils.errors import PocketFlowError, UsageError
+from utils.runs.records import Number, parsed, set_aside
 
 SCHEMA = 1
+HEADER_SHAPE = {'schema': int, 'fingerprint': str}
+TRIAL_SHAPE = {'number': int, 'values': {...: (float, str)}, 'cost': (Number(low=0), None), 'reward': (Number(), None),
+               'seconds?': Number(low=0), 'seed?': int,
+               'extra': {'before?': Number(), 'screened?': bool, 'same_as?': int}}
+"""What lines hold; see `utils.runs.records`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +48,14 @@ class Trial:
     extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
+TRIAL_KEYS = frozenset(field.name for field in dataclasses.fields(Trial))
+
+
 class Journal:
     """The trials so far, kept in a file to which they are appended whole: flushed, and synced to the disk.
 
-    The first line tells of which domain they are. A last line without an end, left by a killed process, is dropped.
+    The first line tells of which domain they are. A last line without an end, left by a killed process, is dropped; if
+    it is something else than the beginning of a line, the file is kept aside before.
 
     Args:
       path: the file, made with the first trial; None keeps the trials in memory only.
@@ -55,7 +68,7 @@ class Journal:
 
     def __init__(self, path: str | os.PathLike[str] | None, domain: Domain, context: Mapping[str, Any] | None = None):
         self.path = None if path is None else Path(path)
-        self.fingerprint = domain.fingerprint(context)
+        self._domain, self.fingerprint = domain, domain.fingerprint(context)
         self.trials: list[Trial] = []
         if self.path is not None and self.path.exists():
             self._read()
@@ -64,18 +77,24 @@ class Journal:
         content = self.path.read_bytes()
         whole = content[:content.rfind(b'\n') + 1]
         if len(whole) < len(content):
-            os.truncate(self.path, len(whole))
-        lines = whole.decode('utf-8', errors='replace').splitlines()
+            self._drop(content[len(whole):], len(whole))
+        lines = whole.decode('utf-8', errors='replace').split('\n')[:-1]
         if lines:
             self._check_header(lines[0])
             self.trials = [self._trial(number, line) for number, line in enumerate(lines[1:], 1)]
 
+    def _drop(self, tail: bytes, length: int) -> None:
+        """Cuts the file off behind its whole lines; what no process of ours has begun to write there is kept aside."""
+        if not tail.startswith(b'{'):
+            logging.warning('%s: damaged behind its first %d bytes, which hold no line any more; the file as it was is '
+                            'kept as %s', self.path, length, set_aside(self.path).name)
+        os.truncate(self.path, length)
+
     def _check_header(self, line: str) -> None:
-        try:
-            header = json.loads(line)
-            schema, fingerprint = header['schema'], header['fingerprint']
-        except (ValueError, TypeError, KeyError):
-            raise UsageError(f'{self.path} is not a search journal: its first line is {line[:80]!r}') from None
+        header = parsed(line.encode(), HEADER_SHAPE)
+        if header is None:
+            raise UsageError(f'{self.path} is not a search journal: its first line is {line[:80]!r}')
+        schema, fingerprint = header['schema'], header['fingerprint']
         if schema != SCHEMA:
             raise UsageError(f'{self.path} is a search journal of schema {schema}; this version reads {SCHEMA}')
         if fingerprint != self.fingerprint:
@@ -84,12 +103,19 @@ class Journal:
                              'directory, or delete it')
 
     def _trial(self, number: int, line: str) -> Trial:
-        try:
-            trial = Trial(**json.loads(line))
-        except (ValueError, TypeError):
+        entry = parsed(line.encode(), TRIAL_SHAPE)
+        if entry is None or entry.keys() - TRIAL_KEYS or not self._is_candidate(entry) or entry['number'] != number:
             raise PocketFlowError(f'{self.path}: line {number + 1} is no trial: {line[:80]!r}; delete it and those '
-                                  'after it to search on from there') from None
-        return trial
+                                  'after it to search on from there')
+        return Trial(**entry)
+
+    def _is_candidate(self, entry: Mapping[str, Any]) -> bool:
+        """Whether a trial's values are of the domain, and what it repeats is a trial before it."""
+        try:
+            self._domain.encode(entry['values'])
+        except (UsageError, TypeError, ValueError):  # texts where the domain has numbers
+            return False
+        return 1 <= entry['extra'].get('same_as', 1) <= max(1, entry['number'] - 1)
 
     def append(self, *trials: Trial) -> None:
         """Keeps trials; when this returns they are on the disk."""
@@ -97,13 +123,15 @@ class Journal:
         if self.path is None or not trials:
             return
         is_new = not self.path.exists() or not self.path.stat().st_size
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(exist_ok=True)
         header = [{'schema': SCHEMA, 'fingerprint': self.fingerprint}] if is_new else []
         lines = [json.dumps(entry, allow_nan=False) + '\n' for entry in (*header, *map(dataclasses.asdict, trials))]
-        with open(self.path, 'a', encoding='utf-8') as file:
+        with atomic.naming(self.path), open(self.path, 'a', encoding='utf-8') as file:
             file.write(''.join(lines))
             file.flush()
             os.fsync(file.fileno())
+        if is_new:
+            atomic.sync(self.path.parent)
 
     def follow(self, trials: Sequence[Trial]) -> None:
         """Takes over what another worker's journal holds, and leaves the writing to that one."""

@@ -38,7 +38,7 @@ def read_space(path: str | os.PathLike[str], flags: Mapping[str, type]) -> Searc
         document = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f'cannot read --hpo_space={os.fspath(path)}: {error}') from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(f'--hpo_space={os.fspath(path)} is not YAML: {" ".join(str(error).split())}') from None
     try:
         return parse_space(document, flags)
@@ -50,7 +50,7 @@ def names_in_space(path: str | None) -> frozenset[str]:
     """The flags that a YAML file names, whatever they are; none of a file that is none."""
     try:
         document = yaml.safe_load(Path(path).read_text(encoding='utf-8')) if path else None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
         return frozenset()
     entries = document.get('parameters') if isinstance(document, dict) else None
     return frozenset(map(str, entries)) if isinstance(entries, dict) else frozenset()

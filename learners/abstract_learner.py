@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,16 +18,18 @@ from utils import atomic
 from utils.container import load_container, save_container
 from utils.distillation import Distillation
 from utils.encoding import Encoding
-from utils.errors import UsageError
 from utils.gradient_compression import CompressionOptions
+from utils.layer_table import ROW_SHAPE
 from utils.metrics_log import MetricsLog
-from utils.mirror import mirror
+from utils.mirror import CHECKPOINTS, mirror
+from utils.models.files import load_model, save_model
 from utils.multi_gpu_wrapper import ALONE, Workers
 from utils.options import Options, option
 from utils.progress import number
-from utils.quantization_aware import register_classes_of
 from utils.registry import Registry
 from utils.run_directory import RunDirectory
+from utils.runs.model_files import refuse_damaged
+from utils.runs.records import read_record
 from utils.trainer import LossFn, Team, Trainer, TrainerOptions, TrainerParts, evaluate, refuse_divergence
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ LEARNERS = Registry('learner')
 
 PLAN_NAME = 'plan.json'
 MODEL_NAME = 'model.keras'
+COMPRESSED, RESULT = 'compressed.json', 'result.json'
+"""Say that a stage has compressed its model, and that it is finished; each is written last."""
+METRICS_SHAPE = {'loss': float, ...: float}
+COMPRESSED_SHAPE = {'metrics_compressed': METRICS_SHAPE, 'layers': [ROW_SHAPE]}
 CONTAINER_SUFFIX = '.pfz'
 CONTAINER_NAME = f'model{CONTAINER_SUFFIX}'
 """Where a stage keeps its model with the codes of its kernels."""
@@ -247,16 +252,15 @@ class AbstractLearner(abc.ABC):
 
     def run(self, model: keras.Model | None) -> StageResult:
         """The whole stage, or what a former call has left to do of it."""
-        workers, folder = self.context.workers, self.context.folder
-        result, finished = folder / 'result.json', None
-        if workers.share(result.exists):
+        workers, folder, finished = self.context.workers, self.context.folder, None
+        if workers.share((folder / RESULT).exists):
             logging.info('%s: already finished in %s', self.name, folder)
         else:
             trained = self._compressed(model)
             self._train(trained)
             finished = self._finish(trained) if workers.is_primary else None
         mirror(workers, folder)
-        return self._result(finished or self._load(), json.loads(result.read_text(encoding='utf-8')))
+        return self._result(finished or self._load(), self._read_result())
 
     def try_out(self, model: keras.Model) -> keras.Model:
         """What the stage would hand on, quietly: nothing is kept, and nothing is evaluated."""
@@ -268,7 +272,7 @@ class AbstractLearner(abc.ABC):
 
     def _compressed(self, model: keras.Model | None) -> keras.Model:
         """What the primary has compressed, on all workers."""
-        if not self.context.workers.share((self.context.folder / 'compressed.json').exists):
+        if not self.context.workers.share((self.context.folder / COMPRESSED).exists):
             self.prepare(model)
         if self.context.workers.is_primary:
             compressed = self._compress_once(model)
@@ -280,11 +284,10 @@ class AbstractLearner(abc.ABC):
     def _finish(self, trained: keras.Model) -> Finished:
         """Saves and evaluates what training has left; the file that marks a finished stage is written last."""
         finished = self.finish(trained)
-        record = json.loads((self.context.folder / 'compressed.json').read_text('utf-8'))
-        record = {**record, 'metrics': self.evaluate(finished.model)}
+        record = {**self._read_compressed(), 'metrics': self.evaluate(finished.model)}
         refuse_divergence(*(record[key]['loss'] for key in ('metrics_compressed', 'metrics')), self.name)
         self._save(finished)
-        atomic.write_json(self.context.folder / 'result.json', record)
+        atomic.write_json(self.context.folder / RESULT, record)
         logging.info('%s: %s', self.name, describe(record['metrics']))
         return finished
 
@@ -295,8 +298,21 @@ class AbstractLearner(abc.ABC):
 
     def _load(self) -> Finished:
         """What `_save` has written: the codes are only in the container."""
-        container = self.context.folder / CONTAINER_NAME
-        return load_any(container if container.exists() else self.context.folder / 'model.keras')
+        container, model = (self.context.folder / name for name in (CONTAINER_NAME, MODEL_NAME))
+        if container.exists():
+            return load_any(container)
+        return Finished(load_own_model(model, f'delete {self.context.folder / RESULT} to finish the stage again'))
+
+    def _read_result(self) -> dict[str, Any]:
+        return read_record(self.context.folder / RESULT, {**COMPRESSED_SHAPE, 'metrics': METRICS_SHAPE},
+                           'delete it, and the same command finishes the stage again')
+
+    def _read_compressed(self) -> dict[str, Any] | None:
+        return read_record(self.context.folder / COMPRESSED, COMPRESSED_SHAPE, self._how_to_compress_again)
+
+    @property
+    def _how_to_compress_again(self) -> str:
+        return f'delete {self.context.folder / COMPRESSED} and the folder {CHECKPOINTS} beside it to compress again'
 
     def _result(self, finished: Finished, record: Mapping) -> StageResult:
         return StageResult(self.name, finished.model, record['metrics_compressed'], record['metrics'],
@@ -313,8 +329,8 @@ class AbstractLearner(abc.ABC):
     def _compress_once(self, model: keras.Model | None) -> keras.Model:
         """Calls `compress`, or loads what it returned in a former call."""
         folder = self.context.folder
-        if (folder / 'compressed.json').exists():
-            return load_model(folder / 'compressed.keras')
+        if self._read_compressed() is not None:
+            return load_own_model(folder / 'compressed.keras', self._how_to_compress_again)
         with self.context.run.timed(self.timing[0]):
             compressed = self.compress(model)
         metrics = self.evaluate(compressed.model)
@@ -323,12 +339,12 @@ class AbstractLearner(abc.ABC):
         if compressed.plan is not None:
             compressed.plan.save(folder / PLAN_NAME)
             logging.info('%s: before fine-tuning: %s', self.name, describe(metrics))
-        atomic.write_json(folder / 'compressed.json', record)
+        atomic.write_json(folder / COMPRESSED, record)
         return compressed.model
 
     def _train(self, model: keras.Model) -> None:
         with self.context.run.timed(self.timing[1]):
-            self._fit(model, folder=self.context.folder / 'checkpoints', log=self.context.log,
+            self._fit(model, folder=self.context.folder / CHECKPOINTS, log=self.context.log,
                       label=self.context.folder.name)
 
     def _fit(self, model: keras.Model, **trainer_arguments: Any) -> None:
@@ -350,11 +366,6 @@ def model_file(path: str) -> Path:
     return Path(path) / MODEL_NAME if Path(path).is_dir() else Path(path)
 
 
-def save_model(model: keras.Model, path: Path) -> None:
-    with atomic.replacing(path) as temporary:
-        model.save(temporary, save_format='keras')
-
-
 def load_any(path: Path | str) -> Finished:
     """Reads a saved model: a `.keras` file, or a container with the codes of its kernels.
 
@@ -367,12 +378,11 @@ def load_any(path: Path | str) -> Finished:
     return Finished(load_model(path))
 
 
-def load_model(path: Path | str) -> keras.Model:
-    """Reads a `.keras` file; a `UsageError` if the file holds no model."""
-    try:
-        register_classes_of(path)
-        return keras.models.load_model(path, compile=False)
-    except Exception as error:  # whatever the reader makes of other files
-        reason = str(error).strip().split('\n')[0]
-        raise UsageError(f'{path}: cannot be read as a Keras model ({type(error).__name__}: {reason}); give a .keras '
-                         'file that this version of tf_keras has written') from error
+def load_own_model(path: Path, remedy: str) -> keras.Model:
+    """Reads a `.keras` file of a run.
+
+    Raises:
+      DamagedRecordError: it is gone or damaged.
+    """
+    refuse_damaged(path, remedy)
+    return load_model(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,13 +14,17 @@ from absl import logging
 
 from learners.abstract_learner import save_model
 from nets.abstract_model_helper import AbstractModelHelper
-from utils.cost_model import total_macs, total_parameters
+from utils.cost_model import total_macs, total_parameters, uncounted_macs
 from utils.encoding import Encoding
 from utils.export import Evaluation, ExportRecord, FileUnderTest, Source, Timing, export_files, measure_files
 from utils.export.device_latency import read_device_latencies
 from utils.export.options import ExportOptions
+from utils.export.runner import nb_usable_threads
 
 UNCOMPRESSED = 'uncompressed'
+BUSY = 3
+"""Programs per core that want to compute, in the mean of a minute, from which on timing is not to be trusted."""
+TIMED_KEYS = ('latency_ms', 'latency_ms_all_threads', 'speedup_interval', 'speedup_interval_all_threads')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +45,24 @@ class Candidate:
         first = records[0].to_json()
         timed = next((record.to_json() for record in records if record.latency), first)
         return {'metrics': dict(self.metrics), 'parameters': total_parameters(self.model),
-                'macs': total_macs(self.model), 'keras_bytes': self.keras_path.stat().st_size,
+                'macs': total_macs(self.model), **self._uncounted(), 'keras_bytes': self.keras_path.stat().st_size,
                 'file': first['path'], 'file_bytes': first['bytes'], 'file_accuracy': first['metrics']['accuracy'],
                 'timed_file': timed['path'] if timed['latency_ms'] else None,
-                **{key: timed[key] for key in ('latency_ms', 'latency_ms_all_threads')}}
+                **{key: timed[key] for key in TIMED_KEYS}}
+
+
+    def _uncounted(self) -> dict:
+        """`{'macs_not_counted': {layer: what}}`, if the MACs leave anything out."""
+        found = uncounted_macs(self.model)
+        return {'macs_not_counted': {name: list(what) for name, what in found.items()}} if found else {}
+
+
+def warn_if_busy() -> None:
+    """Warns if far more programs want to compute than there are cores: then speeds on all threads say little."""
+    load, cores = os.getloadavg()[0], nb_usable_threads()
+    if load > BUSY * cores:
+        logging.warning('the machine is busy (load average %.1f, %d cores): latencies on all threads may mislead', load,
+                        cores)
 
 
 class Exporter:
@@ -77,7 +96,8 @@ class Exporter:
             files[reference] = self._files(baseline, [wanted])[wanted]
         logging.info('running %d exported files on %d samples each', len(files),
                      len(next(iter(files.values())).evaluation.images))
-        timing = Timing.of_calls(self.options.rounds, self.options.warmup)
+        warn_if_busy()
+        timing = Timing.of_calls(self.options.rounds, self.options.warmup).until_clear()
         records = measure_files(files, self.root, reference, timing=timing)
         exports = [records[name] for name in formats]
         baseline_entry = baseline.entry(exports if baseline is compressed else [records[reference]])

@@ -7,7 +7,6 @@ same command would mean something else by now.
 from __future__ import annotations
 
 import hashlib
-import json
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from utils.compression_plan import plan_file
 from utils.errors import UsageError
 from utils.options import Options, option_fields
 from utils.run_directory import RunDirectory
+from utils.runs.records import read_record
 
 INPUTS_FILE = 'inputs.json'
 """Holds the fingerprints of these files in a run directory, by the flags that name them."""
@@ -69,7 +69,7 @@ def record_inputs(run: RunDirectory, files: Mapping[str, Path]) -> None:
       UsageError: it began from something else.
     """
     note = run / INPUTS_FILE
-    recorded = json.loads(note.read_text(encoding='utf-8')) if note.is_file() else {}
+    recorded = read_record(note, {...: str}, 'delete it if the files that the flags name are still the same') or {}
     found = {line: content_fingerprint(file) for line, file in files.items()}
     for line, content in found.items():
         if recorded.get(line, content) != content:

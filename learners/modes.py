@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -28,6 +26,7 @@ from learners.pipeline import (
     Pipeline,
     PipelineResult,
     load_fitting_model,
+    load_in_standard_form,
     recorded_data,
     resolve_model_path,
     starts_from_baseline,
@@ -50,9 +49,13 @@ from utils.metrics_log import MetricsLog
 from utils.multi_gpu_wrapper import ALONE, Workers
 from utils.options import Options, option_fields
 from utils.quantization_aware import plain_if_quantization_aware
-from utils.report import SCHEMA, format_table, summary
+from utils.report import SCHEMA, SHAPE, format_table, summary
 from utils.run_directory import RunDirectory
+from utils.runs.model_files import damaged_files, refuse_damaged
+from utils.runs.records import DamagedRecordError, read_record
 from utils.search_figure import write_search_figure
+from utils.system.paths import explained
+from utils.system.streams import say
 from utils.trainer import TrainerOptions, evaluate
 from utils.verdict import VerdictOptions, enforce, judge, refuse_conditions
 
@@ -60,6 +63,8 @@ EXPORT_FLAGS = tuple(field.metadata['flag'] for field in option_fields(ExportOpt
 """May differ from those that a run was made with when its models are exported again."""
 EXPORTS_GIVEN_MODEL = '# exports the model at --save_path; nothing is trained here'
 """Marks the flag file of a directory that holds only exported files."""
+REPORT = 'report.json'
+EXPORT_ANEW = f"delete {REPORT} and give the run's own command again to have it written anew"
 TIMED_PARTS = ('train', 'select', 'finetune', 'export')
 
 
@@ -110,7 +115,7 @@ def working_in(invocation: Invocation, ignoring: Collection[str] = (),
     try:
         record_data(invocation)
         record_inputs(invocation.run, begins_from or {})
-        with log_file(invocation.run / 'log.txt'):
+        with invocation.run.temporary_folder(), log_file(invocation.run / 'log.txt'):
             logging.info('run directory: %s', invocation.run.path)
             yield
     finally:
@@ -121,6 +126,8 @@ def record_data(invocation: Invocation) -> None:
     """Notes in a new run which data it is made with; refuses to continue a run with other data."""
     run, found = invocation.run, invocation.helper.dataset.fingerprint()
     recorded = recorded_data(run.path)
+    if recorded is not None and not recorded.isalnum():
+        raise DamagedRecordError(f'{run / DATA_FILE}: damaged record; delete it if the training data are the same')
     if recorded is None:
         atomic.write_text(run / DATA_FILE, f'{found}\n')
     elif recorded != found:
@@ -131,28 +138,43 @@ def record_data(invocation: Invocation) -> None:
 def train(invocation: Invocation) -> None:
     """The whole job: obtain, compress, fine-tune, export, report; what is already done is not done again.
 
-    Of several workers only the primary uses the run directory; the others keep their files in a temporary one.
+    Of several workers only the primary uses the run directory; the others keep their files in a temporary folder of it.
     """
     if not invocation.workers.is_primary:
-        with tempfile.TemporaryDirectory() as folder:
-            take_part(dataclasses.replace(invocation, run=RunDirectory(folder)))
+        take_part_elsewhere(invocation)
         return
     if not invocation.run.recorded_flags():
-        check_inputs(invocation)
+        with explained():
+            check_inputs(invocation)
     with working_in(invocation, begins_from=invocation.named_files()):
-        result = take_part(invocation)
-        if result is None:
+        if is_finished(invocation):
             logging.info('this run was finished before; its report is shown again')
+            warn_of_damage(invocation.run)
         else:
-            write_report(invocation, result)
+            write_report(invocation, _run_learners(invocation))
         show_report(invocation)
 
 
-def take_part(invocation: Invocation) -> PipelineResult | None:
-    """A worker's share of the learners' work; nothing if the primary has already written the report."""
-    if invocation.workers.share((invocation.run / 'report.json').exists):
-        return None
-    return _run_learners(invocation)
+def is_finished(invocation: Invocation) -> bool:
+    """Whether the primary has already written the report, on all workers, once it owns the run directory."""
+    return invocation.workers.share((invocation.run / REPORT).exists)
+
+
+def take_part_elsewhere(invocation: Invocation) -> None:
+    """The share of a worker, which may not see the primary's disk, in the learners' work."""
+    if is_finished(invocation):
+        return
+    with invocation.run.temporary_folder(invocation.workers.rank) as folder:
+        _run_learners(dataclasses.replace(invocation, run=RunDirectory(folder)))
+    with contextlib.suppress(OSError):
+        invocation.run.path.rmdir()  # on a disk of its own nothing else is in it
+
+
+def warn_of_damage(run: RunDirectory) -> None:
+    """Names the files that a finished run no longer has as they were written."""
+    damaged = damaged_files(run.path, former_report(run))
+    if damaged:
+        logging.warning('%s: %s; %s', run.path, ', '.join(damaged), EXPORT_ANEW)
 
 
 def check_inputs(invocation: Invocation) -> None:
@@ -162,7 +184,7 @@ def check_inputs(invocation: Invocation) -> None:
     for flag, path in (('--save_path', invocation.shared.save_path),
                        ('--save_path_dst', invocation.distillation.teacher_path)):
         if path is not None:
-            load_fitting_model(resolve_model_path(path, flag), invocation.helper)
+            load_in_standard_form(resolve_model_path(path, flag), invocation.helper)
     invocation.pipeline(log=None).check_inputs(invocation.learner_names)
 
 
@@ -200,13 +222,12 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
     for number, entry in enumerate(report['searches'], start=1):
         write_search_figure(entry, run / f'search{"" if number == 1 else f"_{number}"}.png')
     report_page.write_page(report, run / 'report.html')
-    atomic.write_json(run / 'report.json', report)
+    atomic.write_json(run / REPORT, report)
 
 
 def former_report(run: RunDirectory) -> dict:
     """The report in a run directory, empty if there is none yet."""
-    file = run / 'report.json'
-    return json.loads(file.read_text(encoding='utf-8')) if file.is_file() else {}
+    return read_record(run / REPORT, SHAPE, EXPORT_ANEW) or {}
 
 
 def formats_to_export(invocation: Invocation, default: Sequence[str], former: Mapping) -> tuple[str, ...]:
@@ -246,7 +267,7 @@ def stage_entry(stage: StageResult) -> dict:
 def show_report(invocation: Invocation) -> None:
     """Prints what the run directory reports; the verdict may be the exit code."""
     report = former_report(invocation.run)
-    print(f'\nreport: {invocation.run / "report.html"}\n\n{summary(report)}', flush=True)
+    say(f'\nreport: {invocation.run / "report.html"}\n\n{summary(report)}')
     enforce(report['verdict'], invocation.verdict)
 
 
@@ -255,8 +276,8 @@ def evaluate_model(invocation: Invocation) -> None:
     path = model_to_evaluate(invocation)
     model = load_fitting_model(path, invocation.helper)
     metrics = evaluate(model, invocation.helper.calc_loss, invocation.helper.build_dataset_eval())
-    print(f'model: {path.resolve()}\n{invocation.helper.model_name} at {invocation.helper.dataset_name}: '
-          f'{describe(metrics)}')
+    say(f'model: {path.resolve()}\n{invocation.helper.model_name} at {invocation.helper.dataset_name}: '
+        f'{describe(metrics)}')
 
 
 def export_model(invocation: Invocation) -> None:
@@ -307,7 +328,7 @@ def benchmark(invocation: Invocation) -> None:
               *(f'{value:.3f}' for latency in (one[str(path)], every[str(path)])
                 for value in (latency.p50, latency.p90)))
              for path in paths]
-    print(format_table(rows))
+    say(format_table(rows))
 
 
 def model_to_evaluate(invocation: Invocation) -> Path:
@@ -320,9 +341,10 @@ def model_to_evaluate(invocation: Invocation) -> Path:
 
 def finished_model(invocation: Invocation) -> Path:
     """The model that modes other than train work on."""
-    path = invocation.run / 'model.keras'
-    if not path.is_file():
+    path, is_finished_run = invocation.run / 'model.keras', (invocation.run / REPORT).is_file()
+    if not path.is_file() and not is_finished_run:
         raise UsageError(f'no finished model at {path}; give --run_dir=DIRECTORY of a finished run')
+    refuse_damaged(path, EXPORT_ANEW)
     return path
 
 

@@ -25,7 +25,7 @@ from learners.abstract_learner import (
     StageResult,
     describe,
     load_any,
-    load_model,
+    load_own_model,
     model_file,
     save_model,
 )
@@ -36,9 +36,12 @@ from nets.abstract_model_helper import AbstractModelHelper
 from utils import atomic
 from utils.distillation import Distillation, DistillationOptions
 from utils.errors import UsageError
+from utils.graph import StandardForm, check_round_trip, refuse_frozen, warn_of_frozen
 from utils.mirror import mirror
 from utils.options import Options, flag_lines, option_fields
 from utils.run_directory import FLAGS_FILE, fingerprint
+from utils.runs.model_files import refuse_damaged
+from utils.system.paths import explained
 from utils.trainer import evaluate
 
 FULL_PRECISION = 'full-prec'
@@ -148,8 +151,16 @@ class Pipeline:
     def _check_models(self, names: Sequence[str]) -> None:
         """Asks each learner about the model that it will get, as far as it is known."""
         make_model, has_known_shapes = functools.cache(functools.partial(self._untrained, names)), True
-        for name in names:
-            learner = self._learner(name, name, None)
+        learners = [self._learner(name, name, None) for name in names]
+        source = self.context.helper.model_source
+        if self._begins_with_given(names):  # which has come out of a file
+            source = f'--save_path={self.context.learner_options.save_path}'
+        else:
+            check_round_trip(make_model(), source)
+        if any(learner.schedule()[1] for learner in learners):
+            refuse_frozen(make_model(), source)
+        self.context.helper.check_loss(make_model())
+        for learner in learners:
             learner.check_layers(make_model)
             if has_known_shapes:
                 learner.check_model(make_model)
@@ -162,10 +173,15 @@ class Pipeline:
 
     def _untrained(self, names: Sequence[str]) -> keras.Model:
         """A model of the architecture that the chain begins with."""
+        if not self._begins_with_given(names):
+            return self.context.helper.built_form().model
+        path = resolve_model_path(self.context.learner_options.save_path, '--save_path')
+        return load_in_standard_form(path, self.context.helper)[0].model
+
+    def _begins_with_given(self, names: Sequence[str]) -> bool:
+        """Whether the chain begins with the model at `--save_path`."""
         shared = self.context.learner_options
-        if shared.save_path is None or (names[0] == FULL_PRECISION and not shared.warm_start):
-            return self.context.helper.new_model()
-        return load_any(resolve_model_path(shared.save_path, '--save_path')).model
+        return shared.save_path is not None and (names[0] != FULL_PRECISION or shared.warm_start)
 
     def run(self, names: Sequence[str]) -> PipelineResult:
         """The chain `names`, continued where a former call stopped."""
@@ -208,13 +224,19 @@ class Pipeline:
         if obtained is not None and workers.is_primary:
             save_model(obtained[0], kept)
         mirror(workers, kept.parent)
+        if obtained is None:
+            refuse_damaged(kept, f'delete {kept.parent} to obtain it again')
         return obtained or self._load(kept)
 
     def _obtain(self) -> tuple[keras.Model, dict[str, float]] | None:
         """The model with its metrics; workers that did not take part in training one get it from the primary."""
-        source = self.context.workers.share(self._find)
-        if source is not None:
-            return self._load(source) if self.context.workers.is_primary else None
+        source = self.context.workers.share(lambda: str(self._find() or ''))
+        if source and not self.context.workers.is_primary:
+            return None
+        if source:
+            model, metrics = self._load(Path(source))
+            warn_of_frozen(model, source)
+            return model, metrics
         logging.info('no trained model given or found as %s/%s*: training one first',
                      self.context.learner_options.zoo_dir, self.zoo_name)
         result = self._learner(FULL_PRECISION, FIRST_STAGE, None).run(None)
@@ -269,7 +291,7 @@ class Pipeline:
             path = resolve_model_path(self.distillation.teacher_path, '--save_path_dst')
             save_model(load_fitting_model(path, self.context.helper), kept)
         mirror(workers, kept.parent)
-        return load_model(kept)
+        return load_own_model(kept, f'delete {kept.parent} to read --save_path_dst again')
 
     def _learner(self, name: str, folder: str, teacher: Distillation | None) -> AbstractLearner:
         context = dataclasses.replace(self.context, folder=self.context.run / folder, distillation=teacher)
@@ -284,7 +306,8 @@ def trained_models(zoo: Path, name: str, data: str) -> list[Path]:
     """
     own = sorted(zoo.glob(f'{name}*/model.keras'))
     notes = sorted(zoo.glob(f'*/*/{FIRST_STAGE}/{TRAINING_NAME}'))
-    others = [note.with_name('model.keras') for note in notes if note.read_text(encoding='utf-8') == name]
+    others = [note.with_name('model.keras') for note in notes
+              if note.read_text(encoding='utf-8', errors='replace') == name]
     return ([path for path in own if recorded_data(path.parent) == data]
             + [path for path in others if recorded_data(path.parents[1]) == data])
 
@@ -304,25 +327,34 @@ def trained_with(model: Path, lines: Sequence[str]) -> bool:
 def recorded_data(run: Path) -> str | None:
     """Fingerprint of the data that a run was made with, if it has recorded one."""
     file = run / DATA_FILE
-    return file.read_text(encoding='utf-8').strip() if file.is_file() else None
+    return file.read_text(encoding='utf-8', errors='replace').strip() if file.is_file() else None
 
 
 def load_fitting_model(path: Path, helper: AbstractModelHelper) -> keras.Model:
-    """Reads a saved model; a `UsageError` if it cannot be one of the pair's: other input or output shape."""
+    """Reads a saved model, in standard form; a `UsageError` if it cannot be one of the pair's."""
     return load_finished(path, helper).model
 
 
 def load_finished(path: Path, helper: AbstractModelHelper) -> Finished:
     """As `load_fitting_model`, with the codes of the kernels if the file is a container."""
-    finished = load_any(path)
-    helper.check_shapes(finished.model, str(path), 'is it a model of another pair?')
+    finished, form = load_in_standard_form(path, helper)
+    form.log(str(path))
     return finished
+
+
+def load_in_standard_form(path: Path, helper: AbstractModelHelper) -> tuple[Finished, StandardForm]:
+    """As `load_finished`, and what has become of the model, which is not logged."""
+    finished = load_any(path)
+    form = helper.standard_form(finished.model, str(path), 'is it a model of another pair?')
+    return dataclasses.replace(finished, model=form.model), form
 
 
 def resolve_model_path(path: str, flag: str) -> Path:
     """The file that a user's path means, as `model_file` says; a `UsageError` that names the flag if it is missing."""
-    file = model_file(path)
-    if not file.is_file():
+    with explained():
+        file = model_file(path)
+        is_file = file.is_file()
+    if not is_file:
         raise UsageError(f'{flag}={path}: no saved model there; give a .keras file or the directory of a finished run')
     return file
 

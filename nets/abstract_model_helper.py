@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,9 +13,19 @@ import tf_keras as keras
 
 from datasets.abstract_dataset import AbstractDataset
 from utils.errors import UsageError
+from utils.graph import StandardForm, standard_form, warn_of_frozen
 from utils.options import Options, option
 from utils.registry import Registry
-from utils.schedules import WARMUP_EPOCHS, GradualWarmup, Schedule, one_cycle, piecewise_constant, scaled_learning_rate
+from utils.schedules import (
+    WARMUP_EPOCHS,
+    GradualWarmup,
+    Schedule,
+    check_drops,
+    one_cycle,
+    piecewise_constant,
+    scaled_learning_rate,
+    tenths,
+)
 
 HelperT = TypeVar('HelperT', bound='AbstractModelHelper')
 
@@ -43,6 +54,13 @@ def weight_decay_loss(variables: list[tf.Variable]) -> tf.Tensor:
     return tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels]) if kernels else tf.constant(0.0)
 
 
+def reason_of(error: Exception) -> str:
+    """One line of an exception's text: of a text by AutoGraph the original exception's, of others the first."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    original = [line for line in lines if line.split(':')[0].endswith(('Error', 'Exception'))]
+    return (original or lines)[-1 if original else 0]
+
+
 class AbstractModelHelper(abc.ABC):
     """The contract between a model/dataset pair and the learners.
 
@@ -53,10 +71,17 @@ class AbstractModelHelper(abc.ABC):
     net_options_class: type[NetOptions] = NetOptions
     dataset_class: type[AbstractDataset]
     primary_metric = 'accuracy'
+    takes_logits = True
+    """Whether `calc_loss` takes logits; then a softmax or sigmoid at the end of a network is taken off."""
 
     def __init__(self, net_options: NetOptions, dataset: AbstractDataset):
         self.net = net_options
         self.dataset = dataset
+
+    @classmethod
+    def missing(cls) -> list[str]:
+        """What a subclass has yet to define before it can be used."""
+        return [*sorted(cls.__abstractmethods__), *(name for name in ('dataset_class',) if not hasattr(cls, name))]
 
     @property
     @abc.abstractmethod
@@ -79,33 +104,84 @@ class AbstractModelHelper(abc.ABC):
 
     @abc.abstractmethod
     def build_model(self) -> keras.Model:
-        """A new functional model from normalised images to logits `[batch, classes]` (no softmax)."""
+        """A new model from normalised images to logits `[batch, classes]`: functional or sequential, nested or not."""
 
     def check_shapes(self, model: keras.Model, source: str, remedy: str) -> None:
         """Raises a `UsageError` if a model does not map images of the data set to one number per class.
 
         Args:
-          model: any model.
+          model: a functional model.
           source: where it comes from.
           remedy: what to do if it does not fit.
         """
-        # A model that was never built has no shapes.
-        shapes = getattr(model, 'input_shape', None), getattr(model, 'output_shape', None)
+        shapes = model.input_shape, model.output_shape
         expected = (None, *self.dataset.image_shape), (None, self.dataset.nb_classes)
         if shapes != expected:
             raise UsageError(f'{source}: maps {shapes[0]} to {shapes[1]}, but {self.dataset_name} needs {expected[0]} '
                              f'to {expected[1]}; {remedy}')
 
+    def standard_form(self, model: keras.Model, source: str, remedy: str) -> StandardForm:
+        """Any model, brought into the form in which learners take it: functional, flat, and ending with logits.
+
+        Args:
+          model: a model of the task.
+          source: where it comes from.
+          remedy: what to do if its shapes do not fit.
+
+        Raises:
+          UsageError: it cannot be brought into this form, or does not fit the data set.
+        """
+        try:
+            form = standard_form(model, self.dataset.image_shape, self.takes_logits)
+        except UsageError as error:
+            raise UsageError(f'{source}: {error}') from error
+        self.check_shapes(form.model, source, remedy)
+        return form
+
+    @property
+    def model_source(self) -> str:
+        """Where `build_model` is, for messages."""
+        return f'{type(self).__name__}.build_model()'
+
+    def built_form(self) -> StandardForm:
+        """What `build_model` gives, in standard form; a `UsageError` says that it does not fit the data set."""
+        return self.standard_form(self.build_model(), self.model_source, 'change its first or last layer')
+
     def new_model(self) -> keras.Model:
-        """What `build_model` gives, if it fits the data set; a `UsageError` says that it does not."""
-        model = self.build_model()
-        self.check_shapes(model, f'{type(self).__name__}.build_model()', 'change its first or last layer')
-        return model
+        """A new model to be trained, in standard form; warns of what its user may not expect."""
+        form = self.built_form()
+        form.log(self.model_source)
+        warn_of_frozen(form.model, self.model_source)
+        return form.model
 
     @abc.abstractmethod
     def calc_loss(self, labels: tf.Tensor, outputs: tf.Tensor,
                   trainable_vars: list[tf.Variable]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """(loss with weight decay, metrics by name), each a scalar mean over the batch."""
+
+    def check_loss(self, model: keras.Model) -> None:
+        """Raises a `UsageError` if `calc_loss` cannot be used: it is traced once, on a batch of no certain size.
+
+        Args:
+          model: one that fits the data set.
+        """
+        name, nb_classes = f'{type(self).__name__}.calc_loss', self.dataset.nb_classes
+        labels, outputs = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, nb_classes], tf.float32)
+        graph_of = tf.function(lambda labels, outputs: self.calc_loss(labels, outputs, model.trainable_variables))
+        try:
+            loss, metrics = graph_of.get_concrete_function(labels, outputs).structured_outputs
+            values = {'loss': loss, **metrics}
+            wrong = [key for key, value in values.items() if value.shape.rank or not value.dtype.is_floating]
+        except Exception as error:  # whatever the user's code raises
+            raise UsageError(f'{name} fails on labels int32 [batch] (class numbers) and outputs float32 [batch, '
+                             f'{nb_classes}]: {reason_of(error)}') from error
+        if wrong:
+            raise UsageError(f'{name}: {", ".join(wrong)} must be single floating-point numbers, means over the batch')
+        missing = {self.primary_metric, 'accuracy'} - set(metrics)
+        if missing:
+            raise UsageError(f'{name}: returns {", ".join(metrics) or "no metrics"}, but not '
+                             f'{" and ".join(sorted(missing))}, which reports and searches compare (only '
+                             'classification is supported so far)')
 
     @abc.abstractmethod
     def setup_lrn_rate(self, epochs_ratio: float | None = None, rate_factor: float = 1.0) -> tuple[Schedule, int]:
@@ -145,12 +221,13 @@ class AbstractModelHelper(abc.ABC):
 class ClassificationHelper(AbstractModelHelper):
     """Image classification with softmax cross-entropy and top-1 accuracy.
 
-    Subclasses also give the published schedule: `nb_epochs`, `boundaries` (in epochs) and `factors`.
+    Subclasses also give the published schedule: `nb_epochs`, the `boundaries` (in epochs) after which the learning rate
+    changes, and `factors` of it, one more than boundaries; a tenth after each boundary, if there are none.
     """
 
     nb_epochs: float
-    boundaries: tuple[float, ...]
-    factors: tuple[float, ...] = (1.0, 0.1, 0.01, 0.001)
+    boundaries: tuple[float, ...] = ()
+    factors: tuple[float, ...] | None = None
 
     def calc_loss(self, labels: tf.Tensor, outputs: tf.Tensor,
                   trainable_vars: list[tf.Variable]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
@@ -163,12 +240,30 @@ class ClassificationHelper(AbstractModelHelper):
         ratio = self.net.epochs_ratio if epochs_ratio is None else epochs_ratio
         nb_workers = self.dataset.shard.size
         batch_size = self.dataset.options.batch_size * nb_workers
+        if not hasattr(self, 'nb_epochs'):
+            raise UsageError(f'{type(self).__name__}: nb_epochs is missing; set it to the epochs of a whole training')
         steps_per_epoch = self.dataset.nb_trained * ratio / batch_size
         nb_steps = max(1, int(steps_per_epoch * self.nb_epochs)) if ratio else 0
         rate = rate_factor * scaled_learning_rate(self.net.learning_rate, batch_size, self.net.batch_size_norm)
         if self.net.schedule == 'one-cycle':
             return one_cycle(rate, nb_steps), nb_steps
-        schedule = piecewise_constant(rate, steps_per_epoch, self.boundaries, self.factors)
+        boundaries, factors = self.drops()
+        schedule = piecewise_constant(rate, steps_per_epoch, boundaries, factors)
         if nb_workers > 1:
             schedule = GradualWarmup(schedule, 1 / nb_workers, int(WARMUP_EPOCHS * steps_per_epoch))
         return schedule, nb_steps
+
+    def drops(self) -> tuple[Sequence[float], Sequence[float]]:
+        """The boundaries, in epochs, and the factors of the learning rate before, between and after them.
+
+        Raises:
+          UsageError: they do not go together.
+        """
+        factors = self.factors
+        if factors is None and isinstance(self.boundaries, Sequence):
+            factors = tenths(len(self.boundaries))
+        try:
+            check_drops(self.boundaries, factors)
+        except UsageError as error:
+            raise UsageError(f'{type(self).__name__}: {error}') from error
+        return self.boundaries, factors

@@ -159,6 +159,24 @@ def test_one_of_several_pairs_in_a_file(tmp_path):
     assert given.recorded()[:2] == ['--model=b', f'--model_helper={tmp_path}/mine.py']
 
 
+def test_a_helper_file_may_be_read_again_in_one_process(tmp_path):
+    (tmp_path / 'mine.py').write_text(HELPER.format(name='mine_at_digits'))
+    first, second = command('--model_helper=mine.py'), command('--model_helper=mine.py')
+    assert first.pair_name == second.pair_name == 'mine_at_digits'
+    assert first.helper_class is not second.helper_class is PAIRS.get('mine_at_digits')
+    (tmp_path / 'mine.py').write_text(HELPER.format(name='other_at_digits'))
+    assert command('--model_helper=mine.py').pair_name == 'other_at_digits'
+
+
+def test_an_unfinished_helper_class_is_refused(tmp_path):
+    text = HELPER.format(name='mine_at_digits').replace('    dataset_class = DigitsDataset\n', '')
+    (tmp_path / 'mine.py').write_text(text)
+    outcome = run_main('--model_helper=mine.py')
+    assert outcome.code == 2
+    assert outcome.err == ('error: --model_helper=mine.py: class Mine does not define build_model, dataset_class; see '
+                           'docs/extending.md\n')
+
+
 def test_an_edited_helper_file_is_another_run(tmp_path):
     file, entries = tmp_path / 'mine.py', dict(PAIRS._entries)
 

@@ -1,8 +1,9 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and are on the disk before they take their name."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -11,25 +12,61 @@ from pathlib import Path
 from typing import Any
 
 TEMPORARY_PREFIX = '.tmp-'
+CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
+"""What file systems say that have no `fsync`, or none for folders."""
+
+
+@contextlib.contextmanager
+def naming(path: str | os.PathLike) -> Iterator[None]:
+    """Lets the `OSError`s of the block name this file: a failed write names nothing, or a temporary file."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or Path(str(error.filename)).name.startswith(TEMPORARY_PREFIX):
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+def sync(path: str | os.PathLike) -> None:
+    """Waits until a file, or the list of names in a folder, is on the disk: a power cut must not leave it empty."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in CANNOT_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Gives a temporary file of the same folder its name, after its content is on the disk."""
+    sync(temporary)
+    os.replace(temporary, path)
+    sync(path.parent)
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary name beside `path` to write to; it takes the place of `path` when the block ends without an error.
 
-    The temporary name keeps the suffix, which tells some libraries the format.
+    The temporary name keeps the suffix, which tells some libraries the format. The folder of `path` is made, but not
+    the one above: that is a run directory, and if it is gone, somebody has removed it.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, suffix=path.suffix, dir=path.parent)
-    os.close(handle)
+    with naming(path):
+        path.parent.mkdir(exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, suffix=path.suffix, dir=path.parent)
+        os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        with naming(path):
+            yield temporary
+            os.chmod(temporary, 0o644)
+            put_in_place(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

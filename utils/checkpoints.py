@@ -17,14 +17,17 @@ import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
+from utils import atomic
 from utils.errors import PocketFlowError
 from utils.multi_gpu_wrapper import ALONE, Workers
+from utils.training import checkpoint_files
+from utils.training.checkpoint_files import first_line
 
 GENERATOR_DISTANCE = 1 << 40
 """More than any worker draws."""
 
-KEPT = 2
-"""The newest checkpoint, and the one before in case that is damaged."""
+NOTE_KEY = 'note/.ATTRIBUTES/VARIABLE_VALUE'
+"""Under which name a checkpoint holds its note; those of former versions have none."""
 
 
 def random_generators(model: keras.Model) -> list[tf.random.Generator]:
@@ -54,6 +57,9 @@ class Checkpoints:
       adopt: takes over the values that another number of workers has left, `[workers, ...]` per variable.
       workers: who trains.
       samples_per_step: training samples that all workers together see per step.
+
+    Attributes:
+      note: a text that goes with the present step; saved and restored, the same for all workers.
     """
 
     def __init__(self, folder: Path | None, model: keras.Model, optimizer: keras.optimizers.Optimizer, *,
@@ -71,9 +77,11 @@ class Checkpoints:
         self._samples_per_step = samples_per_step
         self._recorded_samples = tf.Variable(samples_per_step, trainable=False, dtype=tf.int64)
         self._folder = folder if workers.is_primary else None
-        self._checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, generators=self._generators,
-                                               state=list(state), gathered=self._gathered,
-                                               samples_per_step=self._recorded_samples)
+        self.note, self._recorded_note = '', tf.Variable('', trainable=False)
+        parts = {'model': model, 'optimizer': optimizer, 'generators': self._generators, 'state': list(state),
+                 'gathered': self._gathered, 'samples_per_step': self._recorded_samples}
+        self._checkpoint = tf.train.Checkpoint(**parts, note=self._recorded_note)
+        self._former = tf.train.Checkpoint(**parts)
 
     def restore(self, label: str) -> int:
         """Loads the newest intact checkpoint, if there is one, on all workers; returns the steps done.
@@ -81,10 +89,15 @@ class Checkpoints:
         Raises:
           PocketFlowError: there are checkpoints, but all are damaged.
         """
-        if self._folder is not None and (prefixes := newest_first(self._folder)):
-            self._read_newest(prefixes)
-            self._rescale()
-            logging.info('%s: continuing from step %d', label, int(self._optimizer.iterations))
+        if self._folder is not None:
+            with atomic.naming(self._folder):
+                self._folder.mkdir(exist_ok=True)
+                checkpoint_files.remove_leftovers(self._folder)
+            if prefixes := checkpoint_files.newest_first(self._folder, self._samples_per_step):
+                self._read_newest(prefixes)
+                self._rescale()
+                logging.info('%s: continuing from step %d', label, int(self._optimizer.iterations))
+        self.note = self._workers.share(lambda: self._recorded_note.numpy().decode('utf-8', 'replace'))
         if self._workers.size > 1:
             self._workers.broadcast(self._shared)
             self._part_generators()
@@ -96,15 +109,16 @@ class Checkpoints:
         for gathered, local in zip(self._gathered, self._local, strict=True):
             gathered.assign(self._workers.gather(local[tf.newaxis]))
         if self._folder is not None:
-            self._checkpoint.write(str(self._folder / f'ckpt-{int(self._optimizer.iterations)}'))
-            for outdated in newest_first(self._folder)[KEPT:]:
-                for file in files_of(outdated):
-                    file.unlink()
+            step = int(self._optimizer.iterations)
+            self._recorded_note.assign(self.note)
+            with checkpoint_files.writing(self._folder, step) as prefix:
+                self._checkpoint.write(str(prefix))
+            checkpoint_files.remove_outdated(self._folder, self._folder / prefix.name, self._samples_per_step)
 
     def _read_newest(self, prefixes: Sequence[Path]) -> None:
         """Takes the first of these checkpoints that is intact; the others are named."""
         for prefix in prefixes:
-            reason = what_is_wrong(prefix) or self._read(prefix)
+            reason = checkpoint_files.what_is_wrong(prefix) or self._read(prefix)
             if reason is None:
                 return
             if prefix != prefixes[-1]:
@@ -114,8 +128,10 @@ class Checkpoints:
 
     def _read(self, prefix: Path) -> str | None:
         """Loads an intact checkpoint, or says what of the present model it lacks."""
+        self._recorded_note.assign('')
+        has_note = checkpoint_files.stored_value(prefix, NOTE_KEY) is not None
         try:
-            status = self._checkpoint.read(str(prefix))
+            status = (self._checkpoint if has_note else self._former).read(str(prefix))
             # TensorFlow warns of what was not restored when the status is deleted, unless part of it is expected to be.
             status.expect_partial().assert_existing_objects_matched()
         except (AssertionError, ValueError) as error:
@@ -141,33 +157,3 @@ class Checkpoints:
                 local.assign(state[self._workers.rank])
         elif nb_workers:
             self._adopt(states)
-
-
-def newest_first(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, whole or not, as prefixes of their files' names."""
-
-    def age(prefix: Path) -> tuple[int, int, str]:
-        # The number is that of the step, but a step of more workers holds more samples: it may be less later on.
-        return max(file.stat().st_mtime_ns for file in files_of(prefix)), len(prefix.name), prefix.name
-
-    return sorted({file.with_suffix('') for file in folder.glob('ckpt-*.*')}, key=age, reverse=True)
-
-
-def files_of(prefix: Path) -> list[Path]:
-    """The files of one checkpoint."""
-    return list(prefix.parent.glob(f'{prefix.name}.*'))
-
-
-def what_is_wrong(prefix: Path) -> str | None:
-    """Why a checkpoint cannot be read; `None` if all of it can: the reader compares the check sum of each value."""
-    try:
-        reader = tf.train.load_checkpoint(str(prefix))
-        for name in reader.get_variable_to_shape_map():
-            reader.get_tensor(name)
-    except Exception as error:  # the reader raises whatever the damage makes it stumble over
-        return first_line(error)
-    return None
-
-
-def first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

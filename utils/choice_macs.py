@@ -14,7 +14,7 @@ from utils.channels.identities import ChannelGraph, Step, bit_set, trace
 from utils.channels.liveness import Liveness
 from utils.channels.placement import channels_left
 from utils.channels.readers import check_readers, chosen, first_seen
-from utils.cost_model import MULTIPLYING, call_macs
+from utils.cost_model import call_macs, multiplies
 from utils.errors import UsageError
 from utils.quantization_aware import plain_if_quantization_aware
 
@@ -35,7 +35,9 @@ class ChoiceMacs:
         self._graph = graph = trace(plain_if_quantization_aware(model))
         self._ids = {step.layer.name: first_seen(graph.classes[step.inputs[0]]) for step in graph.steps if step.reads}
         self._all = {name: bit_set(ids.tolist()) for name, ids in self._ids.items()}
-        self._multiplying = {step for step in graph.steps if isinstance(step.layer, MULTIPLYING)}
+        self._multiplying = {
+            step for step in graph.steps if multiplies(step) and (step.rule is None or step.rule.weights)
+        }
         self._places = {
             id(tensor): select_macs(1, (*tensor.shape[:-1], 1))
             for step in graph.steps for tensor in step.node.keras_inputs

@@ -121,7 +121,7 @@ class CompressionPlan:
         """
         try:
             entries = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # the latter: nested too deep
             raise UsageError(f'a compression plan must be JSON, which this is not: {error}') from None
         return cls(**_checked_entries(entries))
 

@@ -9,25 +9,20 @@ from collections.abc import Iterator, Mapping, Sequence
 import tensorflow as tf
 import tf_keras as keras
 
-from utils.channels.call_costs import TRANSPOSED, kernel_macs, select_macs
+from utils.channels.call_costs import select_macs
 from utils.channels.identities import ChannelGraph, Step, trace
 from utils.channels.liveness import Liveness
 from utils.channels.placement import channels_left
 from utils.channels.readers import kept_identities
 from utils.channels.select import ChannelSelect
 from utils.channels.weights import weight_shapes
+from utils.costs.layer_macs import KERNEL_LAYERS, is_free, kernel_layer_macs, kernel_shapes, node_macs
+from utils.costs.operations import Macs
 from utils.encoding import KERNEL_NAMES
-from utils.errors import UsageError
 from utils.quantization_aware import plain_if_quantization_aware
 
 Kept = Mapping[str, Sequence[int]]
 Shape = tuple[int | None, ...]
-
-_k = keras.layers
-_CONVOLUTIONS = (_k.Conv1D, _k.Conv2D, _k.Conv3D, _k.SeparableConv1D, _k.SeparableConv2D, _k.DepthwiseConv1D,
-                 _k.DepthwiseConv2D)  # fmt: skip
-MULTIPLYING = (*_CONVOLUTIONS, *TRANSPOSED, _k.Dense, keras.Model)
-"""The layers whose calls cost multiply-adds, channel selections aside."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,9 +32,10 @@ class LayerCost:
     Attributes:
         name: the layer's name.
         kind: its class, such as 'Conv2D'.
-        macs: multiply-adds of its convolutions or matrix product for one sample, over all its calls.
-        parameters: numbers in all its weights, trained or not (moving statistics too).
+        macs: multiply-adds of its convolutions or matrix products for one sample, over all its calls.
+        parameters: numbers in all its weights, trained or not (moving statistics too), but those of an earlier layer.
         output_shape: shape of what its last call returns (of the first tensor), with None for the batch.
+        uncounted: what in it may multiply and is not in `macs`, in words.
     """
 
     name: str
@@ -47,12 +43,13 @@ class LayerCost:
     macs: int
     parameters: int
     output_shape: Shape
+    uncounted: tuple[str, ...] = ()
 
 
 def layer_costs(model: keras.Model | ChannelGraph, kept: Kept | None = None) -> list[LayerCost]:
     """The cost of each layer, in the order of execution.
 
-    Bias additions, normalizations, activations and pooling count as no multiply-adds.
+    Bias additions, element-wise products, normalizations, activations and pooling count as no multiply-adds.
 
     Args:
         model: a functional model, or its channel graph (quicker, where many choices are compared).
@@ -61,14 +58,15 @@ def layer_costs(model: keras.Model | ChannelGraph, kept: Kept | None = None) -> 
 
     Raises:
         UsageError: the model is not functional, `kept` does not fit it, or a size on which the cost of a
-            convolution depends is unknown.
+            convolution or a recurrent layer depends is unknown.
     """
     graph = trace(plain_if_quantization_aware(model))
     alive = None if kept is None else channels_left(graph, kept_identities(graph, kept))
     costs: dict[str, LayerCost] = {}
+    seen: set[int] = set()
     for step in graph.steps:
         if alive is None or step.node.is_input or (alive.is_alive(step) and not step.picks):
-            _add_call(costs, _call_cost(step, alive))
+            _add_call(costs, _call_cost(step, alive, seen))
     return [*costs.values(), *(() if alive is None else _select_costs(alive))]
 
 
@@ -91,6 +89,16 @@ def total_parameters(model: keras.Model | ChannelGraph, kept: Kept | None = None
     return sum(cost.parameters for cost in layer_costs(model, kept))
 
 
+def uncounted_macs(model: keras.Model) -> dict[str, tuple[str, ...]]:
+    """Layer -> what in it may multiply and is not in the totals, in words; empty for most models."""
+    return {cost.name: cost.uncounted for cost in layer_costs(model) if cost.uncounted}
+
+
+def multiplies(step: Step) -> bool:
+    """Whether a call may cost multiply-adds, channel selections aside."""
+    return not (step.picks or is_free(step.layer))
+
+
 def call_macs(graph: ChannelGraph, step: Step, nb_inputs: int, nb_outputs: int) -> int:
     """Multiply-adds of one call when its input and output are left with so many channels.
 
@@ -101,24 +109,26 @@ def call_macs(graph: ChannelGraph, step: Step, nb_inputs: int, nb_outputs: int) 
         UsageError: the cost depends on a size that is unknown.
     """
     if step.rule is None:
-        return _macs(step, _kernel_shapes(step.layer))
-    return _macs(step, weight_shapes(graph, step, nb_inputs, nb_outputs))
+        return node_macs(step.node).count
+    return _macs(step, weight_shapes(graph, step, nb_inputs, nb_outputs)).count
 
 
 def _add_call(costs: dict[str, LayerCost], cost: LayerCost) -> None:
     earlier = costs.get(cost.name)
-    costs[cost.name] = dataclasses.replace(cost, macs=cost.macs + (earlier.macs if earlier else 0))
+    if earlier is not None:
+        cost = dataclasses.replace(cost, macs=cost.macs + earlier.macs, parameters=earlier.parameters)
+    costs[cost.name] = cost
 
 
-def _call_cost(step: Step, alive: Liveness | None) -> LayerCost:
+def _call_cost(step: Step, alive: Liveness | None, seen: set[int]) -> LayerCost:
     layer = step.layer
     output = _output_shape(step)
     shapes = _weight_shapes(step, alive)
-    parameters = _parameters(step, alive, shapes)
+    parameters = _parameters(step, alive, shapes, seen)
     macs = _macs(step, shapes)
     if alive is not None and len(output) > 1:
         output = (*output[:-1], len(alive.left(step.outputs[0])) if output[-1] is not None else None)
-    return LayerCost(layer.name, type(layer).__name__, macs, parameters, output)
+    return LayerCost(layer.name, type(layer).__name__, macs.count, parameters, output, macs.uncounted)
 
 
 def _output_shape(step: Step) -> Shape:
@@ -129,41 +139,23 @@ def _weight_shapes(step: Step, alive: Liveness | None) -> dict[str, tuple[int, .
     if alive is not None and step.rule is not None:
         nb_inputs = len(alive.taken(step, step.inputs[0]))
         return weight_shapes(alive.graph, step, nb_inputs, len(alive.left(step.outputs[0])))
-    return _kernel_shapes(step.layer)
+    return kernel_shapes(step.layer) if isinstance(step.layer, KERNEL_LAYERS) else {}
 
 
-def _kernel_shapes(layer: keras.layers.Layer) -> dict[str, tuple[int, ...]]:
-    present = (name for name in KERNEL_NAMES if getattr(layer, name, None) is not None)
-    return {name: tuple(getattr(layer, name).shape) for name in present}
-
-
-def _parameters(step: Step, alive: Liveness | None, shapes: Mapping[str, tuple[int, ...]]) -> int:
+def _parameters(step: Step, alive: Liveness | None, shapes: Mapping[str, tuple[int, ...]], seen: set[int]) -> int:
+    """Numbers in the weights of a call's layer, without those that an earlier layer has already counted."""
     if alive is not None and step.rule is not None:
         return sum(math.prod(shape) for shape in shapes.values())
-    return step.layer.count_params() if step.layer.built else 0
+    own = [weight for weight in step.layer.weights if id(weight) not in seen]
+    seen.update(map(id, own))
+    return sum(math.prod(weight.shape) for weight in own)
 
 
-def _macs(step: Step, shapes: Mapping[str, tuple[int, ...]]) -> int:
+def _macs(step: Step, shapes: Mapping[str, tuple[int, ...]]) -> Macs:
     output = _output_shape(step)
-    if isinstance(step.layer, keras.Model):
-        return total_macs(step.layer)
     if step.picks:
-        return select_macs(step.layer.nb_inputs, output)
-    kernels = [shapes[name] for name in KERNEL_NAMES if name in shapes]
-    if isinstance(step.layer, TRANSPOSED):
-        return kernel_macs(kernels, _nb_positions(step.layer, tuple(step.node.keras_inputs[0].shape)))
-    if isinstance(step.layer, (*_CONVOLUTIONS, _k.Dense)):
-        return kernel_macs(kernels, _nb_positions(step.layer, output))
-    return 0
-
-
-def _nb_positions(layer: keras.layers.Layer, shape: Shape) -> int:
-    """Number of places of a feature map or sequence of `shape`, without batch and channels."""
-    channels_first = getattr(layer, 'data_format', 'channels_last') == 'channels_first'
-    sizes = shape[2:] if channels_first else shape[1:-1]
-    if None in sizes:
-        raise UsageError(
-            f'the cost of layer {layer.name!r} depends on a size that is unknown: its feature map has the'
-            f' shape {shape}; build the model with a fixed input size'
-        )
-    return math.prod(sizes)
+        return Macs(select_macs(step.layer.nb_inputs, output))
+    if isinstance(step.layer, KERNEL_LAYERS):
+        kernels = [shapes[name] for name in KERNEL_NAMES if name in shapes]
+        return Macs(kernel_layer_macs(step.layer, kernels, tuple(step.node.keras_inputs[0].shape), output))
+    return Macs() if step.node.is_input else node_macs(step.node)

@@ -143,6 +143,21 @@ def kernel_name(layer: Any) -> str | None:
     return next((name for name in KERNEL_NAMES if getattr(layer, name, None) is not None), None)
 
 
+SCALING_LAYERS = frozenset(('BatchNormalization', 'SyncBatchNormalization', 'LayerNormalization', 'GroupNormalization',
+                            'Normalization', 'PReLU'))
+"""Layer types whose weights only scale and shift."""
+
+
+def kernels(layer: Any) -> list[Any]:
+    """All weights of a layer that are multiplied as matrices: kernels, embeddings, also of layers inside of it.
+
+    Biases may have several axes, too, as those of a GRU or of attention heads.
+    """
+    if type(layer).__name__ in SCALING_LAYERS:
+        return []
+    return [weight for weight in layer.weights if len(weight.shape) > 1 and 'bias' not in weight.name.split('/')[-1]]
+
+
 @dataclasses.dataclass(frozen=True)
 class KernelStatistics:
     """Share of zeros among all weights of all kernels, and mean bits per weight."""
@@ -156,13 +171,14 @@ def kernel_statistics(model: Any, widths: Mapping[str, int]) -> KernelStatistics
 
     Args:
       model: a Keras model of plain layers.
-      widths: bits per weight by layer name; layers that are not named have those of their type.
+      widths: bits per weight of the layer's (first) kernel by layer name; other kernels have those of their type.
     """
     nb_weights = nb_zeros = nb_bits = 0
     for layer in model.layers:
-        if (name := kernel_name(layer)) is not None:
-            kernel = getattr(layer, name).numpy()
-            bits = widths.get(layer.name, 8 * kernel.itemsize)
+        first = getattr(layer, kernel_name(layer) or '', None)
+        for weight in kernels(layer):
+            kernel = weight.numpy()
+            bits = widths.get(layer.name, 8 * kernel.itemsize) if weight is first else 8 * kernel.itemsize
             nb_weights += kernel.size
             nb_zeros += kernel.size - np.count_nonzero(kernel)
             nb_bits += kernel.size * bits

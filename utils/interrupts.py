@@ -1,14 +1,35 @@
-"""SIGTERM and SIGINT: finish the step, write a checkpoint, leave with 143 or 130."""
+"""SIGTERM and SIGINT: the handler only takes note, and the program ends at a safe point, with 143 or 130.
+
+An exception raised by a handler may come up in any instruction: in a weak reference's callback or a finalizer, where
+Python prints it and goes on, or below a library that turns it into an error of its own. So no handler raises here:
+
+* work asks `check()` where nothing is half done: between stages, batches, layers, files;
+* work that comes to no such point within `GRACE_S`, as in a long native call, is ended where it is. Every file is
+  written whole or not at all, so that this loses no more than the exception would;
+* a `deferred` block, as a training, decides itself when to stop, and has the time to write its checkpoint;
+* a second signal ends the process at once.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+from absl import logging
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+EXIT_CODES = tuple(128 + signum for signum in SIGNALS)
+GRACE_S = 3.0
+"""How long work outside of `deferred` blocks has to come to a safe point."""
+SAME_REQUEST_S = 2.0
+"""Signals that come within this time are one request: `timeout` and cluster schedulers tell a process and its group."""
 
 
 class Interrupted(BaseException):
@@ -20,7 +41,11 @@ class Interrupted(BaseException):
 
 
 class Deferred:
-    """What arrived while a piece of work was not to be torn apart."""
+    """The request to stop that work has to look for.
+
+    Attributes:
+      signum: the first signal, if one has come.
+    """
 
     signum: int | None = None
 
@@ -29,65 +54,176 @@ class Deferred:
             raise Interrupted(self.signum)
 
 
-@contextlib.contextmanager
-def _watching(on_signal: Callable[[], None]) -> Iterator[None]:
-    """Calls `on_signal` from a thread when a signal arrives, also while native code keeps the main thread busy.
+class _Handler(Deferred):
+    """The handler of both signals, and what follows from them.
 
-    Python runs its own handlers only between two instructions of the main thread; the wake-up descriptor is written at
-    once.
+    Python calls handlers only between two instructions of the main thread. The wake-up descriptor is written at once,
+    also while native code keeps the main thread busy, so a thread that reads it does what must not wait.
     """
-    receiver, sender = socket.socketpair()
-    sender.setblocking(False)
 
-    def watch() -> None:
+    def __init__(self, grace: float, same_request: float):
+        self._grace, self._same_request = grace, same_request
+        self._since: float | None = None
+        self._handled, self._seen = False, threading.Event()
+        self._on_signal: list[Callable[[], None]] = []
+        self._lock = threading.RLock()
+        self._timer: threading.Timer | None = None
+
+    def __call__(self, signum: int, frame) -> None:
+        self._handled, self.signum = True, self.signum or signum
+
+    @property
+    def is_deferred(self) -> bool:
+        """Whether the program is in a block that stops by itself."""
+        return bool(self._on_signal)
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """Handles both signals within the block; must be entered by the main thread."""
+        receiver, sender = socket.socketpair()
+        sender.setblocking(False)
+        thread = threading.Thread(target=self._watch, args=(receiver,), daemon=True)
+        thread.start()
+        wakeup = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+        previous = {signum: signal.signal(signum, self) for signum in SIGNALS}
+        try:
+            yield
+        finally:
+            for signum, old in previous.items():
+                signal.signal(signum, old)
+            signal.set_wakeup_fd(wakeup)
+            sender.close()
+            thread.join()
+            receiver.close()
+            self._cancel()
+
+    @contextlib.contextmanager
+    def deferring(self, on_signal: Callable[[], None]) -> Iterator[None]:
+        with self._lock:
+            self._on_signal.append(on_signal)
+            if self.signum is not None:
+                on_signal()
+        try:
+            yield
+        except Interrupted:
+            self._forget()
+            raise
+        finally:
+            with self._lock:
+                self._on_signal.pop()
+                if self.signum is not None:
+                    self._give_grace()
+
+    def _forget(self) -> None:
+        """The request is met; whoever catches the `Interrupted` may go on until the next one."""
+        if self._handled:
+            self._seen.wait(1)  # the thread, too, must have dealt with this signal, or it would take it for a new one
+        with self._lock:
+            self._cancel()
+            self._seen.clear()
+            self._handled, self.signum, self._since = False, None, None
+
+    def _watch(self, receiver: socket.socket) -> None:
         for number in iter(lambda: receiver.recv(1), b''):
             if number[0] in SIGNALS:
-                on_signal()
+                self._arrived(number[0])
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    previous = signal.set_wakeup_fd(sender.fileno())
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(previous)
-        sender.close()
-        thread.join()
-        receiver.close()
+    def _arrived(self, signum: int) -> None:
+        now = time.monotonic()
+        if self._since is None:
+            self._since, self.signum = now, self.signum or signum
+            with self._lock:
+                for on_signal in self._on_signal:
+                    on_signal()
+                self._give_grace()
+            self._seen.set()
+        elif now - self._since > self._same_request:
+            end_process(self.signum, 'asked twice; the same command continues from the last checkpoint')
+
+    def _give_grace(self) -> None:
+        self._cancel()
+        self._timer = threading.Timer(self._grace, self._end_unless_deferred)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _end_unless_deferred(self) -> None:
+        if not self.is_deferred:
+            end_process(self.signum, 'the same command continues from what is written')
+
+
+def leave(code: int) -> NoReturn:
+    """Ends a process whose work has been stopped and unwound.
+
+    TensorFlow's threads may still compute; taking the interpreter down below them takes seconds, or aborts.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def end_process(signum: int, what_next: str) -> NoReturn:
+    """Ends the process without unwinding it; says so if that is possible within a second."""
+
+    def say() -> None:
+        logging.info('stopped by %s: %s', signal.Signals(signum).name, what_next)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+
+    # Another thread may hold the locks of the log or of the streams and never give them back.
+    speaker = threading.Thread(target=say, daemon=True)
+    speaker.start()
+    speaker.join(1)
+    os._exit(128 + signum)
+
+
+def _present() -> _Handler | None:
+    """The handler that is installed, if it is ours."""
+    handler = signal.getsignal(signal.SIGTERM)
+    return handler if isinstance(handler, _Handler) else None
 
 
 @contextlib.contextmanager
-def _handlers(handler) -> Iterator[None]:
-    previous = {signum: signal.signal(signum, handler) for signum in SIGNALS}
-    try:
+def watched(grace: float = GRACE_S, same_request: float = SAME_REQUEST_S) -> Iterator[None]:
+    """Within the block, and at its end, a signal becomes an `Interrupted` at the next safe point, see above."""
+    handler = _Handler(grace, same_request)
+    with handler.installed():
         yield
-    finally:
-        for signum, old in previous.items():
-            signal.signal(signum, old)
-
-
-@contextlib.contextmanager
-def raising() -> Iterator[None]:
-    """Within the block both signals raise `Interrupted` at once."""
-
-    def handle(signum, frame):
-        raise Interrupted(signum)
-
-    with _handlers(handle):
-        yield
+        handler.raise_if_requested()
 
 
 @contextlib.contextmanager
 def deferred(on_signal: Callable[[], None] = lambda: None) -> Iterator[Deferred]:
-    """Within the block both signals are only noted; the block asks `raise_if_requested()` where it can stop.
+    """Within the block signals are only noted; the block asks `raise_if_requested()` where it can stop.
+
+    A signal that came before, and met no safe point yet, counts.
 
     Args:
-      on_signal: called from another thread as soon as a signal arrives, to tell work outside Python to stop.
+      on_signal: called, mostly from another thread, as soon as a signal arrives, to tell work outside Python to stop.
     """
-    noted = Deferred()
+    with contextlib.ExitStack() as stack:
+        handler = _present()
+        if handler is None:
+            handler = _Handler(GRACE_S, SAME_REQUEST_S)
+            stack.enter_context(handler.installed())
+        stack.enter_context(handler.deferring(on_signal))
+        yield handler
 
-    def handle(signum, frame):
-        noted.signum = signum
 
-    with _handlers(handle), _watching(on_signal):
-        yield noted
+def check() -> None:
+    """A safe point: raises `Interrupted` if a signal has come and no `deferred` block will see to it."""
+    handler = _present()
+    if handler is not None and not handler.is_deferred:
+        handler.raise_if_requested()
+
+
+def end_at_once() -> None:
+    """From now on Ctrl-C ends the process as SIGTERM does, without a `KeyboardInterrupt`, which may get lost.
+
+    For the imports, before there is anything to save.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -9,6 +9,7 @@ import tf_keras as keras
 from utils.channels import ChannelCounts
 from utils.channels.select import ChannelSelect
 from utils.cost_model import LayerCost, layer_costs
+from utils.encoding import SCALING_LAYERS
 
 SPANS = ('inputs', 'outputs', 'macs', 'parameters', 'sparsity', 'bits')
 """The columns that hold [before, after]; `sparsity` is the share of zeros, `bits` the width of the weights. A learner
@@ -16,12 +17,19 @@ that changes neither leaves these two out."""
 
 EXTRA_COLUMNS = ('sparsity', 'bits')
 
+ROW_SHAPE = {'layer': str, 'inputs?': [int, int], 'outputs?': [int, int], 'macs': [int, int], 'parameters': [int, int],
+             'sparsity?': [float, float], 'bits?': [float, float], 'note': str}
+"""What of a row is read again; see `utils.runs.records`."""
+OTHERS = 'other weights'
+"""Name of the row for all layers that only scale and shift: one row, so that the totals are those of the network. No
+layer has this name, since Keras allows no spaces."""
+
 
 def layer_rows(before: keras.Model, after: keras.Model, counts: Mapping[str, ChannelCounts],
                skipped: Mapping[str, str]) -> list[dict]:
-    """One row for each layer that multiplies, in the order of execution; layers that only `after` has come last.
+    """One row for each layer that multiplies or has weights, in the order of execution; new ones of `after` come last.
 
-    The MACs of the rows add up to those of both models.
+    MACs and parameters of the rows add up to those of both models: layers that only scale and shift share one row.
 
     Args:
       before, after: the model, and the smaller model with the same layer names and maybe channel selections.
@@ -29,11 +37,25 @@ def layer_rows(before: keras.Model, after: keras.Model, counts: Mapping[str, Cha
       skipped: why a layer was left alone, by layer name.
 
     Returns:
-      JSON-able rows: `layer`, `type`, `inputs`, `outputs`, `macs` and `parameters` as [before, after], `note`.
+      JSON-able rows: `layer`, `type`, `inputs`, `outputs`, `macs` and `parameters` as [before, after], `note`, and
+      `uncounted`, what the MACs do not include, where there is such a thing.
     """
-    larger, smaller = ({cost.name: cost for cost in layer_costs(model) if cost.macs} for model in (before, after))
-    return [_row(larger.get(name), smaller.get(name), counts.get(name), skipped.get(name))
+    costs = [layer_costs(model) for model in (before, after)]
+    larger, smaller = ({cost.name: cost for cost in each if _has_row(cost)} for each in costs)
+    rows = [_row(larger.get(name), smaller.get(name), counts.get(name), skipped.get(name))
             for name in {**larger, **smaller}]
+    return [*rows, *_others([[cost for cost in each if not _has_row(cost)] for each in costs])]
+
+
+def _has_row(cost: LayerCost) -> bool:
+    return bool(cost.macs or cost.uncounted or (cost.parameters and cost.kind not in SCALING_LAYERS))
+
+
+def _others(costs: Sequence[Sequence[LayerCost]]) -> list[dict]:
+    """The row for the weights of layers that have none of their own: [before, after]."""
+    parameters = [sum(cost.parameters for cost in each) for each in costs]
+    kinds = ', '.join(dict.fromkeys(cost.kind for each in costs for cost in each if cost.parameters))
+    return [{'layer': OTHERS, 'type': kinds, 'macs': [0, 0], 'parameters': parameters, 'note': kinds}] if kinds else []
 
 
 def _row(before: LayerCost | None, after: LayerCost | None, counts: ChannelCounts | None, reason: str | None) -> dict:
@@ -41,8 +63,12 @@ def _row(before: LayerCost | None, after: LayerCost | None, counts: ChannelCount
     channels = {} if counts is None else {'inputs': [counts.inputs_before, counts.inputs_after],
                                           'outputs': [counts.outputs_before, counts.outputs_after]}
     spans = {key: [getattr(cost, key) if cost else 0 for cost in (before, after)] for key in ('macs', 'parameters')}
-    return {'layer': layer.name, 'type': layer.kind, **channels, **spans,
-            'note': 'channel select' if layer.kind == ChannelSelect.__name__ else _note(reason, spans['macs'])}
+    uncounted = list(layer.uncounted)
+    note = 'channel select' if layer.kind == ChannelSelect.__name__ else _note(reason, spans['macs'])
+    missing = f'MACs not counted: {", ".join(uncounted)}' if uncounted else ''
+    note = '; '.join(filter(None, (note, missing)))
+    row = {'layer': layer.name, 'type': layer.kind, **channels, **spans, 'note': note}
+    return {**row, 'uncounted': uncounted} if uncounted else row
 
 
 def _note(reason: str | None, macs: Sequence[int]) -> str:
@@ -63,7 +89,8 @@ def chained_rows(tables: Iterable[Sequence[Mapping]]) -> list[dict]:
         first = rows.get(row['layer'], row)
         spans = {key: [first[key][0], value[1]] for key, value in row.items() if key in SPANS and key in first}
         rows[row['layer']] = {**first, **row, **spans, 'note': row['note'] or first['note']}
-    return [row for row in rows.values() if any(row['macs'])]  # one learner's selection may be gone after the next
+    # One learner's channel selection may be gone after the next.
+    return [row for row in rows.values() if any(row['macs']) or any(row['parameters']) or row.get('uncounted')]
 
 
 def format_rows(rows: Sequence[Mapping]) -> str:
@@ -72,8 +99,8 @@ def format_rows(rows: Sequence[Mapping]) -> str:
     extra = [key for key in EXTRA_COLUMNS if any(key in row for row in rows)]
     cells = [('layer', 'inputs', 'outputs', 'MACs', 'parameters', *extra, 'note'),
              *((*_cells(row), *(extra_cell(row, key) for key in extra), row['note']) for row in rows),
-             ('total', '', '', _arrow(total['macs']), _arrow(total['parameters']), *('' for _ in extra),
-              left_share(rows))]
+             ('total', '', '', _arrow(total['macs']), _arrow(total['parameters']),
+              *(total_cell(rows, key) for key in extra), left_share(rows))]
     used = [column for column in range(len(cells[0])) if any(line[column] for line in cells[1:])]
     cells = [[line[column] for column in used] for line in cells]
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
@@ -94,6 +121,15 @@ def extra_cell(row: Mapping, key: str) -> str:
     if key == 'sparsity':
         return f'{100 * after:.1f} %'
     return f'{before:g} -> {after:g}' if before != after else f'{after:g}'
+
+
+def total_cell(rows: Sequence[Mapping], key: str) -> str:
+    """The share of zeros among the kernels of the whole network; empty for bits, and where sizes are not known."""
+    sized = [row for row in rows if 'sparsity' in row and row.get('kernel_weights')]
+    total = sum(row['kernel_weights'] for row in sized)
+    if key != 'sparsity' or not total:
+        return ''
+    return extra_cell({key: [0.0, sum(row['sparsity'][1] * row['kernel_weights'] for row in sized) / total]}, key)
 
 
 def _arrow(values: Sequence[int]) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging as python_logging
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from absl import logging
+
+from utils import atomic
 
 ROOT = Path(__file__).resolve().parents[1]
 OUR_PARTS = ('main.py', 'learners', 'hp_optimizer', 'rl_agents', 'nets', 'datasets', 'utils')
@@ -34,10 +37,22 @@ def _ours(record: python_logging.LogRecord) -> bool:
     return record.levelno >= python_logging.WARNING or ours or 'site-packages' not in path.parts
 
 
+class _LogFile(python_logging.FileHandler):
+    """A full disk ends the program here as anywhere else; logging itself would print a traceback for each line."""
+
+    def handleError(self, record: python_logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif threading.current_thread() is threading.main_thread():
+            with atomic.naming(self.baseFilename):
+                raise error
+
+
 @contextlib.contextmanager
 def log_file(path: Path) -> Iterator[None]:
     """Appends all log lines to a file, too, while the block runs."""
-    handler = python_logging.FileHandler(path, encoding='utf-8')
+    handler = _LogFile(path, encoding='utf-8')
     handler.setFormatter(FORMAT)
     logger = python_logging.getLogger('absl')
     logger.addHandler(handler)
@@ -45,4 +60,5 @@ def log_file(path: Path) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
-        handler.close()
+        with contextlib.suppress(OSError):  # what could not be written was said then
+            handler.close()

@@ -20,6 +20,7 @@ def mirror(workers: Workers, folder: Path) -> None:
         return
     files = workers.share(lambda: _contents(folder))
     for name, content in () if workers.is_primary else files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         with atomic.replacing(folder / name) as temporary:
             temporary.write_bytes(content)
 

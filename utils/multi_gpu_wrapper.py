@@ -14,8 +14,11 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
+from utils import interrupts
+from utils.distributed.values import pack, unpack
 from utils.errors import LostWorkerError, UsageError
 from utils.options import Options, option
 
@@ -74,7 +77,11 @@ class Workers(abc.ABC):
 
     @abc.abstractmethod
     def share(self, make: Callable[[], Any]) -> Any:
-        """What `make` returns on the primary, which alone calls it: anything that pickles, sent as bytes."""
+        """What `make` returns on the primary, which alone calls it.
+
+        It must be a value that `utils.distributed.values` can send: of numbers, texts, bytes, arrays, lists and
+        dictionaries. All workers get it as that gives it back, as with lists for tuples.
+        """
 
     def any(self, condition: bool) -> bool:
         """Whether it holds for any worker; all must ask."""
@@ -151,7 +158,11 @@ class HorovodWorkers(Workers):
             variable.assign(self._hvd.broadcast(variable, root_rank=0))
 
     def share(self, make: Callable[[], Any]) -> Any:
-        return self._hvd.broadcast_object(make() if self.is_primary else None, root_rank=0)
+        # Not broadcast_object, which sends a pickle: what a worker reads could then run code in it.
+        own = pack(make()) if self.is_primary else b''
+        length = int(self._hvd.broadcast(tf.constant(len(own), tf.int64), root_rank=0, name='share.length'))
+        content = np.frombuffer(own, np.uint8) if self.is_primary else np.zeros(length, np.uint8)
+        return unpack(self._hvd.broadcast(tf.constant(content), root_rank=0, name='share.content').numpy().data)
 
 
 def load_horovod() -> Any:
@@ -189,6 +200,7 @@ def company() -> Iterator[None]:
     """The block in which workers need each other.
 
     Raises:
+      Interrupted: this worker was asked to stop.
       LostWorkerError: one of the others has ended; Horovod tells it by errors of TensorFlow in whatever comes next.
     """
     try:
@@ -196,6 +208,7 @@ def company() -> Iterator[None]:
     except tf.errors.OpError as error:
         if not any(sign in str(error) for sign in SIGNS_OF_LOSS):
             raise
+        interrupts.check()  # all were asked to stop, and the others have ended first
         raise LostWorkerError('another worker has ended, and this one cannot go on without it; the same command '
                               'continues from the last checkpoint') from error
 

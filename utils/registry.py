@@ -25,12 +25,16 @@ class Registry:
         self._entries: dict[str, type] = {}
 
     def register(self, name: str) -> Callable[[type[T]], type[T]]:
-        """Class decorator that files the class under `name`; a second class of that name is refused."""
+        """Class decorator that files the class under `name`.
+
+        A second class of that name is refused, unless it is the same one, read again from its file.
+        """
 
         def add(entry: type[T]) -> type[T]:
-            known = self._entries.setdefault(name, entry)
-            if known is not entry:
+            known = self._entries.get(name, entry)
+            if known is not entry and _origin(known) != _origin(entry):
                 raise ValueError(f'{self.kind} {name!r} is registered twice: {known} and {entry}')
+            self._entries[name] = entry
             return entry
 
         return add
@@ -46,3 +50,7 @@ class Registry:
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries
+
+
+def _origin(entry: type) -> tuple[str, str]:
+    return entry.__module__, entry.__qualname__

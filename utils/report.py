@@ -6,11 +6,30 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from utils.figures import signed
-from utils.layer_table import format_rows
+from utils.layer_table import ROW_SHAPE, format_rows
+from utils.runs.records import Number
+from utils.search_results import SHAPE as SEARCH_SHAPE
 from utils.search_results import outcome
-from utils.verdict import as_fast, verdict_line
+from utils.verdict import Speed, compare_speeds, interval_words, verdict_line
 
 SCHEMA = 1
+INTERVAL = 'speedup_interval'
+"""Key of the interval of the speed-up on one thread; the one on all threads is named as the latencies are."""
+
+_COUNT, _ACCURACY, _LATENCY = Number(low=0), {'accuracy': float}, ({'p50': Number(above=0)}, None)
+_MODEL = {'metrics': _ACCURACY, 'parameters': _COUNT, 'macs': _COUNT, 'keras_bytes': _COUNT, 'file': str,
+          'file_bytes': _COUNT, 'timed_file': (str, None), 'latency_ms': _LATENCY, 'latency_ms_all_threads': _LATENCY}
+SHAPE = {
+    'model': str, 'dataset': str, 'learners': [str], 'command': str, 'baseline': _MODEL, 'compressed': _MODEL,
+    'layers': [ROW_SHAPE], 'searches?': [SEARCH_SHAPE],
+    'stages': [{'learner': str, 'metrics_compressed': _ACCURACY, 'metrics': _ACCURACY, 'parameters': _COUNT,
+                'macs': _COUNT, 'sparsity': float, 'bits': float}],
+    'exports': [{'format': str, 'path': str, 'bytes': _COUNT, 'gzip_bytes': _COUNT, 'metrics': _ACCURACY,
+                 'top1_agreement': float, 'max_abs_diff': float, 'size_ratio': float, 'latency_ms': _LATENCY,
+                 'speedup_vs_uncompressed': (Number(), None), 'device_latency_ms?': {'mean': Number()}}],
+    'verdict': ({'smaller': bool, 'faster': (bool, None), 'accuracy_drop': Number(), 'size_ratio': Number(),
+                 'speedup': (Number(above=0), None)}, None)}
+"""What of a report is read again; see `utils.runs.records`."""
 
 
 def format_table(rows: Sequence[Sequence[str]]) -> str:
@@ -30,12 +49,19 @@ def summary(report: Mapping) -> str:
     comparison = _comparison(report)
     if not report['verdict']:
         comparison = [row[:2] for row in comparison]  # nothing was compressed: the second column would be the first
-    parts += [format_table(comparison), '', format_table(_exports(report['exports']))]
+    parts += [format_table(comparison), *uncounted_line(report), '', format_table(_exports(report['exports']))]
     if report.get('searches'):
         parts += ['', *(f'search: {outcome(entry)}' for entry in report['searches'])]
     if report['verdict']:
         parts += ['', verdict_line(report['verdict'], report['compressed'], report['baseline'])]
     return '\n'.join(parts)
+
+
+def uncounted_line(report: Mapping) -> list[str]:
+    """The line that says what the numbers of MACs leave out, if they do."""
+    found = {**report['baseline'].get('macs_not_counted', {}), **report['compressed'].get('macs_not_counted', {})}
+    named = ', '.join(f'{name} ({", ".join(what)})' for name, what in found.items())
+    return [f'MACs of {named} not counted: there is no formula for them'] if found else []
 
 
 def _comparison(report: Mapping) -> list[tuple[str, str, str, str]]:
@@ -49,8 +75,7 @@ def _comparison(report: Mapping) -> list[tuple[str, str, str, str]]:
         if not (before[key] and after[key]):
             return '-', '-', 'not measured'
         old, new = before[key]['p50'], after[key]['p50']
-        ratio = f'{old / new:.2f}x faster' if old > new else f'{new / old:.2f}x SLOWER'
-        return f'{old:.3f} ms', f'{new:.3f} ms', 'as fast' if as_fast(old / new) else ratio
+        return f'{old:.3f} ms', f'{new:.3f} ms', speed_words(old, new, after.get(key.replace('latency_ms', INTERVAL)))
 
     gain = after['metrics']['accuracy'] - before['metrics']['accuracy']
     suffixes = dict.fromkeys(Path(entry['file']).suffix for entry in (before, after))
@@ -62,6 +87,15 @@ def _comparison(report: Mapping) -> list[tuple[str, str, str, str]]:
             (f'{" / ".join(suffixes)} file, bytes', *times('file_bytes')),
             ('latency p50, one thread', *latency('latency_ms')),
             ('latency p50, all threads', *latency('latency_ms_all_threads'))]
+
+
+def speed_words(before: float, after: float, interval: Sequence[float] | None) -> str:
+    """`1.50x faster`, or what else can be said of two medians and the interval of their ratio."""
+    words = {Speed.FASTER: f'{before / after:.2f}x faster', Speed.SLOWER: f'{after / before:.2f}x SLOWER'}
+    found = compare_speeds(before / after, interval)
+    if found is Speed.UNCLEAR:
+        return f'{found.value} ({interval_words(interval)})'
+    return words.get(found, found.value)
 
 
 def _stages(stages: Sequence[Mapping]) -> list[tuple[str, ...]]:
@@ -85,7 +119,9 @@ def _exports(exports: Sequence[Mapping]) -> list[tuple[str, ...]]:
 def _speed(item: Mapping) -> tuple[str, str]:
     if not item['latency_ms']:
         return '-', '-'
-    speedup = item['speedup_vs_uncompressed']
+    speedup, interval = item['speedup_vs_uncompressed'], item.get(INTERVAL)
+    if speedup and interval and compare_speeds(speedup, interval) is Speed.UNCLEAR:
+        return f'{item["latency_ms"]["p50"]:.3f}', interval_words(interval)
     return f'{item["latency_ms"]["p50"]:.3f}', f'{speedup:.2f}x' if speedup else '-'
 
 

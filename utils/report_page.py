@@ -13,10 +13,11 @@ from pathlib import Path
 import jinja2
 
 from utils import atomic, figures
-from utils.layer_table import EXTRA_COLUMNS, extra_cell, left_share
+from utils.layer_table import EXTRA_COLUMNS, extra_cell, left_share, total_cell
+from utils.report import INTERVAL, uncounted_line
 from utils.report_charts import Point, Scatter, arrow, kept, layer_chart, scatter
 from utils.search_page import searches
-from utils.verdict import as_fast, verdict_line
+from utils.verdict import Speed, compare_speeds, interval_words, verdict_line
 
 TOLERATED_DROP = 0.01
 """Accuracy drops up to one point are shown in green; the words beside the colour say so."""
@@ -64,7 +65,8 @@ def render(report: Mapping) -> str:
                                      lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     environment.filters.update(duration=figures.duration, integer=figures.integer, percent=figures.percent,
                                significant=figures.significant)
-    environment.globals.update(kept=kept, extra_cell=extra_cell, format_metric=format_metric, missing=figures.MISSING)
+    environment.globals.update(kept=kept, extra_cell=extra_cell, total_cell=total_cell, format_metric=format_metric,
+                               missing=figures.MISSING)
     return environment.get_template('report.html').render(page_context(report)) + '\n'
 
 
@@ -78,7 +80,7 @@ def page_context(report: Mapping) -> dict:
             'cards': verdict_cards(report) if verdict else [],
             'rows': comparison(report),
             'charts': trade_offs(report),
-            'layer_chart': layer_chart(layers) if layers else None,
+            'layer_chart': layer_chart([row for row in layers if any(row['macs'])]) if layers else None,
             'searches': searches(report),
             'has_channels': any('inputs' in row or 'outputs' in row for row in layers),
             'has_notes': any(row['note'] for row in layers) or bool(left_share(layers)),
@@ -88,6 +90,7 @@ def page_context(report: Mapping) -> dict:
                              for key in ('macs', 'parameters')},
             'timed_on_device': any('device_latency_ms' in item for item in report['exports']),
             'stage_metrics': metric_names(report['stages']),
+            'uncounted': ' '.join(uncounted_line(report)),
             'operators': operator_table(report['exports'])}
 
 
@@ -98,19 +101,24 @@ def verdict_cards(report: Mapping) -> list[Card]:
     sizes = arrow(figures.human_bytes(before['file_bytes']), figures.human_bytes(after['file_bytes']))
     return [Card('File size', 'Smaller' if verdict['smaller'] else 'Not smaller', f'{size}: {sizes}',
                  _state(verdict['smaller'])),
-            _speed_card(before['latency_ms'], after['latency_ms'], verdict['faster']),
+            _speed_card(before['latency_ms'], after['latency_ms'], after.get(INTERVAL)),
             _accuracy_card(before['file_accuracy'], after['file_accuracy'], verdict['accuracy_drop'])]
 
 
-def _speed_card(before: Mapping | None, after: Mapping | None, is_faster: bool | None) -> Card:
+def _speed_card(before: Mapping | None, after: Mapping | None, interval: Sequence[float] | None) -> Card:
     about = 'Time per image, one thread'
     if not (before and after):
         return Card(about, 'Not measured', 'no exported format can be run by LiteRT', NEUTRAL)
     speed = figures.times(before['p50'], after['p50'], 'less', 'more')
     latencies = arrow(figures.milliseconds(before['p50']), figures.milliseconds(after['p50']))
-    if as_fast(before['p50'] / after['p50']):
-        return Card(about, 'As fast', f'{speed}: {latencies}', NEUTRAL)
-    return Card(about, 'Faster' if is_faster else 'Not faster', f'{speed}: {latencies}', _state(bool(is_faster)))
+    match compare_speeds(before['p50'] / after['p50'], interval):
+        case Speed.FASTER:
+            return Card(about, 'Faster', f'{speed}: {latencies}', GOOD)
+        case Speed.SLOWER:
+            return Card(about, 'Not faster', f'{speed}: {latencies}', BAD)
+        case Speed.AS_FAST:
+            return Card(about, 'As fast', f'{speed}: {latencies}', NEUTRAL)
+    return Card(about, 'Not clearly faster', f'{interval_words(interval)}: {latencies}', NEUTRAL)
 
 
 def _state(good: bool) -> str:
@@ -134,7 +142,8 @@ def comparison(report: Mapping) -> list[Row]:
             _metric_row('accuracy of the exported file', before['file_accuracy'], after['file_accuracy']),
             *(_amount_row(label, before[key], after[key])
               for label, key in AMOUNTS.items()),
-            *(_latency_row(f'latency {quantile}, {threads}', before[key][quantile], after[key][quantile])
+            *(_latency_row(f'latency {quantile}, {threads}', before[key][quantile], after[key][quantile],
+                           after.get(key.replace('latency_ms', INTERVAL)))
               for threads, key in (('one thread', 'latency_ms'), ('all threads', 'latency_ms_all_threads'))
               for quantile in ('p50', 'p90') if before[key] and after[key])]
 
@@ -178,10 +187,13 @@ def _amount_row(label: str, before: int, after: int) -> Row:
                figures.times(before, after, 'less', 'MORE'), _cost_state(before, after))
 
 
-def _latency_row(label: str, before: float, after: float) -> Row:
+def _latency_row(label: str, before: float, after: float, interval: Sequence[float] | None) -> Row:
+    """Of any quantile: whether the difference is beyond doubt is known of the medians."""
     change, state = figures.times(before, after, 'faster', 'SLOWER'), _cost_state(before, after)
-    if as_fast(before / after):
-        change, state = 'as fast', NEUTRAL
+    ratio = before / after
+    found = compare_speeds(ratio, interval and (min(interval[0], ratio), max(interval[1], ratio)))
+    if found in (Speed.AS_FAST, Speed.UNCLEAR):
+        change, state = found.value, NEUTRAL
     return Row(label, figures.milliseconds(before), figures.milliseconds(after), change, state)
 
 

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
-import json
+import os
 import re
+import shutil
+import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
 from utils import atomic
-from utils.errors import UsageError
+from utils.errors import PocketFlowError, UsageError
+from utils.runs.records import Number, read_record
 
 FLAGS_FILE = 'flags.txt'
 LOCK_FILE = '.lock'
 NOBODYS_FILES = frozenset({LOCK_FILE, '.DS_Store', '.directory', '.gitignore', '.gitkeep'})
 """May lie in a directory that is otherwise empty: ours, and what file managers and version control put there."""
+
+SECONDS_FILE = 'seconds.json'
+TEMPORARY_FOLDER = 'tmp-worker-{rank}'
+"""Where libraries, too, put what is only needed for a while."""
 
 NB_SHOWN = 4
 """How many differing flags an error message names."""
@@ -133,16 +141,41 @@ class RunDirectory:
             raise self._unreadable(error) from error
         if foreign:
             raise UsageError(f'--run_dir={self.path}: holds files that are not of a run ({foreign[0]}, ...); give an '
-                             'empty or new directory')
+                             f'empty or new directory (what is left of a run whose {FLAGS_FILE} is gone cannot be '
+                             'continued; delete it to begin anew)')
 
     def _unreadable(self, error: OSError, what: str = 'the directory') -> UsageError:
         return UsageError(f'--run_dir={self.path}: {what} cannot be read ({error.strerror}); give another directory')
 
     def _remove_torn_files(self) -> None:
-        """Removes what a killed process was writing."""
+        """Removes what a killed process was writing, and its temporary folders."""
         for torn in self.path.rglob(f'{atomic.TEMPORARY_PREFIX}*'):
             if torn.is_file() and not torn.is_symlink():
                 torn.unlink()
+        for left in self.path.glob(TEMPORARY_FOLDER.format(rank='[0-9]*')):
+            _remove_folder(left)
+
+    @contextlib.contextmanager
+    def temporary_folder(self, rank: int = 0) -> Iterator[Path]:
+        """A folder in this directory that takes all temporary files of the process within the block, then goes.
+
+        TensorFlow's converter, Keras and child processes ask Python's `tempfile`, or the environment, where to put
+        them. Elsewhere those of a killed process would stay for ever; here the next call removes them.
+
+        Args:
+          rank: of the worker; each has its own folder, and removes what it has left itself before.
+        """
+        folder = self.path / TEMPORARY_FOLDER.format(rank=rank)
+        _remove_folder(folder)
+        folder.mkdir(parents=True)
+        former, tempfile.tempdir = tempfile.tempdir, str(folder)
+        variable, os.environ['TMPDIR'] = os.environ.get('TMPDIR'), str(folder)
+        try:
+            yield folder
+        finally:
+            tempfile.tempdir = former
+            os.environ.pop('TMPDIR') if variable is None else os.environ.update(TMPDIR=variable)
+            _remove_folder(folder)
 
     def _refuse_other_flags(self, recorded: Sequence[str], flag_lines: Sequence[str],
                             ignoring: Collection[str]) -> None:
@@ -155,14 +188,33 @@ class RunDirectory:
     @contextlib.contextmanager
     def timed(self, name: str) -> Iterator[None]:
         """Adds the wall seconds of the block to `name`, also over interrupted and resumed runs."""
-        begin = time.monotonic()
+        begin, before = time.monotonic(), self.seconds()
+
+        def write() -> None:
+            self._refuse_if_gone()
+            seconds = self.seconds() or before
+            seconds[name] = round(seconds.get(name, 0.0) + time.monotonic() - begin, 2)
+            atomic.write_json(self / SECONDS_FILE, seconds)
+
         try:
             yield
-        finally:
-            seconds = self.seconds()
-            seconds[name] = round(seconds.get(name, 0.0) + time.monotonic() - begin, 2)
-            atomic.write_json(self / 'seconds.json', seconds)
+        except BaseException:
+            with contextlib.suppress(OSError, PocketFlowError):  # what has happened matters more
+                write()
+            raise
+        write()
+
+    def _refuse_if_gone(self) -> None:
+        """Raises a `FileNotFoundError` if the claimed directory was removed: it must not be made anew, half empty."""
+        if self._lock is not None and not (self / LOCK_FILE).exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
 
     def seconds(self) -> dict[str, float]:
-        file = self / 'seconds.json'
-        return json.loads(file.read_text(encoding='utf-8')) if file.exists() else {}
+        return read_record(self / SECONDS_FILE, {...: Number(low=0)},
+                           'delete it: the seconds of the report then begin anew') or {}
+
+
+def _remove_folder(folder: Path) -> None:
+    """Removes a folder of ours with all that it holds; leaves links and what cannot be removed."""
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder, ignore_errors=True)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import tensorflow as tf
 import tf_keras as keras
 
+from utils.errors import UsageError
+
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 WARMUP_SHARE = 0.25
 WARMUP_EPOCHS = 5
@@ -30,8 +32,28 @@ def piecewise_constant(initial: float, steps_per_epoch: float, boundaries: Seque
       boundaries: in epochs, increasing; one fewer than `factors`.
       factors: of `initial`.
     """
-    return keras.optimizers.schedules.PiecewiseConstantDecay(
-        [int(steps_per_epoch * epoch) for epoch in boundaries], [initial * factor for factor in factors])
+    # Keras' schedule fails in its first step without any boundary.
+    steps = [int(steps_per_epoch * epoch) for epoch in boundaries] or [0]
+    rates = [initial * factor for factor in factors]
+    return keras.optimizers.schedules.PiecewiseConstantDecay(steps, rates if boundaries else 2 * rates)
+
+
+def check_drops(boundaries: Sequence[float], factors: Sequence[float]) -> None:
+    """Raises a `UsageError` if boundaries and factors do not make a schedule, as `piecewise_constant` wants them."""
+    for name, values in (('boundaries', boundaries), ('factors', factors)):
+        if not isinstance(values, Sequence) or not all(isinstance(value, int | float) for value in values):
+            raise UsageError(f'{name}={values!r}: give a tuple of numbers, as (30, 40) or (30,)')
+    if len(factors) != len(boundaries) + 1:
+        raise UsageError(f'boundaries={tuple(boundaries)} (epochs after which the learning rate changes) and factors='
+                         f'{tuple(factors)} (of the learning rate, before and after each) do not go together: give one '
+                         'factor more than boundaries, or no factors for a tenth after each boundary')
+    if list(boundaries) != sorted(boundaries) or any(epoch < 0 for epoch in boundaries):
+        raise UsageError(f'boundaries={tuple(boundaries)}: give epochs from 0 on, in increasing order')
+
+
+def tenths(nb_boundaries: int) -> tuple[float, ...]:
+    """Factors for that many boundaries: 1, and a tenth of the factor before after each."""
+    return tuple(10.0 ** -i for i in range(nb_boundaries + 1))
 
 
 def one_cycle(peak: float, nb_steps: int) -> Schedule:

@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from utils import figures
+from utils.runs.records import Number
 
 SAME_COST = 0.02
 """Costs that differ by less than this share of the largest are those of one budget, not of a trade-off."""
@@ -30,6 +31,16 @@ UNIFORM = 'uniform'
 
 UNITS = {'sparsity': 'sparsity (share of zeros)', 'bits': 'bits per weight', 'channels kept': 'channels kept (share)'}
 """What is written at the axis of a searched value, where that says more than its name."""
+
+_FIGURE, _COST, _VALUES = (Number(), None), (Number(low=0), None), {...: (float, str)}
+SHAPE = {
+    'learner': str, 'optimizer': str, 'searched': str, 'budget': (str, None), 'cost_unit?': (str, None),
+    'seconds': Number(low=0), 'evaluating': (float, None), 'front': [int], 'winner': (str, None), 'flags?': _VALUES,
+    'trials': [{'number': int, 'reward': _FIGURE, 'before?': _FIGURE, 'cost': _COST, 'screened': bool,
+                'same_as?': (int, None), 'values': _VALUES}],
+    'verified': [{'source': str, 'trial': (int, None), 'reward': _FIGURE, 'cost': _COST, 'values': _VALUES}],
+    'layers': [{'layer': str, 'uniform': Number(), 'winner': Number(), 'weights': Number(low=0)}]}
+"""What of an entry is read again; see `utils.runs.records`."""
 
 MULTIPLES = ((1e9, 'billion '), (1e6, 'million '), (1e3, 'thousand '))
 

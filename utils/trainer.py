@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -26,6 +26,7 @@ from utils.multi_gpu_wrapper import ALONE, Workers
 from utils.options import Options, option
 from utils.precision import COMPUTE_DTYPES, compute_dtype, resolve_compute_dtype
 from utils.progress import Progress
+from utils.training.means import WeightedMeans
 
 STEPS_PER_CALL = 20
 
@@ -103,27 +104,6 @@ class Team:
     seed: int = 0
 
 
-class WeightedMeans:
-    """Means by name of values that stand for several steps or samples each."""
-
-    def __init__(self) -> None:
-        self._totals: dict[str, float] = {}
-        self._weight = 0
-
-    def add(self, values: Mapping[str, float], weight: int) -> None:
-        for name, value in values.items():
-            self._totals[name] = self._totals.get(name, 0.0) + value * weight
-        self._weight += weight
-
-    def take(self) -> dict[str, float]:
-        """The means since the last call."""
-        if not self._weight:
-            raise PocketFlowError('nothing was measured: the data set gave no batch')
-        means = {name: total / self._weight for name, total in self._totals.items()}
-        self._totals, self._weight = {}, 0
-        return means
-
-
 class Trainer:
     """Trains a model by SGD.
 
@@ -147,7 +127,7 @@ class Trainer:
         self.dtype = resolve_compute_dtype(options.compute_dtype, model)
         self.variables = list(model.trainable_variables if parts.variables is None else parts.variables)
         self.optimizer.build(self.variables)
-        self.workers = team.workers
+        self.workers, self._samples_per_step = team.workers, team.samples_per_step
         self._reducer = make_reducer(team.compression, team.workers, self.variables, team.seed)
         self._checkpoints = Checkpoints(folder, model, optimizer, state=parts.state,
                                         local_state=self._reducer.local_state, adopt=self._reducer.adopt,
@@ -169,6 +149,8 @@ class Trainer:
           DivergedError: the loss became infinite or not a number.
           Interrupted: a signal arrived; the checkpoint is written.
         """
+        if self.workers.size == 1:  # several agree on it within the loop
+            interrupts.check()
         if not self.variables:
             raise PocketFlowError(f'model {self.model.name!r} has no trainable weights: training would change nothing')
         step = self._checkpoints.restore(self.label)
@@ -184,6 +166,7 @@ class Trainer:
         batch_size = batches.element_spec[1].shape[0] or 1
         progress = Progress(self.label or 'tuning', nb_steps, step, batch_size * self.workers.size)
         means = WeightedMeans()
+        means.go_on_from(self._checkpoints.note)
         while step < nb_steps:
             count = steps_until_due(step, nb_steps, self.options.summary_step, self.options.save_step)
             totals, count = self._run_steps(iterator, tf.constant(count))
@@ -195,10 +178,10 @@ class Trainer:
                                         f'{self.label}; {WAY_OUT}')
                 step += count
                 progress.advance(count)
-                means.add(values, count)
+                means.add(values, count * self._samples_per_step)
                 self._after(step, nb_steps, means, progress)
             if self._must_stop(signals):
-                self._checkpoints.save()
+                self._save(means)
                 progress.close()
                 raise interrupts.Interrupted(signals.signum or signal.SIGTERM)
         progress.close()
@@ -217,8 +200,13 @@ class Trainer:
             if self.log is not None:
                 self.log.write(f'{self.label}/train', step, {**values, 'images_per_second': progress.rate.per_second})
         if is_due(step, self.options.save_step, nb_steps):
-            self._checkpoints.save()
+            self._save(means)
             progress.rate.skip()
+
+    def _save(self, means: WeightedMeans) -> None:
+        """Writes a checkpoint, with what has been summed up of the present interval of the log."""
+        self._checkpoints.note = means.to_text()
+        self._checkpoints.save()
 
     def _run(self, iterator: Iterable, count: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """`count` steps, or fewer if a signal arrives; returns each metric's sum over them, and their number.
@@ -299,6 +287,7 @@ class Evaluation:
         """
         means = WeightedMeans()
         for images, labels in self._batches if nb_batches is None else self._batches.take(nb_batches):
+            interrupts.check()
             values = self._values_of(images, labels)
             means.add({name: float(value) for name, value in values.items()}, len(labels))
         return means.take()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import enum
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from utils import figures
@@ -12,6 +13,42 @@ from utils.options import Options, option
 
 SPEED_MARGIN = 1.03
 """Speeds whose ratio is not above this count as equal: medians of one and the same file scatter by some per cent."""
+
+EQUAL_WITHIN = 1.1
+"""Two files count as equally fast only if it is sure that neither is more than so many times faster."""
+
+Interval = Sequence[float]
+
+
+class Speed(enum.Enum):
+    """What is known of two files' speeds; `UNCLEAR`: either may be the faster one."""
+
+    FASTER = 'faster'
+    AS_FAST = 'as fast'
+    SLOWER = 'NOT faster'
+    UNCLEAR = 'not clearly faster'
+
+
+def compare_speeds(speedup: float, interval: Interval | None) -> Speed:
+    """What can be said beyond doubt of a file that was measured to be `speedup` times faster than another.
+
+    Args:
+      speedup: ratio of the medians.
+      interval: between which ratios it is with confidence; `None`: not known, the ratio is taken as it is.
+    """
+    low, high = interval or (speedup, speedup)
+    if speedup > SPEED_MARGIN and low > 1:
+        return Speed.FASTER
+    if speedup < 1 / SPEED_MARGIN and high < 1:
+        return Speed.SLOWER
+    if as_fast(speedup) and low >= 1 / EQUAL_WITHIN and high <= EQUAL_WITHIN:
+        return Speed.AS_FAST
+    return Speed.UNCLEAR
+
+
+def interval_words(interval: Interval) -> str:
+    """`0.90x to 1.30x`."""
+    return f'{interval[0]:.2f}x to {interval[1]:.2f}x'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,18 +66,20 @@ def judge(baseline: Mapping, compressed: Mapping) -> dict:
 
     Args:
       baseline, compressed: `file_bytes`, `latency_ms` (with `p50`, or `None` if no file of it can be run) and
-        `file_accuracy` of each.
+        `file_accuracy` of each, and maybe `speedup_interval` of the second.
 
     Returns:
-      `smaller`, `faster` (by more than `SPEED_MARGIN`), `size_ratio` and `speedup` (above 1 is better; `None`: not
-      measured), and `accuracy_drop` (0.01 is one point).
+      `smaller`, `faster` (by more than `SPEED_MARGIN`, and beyond doubt), `size_ratio` and `speedup` (above 1 is
+      better; `None`: not measured), `accuracy_drop` (0.01 is one point), and the `speedup_interval` if there is one.
     """
     size_ratio = baseline['file_bytes'] / compressed['file_bytes']
     timed = baseline['latency_ms'] and compressed['latency_ms']
     speedup = baseline['latency_ms']['p50'] / compressed['latency_ms']['p50'] if timed else None
-    return {'smaller': size_ratio > 1, 'faster': speedup and speedup > SPEED_MARGIN,
+    interval = compressed.get('speedup_interval') if timed else None
+    return {'smaller': size_ratio > 1, 'faster': speedup and compare_speeds(speedup, interval) is Speed.FASTER,
             'accuracy_drop': round(baseline['file_accuracy'] - compressed['file_accuracy'], 6),
-            'size_ratio': round(size_ratio, 4), 'speedup': speedup and round(speedup, 4)}
+            'size_ratio': round(size_ratio, 4), 'speedup': speedup and round(speedup, 4),
+            **({'speedup_interval': [round(end, 4) for end in interval]} if interval else {})}
 
 
 def as_fast(speedup: float) -> bool:
@@ -61,8 +100,10 @@ def verdict_line(verdict: Mapping, compressed: Mapping, baseline: Mapping | None
     size = f'{"smaller" if verdict["smaller"] else "NOT smaller"} ({verdict["size_ratio"]:.2f}x{of_size})'
     speed = 'speed not measured'
     if verdict['speedup']:
-        words = 'faster' if verdict['faster'] else 'as fast' if as_fast(verdict['speedup']) else 'NOT faster'
-        speed = f'{words} ({verdict["speedup"]:.2f}x{of_speed})'
+        interval = verdict.get('speedup_interval')
+        found = Speed.FASTER if verdict['faster'] else compare_speeds(verdict['speedup'], interval)
+        ratio = f'{verdict["speedup"]:.2f}x' if found is not Speed.UNCLEAR else interval_words(interval)
+        speed = f'{found.value} ({ratio}{of_speed})'
     points = figures.rounded(100 * verdict['accuracy_drop'], 2)
     change = f'accuracy {"drop" if points >= 0 else "gain"} {abs(points):.2f} points'
     return f'verdict: {size}, {speed}, {change}; measured on the exported file{_macs_left(baseline, compressed)}'
@@ -93,6 +134,9 @@ def enforce(verdict: Mapping | None, options: VerdictOptions) -> None:
         measured = 'no exported format can be run'
         if verdict['speedup']:
             measured = f'speed-up {verdict["speedup"]:.2f}; up to {SPEED_MARGIN:g} may be chance'
+            interval = verdict.get('speedup_interval')
+            if interval and compare_speeds(verdict['speedup'], interval) is Speed.UNCLEAR:
+                measured = f'speed-up {interval_words(interval)}: not clear; try a quieter machine, or more --nb_repts'
         broken.append(f'--require_faster ({measured})')
     if options.max_accuracy_drop is not None and verdict['accuracy_drop'] > options.max_accuracy_drop:
         broken.append(f'--max_accuracy_drop={options.max_accuracy_drop} (drop {verdict["accuracy_drop"]:.4f})')

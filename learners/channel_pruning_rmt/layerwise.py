@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from utils import interrupts
 from utils.channels.identities import ChannelGraph, Step, trace
 
 Place = tuple[int, int]
@@ -70,6 +71,7 @@ class LayerwiseRun:
         return self._values[self._graph.steps[call].outputs[output]]
 
     def _run(self, step: Step) -> None:
+        interrupts.check()
         keys = list(dict.fromkeys(step.inputs))
         outputs = [self._call(step, dict(zip(keys, values, strict=True)))
                    for values in zip(*(self._values[key] for key in keys), strict=True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tf_keras as keras
@@ -83,6 +83,9 @@ NOTHING_SAVED = ('channel pruning saves nothing here: the network keeps all its 
 NB_SEARCH_IMAGES = 500
 """Training images on which the weights of a candidate of a search are re-fitted; there are many candidates."""
 
+PRUNED = (keras.layers.Conv2D, keras.layers.Dense)
+NB_SHOWN = 3
+"""How many layers an error message names."""
 SKIP_FLAG = 'cpr_skip_op_names'
 FIRST, LAST = 'first convolution', 'last convolution'
 REMEDIES = ((FIRST, 'cpr_skip_frst_layer', '--nocpr_skip_frst_layer'),
@@ -124,11 +127,24 @@ def refuse_skipped(plan: CompressionPlan, skipped: Mapping[str, str]) -> None:
             raise UsageError(f'--cpr_save_path_ws: the plan prunes {name}, {advice}')
 
 
-def refuse_nothing(names: Collection[str]) -> None:
-    """Raises a `UsageError` if no layer is to be pruned."""
-    if not names:
-        raise UsageError('no layer is left to prune: every one is skipped; check cpr_skip_op_names, '
-                         'cpr_skip_frst_layer, cpr_skip_last_layer and cpr_dense_layers')
+def refuse_nothing(model: keras.Model, skipped: Mapping[str, str]) -> None:
+    """Raises a `UsageError` that says why, and what would help, if no layer of a model is to be pruned.
+
+    Args:
+      model: the model.
+      skipped: why layers are left alone, by name, as `skip_reasons` gives it.
+    """
+    readers = reader_channels(model)
+    if readers.keys() - skipped.keys():
+        return
+    flags = {name: remedy for name, reason in skipped.items() for start, _, remedy in REMEDIES
+             if reason.startswith(start) and readers[name].nb_channels > 1}
+    others = [layer for layer in model.layers if layer.name not in flags and any(
+        weight.shape.rank > 1 for weight in layer.weights) and type(layer) not in PRUNED]
+    reasons = [f'{type(layer).__name__} ({layer.name}) is none of them' for layer in others[:NB_SHOWN]]
+    reasons += [f'{name} is skipped unless you pass {remedy}' for name, remedy in [*flags.items()][-NB_SHOWN:]]
+    raise UsageError(f'no layer is left to prune in model {model.name!r}: {ChannelPrunedRmtLearner.name} prunes Conv2D '
+                     f'and Dense layers with several input channels; {"; ".join(reasons) or "it has none"}')
 
 
 @LEARNERS.register('chn-pruned-rmt')
@@ -155,7 +171,7 @@ class ChannelPrunedRmtLearner(SearchingLearner):
         model = make_model()
         readers = reader_channels(model)
         refuse_idle_words(SKIP_FLAG, self.options.skip_names, readers)
-        refuse_nothing(readers.keys() - skip_reasons(model, readers, self.options).keys())
+        refuse_nothing(model, skip_reasons(model, readers, self.options))
 
     def check_model(self, make_model: Callable[[], keras.Model]) -> None:
         self._check_memory(make_model())
@@ -176,6 +192,7 @@ class ChannelPrunedRmtLearner(SearchingLearner):
     def compress(self, model: keras.Model) -> Compressed:
         readers = reader_channels(model)
         skipped = skip_reasons(model, readers, self.options)
+        refuse_nothing(model, skipped)
         result = self._pruned(model, {name: reader for name, reader in readers.items() if name not in skipped},
                               self._planned(model, skipped))
         pruned, kept = result.model, result.kept
@@ -210,14 +227,13 @@ class ChannelPrunedRmtLearner(SearchingLearner):
                              'multiply-adds; give --cpr_preserve_ratio')
         skipped = skip_reasons(model, readers, options)
         prunable = {name: reader for name, reader in readers.items() if name not in skipped}
-        refuse_nothing(prunable)
+        refuse_nothing(model, skipped)
         return ChannelCandidates(model, prunable, options.criterion, options.preserve_ratio, self._sampling(nb_images),
                                  self.trainer_parts(model))
 
     def _pruned(self, model: keras.Model, readers: Mapping[str, ReaderChannels],
                 planned: Mapping[str, tuple[int, ...]] | None) -> Pruned:
         """The smaller model: with the channels of a plan, or those that are chosen now."""
-        refuse_nothing(readers)
         progress = Progress('selecting channels', len(readers), unit='layers')
 
         def report(name: str, nb_kept: int, error: float) -> None:

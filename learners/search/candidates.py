@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -59,6 +60,16 @@ class Candidates(Subject, abc.ABC):
         return quality
 
 
+def four_axes(shape: Sequence[int]) -> tuple[int, int, int, int]:
+    """A kernel's shape with four axes: filled up with ones in front, or the first ones made one.
+
+    >>> four_axes((48, 16)), four_axes((2, 3, 4, 8, 16))
+    ((1, 1, 48, 16), (6, 4, 8, 16))
+    """
+    padded = (1,) * (4 - len(shape)) + tuple(shape)
+    return math.prod(padded[:-3]), *padded[-3:]
+
+
 def layer_features(kernels: Mapping[str, Sequence[int]]) -> dict[str, tuple[float, ...]]:
     """What an agent may know of each layer beforehand, each number relative to the largest of all layers.
 
@@ -67,8 +78,9 @@ def layer_features(kernels: Mapping[str, Sequence[int]]) -> dict[str, tuple[floa
 
     Returns:
       Layer -> kernel height, width, input channels, output channels, number of weights, weights in the layers after it.
+      The agent's state has a fixed width: of kernels with more axes the first ones count as one height.
     """
-    shapes = np.array([(*(1,) * (4 - len(shape)), *shape) for shape in kernels.values()], float)
+    shapes = np.array([four_axes(shape) for shape in kernels.values()], float)
     sizes = shapes.prod(axis=1)
     table = np.column_stack([shapes, sizes, sizes.sum() - np.cumsum(sizes)])
     table /= np.maximum(table.max(axis=0), MIN_WIDTH)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import itertools
 import math
 import tempfile
@@ -23,6 +24,7 @@ from utils.errors import UsageError
 from utils.gradient_compression import CompressionOptions
 from utils.multi_gpu_wrapper import ALONE
 from utils.options import Options, flag_lines, option_fields, value_type
+from utils.system.gradient_registry import forgotten_gradients
 from utils.trainer import DivergedError, evaluate
 
 FOLDER = 'search'
@@ -120,10 +122,11 @@ class FlagSearch:
         settings = SearchSettings(search.nb_trials, max(1, search.nb_trials // 4), judged_by={
             'epochs': search.nb_epochs, 'longer': search.verify_factor, 'options': self.flags.decisive_lines()})
         context = dataclasses.replace(self.context, folder=self.context.run / FOLDER)
-        chosen = PlanSearch(context, ','.join(self.names), settings).run(lambda: (self.flags, self._judge_of(model)))
+        chosen = PlanSearch(context, ','.join(self.names), settings).run(lambda: (self.flags, self.judge_of(model)))
         return self.flags.options(chosen)
 
-    def _judge_of(self, model: keras.Model) -> Judge:
+    def judge_of(self, model: keras.Model) -> Judge:
+        """What trials that begin with the model are worth."""
         context = self.context
         helper = trial_helper(context.helper, context.search)
         workers = ALONE if context.search.side_by_side else context.workers
@@ -131,16 +134,18 @@ class FlagSearch:
                                     compression=CompressionOptions())
 
         def judge(values: Values, longer: bool, floor: float) -> Judged:
+            gc.collect()  # a network and its graphs refer to each other: of themselves those of many trials would stay
             learner_options, shared = self.flags.options(values)
             nb_epochs = context.search.nb_epochs * (context.search.verify_factor if longer else 1)
             short, trained = dataclasses.replace(trial, learner_options=shared, nb_epochs=nb_epochs), model
-            try:
-                for name in self.names:
-                    trained = self._try_out(name, short, learner_options[name], trained)
-            except DivergedError:
-                return Judged(math.nan)
-            _, held_out = helper.build_dataset_train(enbl_trn_val_split=True)
-            return Judged(evaluate(trained, helper.calc_loss, held_out)[helper.primary_metric])
+            with forgotten_gradients():
+                try:
+                    for name in self.names:
+                        trained = self._try_out(name, short, learner_options[name], trained)
+                except DivergedError:
+                    return Judged(math.nan)
+                _, held_out = helper.build_dataset_train(enbl_trn_val_split=True)
+                return Judged(evaluate(trained, helper.calc_loss, held_out)[helper.primary_metric])
 
         return judge
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,12 @@ from learners.search.candidates import Subject
 from learners.search.listed import Listed
 from utils import atomic
 from utils.progress import number
-from utils.search_results import UNIFORM
+from utils.runs import records
+from utils.search_results import SHAPE, UNIFORM
 
 JOURNAL, VERIFIED, RECORD = 'search.jsonl', 'verified.jsonl', 'search.json'
 """In the folder of a search: the trials, those of the longer tuning, and what came of them."""
+RECORD_SHAPE = {**SHAPE, 'chosen': {...: object}}
 POLICY, GIVEN = 'policy', 'as given'
 """Where candidates that are tuned longer come from, beside trials and the first of them: the agent, the user."""
 
@@ -158,8 +159,8 @@ class PlanSearch:
 
 def read_record(folder: Path) -> dict[str, Any] | None:
     """What a search in a stage's folder has found; None if there was none, or it is not finished."""
-    path = folder / RECORD
-    return json.loads(path.read_text(encoding='utf-8')) if path.exists() else None
+    return records.read_record(folder / RECORD, RECORD_SHAPE, 'delete it, and the same command makes it again from the '
+                               'trials that are written beside it')
 
 
 def _trial_entry(trial: Trial) -> dict[str, Any]:

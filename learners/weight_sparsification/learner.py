@@ -18,6 +18,7 @@ from learners.weight_sparsification.masks import GradualPruning, apply_mask, mag
 from learners.weight_sparsification.schedule import MIN_UPDATES, PruningSchedule
 from learners.weight_sparsification.selection import SKIP_FLAG, kernels_of, prunable_layers, skip_reasons
 from utils.compression_plan import CompressionPlan, load_plan
+from utils.encoding import kernels as all_kernels
 from utils.errors import UsageError
 from utils.graph import copied
 from utils.layer_table import layer_rows
@@ -222,15 +223,17 @@ def sparsity_rows(before: keras.Model, after: keras.Model, zeros: Mapping[str, i
                   skipped: Mapping[str, str]) -> list[dict]:
     """The report's rows, with `sparsity`: the share of zeros in a layer's kernels, [before, as planned].
 
+    Also of layers that are left alone, so that the total is that of the network; `kernel_weights` is their number.
+
     Args:
       before, after: the model and its copy.
       zeros: planned zeros by layer name; others keep what they have.
       skipped: why a layer was left alone, by layer name.
     """
-    rows = layer_rows(before, after, {}, skipped)
+    rows, layers = layer_rows(before, after, {}, skipped), {layer.name: layer for layer in before.layers}
     for row in rows:
-        kernels = kernels_of(before.get_layer(row['layer']))
+        kernels = all_kernels(layers[row['layer']]) if row['layer'] in layers else []
         if kernels:
             size, present = sum(int(tf.size(kernel)) for kernel in kernels), sum(map(nb_zeros_now, kernels))
-            row['sparsity'] = [present / size, zeros.get(row['layer'], present) / size]
+            row.update(sparsity=[present / size, zeros.get(row['layer'], present) / size], kernel_weights=size)
     return rows

@@ -228,7 +228,7 @@ class Job:
             complain(f'worker(s) {", ".join(map(str, killed))} did not end in time and had to be killed; the same '
                      'command continues from the last checkpoint')
         primary = self._workers[0]
-        if primary.status in (0, expected, KILLED):
+        if primary.status in (0, expected, KILLED, LOST_WORKER):
             return expected
         complain(describe(primary))
         return primary.status

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hmac
+import secrets
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +15,8 @@ from scripts.workers.hosts import Host
 from utils.errors import UsageError
 
 LOOPBACK = '127.0.0.1'
+METHODS = ('GET', 'PUT', 'DELETE')
+SECRET_BYTES = 24
 
 
 @contextlib.contextmanager
@@ -24,22 +29,56 @@ def rendezvous(hosts: Sequence[Host]) -> Iterator[tuple[list[dict[str, str]], st
     Raises:
       UsageError: Horovod is not installed.
     """
-    gloo, assignments, server_class = _horovod()
+    gloo, assignments, http = _horovod()
     assigned = assignments.get_host_assignments([assignments.HostInfo(host.name, host.slots) for host in hosts],
                                                 sum(host.slots for host in hosts))
-    server = server_class()
-    port = server.start()
-    server.init(assigned)
-    address = server_address(hosts)
-    shared = gloo.create_run_env_vars(address, ['unknown'], port)
-    # Each host finds its own interface, see agent.py; Horovod's name for all of them is dropped.
-    shared.pop('HOROVOD_GLOO_IFACE')
-    shared.pop('NCCL_SOCKET_IFNAME')
-    try:
+    address, secret = server_address(hosts), secrets.token_urlsafe(SECRET_BYTES)
+    with serving(http, address, secret) as server:
+        server.init(assigned)
+        port = server.server_port
+        shared = gloo.create_run_env_vars(f'{address}:{port}/{secret}', ['unknown'], port)
+        # Each host finds its own interface, see agent.py; Horovod's name for all of them is dropped.
+        shared.pop('HOROVOD_GLOO_IFACE')
+        shared.pop('NCCL_SOCKET_IFNAME')
         yield [{**{name: str(value) for name, value in shared.items()}, **gloo.create_slot_env_vars(slot)}
                for slot in assigned], address
+
+
+@contextlib.contextmanager
+def serving(http: Any, address: str, secret: str) -> Iterator[Any]:
+    """Horovod's rendezvous server at one address of this machine, for those who know the secret.
+
+    Horovod's client asks for `http://ADDRESS:PORT/SCOPE/KEY`, whatever the address is: with `HOST:PORT/SECRET` it asks
+    `HOST:PORT` for `/SECRET:PORT/SCOPE/KEY`.
+
+    Args:
+      http: the module `horovod.runner.http.http_server`.
+    """
+
+    class Handler(http.RendezvousHandler):
+        """Its base serves the files of the working directory to all methods but its own."""
+
+        def parse_request(self) -> bool:
+            if not super().parse_request():
+                return False
+            prefix = f'/{secret}:{self.server.server_port}/'
+            known = hmac.compare_digest(self.path[:len(prefix)].encode(), prefix.encode())
+            if not known or self.command not in METHODS:
+                self.send_status_code(404)
+                return False
+            self.path = self.path[len(prefix) - 1:]
+            return True
+
+    server = http.RendezvousHTTPServer((address, 0), Handler, verbose=0)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server
     finally:
-        server.stop()
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def server_address(hosts: Sequence[Host]) -> str:
@@ -53,8 +92,8 @@ def _horovod() -> tuple[Any, Any, Any]:
     try:
         from horovod.runner import gloo_run  # noqa: TID251
         from horovod.runner.common.util import hosts  # noqa: TID251
-        from horovod.runner.http.http_server import RendezvousServer  # noqa: TID251
+        from horovod.runner.http import http_server  # noqa: TID251
     except ImportError as error:
         raise UsageError(f'Horovod is not installed ({error}); several workers need it: build it by '
                          'scripts/install_horovod.sh') from error
-    return gloo_run, hosts, RendezvousServer
+    return gloo_run, hosts, http_server

@@ -140,10 +140,21 @@ def test_data_are_known_by_their_training_samples(monkeypatch):
     (np.zeros((50, 1, 1, 1)), np.zeros(49), r'50 images, but labels of shape \(49,\)'),
     (np.zeros((50, 1, 1, 1)), np.full(50, 256), 'label 256 found, expected 0 to 255; are these the right files'),
     (np.zeros((50, 1, 1, 1)), np.arange(50) - 1, 'label -1 found'),
+    (np.zeros((50, 1, 1, 1)), np.linspace(0, 1, 50), 'label 0.0204.* found, .* without fractions; .* sample 1'),
+    (np.zeros((50, 1, 1, 1)), np.eye(50), 'one-hot codes'),
+    (np.where(np.arange(50) == 7, np.nan, 0).reshape(-1, 1, 1, 1), np.zeros(50), 'split train: the image of sample 7 '),
 ])
 def test_samples_of_another_data_set(monkeypatch, images, labels, message):
     monkeypatch.setattr(Counting, 'load', lambda self, split: Samples(images, labels))
     with pytest.raises(UsageError, match=message):
+        counting().samples('train')
+
+
+def test_only_the_samples_that_are_used_must_be_finite(monkeypatch):
+    images = np.where(np.arange(50) == 40, np.inf, 0).reshape(-1, 1, 1, 1)
+    monkeypatch.setattr(Counting, 'load', lambda self, split: Samples(images, np.zeros(50)))
+    assert counting(num_train=40).samples('train').labels.dtype == np.int32
+    with pytest.raises(UsageError, match='split train: the image of sample 40'):
         counting().samples('train')
 
 

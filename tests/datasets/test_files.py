@@ -17,6 +17,14 @@ def test_lists_in_order_and_reads(tmp_path):
     assert [read_bytes(path) for path in paths] == [b'a.bin', b'b.bin']
 
 
+@pytest.mark.parametrize('name', ['run[1]', '[', 'a*b?', 'back\\slash', 'brace{1}'])
+def test_a_folder_may_have_the_characters_of_patterns_in_its_name(tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / 'data_1.bin').write_bytes(b'1')
+    assert list_files(f'{folder}/', 'data_*.bin', 'one file') == [f'{folder}/data_1.bin']
+
+
 def test_nothing_found(tmp_path):
     with pytest.raises(UsageError, match=r'no \*.gz in .*; expected there: gzip files'):
         list_files(str(tmp_path), '*.gz', 'gzip files')
@@ -37,7 +45,7 @@ def test_what_cannot_be_read_is_named_with_the_reason(tmp_path, monkeypatch):
     def refuse(pattern):
         raise tf.errors.PermissionDeniedError(None, None, f'{tmp_path}; Permission denied')
 
-    monkeypatch.setattr(tf.io.gfile, 'glob', refuse)
+    monkeypatch.setattr(tf.io.gfile, 'listdir', refuse)
     with pytest.raises(UsageError, match=r'cannot be listed \(.*Permission denied\)'):
         list_files(str(tmp_path), '*', 'anything')
 

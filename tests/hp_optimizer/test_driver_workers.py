@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from hp_optimizer.domain import Domain, Values
 from hp_optimizer.optimizers import RandomOptimizer
 from hp_optimizer.synthetic import sparsity_problem
 from utils import interrupts
+from utils.distributed.values import pack, unpack
 from utils.interrupts import Deferred, Interrupted
 from utils.multi_gpu_wrapper import Workers
 
@@ -56,7 +56,7 @@ class Threads(Workers):
         raise NotImplementedError
 
     def share(self, make: Callable[[], Any]) -> Any:
-        return pickle.loads(self._all(pickle.dumps(make() if self.is_primary else None))[0])
+        return unpack(self._all(pack(make()) if self.is_primary else b'')[0])
 
 
 Evaluate = Callable[[Threads, Values, float], Judged]

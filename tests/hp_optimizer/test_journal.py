@@ -39,10 +39,12 @@ def test_a_round_is_kept_at_once(path: Path, monkeypatch: pytest.MonkeyPatch):
     journal = Journal(path, SPACE)
     journal.append(*(trial(number, 0.1 * number, 0.5) for number in (1, 2, 3)))
     journal.append()
-    assert len(synced) == 1 and len(journal.trials) == 3
+    assert len(synced) == 2 and len(journal.trials) == 3  # the file, and the folder in which it is new
+    journal.append(trial(4, 0.4, 0.5))
+    assert len(synced) == 3
     assert Journal(path, SPACE).trials == journal.trials
     path.write_bytes(path.read_bytes()[:-5])
-    assert [one.number for one in Journal(path, SPACE).trials] == [1, 2]
+    assert [one.number for one in Journal(path, SPACE).trials] == [1, 2, 3]
 
 
 def test_one_that_follows_writes_nothing(path: Path):
@@ -97,6 +99,58 @@ def test_a_broken_line_in_the_middle_is_named(path: Path):
         file.write('{"number": 2}\n')
     with pytest.raises(PocketFlowError, match='line 3 is no trial: .*number'):
         Journal(path, SPACE)
+
+
+WHOLE = {'number': 2, 'values': {'x': 0.5}, 'cost': None, 'reward': 0.5, 'seconds': 1.0, 'seed': 0, 'extra': {}}
+
+
+@pytest.mark.parametrize('change', [
+    {'number': '2'}, {'number': 3}, {'number': True}, {'values': []}, {'values': {'x': None}}, {'values': {'x': 'y'}},
+    {'values': {'x': 2.0}}, {'values': {'y': 0.5}}, {'cost': 'much'}, {'cost': float('inf')}, {'reward': [0.5]},
+    {'reward': float('nan')}, {'seconds': float('inf')}, {'seconds': -1}, {'seconds': None}, {'seed': 0.5},
+    {'extra': None}, {'extra': {'before': '0.5'}}, {'extra': {'same_as': 2}}, {'extra': {'same_as': 0}}, {'more': 1}])
+def test_lines_of_wrong_types_are_named(path: Path, change: dict):
+    Journal(path, SPACE).append(trial(1, 0.1, 0.5))
+    with open(path, 'a', encoding='utf-8') as file:
+        file.write(json.dumps(WHOLE) + '\n')
+    assert len(Journal(path, SPACE).trials) == 2
+    path.write_text(path.read_text().replace(json.dumps(WHOLE), json.dumps({**WHOLE, **change})), encoding='utf-8')
+    with pytest.raises(PocketFlowError, match=f'^{path}: line 3 is no trial: .*; delete it and those') as raised:
+        Journal(path, SPACE)
+    assert '\n' not in str(raised.value)
+
+
+@pytest.mark.parametrize('line', [b'\xff\xfe', b'[' * 100_000, b'null', b'1e999', b'', b'"' + b'9' * 9000 + b'"'])
+def test_damaged_lines_are_named_shortly(path: Path, line: bytes):
+    Journal(path, SPACE).append(trial(1, 0.1, 0.5))
+    path.write_bytes(path.read_bytes() + line + b'\n')
+    with pytest.raises(PocketFlowError, match='line 3 is no trial') as raised:
+        Journal(path, SPACE)
+    assert len(str(raised.value)) < 600 and '\n' not in str(raised.value)
+
+
+@pytest.mark.parametrize('content', [b'\0' * 4096, b'\x8f\x10', b'nonsense'])
+@pytest.mark.parametrize('nb_trials', [0, 1])
+def test_what_is_no_torn_line_is_kept_aside(path: Path, nb_trials: int, content: bytes, caplog):
+    if nb_trials:
+        Journal(path, SPACE).append(trial(1, 0.1, 0.5))
+    path.parent.mkdir(exist_ok=True)
+    damaged = (path.read_bytes() if nb_trials else b'') + content
+    for name in ('search.jsonl.damaged', 'search.jsonl.damaged-2'):
+        path.write_bytes(damaged)
+        caplog.clear()
+        again = Journal(path, SPACE)
+        assert len(again.trials) == nb_trials and (path.parent / name).read_bytes() == damaged
+        assert f'{path}: damaged behind its first ' in caplog.text and f'kept as {name}' in caplog.text
+    again.append(trial(nb_trials + 1, 0.2, 0.5))
+    assert Journal(path, SPACE).trials == again.trials
+
+
+def test_a_torn_line_is_nothing_to_speak_of(path: Path, caplog):
+    Journal(path, SPACE).append(trial(1, 0.1, 0.5))
+    path.write_bytes(path.read_bytes() + b'{"number": 2, "val')
+    assert len(Journal(path, SPACE).trials) == 1
+    assert not caplog.records and [file.name for file in path.parent.iterdir()] == ['search.jsonl']
 
 
 def test_the_first_of_the_best_is_the_best():

@@ -104,7 +104,7 @@ def test_only_fitting_models_are_taken(tmp_path):
     with pytest.raises(UsageError, match=r'maps \(None, 32, 32, 3\) to \(None, 10\), but digits needs \(None, 8, 8'):
         load_fitting_model(path, helper)
     save_model(keras.Sequential([keras.layers.Flatten()]), path)
-    with pytest.raises(UsageError, match='maps None to None'):
+    with pytest.raises(UsageError, match=r'maps \(None, 8, 8, 1\) to \(None, 64\), but'):
         load_fitting_model(path, helper)
 
 
@@ -321,3 +321,42 @@ def test_a_helper_whose_model_does_not_fit_is_refused_before_anything_is_written
     outcome = run_main('--model_helper=seven.py', f'--learner={learner}')
     assert outcome.code == 2 and outcome.err.count('\n') == 1 and not (tmp_path / 'runs').exists()
     assert 'SevenAtDigits.build_model(): maps (None, 8, 8, 1) to (None, 7), but digits needs' in outcome.err
+
+
+UNUSABLE = """
+import numpy as np
+import tensorflow as tf
+from datasets.digits_dataset import DigitsDataset
+from nets import PAIRS, lenet_at_digits
+
+class FaultyDigits(DigitsDataset):
+    def load(self, split):
+        images, labels = super().load(split)
+        {fault}
+        return type(super().load(split))(images, labels)
+
+@PAIRS.register('faulty_at_digits')
+class FaultyAtDigits(lenet_at_digits.LenetAtDigits):
+    dataset_class = FaultyDigits
+
+    def calc_loss(self, labels, outputs, trainable_vars):
+        loss, metrics = super().calc_loss(labels, outputs, trainable_vars)
+        return loss, {metrics}
+"""
+
+
+@pytest.mark.parametrize(('fault', 'metrics', 'message'), [
+    ('labels = labels / 10', 'metrics', 'digits, split train: label 0.1 found, expected 0 to 9 without fractions'),
+    ('labels = np.eye(10)[labels]', 'metrics', 'return labels.argmax(axis=1) from load()'),
+    ('images = images.astype(float); images[5, 0] = np.nan if split == "eval" else 0', 'metrics',
+     'digits, split eval: the image of sample 5 has values that are infinite or not a number'),
+    ('pass', '{"error": loss}', 'FaultyAtDigits.calc_loss: returns error, but not accuracy'),
+])
+def test_samples_that_cannot_be_trained_with_are_refused_before_anything_is_written(fault, metrics, message, tmp_path,
+                                                                                    monkeypatch):
+    monkeypatch.setattr(PAIRS, '_entries', dict(PAIRS._entries))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'faulty.py').write_text(UNUSABLE.replace('{fault}', fault).replace('{metrics}', metrics))
+    outcome = run_main('--model_helper=faulty.py', '--learner=full-prec')
+    assert outcome.code == 2 and outcome.err.count('\n') == 1 and not (tmp_path / 'runs').exists()
+    assert message in outcome.err

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras as keras
 
 from datasets.abstract_dataset import Shard
 from datasets.cifar10_dataset import Cifar10Dataset, Cifar10Options
@@ -68,6 +69,33 @@ def test_loss_and_accuracy_by_hand():
     assert float(metrics['accuracy']) == 0.5
 
 
+@pytest.mark.parametrize('pair', list(PAIRS))
+def test_the_loss_of_every_pair_can_be_used(pair):
+    task = helper(pair)
+    task.check_loss(task.new_model())
+
+
+def loss_of_one_hot_codes(labels, outputs):
+    return tf.reduce_mean(keras.losses.categorical_crossentropy(labels, outputs))
+
+
+@pytest.mark.parametrize(('calc_loss', 'message'), [
+    (lambda self, labels, outputs, variables: (tf.reduce_mean(outputs), {'error': tf.reduce_mean(outputs)}),
+     'LenetAtDigits.calc_loss: returns error, but not accuracy, which reports and searches compare'),
+    (lambda self, labels, outputs, variables: (tf.reduce_mean(outputs), {}), 'returns no metrics, but not accuracy'),
+    (lambda self, labels, outputs, variables: (outputs, {'accuracy': tf.reduce_sum(labels)}),
+     'calc_loss: loss, accuracy must be single floating-point numbers, means over the batch'),
+    (lambda self, labels, outputs, variables: (loss_of_one_hot_codes(labels, outputs), {}),
+     r'calc_loss fails on labels int32 \[batch\] \(class numbers\) and outputs float32 \[batch, 10\]: ValueError: '),
+    (lambda self, labels, outputs, variables: tf.reduce_mean(outputs), 'calc_loss fails on labels'),
+])
+def test_a_loss_that_cannot_be_used_is_refused(monkeypatch, calc_loss, message):
+    task = helper('lenet_at_digits')
+    monkeypatch.setattr(type(task), 'calc_loss', calc_loss)
+    with pytest.raises(UsageError, match=message):
+        task.check_loss(task.new_model())
+
+
 def test_only_kernels_decay():
     variables = [tf.Variable([3.0], name='conv/kernel'), tf.Variable([4.0], name='dw/depthwise_kernel'),
                  tf.Variable([5.0], name='conv/bias'), tf.Variable([6.0], name='bn/gamma')]
@@ -120,3 +148,46 @@ def test_fine_tuning_has_its_own_weight_decay_and_shifts():
     unshifted = task.for_finetuning(1.0, crop_padding=0)
     assert (unshifted.dataset.options.crop_padding, task.dataset.options.crop_padding) == (0, 1)
     assert unshifted.net == task.net
+
+
+def with_attributes(**attributes) -> AbstractModelHelper:
+    task = helper('lenet_at_digits', schedule='piecewise')
+    for name, value in attributes.items():
+        setattr(task, name, value)
+    return task
+
+
+@pytest.mark.parametrize(('attributes', 'rates'), [
+    ({'boundaries': (1,)}, [1, 0.1, 0.1]),
+    ({'boundaries': (1, 2)}, [1, 0.1, 0.01]),
+    ({'boundaries': ()}, [1, 1, 1]),
+    ({'boundaries': [1, 2], 'factors': [1, 0.5, 0.25]}, [1, 0.5, 0.25]),
+])
+def test_learning_rate_drops_at_any_number_of_boundaries(attributes, rates):
+    task = with_attributes(**attributes)
+    schedule, _ = task.setup_lrn_rate()
+    steps = task.dataset.nb_trained / task.dataset.options.batch_size
+    found = np.array([float(schedule(int(steps * epoch))) for epoch in (0.5, 1.5, 2.5)])
+    np.testing.assert_allclose(found / float(schedule(0)), rates, rtol=1e-6)
+
+
+@pytest.mark.parametrize(('attributes', 'message'), [
+    ({'boundaries': (1, 2), 'factors': (1, 0.1)}, r'^LenetAtDigits: boundaries=.* do not go together: give one'),
+    ({'boundaries': (2, 1)}, r'^LenetAtDigits: boundaries=\(2, 1\): give epochs from 0 on, in increasing order'),
+    ({'boundaries': (-1,)}, r'boundaries=\(-1,\): give epochs from 0 on'),
+    ({'boundaries': 30}, r'^LenetAtDigits: boundaries=30: give a tuple of numbers, as'),
+    ({'boundaries': (30,), 'factors': ('1', 2)}, r"factors=\('1', 2\): give a tuple of numbers"),
+])
+def test_schedules_that_make_no_sense_are_refused(attributes, message):
+    with pytest.raises(UsageError, match=message):
+        with_attributes(**attributes).setup_lrn_rate()
+
+
+def test_a_softmax_stays_where_the_loss_takes_probabilities(monkeypatch):
+    task = helper('lenet_at_digits')
+    inputs = keras.layers.Input((8, 8, 1))
+    outputs = keras.layers.Dense(10, 'softmax')(keras.layers.Flatten()(inputs))
+    monkeypatch.setattr(type(task), 'build_model', lambda self: keras.Model(inputs, outputs))
+    assert task.new_model().layers[-1].activation is keras.activations.linear
+    task.takes_logits = False
+    assert task.new_model().layers[-1].activation is keras.activations.softmax

@@ -55,6 +55,8 @@ PROMISED = {
     'latency': ({'new_operators', 'threads', 'trained'},
                 {'prune_ratio', 'macs_left', 'parameters_left', 'bytes_left_float32', 'bytes_left_int8',
                  'speedup_float32_1_thread', 'speedup_float32_all_threads', 'speedup_int8_1_thread'}),
+    'trial_memory': ({'worst_mib_per_trial', 'graphs_left_per_trial'},
+                     {'learner', 'trials', 'mib_first', 'mib_last', 'mib_per_trial', 'graphs_left_per_trial'}),
     'quantized_step': ({'worst_ratio_weights', 'ratio_with_activations', 'compute_dtype', 'model', 'batch_size'},
                        {'variant', 'ms', 'ratio'}),
     'channel_select': ({'gather_over_convolution_float32', 'gather_over_convolution_int8',

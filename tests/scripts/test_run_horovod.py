@@ -240,6 +240,34 @@ def test_all_workers_can_be_heard():
     assert sorted(result.stderr.splitlines()) == ['[1] I am 1', '[2] I am 2']
 
 
+STRANGER = HEAD + """
+import http.client
+address, port = os.environ['HOROVOD_GLOO_RENDEZVOUS_ADDR'], int(os.environ['HOROVOD_GLOO_RENDEZVOUS_PORT'])
+host, _, secret = address.partition(f':{port}/')
+listening = [line.split()[1] for line in open('/proc/net/tcp') if line.split()[3] == '0A']
+print(*[place.split(':')[0] for place in listening if int(place.split(':')[1], 16) == port], host)
+
+def ask(method, path, body=None):
+    connection = http.client.HTTPConnection(host, port, timeout=10)
+    connection.request(method, path, body)
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+for method, path in [('PUT', '/global/x'), ('GET', '/global/x'), ('DELETE', '/global/x'), ('HEAD', '/setup.py'),
+                     ('GET', '/setup.py'), ('PUT', f'/{secret[:-1]}:{port}/global/x'), ('POST', '/x'),
+                     ('HEAD', f'/{secret}:{port}/setup.py'), ('PUT', '/'), ('GET', '/' + 'a' * 60000)]:
+    assert ask(method, path, b'1' if method == 'PUT' else None) == (404, b''), (method, path)
+assert ask('PUT', f'/{secret}:{port}/mine/x', b'1')[0] == 200
+assert ask('GET', f'/{secret}:{port}/mine/x') == (200, b'1')
+"""
+
+
+@needs_horovod
+def test_a_stranger_cannot_take_part_in_the_rendezvous_of_a_job_on_this_machine():
+    result = run(['-n=1'], STRANGER)
+    assert (result.returncode, result.stdout, result.stderr) == (0, '0100007F 127.0.0.1\n', '')
+
+
 @needs_horovod
 def test_an_error_of_all_workers_is_told_once():
     result = run(['-n=3'], HEAD + 'print("error: --x is wrong", file=sys.stderr); sys.exit(2)')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging as python_logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -180,3 +181,39 @@ def test_each_worker_draws_its_own_random_numbers_and_goes_on_with_them(tmp_path
     whole = draws(0, 5)
     begun = draws(0, 3)
     assert begun + draws(0, 2) == whole and not set(other) & set(whole)
+
+
+def test_the_clock_set_back_costs_nothing(tmp_path):
+    two_checkpoints(tmp_path)
+    for file in tmp_path.iterdir():
+        os.utime(file, (4e9, 4e9))  # in the future, as seen by a clock that was set back since
+    again = Saved(tmp_path)
+    assert again.checkpoints.restore('x') == 6
+    again.optimizer.iterations.assign(7)
+    again.checkpoints.save()
+    assert Saved(tmp_path).checkpoints.restore('x') == 7
+    assert {path.name.split('.')[0] for path in tmp_path.iterdir()} == {'ckpt-6', 'ckpt-7'}
+
+
+def test_what_a_killed_process_was_writing_goes(tmp_path):
+    two_checkpoints(tmp_path)
+    before = set(tmp_path.iterdir())
+    (tmp_path / 'ckpt-7_temp').mkdir()
+    (tmp_path / 'ckpt-7_temp' / 'part-00000-of-00001.index').write_text('x')
+    assert Saved(tmp_path).checkpoints.restore('x') == 6
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_note_comes_back_with_its_step(tmp_path):
+    one = Saved(tmp_path)
+    for step in (1, 2):
+        one.optimizer.iterations.assign(step)
+        one.checkpoints.note = f'of step {step}'
+        one.checkpoints.save()
+    (tmp_path / 'ckpt-2.index').write_bytes(b'nonsense')
+    again = Saved(tmp_path)
+    assert (again.checkpoints.restore('x'), again.checkpoints.note) == (1, 'of step 1')
+    saved = Saved(None)
+    saved.optimizer.iterations.assign(3)
+    saved.checkpoints._former.write(str(tmp_path / 'ckpt-3'))  # former versions wrote none
+    assert (again.checkpoints.restore('x'), again.checkpoints.note) == (3, '')

@@ -82,6 +82,7 @@ def changed(**entries) -> str:
     ('text', 'message'),
     [
         ('{"schema": 1', 'must be JSON, which this is not'),
+        ('[' * 100_000, 'must be JSON, which this is not: maximum recursion depth'),
         ('[1]', "must be a JSON object with the entry 'schema'"),
         (changed(schema=2), 'has the schema 2; this version reads 1'),
         (changed(kind='colour'), "unknown kind of compression plan 'colour'"),

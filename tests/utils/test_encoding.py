@@ -65,6 +65,20 @@ def test_statistics_of_kernels():
     assert (statistics.sparsity, statistics.bits) == (3 / 9, (6 * 4 + 3 * 32) / 9)
 
 
+def test_statistics_count_all_kernels_of_all_layers():
+    inputs = keras.Input((4, 2))
+    hidden = keras.layers.SeparableConv1D(3, 1, use_bias=False, name='separable')(inputs)
+    hidden = keras.layers.PReLU()(keras.layers.BatchNormalization(axis=[1, 2])(hidden))
+    model = keras.Model(inputs, keras.layers.Bidirectional(keras.layers.GRU(1))(hidden))
+    for weight in model.weights:
+        weight.assign(tf.ones_like(weight))
+    model.get_layer('separable').pointwise_kernel.assign([[[0, 0, 1], [1, 1, 0]]])
+    sizes = {'depthwise': 2, 'pointwise': 6, 'gru': 2 * (3 * 3 + 3)}
+    statistics = kernel_statistics(model, {'separable': 4})
+    assert statistics.sparsity == 3 / sum(sizes.values())
+    assert statistics.bits == (2 * 4 + (6 + sizes['gru']) * 32) / sum(sizes.values())
+
+
 def test_kernels_have_names():
     depthwise, plain = keras.layers.DepthwiseConv2D(3), keras.layers.Dense(2)
     depthwise.build((None, 8, 8, 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tensorflow as tf
 import tf_keras as keras
 
 from nets.resnet import resnet
@@ -120,3 +121,35 @@ def test_columns_that_say_nothing_are_left_out():
 
 def test_no_layers_no_division_by_nothing():
     assert format_rows([]).splitlines()[-1].startswith('total')
+
+
+def sequence_net() -> keras.Model:
+    """A network with a recurrent layer, an embedding, norms and a layer whose operations are hidden."""
+    inputs = keras.Input((6,), name='words')
+    features = layers.Embedding(50, 4, name='embedding')(inputs)
+    features = layers.BatchNormalization(name='norm')(features)
+    features = layers.GRU(5, return_sequences=True, name='gru')(features)
+    features = layers.PReLU(name='prelu')(features)
+    features = layers.Lambda(lambda x: tf.linalg.inv(x[:, :5]), name='inverse')(features)
+    return keras.Model(inputs, layers.Dense(2, name='logits')(layers.Flatten(name='flatten')(features)))
+
+
+def test_the_totals_are_those_of_the_network_whatever_its_layers():
+    model = sequence_net()
+    table = layer_rows(model, model, {}, {'gru': 'GRU is of no type that is pruned'})
+    assert [row['layer'] for row in table] == ['embedding', 'gru', 'inverse', 'logits', 'other weights']
+    assert [row['macs'][0] for row in table] == [0, 6 * (4 * 15 + 5 * 15), 0, 25 * 2, 0]
+    assert [row['parameters'][0] for row in table] == [200, 4 * 15 + 5 * 15 + 2 * 15, 0, 52, 16 + 30]
+    assert sum(row['parameters'][1] for row in table) == model.count_params()
+    assert sum(row['macs'][1] for row in table) == total_macs(model)
+    assert table[1]['note'] == 'skipped because: GRU is of no type that is pruned'
+    assert (table[2]['note'], table[2]['uncounted']) == ('MACs not counted: MatrixInverse', ['MatrixInverse'])
+    assert table[4]['type'] == table[4]['note'] == 'BatchNormalization, PReLU'
+    assert chained_rows([table]) == chained_rows([table, table]) == table
+
+
+def test_the_total_sparsity_is_that_of_all_kernels():
+    table = rows({})
+    table[0].update(sparsity=[0.0, 0.75], kernel_weights=72)
+    table[1].update(sparsity=[0.0, 0.0], kernel_weights=72)
+    assert '37.5 %' in format_rows(table).splitlines()[-1]

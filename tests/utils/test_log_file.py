@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging as python_logging
+from pathlib import Path
 
 import pytest
 from absl import logging
@@ -72,3 +73,13 @@ def test_an_installed_copy_still_talks(monkeypatch):
     for path, shown in (('learners/pipeline.py', True), ('main.py', True), ('tensorflow/a.py', False)):
         record = python_logging.LogRecord('absl', python_logging.INFO, f'/lib/site-packages/{path}', 1, '', None, None)
         assert log_file._ours(record) is shown
+
+
+@pytest.mark.skipif(not Path('/dev/full').exists(), reason='no /dev/full on this system')
+def test_a_full_disk_is_an_error_not_a_traceback_per_line(tmp_path, capsys):
+    log_file.start(debug=False)
+    (tmp_path / 'log.txt').symlink_to('/dev/full')
+    with pytest.raises(OSError, match='No space left on device') as raised, log_file.log_file(tmp_path / 'log.txt'):
+        logging.info('one')
+    assert raised.value.filename == str(tmp_path / 'log.txt')
+    assert 'Traceback' not in capsys.readouterr().err

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import importlib.util
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.conftest import TASK, run_main
 from utils.errors import LostWorkerError
-from utils.multi_gpu_wrapper import ALONE, MultiGpuOptions, company, connect, threads_per_worker
+from utils.multi_gpu_wrapper import (
+    ALONE,
+    HorovodWorkers,
+    MultiGpuOptions,
+    company,
+    connect,
+    threads_per_worker,
+)
 
 
 @pytest.mark.parametrize(('nb_cores', 'nb_workers', 'nb_threads'), [(8, 1, 8), (8, 3, 2), (8, 8, 1), (2, 5, 1)])
@@ -27,6 +36,34 @@ def test_one_worker_is_its_own_company():
     assert ALONE.any(True) and not ALONE.any(False)
     assert ALONE.mean({'loss': tf.constant(2.0)})['loss'] == 2.0
     assert ALONE.share(lambda: 'x') == 'x'
+
+
+class FakeHorovod:
+    """Horovod as one of two workers sees it; `sent` is what the primary has broadcast, by name."""
+
+    def __init__(self, rank: int, sent: dict[str, tf.Tensor]):
+        self._rank, self._sent = rank, sent
+        self.rank = self.local_rank = lambda: rank
+        self.size = self.local_size = lambda: 2
+
+    def broadcast(self, tensor: tf.Tensor, root_rank: int, name: str) -> tf.Tensor:
+        if self._rank == root_rank:
+            self._sent[name] = tensor
+        assert (tensor.dtype, tensor.shape) == (self._sent[name].dtype, self._sent[name].shape)
+        return self._sent[name]
+
+
+def test_shared_values_travel_as_tensors_and_not_as_a_pickle():
+    sent: dict[str, tf.Tensor] = {}
+    primary, other = (HorovodWorkers(FakeHorovod(rank, sent)) for rank in range(2))
+    value = {'trials': [{'number': 1, 'values': {'a': 0.5}}], 'file': b'\x00\xff', 'none': None}
+    assert primary.share(lambda: value) == other.share(lambda: pytest.fail('only the primary makes it')) == value
+    with pytest.raises(TypeError, match='a Path cannot be sent|a PosixPath cannot be sent'):
+        primary.share(lambda: Path('x'))
+    sent['share.content'] = tf.constant(np.frombuffer(pickle.dumps(value), np.uint8))
+    sent['share.length'] = tf.constant(len(pickle.dumps(value)), tf.int64)
+    with pytest.raises(ValueError):
+        other.share(lambda: None)
 
 
 def refused(*words: str) -> str:

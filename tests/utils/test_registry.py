@@ -32,3 +32,17 @@ def test_second_class_of_a_name_is_refused():
     things.register('a')(str)
     with pytest.raises(ValueError, match="thing 'a' is registered twice"):
         things.register('a')(int)
+
+
+def test_a_class_that_is_read_again_from_its_file_replaces_itself():
+    things = Registry('thing')
+
+    def read() -> type:
+        @things.register('one')
+        class One:
+            pass
+
+        return One
+
+    first, second = read(), read()
+    assert things.get('one') is second is not first

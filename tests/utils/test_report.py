@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import copy
+import json
+import math
+from collections.abc import Iterator
 
-from utils.report import SCHEMA, format_table, summary
+import pytest
+
+from utils.report import SCHEMA, SHAPE, format_table, summary
+from utils.runs.records import parsed
+from utils.search_page import search_section
+from utils.search_results import SHAPE as SEARCH_SHAPE
 
 
 def entry(accuracy: float, size: int, milliseconds: float) -> dict:
@@ -93,6 +101,25 @@ def test_nothing_compressed_has_no_verdict_and_no_layers():
     assert lines(text)[-1].startswith('model_int8.tflite')
 
 
+def test_speeds_that_are_not_clear_are_given_as_intervals():
+    report = copy.deepcopy(REPORT)
+    report['compressed'].update(latency_ms={'p50': 1.8}, speedup_interval=[0.8, 1.4],
+                                speedup_interval_all_threads=[0.99, 1.02])
+    report['exports'][0].update(speedup_vs_uncompressed=1.11, speedup_interval=[0.8, 1.4])
+    text = lines(summary(report))
+    assert [line.split('ms', 2)[-1].strip() for line in text if line.startswith('latency')] == [
+        'not clearly faster (0.80x to 1.40x)', 'as fast']
+    assert text[-3].endswith('0.400  0.80x to 1.40x')
+
+
+def test_macs_that_are_not_counted_are_named():
+    report = copy.deepcopy(REPORT)
+    report['baseline']['macs_not_counted'] = {'attend': ['While'], 'fold': ['PyFunc', 'FFT2D']}
+    report['compressed']['macs_not_counted'] = {'attend': ['While']}
+    assert ('MACs of attend (While), fold (PyFunc, FFT2D) not counted: there is no formula for them'
+            in lines(summary(report)))
+
+
 def test_a_container_has_no_speed():
     report = copy.deepcopy(REPORT)
     report['compressed'].update(file='model.pfz', timed_file=None, latency_ms=None, latency_ms_all_threads=None)
@@ -120,3 +147,57 @@ def test_searches_stand_before_the_verdict(layer_search):
 
 def test_columns_are_as_wide_as_their_widest_cell():
     assert format_table([('a', 'bb'), ('ccc', 'd')]) == 'a    bb\nccc   d'
+
+
+def places(value, here: tuple = ()) -> Iterator[tuple]:
+    """The way to each value within a record."""
+    yield here
+    if isinstance(value, (dict, list)):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(item, (*here, key))
+
+
+def damaged(value, way: tuple, replacement):
+    """The record with another value at one place; with `...`, without that place."""
+    if not way:
+        return replacement
+    found = copy.deepcopy(value)
+    holder = found
+    for key in way[:-1]:
+        holder = holder[key]
+    if replacement is ...:
+        del holder[way[-1]]
+    else:
+        holder[way[-1]] = replacement
+    return found
+
+
+REPLACEMENTS = (..., None, True, 0, -1, 10**400, math.inf, math.nan, 'x', [], [[]], {})
+
+
+def check_every_damage(record: dict, shape: dict, use) -> None:
+    """Each damaged record is either refused, or used without an error."""
+    assert parsed(json.dumps(record).encode(), shape) == record
+    nb_refused = 0
+    for way in places(record):
+        for replacement in REPLACEMENTS[not way:]:
+            content = json.dumps(damaged(record, way, replacement)).encode() if replacement != 10**400 else (
+                json.dumps(damaged(record, way, 'HUGE')).replace('"HUGE"', '1' + '0' * 400).encode())
+            entry = parsed(content, shape)
+            nb_refused += entry is None
+            if entry is not None:
+                use(entry)
+    assert nb_refused
+
+
+def test_no_damage_of_a_report_is_a_traceback():
+    report = {**REPORT, 'command': 'python main.py', 'searches': [], 'stages': REPORT['stages'][:1],
+              'exports': [{**REPORT['exports'][0], 'format': 'int8', 'device_latency_ms': {'mean': 3.2}}],
+              'layers': [{**REPORT['layers'][0], 'sparsity': [0.0, 0.5], 'bits': [32, 4]}]}
+    check_every_damage(report, SHAPE, summary)
+
+
+@pytest.mark.parametrize('name', ['layer_search', 'flag_search', 'costly_search'])
+def test_no_damage_of_a_search_is_a_traceback(name, request):
+    entry = request.getfixturevalue(name)
+    check_every_damage({**entry, 'trials': entry['trials'][:2]}, SEARCH_SHAPE, search_section)

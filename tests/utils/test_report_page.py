@@ -230,6 +230,19 @@ def test_speeds_that_differ_by_chance_are_neither_good_nor_bad(report):
     assert (row.change, row.state) == ('as fast', '')
 
 
+def test_speeds_that_are_not_clear_are_given_as_intervals(report):
+    report['compressed'].update(speedup_interval=[0.9, 1.6], speedup_interval_all_threads=None)
+    card = verdict_cards(report)[1]
+    assert (card.words, card.state) == ('Not clearly faster', '') and card.detail.startswith('0.90x to 1.60x: 1.900 ms')
+    rows = {row.label: row.change for row in comparison(report)}
+    assert rows['latency p50, one thread'] == 'not clearly faster' and 'faster' in rows['latency p50, all threads']
+
+
+def test_macs_that_are_not_counted_are_named(report):
+    report['baseline']['macs_not_counted'] = {'attend': ['While']}
+    assert 'MACs of attend (While) not counted: there is no formula for them.' in Reader(render(report)).text
+
+
 def test_what_a_device_took_has_a_column(report):
     assert 'on the device' not in Reader(render(report)).text
     report['exports'][1]['device_latency_ms'] = {'mean': 7.4302}

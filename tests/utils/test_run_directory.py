@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from utils.errors import UsageError
 from utils.run_directory import RunDirectory, differences, fingerprint
+from utils.runs.records import DamagedRecordError
 
 
 def test_equal_flags_continue_and_other_flags_are_refused(tmp_path):
@@ -143,3 +148,59 @@ def test_flag_files_that_cannot_be_read(tmp_path, monkeypatch):
                 rf'{what} cannot be read \(Permission denied\); give another directory')):
             context.setattr(Path, method, refuse)
             RunDirectory(tmp_path / 'new').claim(['--a=1'])
+
+
+def test_temporary_files_of_the_process_lie_in_the_run(tmp_path):
+    run, before = RunDirectory(tmp_path / 'run'), (tempfile.gettempdir(), os.environ.get('TMPDIR'))
+    with run.temporary_folder() as folder:
+        made, inherited = Path(tempfile.mkdtemp()), subprocess.check_output(['mktemp', '-d'], text=True).strip()
+        assert folder.parent == run.path and made.parent == folder and Path(inherited).parent == folder
+        with run.temporary_folder(1) as other:
+            assert Path(tempfile.mkdtemp()).parent == other != folder
+        assert Path(tempfile.mkdtemp()).parent == folder and not other.exists()
+    assert (tempfile.gettempdir(), os.environ.get('TMPDIR')) == before
+    assert not list(run.path.iterdir())
+
+
+def test_temporary_files_of_killed_processes_go_with_the_next_call(tmp_path):
+    run = RunDirectory(tmp_path / 'run')
+    run.claim(['--a=1'])
+    run.release()
+    for name in ('tmp-worker-0', 'tmp-worker-12', 'tmp-mine', 'stage'):
+        (run / name / 'saved_model').mkdir(parents=True)
+        (run / name / 'saved_model' / 'part').write_text('x')
+    (tmp_path / 'mine').mkdir()
+    (run / 'tmp-worker-3').symlink_to(tmp_path / 'mine')
+    run.claim(['--a=1'])
+    run.release()
+    assert {path.name for path in run.path.iterdir()} == {'.lock', 'flags.txt', 'tmp-mine', 'stage', 'tmp-worker-3'}
+    (run / 'tmp-worker-2' / 'old').mkdir(parents=True)
+    with run.temporary_folder(2) as folder:
+        assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize('content', [b'', b'{"train": "1"}', b'{"train": 1e999}', b'{"train": -1}', b'[1]', b'\xff'])
+def test_damaged_seconds_are_named_before_the_work(tmp_path, content):
+    (tmp_path / 'seconds.json').write_bytes(content)
+    with (pytest.raises(DamagedRecordError, match='^.*/seconds.json: damaged record .*; delete it: the seconds of the'),
+          RunDirectory(tmp_path).timed('train')):
+        pytest.fail('worked')
+
+
+def test_seconds_that_cannot_be_written_do_not_hide_what_has_happened(tmp_path):
+    run = RunDirectory(tmp_path / 'run')
+    run.claim(['--a=1'])
+    with pytest.raises(RuntimeError, match='it'), run.timed('train'):
+        shutil.rmtree(run.path)
+        raise RuntimeError('it')
+    run.release()
+    assert not run.path.exists()
+
+
+def test_a_directory_that_was_removed_is_not_made_anew(tmp_path):
+    run = RunDirectory(tmp_path / 'run')
+    run.claim(['--a=1'])
+    with pytest.raises(FileNotFoundError) as raised, run.timed('train'):
+        shutil.rmtree(run.path)
+    run.release()
+    assert raised.value.filename == str(run.path) and not run.path.exists()

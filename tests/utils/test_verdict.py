@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from utils.errors import PocketFlowError, UsageError
-from utils.verdict import VerdictOptions, enforce, judge, verdict_line
+from utils.verdict import Speed, VerdictOptions, compare_speeds, enforce, judge, verdict_line
 
 
 def entry(size: int, milliseconds: float, accuracy: float) -> dict:
@@ -82,3 +82,23 @@ def test_conditions_need_a_verdict():
     for options in (VerdictOptions(require_smaller=True), VerdictOptions(max_accuracy_drop=0.0)):
         with pytest.raises(UsageError, match='judge a compressed model, but the report has no verdict'):
             enforce(None, options)
+
+
+@pytest.mark.parametrize(('speedup', 'interval', 'expected'), [
+    (1.5, (1.4, 1.6), Speed.FASTER), (1.5, (1.01, 2.5), Speed.FASTER), (1.5, (0.9, 2.5), Speed.UNCLEAR),
+    (1.02, (1.01, 1.04), Speed.AS_FAST), (1.0, (0.92, 1.09), Speed.AS_FAST), (1.0, (0.8, 1.09), Speed.UNCLEAR),
+    (0.5, (0.4, 0.6), Speed.SLOWER), (0.9, (0.7, 1.1), Speed.UNCLEAR), (1.2, None, Speed.FASTER),
+    (0.8, None, Speed.SLOWER)])
+def test_only_what_is_beyond_doubt_is_said(speedup, interval, expected):
+    assert compare_speeds(speedup, interval) is expected
+
+
+def test_a_doubtful_speedup_is_no_speedup():
+    verdict = judge(entry(300, 1.2, 0.9), {**entry(100, 1.0, 0.9), 'speedup_interval': [0.90001, 1.30001]})
+    assert verdict['faster'] is False and verdict['speedup_interval'] == [0.9, 1.3]
+    assert 'smaller (3.00x), not clearly faster (0.90x to 1.30x), accuracy' in verdict_line(verdict, ONE_FILE)
+    with pytest.raises(PocketFlowError, match=r'--require_faster \(speed-up 0.90x to 1.30x: not clear; try a quieter'):
+        enforce(verdict, VerdictOptions(require_faster=True))
+    sure = judge(entry(300, 1.2, 0.9), {**entry(100, 1.0, 0.9), 'speedup_interval': (1.1, 1.3)})
+    enforce(sure, VerdictOptions(require_faster=True))
+    assert 'faster (1.20x)' in verdict_line(sure, ONE_FILE)

@@ -12,20 +12,12 @@ import tf_keras as keras
 
 from utils.channels.identities import ChannelGraph, Step
 from utils.channels.weights import weight_shapes
+from utils.costs.formulas import kernel_macs
 from utils.encoding import KERNEL_NAMES
 
 Shape = tuple[int | None, ...]
 
 TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)
-
-
-def kernel_macs(kernels: Sequence[Sequence[int]], nb_positions: int) -> int:
-    """Multiply-adds of kernels of these shapes that are applied at `nb_positions` places.
-
-    Each number of a kernel is used once per place: a 3x3 convolution from 16 to 32 channels on an 8x8 map
-    takes 3*3*16*32 * 64 multiply-adds. For transposed convolutions the places are those of the input.
-    """
-    return nb_positions * sum(math.prod(shape) for shape in kernels)
 
 
 def select_macs(nb_inputs: int, output: Shape) -> int:

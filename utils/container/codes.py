@@ -72,6 +72,11 @@ class CodeFacts:
         tables = (self.nb_streams - 1) * math.prod(self.table_shape(shape))
         return math.prod(self.buckets.matrix_shape(shape)) + tables
 
+    def nb_bytes(self, shape: Sequence[int]) -> int:
+        """Memory of the codes and the tables."""
+        tables = (self.nb_streams - 1) * math.prod(self.table_shape(shape))
+        return self.dtype.itemsize * math.prod(shape) + _FLOAT.itemsize * tables
+
 
 def write(layer: str, encoding: Encoding) -> tuple[CodeFacts, list[Stream]]:
     """The facts and the streams of an encoding; of the packings the smaller one.

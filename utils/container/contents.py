@@ -15,10 +15,12 @@ from utils.container.entropy import CODERS, Stream
 from utils.container.errors import UnreadableError
 from utils.container.fields import Fields, checked_integer, checked_list
 from utils.container.layout import assemble, opened
-from utils.container.limits import MAX_BYTES, MAX_NAME_LENGTH, MAX_RANK, MAX_TENSORS, MAX_VALUES
+from utils.container.limits import MAX_BYTES, MAX_MEMORY, MAX_NAME_LENGTH, MAX_RANK, MAX_TENSORS, MAX_VALUES
 from utils.container.values import DTYPES
 from utils.encoding import Encoding
 from utils.errors import PocketFlowError
+
+_FLOAT = np.dtype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,6 +84,20 @@ class _Entry:
     def nb_values(self) -> int:
         """Numbers that reading needs room for."""
         return math.prod(self.shape) + (self.facts.nb_values(self.shape) if self.facts else 0)
+
+    @property
+    def nb_bytes(self) -> int:
+        """Memory that the tensor takes once it is read: as an array, as a weight of the model, and its encoding."""
+        encoding = self.facts.nb_bytes(self.shape) if self.facts else 0
+        return 2 * math.prod(self.shape) * self.dtype.itemsize + encoding
+
+    @property
+    def nb_bytes_to_read(self) -> int:
+        """Memory that reading takes besides: the streams before and after decoding, and what goes through them."""
+        nb_values, per_place = math.prod(self.shape), plain.BYTES_PER_PLACE.get(self.form, 0)
+        nb_places = self.streams[0][1] if self.form == 'delta' else nb_values
+        decoding = 2 * _FLOAT.itemsize * self.facts.nb_values(self.shape) if self.facts else 0
+        return sum(nb_raw for _, nb_raw, _ in self.streams) + per_place * nb_places + decoding
 
     @property
     def nb_stored(self) -> int:
@@ -165,6 +181,10 @@ def _check_totals(entries: Sequence[_Entry]) -> None:
     if nb_values > MAX_VALUES or len(entries) > MAX_TENSORS:
         raise UnreadableError(f'{len(entries)} tensors that need {nb_values} values; at most {MAX_TENSORS} and'
                               f' {MAX_VALUES} are accepted')
+    nb_bytes = sum(entry.nb_bytes for entry in entries) + max((entry.nb_bytes_to_read for entry in entries), default=0)
+    if nb_bytes > MAX_MEMORY:
+        raise UnreadableError(f'reading its tensors would take {nb_bytes} bytes of memory; at most {MAX_MEMORY} are'
+                              ' accepted')
 
 
 def _nb_weights(entries: Sequence[_Entry]) -> int:

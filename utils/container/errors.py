@@ -6,10 +6,9 @@ import contextlib
 from collections.abc import Iterator
 
 from utils.errors import PocketFlowError
+from utils.models.errors import UnreadableError
 
-
-class UnreadableError(Exception):
-    """Why some bytes are no container; `reading` adds whose bytes they are."""
+__all__ = ['UnreadableError', 'reading']
 
 
 @contextlib.contextmanager

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,18 @@ import tensorflow as tf
 import tf_keras as keras
 
 import utils.channels  # noqa: F401  registers ChannelSelect
-from utils.container import architecture
 from utils.container.contents import Contents, Tensor
 from utils.container.errors import UnreadableError
 from utils.container.values import DTYPES, to_bytes
 from utils.encoding import Encoding, kernel_name
 from utils.errors import PocketFlowError
 from utils.graph import nodes_in_order
+from utils.models import architecture
+from utils.models.building import build, with_ordered_layers
+from utils.models.errors import first_line
+
+_UNUSED = ('build_config', 'compile_config')
+"""What Keras need not know: layers built before they are called, from a `build_config`, get other names of weights."""
 
 
 def contents_of(model: keras.Model, encodings: Mapping[str, Encoding]) -> Contents:
@@ -58,14 +62,13 @@ def _config_of(model: keras.Model) -> dict[str, Any]:
     try:
         for part in model.submodules:  # such layers may fail already when Keras writes them
             architecture.check_class(type(part).__name__)
-        config = keras.saving.serialize_keras_object(model)
-        config = _copy(json.loads(json.dumps(config)), list)
+        config = architecture.without(json.loads(json.dumps(keras.saving.serialize_keras_object(model))), _UNUSED)
         architecture.check(config)
     except UnreadableError as error:
         raise PocketFlowError(f'model {model.name!r} cannot be packed: {error}') from error
     except Exception as error:  # layers' get_config raises whatever it likes
         raise PocketFlowError(f'model {model.name!r} cannot be packed: its configuration cannot be written as JSON'
-                              f' ({_first_line(error)})') from error
+                              f' ({first_line(error)})') from error
     return config
 
 
@@ -102,61 +105,12 @@ def _check_encoding(layer: str, tensor: Tensor) -> None:
 def _built(contents: Contents) -> keras.Model:
     nb_allowed = sum(tensor.values.size for tensor in contents.tensors)
     try:
-        with tf.variable_creator_scope(_frugal_creator(nb_allowed)):
-            model = keras.saving.deserialize_keras_object(_copy(contents.architecture, _LayerConfigs), safe_mode=True)
+        ordered = with_ordered_layers(architecture.without(contents.architecture, _UNUSED))
+        model = build(lambda: keras.saving.deserialize_keras_object(ordered, safe_mode=True), nb_allowed, fill=False)
         nodes_in_order(model)
     except Exception as error:  # Keras, and layers of others, raise whatever they like
-        raise UnreadableError(f'Keras cannot build its architecture ({_first_line(error)})') from error
+        raise UnreadableError(f'Keras cannot build its architecture ({first_line(error)})') from error
     return model
-
-
-def _frugal_creator(nb_allowed: int) -> Callable[..., tf.Variable]:
-    """Makes weights of zeros, since they are overwritten anyway, and not more than were stored."""
-    nb_made = 0
-
-    def create(next_creator: Callable[..., tf.Variable], **kwargs: Any) -> tf.Variable:
-        nonlocal nb_made
-        shape = kwargs.get('shape')
-        if shape is not None and callable(kwargs.get('initial_value')):
-            shape, dtype = tf.TensorShape(shape), tf.as_dtype(kwargs.get('dtype') or tf.float32)
-            nb_made += math.prod(shape.as_list())
-            if nb_made > nb_allowed:
-                raise ValueError(f'its layers need more than the {nb_allowed} values that are stored')
-            kwargs['initial_value'] = lambda: tf.zeros(shape, dtype)
-        return next_creator(**kwargs)
-
-    return create
-
-
-class _LayerConfigs(list):
-    """The layers of a functional model's configuration, which Keras goes through again and again until all calls of
-    layers are made; where one depends on a call that does not exist, it would never end.
-    """
-
-    def __init__(self, layers: Sequence[Any]) -> None:
-        super().__init__(layers)
-        self._nb_left = 2 + sum(len(layer.get('inbound_nodes') or ()) for layer in layers)
-
-    def __iter__(self) -> Iterator[Any]:
-        self._nb_left -= 1
-        if self._nb_left < 0:
-            raise ValueError('a layer is called on something that no layer makes')
-        return super().__iter__()
-
-
-def _copy(config: Any, list_of_layers: Callable[[list[Any]], list[Any]]) -> Any:
-    """A copy of a configuration, with its lists of layers made anew, and without what Keras need not know.
-
-    Layers are built when they are called; built before, from a `build_config`, their weights get other names.
-    """
-    if isinstance(config, list):
-        return [_copy(item, list_of_layers) for item in config]
-    if not isinstance(config, dict):
-        return config
-    copies = {key: _copy(value, list_of_layers) for key, value in config.items()
-              if key not in ('build_config', 'compile_config')}
-    return {key: list_of_layers(value) if key == 'layers' and isinstance(value, list) else value
-            for key, value in copies.items()}
 
 
 def _check_weights(weights: Sequence[tf.Variable], tensors: Sequence[Tensor]) -> None:
@@ -180,6 +134,3 @@ def _encoded(model: keras.Model, tensors: Sequence[Tensor]) -> Iterator[Tensor]:
                 raise UnreadableError(f'tensor {tensor.name!r} is not the kernel of layer {tensor.layer!r}')
             yield tensor
 
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -12,6 +12,9 @@ from utils.container.entropy import Stream, compress, decompress
 from utils.container.errors import UnreadableError
 from utils.container.values import from_bytes, nonzero, to_bytes
 
+BYTES_PER_PLACE = {'bitmap': 11, 'delta': 26}
+"""Memory for the places of the values that are there, by form of storage: codes or gaps, their sums and positions."""
+
 _LONG_GAP = 255
 _SMALL, _FEW, _MANY = 4096, 1 / 64, 1 / 8  # values; shares of zeros
 

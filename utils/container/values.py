@@ -38,7 +38,9 @@ def from_bytes(raw: bytes, dtype: np.dtype, shape: Sequence[int]) -> np.ndarray:
     if len(raw) != math.prod(shape) * dtype.itemsize:
         raise UnreadableError(f'{len(raw)} bytes for a {dtype.name} tensor of shape {tuple(shape)}')
     planes = np.frombuffer(raw, np.uint8).reshape(dtype.itemsize, math.prod(shape))
-    words = np.ascontiguousarray(planes.T).view(_little(dtype)).astype(_native(dtype))
+    together = np.empty(planes.shape[::-1], np.uint8)
+    together[:] = planes.T
+    words = together.view(_little(dtype)).astype(_native(dtype), copy=False)
     if dtype.kind == 'b' and words.max(initial=0) > 1:
         raise UnreadableError('a bool that is neither 0 nor 1')
     return words.view(dtype).reshape(shape)

@@ -10,6 +10,7 @@ The tool has written its figures in three ways over the years, each with figures
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -40,9 +41,18 @@ def parse_benchmark(text: str) -> dict[str, float | int]:
     for read in (_timings_in_us, _results_in_ms):
         found = read(text)
         if found:
-            return found
+            return _checked(found)
     raise UsageError('holds no result of benchmark_model: neither a line "Inference timings in us: ..." nor one '
                      '"Inference (avg): ... ms"; give all that the tool printed')
+
+
+def _checked(found: dict[str, float | int]) -> dict[str, float | int]:
+    """The same with a whole count, unless a figure is too large for a number, as `1e999`, or no time has passed."""
+    for name, value in found.items():
+        if not math.isfinite(value) or (name == 'mean' and value <= 0):
+            raise UsageError(f'holds a result of benchmark_model that cannot be: {name} is {value}; give what the tool '
+                             'printed')
+    return {name: int(value) if name == 'count' else value for name, value in found.items()}
 
 
 def read_device_latencies(spec: str, formats: Collection[str]) -> dict[str, dict[str, float | int]]:
@@ -105,7 +115,7 @@ def _run_fields(line: str) -> dict[str, float | int]:
     """
     fields = dict(_FIELD_US.findall(line))
     named = {name: float(fields[key]) / 1000 for key, name in _NAMES.items() if key in fields}
-    return {**named, 'count': int(fields['count'])}
+    return {**named, 'count': float(fields['count'])}
 
 
 def _results_in_ms(text: str) -> dict[str, float | int]:
@@ -113,6 +123,6 @@ def _results_in_ms(text: str) -> dict[str, float | int]:
     found: dict[str, float | int] = {}
     for key, value, count in _LINE_MS.findall(text):
         if key == 'avg':
-            found = {'count': int(count)} if count else {}
+            found = {'count': float(count)} if count else {}
         found[_NAMES[key]] = float(value)
     return found if 'mean' in found else {}

@@ -10,6 +10,11 @@ from typing import Protocol
 
 import numpy as np
 
+from utils.export.intervals import is_narrow, speedup_interval
+
+MOST_TIMES, EXTRA_SECONDS = 10, 5.0
+"""Where ratios are not clear yet, timing goes on for this many times the rounds, and this many seconds, at most."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
@@ -18,12 +23,21 @@ class Timing:
     In each turn `settling` calls come first and do not count, so that the caches hold this runner's data
     again and the threads of the runner before have stopped spinning; then `invocations_per_round` calls are
     timed, one by one. The first `warmup` rounds do not count at all.
+
+    Timing goes on up to `most_rounds` in all, and for `extra_seconds` at most, until it is narrowly known how many
+    times faster than the first each runner is.
     """
 
     rounds: int = 30
     warmup: int = 3
     settling: int = 2
     invocations_per_round: int = 5
+    most_rounds: int = 0
+    extra_seconds: float = 0.0
+
+    def until_clear(self) -> Timing:
+        """The same, continued while ratios are not clear."""
+        return dataclasses.replace(self, most_rounds=MOST_TIMES * self.rounds, extra_seconds=EXTRA_SECONDS)
 
     @classmethod
     def of_calls(cls, nb_timed: int, nb_warmup: int) -> Timing:
@@ -38,11 +52,18 @@ DEFAULT_TIMING = Timing()
 
 @dataclasses.dataclass(frozen=True)
 class Latency:
-    """Milliseconds per call at batch 1: median, 90th percentile, and the samples in the order of taking."""
+    """Milliseconds per call at batch 1.
+
+    Attributes:
+      p50, p90: median and 90th percentile.
+      samples: all timed calls in order.
+      rounds: the median of each round; those of runners that took turns belong together.
+    """
 
     p50: float
     p90: float
     samples: tuple[float, ...]
+    rounds: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, float]:
         return {'p50': self.p50, 'p90': self.p90}
@@ -67,22 +88,38 @@ def time_alternating(runners: Mapping[str, Timed], sample: np.ndarray, timing: T
     """Times all runners on one input, in turns A B A B ...
 
     Args:
-      runners: what to time, by name.
+      runners: what to time, by name; at least one.
       sample: one real input [...] without batch dimension.
       timing: how many rounds of how many calls.
       clock: the time in seconds.
 
     Returns:
-      For each name its latency, of `timing.rounds * timing.invocations_per_round` samples.
+      For each name its latency, of `timing.rounds * timing.invocations_per_round` samples or more.
     """
     for runner in runners.values():
         runner.set_input(sample[np.newaxis])
-    samples: dict[str, list[float]] = {name: [] for name in runners}
-    for _ in range(timing.warmup + timing.rounds):
-        for name, runner in runners.items():
-            samples[name] += _one_turn(runner, timing, clock)
-    nb_ignored = timing.warmup * timing.invocations_per_round
-    return {name: _latency(values[nb_ignored:]) for name, values in samples.items()}
+    for _ in range(timing.warmup):
+        _one_round(runners, timing, clock)
+    rounds = [_one_round(runners, timing, clock) for _ in range(timing.rounds)]
+    deadline = clock() + timing.extra_seconds
+    # Looking at the interval is costlier than a round, and the more often one looks the less it says: at 2, 4, 8 times.
+    while len(rounds) < timing.most_rounds and not _is_clear(rounds):
+        nb_wanted = min(2 * len(rounds), timing.most_rounds)
+        while len(rounds) < nb_wanted and clock() < deadline:
+            rounds.append(_one_round(runners, timing, clock))
+        if len(rounds) < nb_wanted:
+            break
+    return {name: _latency([turns[name] for turns in rounds]) for name in runners}
+
+
+def _is_clear(rounds: Sequence[Mapping[str, Sequence[float]]]) -> bool:
+    """Whether it is narrowly known how many times faster than the first each runner is."""
+    first, *others = ([float(np.median(turns[name])) for turns in rounds] for name in rounds[0])
+    return all(is_narrow(speedup_interval(first, other)) for other in others)
+
+
+def _one_round(runners: Mapping[str, Timed], timing: Timing, clock: Callable[[], float]) -> dict[str, list[float]]:
+    return {name: _one_turn(runner, timing, clock) for name, runner in runners.items()}
 
 
 def _one_turn(runner: Timed, timing: Timing, clock: Callable[[], float]) -> list[float]:
@@ -97,5 +134,6 @@ def _milliseconds(runner: Timed, clock: Callable[[], float]) -> float:
     return 1000 * (clock() - start)
 
 
-def _latency(samples: list[float]) -> Latency:
-    return Latency(*percentiles(samples), samples=tuple(samples))
+def _latency(turns: Sequence[Sequence[float]]) -> Latency:
+    samples = tuple(value for turn in turns for value in turn)
+    return Latency(*percentiles(samples), samples=samples, rounds=tuple(float(np.median(turn)) for turn in turns))

@@ -17,6 +17,7 @@ from utils.container import load_container
 from utils.errors import PocketFlowError
 from utils.export.agreement import Agreement, agreement, rounding_difference
 from utils.export.formats import CONTAINER, Source, file_name, formats
+from utils.export.intervals import Interval, around, speedup_interval
 from utils.export.latency import DEFAULT_TIMING, Latency, Timing, time_alternating
 from utils.export.operators import operators
 from utils.export.runner import LiteRtRunner, nb_usable_threads
@@ -71,8 +72,9 @@ class FileUnderTest:
 class ExportRecord:
     """One exported file and what was measured on it; `path` is relative to the directory of the export.
 
-    `size_ratio` and `speedup` are relative to the uncompressed model's file, above 1 is better. What LiteRT does not
-    run has no latencies, no speed-up and no operators.
+    `size_ratio` and `speedup` are relative to the uncompressed model's file, above 1 is better; the intervals say
+    between which ratios the speed-up is, on one thread and on all. What LiteRT does not run has no latencies, no
+    speed-up and no operators.
     """
 
     file_format: str
@@ -85,6 +87,8 @@ class ExportRecord:
     size_ratio: float
     speedup: float | None
     operators: Mapping[str, int]
+    speedup_interval: Interval | None = None
+    speedup_interval_all_threads: Interval | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {'format': self.file_format,
@@ -99,6 +103,9 @@ class ExportRecord:
                 'latency_ms_all_threads': self.latency_all_threads and self.latency_all_threads.to_json(),
                 'size_ratio': round(self.size_ratio, 4),
                 'speedup_vs_uncompressed': self.speedup,
+                'speedup_interval': self.speedup_interval and list(self.speedup_interval),
+                'speedup_interval_all_threads': (self.speedup_interval_all_threads
+                                                 and list(self.speedup_interval_all_threads)),
                 'operators': dict(sorted(self.operators.items()))}
 
 
@@ -131,16 +138,25 @@ def measure_files(files: Mapping[str, FileUnderTest], directory: Path, reference
       PocketFlowError: a float32 file does not compute what its model computes.
     """
     agreements = {name: _agreement_of_file(file, batch_size) for name, file in files.items()}
-    one_thread, all_threads = (_latencies(files, timing, num_threads) for num_threads in (1, nb_usable_threads()))
+    first = {reference: files[reference], **files}  # the others' speeds are relative to it
+    one_thread, all_threads = (_latencies(first, timing, num_threads) for num_threads in (1, nb_usable_threads()))
     return {name: _record(file, directory, agreement=agreements[name], latency=one_thread.get(name),
                           latency_all_threads=all_threads.get(name),
                           size_ratio=files[reference].nb_bytes / file.nb_bytes,
-                          speedup=_speedup(one_thread.get(reference), one_thread.get(name)))
+                          speedup=_speedup(one_thread.get(reference), one_thread.get(name)),
+                          speedup_interval=_interval(one_thread.get(reference), one_thread.get(name)),
+                          speedup_interval_all_threads=_interval(all_threads.get(reference), all_threads.get(name)))
             for name, file in files.items()}
 
 
 def _speedup(reference: Latency | None, latency: Latency | None) -> float | None:
     return reference.p50 / latency.p50 if reference and latency else None
+
+
+def _interval(reference: Latency | None, latency: Latency | None) -> Interval | None:
+    if not (reference and latency):
+        return None
+    return around(speedup_interval(reference.rounds, latency.rounds), reference.p50 / latency.p50)
 
 
 def keras_logits(model: keras.Model, images: np.ndarray, batch_size: int = 64) -> np.ndarray:

@@ -3,6 +3,6 @@
 Importing this package does not import TensorFlow Model Optimization; it is loaded when such a model is at hand.
 """
 
-from utils.quantization_aware.inspect import is_quantization_aware, plain_if_quantization_aware, register_classes_of
+from utils.quantization_aware.inspect import is_quantization_aware, plain_if_quantization_aware, register_classes_in
 
-__all__ = ['is_quantization_aware', 'plain_if_quantization_aware', 'register_classes_of']
+__all__ = ['is_quantization_aware', 'plain_if_quantization_aware', 'register_classes_in']

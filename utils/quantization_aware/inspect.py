@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import zipfile
-from pathlib import Path
 from typing import Any
 
 import tf_keras as keras
@@ -37,12 +35,11 @@ def plain_if_quantization_aware(model: Any) -> Any:
     return importlib.import_module('utils.quantization_aware.wrapping').plain(model)
 
 
-def register_classes_of(path: Path | str) -> None:
-    """Makes Keras know the layers of a saved `.keras` file, if it holds a quantization-aware model.
+def register_classes_in(architecture: bytes) -> None:
+    """Makes Keras know the layers of a saved model, if it is quantization-aware.
 
-    Raises:
-      OSError, BadZipFile, KeyError: the file cannot be read.
+    Args:
+      architecture: its configuration, as JSON.
     """
-    with zipfile.ZipFile(path) as archive:
-        if WRAPPER in archive.read('config.json'):
-            importlib.import_module('utils.quantization_aware.wrappers')
+    if WRAPPER in architecture:
+        importlib.import_module('utils.quantization_aware.wrappers')

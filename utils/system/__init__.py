@@ -1,1 +1,1 @@
-"""The process and its machine: paths, streams, memory."""
+"""The process and its machine: files, paths, streams, memory, signals."""

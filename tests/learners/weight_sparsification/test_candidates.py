@@ -151,3 +151,14 @@ def test_both_kernels_of_a_separable_convolution_share_a_value():
     candidates = make(model)
     assert candidates.sizes == {'separable': 36 + 32}
     assert applied(candidates, model.get_weights(), {'separable': 0.75}) == {'separable': 27 + 24}
+
+
+def test_kernels_of_any_rank_stand_side_by_side():
+    layers = keras.layers
+    inputs = keras.Input((4, 4, 4, 1))
+    features = layers.Flatten()(layers.Conv3D(3, 2, name='conv3d')(inputs))
+    features = layers.Conv1D(2, 3, name='conv1d')(layers.Reshape((27, 3))(features))
+    candidates = make(keras.Model(inputs, layers.Dense(2, name='logits')(layers.Flatten()(features))))
+    first = candidates.model.get_weights()
+    for values in drawn(candidates.domain, 'ddpg'):
+        assert sum(applied(candidates, first, values).values()) == pytest.approx(0.75 * 142, abs=1.5)

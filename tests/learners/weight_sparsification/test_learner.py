@@ -18,15 +18,17 @@ from learners.weight_sparsification.learner import (
     WeightSparseLearner,
     WeightSparseOptions,
     load_sparsity_plan,
+    sparsity_rows,
 )
 from learners.weight_sparsification.masks import nb_zeros_now
-from learners.weight_sparsification.selection import kernels_of
+from learners.weight_sparsification.selection import kernels_of, skip_reasons
 from tests.learners.conftest import make_context, make_helper
 from utils.channels import remove_channels
 from utils.compression_plan import CompressionPlan
 from utils.distillation import Distillation
 from utils.errors import UsageError
 from utils.interrupts import Interrupted
+from utils.layer_table import format_rows
 from utils.options import Options
 from utils.progress import Progress
 from utils.trainer import TrainerOptions, evaluate
@@ -138,6 +140,19 @@ def test_plan_and_report(tmp_path):
     assert rows['conv1']['sparsity'] == [0.0, 0.5] and rows['conv1']['note'] == ''
     assert rows['fc4']['sparsity'] == [0.0, 0.0] and rows['fc4']['note'] == 'skipped because: ws_skip_names=fc4'
     assert rows['conv2']['parameters'] == [51264, 51264]
+
+
+def test_the_table_says_what_is_left_alone_with_totals_over_the_whole_network():
+    inputs = keras.Input((6, 3))
+    hidden = keras.layers.BatchNormalization()(keras.layers.GRU(8, name='gru')(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(10, name='logits')(hidden))
+    rows = sparsity_rows(model, model, {'logits': 60}, skip_reasons(model, None))
+    assert sum(row['parameters'][0] for row in rows) == model.count_params()
+    gru, logits = rows[:2]
+    assert (gru['sparsity'], gru['kernel_weights']) == ([0, 0], 3 * 24 + 8 * 24)
+    assert gru['note'] == 'skipped because: GRU is of no type that is pruned'
+    assert (logits['sparsity'], logits['kernel_weights']) == ([0, 0.75], 80)
+    assert format_rows(rows).splitlines()[-1].split()[-2:] == ['17.4', '%']  # 60 of 344
 
 
 def test_heurist_prunes_large_layers_more(tmp_path):

@@ -182,7 +182,7 @@ def changed(contents: Contents, change) -> Contents:
     (lambda at: at['b']['config'].update(units=1), 'weight .* of the model is float32'),
     (lambda at: at['b']['config'].update(units='many'), 'Keras cannot build'),
     (lambda at: at['b']['config'].update(use_bias=False), 'it holds 4 tensors for a model of 3 weights'),
-    (lambda at: at['b']['config'].update(activation='no such'), 'Keras cannot build'),
+    (lambda at: at['b']['config'].update(activation='no such'), "names the activation 'no such', which is not of"),
     (lambda at: at['b']['config'].update(dtype='float64'), 'weight .* of the model is float64'),
     (lambda at: at['b'].pop('config'), 'Keras cannot build|no layer of Keras'),
 ])

@@ -79,3 +79,37 @@ def test_runners_get_the_sample_as_a_batch_of_one():
     runner = FakeRunner(machine, 'A', 1)
     time_alternating({'A': runner}, SAMPLE, Timing(rounds=1), machine.clock)
     np.testing.assert_array_equal(runner.input, SAMPLE[np.newaxis])
+
+
+def timed(seconds: float, timing: Timing, *more: float) -> tuple[int, FakeMachine]:
+    """Rounds taken to time A, always 1 ms, beside B."""
+    machine = FakeMachine()
+    runners = {'A': FakeRunner(machine, 'A', 0.001), 'B': FakeRunner(machine, 'B', seconds, *more)}
+    latencies = time_alternating(runners, SAMPLE, timing, machine.clock)
+    assert len(latencies['A'].rounds) == len(latencies['B'].rounds)
+    return len(latencies['B'].rounds), machine
+
+
+ONE_CALL = {'warmup': 0, 'settling': 0, 'invocations_per_round': 1}
+
+
+def test_timing_goes_on_until_the_ratio_is_clear():
+    assert timed(0.002, Timing(rounds=8, **ONE_CALL).until_clear())[0] == 8  # all ratios are the same
+    # Fewer than eight rounds say nothing with 99 % confidence; then the number is doubled.
+    assert timed(0.002, Timing(rounds=3, **ONE_CALL).until_clear())[0] == 12
+
+
+def test_timing_ends_though_the_ratio_is_not_clear():
+    scattered = np.random.default_rng(0).lognormal(-7, 1, 997)
+    assert timed(0.002, Timing(rounds=3, **ONE_CALL).until_clear(), *scattered)[0] == 30
+    assert timed(0.002, Timing(rounds=3, **ONE_CALL), *scattered)[0] == 3
+    short = Timing(rounds=3, most_rounds=1000, extra_seconds=0.1, **ONE_CALL)
+    nb_rounds, machine = timed(0.002, short, *scattered)
+    assert 3 < nb_rounds < 60 and machine.now < 0.12
+
+
+def test_each_round_has_its_median():
+    machine = FakeMachine()
+    runner = FakeRunner(machine, 'A', 0.001, 0.009, 0.002, 0.004, 0.004, 0.001)
+    timing = Timing(rounds=2, warmup=0, settling=0, invocations_per_round=3)
+    assert time_alternating({'A': runner}, SAMPLE, timing, machine.clock)['A'].rounds == pytest.approx((2, 4))

@@ -43,7 +43,7 @@ def test_records_have_exactly_these_keys(export):
         assert list(record.to_json()) == [
             'format', 'path', 'bytes', 'gzip_bytes', 'metrics', 'max_abs_diff', 'relative_max_abs_diff',
             'top1_agreement', 'latency_ms', 'latency_ms_all_threads', 'size_ratio', 'speedup_vs_uncompressed',
-            'operators']
+            'speedup_interval', 'speedup_interval_all_threads', 'operators']
     assert [record.to_json()['format'] for record in records] == ['int8', 'float32']
 
 
@@ -86,6 +86,17 @@ def test_speedup_is_the_ratio_of_medians_to_the_reference(net, images, labels, t
     file = FileUnderTest('float32', path, Evaluation.of_model(net, images, labels))
     records = measure_files({'before': file, 'after': file}, tmp_path, 'before')
     assert [record.to_json()['speedup_vs_uncompressed'] for record in records.values()] == [1, 3]
+
+
+def test_the_interval_is_that_of_the_rounds_and_includes_the_speedup(net, images, labels, tmp_path, monkeypatch):
+    rounds = {'before': (6.0,) * 8, 'after': (2.0, 3.0, *(2.4,) * 6)}
+    monkeypatch.setattr(measure, 'time_alternating', lambda runners, sample, timing: {
+        name: measure.Latency({'before': 6.0, 'after': 1.5}[name], 9.0, (), rounds[name]) for name in runners})
+    path = export_files(Source(net), ['float32'], tmp_path)['float32']
+    file = FileUnderTest('float32', path, Evaluation.of_model(net, images, labels))
+    records = measure_files({'after': file, 'before': file}, tmp_path, 'before')
+    assert list(records) == ['after', 'before']
+    assert [record.to_json()['speedup_interval'] for record in records.values()] == [[2, 4], [1, 1]]
 
 
 def test_a_container_is_unpacked_and_not_timed(net, images, labels, tmp_path):

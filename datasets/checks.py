@@ -1,0 +1,105 @@
+"""Finds samples that cannot be trained with: labels that are no class numbers, values that are not finite.
+
+Every message names the first bad sample, by its index in the split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from utils.errors import UsageError
+
+NUMBER_KINDS = 'biuf'
+"""NumPy's codes of the types that are accepted: bool, signed and unsigned integers, floating point."""
+
+CHUNK_BYTES = 2**23
+"""Images are normalised and checked in pieces of about this many bytes (float32)."""
+
+ARE_RIGHT = 'are these the right files?'
+
+
+def class_numbers(labels: np.ndarray, nb_classes: int, what: str) -> np.ndarray:
+    """Labels as class numbers.
+
+    Args:
+      labels: numbers `[N]` of any type, each of which is a whole number from 0 to `nb_classes - 1`.
+      nb_classes: the number of classes, at least 2.
+      what: whose labels they are, for messages.
+
+    Returns:
+      int32 `[N]`.
+
+    Raises:
+      UsageError: the labels are of another kind or shape, or not in the range.
+    """
+    if nb_classes < 2:
+        raise UsageError(f'{what}: nb_classes={nb_classes}; a network is trained to tell at least 2 classes from each '
+                         'other; for a yes or no give 2')
+    if labels.dtype.kind not in NUMBER_KINDS:
+        raise UsageError(f'{what}: labels of type {labels.dtype} found, expected class numbers 0 to {nb_classes - 1}; '
+                         'number the classes')
+    if labels.ndim != 1:
+        raise UsageError(f'{what}: {len(labels)} images, but labels of shape {labels.shape}, expected one number per '
+                         f'image{_shape_remedy(labels)}')
+    wrong = ~((labels >= 0) & (labels < nb_classes))  # not a number, too
+    is_fraction = labels != np.floor(labels) if labels.dtype.kind == 'f' else np.zeros_like(wrong)
+    if (wrong | is_fraction).any():
+        first = int(np.argmax(wrong | is_fraction))
+        reason = ARE_RIGHT if wrong[first] else 'only classes can be learned, no other numbers'
+        raise UsageError(f'{what}: label {labels[first]} found, expected 0 to {nb_classes - 1}'
+                         f'{"" if wrong[first] else " without fractions"}; {reason} (the first such label is that of '
+                         f'sample {first})')
+    return labels.astype(np.int32)
+
+
+def _shape_remedy(labels: np.ndarray) -> str:
+    """What to do about labels of more than one axis, where it is clear what they mean."""
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        return '; return labels[:, 0] from load()'
+    if labels.ndim == 2 and np.isin(labels, (0, 1)).all() and (np.count_nonzero(labels, axis=1) == 1).all():
+        return '; these are one-hot codes: return labels.argmax(axis=1) from load()'
+    return ''
+
+
+def check_finite(images: np.ndarray, normalize: Callable[[tf.Tensor], tf.Tensor], what: str) -> None:
+    """Raises a `UsageError` if an image that a network would get has a value that is infinite or not a number.
+
+    Args:
+      images: numbers `[N, ...]`, as they were read.
+      normalize: makes of a piece `[n, ...]` of them what the network gets.
+      what: whose images they are, for messages.
+    """
+    if images.dtype.kind not in NUMBER_KINDS:
+        raise UsageError(f'{what}: images of type {images.dtype} found, expected numbers; {ARE_RIGHT}')
+    size = max(1, CHUNK_BYTES // (4 * max(1, int(np.prod(images.shape[1:])))))
+    for start in range(0, len(images), size):
+        chunk = images[start:start + size]
+        with tf.device('CPU'):
+            found = first_not_finite(normalize(tf.constant(chunk)).numpy())
+        if found is None:
+            continue
+        index = start + found
+        if first_not_finite(images[index:index + 1]) is not None:
+            raise UsageError(f'{what}: the image of sample {index} has values that are infinite or not a number; '
+                             'repair it, or leave it out')
+        raise UsageError(f'{what}: normalize() makes infinite values, or none at all, of the image of sample {index}, '
+                         'whose own are finite; does it divide by zero there?')
+
+
+def first_not_finite(values: np.ndarray) -> int | None:
+    """Index of the first of the samples `[N, ...]` that has an infinite value or one that is not a number.
+
+    >>> first_not_finite(np.array([[1.0, 2.0], [3.0, np.nan], [np.inf, 0.0]]))
+    1
+    """
+    if values.dtype.kind != 'f' or not values.size:
+        return None
+    with np.errstate(over='ignore', invalid='ignore'):
+        total = values.sum()
+    if np.isfinite(total):  # then all terms are: a quick test that nearly all data pass
+        return None
+    is_finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    return None if is_finite.all() else int(np.argmin(is_finite))

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+
+from utils.errors import UsageError
+from utils.graph import Head, take_head_off
+
+layers = keras.layers
+SHAPE = (6, 6, 1)
+IMAGES = np.random.default_rng(0).normal(size=(5, *SHAPE)).astype(np.float32)
+
+
+def network(head: Callable[[tf.Tensor], tf.Tensor]) -> keras.Model:
+    inputs = layers.Input(SHAPE)
+    pooled = layers.GlobalAveragePooling2D(keepdims=True, name='pool')(layers.Conv2D(4, 3, name='conv')(inputs))
+    return keras.Model(inputs, head(pooled), name='net')
+
+
+def dense(features: tf.Tensor, activation: str | None = None) -> tf.Tensor:
+    return layers.Dense(3, activation, name='dense')(layers.Flatten(name='flat')(features))
+
+
+HEADS: dict[str, tuple[Callable[[tf.Tensor], tf.Tensor], Head]] = {
+    'layer': (lambda x: layers.Softmax(name='head')(dense(x)), Head('softmax', 'head')),
+    'activation layer': (lambda x: layers.Activation('softmax', name='head')(dense(x)), Head('softmax', 'head')),
+    'activation': (lambda x: dense(x, 'softmax'), Head('softmax', 'dense')),
+    'sigmoid': (lambda x: dense(x, 'sigmoid'), Head('sigmoid', 'dense')),
+    'sigmoid layer': (lambda x: layers.Activation(keras.activations.sigmoid, name='head')(dense(x)),
+                      Head('sigmoid', 'head')),
+    'convolution': (lambda x: layers.Flatten()(layers.Conv2D(3, 1, activation='softmax', name='conv2')(x)),
+                    Head('softmax', 'conv2')),
+    'operator': (lambda x: tf.nn.softmax(dense(x)), Head('softmax', 'tf.nn.softmax')),
+    'operator with an axis': (lambda x: tf.nn.softmax(dense(x), axis=-1), Head('softmax', 'tf.nn.softmax')),
+    'keras function': (lambda x: keras.activations.softmax(dense(x)), Head('softmax', 'tf.nn.softmax')),
+    'operator sigmoid': (lambda x: tf.sigmoid(dense(x)), Head('sigmoid', 'tf.math.sigmoid')),
+    'reshape before': (lambda x: layers.Softmax(name='head')(layers.Reshape((3,))(layers.Conv2D(3, 1)(x))),
+                       Head('softmax', 'head')),
+    'reshape behind': (lambda x: layers.Reshape((3,))(layers.Softmax(name='head')(layers.Conv2D(3, 1)(x))),
+                       Head('softmax', 'head')),
+    'cast behind': (lambda x: layers.Activation('linear', dtype='float32')(layers.Softmax(name='head')(dense(x))),
+                    Head('softmax', 'head')),
+}
+
+
+@pytest.fixture(autouse=True)
+def _fresh_names():
+    keras.backend.reset_uids()
+
+
+@pytest.mark.parametrize('name', HEADS)
+def test_heads_are_taken_off(name):
+    make, expected = HEADS[name]
+    model = network(make)
+    logits, head = take_head_off(model)
+    assert head == expected
+    apply = tf.nn.softmax if head.function == 'softmax' else tf.sigmoid
+    np.testing.assert_allclose(apply(logits(IMAGES)), model(IMAGES), atol=1e-6)
+    assert np.abs(np.sum(logits(IMAGES), axis=1) - 1).max() > 1e-3 and logits.output_shape == (None, 3)
+    for weight, value in zip(logits.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, value)
+    assert logits.name == 'net' and take_head_off(logits) == (logits, None)
+
+
+@pytest.mark.parametrize('end', [
+    dense,
+    lambda x: dense(x, 'relu'),
+    lambda x: layers.Activation('log_softmax')(dense(x)),  # to the loss, the same as logits
+    lambda x: layers.Flatten()(layers.Softmax(axis=1)(layers.Reshape((2, 2))(x))),  # two distributions of two
+    lambda x: layers.Dense(3, name='last')(dense(x, 'softmax')),
+    lambda x: [dense(x, 'softmax'), x],
+])
+def test_other_ends_stay_as_they_are(end):
+    model = network(end)
+    assert take_head_off(model) == (model, None)
+
+
+def test_two_heads_are_both_taken_off():
+    logits, head = take_head_off(network(lambda x: layers.Softmax(name='second')(dense(x, 'softmax'))))
+    assert head == Head('softmax', 'second')
+    assert logits.get_layer('dense').activation is keras.activations.linear
+
+
+def test_probabilities_that_are_used_elsewhere_are_refused():
+    def gated(features: tf.Tensor) -> tf.Tensor:
+        softmax = layers.Softmax(name='head')
+        gate = softmax(layers.Dense(3, name='gate')(layers.Flatten()(features)))
+        return softmax(layers.Multiply()([dense(features), gate]))
+
+    with pytest.raises(UsageError, match=r"model 'net' ends with a softmax \(layer 'head'\), .* used elsewhere"):
+        take_head_off(network(gated))

@@ -1,0 +1,1 @@
+"""What layers and operations cost: multiply-adds from shapes alone."""

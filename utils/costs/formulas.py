@@ -1,0 +1,83 @@
+"""Multiply-adds from shapes: plain functions of whole numbers.
+
+A multiply-add is one product that is added to a sum, as in a matrix product or a convolution. Element-wise products,
+as of the gates of an LSTM, normalizations and activations count as none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+Shape = Sequence[int]
+
+
+def kernel_macs(kernels: Sequence[Shape], nb_positions: int) -> int:
+    """Multiply-adds of kernels of these shapes that are applied at `nb_positions` places.
+
+    Each number of a kernel is used once per place: a 3x3 convolution from 16 to 32 channels on an 8x8 map
+    takes 3*3*16*32 * 64 multiply-adds. For transposed convolutions the places are those of the input. A kernel of a
+    grouped convolution has only the input channels of one group.
+
+    >>> kernel_macs([(3, 3, 16, 32)], 64)
+    294912
+    """
+    return nb_positions * sum(math.prod(shape) for shape in kernels)
+
+
+def matmul_macs(output: Shape, contracted: int) -> int:
+    """Of a matrix product, of many at once too: each number of the output is a sum of `contracted` products.
+
+    >>> matmul_macs((8, 4, 5), contracted=3)  # eight products of [4, 3] and [3, 5]
+    480
+    """
+    return math.prod(output) * contracted
+
+
+def einsum_macs(equation: str, shapes: Sequence[Shape]) -> int:
+    """Of an Einstein summation of two tensors: one for each combination of all indices.
+
+    Args:
+      equation: as of `tf.einsum`, maybe with `...`; of one tensor it multiplies nothing.
+      shapes: of the tensors.
+
+    Raises:
+      ValueError: the equation does not fit the shapes.
+
+    >>> einsum_macs('bij,bjk->bik', [(2, 3, 4), (2, 4, 5)])  # two products of [3, 4] and [4, 5]
+    120
+    """
+    if len(shapes) < 2:
+        return 0
+    sizes: dict[str, int] = {}
+    for term, shape in zip(equation.replace(' ', '').split('->')[0].split(','), shapes, strict=True):
+        for index, size in zip(_indices(term, len(shape)), shape, strict=True):
+            sizes[index] = max(sizes.get(index, 1), size)  # of axes that are broadcast one may be 1
+    return math.prod(sizes.values())
+
+
+def _indices(term: str, rank: int) -> list[str]:
+    """The index of each axis; those that `...` stands for are numbered from the last."""
+    before, ellipsis, after = term.partition('...')
+    nb_implied = rank - len(before) - len(after) if ellipsis else 0
+    return [*before, *(str(number) for number in range(nb_implied, 0, -1)), *after]
+
+
+def recurrent_macs(kernels: Sequence[Shape], nb_steps: int) -> int:
+    """Of a recurrent cell over a sequence: every step multiplies with the input's and with the state's kernel.
+
+    An LSTM's kernels `[inputs, 4 units]` and `[units, 4 units]` hold all of its gates, a GRU's three.
+
+    >>> recurrent_macs([(3, 8), (2, 8)], nb_steps=5)  # an LSTM of 2 units
+    200
+    """
+    return kernel_macs(kernels, nb_steps)
+
+
+def additive_attention_macs(nb_queries: int, nb_keys: int, depth: int, value_depth: int, has_scale: bool) -> int:
+    """Of additive attention: scores are sums of `scale * tanh(query + key)` over the depth, then they weigh the values.
+
+    >>> additive_attention_macs(nb_queries=3, nb_keys=4, depth=2, value_depth=5, has_scale=True)
+    84
+    """
+    return nb_queries * nb_keys * (depth * has_scale + value_depth)

@@ -1,0 +1,1 @@
+"""What workers of one job say to each other."""

@@ -1,0 +1,28 @@
+"""Graphs of Keras models: reading them, copying them with changes, and bringing any model into one form."""
+
+from __future__ import annotations
+
+from utils.graph.flatten import flatten
+from utils.graph.frozen import frozen_share, refuse_frozen, warn_of_frozen
+from utils.graph.functional import Call, Edit, copied, nodes_in_order, output_extremes, rebuild
+from utils.graph.head import Head, take_head_off
+from utils.graph.round_trip import check_round_trip
+from utils.graph.standard_form import StandardForm, standard_form
+
+__all__ = [
+    'Call',
+    'Edit',
+    'Head',
+    'StandardForm',
+    'check_round_trip',
+    'copied',
+    'flatten',
+    'frozen_share',
+    'nodes_in_order',
+    'output_extremes',
+    'rebuild',
+    'refuse_frozen',
+    'standard_form',
+    'take_head_off',
+    'warn_of_frozen',
+]

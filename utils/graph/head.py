@@ -1,0 +1,146 @@
+"""The head of a classifier: a softmax or sigmoid that turns logits into probabilities.
+
+Cross-entropy and distillation take logits. Given probabilities, they apply the softmax twice: gradients shrink, and the
+network ends up worse, without any error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from utils.errors import UsageError
+from utils.graph.functional import Call, nodes_in_order, rebuild
+
+FUNCTIONS = {keras.activations.softmax: 'softmax', keras.activations.sigmoid: 'sigmoid'}
+OPERATIONS = {'nn.softmax': 'softmax', 'math.softmax': 'softmax', 'math.sigmoid': 'sigmoid', 'nn.sigmoid': 'sigmoid'}
+"""TensorFlow's functions, by the names under which operator layers keep them."""
+RESHAPING = (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Permute, keras.layers.Dropout)
+RESHAPING_OPERATIONS = ('reshape', 'squeeze', 'compat.v1.squeeze', 'cast', 'identity')
+"""What may follow a head and only moves its values."""
+WITH_ACTIVATION = (keras.layers.Dense, keras.layers.EinsumDense, keras.layers.Conv1D, keras.layers.Conv2D,
+                   keras.layers.Conv3D, keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
+"""Layers whose last step is their activation; that of others may be somewhere within."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """What was taken off.
+
+    Attributes:
+      function: `softmax` or `sigmoid`.
+      layer: the name of the layer that applied it.
+    """
+
+    function: str
+    layer: str
+
+
+def take_head_off(model: keras.Model) -> tuple[keras.Model, Head | None]:
+    """A model without the softmax or sigmoid that makes its output, and what that was.
+
+    It may be a layer, the activation of a layer, or an operator layer (`tf.nn.softmax(x)`), and may be followed by
+    layers that only reshape. A softmax that does not run over all values of a sample is none over classes, and stays.
+
+    Args:
+      model: a flat functional model; it is left as it is.
+
+    Returns:
+      (a copy with the same weights, the head), or (`model` itself, None) if there is none, or several outputs.
+
+    Raises:
+      UsageError: other layers use the probabilities too.
+    """
+    node = _head_node(model)
+    if node is None:
+        return model, None
+    layer = node.layer
+    _refuse_other_uses(model, node)
+    without, _ = take_head_off(rebuild(model, functools.partial(_without_head, layer.name)))
+    return without, Head(_function(layer), layer.name)
+
+
+def _without_head(name: str, layer: keras.layers.Layer, copy: keras.layers.Layer) -> Call:
+    """The edit of the graph; `name` is that of the layer with the head."""
+    if layer.name != name:
+        return copy
+    if not isinstance(layer, WITH_ACTIVATION):
+        return _first_argument
+    copy.activation = keras.activations.linear
+    return copy
+
+
+def _first_argument(inputs: Any, *_: Any, **__: Any) -> Any:
+    return inputs
+
+
+def _head_node(model: keras.Model) -> Any | None:
+    """Keras' record of the call that applies the head, if there is one."""
+    if len(model.outputs) != 1:
+        return None
+    makers = {id(tensor): node for node in nodes_in_order(model) for tensor in tf.nest.flatten(node.outputs)}
+    tensor = model.outputs[0]
+    while True:
+        node = makers[id(tensor)]
+        if node.is_input:
+            return None
+        function = _function(node.layer)
+        if function is not None:
+            return node if function == 'sigmoid' or _spans_sample(node) else None
+        if not _only_reshapes(node.layer):
+            return None
+        tensor = tf.nest.flatten(node.keras_inputs)[0]
+
+
+def _function(layer: keras.layers.Layer) -> str | None:
+    """The name of the head that a layer applies last, if it does."""
+    if isinstance(layer, keras.layers.Softmax):
+        return 'softmax'
+    if isinstance(layer, (keras.layers.Activation, *WITH_ACTIVATION)):
+        return FUNCTIONS.get(layer.activation)
+    return OPERATIONS.get(_operation(layer))
+
+
+def _operation(layer: keras.layers.Layer) -> str:
+    """The name of TensorFlow's function that an operator layer calls; empty for others."""
+    return getattr(layer, 'symbol', None) or ''
+
+
+def _only_reshapes(layer: keras.layers.Layer) -> bool:
+    is_linear = isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.linear
+    return is_linear or isinstance(layer, RESHAPING) or _operation(layer) in RESHAPING_OPERATIONS
+
+
+def _spans_sample(node: Any) -> bool:
+    """Whether a softmax runs over all values of a sample."""
+    shape, axis = tf.nest.flatten(node.outputs)[0].shape, _axis(node)
+    if not isinstance(axis, int) or None in shape[1:]:
+        return False
+    return shape[axis] == math.prod(shape[1:])
+
+
+def _axis(node: Any) -> Any:
+    if isinstance(node.layer, keras.layers.Softmax):
+        return node.layer.axis
+    if not _operation(node.layer):
+        return -1
+    axis = node.call_args[1] if len(node.call_args) > 1 else node.call_kwargs.get('axis')
+    return -1 if axis is None else axis
+
+
+def _refuse_other_uses(model: keras.Model, head: Any) -> None:
+    """Raises a `UsageError` if more than the model's output depends on the head."""
+    made = {id(tensor) for tensor in tf.nest.flatten(head.outputs)}
+    nodes = nodes_in_order(model)
+    nb_readers = sum(any(id(tensor) in made for tensor in tf.nest.flatten(node.keras_inputs)) for node in nodes)
+    nb_readers += id(model.outputs[0]) in made
+    nb_calls = sum(node.layer is head.layer for node in nodes)
+    if nb_readers > 1 or nb_calls > 1:
+        raise UsageError(f'model {model.name!r} ends with a {_function(head.layer)} (layer {head.layer.name!r}), but '
+                         'the loss takes logits, and the probabilities are used elsewhere in the network too; let its '
+                         'output be the logits')

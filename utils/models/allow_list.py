@@ -1,0 +1,198 @@
+"""The classes and functions that a model read from a file may name; everything else is refused.
+
+The names are written out, not taken from Keras' modules: a module also holds what reads files or runs code, and a later
+release may add more of it. Besides these names, classes and functions are accepted that this program, or the user's own
+`--model_helper` file, has registered with Keras: they are code that runs already.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import Any
+
+import tf_keras as keras
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+LAYERS = _names("""
+    InputLayer Activation ELU LeakyReLU PReLU ReLU Softmax ThresholdedReLU
+    Dense EinsumDense Embedding Identity Masking
+    Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose DepthwiseConv1D DepthwiseConv2D
+    SeparableConv1D SeparableConv2D
+    Add Average Concatenate Dot Maximum Minimum Multiply Subtract
+    AdditiveAttention Attention MultiHeadAttention
+    BatchNormalization GroupNormalization LayerNormalization SpectralNormalization UnitNormalization
+    AveragePooling1D AveragePooling2D AveragePooling3D MaxPooling1D MaxPooling2D MaxPooling3D
+    GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D
+    GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D
+    Flatten Permute RepeatVector Reshape Cropping1D Cropping2D Cropping3D
+    UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
+    ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise
+    SpatialDropout1D SpatialDropout2D SpatialDropout3D
+    RNN GRU GRUCell LSTM LSTMCell SimpleRNN SimpleRNNCell StackedRNNCells Bidirectional TimeDistributed
+    ConvLSTM1D ConvLSTM2D ConvLSTM3D
+    CenterCrop Rescaling Resizing Normalization CategoryEncoding Discretization HashedCrossing Hashing
+    RandomBrightness RandomContrast RandomCrop RandomFlip RandomHeight RandomRotation RandomTranslation RandomWidth
+    RandomZoom
+""")
+"""Of `keras.layers`."""
+
+REFUSED_LAYERS = {
+    'Lambda': 'holds code', 'TFSMLayer': 'loads another file', 'StringLookup': 'may load a vocabulary file',
+    'IntegerLookup': 'may load a vocabulary file', 'TextVectorization': 'may load a vocabulary file'}
+"""Why some well-known layers are not on the list."""
+
+INITIALIZERS = _names("""
+    Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform Ones Orthogonal
+    RandomNormal RandomUniform TruncatedNormal VarianceScaling Zeros
+""")
+REGULARIZERS = _names('L1 L2 L1L2 OrthogonalRegularizer')
+CONSTRAINTS = _names('MaxNorm MinMaxNorm NonNeg RadialConstraint UnitNorm')
+ACTIVATIONS = _names("""
+    elu exponential gelu hard_sigmoid leaky_relu linear mish relu relu6 selu sigmoid silu softmax softplus softsign
+    swish tanh
+""")
+
+MODELS = _names('Sequential Functional Model')
+OPERATION_LAYERS = _names('TFOpLambda SlicingOpLambda')
+"""What Keras makes of a TensorFlow function that is called on the output of a layer."""
+
+_FUNCTIONAL_MODULES = _names('tf_keras.src.engine.functional keras.src.engine.functional')
+_OPERATION_MODULES = _names('tf_keras.src.layers.core.tf_op_layer keras.src.layers.core.tf_op_layer')
+
+CLASSES = {
+    'keras': _names('Sequential Functional Model'),
+    **dict.fromkeys(_FUNCTIONAL_MODULES, _names('Functional')),
+    **dict.fromkeys(_OPERATION_MODULES, OPERATION_LAYERS),
+    'keras.layers': LAYERS,
+    'keras.initializers': INITIALIZERS,
+    'keras.regularizers': REGULARIZERS,
+    'keras.constraints': CONSTRAINTS,
+    'keras.mixed_precision': _names('Policy'),
+    'tensorflow.python.ops.init_ops_v2': INITIALIZERS,  # tf.initializers, which some of keras.applications use
+    'tf_keras.src.applications.convnext': _names('LayerScale StochasticDepth'),
+    'keras.src.applications.convnext': _names('LayerScale StochasticDepth'),
+}
+"""Module, as a `.keras` file names it -> classes in it."""
+
+LEGACY_CLASSES = frozenset().union(*CLASSES.values())
+"""Files of older releases (`.h5`) name classes without a module; Keras looks them up among its own."""
+
+_MATHS = _names("""
+    abs acos acosh add add_n argmax argmin asin asinh atan atan2 atanh ceil cos cosh cumprod cumsum
+    cumulative_logsumexp divide divide_no_nan equal erf erfc erfinv exp expm1 floor floordiv floormod greater
+    greater_equal is_finite is_inf is_nan l2_normalize less less_equal lgamma log log1p log_sigmoid log_softmax
+    logical_and logical_not logical_or logical_xor maximum minimum mod multiply multiply_no_nan negative not_equal pow
+    reciprocal reciprocal_no_nan reduce_all reduce_any reduce_euclidean_norm reduce_logsumexp reduce_max reduce_mean
+    reduce_min reduce_prod reduce_std reduce_sum reduce_variance rint round rsqrt scalar_mul sigmoid sign sin sinh
+    softmax softplus softsign sqrt square squared_difference subtract tan tanh top_k truediv xdivy xlog1py xlogy
+    zero_fraction
+""")
+_NETWORKS = _names("""
+    atrous_conv2d avg_pool avg_pool1d avg_pool2d avg_pool3d batch_normalization bias_add conv1d conv1d_transpose conv2d
+    conv2d_transpose conv3d conv3d_transpose conv_transpose convolution crelu depth_to_space depthwise_conv2d
+    depthwise_conv2d_native dilation2d dropout elu embedding_lookup erosion2d gelu l2_normalize leaky_relu
+    local_response_normalization log_softmax lrn max_pool max_pool1d max_pool2d max_pool3d moments pool relu relu6 selu
+    separable_conv2d sigmoid silu softmax softplus softsign space_to_batch space_to_depth swish tanh top_k
+    weighted_moments zero_fraction
+""")
+_MATRICES = _names("""
+    adjoint band_part cholesky cross det diag diag_part einsum expm inv l2_normalize matmul matrix_transpose matvec norm
+    normalize set_diag solve tensor_diag tensor_diag_part tensordot trace triangular_solve
+""")
+_IMAGES = _names("""
+    adjust_brightness adjust_contrast adjust_gamma adjust_hue adjust_saturation central_crop convert_image_dtype
+    crop_and_resize crop_to_bounding_box extract_patches flip_left_right flip_up_down grayscale_to_rgb hsv_to_rgb
+    pad_to_bounding_box per_image_standardization resize resize_bicubic resize_bilinear resize_nearest_neighbor
+    resize_with_crop_or_pad resize_with_pad rgb_to_grayscale rgb_to_hsv rgb_to_yuv rot90 sobel_edges transpose
+    yuv_to_rgb
+""")
+_TENSORS = _names("""
+    argsort batch_to_space boolean_mask broadcast_to cast clip_by_norm clip_by_value concat convert_to_tensor
+    depth_to_space div einsum ensure_shape expand_dims floor_div gather gather_nd identity norm one_hot ones_like pad
+    rank repeat reshape reverse reverse_sequence roll searchsorted sequence_mask shape size slice sort space_to_batch
+    space_to_depth split squeeze stack stop_gradient strided_slice tensor_scatter_nd_add tensor_scatter_nd_max
+    tensor_scatter_nd_min tensor_scatter_nd_sub tensor_scatter_nd_update tensordot tile transpose truncatediv
+    truncatemod unstack where zeros_like
+""")
+_SIGNALS = _names('dct fft fft2d frame idct ifft irfft overlap_and_add rfft stft inverse_stft')
+_ROUNDING = _names("""
+    fake_quant_with_min_max_args fake_quant_with_min_max_vars fake_quant_with_min_max_vars_per_channel
+    quantize_and_dequantize quantize_and_dequantize_v2
+""")
+
+FUNCTIONS = frozenset().union(
+    _TENSORS, *({f'{prefix}.{name}' for name in names} for prefix, names in (
+        ('math', _MATHS), ('nn', _NETWORKS), ('linalg', _MATRICES), ('image', _IMAGES), ('signal', _SIGNALS),
+        ('quantization', _ROUNDING), ('keras.activations', ACTIVATIONS),
+        ('__operators__', ('add', 'eq', 'ne', 'getitem')))),
+    _MATHS)  # some have a name of their own in TensorFlow 1, as compat.v1.argmax
+"""Public names of TensorFlow functions that only compute from the tensors that they are given.
+
+Not among them: what makes tensors from sizes alone (`eye`, `fill`, `range`, `linspace`, `random`), reads or writes
+anything (`io`, `print`, `raw_ops`), or calls Python (`py_function`, `numpy_function`, `map_fn`, `while_loop`).
+"""
+
+_V1 = 'compat.v1.'
+_BASES = (keras.layers.Layer, keras.initializers.Initializer, keras.regularizers.Regularizer,
+          keras.constraints.Constraint, keras.mixed_precision.Policy)
+_PACKAGE = 'PocketFlow>'
+"""How the names begin that this program registers its own classes by; they include quantizers, which have no base."""
+
+
+def is_function(name: Any) -> bool:
+    """Whether an operator layer may call the TensorFlow function of this public name."""
+    return isinstance(name, str) and name.removeprefix(_V1) in FUNCTIONS
+
+
+def is_class(module: str | None, name: str, registered: str | None) -> bool:
+    """Whether a configuration may name this class.
+
+    Args:
+      module, name, registered: `module`, `class_name` and `registered_name` of its configuration; files of older
+        releases have only the second.
+    """
+    if registered is not None and registered != name:
+        return is_registered(registered)
+    if module is None:
+        return name in LEGACY_CLASSES or is_registered(name)
+    if registered is not None and keras.saving.get_registered_object(registered) is not None:
+        return is_registered(registered)  # Keras prefers it
+    return name in CLASSES.get(module, ())
+
+
+def is_registered(name: str) -> bool:
+    """Whether a class of the kinds that models hold was registered by this name."""
+    found = keras.saving.get_registered_object(name)
+    if not inspect.isclass(found) or issubclass(found, keras.Model):
+        return False
+    return issubclass(found, _BASES) or name.startswith(_PACKAGE)
+
+
+def is_activation(name: Any, module: str | None = 'builtins') -> bool:
+    """Whether a configuration may name this function as an activation; functions of TensorFlow have a module."""
+    if not isinstance(name, str):
+        return False
+    if inspect.isfunction(keras.saving.get_registered_object(name)):
+        return True
+    if module in ('builtins', 'keras.activations'):
+        return name in ACTIVATIONS
+    own_module = isinstance(module, str) and module.startswith('tensorflow.python.ops.') and sys.modules.get(module)
+    return bool(own_module) and f'nn.{name}' in FUNCTIONS and callable(vars(own_module).get(name))
+
+
+def is_shorthand(kind: str, name: str) -> bool:
+    """Whether a plain text may stand for an object.
+
+    Args:
+      kind: 'initializer', 'regularizer', 'constraint' or 'activation'.
+      name: as in `kernel_initializer='he_normal'`.
+    """
+    if kind == 'activation':
+        return is_activation(name) or name in ('ELU', 'LeakyReLU', 'PReLU', 'ReLU', 'Softmax', 'ThresholdedReLU')
+    known = {'initializer': INITIALIZERS, 'regularizer': REGULARIZERS, 'constraint': CONSTRAINTS}[kind]
+    return name in known or name.replace('_', '').lower() in {item.lower() for item in known} or is_registered(name)

@@ -1,0 +1,223 @@
+"""What a model's configuration may contain: only names of known layers and their numbers, no code, no files.
+
+Keras' safe mode refuses marshalled lambdas, but still imports any module that a configuration names, takes any function
+out of it, and builds layers that read files. Everything below is checked as data, before Keras sees it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from utils.models import allow_list, calls
+from utils.models.errors import UnreadableError
+
+MAX_BYTES = 2**24
+"""Of a configuration as text; the largest networks of `keras.applications` need about two million."""
+MAX_INTEGER = 2**24
+"""Sizes in a configuration; larger ones could only be attempts at making something enormous."""
+MAX_DEPTH = 200
+"""Lists and objects within each other; a model within a model takes four."""
+MAX_OBJECTS = 2**16
+"""Layers, initializers, regularizers and so on."""
+MAX_STEPS = 100
+"""Of a loop that is written out in Python."""
+
+_FREE_INTEGERS = ('seed', 'shared_object_id', 'start', 'stop', 'step')  # places of a slice may be 2^31 - 1
+_SHORTHANDS = ('initializer', 'regularizer', 'constraint', 'activation')
+_NUMBERS = frozenset((
+    'bool', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64', 'float16', 'float32', 'float64'))
+_VALUES = ('__numpy__', '__tensor__')
+
+
+def parsed(text: bytes | str) -> Any:
+    """The configuration in a JSON text.
+
+    Raises:
+      UnreadableError: it is no JSON, or nested deeper than any model is.
+    """
+    try:
+        return json.loads(text if isinstance(text, str) else text.decode('utf-8'))
+    except (ValueError, RecursionError) as error:
+        reason = 'nested too deep' if isinstance(error, RecursionError) else error
+        raise UnreadableError(f'its architecture is no JSON ({reason})') from error
+
+
+def check_version(version: Any) -> None:
+    """Raises an `UnreadableError` if a model was saved by a release whose files are not read."""
+    if isinstance(version, str) and version.startswith('3'):
+        raise UnreadableError(f'it was saved by Keras {version[:20]}, and only files of Keras 2 are read; build the '
+                              'same network with tf_keras, copy the weights with set_weights, and save that')
+
+
+def check(config: Any, allow_unrolled: bool = False) -> None:
+    """Checks the configuration of a model.
+
+    Args:
+      config: as `keras.saving.serialize_keras_object`, or an older release, gives it.
+      allow_unrolled: whether recurrent layers may write out their steps.
+
+    Raises:
+      UnreadableError: it is not that of a functional or sequential model, or holds something that is not accepted;
+        the first such thing is named.
+    """
+    if not _is_model(config):
+        raise UnreadableError('its architecture is not that of a functional or sequential Keras model')
+    nb_objects, lists = 0, []
+    for key, value, layer in _walk(config):
+        try:
+            if key == 'unroll' and value and not allow_unrolled:
+                raise UnreadableError('its architecture has an unrolled recurrent layer; only unroll=False is accepted')
+            nb_objects += _check_value(key, value)
+        except UnreadableError as error:
+            raise UnreadableError(f'{error}{f" (in layer {_short(layer)})" if layer else ""}') from None
+        if nb_objects > MAX_OBJECTS:
+            raise UnreadableError(f'its architecture has more than {MAX_OBJECTS} parts')
+        if key == 'layers' and isinstance(value, list):
+            lists.append(value)
+    for layers in lists:
+        calls.check(layers)
+
+
+def without(config: Any, keys: Collection[str]) -> Any:
+    """A copy of a configuration without some keys, wherever they are; raises an `UnreadableError` if it is too deep."""
+    for _ in _walk(config):
+        pass
+    return _without(config, keys)
+
+
+def _without(config: Any, keys: Collection[str]) -> Any:
+    if isinstance(config, list):
+        return [_without(item, keys) for item in config]
+    if not isinstance(config, dict):
+        return config
+    return {key: _without(value, keys) for key, value in config.items() if key not in keys}
+
+
+def check_class(name: str) -> None:
+    """Checks the name of a layer's class; raises an `UnreadableError` if it is one that is never accepted."""
+    if name in allow_list.REFUSED_LAYERS:
+        raise UnreadableError(f'its architecture has a {name} layer, which {allow_list.REFUSED_LAYERS[name]}; such'
+                              ' layers are not accepted: replace it by a registered layer of your own')
+
+
+def _is_model(config: Any) -> bool:
+    if not isinstance(config, dict) or not isinstance(name := config.get('class_name'), str):
+        return False
+    module, registered = config.get('module'), config.get('registered_name')
+    return isinstance(config.get('config'), dict | list) and name in allow_list.MODELS and registered in (
+        None, name) and ('module' not in config or name in allow_list.CLASSES.get(str(module), ()))
+
+
+def _walk(config: Any) -> Iterator[tuple[str, Any, str]]:
+    """All values inside, each with the nearest key and the nearest layer above it, without recursion.
+
+    Raises:
+      UnreadableError: they are nested deeper than any model is.
+    """
+    waiting = [('', config, '', 0)]
+    while waiting:
+        key, value, layer, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise UnreadableError(f'its architecture is nested more than {MAX_DEPTH} deep')
+        if isinstance(value, dict):
+            layer = _name_of(value) or layer
+            yield key, value, layer
+            waiting += [(name, item, layer, depth + 1) for name, item in value.items()]
+        else:
+            yield key, value, layer
+            if isinstance(value, list | tuple):
+                waiting += [(key, item, layer, depth + 1) for item in value]
+
+
+def _name_of(value: Mapping[str, Any]) -> str:
+    """The name of the layer that an object describes, if it is one."""
+    config = value.get('config')
+    name = config.get('name') if 'class_name' in value and isinstance(config, dict) else None
+    return name if isinstance(name, str) else ''
+
+
+def _check_value(key: str, value: Any) -> bool:
+    """Checks one value; the values inside it are checked by themselves. Returns whether it is an object."""
+    if isinstance(value, dict) and 'class_name' in value:
+        _check_object(key, value)
+        return True
+    if isinstance(value, dict) and key.endswith('activation'):
+        raise UnreadableError('its architecture has a lambda as an activation, which holds code and is not accepted:'
+                              ' use a named function, registered with Keras')
+    if key == 'layers':
+        _check_layers(value)
+    elif isinstance(value, str):
+        _check_text(key, value)
+    elif type(value) is int:
+        _check_integer(key, value)
+    return False
+
+
+def _check_layers(layers: Any) -> None:
+    if isinstance(layers, dict):
+        raise UnreadableError('the layers of its architecture are no list')
+    if isinstance(layers, list) and not all(isinstance(layer, dict) and 'class_name' in layer for layer in layers):
+        raise UnreadableError('its architecture lists something that is no layer')
+
+
+def _check_text(key: str, value: str) -> None:
+    kind = next((kind for kind in _SHORTHANDS if key == kind or key.endswith(f'_{kind}')), None)
+    if kind and not allow_list.is_shorthand(kind, value):
+        raise UnreadableError(f'its architecture names the {kind} {_short(value)}, which is not of Keras and is not'
+                              ' registered; register it in your --model_helper file')
+
+
+def _check_integer(key: str, value: int) -> None:
+    greatest = MAX_STEPS if key == 'power_iterations' else MAX_INTEGER
+    if abs(value) > greatest and key not in _FREE_INTEGERS:
+        raise UnreadableError(f'its architecture says {key}={_short(value)}; sizes up to {greatest} are accepted')
+
+
+def _check_object(key: str, config: Mapping[str, Any]) -> None:
+    module, name, registered = config.get('module'), config['class_name'], config.get('registered_name')
+    is_legacy = 'module' not in config
+    if not (isinstance(name, str) and isinstance(registered, str | None) and (is_legacy or isinstance(module, str))):
+        raise UnreadableError(f'its architecture names class {_short(name)} of module {_short(module)}')
+    check_class(name)
+    if name in _VALUES and is_legacy:
+        _check_numbers(config.get('config'))
+    elif name == 'function':
+        _check_function(module, config.get('config'), registered)
+    elif not allow_list.is_class(module, name, registered):
+        raise UnreadableError(f'its architecture needs {_short(registered or name)}{_of(module)}, which is no layer of'
+                              ' Keras and is not registered; import the module that registers it, or register it in'
+                              ' your --model_helper file')
+    elif name in allow_list.OPERATION_LAYERS:
+        _check_operation(config)
+
+
+def _of(module: str | None) -> str:
+    return f' of {_short(module)}' if module else ''
+
+
+def _check_function(module: Any, name: Any, registered: str | None) -> None:
+    if registered not in (None, 'function', name) or not allow_list.is_activation(name, module):
+        raise UnreadableError(f'its architecture needs the function {_short(name)} of {_short(module)}, which is no'
+                              ' activation of Keras and is not registered; register it in your --model_helper file')
+
+
+def _check_operation(config: Mapping[str, Any]) -> None:
+    function = config['config'].get('function') if isinstance(config.get('config'), dict) else None
+    if not allow_list.is_function(function):
+        raise UnreadableError(f'its architecture calls the TensorFlow function {_short(function)}, which is not'
+                              ' accepted: use a Keras layer, or a registered layer of your own')
+
+
+def _check_numbers(config: Any) -> None:
+    if not isinstance(config, dict) or config.get('dtype') not in _NUMBERS:
+        raise UnreadableError('its architecture holds an array that is not one of numbers')
+
+
+def _short(value: Any) -> str:
+    try:
+        return repr(value)[:80]
+    except ValueError:  # an integer of more digits than Python prints
+        return 'a very large number'
+

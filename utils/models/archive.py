@@ -1,0 +1,90 @@
+"""A `.keras` file as what it is: a zip archive of an architecture (`config.json`) and weights (`model.weights.h5`)."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import zipfile
+from typing import Any
+
+import h5py
+
+from utils.models import architecture, hdf5
+from utils.models.errors import UnreadableError
+
+CONFIG, METADATA, WEIGHTS = 'config.json', 'metadata.json', 'model.weights.h5'
+MAX_MEMBERS = 2**10
+
+_MAX_METADATA_BYTES = 2**16
+_ASSET = re.compile(r'assets/([\w -][\w. -]*/?)*')  # of layers that are refused; nothing of it is ever unpacked
+
+
+def read_config(path: str | os.PathLike) -> tuple[Any, bytes]:
+    """The architecture in a `.keras` file, as data and as text; nothing else of the file is unpacked.
+
+    Raises:
+      UnreadableError: the archive is not as Keras 2 writes it; or whatever `zipfile` makes of damage.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = _checked_members(archive)
+        if METADATA in members:
+            _check_version(_read(archive, members[METADATA], _MAX_METADATA_BYTES))
+        if CONFIG not in members:
+            raise UnreadableError(_other_archive(members))
+        if WEIGHTS not in members:
+            raise UnreadableError(f'it has no {WEIGHTS}; save the model again with model.save')
+        text = _read(archive, members[CONFIG], architecture.MAX_BYTES)
+    return architecture.parsed(text), text
+
+
+def nb_values(path: str | os.PathLike) -> int:
+    """Number of values in the weights of a `.keras` file whose parts were checked; raises as `hdf5.nb_values`."""
+    with zipfile.ZipFile(path) as archive:
+        content = archive.read(WEIGHTS)
+    with h5py.File(io.BytesIO(content), 'r') as file:
+        return hdf5.nb_values(file, len(content))
+
+
+def _checked_members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    members = archive.infolist()
+    by_name = {member.filename: member for member in members}
+    if len(members) > MAX_MEMBERS or len(by_name) < len(members):
+        raise UnreadableError(f'its {len(members)} parts are not those that Keras writes: some have the same name, or '
+                              f'they are more than {MAX_MEMBERS}')
+    if CONFIG not in by_name:
+        return by_name
+    for name, member in by_name.items():
+        if name not in (CONFIG, METADATA, WEIGHTS) and not _ASSET.fullmatch(name):
+            raise UnreadableError(f'it has a part named {name[:80]!r}, which Keras does not write')
+        if member.flag_bits & 1:
+            raise UnreadableError(f'its part {name!r} is encrypted')
+        if name == WEIGHTS and member.compress_type != zipfile.ZIP_STORED:
+            raise UnreadableError(f'its part {WEIGHTS} is compressed, which Keras does not do; unpack it, and zip it '
+                                  'without compression (zip -0)')
+    return by_name
+
+
+def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, max_bytes: int) -> bytes:
+    if member.file_size > max_bytes:
+        raise UnreadableError(f'its part {member.filename} has {member.file_size} bytes; at most {max_bytes} are '
+                              'accepted')
+    with archive.open(member) as file:
+        return file.read(max_bytes + 1)
+
+
+def _check_version(text: bytes) -> None:
+    try:
+        metadata = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(f'its {METADATA} is no JSON') from error
+    architecture.check_version(metadata.get('keras_version') if isinstance(metadata, dict) else None)
+
+
+def _other_archive(members: dict[str, zipfile.ZipInfo]) -> str:
+    if any(name.endswith('data.pkl') for name in members):
+        return 'it is a PyTorch file; build the network with tf_keras, copy the weights and save that as .keras'
+    if any(name.endswith('saved_model.pb') for name in members):
+        return 'it is a zipped SavedModel; ' + 'save the tf_keras model that it was made from as .keras'
+    return f'it is a zip archive without {CONFIG}'

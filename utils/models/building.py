@@ -1,0 +1,139 @@
+"""Makes a model from a configuration that was checked, within bounds of memory and time.
+
+What a layer costs depends on the shapes that reach it, which only Keras knows, and only while it builds. So each call
+of a layer and each new weight is looked at before Keras spends anything on it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from utils.models.calls import OrderedLayers
+from utils.models.errors import UnreadableError
+
+MAX_CALLS = 2**13
+"""Calls of layers while a model is built; those within models are made again each time that these are called."""
+MAX_FEATURES = 2**28
+"""Values of one sample in one tensor."""
+MAX_PARTS = 2**10
+"""Tensors that one operation may make, or steps of a recurrent layer that are written out."""
+
+
+
+def with_ordered_layers(config: Any) -> Any:
+    """A copy of a checked configuration whose lists of layers are in the order of their calls."""
+    if isinstance(config, list):
+        return [with_ordered_layers(item) for item in config]
+    if not isinstance(config, dict):
+        return config
+    copies = {key: with_ordered_layers(value) for key, value in config.items()}
+    return {key: OrderedLayers(value) if key == 'layers' and isinstance(value, list) else value
+            for key, value in copies.items()}
+
+
+def build(make: Callable[[], keras.Model], nb_values: int, fill: bool = True) -> keras.Model:
+    """What `make` returns, with its weights and the sizes of its tensors bounded.
+
+    Args:
+      make: builds a model with Keras.
+      nb_values: numbers that its weights may hold.
+      fill: whether weights get the first values that their layers choose; else they are zeros, which is quicker.
+
+    Raises:
+      UnreadableError: it would take more than that; or whatever Keras raises.
+    """
+    bounds = _Bounds(nb_values, fill)
+    try:
+        with tf.variable_creator_scope(bounds.create), _watched_calls(bounds):
+            return make()
+    except Exception as error:
+        if bounds.reason is None:
+            raise
+        raise UnreadableError(bounds.reason) from error  # Keras may have wrapped it
+
+
+class _Bounds:
+    """Counts what a model takes while it is built, and stops where it is too much; `reason` then says of what."""
+
+    def __init__(self, nb_values: int, fill: bool) -> None:
+        self.nb_values, self.fill = nb_values, fill
+        self.nb_made, self.nb_calls = 0, 0
+        self.reason: str | None = None
+
+    def stop(self, reason: str) -> None:
+        self.reason = reason
+        raise ValueError(reason)
+
+    def create(self, next_creator: Callable[..., tf.Variable], **kwargs: Any) -> tf.Variable:
+        """Makes a weight, if there is room for it."""
+        shape = kwargs.get('shape')
+        if shape is not None and callable(kwargs.get('initial_value')):
+            shape, dtype = tf.TensorShape(shape), tf.as_dtype(kwargs.get('dtype') or tf.float32)
+            self.nb_made += math.prod(shape.as_list())
+            if self.nb_made > self.nb_values:
+                self.stop(f'its layers need more than the {self.nb_values} values that are stored')
+            if not self.fill:
+                kwargs['initial_value'] = lambda: tf.zeros(shape, dtype)
+        return next_creator(**kwargs)
+
+    def count_call(self) -> None:
+        self.nb_calls += 1
+        if self.nb_calls > MAX_CALLS:
+            self.stop(f'its layers are called more than {MAX_CALLS} times')
+
+    def check_sizes(self, layer: keras.layers.Layer, tensors: Any) -> None:
+        for tensor in tf.nest.flatten(tensors):
+            sizes = _sizes(tensor)
+            if math.prod(size or 1 for size in sizes) > MAX_FEATURES:
+                self.stop(f'layer {layer.name!r} works on a tensor of shape {sizes}; up to {MAX_FEATURES} values per '
+                          'sample are accepted')
+
+    def check_parts(self, layer: keras.layers.Layer, args: Any, kwargs: Any) -> None:
+        nb_parts = _nb_parts(layer, args, kwargs)
+        if nb_parts > MAX_PARTS:
+            self.stop(f'layer {layer.name!r} writes out {nb_parts} parts; up to {MAX_PARTS} are accepted')
+
+
+@contextlib.contextmanager
+def _watched_calls(bounds: _Bounds) -> Iterator[None]:
+    """Checks each call of a layer in the block; Keras has no hook for that, so its method is replaced meanwhile."""
+    original = keras.layers.Layer.__call__
+
+    def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
+        bounds.count_call()
+        bounds.check_sizes(layer, (args, kwargs))
+        bounds.check_parts(layer, args, kwargs)
+        outputs = original(layer, *args, **kwargs)
+        bounds.check_sizes(layer, outputs)
+        return outputs
+
+    keras.layers.Layer.__call__ = call
+    try:
+        yield
+    finally:
+        keras.layers.Layer.__call__ = original
+
+
+def _nb_parts(layer: keras.layers.Layer, args: Any, kwargs: Any) -> int:
+    """How many times Keras or TensorFlow repeat something in Python for this call: steps, or tensors that are made."""
+    sizes = _sizes(next(iter(tf.nest.flatten((args, kwargs))), None))
+    symbol = getattr(layer, 'symbol', None)
+    if isinstance(layer, keras.layers.RNN) and layer.unroll and len(sizes) > 1:
+        return sizes[0 if layer.time_major else 1] or 0
+    if symbol == 'unstack':
+        axis = kwargs.get('axis') or 0
+        return sizes[axis] or 0 if isinstance(axis, int) and -len(sizes) <= axis < len(sizes) else 0
+    parts = kwargs.get('num_or_size_splits') if symbol == 'split' else 0
+    return len(parts) if isinstance(parts, list | tuple) else parts if isinstance(parts, int) else 0
+
+
+def _sizes(tensor: Any) -> list[int | None]:
+    """The sizes of a tensor, none of what has none."""
+    shape = getattr(tensor, 'shape', None)
+    return shape.as_list() if isinstance(shape, tf.TensorShape) and shape.rank is not None else []

@@ -1,0 +1,99 @@
+"""HDF5 files with weights, and those of older releases (`.h5`) with the whole model: what they may hold.
+
+HDF5 can point to other files, load plug-ins to decode data, and declare arrays that are larger than any memory. Files
+are looked through before anything in them is read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import h5py
+
+from utils.models import architecture
+from utils.models.errors import UnreadableError
+
+MAX_OBJECTS = 2**16
+"""Groups and arrays."""
+MAX_UNPACKED, SMALL_BYTES = 20, 2**26
+"""Arrays may declare this many times the bytes of the file, or `SMALL_BYTES`."""
+
+_FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF)
+_JSON_LISTS = ('TensorShape', '__tuple__')  # how older releases write them
+
+
+def nb_values(file: h5py.File, nb_bytes: int) -> int:
+    """Number of values of all arrays in a file.
+
+    Args:
+      file: the opened file.
+      nb_bytes: its size.
+
+    Raises:
+      UnreadableError: it holds anything but plain arrays of numbers, or declares far more than it has.
+    """
+    nb, declared = 0, 0
+    for place, (name, item) in enumerate(_items(file)):
+        if place >= MAX_OBJECTS:
+            raise UnreadableError(f'it has more than {MAX_OBJECTS} groups and arrays')
+        if isinstance(item, h5py.Dataset):
+            _check_array(name, item)
+            nb += item.size
+            declared += max(item.size, math.prod(item.chunks or ())) * item.dtype.itemsize
+        if declared > max(MAX_UNPACKED * nb_bytes, SMALL_BYTES):
+            raise UnreadableError(f'its arrays have {declared} bytes and more, the file only {nb_bytes}')
+    return nb
+
+
+def read_config(file: h5py.File) -> Any:
+    """The architecture in the file of a whole model; raises an `UnreadableError` if there is none that can be read."""
+    text = file.attrs.get('model_config')
+    if text is None:
+        raise UnreadableError('it holds weights without an architecture (HDF5); build the network with tf_keras, call '
+                              'load_weights, and save the model as .keras')
+    version = file.attrs.get('keras_version')
+    architecture.check_version(version.decode('utf-8', 'replace') if isinstance(version, bytes) else version)
+    if not isinstance(text, str | bytes) or len(text) > architecture.MAX_BYTES:
+        raise UnreadableError(f'its architecture is no text of at most {architecture.MAX_BYTES} bytes')
+    return _plain(architecture.without(architecture.parsed(text), ()))
+
+
+def _plain(config: Any) -> Any:
+    """A configuration of an older release with ordinary lists."""
+    if isinstance(config, list):
+        return [_plain(item) for item in config]
+    if not isinstance(config, dict):
+        return config
+    if config.get('class_name') in _JSON_LISTS and isinstance(config.get('items'), list):
+        return _plain(config['items'])
+    return {key: _plain(value) for key, value in config.items()}
+
+
+def _items(file: h5py.File) -> Iterator[tuple[str, Any]]:
+    """All groups and arrays below; each link is looked at before it is followed."""
+    waiting, seen = [file], set()
+    while waiting:
+        group = waiting.pop()
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise UnreadableError(f'{name[:80]!r} in it points elsewhere; only data within the file are read')
+            item = group[name]
+            yield name, item
+            if isinstance(item, h5py.Group):
+                place = h5py.h5o.get_info(item.id).addr
+                if place in seen:
+                    raise UnreadableError(f'group {name[:80]!r} in it has two places')
+                seen.add(place)
+                waiting.append(item)
+
+
+def _check_array(name: str, array: h5py.Dataset) -> None:
+    settings = array.id.get_create_plist()
+    if array.is_virtual or settings.get_external_count():
+        raise UnreadableError(f'array {name[:80]!r} lies in another file; only data within the file are read')
+    if any(settings.get_filter(place)[0] not in _FILTERS for place in range(settings.get_nfilters())):
+        raise UnreadableError(f'array {name[:80]!r} is packed by a plug-in; only gzip and lzf are read')
+    if array.dtype.kind not in 'biufV' or array.dtype.hasobject:
+        raise UnreadableError(f'array {name[:80]!r} is not one of numbers')

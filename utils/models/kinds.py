@@ -1,0 +1,64 @@
+"""What a file is, by its content, and what to do with one that holds no model that can be read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+HDF5, ZIP = 'hdf5', 'zip'
+
+_MAGIC = ((b'\x89HDF\r\n\x1a\n', HDF5), (b'PK\x03\x04', ZIP), (b'PK\x05\x06', ZIP))
+_PICKLE = 'it is a Python pickle, which may hold code and is never opened; save the model as .keras'
+_AS_KERAS = 'give the tf_keras model that it was made from, saved as .keras'
+_OTHERS = (
+    (0, b'PFZ\x1a', 'it is a packed container; give it a name that ends in .pfz'),
+    (4, b'TFL3', f'it is a TensorFlow Lite file, which is finished and cannot be compressed further; {_AS_KERAS}'),
+    (0, b'\x1f\x8b', 'it is packed by gzip; unpack it'),
+    (0, b'\x93NUMPY', 'it is a NumPy array; build the network, set its weights, and save it as .keras'),
+    *((0, bytes((0x80, version)), _PICKLE) for version in range(2, 6)))
+_HEAD = 512
+
+
+def kind_of(path: str | os.PathLike) -> str | None:
+    """`HDF5` or `ZIP` by the first bytes, `None` for other files."""
+    head = b'' if Path(path).is_dir() else _head(path)
+    return next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
+
+
+def other_kind(path: str | os.PathLike) -> str:
+    """What a file is that holds no model, and what to do; raises an `OSError` if it cannot be read."""
+    if Path(path).is_dir():
+        return saved_model(path) or 'it is a folder without a model.keras'
+    head = _head(path)
+    if not head:
+        return 'it is empty'
+    for start, magic, message in _OTHERS:
+        if head[start:].startswith(magic):
+            return message
+    if _is_text(head):
+        is_json = head.lstrip()[:1] == b'{' and b'class_name' in head
+        return ('it is the architecture of a model without its weights (JSON)' if is_json else 'it is a text file') + (
+            '; save the model by model.save as .keras')
+    return 'it is of no kind that is known here; give a .keras file that tf_keras has written'
+
+
+def saved_model(path: str | os.PathLike) -> str | None:
+    """What to do with a folder that holds a SavedModel, `None` for other folders."""
+    if any((Path(path) / name).is_file() for name in ('saved_model.pb', 'saved_model.pbtxt')):
+        return f'it is a SavedModel, a compiled graph; {_AS_KERAS}'
+    return None
+
+
+def _head(path: str | os.PathLike) -> bytes:
+    with open(path, 'rb') as file:
+        return file.read(_HEAD)
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode('utf-8')
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 4:  # a character may be cut in two
+            return False
+        text = head[:error.start].decode('utf-8')
+    return all(character.isprintable() or character.isspace() for character in text)

@@ -1,0 +1,191 @@
+"""The JSON records of a run directory, read again by later calls, which must not trust them.
+
+A disk that was full, a power cut, an editor or a copy that stopped half-way may have left anything in them. There is
+one reader for all: it bounds size and depth, checks the keys and types that the program goes on with, and says in one
+line which file is damaged and what to delete.
+
+The shape of a record is written with Python's own types:
+
+* `str`, `bool`, `int`, `float` (`int`s are accepted, and what is not finite), `object` (anything);
+* `Number(low, above)`: a finite number within bounds;
+* `(str, None)`: any of these;
+* `[str]`: a list of such items; `[int, int]`: a list of just these two;
+* `{'key': str, 'other?': int}`: an object with at least these keys, the second of which may be missing;
+* `{'loss': float, ...: float}`: an object with such values under any other keys, too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from utils.errors import PocketFlowError
+
+MAX_BYTES = 64 << 20
+MAX_DEPTH = 32
+MAX_WHOLE = 1 << 63
+"""Whole numbers beyond it do not fit into any float format, nor into what reads them."""
+
+Shape = Any
+
+
+class DamagedRecordError(PocketFlowError):
+    """A record of a run cannot be used."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Number:
+    """A finite number of at least `low` and more than `above`."""
+
+    low: float = -math.inf
+    above: float = -math.inf
+
+    def fits(self, value: Any) -> bool:
+        return _fits_type(value, float) and math.isfinite(value) and value >= self.low and value > self.above
+
+    def __str__(self) -> str:
+        bounds = [f'{sign} {bound:g}' for sign, bound in (('>=', self.low), ('>', self.above)) if bound > -math.inf]
+        return ' '.join(['a finite number', *bounds])
+
+
+def read_record(path: Path, shape: Shape, remedy: str) -> Any | None:
+    """What a record holds; `None` if there is no such file.
+
+    Args:
+      path: the file.
+      shape: what it must hold, as above.
+      remedy: what to do if it is damaged, as 'delete it to ...'.
+
+    Raises:
+      DamagedRecordError: it is no file of that shape.
+    """
+    try:
+        return _value(_content(path), shape)
+    except FileNotFoundError:
+        return None
+    except _NoRecordError as error:
+        raise DamagedRecordError(f'{path}: damaged record ({error}); {remedy}') from None
+
+
+def parsed(content: bytes, shape: Shape) -> Any | None:
+    """What a line of a log holds; `None` if it is damaged."""
+    try:
+        return _value(content, shape)
+    except _NoRecordError:
+        return None
+
+
+def set_aside(path: Path) -> Path:
+    """Copies a damaged file to a free name beside it, `NAME.damaged` or `NAME.damaged-2`, ...; returns that name."""
+    names = (path.with_name(f'{path.name}.damaged{number}') for number in ('', *(f'-{k}' for k in range(2, 1000))))
+    aside = next(name for name in names if not name.exists())
+    shutil.copyfile(path, aside)
+    return aside
+
+
+class _NoRecordError(Exception):
+    """Says why."""
+
+
+def _content(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        raise _NoRecordError('it is no file')
+    with open(path, 'rb') as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise _NoRecordError(f'it has more than {MAX_BYTES >> 20} MiB')
+    return content
+
+
+def _value(content: bytes, shape: Shape) -> Any:
+    if not content.strip(b'\0 \t\r\n'):
+        raise _NoRecordError('it is empty' if not content else 'it holds no text')
+    try:
+        value = json.loads(content.decode('utf-8'))
+    except UnicodeDecodeError:
+        raise _NoRecordError('it holds no text') from None
+    except RecursionError:
+        raise _NoRecordError('it is nested too deep') from None
+    except ValueError as error:
+        raise _NoRecordError(f'it is no JSON: {error}') from None
+    if depth(value) > MAX_DEPTH:
+        raise _NoRecordError('it is nested too deep')
+    misfit = next(misfits(value, shape), None)
+    if misfit is not None:
+        raise _NoRecordError(misfit)
+    return value
+
+
+def depth(value: Any) -> int:
+    """How deep lists and objects lie in each other, up to one more than the limit: 0 for a number."""
+    items, deepest = [value], 0
+    while deepest <= MAX_DEPTH and (holders := [item for item in items if isinstance(item, (dict, list))]):
+        items = [item for holder in holders for item in (holder.values() if isinstance(holder, dict) else holder)]
+        deepest += 1
+    return deepest
+
+
+def misfits(value: Any, shape: Shape, place: str = '') -> Iterator[str]:
+    """What is wrong with a value, one line for each place."""
+    if isinstance(shape, tuple):
+        if all(next(misfits(value, part, place), None) is not None for part in shape):
+            yield from misfits(value, shape[0], place)
+    elif isinstance(shape, dict):
+        yield from _misfits_of_object(value, shape, place)
+    elif isinstance(shape, list):
+        yield from _misfits_of_list(value, shape, place)
+    elif not (shape.fits(value) if isinstance(shape, Number) else _fits_type(value, shape)):
+        wanted = str(shape) if isinstance(shape, Number) else _NAMES[shape]
+        yield f'{place or "it"} is {shown(value)}, not {wanted}'
+
+
+def _misfits_of_object(value: Any, shape: dict, place: str) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield f'{place or "it"} is {shown(value)}, not an object'
+        return
+    named = {key.removesuffix('?'): key for key in shape if key is not ...}
+    for key in value.keys() - named.keys() if ... in shape else ():
+        yield from misfits(value[key], shape[...], f'{place}.{key[:40]}'.lstrip('.'))
+    for name, key in named.items():
+        part, inner = shape[key], f'{place}.{name}'.lstrip('.')
+        if name in value:
+            yield from misfits(value[name], part, inner)
+        elif not key.endswith('?'):
+            yield f'{inner} is missing'
+
+
+def _misfits_of_list(value: Any, shape: list, place: str) -> Iterator[str]:
+    if not isinstance(value, list):
+        yield f'{place or "it"} is {shown(value)}, not a list'
+    elif len(shape) > 1 and len(value) != len(shape):
+        yield f'{place or "it"} has {len(value)} items, not {len(shape)}'
+    else:
+        for number, item in enumerate(value):
+            yield from misfits(item, shape[number % len(shape)], f'{place}[{number}]')
+
+
+_NAMES = {None: 'null', str: 'a text', bool: 'true or false', int: 'a whole number', float: 'a number'}
+
+
+def _fits_type(value: Any, kind: Any) -> bool:
+    if kind is object:
+        return True
+    if kind is None:
+        return value is None
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= MAX_WHOLE:
+        return False
+    kinds = {float: (int, float)}.get(kind, kind)
+    return isinstance(value, kinds) and (kind is bool or not isinstance(value, bool))
+
+
+def shown(value: Any) -> str:
+    """The beginning of a value as JSON has it, on one line."""
+    if isinstance(value, (dict, list)):
+        return 'an object' if isinstance(value, dict) else 'a list'
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f'{text[:40]}...'

@@ -1,0 +1,75 @@
+"""What the operating system refuses while files are written or read, in one line.
+
+Such an error may come from anywhere: from Python's own files, from libraries that wrap them (zipfile, h5py), from
+TensorFlow's checkpoints and summaries, which only quote the system's words, or as the cause of another error.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from utils.atomic import TEMPORARY_PREFIX
+
+_ROOM, _RIGHTS, _GONE, _DISK = (
+    'make room there', 'let this user write there, or read what was given',
+    'it was removed while the program was at work, or its disk is gone; bring it back',
+    'look after the disk')
+ADVICE = {
+    errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM, errno.EFBIG: 'let files there be larger',
+    errno.EROFS: _RIGHTS, errno.EACCES: _RIGHTS, errno.EPERM: _RIGHTS,
+    errno.ENOENT: _GONE, errno.ENOTDIR: _GONE, errno.ESTALE: _GONE, errno.ENODEV: _GONE, errno.ENXIO: _GONE,
+    errno.EIO: _DISK, errno.EMFILE: 'let the process open more files (ulimit -n)',
+    errno.ENFILE: 'let the system open more files'}
+"""What to do, by the number of the error."""
+
+_BY_WORDS = {os.strerror(number): number for number in ADVICE}
+_QUOTED = re.compile(rf'(?:(?P<path>/[^;\n]*); )?(?P<words>{"|".join(map(re.escape, _BY_WORDS))})')
+_TEMPORARY = re.compile(rf'{re.escape(TEMPORARY_PREFIX)}.*|tmp-worker-[0-9]+|ckpt-[0-9]+_temp')
+MAX_CAUSES = 20
+
+
+def storage_failure(error: BaseException) -> str | None:
+    """What a user is told of an error, if it, or what it came from, is the operating system's refusal of a file."""
+    for cause in _causes(error):
+        found = _refusal(cause)
+        if found is not None:
+            number, path = found
+            return (f'{_known_part(path) or "a file of this run"}: {os.strerror(number)}; {ADVICE[number]}: the same '
+                    'command then continues from the last checkpoint, bit for bit (files are written whole or not at '
+                    'all)')
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, and what led to it, the latest first."""
+    current: BaseException | None = error
+    for _ in range(MAX_CAUSES):
+        if current is None:
+            return
+        yield current
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+
+
+def _refusal(error: BaseException) -> tuple[int, str | None] | None:
+    """Number and path of the operating system's error that this one is, or quotes."""
+    if isinstance(error, OSError) and error.errno is not None:
+        path = error.filename2 or error.filename
+        return (error.errno, None if path is None else os.fsdecode(path)) if error.errno in ADVICE else None
+    if isinstance(error, (OSError, RuntimeError, tf.errors.OpError)):
+        quoted = _QUOTED.search(str(error).rpartition('}} ')[2])  # behind the name of TensorFlow's operation
+        return (_BY_WORDS[quoted['words']], quoted['path']) if quoted else None
+    return None
+
+
+def _known_part(path: str | None) -> str | None:
+    """A path without the temporary names at its end, which mean nothing to a user."""
+    if path is None:
+        return None
+    parts = path.split('/')
+    end = next((place for place, part in enumerate(parts) if _TEMPORARY.fullmatch(part)), len(parts))
+    return '/'.join(parts[:end])
