@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 import tf_keras as keras
 
+from utils.channels.call_costs import CallCosts, least_inputs, select_macs, shared_out
 from utils.channels.identities import ChannelGraph, Step, bit_set, trace
-from utils.channels.liveness import Liveness, liveness
+from utils.channels.liveness import Liveness
+from utils.channels.placement import channels_left
 from utils.channels.readers import check_readers, chosen, first_seen
-from utils.cost_model import call_macs, multiplies, select_macs
+from utils.cost_model import call_macs, multiplies
 from utils.errors import UsageError
 from utils.quantization_aware import plain_if_quantization_aware
 
@@ -32,11 +35,14 @@ class ChoiceMacs:
         self._graph = graph = trace(plain_if_quantization_aware(model))
         self._ids = {step.layer.name: first_seen(graph.classes[step.inputs[0]]) for step in graph.steps if step.reads}
         self._all = {name: bit_set(ids.tolist()) for name, ids in self._ids.items()}
-        self._multiplying = {step for step in graph.steps if multiplies(step)}
+        self._multiplying = {
+            step for step in graph.steps if multiplies(step) and (step.rule is None or step.rule.weights)
+        }
         self._places = {
             id(tensor): select_macs(1, (*tensor.shape[:-1], 1))
             for step in graph.steps for tensor in step.node.keras_inputs
         }  # fmt: skip
+        self._costs = CallCosts(graph)
         # Worked out when first needed: only a call that lives may complain of a size that is unknown.
         self._call = functools.cache(functools.partial(_call_terms, graph))
 
@@ -49,7 +55,7 @@ class ChoiceMacs:
             UsageError: there is no such reader, it has no such channel, or no channel is chosen.
         """
         check_readers(self._graph, [reader], self._ids)
-        return bit_set(chosen(reader, self._ids[reader], channels))
+        return chosen(reader, self._ids[reader], channels)
 
     def total(self, masks: Mapping[str, int]) -> int:
         """Multiply-adds of one sample through the model in which each reader reads only the channels of its mask.
@@ -61,8 +67,8 @@ class ChoiceMacs:
             UsageError: a mask is not one of its reader, or a size on which the cost depends is unknown.
         """
         self._check(masks)
-        alive = liveness(self._graph, {**self._all, **masks}, self._graph.bit_members)
-        return self._selections(alive) + self._calls(alive)
+        alive = channels_left(self._graph, {**self._all, **masks}, self._costs)
+        return int(self._selections(alive) + self._calls(alive))
 
     def _check(self, masks: Mapping[str, int]) -> None:
         check_readers(self._graph, masks, self._ids)
@@ -73,14 +79,14 @@ class ChoiceMacs:
                     f' make it by mask({name!r}, channels)'
                 )
 
-    def _selections(self, alive: Liveness[int]) -> int:
+    def _selections(self, alive: Liveness) -> int:
         count, places, stored = self._graph.count, self._places, alive.stored
         return sum([
             places[key] * count(key, stored[key]) * count(key, wanted)
             for _, key, wanted in alive.selections() if places[key]
         ])  # fmt: skip
 
-    def _calls(self, alive: Liveness[int]) -> int:
+    def _calls(self, alive: Liveness) -> int:
         total, count = 0, self._graph.count
         for step in filter(self._multiplying.__contains__, alive.living):
             per_pair, per_input, per_output, constant = self._call(step)
@@ -95,15 +101,17 @@ class ChoiceMacs:
 class _Terms(NamedTuple):
     """Multiply-adds of one call: `per_pair * i * o + per_input * i + per_output * o + constant`."""
 
-    per_pair: int
-    per_input: int
+    per_pair: int | Fraction
+    per_input: int | Fraction
     per_output: int
     constant: int
 
 
 def _call_terms(graph: ChannelGraph, step: Step) -> _Terms:
+    unit = least_inputs(step)
     constant, with_input, with_output, with_both = (
-        call_macs(graph, step, nb_inputs, nb_outputs) for nb_inputs, nb_outputs in ((0, 0), (1, 0), (0, 1), (1, 1))
+        call_macs(graph, step, *counts) for counts in ((0, 0), (unit, 0), (0, 1), (unit, 1))
     )
-    per_input, per_output = with_input - constant, with_output - constant
-    return _Terms(with_both - constant - per_input - per_output, per_input, per_output, constant)
+    per_unit, per_output = with_input - constant, with_output - constant
+    per_pair = shared_out(with_both - constant - per_unit - per_output, unit)
+    return _Terms(per_pair, shared_out(per_unit, unit), per_output, constant)

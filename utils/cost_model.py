@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import tensorflow as tf
 import tf_keras as keras
 
+from utils.channels.call_costs import select_macs
 from utils.channels.identities import ChannelGraph, Step, trace
-from utils.channels.liveness import Liveness, liveness
+from utils.channels.liveness import Liveness
+from utils.channels.placement import channels_left
 from utils.channels.readers import kept_identities
 from utils.channels.select import ChannelSelect
 from utils.channels.weights import weight_shapes
-from utils.costs.formulas import kernel_macs
 from utils.costs.layer_macs import KERNEL_LAYERS, is_free, kernel_layer_macs, kernel_shapes, node_macs
 from utils.costs.operations import Macs
 from utils.encoding import KERNEL_NAMES
@@ -60,7 +61,7 @@ def layer_costs(model: keras.Model | ChannelGraph, kept: Kept | None = None) -> 
             convolution or a recurrent layer depends is unknown.
     """
     graph = trace(plain_if_quantization_aware(model))
-    alive = None if kept is None else liveness(graph, kept_identities(graph, kept))
+    alive = None if kept is None else channels_left(graph, kept_identities(graph, kept))
     costs: dict[str, LayerCost] = {}
     seen: set[int] = set()
     for step in graph.steps:
@@ -76,13 +77,6 @@ def _select_costs(alive: Liveness) -> Iterator[LayerCost]:
         output = (*tensor.shape[:-1], len(alive.graph.positions(key, wanted)))
         name = step.layer.name if step.picks else f'{step.layer.name}_select'
         yield LayerCost(name, ChannelSelect.__name__, select_macs(len(alive.left(key)), output), 0, output)
-
-
-def select_macs(nb_inputs: int, output: Shape) -> int:
-    """Multiply-adds of a channel selection: on feature maps it is a 1x1 convolution; elsewhere it takes none."""
-    if len(output) != 4 or None in output[1:]:
-        return 0
-    return kernel_macs([(nb_inputs, output[-1])], math.prod(output[1:-1]))
 
 
 def total_macs(model: keras.Model | ChannelGraph, kept: Kept | None = None) -> int:

@@ -53,7 +53,7 @@ def summary(report: Mapping) -> str:
     if report.get('searches'):
         parts += ['', *(f'search: {outcome(entry)}' for entry in report['searches'])]
     if report['verdict']:
-        parts += ['', verdict_line(report['verdict'], report['compressed'])]
+        parts += ['', verdict_line(report['verdict'], report['compressed'], report['baseline'])]
     return '\n'.join(parts)
 
 

@@ -88,12 +88,13 @@ def as_fast(speedup: float) -> bool:
     return 1 / SPEED_MARGIN <= speedup <= SPEED_MARGIN
 
 
-def verdict_line(verdict: Mapping, compressed: Mapping) -> str:
+def verdict_line(verdict: Mapping, compressed: Mapping, baseline: Mapping | None = None) -> str:
     """The last line that a run prints; it names the files if size and speed are not of the same one.
 
     Args:
       verdict: what `judge` says.
       compressed: the report's entry, with `file` and `timed_file`.
+      baseline: the entry of the uncompressed model; with it, the line also says what share of its `macs` is left.
     """
     names = [compressed['file'], compressed['timed_file']]
     of_size, of_speed = (f' {Path(name or "").name}' if names[0] != names[1] else '' for name in names)
@@ -106,7 +107,13 @@ def verdict_line(verdict: Mapping, compressed: Mapping) -> str:
         speed = f'{found.value} ({ratio}{of_speed})'
     points = figures.rounded(100 * verdict['accuracy_drop'], 2)
     change = f'accuracy {"drop" if points >= 0 else "gain"} {abs(points):.2f} points'
-    return f'verdict: {size}, {speed}, {change}; measured on the exported file'
+    return f'verdict: {size}, {speed}, {change}; measured on the exported file{_macs_left(baseline, compressed)}'
+
+
+def _macs_left(baseline: Mapping | None, compressed: Mapping) -> str:
+    if not baseline or not baseline['macs'] or baseline['macs'] == compressed['macs']:
+        return ''
+    return f'; {100 * compressed["macs"] / baseline["macs"]:.1f} % of the MACs left'
 
 
 def refuse_conditions(options: VerdictOptions, reason: str) -> None:

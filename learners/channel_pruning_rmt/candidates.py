@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,11 @@ import tf_keras as keras
 
 from hp_optimizer import Layer, SearchProblem
 from hp_optimizer.domain import Values
-from learners.channel_pruning_rmt.refit import LayerRegression
-from learners.channel_pruning_rmt.sampling import LayerSampler
+from learners.channel_pruning_rmt.pruning import joint_orders
+from learners.channel_pruning_rmt.regressions import Sampling
 from learners.channel_pruning_rmt.selection import nb_kept
 from learners.search.candidates import Candidates, layer_features
-from utils.channels import ReaderChannels
+from utils.channels import ReaderChannels, input_masks, trace
 from utils.choice_macs import ChoiceMacs
 from utils.cost_model import total_macs
 from utils.graph import copied
@@ -32,31 +32,6 @@ def least_share(macs_share: float) -> float:
     0.2641
     """
     return 1.5 * math.log10(macs_share + 1)
-
-
-@dataclasses.dataclass(frozen=True)
-class Sampling:
-    """How layers are sampled for choosing channels and re-fitting.
-
-    Attributes:
-      images: float32 `[N, height, width, channels]`.
-      nb_positions: output positions per image and layer.
-      ridge: damping of the least squares.
-      seed: draws the positions, and the channels of the criterion `random`.
-    """
-
-    images: np.ndarray
-    nb_positions: int
-    ridge: float
-    seed: int
-
-    def regressions(self, full: keras.Model, pruned: keras.Model,
-                    readers: Mapping[str, ReaderChannels]) -> Iterator[tuple[str, LayerRegression]]:
-        """One layer after the other; whoever prunes `pruned`, a copy of `full`, settles a layer before the next."""
-        sampler = LayerSampler(full, pruned, list(readers), self.images, self.nb_positions,
-                               np.random.default_rng(self.seed))
-        for name, reader in readers.items():
-            yield name, LayerRegression.of(pruned.get_layer(name), reader, sampler.equations(name), self.ridge)
 
 
 class ChannelCandidates(Candidates):
@@ -80,22 +55,27 @@ class ChannelCandidates(Candidates):
     def __init__(self, model: keras.Model, readers: Mapping[str, ReaderChannels], criterion: str, macs_share: float,
                  sampling: Sampling, parts: TrainerParts):
         self._full, self._readers, self._sampling, self.model = model, readers, sampling, copied(model)
-        kernels = {name: self.model.get_layer(name).kernel for name in readers}
-        self.sizes = {name: int(kernel.shape.num_elements()) for name, kernel in kernels.items()}
-        self._orders = self._ranked(criterion)
-        self._masks = {name: tf.Variable(tf.ones(kernel.shape), trainable=False) for name, kernel in kernels.items()}
-        self.parts = dataclasses.replace(parts, constraint=self._constrain, state=list(self._masks.values()))
+        self._graph = trace(model)
+        everything = {name: range(reader.nb_channels) for name, reader in readers.items()}
+        self._masks = {name: {weight: tf.Variable(mask, trainable=False) for weight, mask in masks.items()}
+                       for name, masks in input_masks(self._graph, everything).items()}
+        self.sizes = {name: sum(int(mask.shape.num_elements()) for mask in masks.values())
+                      for name, masks in self._masks.items()}
+        self._orders = self._ranked(criterion, math.sqrt(macs_share))  # inputs and outputs both shrink
+        state = [mask for masks in self._masks.values() for mask in masks.values()]
+        self.parts = dataclasses.replace(parts, constraint=self._constrain, state=state)
         self.budget = f'{macs_share:g} of the multiply-adds'
-        self.domain = self._problem(macs_share, layer_features({name: tuple(kernel.shape)
-                                                                for name, kernel in kernels.items()}))
+        self.domain = self._problem(macs_share, layer_features({
+            name: tuple(list(masks.values())[-1].shape) for name, masks in self._masks.items()}))
 
-    def _ranked(self, criterion: str) -> dict[str, np.ndarray]:
+    def _ranked(self, criterion: str, share: float) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(self._sampling.seed)
-        return {name: regression.order(criterion, rng)
-                for name, regression in self._sampling.regressions(self._full, self.model, self._readers)}
+        own = {name: regression.order(criterion, rng)
+               for name, regression in self._sampling.regressions(self._full, self.model, self._readers)}
+        return {**own, **joint_orders(self._full, self._readers, self._sampling, criterion, share)}
 
     def _problem(self, macs_share: float, features: Mapping[str, tuple[float, ...]]) -> SearchProblem:
-        costs, total = ChoiceMacs(self._full), total_macs(self._full)
+        costs, total = ChoiceMacs(self._graph), total_macs(self._graph)
         masks = {name: [costs.mask(name, order[:count]) for count in range(1, len(order) + 1)]
                  for name, order in self._orders.items()}
 
@@ -120,11 +100,13 @@ class ChannelCandidates(Candidates):
         kept = self.chosen(values)
         for name, regression in self._sampling.regressions(self._full, self.model, self._readers):
             regression.refit(np.array(kept[name]))
-            mask = np.zeros(regression.form.shape, np.float32)
-            mask[regression.rows_of(np.array(kept[name]))] = 1
-            self._masks[name].assign(mask.reshape(self._masks[name].shape))
+        for name, masks in input_masks(self._graph, kept).items():
+            for weight, mask in masks.items():
+                self._masks[name][weight].assign(mask)
+        self._constrain(tf.constant(0, tf.int64))
 
     def _constrain(self, step: tf.Tensor) -> None:
-        for name, mask in self._masks.items():
-            kernel = self.model.get_layer(name).kernel
-            kernel.assign(kernel * mask)
+        for name, masks in self._masks.items():
+            for weight, mask in masks.items():
+                variable = getattr(self.model.get_layer(name), weight)
+                variable.assign(variable * mask)

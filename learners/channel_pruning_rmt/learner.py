@@ -7,18 +7,19 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import tf_keras as keras
+from absl import logging
 
 from learners.abstract_learner import LEARNERS, Compressed
-from learners.channel_pruning_rmt import selection
 from learners.channel_pruning_rmt.candidates import ChannelCandidates, Sampling
+from learners.channel_pruning_rmt.linear_forms import linear_form
 from learners.channel_pruning_rmt.memory import Demand, require_memory
+from learners.channel_pruning_rmt.pruning import Pruned, prune_channels, settle
 from learners.search import LayerSearch, SearchedOptions, SearchingLearner
 from learners.skip_words import refuse_idle_words, skipped_by_name
 from utils.channels import ReaderChannels, channel_counts, reader_channels, remove_channels
 from utils.compression_plan import CompressionPlan, load_plan
 from utils.cost_model import total_macs, total_parameters
 from utils.errors import UsageError
-from utils.graph import copied
 from utils.layer_table import layer_rows
 from utils.options import option
 from utils.progress import Progress
@@ -76,6 +77,9 @@ class ChannelPruningOptions(SearchedOptions):
             raise UsageError('--cpr_warm_start and --cpr_save_path_ws=PLAN go together; give both or neither')
 
 
+NOTHING_SAVED = ('channel pruning saves nothing here: the network keeps all its multiply-adds, because each layer '
+                 'that was to lose channels shares them with layers that need them; see the notes of the layer table')
+
 NB_SEARCH_IMAGES = 500
 """Training images on which the weights of a candidate of a search are re-fitted; there are many candidates."""
 
@@ -94,7 +98,8 @@ REMEDIES = ((FIRST, 'cpr_skip_frst_layer', '--nocpr_skip_frst_layer'),
 def skip_reasons(model: keras.Model, readers: Mapping[str, ReaderChannels],
                  options: ChannelPruningOptions) -> dict[str, str]:
     """Why a layer is left alone, by layer name; layers that are not named are pruned."""
-    convolutions = [name for name in readers if type(model.get_layer(name)) is keras.layers.Conv2D]
+    convolutions = [name for name, reader in readers.items() if reader.kind == 'conv' and linear_form(
+        model.get_layer(name)) is not None]
     named = skipped_by_name(SKIP_FLAG, options.skip_names, readers)
     makes_output = set(model.output_names)
     reasons = {}
@@ -150,7 +155,8 @@ class ChannelPrunedRmtLearner(SearchingLearner):
       1. sample what the layer reads in the model pruned so far, and what it computes in the full model;
       2. choose the input channels whose contributions rebuild that output (LASSO path, equation 2);
       3. re-fit the weights on the chosen channels by least squares (equation 3).
-    Then every channel that nobody reads any more is removed where it is made.
+    Which readers of one stream share a set of channels, and which layers lose none since that would save nothing, is
+    decided beforehand (`decisions`). In the end every channel that nobody reads any more is removed where it is made.
     """
 
     name = 'chn-pruned-rmt'
@@ -187,13 +193,15 @@ class ChannelPrunedRmtLearner(SearchingLearner):
         readers = reader_channels(model)
         skipped = skip_reasons(model, readers, self.options)
         refuse_nothing(model, skipped)
-        chosen = self._planned(model, skipped)
-        refitted, kept = self._select(model, {name: reader for name, reader in readers.items() if name not in skipped},
-                                      chosen)
-        pruned = remove_channels(refitted, kept)
+        result = self._pruned(model, {name: reader for name, reader in readers.items() if name not in skipped},
+                              self._planned(model, skipped))
+        pruned, kept = result.model, result.kept
+        if self.options.prune_ratio and total_macs(pruned) >= total_macs(model):
+            logging.warning('%s', NOTHING_SAVED)
         plan = CompressionPlan('channels', model.name, kept, {name: readers[name].nb_channels for name in kept},
                                {'macs': total_macs(pruned), 'parameters': total_parameters(pruned)})
-        return Compressed(pruned, plan, tuple(layer_rows(model, pruned, channel_counts(model, kept), skipped)))
+        return Compressed(pruned, plan, tuple(layer_rows(model, pruned, channel_counts(model, kept),
+                                                         {**skipped, **result.notes})))
 
     def _planned(self, model: keras.Model, skipped: Mapping[str, str]) -> Mapping[str, tuple[int, ...]] | None:
         """The channels that the search has chosen, or those of a former run's plan, if one was asked for."""
@@ -223,26 +231,25 @@ class ChannelPrunedRmtLearner(SearchingLearner):
         return ChannelCandidates(model, prunable, options.criterion, options.preserve_ratio, self._sampling(nb_images),
                                  self.trainer_parts(model))
 
-    def _select(self, model: keras.Model, readers: Mapping[str, ReaderChannels],
-                planned: Mapping[str, tuple[int, ...]] | None) -> tuple[keras.Model, dict[str, tuple[int, ...]]]:
-        """A copy of the model with re-fitted weights, and the channels that each layer still reads."""
-        refitted = copied(model)
-        rng = np.random.default_rng(self.context.seed)
-        kept: dict[str, tuple[int, ...]] = {}
+    def _pruned(self, model: keras.Model, readers: Mapping[str, ReaderChannels],
+                planned: Mapping[str, tuple[int, ...]] | None) -> Pruned:
+        """The smaller model: with the channels of a plan, or those that are chosen now."""
         progress = Progress('selecting channels', len(readers), unit='layers')
-        for name, regression in self._sampling(self.options.num_images).regressions(model, refitted, readers):
-            nb_channels = readers[name].nb_channels
-            if planned is None:
-                nb_keep = selection.nb_kept(nb_channels, 1 - self.options.prune_ratio)
-                chosen = regression.choose(self.options.criterion, nb_keep, rng)
-            else:
-                chosen = np.array(planned.get(name, tuple(range(nb_channels))))
-            error = regression.refit(chosen)
-            kept[name] = tuple(map(int, chosen))
+
+        def report(name: str, nb_kept: int, error: float) -> None:
             progress.advance(1)
-            progress.report({'kept': len(chosen), 'of': nb_channels, 'relative_error': error}, name)
+            progress.report({'kept': nb_kept, 'of': readers[name].nb_channels, 'relative_error': error}, name)
+
+        sampling = self._sampling(self.options.num_images)
+        if planned is None:
+            result = prune_channels(model, readers, sampling, self.options.criterion, 1 - self.options.prune_ratio,
+                                    report)
+        else:
+            refitted, kept = settle(model, readers, sampling, lambda name, _: np.array(
+                planned.get(name, tuple(range(readers[name].nb_channels)))), report)
+            result = Pruned(remove_channels(refitted, kept), refitted, kept, {})
         progress.close()
-        return refitted, kept
+        return result
 
     def _sampling(self, nb_images: int) -> Sampling:
         images = self.helper.training_images(nb_images, self.context.seed)

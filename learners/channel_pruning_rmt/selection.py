@@ -20,9 +20,9 @@ from learners.channel_pruning_rmt.equations import NormalEquations
 def lasso_channels(gram: np.ndarray, cross: np.ndarray, nb_keep: int) -> np.ndarray:
     """The `nb_keep` channels that the LASSO chooses: its exact path by LARS (Efron et al. 2004), from one Gram matrix.
 
-    The path is followed to the first point with at least `nb_keep` non-zero coefficients. Where it gains several at
-    once, or ends early because channels are linearly dependent, the largest contributions decide, so that the count
-    is always exact.
+    The path is followed to the first point with at least `nb_keep` non-zero coefficients, and no further: each step
+    costs as much as the square of the channels that are in. Where it gains several at once, or ends early because
+    channels are linearly dependent, the largest contributions decide, so that the count is always exact.
 
     Args:
       gram, cross: G `[channels, channels]` and h `[channels]`.
@@ -31,17 +31,41 @@ def lasso_channels(gram: np.ndarray, cross: np.ndarray, nb_keep: int) -> np.ndar
     Returns:
       Sorted channel indices, `[nb_keep]`.
     """
-    nb_channels = len(cross)
-    scale = np.sqrt(np.maximum(np.diag(gram), 0))
-    safe = np.where(scale > 0, scale, 1.0)
-    _, _, path = lars_path_gram(cross / safe, gram / np.outer(safe, safe), n_samples=1, method='lasso',
-                                alpha_min=0.0, max_iter=8 * nb_channels)
-    counts = np.count_nonzero(path, axis=0)
-    enough = np.flatnonzero(counts >= nb_keep)
+    return _first_on_path(_lasso_path(gram, cross, nb_keep), _contributions(gram, cross), nb_keep)
+
+
+def _lasso_path(gram: np.ndarray, cross: np.ndarray, nb_keep: int) -> np.ndarray:
+    """Coefficients `[channels, points]` of the path, at least as far as `nb_keep` of them are non-zero."""
+    scale = _scales(gram)
+    target, correlations = cross / scale, gram / np.outer(scale, scale)
+    # LARS takes one channel a step, and sometimes drops one again: a few more steps than channels mostly suffice. A
+    # longer path begins with the shorter one, so what is chosen does not depend on where it was cut off.
+    last, steps = 8 * len(cross), nb_keep + 1 + nb_keep // 8
+    while True:
+        steps = min(steps, last)
+        _, _, path = lars_path_gram(target, correlations, n_samples=1, method='lasso', alpha_min=0.0, max_iter=steps)
+        ends = path.shape[1] <= steps or steps == last
+        if ends or np.count_nonzero(path, axis=0).max() >= nb_keep:
+            return path
+        steps *= 2
+
+
+def _first_on_path(path: np.ndarray, contributions: np.ndarray, nb_keep: int) -> np.ndarray:
+    enough = np.flatnonzero(np.count_nonzero(path, axis=0) >= nb_keep)
     coefficients = path[:, enough[0] if len(enough) else -1]
     # Ties, and channels that the path never reached, are decided by how much of the output a channel carries.
-    order = np.lexsort((-np.abs(cross) / safe, -np.abs(coefficients)))
+    order = np.lexsort((-contributions, -np.abs(coefficients)))
     return np.sort(order[:nb_keep])
+
+
+def _scales(gram: np.ndarray) -> np.ndarray:
+    """The norm of each regressor, `[channels]`; 1 for a dead one."""
+    scale = np.sqrt(np.maximum(np.diag(gram), 0))
+    return np.where(scale > 0, scale, 1.0)
+
+
+def _contributions(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
+    return np.abs(cross) / _scales(gram)
 
 
 def surgeon_channels(equations: NormalEquations, channel_of: np.ndarray, nb_keep: int, ridge: float) -> np.ndarray:
@@ -92,9 +116,10 @@ def surgeon_order(equations: NormalEquations, channel_of: np.ndarray, ridge: flo
 
 def lasso_order(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
     """All channels in the order in which `lasso_channels` takes them up as it may keep more; arguments as there."""
+    path, contributions = _lasso_path(gram, cross, len(cross)), _contributions(gram, cross)
     order: dict[int, None] = {}
     for nb_keep in range(1, len(cross) + 1):
-        order.update(dict.fromkeys(lasso_channels(gram, cross, nb_keep).tolist()))
+        order.update(dict.fromkeys(_first_on_path(path, contributions, nb_keep).tolist()))
     return np.array(list(order))
 
 

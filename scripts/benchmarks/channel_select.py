@@ -10,6 +10,8 @@ from __future__ import annotations
 from scripts.benchmarks import common  # isort: skip
 
 import argparse
+import functools
+import operator
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +21,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from utils.channels import ChannelSelect, drop_inputs, remove_channels, trace
-from utils.channels.liveness import liveness
+from utils.channels.placement import channels_left
 from utils.channels.readers import first_seen, kept_identities
 from utils.cost_model import total_macs
 from utils.errors import PocketFlowError
@@ -56,9 +58,10 @@ def with_gathers(model: keras.Model) -> keras.Model:
 def unions(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> Kept:
     """For each reader all input channels that `remove_channels(model, kept)` leaves anywhere in the network."""
     graph = trace(model)
-    alive = liveness(graph, kept_identities(graph, kept))
-    left = list(frozenset().union(*alive.stored.values()))
-    return {step.layer.name: tuple(map(int, np.flatnonzero(np.isin(first_seen(graph.classes[step.inputs[0]]), left))))
+    alive = channels_left(graph, kept_identities(graph, kept))
+    left = functools.reduce(operator.or_, alive.stored.values())
+    return {step.layer.name: tuple(channel for channel, identity in enumerate(first_seen(graph.classes[step.inputs[0]]))
+                                   if left >> int(identity) & 1)
             for step in graph.steps if step.reads and alive.is_alive(step)}
 
 

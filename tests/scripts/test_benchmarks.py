@@ -62,6 +62,9 @@ PROMISED = {
     'channel_select': ({'gather_over_convolution_float32', 'gather_over_convolution_int8',
                         'none_over_convolution_float32', 'none_over_convolution_int8'},
                        {'variant', 'macs_left', 'selects', 'ms_float32', 'ms_int8', 'time_float32', 'time_int8'}),
+    'network_coverage': ({'prune_ratio', 'size', 'images'},
+                         {'network', 'macs_left', 'parameters_left', 'bytes_before', 'bytes_after', 'speedup',
+                          'difference', 'selects', 'seconds', 'why'}),
 }
 
 

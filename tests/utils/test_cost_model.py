@@ -6,7 +6,8 @@ import pytest
 import tf_keras as keras
 
 from utils.channels import remove_channels, trace
-from utils.cost_model import LayerCost, kernel_macs, layer_costs, total_macs, total_parameters
+from utils.cost_model import LayerCost, layer_costs, total_macs, total_parameters
+from utils.costs.formulas import kernel_macs
 from utils.errors import UsageError
 
 layers = keras.layers

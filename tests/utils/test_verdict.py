@@ -49,6 +49,12 @@ def test_lines():
     assert 'NOT smaller (1.00x), NOT faster (0.67x), accuracy gain 5.00 points' in verdict_line(BAD, ONE_FILE)
 
 
+def test_the_share_of_the_multiply_adds_that_is_left():
+    line = verdict_line(GOOD, {**ONE_FILE, 'macs': 33}, {'macs': 100})
+    assert line.endswith('; measured on the exported file; 33.0 % of the MACs left')
+    assert verdict_line(GOOD, {**ONE_FILE, 'macs': 100}, {'macs': 100}).endswith('exported file')
+
+
 def test_two_files_are_named():
     text = verdict_line(GOOD, {'file': 'm.pfz', 'timed_file': 'a/m.tflite'})
     assert 'smaller (3.00x m.pfz), faster (2.00x m.tflite), accuracy' in text

@@ -3,7 +3,7 @@
 from utils.channels.counts import ChannelCounts, channel_counts
 from utils.channels.identities import ChannelGraph, trace
 from utils.channels.readers import ReaderChannels, reader_channels
-from utils.channels.rewrite import drop_inputs, remove_channels
+from utils.channels.rewrite import drop_inputs, input_masks, remove_channels
 from utils.channels.select import ChannelSelect
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     'ReaderChannels',
     'channel_counts',
     'drop_inputs',
+    'input_masks',
     'reader_channels',
     'remove_channels',
     'trace',

@@ -8,13 +8,17 @@ from collections.abc import Mapping, Sequence
 import tf_keras as keras
 
 from utils.channels.identities import ChannelGraph, Step, trace
-from utils.channels.liveness import Liveness, liveness
+from utils.channels.liveness import Liveness
+from utils.channels.placement import channels_left
 from utils.channels.readers import kept_identities
 
 
 @dataclasses.dataclass(frozen=True)
 class ChannelCounts:
-    """Channels that one convolution or dense layer reads and makes: places on a tensor's last axis."""
+    """Channels that one convolution or dense layer reads and makes: places on a tensor's last axis.
+
+    `inputs_after` counts those that are left in what it takes, also if they meet zeros (see `placement`).
+    """
 
     inputs_before: int
     inputs_after: int
@@ -33,7 +37,7 @@ def channel_counts(
         UsageError: the model is not functional, or `kept` does not fit it.
     """
     graph = trace(model)
-    alive = liveness(graph, kept_identities(graph, kept))
+    alive = channels_left(graph, kept_identities(graph, kept))
     return {step.layer.name: _counts(alive, step) for step in graph.steps if step.reads}
 
 

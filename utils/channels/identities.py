@@ -45,6 +45,16 @@ class Step:
         return self.rule is not None and self.rule.flow is Flow.MERGES
 
     @functools.cached_property
+    def passes(self) -> bool:
+        """Whether the channels of this step are those of its one input, each with its identity."""
+        return self.rule is not None and self.rule.flow in (Flow.PASSES, Flow.REPEATS_EACH, Flow.REPEATS_ALL)
+
+    @functools.cached_property
+    def joins(self) -> bool:
+        """Whether this step puts the channels of its inputs one after the other."""
+        return self.rule is not None and self.rule.flow is Flow.JOINS
+
+    @functools.cached_property
     def picks(self) -> bool:
         """Whether this step is a channel selection."""
         return self.rule is not None and self.rule.flow is Flow.PICKS
@@ -52,7 +62,7 @@ class Step:
     @property
     def keeps_all_outputs(self) -> bool:
         """Whether the outputs of this step cannot be made smaller."""
-        return self.rule is None or (self.reads and not is_elementwise(self.layer))
+        return self.rule is None or self.rule.grouped or (self.reads and not is_elementwise(self.layer))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -73,14 +83,9 @@ class ChannelGraph:
     outputs: frozenset[int]
 
     @functools.cached_property
-    def members(self) -> dict[int, frozenset[int]]:
-        """Tensor -> the set of its identities."""
-        return {key: frozenset(ids.tolist()) for key, ids in self.classes.items()}
-
-    @functools.cached_property
-    def bit_members(self) -> dict[int, int]:
-        """As `members`, with bit sets: identity i is in the set `bits` if `bits >> i & 1`."""
-        return {key: bit_set(ids) for key, ids in self.members.items()}
+    def members(self) -> dict[int, int]:
+        """Tensor -> the bit set of its identities."""
+        return {key: bit_set(np.unique(ids).tolist()) for key, ids in self.classes.items()}
 
     @functools.cached_property
     def fixed(self) -> frozenset[int]:
@@ -96,10 +101,22 @@ class ChannelGraph:
         """How many channels of the tensor `key` have an identity of the bit set `wanted`."""
         return sum([times * (wanted & ids).bit_count() for times, ids in self.repeats[key]])
 
-    def positions(self, key: int, wanted: frozenset[int] | set[int]) -> np.ndarray:
-        """Where in the tensor `key` the identities `wanted` are, ascending."""
-        ids = self.classes[key]
-        return np.flatnonzero(np.isin(ids, np.fromiter(wanted, dtype=ids.dtype, count=len(wanted))))
+    def takable(self, step: Step, wanted: int) -> int:
+        """The identities that the reader `step` has to take if it wants some: more of some groups if it is grouped."""
+        if not step.rule.grouped:
+            return wanted
+        groups = [ids.tolist() for ids in np.split(self.classes[step.inputs[0]], step.layer.groups)]
+        while True:
+            counts = [sum(wanted >> identity & 1 for identity in group) for group in groups]
+            if min(counts) == max(counts):
+                return wanted
+            for group, count in zip(groups, counts, strict=True):
+                others = [identity for identity in group if not wanted >> identity & 1]
+                wanted |= bit_set(set(others[: max(counts) - count]))
+
+    def positions(self, key: int, wanted: int) -> np.ndarray:
+        """Where in the tensor `key` the identities of the bit set `wanted` are, ascending."""
+        return np.flatnonzero([wanted >> identity & 1 for identity in self.classes[key].tolist()])
 
 
 def bit_set(ids: Iterable[int]) -> int:

@@ -1,4 +1,7 @@
-"""Decides which channels each tensor still needs, given what the readers still read."""
+"""Decides which channels each tensor still needs, given what the readers still read.
+
+Sets of identities are bit sets: identity i is in the set `bits` if `bits >> i & 1`.
+"""
 
 from __future__ import annotations
 
@@ -6,49 +9,50 @@ import dataclasses
 import functools
 import operator
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Generic, TypeVar
 
 import numpy as np
 
 from utils.channels.identities import ChannelGraph, Step
 
-Ids = TypeVar('Ids', frozenset[int], int)
-"""A set of identities: a frozen set, or a bit set, which is quicker but has no `taken` and `left`."""
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Liveness(Generic[Ids]):
+class Liveness:
     """What is left of a graph.
 
     Attributes:
         graph: the graph of the whole model.
-        members: tensor -> the identities that it has in the whole model.
         stored: tensor -> the identities that it still has; none where nobody needs the tensor.
-        read: reader -> the identities that it still reads.
+        read: reader -> the identities for which it still has weights.
+        held: reader -> the identities that it takes; those that it does not read meet zeros.
         living: the steps of which anybody needs what they make, from the outputs to the inputs.
     """
 
     graph: ChannelGraph
-    members: Mapping[int, Ids]
-    stored: Mapping[int, Ids]
-    read: Mapping[str, Ids]
+    stored: Mapping[int, int]
+    read: Mapping[str, int]
+    held: Mapping[str, int]
     living: Sequence[Step]
+
+    @property
+    def members(self) -> Mapping[int, int]:
+        """Tensor -> the identities that it has in the whole model."""
+        return self.graph.members
 
     def is_alive(self, step: Step) -> bool:
         """Whether anybody needs what `step` makes."""
         return any(self.stored[key] for key in step.outputs)
 
-    def wants(self, step: Step, key: int) -> Ids:
+    def wants(self, step: Step, key: int) -> int:
         """The identities of its input `key` that `step`, if alive, takes."""
         if step.rule is None:
             return self.members[key]
         if step.reads:
-            return self.read[step.layer.name]
+            return self.held[step.layer.name]
         return self.stored[step.outputs[0]] & self.members[key]
 
-    def selections(self) -> Iterator[tuple[Step, int, Ids]]:
+    def selections(self) -> Iterator[tuple[Step, int, int]]:
         """Each channel selection that is needed, once: the step before which it is, the tensor, what is taken."""
-        seen: set[tuple[int, Ids]] = set()
+        seen: set[tuple[int, int]] = set()
         for step in reversed(self.living):
             for key in step.inputs:
                 wanted = self.wants(step, key)
@@ -65,10 +69,8 @@ class Liveness(Generic[Ids]):
         return self.graph.positions(key, self.stored[key])
 
 
-def liveness(
-    graph: ChannelGraph, read: Mapping[str, Ids], members: Mapping[int, Ids] | None = None
-) -> Liveness[Ids]:
-    """Finds out what each tensor must store when the reader `name` reads just the identities `read[name]`.
+def liveness(graph: ChannelGraph, read: Mapping[str, int]) -> Liveness:
+    """Finds out what each tensor must store at least when the reader `name` reads just the identities `read[name]`.
 
     A tensor stores the union of what those who take it need; one that takes part in an addition stores
     every channel that anybody reads anywhere in the stream, so that no selection is needed on the way.
@@ -77,35 +79,31 @@ def liveness(
     Args:
         graph: the graph of the whole model.
         read: the identities that each of its readers reads.
-        members: `graph.members`, or `graph.bit_members` if `read` has bit sets; the answer is in the same.
     """
-    members = graph.members if members is None else members
+    held = {step.layer.name: graph.takable(step, read[step.layer.name]) for step in graph.steps if step.reads}
     # Each round finds fewer or as many living steps, so starting from all of them finds all that live.
-    live = _live(Liveness(graph, members, {}, read, graph.steps))
+    live = _live(Liveness(graph, {}, read, held, graph.steps))
     while True:
-        alive = _backward(graph, members, read, live)
+        alive = _backward(graph, read, held, live)
         still_live = _live(alive)
         if still_live == live:
             return alive
         live = still_live
 
 
-def _backward(
-    graph: ChannelGraph, members: Mapping[int, Ids], read: Mapping[str, Ids], live: Ids
-) -> Liveness[Ids]:
+def _backward(graph: ChannelGraph, read: Mapping[str, int], held: Mapping[str, int], live: int) -> Liveness:
     """One pass from the outputs to the inputs, given which identities are read anywhere."""
-    nothing = type(live)()
-    needed = {key: ids if key in graph.outputs else nothing for key, ids in members.items()}
+    needed = {key: ids if key in graph.outputs else 0 for key, ids in graph.members.items()}
     tied: set[int] = set()
-    stored: dict[int, Ids] = {}
+    stored: dict[int, int] = {}
     living: list[Step] = []
-    alive = Liveness(graph, members, stored, read, living)
+    alive = Liveness(graph, stored, read, held, living)
     for step in reversed(graph.steps):
         is_needed = any(needed[key] for key in step.outputs)
         if is_needed and step.merges:
             tied.update(step.inputs, step.outputs)
         for key in step.outputs:
-            stored[key] = _all_stored(alive, key, needed[key], live if key in tied else nothing)
+            stored[key] = _all_stored(graph, key, needed[key], live if key in tied else 0)
         if is_needed:
             living.append(step)
             for key in step.inputs:
@@ -113,13 +111,13 @@ def _backward(
     return alive
 
 
-def _all_stored(alive: Liveness[Ids], key: int, needed: Ids, tied: Ids) -> Ids:
+def _all_stored(graph: ChannelGraph, key: int, needed: int, tied: int) -> int:
     if not needed:
         return needed
-    return alive.members[key] if key in alive.graph.fixed else needed | (tied & alive.members[key])
+    return graph.members[key] if key in graph.fixed else needed | (tied & graph.members[key])
 
 
-def _live(alive: Liveness[Ids]) -> Ids:
+def _live(alive: Liveness) -> int:
     """The identities that a living reader, a layer without a rule, or the caller of the model reads."""
     wanted = [alive.members[key] for key in alive.graph.outputs]
     for step in alive.living:

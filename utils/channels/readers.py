@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import numpy as np
 import tf_keras as keras
 
-from utils.channels.identities import ChannelGraph, Step, trace
+from utils.channels.identities import ChannelGraph, Step, bit_set, trace
 from utils.errors import UsageError
 
 
@@ -43,8 +43,8 @@ def reader_channels(model: keras.Model | ChannelGraph) -> dict[str, ReaderChanne
     return {step.layer.name: _reader(graph, step) for step in graph.steps if step.reads}
 
 
-def kept_identities(graph: ChannelGraph, kept: Mapping[str, Sequence[int]]) -> dict[str, frozenset[int]]:
-    """The identities that each reader of `graph` still reads; readers that `kept` does not name read all.
+def kept_identities(graph: ChannelGraph, kept: Mapping[str, Sequence[int]]) -> dict[str, int]:
+    """The identities that each reader of `graph` still reads, as bit sets; readers not named in `kept` read all.
 
     Raises:
         UsageError: `kept` names a layer that is no reader, a channel that it does not have, or no channel.
@@ -82,14 +82,14 @@ def check_readers(graph: ChannelGraph, names: Iterable[str], readers: Collection
         )
 
 
-def chosen(name: str, ids: np.ndarray, channels: Sequence[int] | None) -> frozenset[int]:
-    """The identities of the `channels` (None: of all) of the reader `name`, whose channels have the identities `ids`.
+def chosen(name: str, ids: np.ndarray, channels: Sequence[int] | None) -> int:
+    """The bit set of the `channels` (None: of all) of the reader `name`, whose channels have the identities `ids`.
 
     Raises:
         UsageError: it does not have such a channel, or none is chosen.
     """
     if channels is None:
-        return frozenset(ids.tolist())
+        return bit_set(ids.tolist())
     indices = [_index(name, value) for value in channels]
     if not indices:
         raise UsageError(
@@ -100,7 +100,7 @@ def chosen(name: str, ids: np.ndarray, channels: Sequence[int] | None) -> frozen
         raise UsageError(
             f'layer {name!r} has no input channel {bad}; it has {len(ids)}, numbered 0..{len(ids) - 1}'
         )
-    return frozenset(ids[indices].tolist())
+    return bit_set(set(ids[indices].tolist()))
 
 
 def _index(name: str, value: int) -> int:

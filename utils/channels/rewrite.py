@@ -10,12 +10,13 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from utils.channels.identities import Step, trace
-from utils.channels.liveness import Liveness, liveness
+from utils.channels.identities import ChannelGraph, Step, trace
+from utils.channels.liveness import Liveness
+from utils.channels.placement import channels_left
 from utils.channels.readers import kept_identities
-from utils.channels.rules import Flow, Rule
+from utils.channels.rules import Flow, Rule, Side, weight_names
 from utils.channels.select import ChannelSelect
-from utils.channels.weights import cut, weight_cuts, zero_unread
+from utils.channels.weights import cut, cut_groups, weight_cuts, without_unread, zero_unread
 from utils.graph import copied
 
 
@@ -28,14 +29,15 @@ def remove_channels(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> ke
 
     Returns:
         An ordinary functional model, not compiled, with the same inputs, outputs and layer names, that
-        computes what `drop_inputs(model, kept)` computes. Where a layer needs fewer channels than its input
-        has, because others need them, a `ChannelSelect` named '<layer>_select' precedes it.
+        computes what `drop_inputs(model, kept)` computes. Where a reader needs fewer channels than its input
+        has, because others need them, a `ChannelSelect` named '<layer>_select' precedes it or a layer before it,
+        or the reader has zeros for the others: whatever takes fewest multiply-adds.
 
     Raises:
         UsageError: the model is not functional, or `kept` does not fit it.
     """
     graph = trace(model)
-    return _Builder(liveness(graph, kept_identities(graph, kept))).build()
+    return _Builder(channels_left(graph, kept_identities(graph, kept))).build()
 
 
 def drop_inputs(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> keras.Model:
@@ -53,6 +55,26 @@ def drop_inputs(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> keras.
         if original.reads:
             zero_unread(graph, original, step.layer, read[original.layer.name])
     return copy
+
+
+def input_masks(
+    model: keras.Model | ChannelGraph, kept: Mapping[str, Sequence[int]]
+) -> dict[str, dict[str, np.ndarray]]:
+    """Reader -> {attribute: zeros where that weight meets a channel that is not kept, ones elsewhere}, float32.
+
+    Weights that do not run over input channels have no mask. Arguments and errors as for `drop_inputs`; readers that
+    `kept` does not name are left out.
+    """
+    graph = trace(model)
+    read = kept_identities(graph, kept)
+    masks: dict[str, dict[str, np.ndarray]] = {}
+    for step in (step for step in graph.steps if step.reads and step.layer.name in kept):
+        names = [name for name in weight_names(step.layer, step.rule) if Side.IN in step.rule.weights[name].values()]
+        ones = {name: np.ones(getattr(step.layer, name).shape, np.float32) for name in names}
+        masks[step.layer.name] = {
+            name: without_unread(graph, step, name, value, read[step.layer.name]) for name, value in ones.items()
+        }
+    return masks
 
 
 class _Builder:
@@ -137,7 +159,16 @@ class _Builder:
             layer.set_weights(step.layer.get_weights())
             return
         for name, cuts in weight_cuts(self._alive, step).items():
-            getattr(layer, name).assign(cut(getattr(step.layer, name).numpy(), cuts))
+            value = getattr(step.layer, name).numpy()
+            if step.reads:
+                value = without_unread(self._graph, step, name, value, self._alive.read[step.layer.name])
+            if step.rule.grouped and name == 'kernel':
+                source = step.inputs[0]
+                taken, nb_channels = self._alive.taken(step, source), len(self._graph.classes[source])
+                value = cut_groups(value, taken, nb_channels, step.layer.groups)
+            else:
+                value = cut(value, cuts)
+            getattr(layer, name).assign(value)
 
 
 def _copy(layer: keras.layers.Layer, rule: Rule | None = None, nb_outputs: int = 0) -> keras.layers.Layer:

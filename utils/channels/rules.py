@@ -1,6 +1,6 @@
 """How each layer type treats the identities of its channels, and which weights belong to which channel.
 
-A type that is not listed here, or a layer that its rule does not fit (channels first, grouped, called several
+A type that is not listed here, or a layer that its rule does not fit (channels first, called several
 times unless it is one without weights that passes channels on, an activation that mixes channels, weights that the
 rule does not know), has no rule: it reads everything, and makes channels that are all kept.
 """
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
@@ -54,6 +56,8 @@ class Rule:
         size: entry of the layer's config that holds the number of output channels, where there is one.
         resize: as `size`, for entries that are no plain number: changes the config, given that number.
         fits: whether the rule holds for this very layer, given the shapes of its inputs and its output.
+        grouped: whether the input channels are in groups of one size, each for filters of its own; such a layer takes
+            equally many of each group, and keeps all its outputs.
     """
 
     flow: Flow
@@ -61,6 +65,7 @@ class Rule:
     size: str | None = None
     resize: Callable[[dict[str, Any], int], None] | None = None
     fits: Callable[[Layer, Sequence[Shape], Shape], bool] = _always
+    grouped: bool = False
 
     @property
     def reads(self) -> bool:
@@ -133,6 +138,7 @@ def _concatenate_rule(layer: Layer, rank: int) -> Rule:
 
 _BIAS = {'bias': {-1: Side.OUT}}
 _CONV = Rule(Flow.MAKES, {'kernel': {-2: Side.IN, -1: Side.OUT}, **_BIAS}, size='filters', fits=_ungrouped)
+_GROUPED_CONV = dataclasses.replace(_CONV, fits=_always, grouped=True)
 _TRANSPOSED = Rule(
     Flow.MAKES, {'kernel': {-1: Side.IN, -2: Side.OUT}, **_BIAS}, size='filters', fits=_ungrouped
 )
@@ -147,6 +153,7 @@ _DEPTHWISE = Rule(Flow.REPEATS_EACH, {'depthwise_kernel': {-2: Side.IN}, **_BIAS
 _PASS = Rule(Flow.PASSES)
 _MERGE = Rule(Flow.MERGES, fits=_same_rank_and_channels)
 _JOIN = Rule(Flow.JOINS)
+_SAME_CHANNELS = Rule(Flow.PASSES, fits=_same_rank_and_channels)
 _NORM_WEIGHTS = ('gamma', 'beta', 'moving_mean', 'moving_variance')
 
 _k = keras.layers
@@ -179,6 +186,45 @@ _RULES: dict[type, Rule] = {
 }  # fmt: skip
 
 
+_UNARY_OPERATORS = frozenset({
+    'cast', 'clip_by_value', 'identity', 'math.abs', 'math.erf', 'math.exp', 'math.log', 'math.negative', 'math.rsqrt',
+    'math.sigmoid', 'math.softplus', 'math.sqrt', 'math.square', 'math.tanh', 'nn.elu', 'nn.gelu', 'nn.leaky_relu',
+    'nn.relu', 'nn.relu6', 'nn.selu', 'nn.silu', 'nn.softsign',
+})  # fmt: skip
+_ARITHMETIC_OPERATORS = frozenset({
+    '__operators__.add', 'math.add', 'math.divide', 'math.maximum', 'math.minimum', 'math.multiply', 'math.pow',
+    'math.subtract', 'math.truediv',
+})  # fmt: skip
+
+
+def _operator_rule(node: Any) -> Rule | None:
+    """The rule of an operator on tensors, such as `x + 3.0`, which Keras records as a layer.
+
+    Operators treat each channel by itself, as long as all their other operands are single numbers: a constant vector
+    would have to lose its entries too.
+    """
+    leaves = tf.nest.flatten((node.call_args, node.call_kwargs))
+    known = {id(tensor) for tensor in node.keras_inputs}
+    others = [leaf for leaf in leaves if id(leaf) not in known]
+    if not tf.is_tensor(node.outputs) or not all(_is_scalar(leaf) for leaf in others):
+        return None
+    symbol = getattr(node.layer, 'symbol', None)
+    if symbol in _UNARY_OPERATORS | _ARITHMETIC_OPERATORS and len(node.keras_inputs) == 1:
+        return _SAME_CHANNELS
+    return _MERGE if symbol in _ARITHMETIC_OPERATORS else None
+
+
+def _is_scalar(leaf: Any) -> bool:
+    if tf.is_tensor(leaf):
+        return leaf.shape.rank == 0
+    return leaf is None or isinstance(leaf, (numbers.Number, str, tf.DType, np.generic))
+
+
+def _is_operator(layer: Layer) -> bool:
+    # The class has no public name.
+    return type(layer).__name__ == 'TFOpLambda' and type(layer).__module__.startswith('tf_keras.')
+
+
 def rule_for(node: Any, nb_calls: int) -> Rule | None:
     """The rule that holds for one call of a layer, or None where there is none.
 
@@ -188,8 +234,9 @@ def rule_for(node: Any, nb_calls: int) -> Rule | None:
     """
     inputs = [tuple(tensor.shape) for tensor in node.keras_inputs]
     output = tf.nest.flatten(node.outputs)[0].shape
-    rule = _type_rule(node.layer, len(output))
-    if rule is None or not _is_ordinary_call(node, rule):
+    is_operator = _is_operator(node.layer)
+    rule = _operator_rule(node) if is_operator else _type_rule(node.layer, len(output))
+    if rule is None or not (is_operator or _is_ordinary_call(node, rule)):
         return None
     if nb_calls > 1 and not rule.holds_for_each_call:
         return None
@@ -206,6 +253,8 @@ def _type_rule(layer: Layer, rank: int) -> Rule | None:
     # Exact types: a subclass may compute something else.
     if type(layer) is keras.layers.Concatenate:
         return _concatenate_rule(layer, rank)
+    if type(layer) in (_k.Conv1D, _k.Conv2D, _k.Conv3D) and layer.groups > 1:
+        return _GROUPED_CONV
     return _RULES.get(type(layer))
 
 

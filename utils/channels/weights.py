@@ -37,6 +37,20 @@ def axis_length(nb_left: int, nb_channels: int, length: int) -> int:
     return 1 if length == 1 else nb_left * (length // nb_channels)
 
 
+def cut_groups(kernel: np.ndarray, taken: np.ndarray, nb_channels: int, nb_groups: int) -> np.ndarray:
+    """What is left of a grouped kernel `[..., channels of a group, filters]` when the channels `taken` are.
+
+    Args:
+        kernel: its filters are in groups, one after the other.
+        taken: as many of each group, ascending, in 0 .. `nb_channels` - 1.
+        nb_channels: of all groups.
+        nb_groups: how many there are.
+    """
+    group, place = np.divmod(taken, nb_channels // nb_groups)
+    parts = np.split(kernel, nb_groups, axis=-1)
+    return np.concatenate([part[..., place[group == number], :] for number, part in enumerate(parts)], axis=-1)
+
+
 def weight_cuts(alive: Liveness, step: Step) -> Cuts:
     """Weight name -> {axis: the indices that are left}, for the weights of a step that has a rule."""
     graph = alive.graph
@@ -58,17 +72,30 @@ def cut(weight: np.ndarray, indices: Mapping[int, np.ndarray]) -> np.ndarray:
     return weight
 
 
-def zero_unread(graph: ChannelGraph, step: Step, copy: keras.layers.Layer, read: frozenset[int]) -> None:
+def zero_unread(graph: ChannelGraph, step: Step, copy: keras.layers.Layer, read: int) -> None:
     """Sets the weights of `copy`, a copy of a reader, that meet input channels outside `read` to zero."""
+    for name in weight_names(copy, step.rule):
+        variable = getattr(copy, name)
+        variable.assign(without_unread(graph, step, name, variable.numpy(), read))
+
+
+def without_unread(graph: ChannelGraph, step: Step, name: str, value: np.ndarray, read: int) -> np.ndarray:
+    """The weight `name` of a reader, with zeros where it meets input channels whose identities are not in `read`."""
     source = step.inputs[0]
     nb_channels = len(graph.classes[source])
-    unread = np.setdiff1d(np.arange(nb_channels), graph.positions(source, read))
-    for name in weight_names(copy, step.rule) if len(unread) else ():
-        variable = getattr(copy, name)
-        value = variable.numpy()
-        for axis in (axis for axis, side in step.rule.weights[name].items() if side is Side.IN):
-            np.moveaxis(value, axis, 0)[axis_indices(unread, nb_channels, value.shape[axis])] = 0
-        variable.assign(value)
+    unread = graph.positions(source, graph.members[source] & ~read)
+    if not len(unread):
+        return value
+    value = value.copy()
+    if step.rule.grouped and name == 'kernel':
+        group, place = np.divmod(unread, nb_channels // step.layer.groups)
+        filters = value.shape[-1] // step.layer.groups
+        for number, channel in zip(group.tolist(), place.tolist(), strict=True):
+            value[..., channel, number * filters:(number + 1) * filters] = 0
+        return value
+    for axis in (axis for axis, side in step.rule.weights[name].items() if side is Side.IN):
+        np.moveaxis(value, axis, 0)[axis_indices(unread, nb_channels, value.shape[axis])] = 0
+    return value
 
 
 def weight_shapes(graph: ChannelGraph, step: Step, nb_inputs: int, nb_outputs: int) -> dict[str, tuple[int, ...]]:
@@ -79,6 +106,8 @@ def weight_shapes(graph: ChannelGraph, step: Step, nb_inputs: int, nb_outputs: i
     for name in weight_names(step.layer, step.rule):
         shape = list(getattr(step.layer, name).shape)
         for axis, side in step.rule.weights[name].items():
-            shape[axis] = axis_length(left[side], total[side], shape[axis])
+            is_group = step.rule.grouped and side is Side.IN
+            shape[axis] = left[side] // step.layer.groups if is_group else axis_length(
+                left[side], total[side], shape[axis])
         shapes[name] = tuple(shape)
     return shapes

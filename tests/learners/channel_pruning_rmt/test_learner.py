@@ -190,3 +190,18 @@ def test_memory_is_looked_at_before_training(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match=r'^choosing channels on 300 images would take .* of memory, of which '
                                          r'layer hidden \(96 weights in each of 12 filters\) .*; 1 MB are .*--cpr_'):
         learner(tmp_path).check_model(net)
+
+
+def test_a_network_that_cannot_gain_comes_back_as_large_as_it_was(tmp_path, caplog):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 1))
+    stem = layers.Conv2D(8, 3, padding='same', name='stem')(inputs)
+    side = layers.Conv2D(1, 1, name='side')(stem)  # the logits need all of `stem`, and reading it takes eight each
+    pooled = layers.Concatenate()([layers.GlobalAveragePooling2D()(x) for x in (stem, side)])
+    model = keras.Model(inputs, layers.Dense(10, name='logits')(pooled), name='net')
+    with caplog.at_level('WARNING'):
+        result = compress(tmp_path, model)
+    assert [weight.shape for weight in result.model.weights] == [weight.shape for weight in model.weights]
+    assert {row['layer']: row['note'] for row in result.layers}['side'] == (
+        'skipped because: no multiply-adds would be saved')
+    assert 'channel pruning saves nothing here' in caplog.text

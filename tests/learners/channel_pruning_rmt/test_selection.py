@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LassoLars
+from sklearn.linear_model import LassoLars, lars_path_gram
 
+from learners.channel_pruning_rmt import selection
 from learners.channel_pruning_rmt.selection import (
     lasso_channels,
+    lasso_order,
     nb_kept,
     norm_channels,
     random_channels,
@@ -78,3 +80,35 @@ def test_norms_and_draws():
     (16, 0.5 * (1 - 1e-8), 8)])
 def test_number_kept(nb_channels, share, expected):
     assert nb_kept(nb_channels, share) == expected
+
+
+@pytest.mark.parametrize('nb_channels', [5, 12])
+def test_a_path_that_is_cut_off_chooses_what_the_whole_path_does(nb_channels: int, monkeypatch: pytest.MonkeyPatch):
+    rng = np.random.default_rng(nb_channels)
+    features = rng.normal(size=(40, nb_channels)) @ rng.normal(size=(nb_channels, nb_channels))
+    features[:, 3] = features[:, 1]
+    gram, cross = features.T @ features, features.T @ (features.sum(axis=1) + rng.normal(size=40))
+    steps = []
+
+    def counted(*args, max_iter: int, **options):
+        steps.append(max_iter)
+        return lars_path_gram(*args, max_iter=max_iter, **options)
+
+    monkeypatch.setattr(selection, 'lars_path_gram', counted)
+    cut_off = [lasso_channels(gram, cross, count).tolist() for count in range(1, nb_channels + 1)]
+    assert max(steps[:2]) < nb_channels
+    whole = selection._lasso_path
+    monkeypatch.setattr(selection, '_lasso_path', lambda gram, cross, _: whole(gram, cross, len(cross)))
+    assert cut_off == [lasso_channels(gram, cross, count).tolist() for count in range(1, nb_channels + 1)]
+
+
+def test_all_channels_are_ordered_along_one_path(monkeypatch: pytest.MonkeyPatch):
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(40, 6))
+    gram, cross = features.T @ features, features.T @ (features @ np.arange(1.0, 7.0))
+    paths, follow = [], selection._lasso_path
+    monkeypatch.setattr(selection, '_lasso_path', lambda *args: paths.append(1) or follow(*args))
+    order = lasso_order(gram, cross)
+    assert len(paths) == 1 and sorted(order.tolist()) == list(range(6))
+    for count in range(1, 7):
+        assert sorted(order[:count].tolist()) == lasso_channels(gram, cross, count).tolist()

@@ -24,6 +24,7 @@ def rule(layer, shape=(4, 4, 6)):
     ('layer', 'flow'),
     [
         (layers.Conv2D(2, 1), Flow.MAKES),
+        (layers.Conv2D(6, 1, groups=3), Flow.MAKES),
         (layers.BatchNormalization(), Flow.PASSES),
         (layers.BatchNormalization(axis=3, scale=False, center=False), Flow.PASSES),
         (layers.DepthwiseConv2D(3), Flow.REPEATS_EACH),
@@ -42,7 +43,6 @@ def test_known_layers(layer, flow):
     'layer',
     [
         OwnConv(2, 1),
-        layers.Conv2D(6, 1, groups=3),
         layers.MaxPooling2D(data_format='channels_first'),
         layers.Flatten(data_format='channels_first'),
         layers.BatchNormalization(axis=1),

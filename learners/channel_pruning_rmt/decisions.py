@@ -1,0 +1,265 @@
+"""What becomes of each stream of channels: one set for all its readers, a set for each, or all channels left.
+
+Readers of one tensor that drop different channels save little, since the tensor keeps what any of them reads, and a
+selection in front of each costs multiply-adds of its own. One set for all of them is removed where the channels are
+made, but serves each reader less well. Which is better is decided by the quality lost per multiply-add saved, with the
+selections counted: the quality lost is the share of its output that a reader cannot rebuild from what it keeps, summed
+over the readers; the multiply-adds are those of the whole pruned network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import scipy.linalg
+
+from learners.channel_pruning_rmt import selection
+from learners.channel_pruning_rmt.contributions import ChannelStatistics
+from learners.channel_pruning_rmt.equations import NormalEquations
+from utils.channels import ReaderChannels
+from utils.channels.identities import ChannelGraph
+from utils.channels.streams import Stream, streams
+from utils.choice_macs import ChoiceMacs
+
+Statistics = Mapping[str, ChannelStatistics]
+Choice = dict[str, np.ndarray]
+"""Reader -> the channels that it keeps, ascending."""
+
+NOT_WORTH = 'no multiply-adds would be saved'
+DAMPING = 1e-8
+"""Relative to the mean energy of a channel's contribution; channels may depend on each other."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Decisions:
+    """What is decided before any layer is re-fitted.
+
+    Attributes:
+      joint: reader -> the channels that it shares with the other readers of its stream.
+      counts: reader -> how many channels it keeps, chosen when its turn comes.
+      whole: reader -> why it keeps all channels.
+    """
+
+    joint: Choice = dataclasses.field(default_factory=dict)
+    counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    whole: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Chooser:
+    """A criterion on statistics of the full model, for one reader or several at once.
+
+    Attributes:
+      criterion: 'lasso', 'obs', 'l1' or 'random'.
+      statistics: of each reader.
+      norms: reader -> l1 norm of each channel's weights.
+      rng: for 'random'.
+    """
+
+    criterion: str
+    statistics: Statistics
+    norms: Mapping[str, np.ndarray]
+    rng: np.random.Generator
+
+    def choose(self, stream: Stream, readers: Sequence[str], num_free: int, pinned: np.ndarray) -> np.ndarray:
+        """Channels of a stream: the pinned ones, and the best `num_free` of the others for all `readers` together.
+
+        Each reader's statistics are divided by the energy of its output, so that none outweighs the others.
+        """
+        free = np.flatnonzero(~pinned)
+        if num_free >= len(free):
+            return np.arange(len(pinned))
+        if self.criterion == 'lasso':
+            best = selection.lasso_channels(*self._regression(stream, readers, free), num_free)
+        else:
+            best = self._order(stream, readers, free)[:num_free]
+        return np.sort(np.concatenate([np.flatnonzero(pinned), free[best]]))
+
+    def order(self, stream: Stream, readers: Sequence[str], pinned: np.ndarray) -> np.ndarray:
+        """All channels of a stream: the pinned ones, then the others, the best for all `readers` together first."""
+        free = np.flatnonzero(~pinned)
+        return np.concatenate([np.flatnonzero(pinned), free[self._order(stream, readers, free)]])
+
+    def _order(self, stream: Stream, readers: Sequence[str], free: np.ndarray) -> np.ndarray:
+        if self.criterion == 'random':
+            return self.rng.permutation(len(free))
+        if self.criterion == 'l1':
+            return np.argsort(-self._summed_norms(stream, readers)[free], kind='stable')
+        gram, cross = self._regression(stream, readers, free)
+        if self.criterion == 'lasso':
+            return selection.lasso_order(gram, cross)
+        return selection.surgeon_order(NormalEquations(gram, cross[:, None], 1.0, 1), np.arange(len(free)), DAMPING)
+
+    def _regression(self, stream: Stream, readers: Sequence[str], free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Summed statistics of the `free` channels: what the others explain already does not speak for any of them."""
+        gram, cross = self._summed(stream, readers)
+        others = np.setdiff1d(np.arange(len(cross)), free)
+        cross = cross[free] - gram[np.ix_(free, others)] @ _solve(gram, cross, others)
+        return gram[np.ix_(free, free)], cross
+
+    def _summed(self, stream: Stream, readers: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        size = len(stream.identities)
+        gram, cross = np.zeros((size, size)), np.zeros(size)
+        for name in readers:
+            statistics, places = self.statistics[name], stream.places[name]
+            energy = statistics.energy or 1.0
+            gram[np.ix_(places, places)] += statistics.gram / energy
+            cross[places] += statistics.cross / energy
+        return gram, cross
+
+    def _summed_norms(self, stream: Stream, readers: Sequence[str]) -> np.ndarray:
+        norms = np.zeros(len(stream.identities))
+        for name in readers:
+            norms[stream.places[name]] += self.norms[name] / (self.norms[name].sum() or 1.0)
+        return norms
+
+
+def lost(statistics: ChannelStatistics, kept: np.ndarray) -> float:
+    """The share of a reader's output that its kept channels cannot rebuild, each scaled by a number of its own.
+
+    A re-fit of all weights can only lose less. In [0, 1].
+    """
+    if statistics.energy <= 0 or len(kept) == len(statistics.cross):
+        return 0.0
+    explained = statistics.cross[kept] @ _solve(statistics.gram, statistics.cross, kept)
+    return float(np.clip(1 - explained / statistics.energy, 0, 1))
+
+
+def _solve(gram: np.ndarray, cross: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    if not len(kept):
+        return np.zeros(0)
+    gram = gram[np.ix_(kept, kept)]
+    damping = DAMPING * np.trace(gram) / len(kept) or 1.0
+    return scipy.linalg.solve(gram + damping * np.eye(len(kept)), cross[kept], assume_a='pos')
+
+
+class Decider:
+    """Decides stream by stream, from the first readers to the last, always on the cost of the whole network.
+
+    Args:
+      graph: of the model.
+      readers: those that may drop channels.
+      share: of the channels that stay.
+      statistics: makes the chooser, which needs a pass over images; asked only where there is a question to it.
+    """
+
+    def __init__(self, graph: ChannelGraph, readers: Mapping[str, ReaderChannels], share: float,
+                 chooser: Callable[[], Chooser]):
+        self._readers, self._share = readers, share
+        self._macs = ChoiceMacs(graph)
+        self._streams = streams(graph, readers)
+        self._make_chooser, self._chooser = chooser, None
+        self._num_groups = {step.layer.name: getattr(step.layer, 'groups', 1) for step in graph.steps if step.reads}
+        single = [stream for stream in self._streams if len(stream.places) == 1]
+        self._masks = {name: self._mask(name, self._any(name, count)) for stream in single
+                       for name, count in self._counts(stream).items()}
+        self._total = self._macs.total(self._masks)
+
+    def decide(self) -> Decisions:
+        joint, counts, whole = {}, {}, {}
+        for stream in self._streams:
+            decision = self._single(stream) if len(stream.places) == 1 else self._several(stream)
+            joint |= decision.joint
+            counts |= decision.counts
+            whole |= decision.whole
+        return Decisions(joint, counts, whole)
+
+    def orders(self, decisions: Decisions) -> Choice:
+        """The channels of each reader with a common set, in the order of its whole stream."""
+        orders = {}
+        for stream in self._streams:
+            names = [name for name in stream.places if name in decisions.joint]
+            order = self._ask().order(stream, names, stream.pinned) if names else None
+            rank = np.argsort(order) if names else None
+            orders |= {name: np.argsort(rank[stream.places[name]]) for name in names}
+        return orders
+
+    def _single(self, stream: Stream) -> Decisions:
+        (name, count), = self._counts(stream).items()
+        without = {other: mask for other, mask in self._masks.items() if other != name}
+        if self._share < 1 and self._macs.total(without) <= self._total:
+            self._settle(without)
+            return Decisions(whole={name: NOT_WORTH})
+        return Decisions(counts={name: count})
+
+    def _several(self, stream: Stream) -> Decisions:
+        options = [option for option in (self._common(stream), self._separate(stream)) if option is not None]
+        if not options:
+            return Decisions(whole=dict.fromkeys(stream.places, NOT_WORTH))
+        best = min(options, key=lambda option: option.lost / option.saved)
+        self._settle({**self._masks, **{name: self._mask(name, kept) for name, kept in best.kept.items()}})
+        if best.is_joint:
+            return Decisions(joint=best.kept)
+        return Decisions(counts={name: len(kept) for name, kept in best.kept.items()},
+                         whole={name: NOT_WORTH for name in stream.places if name not in best.kept})
+
+    def _common(self, stream: Stream) -> _Option | None:
+        """One set for all readers of the stream."""
+        num_free = int((~stream.pinned).sum())
+        if not num_free or self._share >= 1:
+            return None
+        chosen = self._ask().choose(stream, list(stream.places), selection.nb_kept(num_free, self._share),
+                                    stream.pinned)
+        kept = {name: self._own(stream, name, chosen) for name in stream.places}
+        return self._option(kept, is_joint=True)
+
+    def _own(self, stream: Stream, name: str, chosen: np.ndarray) -> np.ndarray:
+        channels = stream.channels_of(name, chosen)
+        if len(channels):
+            return channels
+        return np.array([int(np.argmax(np.diag(self._ask().statistics[name].gram)))])
+
+    def _separate(self, stream: Stream) -> _Option | None:
+        """A set for each reader for which that pays, selections counted."""
+        masks, total, kept = self._masks, self._total, {}
+        for name, count in self._counts(stream).items():
+            tried = {**masks, name: self._mask(name, self._any(name, count))}
+            cost = self._macs.total(tried)
+            if cost < total:
+                masks, total, kept[name] = tried, cost, None
+        for name in kept:
+            places = stream.places[name]
+            alone = dataclasses.replace(stream, identities=stream.identities[places],
+                                        places={name: np.arange(len(places))}, pinned=stream.pinned[places])
+            kept[name] = self._ask().choose(alone, [name], self._counts(stream)[name], np.zeros(len(places), bool))
+        return self._option(kept, is_joint=False) if kept else None
+
+    def _option(self, kept: Choice, is_joint: bool) -> _Option | None:
+        total = self._macs.total({**self._masks, **{name: self._mask(name, own) for name, own in kept.items()}})
+        if total >= self._total:
+            return None
+        statistics = self._ask().statistics
+        return _Option(kept, sum(lost(statistics[name], own) for name, own in kept.items()), self._total - total,
+                       is_joint)
+
+    def _settle(self, masks: Mapping[str, int]) -> None:
+        self._masks, self._total = dict(masks), self._macs.total(masks)
+
+    def _counts(self, stream: Stream) -> dict[str, int]:
+        return {name: selection.nb_kept(self._readers[name].nb_channels, self._share) for name in stream.places}
+
+    def _any(self, name: str, count: int) -> np.ndarray:
+        """So many channels, of a grouped convolution equally many of each group: for costs, not for use."""
+        size = self._readers[name].nb_channels // self._num_groups[name]
+        places = np.arange(max(1, count // self._num_groups[name]))
+        return (np.arange(self._num_groups[name])[:, None] * size + places).ravel()
+
+    def _mask(self, name: str, channels: np.ndarray) -> int:
+        return self._macs.mask(name, channels.tolist())
+
+    def _ask(self) -> Chooser:
+        if self._chooser is None:
+            self._chooser = self._make_chooser()
+        return self._chooser
+
+
+@dataclasses.dataclass(frozen=True)
+class _Option:
+    """A way to prune a stream: what is kept, the quality lost, and the multiply-adds saved."""
+
+    kept: Choice
+    lost: float
+    saved: int
+    is_joint: bool

@@ -1,0 +1,38 @@
+"""The regressions of the layers of a model, one after the other."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import tf_keras as keras
+
+from learners.channel_pruning_rmt.refit import LayerRegression
+from learners.channel_pruning_rmt.sampling import LayerSampler
+from utils.channels import ReaderChannels
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+    """How layers are sampled for choosing channels and re-fitting.
+
+    Attributes:
+      images: float32 `[N, height, width, channels]`.
+      nb_positions: output positions per image and layer.
+      ridge: damping of the least squares.
+      seed: draws the positions, and the channels of the criterion `random`.
+    """
+
+    images: np.ndarray
+    nb_positions: int
+    ridge: float
+    seed: int
+
+    def regressions(self, full: keras.Model, pruned: keras.Model,
+                    readers: Mapping[str, ReaderChannels]) -> Iterator[tuple[str, LayerRegression]]:
+        """One layer after the other; whoever prunes `pruned`, a copy of `full`, settles a layer before the next."""
+        sampler = LayerSampler(full, pruned, list(readers), self.images, self.nb_positions,
+                               np.random.default_rng(self.seed))
+        for name, reader in readers.items():
+            yield name, LayerRegression.of(pruned.get_layer(name), reader, sampler.equations(name), self.ridge)

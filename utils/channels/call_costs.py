@@ -1,0 +1,97 @@
+"""Multiply-adds of single calls by the channels that are left: what the placement of selects weighs up."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import tf_keras as keras
+
+from utils.channels.identities import ChannelGraph, Step
+from utils.channels.weights import weight_shapes
+from utils.costs.formulas import kernel_macs
+from utils.encoding import KERNEL_NAMES
+
+Shape = tuple[int | None, ...]
+
+TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)
+
+
+def select_macs(nb_inputs: int, output: Shape) -> int:
+    """Multiply-adds of a channel selection: on feature maps it is a 1x1 convolution; elsewhere it takes none."""
+    if len(output) != 4 or None in output[1:]:
+        return 0
+    return kernel_macs([(nb_inputs, output[-1])], math.prod(output[1:-1]))
+
+
+class _Terms(NamedTuple):
+    """Multiply-adds of one call: `per_pair * i * o + per_input * i + per_output * o`."""
+
+    per_pair: int | Fraction
+    per_input: int | Fraction
+    per_output: int
+
+
+def least_inputs(step: Step) -> int:
+    """How many input channels a call takes at least: one, or one of each group."""
+    return step.layer.groups if step.rule is not None and step.rule.grouped else 1
+
+
+def shared_out(macs: int, nb_inputs: int) -> int | Fraction:
+    """Multiply-adds for each of some input channels; no whole number for filters that see one group only."""
+    return macs if nb_inputs == 1 else Fraction(macs, nb_inputs)
+
+
+class CallCosts:
+    """Multiply-adds of the calls of one graph, and of channel selections in front of them.
+
+    Unlike in the cost model, a size that is unknown counts as 1: here costs are only compared with each other.
+
+    Args:
+        graph: the graph of the whole model.
+    """
+
+    def __init__(self, graph: ChannelGraph) -> None:
+        self._graph = graph
+        self._terms = functools.cache(self._terms_of)
+        self._places = {
+            id(tensor): _places(tensor.shape) if len(tensor.shape) == 4 else 0
+            for step in graph.steps for tensor in step.node.keras_inputs
+        }  # fmt: skip
+
+    def call(self, step: Step, taken: int, made: int) -> int:
+        """Multiply-adds of a call that has a rule and one input.
+
+        Args:
+            step: the call.
+            taken: the identities of its input that it takes, as a bit set.
+            made: the identities that it makes.
+        """
+        per_pair, per_input, per_output = self._terms(step)
+        nb_inputs = self._graph.count(step.inputs[0], taken)
+        nb_outputs = self._graph.count(step.outputs[0], made)
+        return int((per_pair * nb_outputs + per_input) * nb_inputs + per_output * nb_outputs)
+
+    def select(self, key: int, stored: int, wanted: int) -> int:
+        """Multiply-adds of selecting the identities `wanted` of a tensor that stores `stored`."""
+        places = self._places[key]
+        if not places or stored == wanted:
+            return 0
+        return places * self._graph.count(key, stored) * self._graph.count(key, wanted)
+
+    def _terms_of(self, step: Step) -> _Terms:
+        unit = least_inputs(step)
+        with_input, with_output, with_both = (self._macs(step, *counts) for counts in ((unit, 0), (0, 1), (unit, 1)))
+        return _Terms(shared_out(with_both - with_input - with_output, unit), shared_out(with_input, unit), with_output)
+
+    def _macs(self, step: Step, nb_inputs: int, nb_outputs: int) -> int:
+        shapes = weight_shapes(self._graph, step, nb_inputs, nb_outputs)
+        tensor = step.node.keras_inputs[0] if isinstance(step.layer, TRANSPOSED) else step.node.outputs
+        return kernel_macs([shapes[name] for name in KERNEL_NAMES if name in shapes], _places(tensor.shape))
+
+
+def _places(shape: Sequence[int | None]) -> int:
+    return math.prod(size or 1 for size in shape[1:-1])

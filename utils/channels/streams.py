@@ -1,0 +1,76 @@
+"""Which readers share channels: those of a residual stream, a concatenation, a tensor and its gate."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import operator
+from collections.abc import Collection, Mapping
+
+import numpy as np
+
+from utils.channels.identities import ChannelGraph, bit_set
+from utils.channels.readers import check_readers, first_seen
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Stream:
+    """Readers that are linked by identities that two of them have in common, directly or through others.
+
+    Attributes:
+        identities: all that they read, int `[channels]`: the channels of the stream.
+        places: reader -> where its channels (numbered as by `reader_channels`) are in `identities`.
+        pinned: which of the channels stay whatever these readers drop, bool `[channels]`.
+    """
+
+    identities: np.ndarray
+    places: Mapping[str, np.ndarray]
+    pinned: np.ndarray
+
+    def channels_of(self, reader: str, chosen: np.ndarray) -> np.ndarray:
+        """The channels of a reader, by its own numbers, that are among the `chosen` of the stream (ascending)."""
+        return np.flatnonzero(np.isin(self.places[reader], chosen))
+
+
+def streams(graph: ChannelGraph, names: Collection[str]) -> list[Stream]:
+    """The streams of some readers, ordered by their first readers.
+
+    Args:
+        graph: of the model.
+        names: the readers that may drop channels; all others read everything.
+
+    Raises:
+        UsageError: one of `names` is no reader.
+    """
+    sources = {step.layer.name: step.inputs[0] for step in graph.steps if step.reads}
+    check_readers(graph, names, sources)
+    groups: list[tuple[int, list[str]]] = []
+    for name in (name for name in sources if name in names):
+        ids, members = graph.members[sources[name]], [name]
+        linked = [group for group in groups if group[0] & ids]
+        for group in reversed(linked):
+            groups.remove(group)
+            ids, members = ids | group[0], [*group[1], *members]
+        groups.append((ids, members))
+    order = list(sources)
+    groups.sort(key=lambda group: order.index(group[1][0]))
+    pinned = _pinned(graph, names)
+    return [_stream(graph, {name: sources[name] for name in sorted(members, key=order.index)}, pinned)
+            for _, members in groups]
+
+
+def _stream(graph: ChannelGraph, sources: Mapping[str, int], pinned: int) -> Stream:
+    own = {name: first_seen(graph.classes[key]) for name, key in sources.items()}
+    identities = first_seen(np.concatenate(list(own.values())))
+    index = {identity: place for place, identity in enumerate(identities.tolist())}
+    places = {name: np.array([index[identity] for identity in ids.tolist()]) for name, ids in own.items()}
+    return Stream(identities, places, np.array([bool(pinned >> identity & 1) for identity in identities.tolist()]))
+
+
+def _pinned(graph: ChannelGraph, names: Collection[str]) -> int:
+    """The identities that stay even if the readers `names` read nothing."""
+    whole = [graph.members[key] for key in graph.outputs | graph.fixed]
+    for step in graph.steps:
+        if step.rule is None or (step.reads and step.layer.name not in names):
+            whole += [graph.members[key] for key in step.inputs]
+    return functools.reduce(operator.or_, whole, bit_set([]))
