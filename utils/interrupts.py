@@ -138,7 +138,7 @@ class _Handler(Deferred):
                 self._give_grace()
             self._seen.set()
         elif now - self._since > self._same_request:
-            end_process(self.signum, 'asked twice; the same command continues from the last checkpoint')
+            end_process(self.signum or signum, 'asked twice; the same command continues from the last checkpoint')
 
     def _give_grace(self) -> None:
         self._cancel()
@@ -151,7 +151,7 @@ class _Handler(Deferred):
             self._timer.cancel()
 
     def _end_unless_deferred(self) -> None:
-        if not self.is_deferred:
+        if self.signum is not None and not self.is_deferred:
             end_process(self.signum, 'the same command continues from what is written')
 
 

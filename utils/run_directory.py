@@ -31,6 +31,9 @@ TEMPORARY_FOLDER = 'tmp-worker-{rank}'
 NB_SHOWN = 4
 """How many differing flags an error message names."""
 
+UNREADABLE = frozenset('[\\')
+"""Checkpoints in a folder with these in its name can be written, and are not found again."""
+
 
 def fingerprint(flag_lines: Sequence[str]) -> str:
     """Eight characters that are equal for equal flags, whatever their order."""
@@ -131,6 +134,9 @@ class RunDirectory:
         return lock
 
     def _refuse_foreign_files(self) -> None:
+        if set(str(self.path)) & UNREADABLE:
+            raise UsageError(f'--run_dir={self.path}: TensorFlow takes [ and \\ in the names of checkpoints for '
+                             'patterns, so the run could not be continued; give a directory without them')
         try:
             if not self.path.exists():
                 return

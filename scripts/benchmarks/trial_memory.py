@@ -36,7 +36,7 @@ SPACES = {
     'weight-sparse': 'ws_prune_ratio: {type: float, low: 0.3, high: 0.8}',
     'chn-pruned-rmt': 'cpr_prune_ratio: {type: float, low: 0.3, high: 0.7}',
     'uniform': 'uql_weight_bits: {type: int, low: 3, high: 8}',
-    'nonuniform': 'nuql_weight_bits: {type: int, low: 2, high: 5}',
+    'non-uniform': 'nuql_weight_bits: {type: int, low: 2, high: 5}',
 }
 """What is searched, by learner."""
 FIXED = {'weight-sparse': {'protocol': 'uniform'}, 'chn-pruned-rmt': {'num_images': 100}}

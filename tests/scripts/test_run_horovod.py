@@ -361,6 +361,20 @@ def test_a_stop_reaches_every_worker_once_and_is_waited_for(job: subprocess.Pope
 
 
 @needs_horovod
+def test_a_worker_0_that_loses_the_others_while_all_are_stopped_has_been_stopped(tmp_path: Path):
+    code = HEAD + ('signal.signal(signal.SIGTERM, lambda *_: sys.exit(143 if rank else 75))\n'
+                   'open(f"{sys.argv[1]}/{os.getpid()}.ready", "w").close()\ntime.sleep(60)')
+    process = subprocess.Popen(command(['-n=2'], code, str(tmp_path)), env=environment(), stderr=subprocess.PIPE,
+                               text=True)
+    while len(worker_pids(tmp_path)) < 2:
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (143, '')
+
+
+@needs_horovod
 def test_a_killed_worker_takes_the_job_down(job: subprocess.Popen, tmp_path: Path):
     started = time.monotonic()
     pids = worker_pids(tmp_path)

@@ -13,6 +13,13 @@ from utils.run_directory import RunDirectory, differences, fingerprint
 from utils.runs.records import DamagedRecordError
 
 
+@pytest.mark.parametrize('name', ['run[1]', 'back\\slash'])
+def test_a_name_in_which_no_checkpoint_would_be_found_again_is_refused(tmp_path, name):
+    with pytest.raises(UsageError, match='the run could not be continued; give a directory without them'):
+        RunDirectory(tmp_path / name).claim(['--seed=1'])
+    assert not (tmp_path / name).exists()
+
+
 def test_equal_flags_continue_and_other_flags_are_refused(tmp_path):
     run = RunDirectory(tmp_path / 'run')
     run.claim(['--a=1', '--b=2'])
