@@ -15,7 +15,10 @@ from learners.pipeline import load_fitting_model
 from nets import PAIRS
 from tests.conftest import ONE_FILE, PRUNING, QUICK, run_main
 from tests.learners.conftest import make_helper
-from utils.graph import frozen_share
+from utils.channels import reader_channels, remove_channels
+from utils.cost_model import total_macs
+from utils.graph import frozen_share, standard_form
+from utils.quantization import quantizable_layers
 
 layers = keras.layers
 
@@ -175,6 +178,18 @@ def test_a_given_model_is_taken_apart(tmp_path, caplog):
     assert frozen_share(loaded) == frozen_share(model) == (40, 40 + 4 * 36 * 10 + 10)
     warning, = [message for message in caplog.messages if 'taken off' in message]
     assert warning.startswith(f"{tmp_path}/given.keras: the softmax at its end (layer 'last') was taken off")
+
+
+def test_learners_see_the_layers_of_a_nested_backbone():
+    base = keras.applications.MobileNetV2((32, 32, 3), 0.35, include_top=False, weights=None, pooling='avg')
+    inputs = layers.Input((32, 32, 3))
+    model = standard_form(keras.Model(inputs, layers.Dense(10, name='logits')(base(inputs, training=False)))).model
+    assert len(reader_channels(model)) == 53 and len(quantizable_layers(model)) == 53  # with the depthwise ones
+    pruned = remove_channels(model, {'block_1_project': tuple(range(24))})
+    assert total_macs(pruned) < total_macs(model) and pruned.get_layer('block_1_depthwise').output_shape[-1] == 24
+    calls = [node.call_kwargs for layer in pruned.layers for node in layer.inbound_nodes
+             if isinstance(layer, layers.BatchNormalization)]
+    assert len(calls) == 52 and all(call == {'training': False} for call in calls)
 
 
 def test_a_given_model_is_pruned_with_itself_as_teacher(tmp_path):
