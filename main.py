@@ -286,7 +286,10 @@ class CommandLine:
         return [file.parent for file in sorted(folder.glob(f'{pattern}/{FLAGS_FILE}'))]
 
     def helper(self, workers: Workers = ALONE) -> AbstractModelHelper:
-        dataset_class = self.helper_class.dataset_class
+        dataset_class, missing = self.helper_class.dataset_class, sorted(self.helper_class.__abstractmethods__)
+        if missing:
+            raise UsageError(f'--model_helper={self.pair_options.model_helper}: class {self.helper_class.__name__} '
+                             f'does not define {", ".join(missing)}; see docs/extending.md')
         dataset = dataset_class(self.data_options(), seed=self.options(MainOptions).seed)
         dataset.shard = Shard(workers.rank, workers.size)
         return self.helper_class(self.options(self.helper_class.net_options_class), dataset)
@@ -423,9 +426,9 @@ def load_helper_file(path: Path, given: PairOptions) -> tuple[str, type[Abstract
         raise UsageError(f"--model_helper={path}: expected one pair registered by @PAIRS.register('MODEL_at_DATASET'), "
                          f"found {', '.join(added) or 'none'}; name one of several by --model and --dataset")
     helper_class = PAIRS.get(added[0])
-    if helper_class.missing():
-        raise UsageError(f'--model_helper={path}: class {helper_class.__name__} does not define '
-                         f'{", ".join(helper_class.missing())}; see docs/extending.md')
+    if not hasattr(helper_class, 'dataset_class'):
+        raise UsageError(f'--model_helper={path}: class {helper_class.__name__} does not define dataset_class; see '
+                         'docs/extending.md')
     return added[0], helper_class
 
 

@@ -78,11 +78,6 @@ class AbstractModelHelper(abc.ABC):
         self.net = net_options
         self.dataset = dataset
 
-    @classmethod
-    def missing(cls) -> list[str]:
-        """What a subclass has yet to define before it can be used."""
-        return [*sorted(cls.__abstractmethods__), *(name for name in ('dataset_class',) if not hasattr(cls, name))]
-
     @property
     @abc.abstractmethod
     def model_name(self) -> str:

@@ -169,12 +169,13 @@ def test_a_helper_file_may_be_read_again_in_one_process(tmp_path):
     assert command('--model_helper=mine.py').pair_name == 'other_at_digits'
 
 
-def test_an_unfinished_helper_class_is_refused(tmp_path):
-    text = HELPER.format(name='mine_at_digits').replace('    dataset_class = DigitsDataset\n', '')
-    (tmp_path / 'mine.py').write_text(text)
+@pytest.mark.parametrize(('left_out', 'missing'), [('', 'build_model'), ('    dataset_class = DigitsDataset\n',
+                                                                         'dataset_class')])
+def test_an_unfinished_helper_class_is_refused(tmp_path, left_out, missing):
+    (tmp_path / 'mine.py').write_text(HELPER.format(name='mine_at_digits').replace(left_out, ''))
     outcome = run_main('--model_helper=mine.py')
     assert outcome.code == 2
-    assert outcome.err == ('error: --model_helper=mine.py: class Mine does not define build_model, dataset_class; see '
+    assert outcome.err == (f'error: --model_helper=mine.py: class Mine does not define {missing}; see '
                            'docs/extending.md\n')
 
 

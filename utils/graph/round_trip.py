@@ -16,6 +16,8 @@ import tf_keras as keras
 
 from utils.errors import UsageError
 from utils.graph.functional import copied
+from utils.models import architecture
+from utils.models.errors import UnreadableError, first_line
 
 KNOWN_MODULES = ('keras', 'tf_keras')
 """Top-level modules whose classes Keras finds without registration."""
@@ -40,12 +42,15 @@ def check_round_trip(model: keras.Model, source: str) -> None:
     has_own = any(_is_own(type(part)) for part in _all_layers(model))
     try:
         config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
+        architecture.check(architecture.without(config, ('compile_config',)), allow_unrolled=True)
         if not has_own and not any(getattr(layer, 'symbol', None) for layer in model.layers):
             return
         restored = _restored(model, config)
         copy = copied(model) if has_own else restored
+    except UnreadableError as error:
+        raise UsageError(f'{source}: once saved, the model could not be read again: {error}') from error
     except Exception as error:  # Keras, and layers of others, raise whatever they like
-        raise UsageError(f'{source}: the model cannot be saved and read again ({_first_line(error)}); check get_config '
+        raise UsageError(f'{source}: the model cannot be saved and read again ({first_line(error)}); check get_config '
                          'of its own layers, and the constants that its operations are called with') from error
     if has_own:
         _check_outputs(model, restored, copy, source)
@@ -60,7 +65,7 @@ def _check_layer(layer: keras.layers.Layer, where: str) -> None:
         if problem is None:
             keras.saving.deserialize_keras_object(config)
     except Exception as error:  # layers of others raise whatever they like
-        raise UsageError(f'{where} ({type(layer).__name__}) cannot be saved and read again ({_first_line(error)}); '
+        raise UsageError(f'{where} ({type(layer).__name__}) cannot be saved and read again ({first_line(error)}); '
                          'give its class a get_config with all arguments of __init__, as numbers, strings and lists, '
                          f'and decorate it with {DECORATOR}') from error
     if problem:
@@ -148,8 +153,3 @@ def _outputs(model: keras.Model, inputs: list[tf.Tensor]) -> list[np.ndarray]:
 def _agree(expected: list[np.ndarray], found: list[np.ndarray]) -> bool:
     return all(np.allclose(one, other, rtol=0, atol=RELATIVE_TOLERANCE * max(1e-6, np.abs(one).max()), equal_nan=True)
                for one, other in zip(expected, found, strict=True))
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f'{type(error).__name__}: {lines[0][:200]}' if lines else type(error).__name__

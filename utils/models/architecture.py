@@ -63,7 +63,8 @@ def check(config: Any, allow_unrolled: bool = False) -> None:
         the first such thing is named.
     """
     if not _is_model(config):
-        raise UnreadableError('its architecture is not that of a functional or sequential Keras model')
+        raise UnreadableError('its architecture is not that of a functional or sequential Keras model; a subclassed '
+                              'model has to be built with keras.Model(inputs, outputs)')
     nb_objects, lists = 0, []
     for key, value, layer in _walk(config):
         try:

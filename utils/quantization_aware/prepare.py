@@ -40,7 +40,7 @@ def prepare(model: keras.Model) -> keras.Model:
 
     def edit(layer: keras.layers.Layer, copy: keras.layers.Layer) -> Call:
         if layer.name in folded:
-            return lambda inputs: inputs
+            return lambda inputs, **_: inputs  # its call may have a `training` argument
         if layer.name in norms:
             return _dense_with_norm(layer, norms[layer.name], pending)
         if type(layer) is _k.SeparableConv2D:

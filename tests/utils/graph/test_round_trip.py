@@ -128,3 +128,10 @@ def test_a_model_is_left_as_it_is():
     check_round_trip(model, 'here')
     for weight, value in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, value)
+
+
+def test_operations_that_no_reader_accepts_are_refused():
+    inputs = layers.Input((4,))
+    model = keras.Model(inputs, tf.debugging.check_numerics(inputs, 'message'), name='net')
+    with pytest.raises(UsageError, match='^here: once saved, the model could not be read again: .*check_num'):
+        check_round_trip(model, 'here')
