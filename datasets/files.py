@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import fnmatch
+import gzip
 import importlib
+import io
+import zlib
 from typing import Any
 
 import tensorflow as tf
 
 from utils.errors import UsageError
+
+MAX_UNPACKED = 2**29
+"""Bytes of a gzip file after unpacking; the largest that is known here has 47 million."""
 
 
 def list_files(folder: str, pattern: str, expected: str) -> list[str]:
@@ -41,6 +47,22 @@ def read_bytes(path: str) -> bytes:
             return file.read()
     except tf.errors.OpError as error:
         raise UsageError(f'{path}: cannot be read ({reason(error)})') from error
+
+
+def gunzip(data: bytes, path: str) -> bytes:
+    """The content of a gzip file.
+
+    Raises:
+      UsageError: it is not one, not a whole one, or unpacks to more than `MAX_UNPACKED` bytes.
+    """
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            content = file.read(MAX_UNPACKED + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UsageError(f'{path}: not a complete gzip file ({error})') from error
+    if len(content) > MAX_UNPACKED:
+        raise UsageError(f'{path}: unpacks to more than {MAX_UNPACKED} bytes; expected the original file')
+    return content
 
 
 def file_size(path: str) -> int | None:

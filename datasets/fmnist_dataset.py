@@ -6,16 +6,14 @@ mirror.
 
 from __future__ import annotations
 
-import gzip
 import math
 import struct
-import zlib
 
 import numpy as np
 import tensorflow as tf
 
 from datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples
-from datasets.files import keras_download, list_files, read_bytes
+from datasets.files import gunzip, keras_download, list_files, read_bytes
 from utils.errors import UsageError
 from utils.options import with_defaults
 
@@ -31,10 +29,7 @@ def parse_idx(data: bytes, path: str) -> np.ndarray:
     Raises:
       UsageError: not gzip, not idx, or another number of values than the header says.
     """
-    try:
-        data = gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise UsageError(f'{path}: not a complete gzip file ({error})') from error
+    data = gunzip(data, path)
     if len(data) < 4 or data[:3] != bytes([0, 0, UNSIGNED_BYTE]) or len(data) < 4 + 4 * data[3]:
         raise UsageError(f'{path}: no idx header of unsigned bytes found; expected the original Fashion-MNIST files')
     rank = data[3]

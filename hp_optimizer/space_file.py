@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -18,6 +17,10 @@ import yaml
 from hp_optimizer.space import Kind, Order, Parameter, SearchSpace
 from utils.errors import UsageError
 
+MAX_BYTES, MAX_DEPTH = 2**16, 20
+"""Of a file."""
+
+_SHOWN_LENGTH = 100
 _SECTIONS = ('parameters', 'constraints')
 _NUMERIC = tuple(kind.value for kind in Kind if kind is not Kind.CHOICE)
 _ORDER = re.compile(r'\s*(\w+)\s*(>=|<=)\s*(\w+)\s*')
@@ -35,11 +38,11 @@ def read_space(path: str | os.PathLike[str], flags: Mapping[str, type]) -> Searc
         line that begins with the file's name.
     """
     try:
-        document = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+        document = _read(path)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f'cannot read --hpo_space={os.fspath(path)}: {error}') from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise UsageError(f'--hpo_space={os.fspath(path)} is not YAML: {" ".join(str(error).split())}') from None
+    except yaml.YAMLError as error:
+        raise UsageError(f'--hpo_space={os.fspath(path)} is not YAML: {" ".join(str(error).split())[:300]}') from None
     try:
         return parse_space(document, flags)
     except UsageError as error:
@@ -49,11 +52,41 @@ def read_space(path: str | os.PathLike[str], flags: Mapping[str, type]) -> Searc
 def names_in_space(path: str | None) -> frozenset[str]:
     """The flags that a YAML file names, whatever they are; none of a file that is none."""
     try:
-        document = yaml.safe_load(Path(path).read_text(encoding='utf-8')) if path else None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
+        document = _read(path) if path else None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return frozenset()
     entries = document.get('parameters') if isinstance(document, dict) else None
     return frozenset(map(str, entries)) if isinstance(entries, dict) else frozenset()
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values only: no aliases, which can stand for a document of any size, and little nesting."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError(f'it uses the alias *{self.peek_event().anchor[:40]}; write the values out')
+        if self.depth > MAX_DEPTH:
+            raise yaml.YAMLError(f'it is nested more than {MAX_DEPTH} deep')
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+def _read(path: str | os.PathLike[str]) -> Any:
+    """The decoded document; raises an `OSError`, `UnicodeDecodeError` or `YAMLError` if it cannot be read."""
+    with open(path, 'rb') as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise yaml.YAMLError(f'it has more than {MAX_BYTES} bytes')
+    try:
+        return yaml.load(content.decode('utf-8'), _Loader)
+    except (ValueError, RecursionError) as error:  # dates that do not exist, integers of many thousand digits
+        if isinstance(error, UnicodeDecodeError):
+            raise
+        raise yaml.YAMLError(str(error)) from error
 
 
 def parse_space(document: Any, flags: Mapping[str, type]) -> SearchSpace:
@@ -65,34 +98,39 @@ def parse_space(document: Any, flags: Mapping[str, type]) -> SearchSpace:
         raise UsageError('the section parameters must name one or more flags, as in '
                          'ws_prune_ratio_exp: {type: float, low: 1, high: 5}')
     if not isinstance(constraints, list):
-        raise UsageError(f'the section constraints must be a list, not {constraints!r}')
+        raise UsageError(f'the section constraints must be a list, not {_short(repr(constraints))}')
     return SearchSpace([_parameter(name, entry, flags) for name, entry in entries.items()],
                        [_order(text) for text in constraints])
 
 
 def _shown(document: Any) -> str:
-    return ', '.join(map(str, document)) if isinstance(document, dict) else repr(document)
+    return _short(', '.join(map(str, document))) if isinstance(document, dict) else _short(repr(document))
+
+
+def _short(text: str) -> str:
+    """The text, cut where it is too long for a message."""
+    return text if len(text) <= _SHOWN_LENGTH else f'{text[:_SHOWN_LENGTH]}...'
 
 
 def _order(text: Any) -> Order:
     match = _ORDER.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        raise UsageError(f'constraint {text!r} is not NAME >= NAME or NAME <= NAME')
+        raise UsageError(f'constraint {_short(repr(text))} is not NAME >= NAME or NAME <= NAME')
     left, sign, right = match.groups()
     return Order(left, right) if sign == '>=' else Order(right, left)
 
 
 def _parameter(name: Any, entry: Any, flags: Mapping[str, type]) -> Parameter:
     if name not in flags:
-        raise UsageError(f'unknown flag {name!r}; flags that can be searched: {", ".join(sorted(flags))}')
+        raise UsageError(f'unknown flag {_short(repr(name))}; flags that can be searched: {", ".join(sorted(flags))}')
     if not isinstance(entry, dict):
-        raise UsageError(f'{name}: {entry!r} is not {{type: float, low: 1, high: 5}} or {{choice: [1, 2]}}')
+        raise UsageError(f'{name}: {_short(repr(entry))} is not {{type: float, low: 1, high: 5}} or {{choice: [1, 2]}}')
     kind = entry.get('type', 'choice' if 'choice' in entry else None)
     if kind == Kind.CHOICE.value:
         _check_keys(name, entry, {'choice'})
         return _choice(name, entry['choice'], flags[name])
     if kind not in _NUMERIC:
-        raise UsageError(f'{name}: unknown type {kind!r}; known: {", ".join(_NUMERIC)}, choice')
+        raise UsageError(f'{name}: unknown type {_short(repr(kind))}; known: {", ".join(_NUMERIC)}, choice')
     _check_keys(name, entry, {'low', 'high'})
     return _number(name, Kind(kind), entry, flags[name])
 
@@ -111,7 +149,7 @@ def _fits(value: Any, flag_type: type) -> bool:
 
 def _choice(name: str, choices: Any, flag_type: type) -> Parameter:
     if not isinstance(choices, list) or not all(_fits(value, flag_type) for value in choices):
-        raise UsageError(f'{name}: choice {choices!r} is not a list of values of type {flag_type.__name__}')
+        raise UsageError(f'{name}: choice {_short(repr(choices))} is not a list of values of type {flag_type.__name__}')
     return Parameter(name, Kind.CHOICE, choices=tuple(flag_type(value) for value in choices))
 
 
@@ -120,7 +158,7 @@ def _number(name: str, kind: Kind, entry: Mapping[str, Any], flag_type: type) ->
     if flag_type not in (int, float):
         raise UsageError(f'{name}: is a flag of type {flag_type.__name__}: give {{choice: [...]}}')
     if not _fits(low, float) or not _fits(high, float):
-        raise UsageError(f'{name}: low {low!r} and high {high!r} must be numbers')
+        raise UsageError(f'{name}: low {_short(repr(low))} and high {_short(repr(high))} must be numbers')
     if flag_type is int and kind is Kind.FLOAT:
         raise UsageError(f'{name}: takes whole numbers: type int or log10, not float')
     return Parameter(name, kind, float(low), float(high), whole=flag_type is int and kind is Kind.LOG10)

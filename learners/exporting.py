@@ -12,7 +12,6 @@ import numpy as np
 import tf_keras as keras
 from absl import logging
 
-from learners.abstract_learner import save_model
 from nets.abstract_model_helper import AbstractModelHelper
 from utils.cost_model import total_macs, total_parameters, uncounted_macs
 from utils.encoding import Encoding
@@ -20,6 +19,7 @@ from utils.export import Evaluation, ExportRecord, FileUnderTest, Source, Timing
 from utils.export.device_latency import read_device_latencies
 from utils.export.options import ExportOptions
 from utils.export.runner import nb_usable_threads
+from utils.models.files import save_model
 
 UNCOMPRESSED = 'uncompressed'
 BUSY = 3

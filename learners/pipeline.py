@@ -27,7 +27,6 @@ from learners.abstract_learner import (
     load_any,
     load_own_model,
     model_file,
-    save_model,
 )
 from learners.search.flag_search import FOLDER as SEARCH_FOLDER
 from learners.search.flag_search import FlagSearch
@@ -38,6 +37,8 @@ from utils.distillation import Distillation, DistillationOptions
 from utils.errors import UsageError
 from utils.graph import StandardForm, check_round_trip, refuse_frozen, warn_of_frozen
 from utils.mirror import mirror
+from utils.models.files import save_model
+from utils.models.kinds import saved_model
 from utils.options import Options, flag_lines, option_fields
 from utils.run_directory import FLAGS_FILE, fingerprint
 from utils.runs.model_files import refuse_damaged
@@ -355,6 +356,7 @@ def resolve_model_path(path: str, flag: str) -> Path:
         file = model_file(path)
         is_file = file.is_file()
     if not is_file:
-        raise UsageError(f'{flag}={path}: no saved model there; give a .keras file or the directory of a finished run')
+        what = saved_model(path) or 'no saved model there; give a .keras file or the directory of a finished run'
+        raise UsageError(f'{flag}={path}: {what}')
     return file
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import gzip
 import importlib
 import types
 
 import pytest
 import tensorflow as tf
 
-from datasets.files import keras_download, list_files, read_bytes
+from datasets import files
+from datasets.files import gunzip, keras_download, list_files, read_bytes
 from utils.errors import UsageError
 
 
@@ -57,3 +59,12 @@ def test_a_failed_download_may_say_nothing(monkeypatch):
     monkeypatch.setattr(importlib, 'import_module', lambda name: types.SimpleNamespace(load_data=refuse))
     with pytest.raises(UsageError, match=r'the download failed \(OSError\); put X into a folder'):
         keras_download('any', 'X')
+
+
+def test_gzip_files_unpack_to_so_much(monkeypatch):
+    monkeypatch.setattr(files, 'MAX_UNPACKED', 1000)
+    packed = gzip.compress(bytes(1000))
+    assert gunzip(packed, 'a.gz') == bytes(1000)
+    for bomb in (gzip.compress(bytes(10**6)), packed + packed):
+        with pytest.raises(UsageError, match='a.gz: unpacks to more than 1000 bytes; expected the original file'):
+            gunzip(bomb, 'a.gz')

@@ -89,3 +89,27 @@ def test_the_names_in_a_file_are_found_whatever_else_it_holds(tmp_path, text, na
 @pytest.mark.parametrize('path', [None, 'none.yaml', '/'])
 def test_no_file_names_nothing(path):
     assert names_in_space(path) == frozenset()
+
+
+ALIASES = 'a0: &a0 [x, x, x, x, x, x, x, x, x]\n' + ''.join(
+    f'a{level}: &a{level} [{", ".join([f"*a{level - 1}"] * 9)}]\n' for level in range(1, 12)) + 'parameters: *a11\n'
+
+
+@pytest.mark.parametrize(('text', 'expected'), [
+    (ALIASES, 'is not YAML: it uses the alias *a0; write the values out'),
+    ('parameters: &a {b: *a}', 'is not YAML: it uses the alias *a'),
+    ('parameters: ' + '[' * 3000 + ']' * 3000, 'is not YAML: it is nested more than 20 deep'),
+    ('\n'.join(' ' * depth + 'a:' for depth in range(300)), 'nested more than 20 deep'),
+    ('# ' + 'x' * 2**16, 'is not YAML: it has more than 65536 bytes'),
+    ('a: 2001-99-99', 'is not YAML'), ('a: ' + '9' * 5000, 'is not YAML'),
+    ('a: !!python/object/apply:os.system [ls]', 'is not YAML'),
+    ('parameters: {ws_prune_ratio_exp: [' + ', '.join(['x'] * 9000) + ']}', '... is not {type'),
+    ('constraints: {' + ', '.join(f'a{place}: 1' for place in range(5000)) + '}', 'parameters'),
+    (', '.join(['a'] * 9000), 'must have the sections parameters and constraints'),
+])
+def test_a_bomb_takes_one_short_line(tmp_path: Path, text: str, expected: str):
+    with pytest.raises(UsageError) as error:
+        read(tmp_path, text)
+    assert expected in str(error.value) and '\n' not in str(error.value)
+    assert len(str(error.value)) < len(str(tmp_path)) + 600
+    assert names_in_space(str(tmp_path / 'space.yaml')) <= {'ws_prune_ratio_exp'}

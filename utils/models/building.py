@@ -13,6 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
+from tf_keras.src.applications.convnext import LayerScale, StochasticDepth
 
 from utils.models.calls import OrderedLayers
 from utils.models.errors import UnreadableError
@@ -24,6 +25,9 @@ MAX_FEATURES = 2**28
 MAX_PARTS = 2**10
 """Tensors that one operation may make, or steps of a recurrent layer that are written out."""
 
+
+_UNREGISTERED = {'LayerScale': LayerScale, 'StochasticDepth': StochasticDepth}
+"""Layers of `keras.applications` that Keras itself does not find again."""
 
 
 def with_ordered_layers(config: Any) -> Any:
@@ -50,7 +54,8 @@ def build(make: Callable[[], keras.Model], nb_values: int, fill: bool = True) ->
     """
     bounds = _Bounds(nb_values, fill)
     try:
-        with tf.variable_creator_scope(bounds.create), _watched_calls(bounds):
+        with keras.saving.custom_object_scope(_UNREGISTERED), tf.variable_creator_scope(bounds.create), (
+                _watched_calls(bounds)):
             return make()
     except Exception as error:
         if bounds.reason is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,9 @@ import h5py
 import numpy as np
 import pytest
 import tf_keras as keras
+
+from utils.errors import UsageError
+from utils.models.files import load_model
 
 layers = keras.layers
 Parts = dict[str, bytes]
@@ -84,3 +88,17 @@ def legacy(config: Any) -> Any:
         return config
     return {key: legacy(value) for key, value in config.items()
             if key not in ('module', 'registered_name', 'build_config', 'compile_config')}
+
+
+def refused(folder: Path, write: Callable[[Path, str], Path], message: str, name: str = 'model.keras') -> None:
+    """Writes a file, and checks that reading it gives one line soon, and that nothing else is there afterwards."""
+    marker = folder / 'marker'
+    path = write(folder / name, str(marker))
+    found, start = sorted(folder.iterdir()), time.perf_counter()
+    with pytest.raises(UsageError, match=message) as error:
+        load_model(path)
+    text = str(error.value)
+    assert text.startswith(f'{path}: cannot be read as a Keras model') and '\n' not in text
+    assert len(text) < len(str(path)) + 400
+    assert time.perf_counter() - start < 30
+    assert sorted(folder.iterdir()) == found and not marker.exists()

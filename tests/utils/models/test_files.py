@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
+from tf_keras.src.applications.convnext import LayerScale, StochasticDepth
 
 from utils.errors import UsageError
 from utils.models.files import load_model, save_model
@@ -111,7 +112,7 @@ def test_a_model_comes_back(tmp_path, kind, suffix):
 
 
 def test_an_application_comes_back_as_keras_reads_it(tmp_path):
-    model = keras.applications.MobileNetV3Small(input_shape=(32, 32, 3), weights=None, classes=3, minimalistic=True)
+    model = keras.applications.MobileNet(input_shape=(32, 32, 3), weights=None, classes=3, alpha=0.25)
     save_model(model, tmp_path / 'model.keras')
     path = tmp_path / 'model.keras'
     ours, theirs = load_model(path), keras.models.load_model(path, compile=False)
@@ -119,6 +120,13 @@ def test_an_application_comes_back_as_keras_reads_it(tmp_path):
     assert [weight.name for weight in ours.weights] == [weight.name for weight in theirs.weights]
     for one, two in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_layers_of_applications_that_keras_does_not_register(tmp_path):
+    model = on_images(lambda x: LayerScale(0.5, 4, name='scale')(StochasticDepth(0.1, name='depth')(x)))
+    save_model(model, tmp_path / 'model.keras')
+    back = load_model(tmp_path / 'model.keras')
+    np.testing.assert_array_equal(back(samples_of(model)), model(samples_of(model)))
 
 
 def test_own_layers_must_be_registered(tmp_path):
