@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ from absl import logging
 from nets.abstract_model_helper import AbstractModelHelper
 from utils.cost_model import total_macs, total_parameters, uncounted_macs
 from utils.encoding import Encoding
+from utils.errors import PocketFlowError
 from utils.export import Evaluation, ExportRecord, FileUnderTest, Source, Timing, export_files, measure_files
 from utils.export.device_latency import read_device_latencies
+from utils.export.isolated import IsolatedConversions, conversion_process, isolated_conversions
 from utils.export.options import ExportOptions
 from utils.export.runner import nb_usable_threads
 from utils.models.files import save_model
@@ -25,6 +28,8 @@ UNCOMPRESSED = 'uncompressed'
 BUSY = 3
 """Programs per core that want to compute, in the mean of a minute, from which on timing is not to be trusted."""
 TIMED_KEYS = ('latency_ms', 'latency_ms_all_threads', 'speedup_interval', 'speedup_interval_all_threads')
+NB_TRIED = 64
+"""Evaluation samples on which a new file is run before it is measured: one batch."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,42 +73,61 @@ def warn_if_busy() -> None:
 class Exporter:
     """Writes the files of the uncompressed and of the compressed model and measures them on equal terms.
 
+    A format that fails does not cost the others: it is left out, with its reason.
+
     Args:
       helper: gives evaluation and calibration data.
       options: effort.
       root: what the paths in the report are relative to.
+      conversions: `conversions(folder, samples)` gives the converter and the first run of each file.
     """
 
-    def __init__(self, helper: AbstractModelHelper, options: ExportOptions, root: Path):
-        self.helper, self.options, self.root = helper, options, root
+    def __init__(self, helper: AbstractModelHelper, options: ExportOptions, root: Path,
+                 conversions: Callable[[Path, np.ndarray], AbstractContextManager[IsolatedConversions]]
+                 = isolated_conversions):
+        self.helper, self.options, self.root, self._conversions = helper, options, root, conversions
 
     def export(self, baseline: Candidate, compressed: Candidate, formats: Sequence[str],
                reference_format: str | None = None) -> dict:
-        """The report's entries `baseline`, `compressed` and `exports`.
+        """The report's entries `baseline`, `compressed` and `exports`, and `failed_exports` if there are some.
 
         Args:
           baseline, compressed: the models; if both are the same, there is nothing to compare and its files serve for
             both.
-          formats: of the compressed model; the verdict is on the first.
-          reference_format: of the uncompressed model; default: the first of `formats`.
+          formats: of the compressed model; the verdict is on the first that could be made.
+          reference_format: of the uncompressed model; default: the first of `formats` that could be made of both.
+
+        Raises:
+          PocketFlowError: none of the formats, or no file to compare with, could be made.
         """
         on_device = self._device_latencies(formats)
-        files = self._files(compressed, formats)
-        reference = formats[0]
+        conversion_process().start()  # it loads TensorFlow while the models are saved and evaluated
+        failed: dict[str, str] = {}
+        files = self._files(compressed, formats, failed)
+        _require(files, failed)
+        reference = next(iter(files))
         if baseline is not compressed:
-            reference = UNCOMPRESSED
-            wanted = reference_format or formats[0]
-            files[reference] = self._files(baseline, [wanted])[wanted]
+            wanted = files if reference_format is None else [reference_format]
+            reference, files[UNCOMPRESSED] = UNCOMPRESSED, self._first_file(baseline, wanted)
         logging.info('running %d exported files on %d samples each', len(files),
                      len(next(iter(files.values())).evaluation.images))
         warn_if_busy()
         timing = Timing.of_calls(self.options.rounds, self.options.warmup).until_clear()
-        records = measure_files(files, self.root, reference, timing=timing)
-        exports = [records[name] for name in formats]
+        records = measure_files(files, self.root, reference, timing=timing, failed=failed)
+        exports = [records[name] for name in formats if name in records]
+        _require(exports, failed)
         baseline_entry = baseline.entry(exports if baseline is compressed else [records[reference]])
-        return {'baseline': {**baseline_entry, **on_device.get(UNCOMPRESSED, {})},
-                'compressed': compressed.entry(exports),
-                'exports': [{**record.to_json(), **on_device.get(record.file_format, {})} for record in exports]}
+        result = {'baseline': {**baseline_entry, **on_device.get(UNCOMPRESSED, {})},
+                  'compressed': compressed.entry(exports),
+                  'exports': [{**record.to_json(), **on_device.get(record.file_format, {})} for record in exports]}
+        if failed:
+            result['failed_exports'] = [{'format': name, 'reason': failed[name], 'required': self._is_required(name)
+                                         or name == formats[0]} for name in formats if name in failed]
+        return result
+
+    def _is_required(self, file_format: str) -> bool:
+        """Whether the user asked for the format by name."""
+        return file_format in self.options.names
 
     def _device_latencies(self, formats: Sequence[str]) -> dict[str, dict]:
         """`{'device_latency_ms': ...}` for each file that was timed on a device."""
@@ -111,12 +135,32 @@ class Exporter:
         found = read_device_latencies(spec, [*formats, UNCOMPRESSED]) if spec else {}
         return {name: {'device_latency_ms': latency} for name, latency in found.items()}
 
-    def _files(self, candidate: Candidate, formats: Sequence[str]) -> dict[str, FileUnderTest]:
+    def _first_file(self, candidate: Candidate, formats: Sequence[str]) -> FileUnderTest:
+        """The model's file in the first of the formats in which it can be made."""
+        failed: dict[str, str] = {}
+        for name in formats:
+            files = self._files(candidate, [name], failed)
+            if files:
+                return files[name]
+        raise PocketFlowError(f'the uncompressed model cannot be exported to be compared with: {_reasons(failed)}')
+
+    def _files(self, candidate: Candidate, formats: Sequence[str], failed: dict[str, str]) -> dict[str, FileUnderTest]:
+        """The files of a model in the formats in which they can be made; `failed` gets the reasons of the others."""
         save_model(candidate.model, candidate.keras_path)
-        source = Source(candidate.model, candidate.encodings, self._calibration)
-        paths = export_files(source, formats, candidate.folder)
         evaluation = Evaluation.of_model(candidate.model, *self._evaluation_samples)
-        return {name: FileUnderTest(name, path, evaluation) for name, path in paths.items()}
+        files = {}
+        with self._conversions(candidate.folder, evaluation.images[:NB_TRIED]) as conversions:
+            source = Source(candidate.model, candidate.encodings, self._calibration, conversions.convert,
+                            conversions.try_out)
+            for name in formats:
+                try:
+                    path = export_files(source, [name], candidate.folder)[name]
+                except PocketFlowError as error:
+                    logging.error('no %s file: %s', name, error)
+                    failed[name] = str(error)
+                else:
+                    files[name] = FileUnderTest(name, path, evaluation)
+        return files
 
     @functools.cached_property
     def _evaluation_samples(self) -> tuple[np.ndarray, np.ndarray]:
@@ -127,3 +171,23 @@ class Exporter:
     @functools.cached_property
     def _calibration(self) -> np.ndarray:
         return self.helper.training_images(self.options.num_calibration)
+
+
+def _require(made: Collection, failed: Mapping[str, str]) -> None:
+    if not made:
+        raise PocketFlowError(f'the model cannot be exported: {_reasons(failed)}')
+
+
+def _reasons(failed: Mapping[str, str]) -> str:
+    return '; '.join(f'{name}: {reason}' for name, reason in failed.items())
+
+
+def refuse_failed_exports(failed: Sequence[Mapping]) -> None:
+    """Raises a `PocketFlowError` if a file is missing that was asked for, or that the verdict should have been on.
+
+    Args:
+      failed: the report's entry `failed_exports`.
+    """
+    required = {entry['format']: entry['reason'] for entry in failed if entry['required']}
+    if required:
+        raise PocketFlowError(f'not exported: {_reasons(required)}')

@@ -18,7 +18,7 @@ from learners.abstract_learner import (
     StageResult,
     describe,
 )
-from learners.exporting import Candidate, Exporter
+from learners.exporting import Candidate, Exporter, refuse_failed_exports
 from learners.input_files import named_files, record_inputs
 from learners.pipeline import (
     BASELINE_FOLDER,
@@ -268,6 +268,7 @@ def show_report(invocation: Invocation) -> None:
     """Prints what the run directory reports; the verdict may be the exit code."""
     report = former_report(invocation.run)
     say(f'\nreport: {invocation.run / "report.html"}\n\n{summary(report)}')
+    refuse_failed_exports(report.get('failed_exports', ()))
     enforce(report['verdict'], invocation.verdict)
 
 

@@ -50,6 +50,7 @@ def summary(report: Mapping) -> str:
     if not report['verdict']:
         comparison = [row[:2] for row in comparison]  # nothing was compressed: the second column would be the first
     parts += [format_table(comparison), *uncounted_line(report), '', format_table(_exports(report['exports']))]
+    parts += [f'NOT exported: {entry["format"]}: {entry["reason"]}' for entry in report.get('failed_exports', ())]
     if report.get('searches'):
         parts += ['', *(f'search: {outcome(entry)}' for entry in report['searches'])]
     if report['verdict']:

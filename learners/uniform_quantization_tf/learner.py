@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from learners.abstract_learner import LEARNERS, AbstractLearner, Compressed
+from learners.uniform_quantization_tf.checking import check_network
 from utils.errors import UsageError
 from utils.layer_table import layer_rows
 from utils.options import Options, option
@@ -65,6 +66,9 @@ class UniformQuantTFLearner(AbstractLearner):
     def check_inputs(self) -> None:
         self._check_delay()
 
+    def check_layers(self, make_model: Callable[[], keras.Model]) -> None:
+        check_network(make_model())
+
     def compress(self, model: keras.Model) -> Compressed:
         from utils.quantization_aware.wrapping import Settings, plain, quantization_aware
         options = self.options
@@ -72,7 +76,8 @@ class UniformQuantTFLearner(AbstractLearner):
         settings = Settings(options.weight_bits, options.activation_bits, options.quant_delay, options.freeze_bn_delay)
         images = self.helper.training_images(options.num_images, self.context.seed)
         wrapped = quantization_aware(model, images, settings)
-        return Compressed(wrapped, layers=tuple(self._with_bits(layer_rows(model, plain(wrapped), {}, {}), wrapped)))
+        rows = layer_rows(model, plain(wrapped), {}, left_in_float(model, wrapped))
+        return Compressed(wrapped, layers=tuple(self._with_bits(rows, wrapped)))
 
     def training_length(self) -> tuple[float, float]:
         ratio, epochs = self.context.learner_options.epochs_ratio_finetune, self.options.quant_epochs
@@ -110,6 +115,13 @@ class UniformQuantTFLearner(AbstractLearner):
         wrapped = {layer.name: layer for layer in model.layers if getattr(layer, 'kernel_variable', None) is not None}
         return [{**row, 'bits': [FLOAT_BITS, self.options.weight_bits]} if row['layer'] in wrapped else row
                 for row in rows]
+
+
+def left_in_float(model: keras.Model, wrapped: keras.Model) -> dict[str, str]:
+    """Why the weights of a layer are not rounded, by name of those that have some."""
+    rounded = {layer.name for layer in wrapped.layers if getattr(layer, 'kernel_variable', None) is not None}
+    return {layer.name: f'weights stay in float: int8 is not simulated for {type(layer).__name__}'
+            for layer in model.layers if getattr(layer, 'kernel', None) is not None and layer.name not in rounded}
 
 
 def zero_keepers(model: keras.Model) -> list[Callable[[tf.Tensor], None]]:

@@ -20,6 +20,7 @@ def run(model_path: str, inputs: np.ndarray) -> np.ndarray:
     source, result = interpreter.get_input_details()[0]['index'], interpreter.get_output_details()[0]['index']
     outputs = []
     for sample in inputs:
+        interpreter.reset_all_variables()  # else an LSTM goes on from the state that the sample before has left
         interpreter.set_tensor(source, sample[np.newaxis])
         interpreter.invoke()
         outputs.append(interpreter.get_tensor(result)[0])

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
 
 from learners import exporting
-from learners.exporting import Candidate, Exporter
+from learners.exporting import Candidate, Exporter, refuse_failed_exports
 from tests.learners.conftest import make_helper
 from utils.cost_model import total_macs
-from utils.errors import UsageError
+from utils.errors import PocketFlowError, UsageError
 from utils.export import measure
 from utils.export.agreement import agreement
+from utils.export.convert import convert
 from utils.export.options import ExportOptions
 from utils.export.runner import LiteRtRunner
 
@@ -109,6 +112,64 @@ def test_a_busy_machine_is_warned_of(monkeypatch, load, warns):
     monkeypatch.setattr(exporting.logging, 'warning', lambda *words: said.append(words[0] % words[1:]))
     exporting.warn_if_busy()
     assert said == ['the machine is busy (load average 13.9, 2 cores): latencies on all threads may mislead'] * warns
+
+
+class Failing:
+    """Conversions that fail for some formats, as if the converter had crashed."""
+
+    def __init__(self, *names: str):
+        self._names = names
+
+    @contextlib.contextmanager
+    def __call__(self, folder, samples):
+        yield self
+
+    def convert(self, model, file_format, calibration):
+        if file_format in self._names:
+            raise PocketFlowError(f'{file_format} crashed')
+        return convert(model, file_format, calibration)
+
+    def try_out(self, file_format, content):
+        assert content
+
+
+@pytest.mark.parametrize(('names', 'given', 'required'), [
+    (['int8'], None, False), (['int8'], 'float32,int8', True), (['float32'], None, True)])
+def test_a_format_that_fails_costs_no_other(names, given, required, tmp_path):
+    one = Exporter(make_helper(), ExportOptions(**QUICK, formats=given), tmp_path, Failing(*names))
+    formats = ['float32', 'int8', 'dynamic']
+    result = one.export(candidate(tmp_path / 'baseline'), candidate(tmp_path), formats)
+    made = [name for name in formats if name not in names]
+    assert [item['format'] for item in result['exports']] == made
+    assert result['compressed']['file'] == f'model_{made[0]}.tflite'
+    assert result['baseline']['file'] == f'baseline/model_{made[0]}.tflite'
+    assert result['failed_exports'] == [{'format': name, 'reason': f'{name} crashed', 'required': required}
+                                        for name in names]
+    if required:
+        with pytest.raises(PocketFlowError, match=f'not exported: {names[0]}: {names[0]} crashed'):
+            refuse_failed_exports(result['failed_exports'])
+    else:
+        refuse_failed_exports(result['failed_exports'])
+
+
+def test_a_file_that_fails_when_it_is_measured_costs_no_other(tmp_path, monkeypatch):
+    def agreement_of_file(file, batch_size):
+        if file.file_format == 'int8':
+            raise PocketFlowError('not finite')
+        return original(file, batch_size)
+
+    original = measure._agreement_of_file
+    monkeypatch.setattr(measure, '_agreement_of_file', agreement_of_file)
+    one = Exporter(make_helper(), ExportOptions(**QUICK), tmp_path, Failing())
+    result = one.export(candidate(tmp_path / 'baseline'), candidate(tmp_path), ['float32', 'int8'])
+    assert [item['format'] for item in result['exports']] == ['float32']
+    assert result['failed_exports'] == [{'format': 'int8', 'reason': 'not finite', 'required': False}]
+
+
+def test_without_any_file_there_is_no_report(tmp_path):
+    one = Exporter(make_helper(), ExportOptions(**QUICK), tmp_path, Failing('float32', 'int8'))
+    with pytest.raises(PocketFlowError, match='cannot be exported: float32: float32 crashed; int8: int8 crashed'):
+        one.export(candidate(tmp_path / 'baseline'), candidate(tmp_path), ['float32', 'int8'])
 
 
 def test_formats_are_checked_and_each_taken_once():

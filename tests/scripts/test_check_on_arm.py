@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from scripts.arm import check
+from scripts.arm import check, run_litert
 from scripts.arm.comparison import compare
 from scripts.arm.machine import CrashError, Machine
 from scripts.arm.tolerance import DYNAMIC, FLOAT, INTEGER_STEPS, Tolerance, tolerance
@@ -41,6 +41,16 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name in FORMATS:
         (folder / name).write_bytes(convert(model, name, samples))
     return {name: folder / name for name in FORMATS}
+
+
+def test_each_sample_starts_from_a_state_of_zeros(tmp_path: Path):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6, 3))
+    model = keras.Model(inputs, keras.layers.Dense(4)(keras.layers.LSTM(5)(inputs)))
+    samples = 3 * np.random.default_rng(0).standard_normal((4, 6, 3)).astype(np.float32)
+    path = tmp_path / 'lstm.tflite'
+    path.write_bytes(convert(model, 'float32'))
+    np.testing.assert_allclose(run_litert.run(str(path), samples), model(samples), atol=1e-6)
 
 
 def run_script(*words: str | Path, **env: str) -> subprocess.CompletedProcess[str]:

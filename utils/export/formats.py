@@ -32,11 +32,26 @@ class Source:
       model: a functional float32 model with one input and one output.
       encodings: integer codes of kernels, by layer name.
       calibration: training inputs, for formats that quantize activations.
+      convert: the converter; in this process by default, `IsolatedConversions` has one that may crash.
+      try_out: called with the format and the bytes of a new `.tflite` file before it is kept, to refuse it.
     """
 
     model: keras.Model
     encodings: Mapping[str, Encoding] = dataclasses.field(default_factory=dict)
     calibration: Calibration | None = None
+    convert: Callable[[keras.Model, str, Calibration | None], bytes] = convert
+    try_out: Callable[[str, bytes], None] | None = None
+
+    def content(self, file_format: str) -> bytes:
+        """The bytes of a file.
+
+        Raises:
+          PocketFlowError: the model cannot be written in that format, or the file cannot be run.
+        """
+        content = formats.get(file_format)(self)
+        if self.try_out is not None and file_format != CONTAINER:
+            self.try_out(file_format, content)
+        return content
 
 
 def file_name(file_format: str) -> str:
@@ -65,11 +80,11 @@ def _mixed(source: Source) -> bytes:
     if not bits:
         raise PocketFlowError(f'model {source.model.name!r} cannot be exported as {MIXED}: no kernel of it is on a '
                               'grid that a .tflite file can hold; train it with --learner=uniform --uql_symmetric')
-    return mixed_precision(convert(source.model, 'float32'), bits)
+    return mixed_precision(source.convert(source.model, 'float32', None), bits)
 
 
 def _tflite(file_format: str, source: Source) -> bytes:
-    return convert(source.model, file_format, source.calibration)
+    return source.convert(source.model, file_format, source.calibration)
 
 
 for _name in file_formats:

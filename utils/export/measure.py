@@ -111,17 +111,18 @@ class ExportRecord:
 
 def export_files(source: Source, names: Sequence[str], directory: Path) -> dict[str, Path]:
     """Writes the model into the directory in each of the formats; returns the paths by format."""
-    writers = {name: formats.get(name) for name in names}
+    for name in names:
+        formats.get(name)  # refuses unknown ones before anything is written
     paths = {name: directory / file_name(name) for name in names}
-    for name, write in writers.items():
-        content = write(source)
-        with replacing(paths[name]) as temporary:
+    for name, path in paths.items():
+        content = source.content(name)
+        with replacing(path) as temporary:
             temporary.write_bytes(content)
     return paths
 
 
 def measure_files(files: Mapping[str, FileUnderTest], directory: Path, reference: str, batch_size: int = 64,
-                  timing: Timing = DEFAULT_TIMING) -> dict[str, ExportRecord]:
+                  timing: Timing = DEFAULT_TIMING, failed: dict[str, str] | None = None) -> dict[str, ExportRecord]:
     """Measures exported files, however they were made, each against its own model; those that run are timed in turns.
 
     Args:
@@ -130,14 +131,16 @@ def measure_files(files: Mapping[str, FileUnderTest], directory: Path, reference
       reference: name of the file that the others are compared with: the uncompressed model's.
       batch_size: samples per call during evaluation; files are timed with one.
       timing: how long to time.
+      failed: if given, files other than the reference that fail are left out, and their reasons put here by name.
 
     Returns:
       One record per file, by name.
 
     Raises:
-      PocketFlowError: a float32 file does not compute what its model computes.
+      PocketFlowError: a float32 file does not compute what its model computes, or a file cannot be run.
     """
-    agreements = {name: _agreement_of_file(file, batch_size) for name, file in files.items()}
+    agreements = _agreements(files, batch_size, reference, failed)
+    files = {name: files[name] for name in agreements}
     first = {reference: files[reference], **files}  # the others' speeds are relative to it
     one_thread, all_threads = (_latencies(first, timing, num_threads) for num_threads in (1, nb_usable_threads()))
     return {name: _record(file, directory, agreement=agreements[name], latency=one_thread.get(name),
@@ -162,6 +165,20 @@ def _interval(reference: Latency | None, latency: Latency | None) -> Interval | 
 def keras_logits(model: keras.Model, images: np.ndarray, batch_size: int = 64) -> np.ndarray:
     """The model's outputs (float32) for inputs [N, ...], in inference mode."""
     return np.asarray(model.predict(images, batch_size=batch_size, verbose=0), np.float32)
+
+
+def _agreements(files: Mapping[str, FileUnderTest], batch_size: int, reference: str,
+                failed: dict[str, str] | None) -> dict[str, Agreement]:
+    agreements = {}
+    for name, file in files.items():
+        try:
+            agreements[name] = _agreement_of_file(file, batch_size)
+        except PocketFlowError as error:
+            if failed is None or name == reference:
+                raise
+            logging.error('the %s file is left out: %s', name, error)
+            failed[name] = str(error)
+    return agreements
 
 
 def _agreement_of_file(file: FileUnderTest, batch_size: int) -> Agreement:

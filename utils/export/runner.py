@@ -37,6 +37,9 @@ def dequantize(codes: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
 class LiteRtRunner:
     """One `.tflite` file of one input and one output, loaded and ready to run.
 
+    Recurrent layers start from zeros with every batch, as in Keras: an LSTM keeps its state in variables of the
+    interpreter, which would otherwise go on from the sample before.
+
     Inputs and outputs are real numbers (float32) for every format: integer files get their inputs quantized,
     and give their outputs dequantized, with the scale and zero point that the file states.
     """
@@ -84,8 +87,9 @@ class LiteRtRunner:
         return np.concatenate(outputs)
 
     def set_input(self, images: np.ndarray) -> None:
-        """Makes a batch [N, ...] (float32) the input of the next `invoke`."""
+        """Makes a batch [N, ...] (float32) the input of the next `invoke`, and sets the file's variables to zero."""
         self._resize(len(images))
+        self._interpreter.reset_all_variables()
         values = np.asarray(images, np.float32)
         if self.input_dtype is not np.float32:
             values = quantize(values, *self._input['quantization'], self.input_dtype)

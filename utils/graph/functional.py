@@ -106,5 +106,5 @@ def rebuild(model: keras.Model, edit: Edit) -> keras.Model:
 def _copy_weights(model: keras.Model, copies: dict[str, keras.layers.Layer], result: keras.Model) -> None:
     used = {id(layer) for layer in result.layers}
     for name, copy in copies.items():
-        if id(copy) in used:
+        if id(copy) in used and copy.weights:  # a sequential model does not list its input layer
             copy.set_weights(model.get_layer(name).get_weights())

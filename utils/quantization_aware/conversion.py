@@ -37,7 +37,7 @@ class FixedConvolution(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         if self.kernel.ndim == 1:
-            kernel = round_symmetric(self.kernel[None, None, :, None], STORED_BITS, per_channel=True)
+            kernel = round_symmetric(self.kernel[None, None, :, None], STORED_BITS, per_channel=True, depthwise=True)
             return tf.nn.depthwise_conv2d(inputs, kernel, (1, 1, 1, 1), 'VALID') + self.bias
         kernel = round_symmetric(self.kernel[None, None], STORED_BITS, per_channel=True)
         return tf.nn.conv2d(inputs, kernel, 1, 'VALID') + self.bias

@@ -86,6 +86,11 @@ def is_relu(layer: keras.layers.Layer) -> bool:
     return type(layer) is _k.Activation and activation_name(layer) in ('relu', 'relu6')
 
 
+def is_norm_of_channels(layer: keras.layers.Layer) -> bool:
+    """Whether the layer is a batch norm over the last axis, as int8 operations compute it with the one before."""
+    return isinstance(layer, _k.BatchNormalization) and list(layer.axis) == [layer.input_spec.ndim - 1]
+
+
 def _is_computed_with(layer: keras.layers.Layer, reader: keras.layers.Layer | None) -> bool:
     """Whether the runtime computes the layer together with its only reader, so that nothing is rounded between."""
     if isinstance(layer, _k.BatchNormalization):
@@ -93,7 +98,7 @@ def _is_computed_with(layer: keras.layers.Layer, reader: keras.layers.Layer | No
     if reader is None or activation_name(layer) != 'linear':
         return False
     if isinstance(reader, _k.BatchNormalization):
-        return type(layer) in _FOLDS_NORM
+        return type(layer) in _FOLDS_NORM and is_norm_of_channels(reader)
     return is_relu(reader) and type(layer) in _FUSES_RELU
 
 
@@ -106,7 +111,7 @@ def norms_without_kernel(model: keras.Model) -> dict[str, ChannelSelect | None]:
     flow = Flow(model)
     norms: dict[str, ChannelSelect | None] = {}
     for node in flow.nodes:
-        if isinstance(unwrapped(node.layer), _k.BatchNormalization) and len(node.outputs.shape) == 4:
+        if is_norm_of_channels(unwrapped(node.layer)) and len(node.outputs.shape) == 4:
             tensor = node.keras_inputs[0]
             writer = flow.writer(tensor)
             if not _is_computed_with(writer, flow.only_reader(tensor)):

@@ -9,13 +9,16 @@ import tf_keras as keras
 
 from utils.errors import UsageError
 from utils.graph import Call, rebuild
-from utils.quantization_aware.placement import Flow, activation_name
+from utils.quantization_aware.placement import Flow, activation_name, is_norm_of_channels
 
 _k = keras.layers
 _FUSED = ('linear', 'relu', 'relu6')
 """Activations that a layer with a kernel may have within."""
 _PAIRWISE = (_k.Add, _k.Multiply)
 """What int8 operations compute for two tensors at a time."""
+
+_IN_FLOAT = (_k.MultiHeadAttention, _k.Attention, _k.AdditiveAttention, _k.RNN, _k.Wrapper)
+"""Layers with weights or products within that no int8 operation computes, so that the converter refuses their files."""
 
 Assign = Callable[[], None]
 
@@ -28,12 +31,9 @@ def prepare(model: keras.Model) -> keras.Model:
     part of these (no int8 operation computes the two together).
 
     Raises:
-      UsageError: the model is not functional, or has a model among its layers.
+      UsageError: the model is not functional, or has a model, or another layer of layers, among its layers.
     """
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            raise UsageError(f'layer {layer.name!r} of model {model.name!r} is itself a model, within which int8 '
-                             'arithmetic cannot be simulated; build the network as one functional model')
+    check_layers(model)
     norms = _norms_behind_dense(model)
     folded = {norm.name for norm in norms.values()}
     pending: list[Assign] = []
@@ -57,12 +57,28 @@ def prepare(model: keras.Model) -> keras.Model:
     return result
 
 
+def check_layers(model: keras.Model) -> None:
+    """Refuses layers within which int8 arithmetic cannot be simulated.
+
+    Raises:
+      UsageError: names the layer.
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            raise UsageError(f'layer {layer.name!r} of model {model.name!r} is itself a model, within which int8 '
+                             'arithmetic cannot be simulated; build the network as one functional model')
+        if isinstance(layer, _IN_FLOAT):
+            raise UsageError(f'layer {layer.name!r} of model {model.name!r} is a {type(layer).__name__}, whose int8 '
+                             'arithmetic cannot be simulated; leave uniform-tf out and choose --export_formats=dynamic')
+
+
 def _norms_behind_dense(model: keras.Model) -> dict[str, keras.layers.Layer]:
     """The batch norm that is the only reader of a linear dense layer, by the name of that layer."""
     flow = Flow(model)
     pairs = {}
     for node in flow.nodes:
-        if type(node.layer) is _k.BatchNormalization and len(node.layer.inbound_nodes) == 1:
+        if (type(node.layer) is _k.BatchNormalization and is_norm_of_channels(node.layer)
+                and len(node.layer.inbound_nodes) == 1):
             dense, tensor = flow.writer(node.keras_inputs[0]), node.keras_inputs[0]
             if (type(dense) is _k.Dense and activation_name(dense) == 'linear' and len(dense.inbound_nodes) == 1
                     and flow.only_reader(tensor) is node.layer):

@@ -23,6 +23,10 @@ STORED_BITS = 8
 SMALLEST_RANGE = 1e-5
 """Least range of a channel, as a share of the largest: smaller scales would overflow the 32-bit biases."""
 
+NARROWEST = 1e-6
+"""The converter widens ranges of at most this width to at least -1e-6..1e-6 (`ExpandVerySmallRange` in TensorFlow's
+`quantization_utils.cc`)."""
+
 
 def nb_levels(bits: int) -> int:
     """Largest code of a symmetric grid: 127 for 8 bits, 7 for 4."""
@@ -73,7 +77,8 @@ class KernelQuantizer(Delayed):
     """
 
     def build(self, tensor_shape: Sequence[int], name: str, layer: keras.layers.Layer) -> dict[str, tf.Variable]:
-        self.per_channel = type(layer.layer) in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+        self.is_depthwise = type(layer.layer) is keras.layers.DepthwiseConv2D
+        self.per_channel = self.is_depthwise or type(layer.layer) is keras.layers.Conv2D
         return {'step': layer.optimizer_step}
 
     def __call__(self, inputs: tf.Tensor, training: bool, weights: dict[str, tf.Variable], **kwargs: Any) -> tf.Tensor:
@@ -83,18 +88,21 @@ class KernelQuantizer(Delayed):
         """The kernel on its grid."""
         bits = self.simulation.weight_bits
         if not self.simulation.is_stored:
-            return round_symmetric(kernel, bits, self.per_channel)
-        return round_symmetric(kernel, STORED_BITS, self.per_channel, nb_levels(STORED_BITS) / nb_levels(bits))
+            return round_symmetric(kernel, bits, self.per_channel, self.is_depthwise)
+        return round_symmetric(kernel, STORED_BITS, self.per_channel, self.is_depthwise,
+                               nb_levels(STORED_BITS) / nb_levels(bits))
 
 
-def round_symmetric(kernel: tf.Tensor, bits: int, per_channel: bool, factor: float = 1.0) -> tf.Tensor:
+def round_symmetric(kernel: tf.Tensor, bits: int, per_channel: bool, depthwise: bool = False,
+                    factor: float = 1.0) -> tf.Tensor:
     """The kernel on a symmetric grid of 2^bits - 1 values, with the straight-through gradient.
 
     Args:
-      kernel: for `per_channel` [height, width, inputs, outputs], or [height, width, channels, multiplier] of a
-        depthwise convolution if its multiplier is 1; else any shape.
+      kernel: for `per_channel` [height, width, inputs, outputs], or, for `depthwise`, [height, width, channels,
+        multiplier]; else any shape.
       bits: 2 to 8.
       per_channel: whether each output channel has a range of its own.
+      depthwise: whether the output channels are those of a depthwise convolution: `channels * multiplier`.
       factor: range of the grid, in units of the largest magnitude.
     """
     kernel = tf.convert_to_tensor(kernel)
@@ -102,7 +110,7 @@ def round_symmetric(kernel: tf.Tensor, bits: int, per_channel: bool, factor: flo
         largest = _filled(tf.reduce_max(tf.abs(kernel)), 0.0) * factor
         return tf.quantization.fake_quant_with_min_max_vars(kernel, -largest, largest, bits, narrow_range=True)
     shape = kernel.shape
-    folded = tf.reshape(kernel, (*shape[:2], 1, shape[2])) if shape[3] == 1 else kernel
+    folded = tf.reshape(kernel, (*shape[:2], 1, shape[2] * shape[3])) if depthwise else kernel
     largest = tf.reduce_max(tf.abs(folded), (0, 1, 2))
     largest = _filled(largest, SMALLEST_RANGE * tf.reduce_max(largest)) * factor
     rounded = tf.quantization.fake_quant_with_min_max_vars_per_channel(folded, -largest, largest, bits,
@@ -129,6 +137,8 @@ class OutputQuantizer(Delayed):
         limits = [weights['min'], weights['max']]
         if training:
             limits = self._follow(tf.stop_gradient(inputs), *limits)
+        if not self.simulation.is_stored:
+            limits = as_converted(*limits)
 
         def rounded() -> tf.Tensor:
             return tf.quantization.fake_quant_with_min_max_vars(inputs, *limits, self.simulation.activation_bits)
@@ -136,10 +146,21 @@ class OutputQuantizer(Delayed):
         return self._after_delay(inputs, rounded, weights['step'], training)
 
     def _follow(self, values: tf.Tensor, low: tf.Variable, high: tf.Variable) -> list[tf.Tensor]:
-        new_high = high.assign(RANGE_DECAY * high + (1 - RANGE_DECAY) * tf.maximum(tf.reduce_max(values), 0))
+        lowest, highest = tf.minimum(tf.reduce_min(values), 0), tf.maximum(tf.reduce_max(values), 0)
+        # A batch of zeros, as behind a ReLU that never fires, says nothing about the range: following it would shrink
+        # the range until no file can hold it.
+        share = tf.where(lowest < highest, 1 - RANGE_DECAY, 0.0)
+        new_high = high.assign((1 - share) * high + share * highest)
         if self.simulation.positive:
             return [tf.constant(0.0), new_high]
-        return [low.assign(RANGE_DECAY * low + (1 - RANGE_DECAY) * tf.minimum(tf.reduce_min(values), 0)), new_high]
+        return [low.assign((1 - share) * low + share * lowest), new_high]
+
+
+def as_converted(low: tf.Tensor, high: tf.Tensor) -> list[tf.Tensor]:
+    """The range (low, high) as it will be in the file."""
+    is_narrow = high - low <= NARROWEST
+    return [tf.where(is_narrow, tf.minimum(low, -NARROWEST), low),
+            tf.where(is_narrow, tf.maximum(high, NARROWEST), high)]
 
 
 class SimulationConfig(QuantizeConfig):
@@ -212,7 +233,7 @@ class QuantizedLayer(QuantizeWrapperV2):
 
 @keras.saving.register_keras_serializable(package='PocketFlow')
 class InputQuantization(keras.layers.Layer):
-    """Stands behind an input of the model, so that a wrapper can round it."""
+    """Stands behind an input, or a layer of several arguments, so that a wrapper can round what they return."""
 
 
 @keras.saving.register_keras_serializable(package='PocketFlow')

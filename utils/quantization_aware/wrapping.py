@@ -56,11 +56,13 @@ def quantization_aware(model: keras.Model, images: np.ndarray, settings: Setting
     """
     prepared = prepare(model)
     where = places(prepared)
-    result = rebuild(prepared, _Wrapping(where, settings).edit)
+    wrapping = _Wrapping(where, settings)
+    result = rebuild(prepared, wrapping.edit)
     ranges = observed_ranges(prepared, [name for name, place in where.items() if place.output], images)
     for layer in result.layers:
         if is_wrapped(layer) and layer.simulation.output:
-            layer.set_range(*(_input_range(images) if is_input(layer) else ranges[layer.name]))
+            name = wrapping.rounded_behind.get(layer.name, layer.name)
+            layer.set_range(*(ranges[name] if name in ranges else _input_range(images)))
     copy_weights(prepared, result)
     return result
 
@@ -71,22 +73,38 @@ def _input_range(images: np.ndarray) -> tuple[float, float]:
 
 
 class _Wrapping:
-    """Puts wrappers around layers and behind inputs."""
+    """Puts wrappers around layers, behind inputs, and behind layers that cannot be within one.
+
+    A wrapper calls its layer with one argument. Operators with numbers or slices (`x * 0.5`, `x[..., :8]`) and
+    attention take several, so that what they return is rounded by a layer of its own.
+    """
 
     def __init__(self, where: Mapping[str, Place], settings: Settings):
         self._where, self._settings = where, settings
+        self.rounded_behind: dict[str, str] = {}
+        """The layer behind which a wrapper stands, by the name of the wrapper."""
         self._inputs: dict[int, Any] = {}
 
     def edit(self, layer: keras.layers.Layer, copy: keras.layers.Layer) -> Call:
         if type(copy) is keras.layers.BatchNormalization and self._settings.freeze_norm_delay is not None:
             copy = FreezingBatchNormalization(self._settings.freeze_norm_delay, **copy.get_config())
         place = self._where.get(layer.name)
-        call = copy if place is None else self._wrapped(copy, place)
+        if place is None:
+            call = copy
+        elif place.kernel or _takes_one_argument(layer):
+            call = self._wrapped(copy, place)
+        else:
+            call = self._rounded_after(copy, place)
         return lambda *args, **kwargs: call(*tf.nest.map_structure(self._rounded_input, args), **kwargs)
+
+    def _rounded_after(self, layer: keras.layers.Layer, place: Place) -> Call:
+        rounding = self._wrapped(InputQuantization(name=f'{layer.name}_rounded'), place)
+        self.rounded_behind[rounding.name] = layer.name
+        return lambda *args, **kwargs: rounding(layer(*args, **kwargs))
 
     def _rounded_input(self, tensor: Any) -> Any:
         """The rounded tensor, if it is an input of the model; rounded once for all that read it."""
-        if not keras.backend.is_keras_tensor(tensor):
+        if not hasattr(tensor, '_keras_history'):
             return tensor
         layer = tensor._keras_history.layer
         if not isinstance(layer, keras.layers.InputLayer):
@@ -102,8 +120,12 @@ class _Wrapping:
                                                 delay=self._settings.quant_delay))
 
 
-def is_input(layer: keras.layers.Layer) -> bool:
-    """Whether the layer only rounds an input of the model."""
+def _takes_one_argument(layer: keras.layers.Layer) -> bool:
+    return all(len(node.call_args) == 1 and node.call_kwargs.keys() <= {'training'} for node in layer.inbound_nodes)
+
+
+def only_rounds(layer: keras.layers.Layer) -> bool:
+    """Whether the layer only rounds an input of the model, or what a layer of several arguments returns."""
     return isinstance(unwrapped(layer), InputQuantization)
 
 
@@ -111,7 +133,7 @@ def plain(model: keras.Model) -> keras.Model:
     """The ordinary model behind a quantization-aware one: the same layers, kernels rounded, activations not."""
 
     def edit(layer: keras.layers.Layer, copy: keras.layers.Layer) -> Call:
-        if is_input(layer):
+        if only_rounds(layer):
             return lambda inputs: inputs
         inner = unwrapped(copy)
         return plain_norm(inner) if isinstance(inner, FreezingBatchNormalization) else inner

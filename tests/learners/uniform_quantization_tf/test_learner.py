@@ -7,17 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras as keras
 
 from learners.abstract_learner import LearnerContext
+from learners.uniform_quantization_tf import checking
 from learners.uniform_quantization_tf.learner import (
     UniformQuantizationTFOptions,
     UniformQuantTFLearner,
+    left_in_float,
     zero_keepers,
 )
 from tests.learners.conftest import make_context, make_helper
 from utils.errors import UsageError
 from utils.export import LiteRtRunner, convert
+from utils.quantization_aware.wrapping import quantization_aware
 from utils.trainer import Trainer
 
 
@@ -100,6 +104,31 @@ def test_a_delay_beyond_the_end_is_refused(trained, tmp_path):
 def test_other_activation_widths_are_refused():
     with pytest.raises(UsageError, match='--uqtf_activation_bits=4: the file computes with activations of 8 bits'):
         UniformQuantizationTFOptions(activation_bits=4)
+
+
+def network(*stack: keras.layers.Layer) -> keras.Model:
+    return keras.Sequential([keras.Input((8, 8, 1)), *stack, keras.layers.Flatten(), keras.layers.Dense(10)])
+
+
+def test_a_network_that_cannot_become_an_int8_file_is_refused_before_training(tmp_path):
+    complex_layer = keras.layers.Lambda(lambda images: tf.abs(tf.signal.rfft(images[..., 0]))[..., tf.newaxis],
+                                        name='spectrum')
+    with pytest.raises(UsageError, match=r'cannot make an int8 file .*: spectrum \(Lambda\); replace'):
+        learner(tmp_path).check_layers(lambda: network(complex_layer))
+    with pytest.raises(UsageError, match="layer 'odd' of model .* is a TimeDistributed"):
+        learner(tmp_path).check_layers(
+            lambda: network(keras.layers.TimeDistributed(keras.layers.Dense(3), name='odd')))
+
+
+def test_usual_networks_are_not_tried_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(checking, 'isolated_conversions', None)
+    learner(tmp_path).check_layers(lambda: network(keras.layers.Conv2D(3, 3), keras.layers.BatchNormalization()))
+
+
+def test_layers_whose_weights_stay_in_float_are_named():
+    model = network(keras.layers.Reshape((8, 8)), keras.layers.Conv1D(3, 3, name='row'))
+    wrapped = quantization_aware(model, np.zeros((2, 8, 8, 1), np.float32))
+    assert left_in_float(model, wrapped) == {'row': 'weights stay in float: int8 is not simulated for Conv1D'}
 
 
 def test_it_names_what_it_cannot_follow():

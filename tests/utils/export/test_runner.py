@@ -14,6 +14,14 @@ def content(net) -> bytes:
     return convert(net, 'float32')
 
 
+def recurrent_net(layer: str) -> tuple[keras.Model, np.ndarray]:
+    """A recurrent layer before a dense one, and six sequences for it that drive its state far from zero."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6, 3))
+    model = keras.Model(inputs, keras.layers.Dense(4)(getattr(keras.layers, layer)(5)(inputs)))
+    return model, 3 * np.random.default_rng(0).normal(size=(6, 6, 3)).astype(np.float32)
+
+
 def test_quantize_by_hand():
     codes = quantize(np.float32([0, 1, -1, 0.26, 99, -99]), 0.5, -4, np.int8)
     assert codes.dtype == np.int8
@@ -53,6 +61,28 @@ def test_a_file_with_a_constant_reshape_runs_sample_by_sample():
     images = np.random.default_rng(0).normal(size=(7, 4, 4, 2)).astype(np.float32)
     outputs = LiteRtRunner(convert(model, 'float32')).predict(images, 4)
     np.testing.assert_allclose(outputs, model(images), atol=1e-5)
+
+
+@pytest.mark.parametrize('file_format', ['float32', 'dynamic'])
+@pytest.mark.parametrize('layer', ['LSTM', 'GRU'])
+def test_recurrent_layers_start_anew_with_each_sample(layer, file_format):
+    model, samples = recurrent_net(layer)
+    runner = LiteRtRunner(convert(model, file_format))
+    expected = model(samples, training=False)
+    np.testing.assert_allclose(runner.predict(samples, 1), expected, atol=1e-6)
+    np.testing.assert_allclose(runner.predict(samples, 4), expected, atol=1e-6)
+    for number in (5, 0):  # single calls, as they are timed
+        runner.set_input(samples[number:number + 1])
+        runner.invoke()
+        np.testing.assert_allclose(runner.output()[0], expected[number], atol=1e-6)
+
+
+def test_the_codes_of_an_int8_state_start_at_zero():
+    model, samples = recurrent_net('LSTM')
+    runner = LiteRtRunner(convert(model, 'int8', samples))
+    together = runner.predict(samples, 1)
+    np.testing.assert_array_equal(together[3:], runner.predict(samples[3:], 1))
+    assert np.abs(together - model(samples)).max() < 0.05 * np.ptp(model(samples))
 
 
 def test_a_file_on_disk_and_its_bytes_are_the_same(content, images, tmp_path):

@@ -26,8 +26,19 @@ def test_per_channel():
 
 def test_depthwise_channels_have_a_range_each():
     kernel = np.array([[7.0, 0.7], [1.4, 0.14]], np.float32)[:, None, :, None]
-    np.testing.assert_allclose(round_symmetric(kernel, 4, per_channel=True)[:, 0, :, 0], [[7, 0.7], [1, 0.1]],
-                               atol=1e-6)
+    rounded = round_symmetric(kernel, 4, per_channel=True, depthwise=True)
+    np.testing.assert_allclose(rounded[:, 0, :, 0], [[7, 0.7], [1, 0.1]], atol=1e-6)
+
+
+def test_a_convolution_with_one_filter_has_one_range():
+    kernel = np.array([[7.0, 0.7], [1.4, 0.14]], np.float32)[:, None, :, None]
+    rounded = round_symmetric(kernel, 4, per_channel=True)
+    np.testing.assert_allclose(rounded[:, 0, :, 0], [[7, 1], [1, 0]], atol=1e-6)
+
+
+def test_each_output_of_a_depthwise_convolution_has_a_range():
+    kernel = np.array([[7.0, 0.7], [0.07, 70.0]], np.float32)[None, None]  # two channels, multiplier 2
+    np.testing.assert_allclose(round_symmetric(kernel, 4, per_channel=True, depthwise=True), kernel, rtol=1e-5)
 
 
 def test_a_narrow_grid_is_part_of_the_stored_one():

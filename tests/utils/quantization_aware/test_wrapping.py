@@ -88,6 +88,29 @@ def test_a_model_within_a_model_is_refused(images):
         quantization_aware(keras.Model(inputs, inner(inputs)), images)
 
 
+@pytest.mark.parametrize('kind', ['LSTM', 'MultiHeadAttention', 'TimeDistributed'])
+def test_layers_of_layers_are_refused_by_name(kind):
+    inputs = keras.layers.Input((8, 4))
+    outputs = {'LSTM': lambda: keras.layers.LSTM(3, name='odd')(inputs),
+               'MultiHeadAttention': lambda: keras.layers.MultiHeadAttention(2, 4, name='odd')(inputs, inputs),
+               'TimeDistributed': lambda: keras.layers.TimeDistributed(keras.layers.Dense(3), name='odd')(inputs)}
+    with pytest.raises(UsageError, match=f"layer 'odd' of model .* is a {kind}, whose int8 arithmetic"):
+        quantization_aware(keras.Model(inputs, outputs[kind]()), np.zeros((2, 8, 4), np.float32))
+
+
+def test_zeros_do_not_shrink_a_range(make_net, images):
+    model = quantization_aware(make_net('lenet'), images)
+    layer, before = model.get_layer('conv'), model.get_layer('conv').range
+    bias = next(weight for weight in layer.weights if 'bias' in weight.name)
+    bias.assign(np.full(bias.shape, -100))
+    for _ in range(3):
+        model(images, training=True)
+    assert layer.range == before
+    bias.assign(np.zeros(bias.shape))
+    model(0.1 * images, training=True)
+    assert 0.98 * before[1] < layer.range[1] < before[1]
+
+
 def test_training_follows_ranges_and_inference_does_not(make_net, images):
     model = quantization_aware(make_net('lenet'), images)
     layer = model.get_layer('logits')

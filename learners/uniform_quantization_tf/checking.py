@@ -1,0 +1,55 @@
+"""Asks before training whether a network can become an int8 file whose arithmetic is simulated."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import tf_keras as keras
+
+from utils.channels.select import ChannelSelect
+from utils.errors import PocketFlowError, UsageError
+from utils.export.isolated import isolated_conversions
+
+_k = keras.layers
+USUAL = (ChannelSelect, _k.Activation, _k.Add, _k.AveragePooling2D, _k.BatchNormalization, _k.Concatenate, _k.Conv2D,
+         _k.Dense, _k.DepthwiseConv2D, _k.Dropout, _k.Flatten, _k.GlobalAveragePooling2D, _k.GlobalMaxPooling2D,
+         _k.InputLayer, _k.MaxPooling2D, _k.Multiply, _k.ReLU, _k.Reshape, _k.SeparableConv2D, _k.Softmax,
+         _k.ZeroPadding2D)
+"""Kinds of layers that are known to work; networks of others are tried out."""
+
+
+def check_network(model: keras.Model) -> None:
+    """Refuses a network that cannot be trained for int8, or not converted afterwards.
+
+    One with layers of other than the usual kinds is wrapped, converted and run as it is, which takes some seconds.
+
+    Raises:
+      UsageError: names the layers that may be the reason.
+    """
+    from utils.quantization_aware.prepare import check_layers  # loads TensorFlow Model Optimization
+    from utils.quantization_aware.wrapping import plain, quantization_aware
+    check_layers(model)
+    unusual = [f'{layer.name} ({type(layer).__name__})' for layer in model.layers if not _is_usual(layer)]
+    if not unusual:
+        return
+    samples = np.random.default_rng(0).normal(size=(2, *model.input_shape[1:])).astype(np.float32)
+    try:
+        wrapped = quantization_aware(model, samples)
+        plain(wrapped)
+        with tempfile.TemporaryDirectory() as folder, isolated_conversions(Path(folder), samples) as conversions:
+            conversions.try_out('int8', conversions.convert(wrapped, 'int8'))
+    except UsageError:
+        raise
+    except Exception as error:  # whatever wrapping, TensorFlow Model Optimization or the converter raise
+        reason = str(error) if isinstance(error, PocketFlowError) else f'{type(error).__name__}: {error}'
+        raise UsageError('--learner=uniform-tf cannot make an int8 file of this network, which has layers of unusual '
+                         f'kinds: {", ".join(unusual)}; replace them, or choose another learner with '
+                         f'--export_formats=int8 or dynamic ({reason.splitlines()[0][:300]})') from error
+
+
+def _is_usual(layer: keras.layers.Layer) -> bool:
+    if isinstance(layer, keras.layers.BatchNormalization) and list(layer.axis) != [layer.input_spec.ndim - 1]:
+        return False
+    return type(layer) in USUAL

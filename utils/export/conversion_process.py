@@ -1,0 +1,85 @@
+"""python -m utils.export.conversion_process: converts programs and tries files out, as another process asks for.
+
+The converter and the runtime are native code that some inputs crash. Here a crash costs one file, not the run; the
+other side is `ConversionProcess`. Requests are lines of JSON on the standard input, each answered by one line of JSON
+on the standard output: `{}`, or `{"error": "..."}`. The process ends when its input does, so it does not outlive the
+one that started it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from utils.errors import PocketFlowError
+from utils.export.program import Program, convert_program, first_reason
+from utils.export.runner import LiteRtRunner
+
+Request = Mapping[str, Any]
+
+
+def convert(request: Request) -> None:
+    """Writes the file `output` of the program in `folder`."""
+    program = Program(Path(request['folder']), request['name'], tuple(request['input_shape']), request['holds_ranges'])
+    calibration = request['calibration'] and np.load(request['calibration'], mmap_mode='r', allow_pickle=False)
+    Path(request['output']).write_bytes(convert_program(program, request['format'], calibration))
+
+
+def try_out(request: Request) -> None:
+    """Runs the file `path` on samples, one by one and together, in all the ways in which it is measured."""
+    samples = np.load(request['samples'], allow_pickle=False)
+    for num_threads in request['num_threads']:
+        runner = LiteRtRunner(request['path'], num_threads)
+        runner.predict(samples[:1])
+        runner.predict(samples, len(samples))
+
+
+ACTIONS: dict[str, Callable[[Request], None]] = {'convert': convert, 'try_out': try_out}
+
+
+def answer(line: str) -> dict[str, str]:
+    """Does what a request asks for."""
+    request = json.loads(line)
+    tempfile.tempdir = request['temporary']
+    try:
+        ACTIONS[request['action']](request)
+    except PocketFlowError as error:
+        return {'error': str(error)}
+    except Exception as error:  # the owner goes on with other files
+        return {'error': f'{type(error).__name__}: {first_reason(str(error))}'}
+    return {}
+
+
+def main() -> None:
+    """Answers requests until the input ends."""
+    # The owner decides when this process ends: signals from the terminal, or to the whole group, are for the owner.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    replies = os.fdopen(os.dup(1), 'w', encoding='utf-8')
+    os.dup2(2, 1)  # what the converter prints must not be taken for a reply
+    requests: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(requests,), daemon=True).start()
+    while True:
+        replies.write(json.dumps(answer(requests.get())) + '\n')
+        replies.flush()
+
+
+def _read(requests: queue.SimpleQueue[str]) -> None:
+    """Passes requests on; ends the process with the input, even amid a conversion."""
+    for line in sys.stdin:
+        requests.put(line)
+    os._exit(0)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,218 @@
+"""Converting in a process of its own, so that a converter that crashes costs one file and not the run."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import tf_keras as keras
+
+from utils.errors import PocketFlowError
+from utils.export.convert import Calibration, save_program, warn_of_floats
+from utils.export.program import Program
+from utils.export.runner import nb_usable_threads
+from utils.quiet import quiet_native_output
+
+TIME_LIMIT = 3600.0
+"""Seconds that one conversion may take."""
+ROOT = Path(__file__).resolve().parents[2]
+_LOOP_HINT = ('; its recurrent layers (%s) run as loops, which cannot be calibrated: build them with unroll=True, or '
+              'export another format')
+
+
+class CrashError(Exception):
+    """The process ended, or had to be ended, before it answered; the message says how."""
+
+
+class ConversionProcess:
+    """A process that answers requests, started at the first one and again after a crash.
+
+    It imports TensorFlow, which takes seconds: `start` lets it do so while this process has other work.
+
+    Args:
+      time_limit: seconds after which a request counts as crashed.
+    """
+
+    def __init__(self, time_limit: float = TIME_LIMIT):
+        self._time_limit = time_limit
+        self._process: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes] | None = None
+
+    def start(self) -> None:
+        if self._process is None:
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
+            # The program's own path comes first, whatever folder it was started in.
+            path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
+            self._process = subprocess.Popen(
+                [sys.executable, '-m', 'utils.export.conversion_process'], stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=self._errors, env={**os.environ, 'PYTHONPATH': path})
+
+    def ask(self, action: str, **request: Any) -> None:
+        """Has something done.
+
+        Raises:
+          PocketFlowError: it cannot be done.
+          CrashError: the process died of it, or took longer than the time limit.
+        """
+        self.start()
+        line = json.dumps({'action': action, **request}) + '\n'
+        try:
+            self._process.stdin.write(line.encode())
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise CrashError(self._end()) from None
+        reply = json.loads(self._reply())
+        if 'error' in reply:
+            raise PocketFlowError(reply['error'])
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._forget()
+
+    def _reply(self) -> bytes:
+        deadline = time.monotonic() + self._time_limit
+        while (left := deadline - time.monotonic()) > 0:
+            if select.select([self._process.stdout], [], [], min(left, 1.0))[0]:
+                line = self._process.stdout.readline()
+                if line.endswith(b'\n'):
+                    return line
+                raise CrashError(self._end())
+        self._process.kill()
+        self._forget()
+        raise CrashError(f'took longer than {self._time_limit:g} seconds')
+
+    def _end(self) -> str:
+        """How the process ended, once its pipes have closed."""
+        code = self._process.wait()
+        how = f'exit code {code}' if code >= 0 else signal.Signals(-code).name
+        self._errors.seek(0)
+        said = [line for line in self._errors.read().decode(errors='replace').splitlines()
+                if 'error:' in line or 'Check failed' in line]
+        self._forget()
+        return f'crashed ({how})' + (f', saying {said[-1].strip()[:200]!r}' if said else '')
+
+    def _forget(self) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+        self._errors.close()
+        self._process = self._errors = None
+
+
+@functools.cache
+def conversion_process() -> ConversionProcess:
+    """The one of this program: a second export does not import TensorFlow once more."""
+    process = ConversionProcess()
+    atexit.register(process.close)
+    return process
+
+
+class IsolatedConversions:
+    """Converts models in another process, and has each file run there first.
+
+    Args:
+      folder: where models and files are passed to and fro.
+      samples: inputs [N, ...] to run new files on.
+      process: where the work is done.
+    """
+
+    def __init__(self, folder: Path, samples: np.ndarray, process: ConversionProcess):
+        self._folder, self._process = folder, process
+        self._saved: tuple[keras.Model, Program] | None = None
+        self._calibration: tuple[Calibration, Path] | None = None
+        np.save(folder / 'samples.npy', samples)
+
+    def convert(self, model: keras.Model, file_format: str, calibration: Calibration | None = None) -> bytes:
+        """As `utils.export.convert.convert`; a crash of the converter is a `PocketFlowError`, too."""
+        program, output = self._program(model), self._folder / 'converted'
+        try:
+            self._ask('convert', folder=str(program.folder), name=program.name, input_shape=program.input_shape,
+                      holds_ranges=program.holds_ranges, format=file_format, output=str(output),
+                      calibration=self._calibration_file(calibration) if file_format == 'int8' else None)
+        except CrashError as crash:
+            raise PocketFlowError(f'model {model.name!r} cannot be converted to {file_format}: the converter {crash}'
+                                  f'{_hint(model) if file_format == "int8" else ""}') from None
+        content = output.read_bytes()
+        if program.holds_ranges:
+            warn_of_floats(program, content)
+        return content
+
+    def try_out(self, file_format: str, content: bytes) -> None:
+        """Loads and runs a new file.
+
+        Raises:
+          PocketFlowError: LiteRT refuses the file, or crashes.
+        """
+        file = self._folder / f'model_{file_format}.tflite'
+        file.write_bytes(content)
+        try:
+            self._ask('try_out', path=str(file), samples=str(self._folder / 'samples.npy'),
+                      num_threads=sorted({1, nb_usable_threads()}))
+        except CrashError as crash:
+            raise PocketFlowError(f'the {file_format} file cannot be run: LiteRT {crash}') from None
+        except PocketFlowError as error:
+            raise PocketFlowError(str(error).removeprefix(f'{self._folder}{os.sep}')) from None
+
+    def _ask(self, action: str, **request: Any) -> None:
+        self._process.ask(action, temporary=str(self._folder), **request)
+
+    def _program(self, model: keras.Model) -> Program:
+        """The model's program, saved once for all formats."""
+        if self._saved is None or self._saved[0] is not model:
+            shutil.rmtree(self._folder / 'program', ignore_errors=True)
+            with quiet_native_output():
+                self._saved = model, save_program(model, self._folder / 'program')
+        return self._saved[1]
+
+    def _calibration_file(self, calibration: Calibration | None) -> str | None:
+        if calibration is None:
+            return None
+        if self._calibration is None or self._calibration[0] is not calibration:
+            path = self._folder / 'calibration.npy'
+            np.save(path, _one_array(calibration))
+            self._calibration = calibration, path
+        return str(self._calibration[1])
+
+
+@contextlib.contextmanager
+def isolated_conversions(folder: Path, samples: np.ndarray) -> Iterator[IsolatedConversions]:
+    """Conversions that keep what they pass to and fro in a folder within `folder`, which is removed afterwards.
+
+    What a former call could not remove, because its process was killed, is removed first.
+    """
+    exchange = folder / 'conversion.tmp'
+    shutil.rmtree(exchange, ignore_errors=True)
+    exchange.mkdir(parents=True)
+    try:
+        yield IsolatedConversions(exchange.resolve(), samples, conversion_process())
+    finally:
+        shutil.rmtree(exchange, ignore_errors=True)
+
+
+def _one_array(calibration: Iterable[np.ndarray]) -> np.ndarray:
+    if isinstance(calibration, np.ndarray):
+        return np.asarray(calibration, np.float32)
+    return np.concatenate([np.asarray(batch, np.float32) for batch in calibration])
+
+
+def _hint(model: keras.Model) -> str:
+    """What to do about layers that become loops, which crash the converter's calibration."""
+    layers = [getattr(layer, 'forward_layer', layer) for layer in model.layers]
+    loops = [layer.name for layer in layers if isinstance(layer, keras.layers.RNN) and not layer.unroll]
+    return _LOOP_HINT % ', '.join(loops) if loops else ''

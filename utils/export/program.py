@@ -1,0 +1,149 @@
+"""Turning a saved program into the bytes of a `.tflite` file, one function per file format.
+
+A program is a SavedModel with what the converter has to know about it. It needs no Keras, so that another process can
+convert it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.lite.python.convert import mlir_quantize
+
+from utils.errors import PocketFlowError
+from utils.export.ranges import with_possible_ranges
+from utils.registry import Registry
+
+Calibration = Iterable[np.ndarray]
+"""Float32 inputs [N, ...] without labels: one array, or an iterable of batches."""
+
+Convert = Callable[['Program', 'Calibration | None'], bytes]
+
+file_formats = Registry('file format')
+"""File formats by name. An entry makes the bytes of a file: `entry(program, calibration)`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A network as a SavedModel.
+
+    Attributes:
+      folder: the SavedModel; its only function maps inputs [1, ...] to outputs [1, ...].
+      name: of the Keras model, for messages.
+      input_shape: of one sample.
+      holds_ranges: whether it was trained for int8 and holds its ranges, so that it becomes an int8 file only.
+    """
+
+    folder: Path
+    name: str
+    input_shape: tuple[int, ...]
+    holds_ranges: bool = False
+
+
+def convert_program(program: Program, file_format: str, calibration: Calibration | None = None) -> bytes:
+    """The bytes of a program's file.
+
+    Args:
+      program: what to convert; one that holds its ranges to 'int8' only.
+      file_format: a name in `file_formats`.
+      calibration: inputs from which 'int8' takes its activation ranges; the other formats ignore them.
+
+    Raises:
+      PocketFlowError: the format needs calibration data and got none or unfit ones; or the converter refuses.
+    """
+    entry: Convert = file_formats.get(file_format)
+    if program.holds_ranges and file_format != 'int8':
+        raise PocketFlowError(f'model {program.name!r} was trained for int8 arithmetic and cannot be converted to '
+                              f'{file_format}: choose --export_formats=int8')
+    try:
+        return bytes(entry(program, calibration))
+    except PocketFlowError:
+        raise
+    except Exception as error:  # the converter raises whatever its passes raise
+        raise PocketFlowError(f'model {program.name!r} cannot be converted to {file_format}: '
+                              f'{first_reason(str(error))}') from error
+
+
+def _converter(program: Program) -> tf.lite.TFLiteConverter:
+    return tf.lite.TFLiteConverter.from_saved_model(str(program.folder))
+
+
+@file_formats.register('float32')
+def _float32(program: Program, calibration: Calibration | None) -> bytes:
+    """Float weights, float arithmetic: the converter's own defaults."""
+    return _converter(program).convert()
+
+
+@file_formats.register('float16')
+def _float16(program: Program, calibration: Calibration | None) -> bytes:
+    """Float16 weights, float arithmetic."""
+    converter = _converter(program)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+    return converter.convert()
+
+
+@file_formats.register('dynamic')
+def _dynamic(program: Program, calibration: Calibration | None) -> bytes:
+    """Int8 weights; activations are float and quantized on the fly."""
+    converter = _converter(program)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    return converter.convert()
+
+
+@file_formats.register('int8')
+def _int8(program: Program, calibration: Calibration | None) -> bytes:
+    """Int8 weights, activations, input and output."""
+    converter = _converter(program)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    if program.holds_ranges:
+        return converter.convert()
+    if calibration is None:
+        raise PocketFlowError(f'model {program.name!r} cannot be converted to int8 without calibration data: '
+                              'pass some training inputs')
+    converter.representative_dataset = lambda: _single_samples(calibration, program)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    # The two halves of the conversion one by one, as TensorFlow's own QuantizationDebugger runs them, since the ranges
+    # can only be corrected between them.
+    converter._experimental_calibrate_only = True
+    calibrated = _possible_ranges(program, converter.convert())
+    return mlir_quantize(bytes(calibrated), input_data_type=tf.int8, output_data_type=tf.int8)
+
+
+def _possible_ranges(program: Program, calibrated: bytes) -> bytearray:
+    try:
+        return with_possible_ranges(calibrated)
+    except PocketFlowError as error:
+        raise PocketFlowError(f'model {program.name!r} cannot be converted to int8: {error}') from None
+
+
+def _single_samples(calibration: Calibration, program: Program) -> Iterator[list[np.ndarray]]:
+    """The calibration data one sample at a time, as the converter wants them: lists of one array [1, ...]."""
+    expected = program.input_shape
+    is_one_batch = isinstance(calibration, np.ndarray) and calibration.shape[1:] == expected
+    nb_samples = 0
+    for batch in [calibration] if is_one_batch else calibration:
+        if np.shape(batch)[1:] != expected:
+            raise PocketFlowError(f'calibration batch of shape {np.shape(batch)}, but model {program.name!r} '
+                                  f'takes {(None, *expected)}; give inputs only, without labels')
+        for sample in np.asarray(batch, np.float32):
+            if not np.isfinite(sample).all():
+                raise PocketFlowError(f'model {program.name!r} cannot be converted to int8: calibration sample '
+                                      f'{nb_samples} holds values that are not finite; leave it out or repair it')
+            nb_samples += 1
+            yield [sample[np.newaxis]]
+    if not nb_samples:
+        raise PocketFlowError(f'the calibration data for model {program.name!r} are empty; '
+                              'pass some training inputs')
+
+
+def first_reason(message: str) -> str:
+    """The line of a converter's report that says what is wrong: the first error, else the first line."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()] or ['no reason given']
+    errors = [line for line in lines if 'error:' in line]
+    return (errors or lines)[0][:300]
