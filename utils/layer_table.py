@@ -10,6 +10,7 @@ from utils.channels import ChannelCounts
 from utils.channels.select import ChannelSelect
 from utils.cost_model import LayerCost, layer_costs
 from utils.encoding import SCALING_LAYERS
+from utils.runs.records import Number
 
 SPANS = ('inputs', 'outputs', 'macs', 'parameters', 'sparsity', 'bits')
 """The columns that hold [before, after]; `sparsity` is the share of zeros, `bits` the width of the weights. A learner
@@ -18,7 +19,8 @@ that changes neither leaves these two out."""
 EXTRA_COLUMNS = ('sparsity', 'bits')
 
 ROW_SHAPE = {'layer': str, 'inputs?': [int, int], 'outputs?': [int, int], 'macs': [int, int], 'parameters': [int, int],
-             'sparsity?': [float, float], 'bits?': [float, float], 'note': str}
+             'sparsity?': [float, float], 'bits?': [float, float], 'note': str, 'uncounted?': [str],
+             'kernel_weights?': Number(low=0)}
 """What of a row is read again; see `utils.runs.records`."""
 OTHERS = 'other weights'
 """Name of the row for all layers that only scale and shift: one row, so that the totals are those of the network. No

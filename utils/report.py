@@ -17,8 +17,11 @@ INTERVAL = 'speedup_interval'
 """Key of the interval of the speed-up on one thread; the one on all threads is named as the latencies are."""
 
 _COUNT, _ACCURACY, _LATENCY = Number(low=0), {'accuracy': float}, ({'p50': Number(above=0)}, None)
+_INTERVAL = ([Number(above=0), Number(above=0)], None)
 _MODEL = {'metrics': _ACCURACY, 'parameters': _COUNT, 'macs': _COUNT, 'keras_bytes': _COUNT, 'file': str,
-          'file_bytes': _COUNT, 'timed_file': (str, None), 'latency_ms': _LATENCY, 'latency_ms_all_threads': _LATENCY}
+          'file_bytes': _COUNT, 'timed_file': (str, None), 'latency_ms': _LATENCY, 'latency_ms_all_threads': _LATENCY,
+          'speedup_interval?': _INTERVAL, 'speedup_interval_all_threads?': _INTERVAL,
+          'macs_not_counted?': {...: [str]}}
 SHAPE = {
     'model': str, 'dataset': str, 'learners': [str], 'command': str, 'baseline': _MODEL, 'compressed': _MODEL,
     'layers': [ROW_SHAPE], 'searches?': [SEARCH_SHAPE],
@@ -27,6 +30,7 @@ SHAPE = {
     'exports': [{'format': str, 'path': str, 'bytes': _COUNT, 'gzip_bytes': _COUNT, 'metrics': _ACCURACY,
                  'top1_agreement': float, 'max_abs_diff': float, 'size_ratio': float, 'latency_ms': _LATENCY,
                  'speedup_vs_uncompressed': (Number(), None), 'device_latency_ms?': {'mean': Number()}}],
+    'failed_exports?': [{'format': str, 'reason': str, 'required': bool}],
     'verdict': ({'smaller': bool, 'faster': (bool, None), 'accuracy_drop': Number(), 'size_ratio': Number(),
                  'speedup': (Number(above=0), None)}, None)}
 """What of a report is read again; see `utils.runs.records`."""
