@@ -19,8 +19,8 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from utils import interrupts
-from utils.quiet import quiet_native_output
+from pocketflow.utils.system import interrupts
+from pocketflow.utils.system.quiet import quiet_native_output
 
 if __name__ == '__main__':
     interrupts.end_at_once()
@@ -37,47 +37,32 @@ with contextlib.nullcontext() if '--debug' in sys.argv else quiet_native_output(
 import tf_keras as keras
 from absl import flags, logging
 
-from datasets.abstract_dataset import DatasetOptions, Shard
-from hp_optimizer import names_in_space
-from hp_optimizer.options import SearchOptions
-from learners import LEARNERS
-from learners.abstract_learner import LearnerOptions
-from learners.modes import EXEC_MODES, FLAGS_OF_MODES, Invocation
-from learners.pipeline import (
-    FULL_PRECISION,
-    check_chain,
-    starts_from_baseline,
-    training_fingerprint,
-    trains_from_scratch,
-)
-from learners.search import SearchedOptions
-from nets import PAIRS
-from nets.abstract_model_helper import AbstractModelHelper
-from rl_agents.ddpg.options import DdpgOptions
-from utils import log_file
-from utils.distillation import DistillationOptions
-from utils.errors import PocketFlowError, UsageError
-from utils.export.formats import CONTAINER
-from utils.export.options import ExportOptions
-from utils.gradient_compression import CompressionOptions
-from utils.multi_gpu_wrapper import ALONE, MultiGpuOptions, Workers, company, connect
-from utils.option_needs import refuse_idle_flags, refuse_replaced_flags
-from utils.options import (
-    Options,
-    define_flags,
-    flag_lines,
-    from_flags,
-    indecisive_flags,
-    option,
-    option_fields,
-    superseded_flags,
-)
-from utils.run_directory import FLAGS_FILE, RunDirectory, fingerprint
-from utils.system import paths
-from utils.system.storage_failures import storage_failure
-from utils.system.streams import say
-from utils.trainer import TrainerOptions
-from utils.verdict import VerdictOptions, refuse_conditions
+from pocketflow.datasets.abstract_dataset import DatasetOptions, Shard
+from pocketflow.hp_optimizer import names_in_space
+from pocketflow.hp_optimizer.options import SearchOptions
+from pocketflow.learners import LEARNERS
+from pocketflow.learners.abstract_learner import LearnerOptions
+from pocketflow.learners.program.modes import EXEC_MODES, FLAGS_OF_MODES, Invocation
+from pocketflow.learners.program.pipeline import FULL_PRECISION, check_chain, starts_from_baseline, training_fingerprint, trains_from_scratch
+from pocketflow.learners.search import SearchedOptions
+from pocketflow.nets import PAIRS
+from pocketflow.nets.abstract_model_helper import AbstractModelHelper
+from pocketflow.rl_agents.ddpg.options import DdpgOptions
+from pocketflow.utils.runs import log_file
+from pocketflow.utils.training.distillation import DistillationOptions
+from pocketflow.utils.errors import PocketFlowError, UsageError
+from pocketflow.utils.export.formats import CONTAINER
+from pocketflow.utils.export.options import ExportOptions
+from pocketflow.utils.distributed.gradient_compression import CompressionOptions
+from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, MultiGpuOptions, Workers, company, connect
+from pocketflow.utils.options.needs import refuse_idle_flags, refuse_replaced_flags
+from pocketflow.utils.options import Options, define_flags, flag_lines, from_flags, indecisive_flags, option, option_fields, superseded_flags
+from pocketflow.utils.runs.run_directory import FLAGS_FILE, RunDirectory, fingerprint
+from pocketflow.utils.system import paths
+from pocketflow.utils.system.storage_failures import storage_failure
+from pocketflow.utils.system.streams import say
+from pocketflow.utils.training.trainer import TrainerOptions
+from pocketflow.utils.reports.verdict import VerdictOptions, refuse_conditions
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import tensorflow as tf
 
-from datasets.checks import ARE_RIGHT, check_finite, class_numbers
-from utils.errors import UsageError
-from utils.options import Options, option
+from pocketflow.datasets.checks import ARE_RIGHT, check_finite, class_numbers
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.options import Options, option
 
 DatasetT = TypeVar('DatasetT', bound='AbstractDataset')
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from utils.errors import UsageError
+from pocketflow.utils.errors import UsageError
 
 NUMBER_KINDS = 'biuf'
 """NumPy's codes of the types that are accepted: bool, signed and unsigned integers, floating point."""

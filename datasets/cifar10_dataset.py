@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples
-from datasets.files import file_size, keras_download, list_files, read_bytes
-from utils.errors import UsageError
-from utils.options import with_defaults
+from pocketflow.datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples
+from pocketflow.datasets.files import file_size, keras_download, list_files, read_bytes
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.options import with_defaults
 
 Cifar10Options = with_defaults(DatasetOptions, 'Cifar10Options', num_train=50000, num_val=5000, num_eval=10000)
 

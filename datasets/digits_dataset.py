@@ -10,8 +10,8 @@ import numpy as np
 import sklearn.datasets
 import tensorflow as tf
 
-from datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples, train_val_split
-from utils.options import with_defaults
+from pocketflow.datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples, train_val_split
+from pocketflow.utils.options import with_defaults
 
 NB_EVAL = 360
 DigitsOptions = with_defaults(DatasetOptions, 'DigitsOptions', num_train=1797 - NB_EVAL, num_val=144, num_eval=NB_EVAL,

@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from utils.errors import UsageError
+from pocketflow.utils.errors import UsageError
 
 MAX_UNPACKED = 2**29
 """Bytes of a gzip file after unpacking; the largest that is known here has 47 million."""

@@ -12,10 +12,10 @@ import struct
 import numpy as np
 import tensorflow as tf
 
-from datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples
-from datasets.files import gunzip, keras_download, list_files, read_bytes
-from utils.errors import UsageError
-from utils.options import with_defaults
+from pocketflow.datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples
+from pocketflow.datasets.files import gunzip, keras_download, list_files, read_bytes
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.options import with_defaults
 
 FmnistOptions = with_defaults(DatasetOptions, 'FmnistOptions', num_train=60000, num_val=5000, num_eval=10000)
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import tf_keras as keras
 
-from datasets import FmnistDataset
-from nets.abstract_model_helper import PAIRS, ClassificationHelper, NetOptions
-from utils.options import with_defaults
+from pocketflow.datasets import FmnistDataset
+from pocketflow.nets.abstract_model_helper import PAIRS, ClassificationHelper, NetOptions
+from pocketflow.utils.options import with_defaults
 
 layers = keras.layers
 

@@ -4,15 +4,15 @@
 `pareto_front` of what was found.
 """
 
-from hp_optimizer.driver import Evaluate, Judged, search
-from hp_optimizer.journal import Journal, Trial
-from hp_optimizer.optimizers import OPTIMIZERS, HyperParamOptimizer
-from hp_optimizer.options import SearchOptions
-from hp_optimizer.pareto import pareto_front
-from hp_optimizer.problem import Layer, SearchProblem
-from hp_optimizer.screening import screening_floor
-from hp_optimizer.space import Kind, Order, Parameter, SearchSpace
-from hp_optimizer.space_file import names_in_space, read_space
+from pocketflow.hp_optimizer.driver import Evaluate, Judged, search
+from pocketflow.hp_optimizer.journal import Journal, Trial
+from pocketflow.hp_optimizer.optimizers import OPTIMIZERS, HyperParamOptimizer
+from pocketflow.hp_optimizer.options import SearchOptions
+from pocketflow.hp_optimizer.pareto import pareto_front
+from pocketflow.hp_optimizer.problem import Layer, SearchProblem
+from pocketflow.hp_optimizer.screening import screening_floor
+from pocketflow.hp_optimizer.space import Kind, Order, Parameter, SearchSpace
+from pocketflow.hp_optimizer.space_file import names_in_space, read_space
 
 __all__ = ['OPTIMIZERS', 'Evaluate', 'HyperParamOptimizer', 'Journal', 'Judged', 'Kind', 'Layer', 'Order', 'Parameter',
            'SearchOptions', 'SearchProblem', 'SearchSpace', 'Trial', 'names_in_space', 'pareto_front', 'read_space',

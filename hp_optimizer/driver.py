@@ -12,14 +12,14 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from hp_optimizer.domain import Values
-from hp_optimizer.journal import Journal, Trial, best_of, first_of
-from hp_optimizer.optimizers.abstract import HyperParamOptimizer
-from hp_optimizer.screening import screening_floor
-from utils import interrupts
-from utils.errors import PocketFlowError
-from utils.multi_gpu_wrapper import ALONE, Workers
-from utils.progress import duration, number
+from pocketflow.hp_optimizer.domain import Values
+from pocketflow.hp_optimizer.journal import Journal, Trial, best_of, first_of
+from pocketflow.hp_optimizer.optimizers.abstract import HyperParamOptimizer
+from pocketflow.hp_optimizer.screening import screening_floor
+from pocketflow.utils.system import interrupts
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
+from pocketflow.utils.system.progress import duration, number
 
 
 @dataclasses.dataclass(frozen=True)

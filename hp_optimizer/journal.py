@@ -11,17 +11,17 @@ from typing import Any
 
 from absl import logging
 
-from hp_optimizer.domain import Domain, Value
-from utils import atomic
-from utils.errors import PocketFlowError, UsageError
-from utils.runs.records import Number, parsed, set_aside
+from pocketflow.hp_optimizer.domain import Domain, Value
+from pocketflow.utils.system import atomic
+from pocketflow.utils.errors import PocketFlowError, UsageError
+from pocketflow.utils.runs.records import Number, parsed, set_aside
 
 SCHEMA = 1
 HEADER_SHAPE = {'schema': int, 'fingerprint': str}
 TRIAL_SHAPE = {'number': int, 'values': {...: (float, str)}, 'cost': (Number(low=0), None), 'reward': (Number(), None),
                'seconds?': Number(low=0), 'seed?': int,
                'extra': {'before?': Number(), 'screened?': bool, 'same_as?': int}}
-"""What lines hold; see `utils.runs.records`."""
+"""What lines hold; see `pocketflow.utils.runs.records`."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from utils.options import Options, option
+from pocketflow.utils.options import Options, option
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from hp_optimizer import budget as budgets
-from hp_optimizer.domain import Domain, Value, Values
-from utils.errors import UsageError
+from pocketflow.hp_optimizer import budget as budgets
+from pocketflow.hp_optimizer.domain import Domain, Value, Values
+from pocketflow.utils.errors import UsageError
 
 LayerCost = Callable[[float], float]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hp_optimizer.journal import Trial
+from pocketflow.hp_optimizer.journal import Trial
 
 
 def screening_floor(trials: Sequence[Trial], quantile: float = 0.25, nb_min: int = 10,

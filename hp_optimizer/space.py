@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from hp_optimizer.domain import Domain, Value, Values
-from utils.errors import UsageError
+from pocketflow.hp_optimizer.domain import Domain, Value, Values
+from pocketflow.utils.errors import UsageError
 
 
 class Kind(enum.Enum):

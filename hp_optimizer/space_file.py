@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from hp_optimizer.space import Kind, Order, Parameter, SearchSpace
-from utils.errors import UsageError
+from pocketflow.hp_optimizer.space import Kind, Order, Parameter, SearchSpace
+from pocketflow.utils.errors import UsageError
 
 MAX_BYTES, MAX_DEPTH = 2**16, 20
 """Of a file."""

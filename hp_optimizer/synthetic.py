@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from hp_optimizer.domain import Value
-from hp_optimizer.driver import Evaluate, Judged
-from hp_optimizer.problem import Layer, SearchProblem
+from pocketflow.hp_optimizer.domain import Value
+from pocketflow.hp_optimizer.driver import Evaluate, Judged
+from pocketflow.hp_optimizer.problem import Layer, SearchProblem
 
 ACCURACY = 0.92
 INTERACTION = 0.2

@@ -11,21 +11,12 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from datasets.abstract_dataset import AbstractDataset
-from utils.errors import UsageError
-from utils.graph import StandardForm, standard_form, warn_of_frozen
-from utils.options import Options, option
-from utils.registry import Registry
-from utils.schedules import (
-    WARMUP_EPOCHS,
-    GradualWarmup,
-    Schedule,
-    check_drops,
-    one_cycle,
-    piecewise_constant,
-    scaled_learning_rate,
-    tenths,
-)
+from pocketflow.datasets.abstract_dataset import AbstractDataset
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.graph import StandardForm, standard_form, warn_of_frozen
+from pocketflow.utils.options import Options, option
+from pocketflow.utils.registry import Registry
+from pocketflow.utils.training.schedules import WARMUP_EPOCHS, GradualWarmup, Schedule, check_drops, one_cycle, piecewise_constant, scaled_learning_rate, tenths
 
 HelperT = TypeVar('HelperT', bound='AbstractModelHelper')
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tf_keras as keras
 
-from datasets.cifar10_dataset import Cifar10Dataset
-from nets.abstract_model_helper import PAIRS, ClassificationHelper, NetOptions
-from nets.lenet import lenet
-from utils.options import with_defaults
+from pocketflow.datasets.cifar10_dataset import Cifar10Dataset
+from pocketflow.nets.abstract_model_helper import PAIRS, ClassificationHelper, NetOptions
+from pocketflow.nets.lenet import lenet
+from pocketflow.utils.options import with_defaults
 
 
 @PAIRS.register('lenet_at_cifar10')

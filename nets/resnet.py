@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras as keras
 
-from utils.errors import UsageError
+from pocketflow.utils.errors import UsageError
 
 layers = keras.layers
 GROUP_FILTERS = (16, 32, 64)

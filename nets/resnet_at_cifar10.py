@@ -6,10 +6,10 @@ import dataclasses
 
 import tf_keras as keras
 
-from datasets.cifar10_dataset import Cifar10Dataset
-from nets.abstract_model_helper import PAIRS, ClassificationHelper, NetOptions
-from nets.resnet import blocks_per_group, resnet
-from utils.options import option
+from pocketflow.datasets.cifar10_dataset import Cifar10Dataset
+from pocketflow.nets.abstract_model_helper import PAIRS, ClassificationHelper, NetOptions
+from pocketflow.nets.resnet import blocks_per_group, resnet
+from pocketflow.utils.options import option
 
 
 @dataclasses.dataclass(frozen=True)

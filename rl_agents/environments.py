@@ -27,7 +27,7 @@ class Environment(Protocol):
 
 
 class LearningAgent(Protocol):
-    """What `learn` asks of an agent; see `rl_agents.ddpg.Agent`."""
+    """What `learn` asks of an agent; see `pocketflow.rl_agents.ddpg.Agent`."""
 
     def init_rlout(self) -> None: ...
 

@@ -9,26 +9,18 @@ It takes no arguments.
 
 from __future__ import annotations
 
-from main import SEARCH_OPTIONS, SHARED_OPTIONS, UNRECORDED_OPTIONS, PairOptions  # isort: skip  (loads TensorFlow silently)
+from pocketflow.main import SEARCH_OPTIONS, SHARED_OPTIONS, UNRECORDED_OPTIONS, PairOptions  # isort: skip  (loads TensorFlow silently)
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import datasets
-from learners import LEARNERS
-from nets import PAIRS
-from utils import atomic
-from utils.options import (
-    Options,
-    accepted,
-    dependence,
-    is_restricted,
-    option_fields,
-    superseded_flags,
-    value_type,
-)
+from pocketflow import datasets
+from pocketflow.learners import LEARNERS
+from pocketflow.nets import PAIRS
+from pocketflow.utils.system import atomic
+from pocketflow.utils.options import Options, accepted, dependence, is_restricted, option_fields, superseded_flags, value_type
 
 PAGE = Path(__file__).resolve().parents[1] / 'docs' / 'flags.md'
 INTRODUCTION = """\

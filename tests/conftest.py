@@ -34,7 +34,7 @@ class Outcome:
 
 def run_main(*arguments: str) -> Outcome:
     """`python main.py ARGUMENTS`, but in this process."""
-    import main  # it loads TensorFlow, which many tests can do without
+    from pocketflow import main  # it loads TensorFlow, which many tests can do without
 
     logger = python_logging.getLogger('absl')
     handlers, propagate, verbosity = logger.handlers, logger.propagate, logging.get_verbosity()

@@ -10,21 +10,21 @@ from pathlib import Path
 
 import pytest
 
-import main
-from learners import LEARNERS
-from main import CommandLine
-from nets import PAIRS
+from pocketflow import main
+from pocketflow.learners import LEARNERS
+from pocketflow.main import CommandLine
+from pocketflow.nets import PAIRS
 from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, run_main
-from utils.errors import LostWorkerError, PocketFlowError, UsageError
-from utils.options import option_fields
-from utils.run_directory import RunDirectory
+from pocketflow.utils.errors import LostWorkerError, PocketFlowError, UsageError
+from pocketflow.utils.options import option_fields
+from pocketflow.utils.runs.run_directory import RunDirectory
 
 ROOT = Path(__file__).resolve().parents[1]
 PRUNE = (*TASK, '--learner=chn-pruned-rmt')
 
 HELPER = '''
-from datasets import DigitsDataset
-from nets.abstract_model_helper import PAIRS, ClassificationHelper
+from pocketflow.datasets import DigitsDataset
+from pocketflow.nets.abstract_model_helper import PAIRS, ClassificationHelper
 
 
 @PAIRS.register('{name}')

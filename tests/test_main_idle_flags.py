@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-import main
-from learners import LEARNERS
-from main import CommandLine
-from nets import PAIRS
+from pocketflow import main
+from pocketflow.learners import LEARNERS
+from pocketflow.main import CommandLine
+from pocketflow.nets import PAIRS
 from tests.conftest import TASK, run_main
-from utils.errors import UsageError
-from utils.options import check_value, option_fields, value_type
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.options import check_value, option_fields, value_type
 
 ROOT = Path(__file__).resolve().parents[1]
 CHANNELS, SEARCHED_CHANNELS = ('chn-pruned-rmt',), ('chn-pruned-rmt', '--cpr_prune_option=auto')

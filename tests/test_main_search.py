@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ONE_FILE, TASK, run_main
-from utils.errors import UsageError
+from pocketflow.utils.errors import UsageError
 
 SMALL = (*TASK, ONE_FILE, '--nb_smpls_train=60', '--nb_smpls_val=20', '--nb_smpls_eval=40', '--batch_size=10',
          '--nb_epochs_rat=0.05', '--nb_smpls_export_eval=10', '--nb_repts=2',
@@ -122,7 +122,7 @@ def _check_what_the_stage_has_done(run: Path, kind: str, entry: dict) -> None:
 
 
 def test_a_baseline_without_held_out_samples_is_another_model_than_one_with_them(tmp_path, monkeypatch):
-    from main import CommandLine
+    from pocketflow.main import CommandLine
     monkeypatch.chdir(tmp_path)
     searched, fixed = (CommandLine(['main.py', *TASK, '--learner=weight-sparse', f'--ws_prune_ratio_prtl={rule}'])
                        for rule in ('optimal', 'uniform'))
@@ -135,7 +135,7 @@ def test_a_baseline_without_held_out_samples_is_another_model_than_one_with_them
 
 
 def searching_flags(*more: str):
-    from main import CommandLine
+    from pocketflow.main import CommandLine
     return CommandLine(['main.py', *UNIFORM_ZEROS, '--hpo_space=space.yaml', *more])
 
 
@@ -167,7 +167,7 @@ def test_a_finished_run_does_not_need_the_file_of_its_space(tmp_path, monkeypatc
 
 
 def test_recorded_flags_of_a_search_are_no_reason_to_refuse(tmp_path, monkeypatch):
-    from main import CommandLine
+    from pocketflow.main import CommandLine
     monkeypatch.chdir(tmp_path)
     lines = CommandLine(['main.py', *SPARSE, '--hp_optimizer=gp']).recorded()
     (tmp_path / 'flags.txt').write_text('\n'.join(lines) + '\n')

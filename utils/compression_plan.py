@@ -12,9 +12,9 @@ from typing import Any
 
 import tf_keras as keras
 
-from utils.atomic import write_text
-from utils.channels import ChannelGraph, reader_channels, trace
-from utils.errors import UsageError
+from pocketflow.utils.system.atomic import write_text
+from pocketflow.utils.channels import ChannelGraph, reader_channels, trace
+from pocketflow.utils.errors import UsageError
 
 SCHEMA = 1
 Value = tuple[int, ...] | float | int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from utils.errors import UsageError
+from pocketflow.utils.errors import UsageError
 
 T = TypeVar('T')
 

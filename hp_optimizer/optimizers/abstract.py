@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hp_optimizer.domain import Domain, Value, Values
-from utils.registry import Registry
+from pocketflow.hp_optimizer.domain import Domain, Value, Values
+from pocketflow.utils.registry import Registry
 
 OPTIMIZERS = Registry('hyper-parameter optimizer')
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hp_optimizer.domain import Domain, Value, Values
-from hp_optimizer.optimizers.abstract import OPTIMIZERS, HyperParamOptimizer
+from pocketflow.hp_optimizer.domain import Domain, Value, Values
+from pocketflow.hp_optimizer.optimizers.abstract import OPTIMIZERS, HyperParamOptimizer
 
 if TYPE_CHECKING:  # the agent brings TensorFlow, which the other methods do without
-    from rl_agents.ddpg import Agent, DdpgOptions
+    from pocketflow.rl_agents.ddpg import Agent, DdpgOptions
 
 # What is better for a search of tens or hundreds of short roll-outs than the agent's own defaults, which are those of
 # long control problems. The reward of a roll-out is that of all its steps: it is the whole return already, and a
@@ -24,7 +24,7 @@ TUNED = {'gamma': 0.0, 'enable_baseline': False, 'noise_type': 'action', 'noise_
 
 def tuned(options: DdpgOptions | None = None) -> DdpgOptions:
     """The options with `TUNED` values in place of those that are still the agent's defaults."""
-    from rl_agents.ddpg import DdpgOptions
+    from pocketflow.rl_agents.ddpg import DdpgOptions
     plain = DdpgOptions()
     options = options or plain
     changes = {name: value for name, value in TUNED.items() if getattr(options, name) == getattr(plain, name)}
@@ -61,7 +61,7 @@ class DdpgOptimizer(HyperParamOptimizer):
     @functools.cached_property
     def _agent(self) -> Agent:
         """Made when it is first needed: that takes a second."""
-        from rl_agents.ddpg import Agent
+        from pocketflow.rl_agents.ddpg import Agent
         nb_acting = max(1, self.nb_trials - self.nb_warmup)
         return Agent(self._state_size(), 1, nb_acting, self.nb_dims * self.nb_trials, options=tuned(self._options),
                      seed=self.seed, nb_smpls_min=1)

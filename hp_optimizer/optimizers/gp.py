@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from hp_optimizer.domain import Domain
-from hp_optimizer.optimizers.abstract import OPTIMIZERS, HyperParamOptimizer
+from pocketflow.hp_optimizer.domain import Domain
+from pocketflow.hp_optimizer.optimizers.abstract import OPTIMIZERS, HyperParamOptimizer
 
 
 @functools.cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hp_optimizer.optimizers.abstract import OPTIMIZERS, HyperParamOptimizer
+from pocketflow.hp_optimizer.optimizers.abstract import OPTIMIZERS, HyperParamOptimizer
 
 
 @OPTIMIZERS.register('random')

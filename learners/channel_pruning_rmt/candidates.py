@@ -12,17 +12,17 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from hp_optimizer import Layer, SearchProblem
-from hp_optimizer.domain import Values
-from learners.channel_pruning_rmt.pruning import joint_orders
-from learners.channel_pruning_rmt.regressions import Sampling
-from learners.channel_pruning_rmt.selection import nb_kept
-from learners.search.candidates import Candidates, layer_features
-from utils.channels import ReaderChannels, input_masks, trace
-from utils.choice_macs import ChoiceMacs
-from utils.cost_model import total_macs
-from utils.graph import copied
-from utils.trainer import TrainerParts
+from pocketflow.hp_optimizer import Layer, SearchProblem
+from pocketflow.hp_optimizer.domain import Values
+from pocketflow.learners.channel_pruning_rmt.pruning import joint_orders
+from pocketflow.learners.channel_pruning_rmt.regressions import Sampling
+from pocketflow.learners.channel_pruning_rmt.selection import nb_kept
+from pocketflow.learners.search.candidates import Candidates, layer_features
+from pocketflow.utils.channels import ReaderChannels, input_masks, trace
+from pocketflow.utils.costs.choice_macs import ChoiceMacs
+from pocketflow.utils.costs.cost_model import total_macs
+from pocketflow.utils.graph import copied
+from pocketflow.utils.training.trainer import TrainerParts
 
 
 def least_share(macs_share: float) -> float:

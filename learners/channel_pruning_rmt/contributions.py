@@ -12,11 +12,11 @@ from collections.abc import Mapping
 import numpy as np
 import tf_keras as keras
 
-from learners.channel_pruning_rmt.grams import contribution_gram
-from learners.channel_pruning_rmt.layerwise import LayerwiseRun
-from learners.channel_pruning_rmt.linear_forms import draw_places, linear_form
-from utils.channels import ReaderChannels
-from utils.channels.identities import trace
+from pocketflow.learners.channel_pruning_rmt.grams import contribution_gram
+from pocketflow.learners.channel_pruning_rmt.layerwise import LayerwiseRun
+from pocketflow.learners.channel_pruning_rmt.linear_forms import draw_places, linear_form
+from pocketflow.utils.channels import ReaderChannels
+from pocketflow.utils.channels.identities import trace
 
 BATCH_SIZE = 50
 

@@ -15,13 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import scipy.linalg
 
-from learners.channel_pruning_rmt import selection
-from learners.channel_pruning_rmt.contributions import ChannelStatistics
-from learners.channel_pruning_rmt.equations import NormalEquations
-from utils.channels import ReaderChannels
-from utils.channels.identities import ChannelGraph
-from utils.channels.streams import Stream, streams
-from utils.choice_macs import ChoiceMacs
+from pocketflow.learners.channel_pruning_rmt import selection
+from pocketflow.learners.channel_pruning_rmt.contributions import ChannelStatistics
+from pocketflow.learners.channel_pruning_rmt.equations import NormalEquations
+from pocketflow.utils.channels import ReaderChannels
+from pocketflow.utils.channels.identities import ChannelGraph
+from pocketflow.utils.channels.streams import Stream, streams
+from pocketflow.utils.costs.choice_macs import ChoiceMacs
 
 Statistics = Mapping[str, ChannelStatistics]
 Choice = dict[str, np.ndarray]

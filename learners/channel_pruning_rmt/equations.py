@@ -17,8 +17,8 @@ import numpy as np
 import scipy.linalg
 import tensorflow as tf
 
-from learners.channel_pruning_rmt import grams
-from learners.channel_pruning_rmt.linear_forms import Block
+from pocketflow.learners.channel_pruning_rmt import grams
+from pocketflow.learners.channel_pruning_rmt.linear_forms import Block
 
 ROWS_AT_A_TIME = 256
 

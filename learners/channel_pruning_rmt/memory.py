@@ -8,11 +8,11 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import tf_keras as keras
 
-from learners.channel_pruning_rmt.equations import equation_bytes
-from learners.channel_pruning_rmt.linear_forms import linear_form
-from learners.channel_pruning_rmt.sampling import BATCH_SIZE, CHUNK_BYTES, PEAK, input_shapes, num_rows
-from utils.errors import UsageError
-from utils.system.memory import available_bytes, in_words
+from pocketflow.learners.channel_pruning_rmt.equations import equation_bytes
+from pocketflow.learners.channel_pruning_rmt.linear_forms import linear_form
+from pocketflow.learners.channel_pruning_rmt.sampling import BATCH_SIZE, CHUNK_BYTES, PEAK, input_shapes, num_rows
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.system.memory import available_bytes, in_words
 
 FEW_IMAGES = 100
 """Fewer are no advice: a layer that asks for so much is better left out."""

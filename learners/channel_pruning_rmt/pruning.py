@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tf_keras as keras
 
-from learners.channel_pruning_rmt.contributions import contributions
-from learners.channel_pruning_rmt.decisions import Chooser, Decider, Decisions
-from learners.channel_pruning_rmt.linear_forms import linear_form
-from learners.channel_pruning_rmt.refit import LayerRegression
-from learners.channel_pruning_rmt.regressions import Sampling
-from utils.channels import ReaderChannels, remove_channels, trace
-from utils.cost_model import total_macs, total_parameters
-from utils.graph import copied
+from pocketflow.learners.channel_pruning_rmt.contributions import contributions
+from pocketflow.learners.channel_pruning_rmt.decisions import Chooser, Decider, Decisions
+from pocketflow.learners.channel_pruning_rmt.linear_forms import linear_form
+from pocketflow.learners.channel_pruning_rmt.refit import LayerRegression
+from pocketflow.learners.channel_pruning_rmt.regressions import Sampling
+from pocketflow.utils.channels import ReaderChannels, remove_channels, trace
+from pocketflow.utils.costs.cost_model import total_macs, total_parameters
+from pocketflow.utils.graph import copied
 
 NUM_DECIDING_IMAGES = 1000
 """Images on which the ways to prune a stream are compared; the re-fit uses all."""

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import tf_keras as keras
 
-from learners.channel_pruning_rmt import selection
-from learners.channel_pruning_rmt.equations import Equations, SplitEquations, reconstructions
-from learners.channel_pruning_rmt.linear_forms import Block, LinearForm, linear_form
-from utils.channels import ReaderChannels
+from pocketflow.learners.channel_pruning_rmt import selection
+from pocketflow.learners.channel_pruning_rmt.equations import Equations, SplitEquations, reconstructions
+from pocketflow.learners.channel_pruning_rmt.linear_forms import Block, LinearForm, linear_form
+from pocketflow.utils.channels import ReaderChannels
 
 STEP = 10.0
 """From one strength of shrinking to the next."""

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import tf_keras as keras
 
-from learners.channel_pruning_rmt.refit import LayerRegression
-from learners.channel_pruning_rmt.sampling import LayerSampler
-from utils.channels import ReaderChannels
+from pocketflow.learners.channel_pruning_rmt.refit import LayerRegression
+from pocketflow.learners.channel_pruning_rmt.sampling import LayerSampler
+from pocketflow.utils.channels import ReaderChannels
 
 
 @dataclasses.dataclass(frozen=True)

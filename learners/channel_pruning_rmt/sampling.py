@@ -14,18 +14,12 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from learners.channel_pruning_rmt.equations import (
-    NormalEquations,
-    SampledRows,
-    SplitEquations,
-    equation_bytes,
-    is_kept_as_rows,
-)
-from learners.channel_pruning_rmt.layerwise import LayerwiseRun, Place
-from learners.channel_pruning_rmt.linear_forms import LinearForm, draw_places, linear_form, values_at
-from learners.channel_pruning_rmt.streaming import StreamedRun, chunks
-from utils.channels.identities import ChannelGraph, Step, trace
-from utils.system.memory import available_bytes
+from pocketflow.learners.channel_pruning_rmt.equations import NormalEquations, SampledRows, SplitEquations, equation_bytes, is_kept_as_rows
+from pocketflow.learners.channel_pruning_rmt.layerwise import LayerwiseRun, Place
+from pocketflow.learners.channel_pruning_rmt.linear_forms import LinearForm, draw_places, linear_form, values_at
+from pocketflow.learners.channel_pruning_rmt.streaming import StreamedRun, chunks
+from pocketflow.utils.channels.identities import ChannelGraph, Step, trace
+from pocketflow.utils.system.memory import available_bytes
 
 BATCH_SIZE = 250
 """Images that share their sampled positions."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 from sklearn.linear_model import lars_path_gram
 
-from learners.channel_pruning_rmt.equations import NormalEquations
+from pocketflow.learners.channel_pruning_rmt.equations import NormalEquations
 
 
 def lasso_channels(gram: np.ndarray, cross: np.ndarray, nb_keep: int) -> np.ndarray:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tf_keras as keras
 
-from learners.channel_pruning_rmt.layerwise import LayerwiseRun
-from utils.channels.identities import ChannelGraph, trace
+from pocketflow.learners.channel_pruning_rmt.layerwise import LayerwiseRun
+from pocketflow.utils.channels.identities import ChannelGraph, trace
 
 
 class StreamedRun:

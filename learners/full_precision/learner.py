@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import tf_keras as keras
 
-from learners.abstract_learner import LEARNERS, AbstractLearner, Compressed
-from nets.abstract_model_helper import AbstractModelHelper
-from utils.graph import copied
+from pocketflow.learners.abstract_learner import LEARNERS, AbstractLearner, Compressed
+from pocketflow.nets.abstract_model_helper import AbstractModelHelper
+from pocketflow.utils.graph import copied
 
 
 @LEARNERS.register('full-prec')

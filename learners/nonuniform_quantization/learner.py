@@ -7,12 +7,12 @@ from typing import ClassVar
 
 import tf_keras as keras
 
-from learners.abstract_learner import LEARNERS
-from learners.weight_bits import WeightBitsLearner, bit_search_options
-from utils.options import option
-from utils.quantization import FULL_BITS, MAX_CODEBOOK_BITS, CodebookQuantizer, codebook_variables, excluding
-from utils.quantization.codebooks import STYLES
-from utils.trainer import TrainerParts
+from pocketflow.learners.abstract_learner import LEARNERS
+from pocketflow.learners.weight_quantization.weight_bits import WeightBitsLearner, bit_search_options
+from pocketflow.utils.options import option
+from pocketflow.utils.quantization import FULL_BITS, MAX_CODEBOOK_BITS, CodebookQuantizer, codebook_variables, excluding
+from pocketflow.utils.quantization.codebooks import STYLES
+from pocketflow.utils.training.trainer import TrainerParts
 
 _Search = bit_search_options('nuql', nb_tune_steps=2101)
 

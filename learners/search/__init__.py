@@ -3,8 +3,8 @@
 A learner says what can be chosen and how its network becomes a candidate (`Candidates`); `PlanSearch` does the rest.
 """
 
-from learners.search.candidates import Candidates
-from learners.search.plan_search import PlanSearch, SearchSettings
-from learners.search.searching import LayerSearch, SearchedOptions, SearchingLearner
+from pocketflow.learners.search.candidates import Candidates
+from pocketflow.learners.search.plan_search import PlanSearch, SearchSettings
+from pocketflow.learners.search.searching import LayerSearch, SearchedOptions, SearchingLearner
 
 __all__ = ['Candidates', 'LayerSearch', 'PlanSearch', 'SearchSettings', 'SearchedOptions', 'SearchingLearner']

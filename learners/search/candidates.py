@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import tf_keras as keras
 
-from hp_optimizer.domain import Domain, Values
-from utils.trainer import TrainerParts
+from pocketflow.hp_optimizer.domain import Domain, Values
+from pocketflow.utils.training.trainer import TrainerParts
 
 MIN_WIDTH = 1e-9
 

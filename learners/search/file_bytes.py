@@ -10,8 +10,8 @@ from collections.abc import Collection
 
 import tf_keras as keras
 
-from utils.container import pack, tensor_table
-from utils.encoding import Buckets
+from pocketflow.utils.container import pack, tensor_table
+from pocketflow.utils.quantization.encoding import Buckets
 
 CONTAINER = 'model.pfz'
 MANIFEST_BYTES_PER_LAYER = 64

@@ -13,19 +13,19 @@ from pathlib import Path
 import numpy as np
 import tf_keras as keras
 
-from hp_optimizer import Judged, read_space
-from hp_optimizer.domain import Values
-from learners.abstract_learner import LEARNERS, LearnerContext, LearnerOptions
-from learners.search.candidates import Subject
-from learners.search.plan_search import Judge, PlanSearch, SearchSettings
-from learners.search.searching import SearchedOptions
-from learners.search.trial_network import trial_helper
-from utils.errors import UsageError
-from utils.gradient_compression import CompressionOptions
-from utils.multi_gpu_wrapper import ALONE
-from utils.options import Options, flag_lines, option_fields, value_type
-from utils.system.gradient_registry import forgotten_gradients
-from utils.trainer import DivergedError, evaluate
+from pocketflow.hp_optimizer import Judged, read_space
+from pocketflow.hp_optimizer.domain import Values
+from pocketflow.learners.abstract_learner import LEARNERS, LearnerContext, LearnerOptions
+from pocketflow.learners.search.candidates import Subject
+from pocketflow.learners.search.plan_search import Judge, PlanSearch, SearchSettings
+from pocketflow.learners.search.searching import SearchedOptions
+from pocketflow.learners.search.trial_network import trial_helper
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.distributed.gradient_compression import CompressionOptions
+from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE
+from pocketflow.utils.options import Options, flag_lines, option_fields, value_type
+from pocketflow.utils.system.gradient_registry import forgotten_gradients
+from pocketflow.utils.training.trainer import DivergedError, evaluate
 
 FOLDER = 'search'
 """Where in the run directory the search over flags keeps its files."""

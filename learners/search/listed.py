@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hp_optimizer import HyperParamOptimizer
-from hp_optimizer.domain import Domain, Values
+from pocketflow.hp_optimizer import HyperParamOptimizer
+from pocketflow.hp_optimizer.domain import Domain, Values
 
 
 class Listed(HyperParamOptimizer):

@@ -9,15 +9,15 @@ from typing import Any
 
 from absl import logging
 
-from hp_optimizer import OPTIMIZERS, HyperParamOptimizer, Journal, Judged, Trial, pareto_front, search
-from hp_optimizer.domain import Values
-from learners.abstract_learner import LearnerContext
-from learners.search.candidates import Subject
-from learners.search.listed import Listed
-from utils import atomic
-from utils.progress import number
-from utils.runs import records
-from utils.search_results import SHAPE, UNIFORM
+from pocketflow.hp_optimizer import OPTIMIZERS, HyperParamOptimizer, Journal, Judged, Trial, pareto_front, search
+from pocketflow.hp_optimizer.domain import Values
+from pocketflow.learners.abstract_learner import LearnerContext
+from pocketflow.learners.search.candidates import Subject
+from pocketflow.learners.search.listed import Listed
+from pocketflow.utils.system import atomic
+from pocketflow.utils.system.progress import number
+from pocketflow.utils.runs import records
+from pocketflow.utils.reports.search.results import SHAPE, UNIFORM
 
 JOURNAL, VERIFIED, RECORD = 'search.jsonl', 'verified.jsonl', 'search.json'
 """In the folder of a search: the trials, those of the longer tuning, and what came of them."""

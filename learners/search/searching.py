@@ -9,14 +9,14 @@ from typing import Any
 
 import tf_keras as keras
 
-from learners.abstract_learner import AbstractLearner
-from learners.search.candidates import Candidates, Subject
-from learners.search.plan_search import Judge, PlanSearch, SearchSettings, read_record
-from learners.search.trial_network import TrialNetwork, Tuning, trial_helper
-from nets.abstract_model_helper import AbstractModelHelper
-from utils.options import Options
-from utils.schedules import scaled_learning_rate
-from utils.trainer import Team
+from pocketflow.learners.abstract_learner import AbstractLearner
+from pocketflow.learners.search.candidates import Candidates, Subject
+from pocketflow.learners.search.plan_search import Judge, PlanSearch, SearchSettings, read_record
+from pocketflow.learners.search.trial_network import TrialNetwork, Tuning, trial_helper
+from pocketflow.nets.abstract_model_helper import AbstractModelHelper
+from pocketflow.utils.options import Options
+from pocketflow.utils.training.schedules import scaled_learning_rate
+from pocketflow.utils.training.trainer import Team
 
 MIN_LONGER_STEPS = 50
 """Steps that count as a trial's in the longer tuning where trials are tuned less, or not at all."""

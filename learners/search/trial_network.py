@@ -9,15 +9,15 @@ import math
 import tensorflow as tf
 import tf_keras as keras
 
-from datasets.abstract_dataset import Shard
-from hp_optimizer import Judged
-from hp_optimizer.domain import Values
-from hp_optimizer.options import SearchOptions
-from learners.search.candidates import Candidates
-from nets.abstract_model_helper import AbstractModelHelper
-from utils.checkpoints import random_generators
-from utils.schedules import Schedule
-from utils.trainer import DivergedError, Evaluation, LossFn, Team, Trainer, TrainerOptions
+from pocketflow.datasets.abstract_dataset import Shard
+from pocketflow.hp_optimizer import Judged
+from pocketflow.hp_optimizer.domain import Values
+from pocketflow.hp_optimizer.options import SearchOptions
+from pocketflow.learners.search.candidates import Candidates
+from pocketflow.nets.abstract_model_helper import AbstractModelHelper
+from pocketflow.utils.training.checkpoints import random_generators
+from pocketflow.utils.training.schedules import Schedule
+from pocketflow.utils.training.trainer import DivergedError, Evaluation, LossFn, Team, Trainer, TrainerOptions
 
 TRIAL_MOMENTUM = 0.9
 """Of the moving statistics of batch normalization, at most: tuning is short, and its end is what is judged."""

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import tf_keras as keras
 
-from learners.abstract_learner import LEARNERS, LearnerContext
-from learners.weight_bits import WeightBitsLearner, bit_search_options, channel_buckets
-from utils.errors import UsageError
-from utils.options import option
-from utils.quantization import FULL_BITS, MAX_WEIGHT_BITS, BucketQuantizer
+from pocketflow.learners.abstract_learner import LEARNERS, LearnerContext
+from pocketflow.learners.weight_quantization.weight_bits import WeightBitsLearner, bit_search_options, channel_buckets
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.options import option
+from pocketflow.utils.quantization import FULL_BITS, MAX_WEIGHT_BITS, BucketQuantizer
 
 SYMMETRIC_BITS = (2, 8)
 _Search = bit_search_options('uql', nb_tune_steps=2000)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import tf_keras as keras
 
-from utils.channels.select import ChannelSelect
-from utils.errors import PocketFlowError, UsageError
-from utils.export.isolated import isolated_conversions
+from pocketflow.utils.graph.channel_select import ChannelSelect
+from pocketflow.utils.errors import PocketFlowError, UsageError
+from pocketflow.utils.export.isolated import isolated_conversions
 
 _k = keras.layers
 USUAL = (ChannelSelect, _k.Activation, _k.Add, _k.AveragePooling2D, _k.BatchNormalization, _k.Concatenate, _k.Conv2D,
@@ -28,8 +28,8 @@ def check_network(model: keras.Model) -> None:
     Raises:
       UsageError: names the layers that may be the reason.
     """
-    from utils.quantization_aware.prepare import check_layers  # loads TensorFlow Model Optimization
-    from utils.quantization_aware.wrapping import plain, quantization_aware
+    from pocketflow.utils.quantization.int8.prepare import check_layers  # loads TensorFlow Model Optimization
+    from pocketflow.utils.quantization.int8.wrapping import plain, quantization_aware
     check_layers(model)
     unusual = [f'{layer.name} ({type(layer).__name__})' for layer in model.layers if not _is_usual(layer)]
     if not unusual:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 import tf_keras as keras
 
-from learners.abstract_learner import LEARNERS, AbstractLearner, Compressed
-from learners.uniform_quantization_tf.checking import check_network
-from utils.errors import UsageError
-from utils.layer_table import layer_rows
-from utils.options import Options, option
-from utils.trainer import TrainerParts
+from pocketflow.learners.abstract_learner import LEARNERS, AbstractLearner, Compressed
+from pocketflow.learners.uniform_quantization_tf.checking import check_network
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.reports.layer_table import layer_rows
+from pocketflow.utils.options import Options, option
+from pocketflow.utils.training.trainer import TrainerParts
 
 FLOAT_BITS = 32
 INT8_BITS = 8
@@ -70,7 +70,7 @@ class UniformQuantTFLearner(AbstractLearner):
         check_network(make_model())
 
     def compress(self, model: keras.Model) -> Compressed:
-        from utils.quantization_aware.wrapping import Settings, plain, quantization_aware
+        from pocketflow.utils.quantization.int8.wrapping import Settings, plain, quantization_aware
         options = self.options
         self._check_delay()
         settings = Settings(options.weight_bits, options.activation_bits, options.quant_delay, options.freeze_bn_delay)

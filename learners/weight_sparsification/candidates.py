@@ -11,13 +11,13 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from hp_optimizer import Kind, Layer, Parameter, SearchProblem, SearchSpace
-from hp_optimizer.domain import Domain, Values
-from learners.search.candidates import Candidates, layer_features
-from learners.search.file_bytes import CONTAINER, rest_bytes, sparse_bytes
-from learners.weight_sparsification.masks import apply_mask, magnitude_mask, nb_zeros
-from utils.graph import copied
-from utils.trainer import TrainerParts
+from pocketflow.hp_optimizer import Kind, Layer, Parameter, SearchProblem, SearchSpace
+from pocketflow.hp_optimizer.domain import Domain, Values
+from pocketflow.learners.search.candidates import Candidates, layer_features
+from pocketflow.learners.search.file_bytes import CONTAINER, rest_bytes, sparse_bytes
+from pocketflow.learners.weight_sparsification.masks import apply_mask, magnitude_mask, nb_zeros
+from pocketflow.utils.graph import copied
+from pocketflow.utils.training.trainer import TrainerParts
 
 
 def sparsity_bounds(ratio: float, size: int) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from learners.weight_sparsification.schedule import PruningSchedule
+from pocketflow.learners.weight_sparsification.schedule import PruningSchedule
 
 
 def nb_zeros(ratios: Any, sizes: Any) -> tf.Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from utils.errors import UsageError
+from pocketflow.utils.errors import UsageError
 
 
 def uniform(sizes: Mapping[str, int], ratio: float) -> dict[str, float]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras as keras
 
-from learners.skip_words import skipped_by_name
-from utils.encoding import KERNEL_NAMES
+from pocketflow.learners.layer_name_filter import skipped_by_name
+from pocketflow.utils.quantization.encoding import KERNEL_NAMES
 
 _k = keras.layers
 PRUNABLE = (_k.Dense, _k.Conv1D, _k.Conv2D, _k.Conv3D, _k.DepthwiseConv1D, _k.DepthwiseConv2D, _k.SeparableConv1D,

@@ -7,25 +7,15 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from rl_agents.ddpg.behaviour import Behaviour
-from rl_agents.ddpg.learning import ActorCritic
-from rl_agents.ddpg.networks import CPU
-from rl_agents.ddpg.noise import Exploration
-from rl_agents.ddpg.options import DdpgOptions
-from rl_agents.ddpg.replay_buffer import ReplayBuffer, Transitions
-from rl_agents.ddpg.states import (
-    State,
-    generator_state,
-    joined,
-    mismatches,
-    new_generator,
-    part_of,
-    set_generator,
-    set_variables,
-    variables_state,
-)
-from rl_agents.ddpg.statistics import RewardBaseline, RunningMoments
-from utils.errors import PocketFlowError, UsageError
+from pocketflow.rl_agents.ddpg.behaviour import Behaviour
+from pocketflow.rl_agents.ddpg.learning import ActorCritic
+from pocketflow.rl_agents.ddpg.networks import CPU
+from pocketflow.rl_agents.ddpg.noise import Exploration
+from pocketflow.rl_agents.ddpg.options import DdpgOptions
+from pocketflow.rl_agents.ddpg.replay_buffer import ReplayBuffer, Transitions
+from pocketflow.rl_agents.ddpg.states import State, generator_state, joined, mismatches, new_generator, part_of, set_generator, set_variables, variables_state
+from pocketflow.rl_agents.ddpg.statistics import RewardBaseline, RunningMoments
+from pocketflow.utils.errors import PocketFlowError, UsageError
 
 
 def check_sizes(**sizes: int) -> None:

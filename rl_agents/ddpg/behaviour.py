@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from rl_agents.ddpg.networks import compiled, count_perturbable, perturb
-from rl_agents.ddpg.options import DdpgOptions
+from pocketflow.rl_agents.ddpg.networks import compiled, count_perturbable, perturb
+from pocketflow.rl_agents.ddpg.options import DdpgOptions
 
 
 class Behaviour:

@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from rl_agents.ddpg.networks import build_actor, build_critic, compiled, copy_variables, initialize
-from rl_agents.ddpg.options import DdpgOptions
-from rl_agents.ddpg.replay_buffer import Transitions
+from pocketflow.rl_agents.ddpg.networks import build_actor, build_critic, compiled, copy_variables, initialize
+from pocketflow.rl_agents.ddpg.options import DdpgOptions
+from pocketflow.rl_agents.ddpg.replay_buffer import Transitions
 
 
 def bellman_targets(rewards: tf.Tensor, terminals: tf.Tensor, values_next: tf.Tensor, gamma: float) -> tf.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rl_agents.ddpg.options import DdpgOptions
+from pocketflow.rl_agents.ddpg.options import DdpgOptions
 
 
 def decayed_std(std_init: float, std_final: float, nb_decays: int, nb_decays_left: int) -> float:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from utils.errors import UsageError
-from utils.options import Options, option
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.options import Options, option
 
 
 @dataclasses.dataclass(frozen=True)

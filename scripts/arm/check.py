@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from main import guarded  # isort: skip  (loads TensorFlow silently, so it comes first)
+from pocketflow.main import guarded  # isort: skip  (loads TensorFlow silently, so it comes first)
 
 import argparse
 import sys
@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from scripts.arm.comparison import Comparison, compare
-from scripts.arm.machine import CrashError, Machine
-from scripts.arm.tolerance import tolerance
-from utils.errors import PocketFlowError, UsageError
-from utils.export.runner import quantize
-from utils.quiet import quiet_native_output
+from pocketflow.scripts.arm.comparison import Comparison, compare
+from pocketflow.scripts.arm.machine import CrashError, Machine
+from pocketflow.scripts.arm.tolerance import tolerance
+from pocketflow.utils.errors import PocketFlowError, UsageError
+from pocketflow.utils.export.runner import quantize
+from pocketflow.utils.system.quiet import quiet_native_output
 
 NB_SAMPLES = 16
 

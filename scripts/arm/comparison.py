@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from scripts.arm.tolerance import Tolerance
+from pocketflow.scripts.arm.tolerance import Tolerance
 
 
 @dataclasses.dataclass(frozen=True)

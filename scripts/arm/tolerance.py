@@ -9,7 +9,7 @@ import dataclasses
 
 from ai_edge_litert import schema_py_generated as schema
 
-from utils.export.operators import operator_names, type_name
+from pocketflow.utils.export.operators import operator_names, type_name
 
 CONVERSIONS = ('QUANTIZE', 'DEQUANTIZE')
 INTEGERS = ('INT4', 'INT8', 'UINT8', 'INT16')

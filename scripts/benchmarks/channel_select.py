@@ -7,7 +7,7 @@ takes all channels that its input still has, with zero weights for those it drop
 
 from __future__ import annotations
 
-from scripts.benchmarks import common  # isort: skip
+from pocketflow.scripts.benchmarks import common  # isort: skip
 
 import argparse
 import functools
@@ -20,13 +20,13 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from utils.channels import ChannelSelect, drop_inputs, remove_channels, trace
-from utils.channels.placement import channels_left
-from utils.channels.readers import first_seen, kept_identities
-from utils.cost_model import total_macs
-from utils.errors import PocketFlowError
-from utils.export import convert, operators
-from utils.report import format_table
+from pocketflow.utils.channels import ChannelSelect, drop_inputs, remove_channels, trace
+from pocketflow.utils.channels.placement import channels_left
+from pocketflow.utils.channels.readers import first_seen, kept_identities
+from pocketflow.utils.costs.cost_model import total_macs
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.export import convert, operators
+from pocketflow.utils.reports.report import format_table
 
 PRUNE_RATIO = 0.5
 FORMATS = ('float32', 'int8')

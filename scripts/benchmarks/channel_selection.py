@@ -6,7 +6,7 @@ al. 2017 drop channels. Seconds of the whole selection stand beside those of one
 
 from __future__ import annotations
 
-from scripts.benchmarks import common  # isort: skip
+from pocketflow.scripts.benchmarks import common  # isort: skip
 
 import argparse
 import contextlib
@@ -21,16 +21,16 @@ from typing import Any
 
 import tf_keras as keras
 
-from learners.abstract_learner import Compressed, LearnerContext, LearnerOptions
-from learners.channel_pruning_rmt.learner import ChannelPrunedRmtLearner, ChannelPruningOptions
-from nets.abstract_model_helper import AbstractModelHelper
-from utils.channels import remove_channels
-from utils.cost_model import total_macs
-from utils.errors import UsageError
-from utils.metrics_log import MetricsLog
-from utils.report import format_table
-from utils.run_directory import RunDirectory
-from utils.trainer import Trainer, TrainerOptions, evaluate
+from pocketflow.learners.abstract_learner import Compressed, LearnerContext, LearnerOptions
+from pocketflow.learners.channel_pruning_rmt.learner import ChannelPrunedRmtLearner, ChannelPruningOptions
+from pocketflow.nets.abstract_model_helper import AbstractModelHelper
+from pocketflow.utils.channels import remove_channels
+from pocketflow.utils.costs.cost_model import total_macs
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.runs.metrics_log import MetricsLog
+from pocketflow.utils.reports.report import format_table
+from pocketflow.utils.runs.run_directory import RunDirectory
+from pocketflow.utils.training.trainer import Trainer, TrainerOptions, evaluate
 
 PRUNE_RATIO = 0.5
 CRITERIA = ('lasso', 'obs', 'l1', 'random')

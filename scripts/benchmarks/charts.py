@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
-from utils.figures import human_bytes
+from pocketflow.utils.reports.number_format import human_bytes
 
 WIDTH, HEIGHT, LEFT, TOP = 460, 300, 60, 20
 COLORS = ('#000', '#777', '#c33', '#06c', '#2a2', '#a0a')

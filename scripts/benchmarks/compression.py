@@ -5,7 +5,7 @@ The runs stay in --work_dir: a case that is finished there is not trained again,
 
 from __future__ import annotations
 
-from scripts.benchmarks import common  # isort: skip
+from pocketflow.scripts.benchmarks import common  # isort: skip
 
 import argparse
 import dataclasses
@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from utils.errors import PocketFlowError, UsageError
-from utils.report import format_table
+from pocketflow.utils.errors import PocketFlowError, UsageError
+from pocketflow.utils.reports.report import format_table
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = 'all'

@@ -6,7 +6,7 @@ are, and how long they take, with more workers on a network is then computed.
 
 from __future__ import annotations
 
-from scripts.benchmarks import common  # isort: skip
+from pocketflow.scripts.benchmarks import common  # isort: skip
 
 import argparse
 import dataclasses
@@ -25,16 +25,16 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from nets import PAIRS
-from nets.resnet import resnet
-from scripts.benchmarks.charts import byte_chart
-from scripts.benchmarks.quantized_step import StepTime
-from utils.errors import PocketFlowError
-from utils.gradient_compression import CompressionOptions, make_reducer
-from utils.gradient_compression.traffic import Link, Sizes, bytes_per_step, nb_messages
-from utils.multi_gpu_wrapper import ALONE, Alone, MultiGpuOptions, Workers, connect
-from utils.precision import resolve_compute_dtype
-from utils.report import format_table
+from pocketflow.nets import PAIRS
+from pocketflow.nets.resnet import resnet
+from pocketflow.scripts.benchmarks.charts import byte_chart
+from pocketflow.scripts.benchmarks.quantized_step import StepTime
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.distributed.gradient_compression import CompressionOptions, make_reducer
+from pocketflow.utils.distributed.gradient_compression.traffic import Link, Sizes, bytes_per_step, nb_messages
+from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Alone, MultiGpuOptions, Workers, connect
+from pocketflow.utils.training.precision import resolve_compute_dtype
+from pocketflow.utils.reports.report import format_table
 
 ROOT = Path(__file__).resolve().parents[2]
 NB_WORKERS = 2

@@ -7,7 +7,7 @@ untrained network serves as well as a trained one.
 
 from __future__ import annotations
 
-from scripts.benchmarks import common  # isort: skip
+from pocketflow.scripts.benchmarks import common  # isort: skip
 
 import argparse
 import dataclasses
@@ -18,12 +18,12 @@ from typing import Any
 
 import tf_keras as keras
 
-from utils.channels import ChannelSelect, remove_channels
-from utils.cost_model import total_macs, total_parameters
-from utils.errors import PocketFlowError
-from utils.export import convert, new_operators, operators
-from utils.export.runner import nb_usable_threads
-from utils.report import format_table
+from pocketflow.utils.channels import ChannelSelect, remove_channels
+from pocketflow.utils.costs.cost_model import total_macs, total_parameters
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.export import convert, new_operators, operators
+from pocketflow.utils.export.runner import nb_usable_threads
+from pocketflow.utils.reports.report import format_table
 
 PRUNE_RATIOS = (0.25, 0.5, 0.75)
 FORMATS = ('float32', 'int8')

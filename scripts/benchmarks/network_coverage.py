@@ -6,7 +6,7 @@ a trained network: what is measured here depends little on what a network has le
 
 from __future__ import annotations
 
-from scripts.benchmarks import common  # isort: skip
+from pocketflow.scripts.benchmarks import common  # isort: skip
 
 import argparse
 import gc
@@ -18,15 +18,15 @@ from typing import Any
 import numpy as np
 import tf_keras as keras
 
-from learners.channel_pruning_rmt.candidates import Sampling
-from learners.channel_pruning_rmt.learner import ChannelPruningOptions, skip_reasons
-from learners.channel_pruning_rmt.pruning import Pruned, prune_channels
-from utils.channels import drop_inputs, reader_channels
-from utils.channels.select import ChannelSelect
-from utils.cost_model import total_macs, total_parameters
-from utils.errors import UsageError
-from utils.export import convert
-from utils.report import format_table
+from pocketflow.learners.channel_pruning_rmt.candidates import Sampling
+from pocketflow.learners.channel_pruning_rmt.learner import ChannelPruningOptions, skip_reasons
+from pocketflow.learners.channel_pruning_rmt.pruning import Pruned, prune_channels
+from pocketflow.utils.channels import drop_inputs, reader_channels
+from pocketflow.utils.graph.channel_select import ChannelSelect
+from pocketflow.utils.costs.cost_model import total_macs, total_parameters
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.export import convert
+from pocketflow.utils.reports.report import format_table
 
 PRUNE_RATIO = 0.5
 MACS_GOAL = 0.45

@@ -6,7 +6,7 @@ most 1.6 times as long.
 
 from __future__ import annotations
 
-from scripts.benchmarks import common  # isort: skip
+from pocketflow.scripts.benchmarks import common  # isort: skip
 
 import argparse
 import sys
@@ -18,21 +18,13 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from nets.abstract_model_helper import weight_decay_loss
-from nets.resnet import resnet
-from utils.encoding import Buckets
-from utils.precision import COMPUTE_DTYPES, compute_dtype, resolve_compute_dtype
-from utils.quantization import (
-    FULL_BITS,
-    BucketQuantizer,
-    CodebookQuantizer,
-    Quantizer,
-    activation_ranges,
-    quantizable_layers,
-    quantized_copy,
-)
-from utils.quantization_aware.wrapping import Settings, quantization_aware
-from utils.report import format_table
+from pocketflow.nets.abstract_model_helper import weight_decay_loss
+from pocketflow.nets.resnet import resnet
+from pocketflow.utils.quantization.encoding import Buckets
+from pocketflow.utils.training.precision import COMPUTE_DTYPES, compute_dtype, resolve_compute_dtype
+from pocketflow.utils.quantization import FULL_BITS, BucketQuantizer, CodebookQuantizer, Quantizer, activation_ranges, quantizable_layers, quantized_copy
+from pocketflow.utils.quantization.int8.wrapping import Settings, quantization_aware
+from pocketflow.utils.reports.report import format_table
 
 RATIO_GOAL = 1.6
 PLAIN = 'plain'

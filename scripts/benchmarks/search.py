@@ -7,7 +7,7 @@ interrupted one goes on.
 
 from __future__ import annotations
 
-from scripts.benchmarks import common  # isort: skip
+from pocketflow.scripts.benchmarks import common  # isort: skip
 
 import argparse
 import dataclasses
@@ -19,9 +19,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.benchmarks.compression import ROOT, TUNING
-from utils.errors import PocketFlowError, UsageError
-from utils.report import format_table
+from pocketflow.scripts.benchmarks.compression import ROOT, TUNING
+from pocketflow.utils.errors import PocketFlowError, UsageError
+from pocketflow.utils.reports.report import format_table
 
 UNIFORM = 'uniform'
 EPOCHS = 250

@@ -7,7 +7,7 @@ takes is the search's own time.
 
 from __future__ import annotations
 
-from scripts.benchmarks import common  # isort: skip
+from pocketflow.scripts.benchmarks import common  # isort: skip
 
 import argparse
 import statistics
@@ -17,9 +17,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hp_optimizer import OPTIMIZERS, Journal, search
-from hp_optimizer.synthetic import bits_problem, formula, sparsity_problem
-from utils.report import format_table
+from pocketflow.hp_optimizer import OPTIMIZERS, Journal, search
+from pocketflow.hp_optimizer.synthetic import bits_problem, formula, sparsity_problem
+from pocketflow.utils.reports.report import format_table
 
 PROBLEMS = {'sparsity': sparsity_problem, 'bits': bits_problem}
 METHODS = ('random', 'tpe', 'gp', 'ddpg')

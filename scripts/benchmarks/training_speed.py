@@ -6,7 +6,7 @@ in memory, nothing reported. Same network, loss, optimizer and precision. The Tr
 
 from __future__ import annotations
 
-from scripts.benchmarks import common  # isort: skip
+from pocketflow.scripts.benchmarks import common  # isort: skip
 
 import argparse
 import itertools
@@ -17,11 +17,11 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from nets.abstract_model_helper import AbstractModelHelper
-from utils.channels import remove_channels
-from utils.precision import compute_dtype, resolve_compute_dtype
-from utils.report import format_table
-from utils.trainer import STEPS_PER_CALL
+from pocketflow.nets.abstract_model_helper import AbstractModelHelper
+from pocketflow.utils.channels import remove_channels
+from pocketflow.utils.training.precision import compute_dtype, resolve_compute_dtype
+from pocketflow.utils.reports.report import format_table
+from pocketflow.utils.training.trainer import STEPS_PER_CALL
 
 RATIO_GOAL = 0.95
 NB_BATCHES = 8

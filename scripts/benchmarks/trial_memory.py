@@ -5,7 +5,7 @@ What a trial has made must be free again at the end of the next one, so that mem
 
 from __future__ import annotations
 
-from scripts.benchmarks import common  # isort: skip
+from pocketflow.scripts.benchmarks import common  # isort: skip
 
 import argparse
 import gc
@@ -19,16 +19,16 @@ from typing import Any
 import numpy as np
 from tensorflow.python.framework.func_graph import FuncGraph
 
-from datasets.abstract_dataset import DatasetOptions
-from hp_optimizer.options import SearchOptions
-from learners import LEARNERS
-from learners.abstract_learner import LearnerContext, LearnerOptions
-from learners.search.flag_search import FlagSearch
-from nets import PAIRS
-from nets.abstract_model_helper import AbstractModelHelper
-from utils.report import format_table
-from utils.run_directory import RunDirectory
-from utils.trainer import TrainerOptions
+from pocketflow.datasets.abstract_dataset import DatasetOptions
+from pocketflow.hp_optimizer.options import SearchOptions
+from pocketflow.learners import LEARNERS
+from pocketflow.learners.abstract_learner import LearnerContext, LearnerOptions
+from pocketflow.learners.search.flag_search import FlagSearch
+from pocketflow.nets import PAIRS
+from pocketflow.nets.abstract_model_helper import AbstractModelHelper
+from pocketflow.utils.reports.report import format_table
+from pocketflow.utils.runs.run_directory import RunDirectory
+from pocketflow.utils.training.trainer import TrainerOptions
 
 GOAL_MIB = 0.1
 """Per trial, on average."""

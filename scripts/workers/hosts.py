@@ -13,8 +13,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.workers.agent import address_towards
-from utils.errors import UsageError
+from pocketflow.scripts.workers.agent import address_towards
+from pocketflow.utils.errors import UsageError
 
 SSH = ('ssh', '-o', 'BatchMode=yes', '-o', 'ConnectTimeout=10', '-o', 'ServerAliveInterval=15')
 SSH_FAILED = 255

@@ -17,9 +17,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts.workers.agent import CANNOT_START
-from scripts.workers.hosts import SSH, SSH_FAILED, Host
-from utils.errors import LostWorkerError, PocketFlowError
+from pocketflow.scripts.workers.agent import CANNOT_START
+from pocketflow.scripts.workers.hosts import SSH, SSH_FAILED, Host
+from pocketflow.utils.errors import LostWorkerError, PocketFlowError
 
 AGENT = Path(__file__).with_name('agent.py')
 KEPT_LINES = 20

@@ -17,11 +17,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.workers import mpi
-from scripts.workers.hosts import Host, check_reachable, choose_hosts
-from scripts.workers.job import AGENT, Job, Patience, Stop, Worker, agent_command, complain, worker_environment
-from scripts.workers.rendezvous import rendezvous
-from utils.errors import PocketFlowError, UsageError
+from pocketflow.scripts.workers import mpi
+from pocketflow.scripts.workers.hosts import Host, check_reachable, choose_hosts
+from pocketflow.scripts.workers.job import AGENT, Job, Patience, Stop, Worker, agent_command, complain, worker_environment
+from pocketflow.scripts.workers.rendezvous import rendezvous
+from pocketflow.utils.errors import PocketFlowError, UsageError
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -9,9 +9,9 @@ import subprocess
 from collections.abc import Sequence
 from typing import NoReturn
 
-from scripts.workers.hosts import choose_hosts
-from scripts.workers.job import FORWARDED, Patience
-from utils.errors import UsageError
+from pocketflow.scripts.workers.hosts import choose_hosts
+from pocketflow.scripts.workers.job import FORWARDED, Patience
+from pocketflow.utils.errors import UsageError
 
 
 def mpirun_command(nb_workers: int, hosts: str | None, command: Sequence[str],

@@ -10,9 +10,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from scripts.workers.agent import address_towards
-from scripts.workers.hosts import Host
-from utils.errors import UsageError
+from pocketflow.scripts.workers.agent import address_towards
+from pocketflow.scripts.workers.hosts import Host
+from pocketflow.utils.errors import UsageError
 
 LOOPBACK = '127.0.0.1'
 METHODS = ('GET', 'PUT', 'DELETE')
@@ -88,7 +88,7 @@ def server_address(hosts: Sequence[Host]) -> str:
 
 
 def _horovod() -> tuple[Any, Any, Any]:
-    # This file starts workers; what they say to each other is utils/multi_gpu_wrapper.py's affair.
+    # This file starts workers; what they say to each other is utils/distributed/multi_gpu_wrapper.py's affair.
     try:
         from horovod.runner import gloo_run  # noqa: TID251
         from horovod.runner.common.util import hosts  # noqa: TID251

@@ -4,16 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from datasets.abstract_dataset import (
-    AbstractDataset,
-    DatasetOptions,
-    Samples,
-    Shard,
-    crop_and_flip,
-    shuffled_indices,
-    train_val_split,
-)
-from utils.errors import UsageError
+from pocketflow.datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples, Shard, crop_and_flip, shuffled_indices, train_val_split
+from pocketflow.utils.errors import UsageError
 
 
 class Squares(AbstractDataset):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from datasets import checks
-from datasets.checks import check_finite, class_numbers, first_not_finite
-from utils.errors import UsageError
+from pocketflow.datasets import checks
+from pocketflow.datasets.checks import check_finite, class_numbers, first_not_finite
+from pocketflow.utils.errors import UsageError
 
 
 def as_float(images: tf.Tensor) -> tf.Tensor:

@@ -5,9 +5,9 @@ import os
 import numpy as np
 import pytest
 
-from datasets import cifar10_dataset
-from datasets.cifar10_dataset import MEAN, STD, Cifar10Dataset, Cifar10Options, parse_records
-from utils.errors import UsageError
+from pocketflow.datasets import cifar10_dataset
+from pocketflow.datasets.cifar10_dataset import MEAN, STD, Cifar10Dataset, Cifar10Options, parse_records
+from pocketflow.utils.errors import UsageError
 
 
 def small(folder, **options) -> Cifar10Dataset:

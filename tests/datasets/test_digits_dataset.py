@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from datasets.digits_dataset import DigitsDataset, DigitsOptions
+from pocketflow.datasets.digits_dataset import DigitsDataset, DigitsOptions
 
 
 def test_splits_are_disjoint_and_complete():

@@ -7,9 +7,9 @@ import types
 import pytest
 import tensorflow as tf
 
-from datasets import files
-from datasets.files import gunzip, keras_download, list_files, read_bytes
-from utils.errors import UsageError
+from pocketflow.datasets import files
+from pocketflow.datasets.files import gunzip, keras_download, list_files, read_bytes
+from pocketflow.utils.errors import UsageError
 
 
 def test_lists_in_order_and_reads(tmp_path):

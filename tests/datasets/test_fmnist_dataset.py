@@ -5,9 +5,9 @@ import gzip
 import numpy as np
 import pytest
 
-from datasets.fmnist_dataset import FmnistDataset, FmnistOptions, parse_idx
+from pocketflow.datasets.fmnist_dataset import FmnistDataset, FmnistOptions, parse_idx
 from tests.datasets.conftest import write_idx
-from utils.errors import UsageError
+from pocketflow.utils.errors import UsageError
 
 
 def small(folder) -> FmnistDataset:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nets import PAIRS
+from pocketflow.nets import PAIRS
 from tests.conftest import ONE_FILE, PRUNING, QUICK, run_main
 from tests.datasets.conftest import write_idx
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hp_optimizer import Journal, Judged, Layer, SearchProblem, search
-from hp_optimizer.driver import measured, progress_line, repeated, round_size, told_reward
-from hp_optimizer.journal import Trial
-from hp_optimizer.optimizers import RandomOptimizer
-from hp_optimizer.synthetic import formula, sparsity_problem
-from utils.errors import PocketFlowError
-from utils.interrupts import Interrupted
+from pocketflow.hp_optimizer import Journal, Judged, Layer, SearchProblem, search
+from pocketflow.hp_optimizer.driver import measured, progress_line, repeated, round_size, told_reward
+from pocketflow.hp_optimizer.journal import Trial
+from pocketflow.hp_optimizer.optimizers import RandomOptimizer
+from pocketflow.hp_optimizer.synthetic import formula, sparsity_problem
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.system.interrupts import Interrupted
 
 
 def tiny_problem() -> SearchProblem:

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from hp_optimizer import Journal, Judged, Layer, SearchProblem, Trial, search
-from hp_optimizer.domain import Domain, Values
-from hp_optimizer.optimizers import RandomOptimizer
-from hp_optimizer.synthetic import sparsity_problem
-from utils import interrupts
-from utils.distributed.values import pack, unpack
-from utils.interrupts import Deferred, Interrupted
-from utils.multi_gpu_wrapper import Workers
+from pocketflow.hp_optimizer import Journal, Judged, Layer, SearchProblem, Trial, search
+from pocketflow.hp_optimizer.domain import Domain, Values
+from pocketflow.hp_optimizer.optimizers import RandomOptimizer
+from pocketflow.hp_optimizer.synthetic import sparsity_problem
+from pocketflow.utils.system import interrupts
+from pocketflow.utils.distributed.values import pack, unpack
+from pocketflow.utils.system.interrupts import Deferred, Interrupted
+from pocketflow.utils.distributed.multi_gpu_wrapper import Workers
 
 PROBLEM, REWARD = sparsity_problem(nb_layers=3)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hp_optimizer.journal import Journal, Trial
-from hp_optimizer.space import Kind, Parameter, SearchSpace
-from utils.errors import PocketFlowError, UsageError
+from pocketflow.hp_optimizer.journal import Journal, Trial
+from pocketflow.hp_optimizer.space import Kind, Parameter, SearchSpace
+from pocketflow.utils.errors import PocketFlowError, UsageError
 
 SPACE = SearchSpace([Parameter('x', Kind.FLOAT, 0, 1)])
 

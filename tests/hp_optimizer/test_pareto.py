@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hp_optimizer.pareto import pareto_front
+from pocketflow.hp_optimizer.pareto import pareto_front
 
 SMALL = st.integers(0, 4).map(float)
 

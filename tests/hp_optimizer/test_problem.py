@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hp_optimizer.budget import TOLERANCE
-from hp_optimizer.problem import Layer, SearchProblem
-from utils.errors import UsageError
+from pocketflow.hp_optimizer.budget import TOLERANCE
+from pocketflow.hp_optimizer.problem import Layer, SearchProblem
+from pocketflow.utils.errors import UsageError
 
 SIZES = {'a': 100, 'b': 200, 'c': 700}
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from hp_optimizer.journal import Trial
-from hp_optimizer.screening import rank_correlation, screening_floor
+from pocketflow.hp_optimizer.journal import Trial
+from pocketflow.hp_optimizer.screening import rank_correlation, screening_floor
 
 
 def trials(before: list[float], rewards: list[float | None]) -> list[Trial]:

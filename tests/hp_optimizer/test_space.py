@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hp_optimizer.space import Kind, Order, Parameter, SearchSpace
-from utils.errors import UsageError
+from pocketflow.hp_optimizer.space import Kind, Order, Parameter, SearchSpace
+from pocketflow.utils.errors import UsageError
 
 BEG = Parameter('beg', Kind.FLOAT, 0.0, 0.9)
 END = Parameter('end', Kind.FLOAT, 0.0, 1.0)

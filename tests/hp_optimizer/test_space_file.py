@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hp_optimizer.space import Kind, Order
-from hp_optimizer.space_file import names_in_space, read_space
-from utils.errors import UsageError
+from pocketflow.hp_optimizer.space import Kind, Order
+from pocketflow.hp_optimizer.space_file import names_in_space, read_space
+from pocketflow.utils.errors import UsageError
 
 FLAGS = {'ws_prune_ratio_exp': float, 'ws_iter_ratio_beg': float, 'ws_iter_ratio_end': float,
          'ws_mask_update_step': int, 'batch_size': int, 'ws_reward_type': str, 'enbl_dst': bool}

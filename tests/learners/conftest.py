@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from learners.abstract_learner import LearnerContext, LearnerOptions
-from nets import PAIRS
-from nets.abstract_model_helper import AbstractModelHelper
-from utils.metrics_log import MetricsLog
-from utils.run_directory import RunDirectory
-from utils.trainer import TrainerOptions
+from pocketflow.learners.abstract_learner import LearnerContext, LearnerOptions
+from pocketflow.nets import PAIRS
+from pocketflow.nets.abstract_model_helper import AbstractModelHelper
+from pocketflow.utils.runs.metrics_log import MetricsLog
+from pocketflow.utils.runs.run_directory import RunDirectory
+from pocketflow.utils.training.trainer import TrainerOptions
 
 _OPEN_LOGS: list[MetricsLog] = []
 

@@ -10,20 +10,13 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from learners.abstract_learner import (
-    AbstractLearner,
-    Compressed,
-    LearnerOptions,
-    describe,
-    load_model,
-    save_model,
-)
-from learners.full_precision.learner import FullPrecLearner
+from pocketflow.learners.abstract_learner import AbstractLearner, Compressed, LearnerOptions, describe, load_model, save_model
+from pocketflow.learners.full_precision.learner import FullPrecLearner
 from tests.learners.conftest import make_context, make_helper
-from utils.compression_plan import CompressionPlan
-from utils.errors import UsageError
-from utils.options import Options
-from utils.trainer import DivergedError, Trainer
+from pocketflow.utils.compression_plan import CompressionPlan
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.options import Options
+from pocketflow.utils.training.trainer import DivergedError, Trainer
 
 PLAN = CompressionPlan('channels', 'lenet', {'conv2': (0, 1)}, {'conv2': 32})
 ROWS = ({'layer': 'conv2', 'macs': [9, 9], 'parameters': [3, 3], 'note': ''},)

@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from learners import LEARNERS
-from learners.abstract_learner import AbstractLearner, LearnerContext, StageResult
-from learners.full_precision.learner import FullPrecLearner
-from nets import PAIRS
-from nets.abstract_model_helper import AbstractModelHelper
+from pocketflow.learners import LEARNERS
+from pocketflow.learners.abstract_learner import AbstractLearner, LearnerContext, StageResult
+from pocketflow.learners.full_precision.learner import FullPrecLearner
+from pocketflow.nets import PAIRS
+from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from tests.datasets.conftest import write_cifar10
 from tests.learners.conftest import make_context
-from utils.cost_model import total_macs
-from utils.export import LiteRtRunner, convert
-from utils.interrupts import Interrupted
-from utils.options import Options
-from utils.progress import Progress
-from utils.trainer import TrainerOptions, evaluate
+from pocketflow.utils.costs.cost_model import total_macs
+from pocketflow.utils.export import LiteRtRunner, convert
+from pocketflow.utils.system.interrupts import Interrupted
+from pocketflow.utils.options import Options
+from pocketflow.utils.system.progress import Progress
+from pocketflow.utils.training.trainer import TrainerOptions, evaluate
 
 NB_STEPS = 3
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from learners import modes
+from pocketflow.learners.program import modes
 from tests.conftest import ONE_FILE, QUICK, TASK, FinishedRun, metric_lines, run_main
-from utils.multi_gpu_wrapper import Alone
-from utils.run_directory import RunDirectory
+from pocketflow.utils.distributed.multi_gpu_wrapper import Alone
+from pocketflow.utils.runs.run_directory import RunDirectory
 
 STAGE = '1-chn-pruned-rmt'
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from datasets.digits_dataset import DigitsOptions
-from learners.pipeline import hold_out_lines, trained_with
-from utils.options import flag_lines
+from pocketflow.datasets.digits_dataset import DigitsOptions
+from pocketflow.learners.program.pipeline import hold_out_lines, trained_with
+from pocketflow.utils.options import flag_lines
 
 WANTED = DigitsOptions(num_train=60, num_val=20, hold_out=True)
 

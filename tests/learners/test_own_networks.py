@@ -10,22 +10,22 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from learners.abstract_learner import save_model
-from learners.pipeline import load_fitting_model
-from nets import PAIRS
+from pocketflow.learners.abstract_learner import save_model
+from pocketflow.learners.program.pipeline import load_fitting_model
+from pocketflow.nets import PAIRS
 from tests.conftest import ONE_FILE, PRUNING, QUICK, run_main
 from tests.learners.conftest import make_helper
-from utils.channels import reader_channels, remove_channels
-from utils.cost_model import total_macs
-from utils.graph import frozen_share, standard_form
-from utils.quantization import quantizable_layers
+from pocketflow.utils.channels import reader_channels, remove_channels
+from pocketflow.utils.costs.cost_model import total_macs
+from pocketflow.utils.graph import frozen_share, standard_form
+from pocketflow.utils.quantization import quantizable_layers
 
 layers = keras.layers
 
 HELPER = """
 import tf_keras as keras
 import tensorflow as tf
-from nets import PAIRS, lenet_at_digits
+from pocketflow.nets import PAIRS, lenet_at_digits
 layers = keras.layers
 
 @keras.saving.register_keras_serializable('mine')

@@ -5,13 +5,13 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from datasets.abstract_dataset import Shard
-from datasets.cifar10_dataset import Cifar10Dataset, Cifar10Options
-from nets import PAIRS
-from nets.abstract_model_helper import AbstractModelHelper, weight_decay_loss
-from nets.lenet import lenet
-from nets.resnet import resnet
-from utils.errors import UsageError
+from pocketflow.datasets.abstract_dataset import Shard
+from pocketflow.datasets.cifar10_dataset import Cifar10Dataset, Cifar10Options
+from pocketflow.nets import PAIRS
+from pocketflow.nets.abstract_model_helper import AbstractModelHelper, weight_decay_loss
+from pocketflow.nets.lenet import lenet
+from pocketflow.nets.resnet import resnet
+from pocketflow.utils.errors import UsageError
 
 
 def helper(pair: str, **net_options) -> AbstractModelHelper:

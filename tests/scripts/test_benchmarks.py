@@ -17,21 +17,13 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from main import CommandLine
-from nets.resnet import resnet
-from scripts.benchmarks import (
-    channel_select,
-    channel_selection,
-    compression,
-    gradient_compression,
-    latency,
-    search,
-    training_speed,
-)
-from scripts.benchmarks.common import medians_of_rounds, norm_plan
-from utils.channels import ChannelSelect, remove_channels
-from utils.cost_model import total_macs
-from utils.errors import UsageError
+from pocketflow.main import CommandLine
+from pocketflow.nets.resnet import resnet
+from pocketflow.scripts.benchmarks import channel_select, channel_selection, compression, gradient_compression, latency, search, training_speed
+from pocketflow.scripts.benchmarks.common import medians_of_rounds, norm_plan
+from pocketflow.utils.channels import ChannelSelect, remove_channels
+from pocketflow.utils.costs.cost_model import total_macs
+from pocketflow.utils.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / 'scripts' / 'benchmarks'

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from scripts.arm import check, run_litert
-from scripts.arm.comparison import compare
-from scripts.arm.machine import CrashError, Machine
-from scripts.arm.tolerance import DYNAMIC, FLOAT, INTEGER_STEPS, Tolerance, tolerance
-from utils.errors import PocketFlowError, UsageError
-from utils.export import convert
+from pocketflow.scripts.arm import check, run_litert
+from pocketflow.scripts.arm.comparison import compare
+from pocketflow.scripts.arm.machine import CrashError, Machine
+from pocketflow.scripts.arm.tolerance import DYNAMIC, FLOAT, INTEGER_STEPS, Tolerance, tolerance
+from pocketflow.utils.errors import PocketFlowError, UsageError
+from pocketflow.utils.export import convert
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / 'scripts/check_on_arm.sh'

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from main import CommandLine
-from scripts.generate_flags_page import PAGE, chapter, page, superseded
-from utils.options import Options, option, option_fields, superseded_flags, with_defaults
+from pocketflow.main import CommandLine
+from pocketflow.scripts.generate_flags_page import PAGE, chapter, page, superseded
+from pocketflow.utils.options import Options, option, option_fields, superseded_flags, with_defaults
 
 
 @dataclasses.dataclass(frozen=True)

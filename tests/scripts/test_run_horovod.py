@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts.workers import hosts as hosts_module
-from scripts.workers.agent import address_towards
-from scripts.workers.hosts import Host, choose_hosts, local_host, nb_gpus, parse_hosts
-from scripts.workers.job import agent_command, worker_environment
-from scripts.workers.mpi import mpirun_command
-from utils.errors import UsageError
+from pocketflow.scripts.workers import hosts as hosts_module
+from pocketflow.scripts.workers.agent import address_towards
+from pocketflow.scripts.workers.hosts import Host, choose_hosts, local_host, nb_gpus, parse_hosts
+from pocketflow.scripts.workers.job import agent_command, worker_environment
+from pocketflow.scripts.workers.mpi import mpirun_command
+from pocketflow.utils.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH = ROOT / 'scripts/workers/launch.py'

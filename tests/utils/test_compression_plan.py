@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from utils.compression_plan import CompressionPlan, load_plan
-from utils.errors import UsageError
+from pocketflow.utils.compression_plan import CompressionPlan, load_plan
+from pocketflow.utils.errors import UsageError
 
 layers = keras.layers
 

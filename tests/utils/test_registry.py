@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from utils.errors import UsageError
-from utils.registry import Registry
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.registry import Registry
 
 
 def test_names_find_classes():

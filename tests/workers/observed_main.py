@@ -7,7 +7,7 @@ EVENT: `kill:RANK:STEP` kills that worker, `stop:RANK:STEP` lets it ask the laun
 
 from __future__ import annotations
 
-from main import run  # isort: skip  (loads TensorFlow silently)
+from pocketflow.main import run  # isort: skip  (loads TensorFlow silently)
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from utils.trainer import Trainer
+from pocketflow.utils.training.trainer import Trainer
 
 
 def note_endings(file: Path) -> None:

@@ -5,7 +5,7 @@ python scripts/workers/launch.py -n=2 -- python tests/workers/program.py FOLDER
 
 from __future__ import annotations
 
-from main import guarded  # isort: skip  (loads TensorFlow silently)
+from pocketflow.main import guarded  # isort: skip  (loads TensorFlow silently)
 
 import os
 import signal
@@ -17,13 +17,13 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples, Shard
-from utils import mirror
-from utils.gradient_compression import CompressionOptions
-from utils.interrupts import Interrupted
-from utils.metrics_log import MetricsLog
-from utils.multi_gpu_wrapper import ALONE, MultiGpuOptions, Workers, connect
-from utils.trainer import Team, Trainer, TrainerOptions, TrainerParts
+from pocketflow.datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples, Shard
+from pocketflow.utils.distributed import mirror
+from pocketflow.utils.distributed.gradient_compression import CompressionOptions
+from pocketflow.utils.system.interrupts import Interrupted
+from pocketflow.utils.runs.metrics_log import MetricsLog
+from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, MultiGpuOptions, Workers, connect
+from pocketflow.utils.training.trainer import Team, Trainer, TrainerOptions, TrainerParts
 
 NB_SAMPLES, BATCH = 96, 16
 OPTIONS = TrainerOptions(summary_step=10, save_step=10, compute_dtype='float32')

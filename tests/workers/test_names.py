@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from main import CommandLine
-from utils.multi_gpu_wrapper import Alone
-from utils.run_directory import RunDirectory
+from pocketflow.main import CommandLine
+from pocketflow.utils.distributed.multi_gpu_wrapper import Alone
+from pocketflow.utils.runs.run_directory import RunDirectory
 
 TASK = ('--model=lenet', '--dataset=digits', '--enbl_multi_gpu')
 PRUNE = (*TASK, '--learner=chn-pruned-rmt')

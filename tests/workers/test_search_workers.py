@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hp_optimizer import OPTIMIZERS, Journal, Judged, Trial, search
-from hp_optimizer.domain import Values
-from hp_optimizer.synthetic import sparsity_problem
+from pocketflow.hp_optimizer import OPTIMIZERS, Journal, Judged, Trial, search
+from pocketflow.hp_optimizer.domain import Values
+from pocketflow.hp_optimizer.synthetic import sparsity_problem
 from tests.workers.launching import launch, needs_horovod
-from utils.interrupts import Interrupted
-from utils.multi_gpu_wrapper import MultiGpuOptions, Workers, connect
+from pocketflow.utils.system.interrupts import Interrupted
+from pocketflow.utils.distributed.multi_gpu_wrapper import MultiGpuOptions, Workers, connect
 
 NB_TRIALS = 9
 

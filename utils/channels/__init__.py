@@ -1,10 +1,10 @@
 """Dead-code elimination for networks: removes the channels that nobody reads, from any functional graph."""
 
-from utils.channels.counts import ChannelCounts, channel_counts
-from utils.channels.identities import ChannelGraph, trace
-from utils.channels.readers import ReaderChannels, reader_channels
-from utils.channels.rewrite import drop_inputs, input_masks, remove_channels
-from utils.channels.select import ChannelSelect
+from pocketflow.utils.channels.counts import ChannelCounts, channel_counts
+from pocketflow.utils.channels.identities import ChannelGraph, trace
+from pocketflow.utils.channels.readers import ReaderChannels, reader_channels
+from pocketflow.utils.channels.rewrite import drop_inputs, input_masks, remove_channels
+from pocketflow.utils.graph.channel_select import ChannelSelect
 
 __all__ = [
     'ChannelCounts',

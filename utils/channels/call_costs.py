@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import tf_keras as keras
 
-from utils.channels.identities import ChannelGraph, Step
-from utils.channels.weights import weight_shapes
-from utils.costs.formulas import kernel_macs
-from utils.encoding import KERNEL_NAMES
+from pocketflow.utils.channels.identities import ChannelGraph, Step
+from pocketflow.utils.channels.weights import weight_shapes
+from pocketflow.utils.costs.formulas import kernel_macs
+from pocketflow.utils.quantization.encoding import KERNEL_NAMES
 
 Shape = tuple[int | None, ...]
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import tf_keras as keras
 
-from utils.channels.identities import ChannelGraph, Step, trace
-from utils.channels.liveness import Liveness
-from utils.channels.placement import channels_left
-from utils.channels.readers import kept_identities
+from pocketflow.utils.channels.identities import ChannelGraph, Step, trace
+from pocketflow.utils.channels.liveness import Liveness
+from pocketflow.utils.channels.placement import channels_left
+from pocketflow.utils.channels.readers import kept_identities
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from utils.channels.rules import Flow, Rule, is_elementwise, rule_for
-from utils.graph import nodes_in_order
+from pocketflow.utils.channels.rules import Flow, Rule, is_elementwise, rule_for
+from pocketflow.utils.graph import nodes_in_order
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from utils.channels.identities import ChannelGraph, Step
+from pocketflow.utils.channels.identities import ChannelGraph, Step
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

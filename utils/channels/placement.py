@@ -13,9 +13,9 @@ import collections
 import dataclasses
 from collections.abc import Mapping
 
-from utils.channels.call_costs import CallCosts
-from utils.channels.identities import ChannelGraph, Step
-from utils.channels.liveness import Liveness, liveness
+from pocketflow.utils.channels.call_costs import CallCosts
+from pocketflow.utils.channels.identities import ChannelGraph, Step
+from pocketflow.utils.channels.liveness import Liveness, liveness
 
 UNITS = 1 << 16
 """More than there are selections."""

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import numpy as np
 import tf_keras as keras
 
-from utils.channels.identities import ChannelGraph, Step, bit_set, trace
-from utils.errors import UsageError
+from pocketflow.utils.channels.identities import ChannelGraph, Step, bit_set, trace
+from pocketflow.utils.errors import UsageError
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -10,14 +10,14 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from utils.channels.identities import ChannelGraph, Step, trace
-from utils.channels.liveness import Liveness
-from utils.channels.placement import channels_left
-from utils.channels.readers import kept_identities
-from utils.channels.rules import Flow, Rule, Side, weight_names
-from utils.channels.select import ChannelSelect
-from utils.channels.weights import cut, cut_groups, weight_cuts, without_unread, zero_unread
-from utils.graph import copied
+from pocketflow.utils.channels.identities import ChannelGraph, Step, trace
+from pocketflow.utils.channels.liveness import Liveness
+from pocketflow.utils.channels.placement import channels_left
+from pocketflow.utils.channels.readers import kept_identities
+from pocketflow.utils.channels.rules import Flow, Rule, Side, weight_names
+from pocketflow.utils.graph.channel_select import ChannelSelect
+from pocketflow.utils.channels.weights import cut, cut_groups, weight_cuts, without_unread, zero_unread
+from pocketflow.utils.graph import copied
 
 
 def remove_channels(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> keras.Model:

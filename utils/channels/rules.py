@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from utils.channels.select import ChannelSelect
+from pocketflow.utils.graph.channel_select import ChannelSelect
 
 Layer = keras.layers.Layer
 Shape = tuple[int | None, ...]

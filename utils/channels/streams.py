@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from utils.channels.identities import ChannelGraph, bit_set
-from utils.channels.readers import check_readers, first_seen
+from pocketflow.utils.channels.identities import ChannelGraph, bit_set
+from pocketflow.utils.channels.readers import check_readers, first_seen
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import tf_keras as keras
 
-from utils.channels.identities import ChannelGraph, Step
-from utils.channels.liveness import Liveness
-from utils.channels.rules import Side, weight_names
+from pocketflow.utils.channels.identities import ChannelGraph, Step
+from pocketflow.utils.channels.liveness import Liveness
+from pocketflow.utils.channels.rules import Side, weight_names
 
 Cuts = dict[str, dict[int, np.ndarray]]
 

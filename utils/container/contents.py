@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from utils.container import codes, plain
-from utils.container.entropy import CODERS, Stream
-from utils.container.errors import UnreadableError
-from utils.container.fields import Fields, checked_integer, checked_list
-from utils.container.layout import assemble, opened
-from utils.container.limits import MAX_BYTES, MAX_MEMORY, MAX_NAME_LENGTH, MAX_RANK, MAX_TENSORS, MAX_VALUES
-from utils.container.values import DTYPES
-from utils.encoding import Encoding
-from utils.errors import PocketFlowError
+from pocketflow.utils.container import codes, plain
+from pocketflow.utils.container.entropy import CODERS, Stream
+from pocketflow.utils.container.errors import UnreadableError
+from pocketflow.utils.container.fields import Fields, checked_integer, checked_list
+from pocketflow.utils.container.layout import assemble, opened
+from pocketflow.utils.container.limits import MAX_BYTES, MAX_MEMORY, MAX_NAME_LENGTH, MAX_RANK, MAX_TENSORS, MAX_VALUES
+from pocketflow.utils.container.values import DTYPES
+from pocketflow.utils.quantization.encoding import Encoding
+from pocketflow.utils.errors import PocketFlowError
 
 _FLOAT = np.dtype(np.float32)
 

@@ -11,7 +11,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 
-from utils.container.errors import UnreadableError
+from pocketflow.utils.container.errors import UnreadableError
 
 _DICTIONARY = 2**20
 _LZMA_CONTEXTS = (0, 3)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from utils.errors import PocketFlowError
-from utils.models.errors import UnreadableError
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.models.errors import UnreadableError
 
 __all__ = ['UnreadableError', 'reading']
 

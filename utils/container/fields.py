@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from utils.container.errors import UnreadableError
+from pocketflow.utils.container.errors import UnreadableError
 
 
 class Fields:

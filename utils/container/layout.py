@@ -8,11 +8,11 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from utils.container.entropy import CODERS, Stream, compress, decompress
-from utils.container.errors import UnreadableError
-from utils.container.fields import Fields
-from utils.container.limits import MAX_BYTES, MAX_MANIFEST_BYTES
-from utils.errors import PocketFlowError
+from pocketflow.utils.container.entropy import CODERS, Stream, compress, decompress
+from pocketflow.utils.container.errors import UnreadableError
+from pocketflow.utils.container.fields import Fields
+from pocketflow.utils.container.limits import MAX_BYTES, MAX_MANIFEST_BYTES
+from pocketflow.utils.errors import PocketFlowError
 
 MAGIC = b'PFZ\x1a'
 VERSION = (1, 0)

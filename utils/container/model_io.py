@@ -10,16 +10,16 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-import utils.channels  # noqa: F401  registers ChannelSelect
-from utils.container.contents import Contents, Tensor
-from utils.container.errors import UnreadableError
-from utils.container.values import DTYPES, to_bytes
-from utils.encoding import Encoding, kernel_name
-from utils.errors import PocketFlowError
-from utils.graph import nodes_in_order
-from utils.models import architecture
-from utils.models.building import build, with_ordered_layers
-from utils.models.errors import first_line
+import pocketflow.utils.channels  # noqa: F401  registers ChannelSelect
+from pocketflow.utils.container.contents import Contents, Tensor
+from pocketflow.utils.container.errors import UnreadableError
+from pocketflow.utils.container.values import DTYPES, to_bytes
+from pocketflow.utils.quantization.encoding import Encoding, kernel_name
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.graph import nodes_in_order
+from pocketflow.utils.models import architecture
+from pocketflow.utils.models.building import build, with_ordered_layers
+from pocketflow.utils.models.errors import first_line
 
 _UNUSED = ('build_config', 'compile_config')
 """What Keras need not know: layers built before they are called, from a `build_config`, get other names of weights."""

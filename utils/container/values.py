@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from utils.container.errors import UnreadableError
+from pocketflow.utils.container.errors import UnreadableError
 
 DTYPES: dict[str, np.dtype] = {name: np.dtype(name) for name in (
     'bool', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64', 'float16', 'float32', 'float64')}

@@ -13,11 +13,11 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from utils.costs.formulas import Shape, additive_attention_macs, kernel_macs, recurrent_macs
-from utils.costs.operations import Macs, function_macs
-from utils.encoding import KERNEL_NAMES
-from utils.errors import UsageError
-from utils.graph import nodes_in_order
+from pocketflow.utils.costs.formulas import Shape, additive_attention_macs, kernel_macs, recurrent_macs
+from pocketflow.utils.costs.operations import Macs, function_macs
+from pocketflow.utils.quantization.encoding import KERNEL_NAMES
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.graph import nodes_in_order
 
 _k = keras.layers
 Layer = keras.layers.Layer

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from utils.costs.formulas import einsum_macs, kernel_macs, matmul_macs
+from pocketflow.utils.costs.formulas import einsum_macs, kernel_macs, matmul_macs
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,13 +4,13 @@ Files are written by `export_files` (in one of `formats`) and measured by `measu
 `agreement` and `time_alternating`).
 """
 
-from utils.export.agreement import Agreement, agreement
-from utils.export.convert import convert, file_formats
-from utils.export.formats import Source, formats
-from utils.export.latency import Latency, Timing, percentiles, time_alternating
-from utils.export.measure import Evaluation, ExportRecord, FileUnderTest, export_files, measure_files
-from utils.export.operators import new_operators, operators
-from utils.export.runner import LiteRtRunner
+from pocketflow.utils.export.agreement import Agreement, agreement
+from pocketflow.utils.export.convert import convert, file_formats
+from pocketflow.utils.export.formats import Source, formats
+from pocketflow.utils.export.latency import Latency, Timing, percentiles, time_alternating
+from pocketflow.utils.export.measure import Evaluation, ExportRecord, FileUnderTest, export_files, measure_files
+from pocketflow.utils.export.operators import new_operators, operators
+from pocketflow.utils.export.runner import LiteRtRunner
 
 __all__ = [
     'Agreement', 'Evaluation', 'ExportRecord', 'FileUnderTest', 'Latency', 'LiteRtRunner', 'Source', 'Timing',

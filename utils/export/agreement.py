@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from utils.errors import PocketFlowError
+from pocketflow.utils.errors import PocketFlowError
 
 ROUNDING = 1e-6
 """Relative change of an input that stands for the rounding errors of a float32 computation."""

@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from utils.errors import PocketFlowError
-from utils.export.program import Program, convert_program, first_reason
-from utils.export.runner import LiteRtRunner
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.export.program import Program, convert_program, first_reason
+from pocketflow.utils.export.runner import LiteRtRunner
 
 Request = Mapping[str, Any]
 

@@ -9,11 +9,11 @@ import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
-from utils.errors import PocketFlowError
-from utils.export.operators import float_operators
-from utils.export.program import Calibration, Program, convert_program, file_formats
-from utils.quantization_aware import is_quantization_aware
-from utils.quiet import quiet_native_output
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.export.operators import float_operators
+from pocketflow.utils.export.program import Calibration, Program, convert_program, file_formats
+from pocketflow.utils.quantization.int8 import is_quantization_aware
+from pocketflow.utils.system.quiet import quiet_native_output
 
 __all__ = ['Calibration', 'convert', 'file_formats', 'save_program', 'warn_of_floats']
 
@@ -52,7 +52,7 @@ def save_program(model: keras.Model, folder: Path) -> Program:
     check_convertible(model)
     holds_ranges, name, shape = is_quantization_aware(model), model.name, tuple(model.inputs[0].shape[1:])
     if holds_ranges:
-        from utils.quantization_aware.conversion import for_the_converter  # loads TensorFlow Model Optimization
+        from pocketflow.utils.quantization.int8.conversion import for_the_converter  # loads TensorFlow Model Optimization
         model = for_the_converter(model)
     # TFLiteConverter.from_keras_model saves the whole Keras model first, with all its per-layer traces: five
     # times slower than a bare module that holds the same variables.

@@ -15,7 +15,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from utils.errors import UsageError
+from pocketflow.utils.errors import UsageError
 
 FORM = 'FORMAT=FILE pairs separated by commas, as int8=bench_int8.txt,float32=bench_float32.txt'
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 
 import tf_keras as keras
 
-from utils.container import pack
-from utils.encoding import AffineEncoding, Encoding
-from utils.errors import PocketFlowError
-from utils.export.convert import Calibration, convert, file_formats
-from utils.export.mixed import mixed_precision
-from utils.registry import Registry
+from pocketflow.utils.container import pack
+from pocketflow.utils.quantization.encoding import AffineEncoding, Encoding
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.export.convert import Calibration, convert, file_formats
+from pocketflow.utils.export.mixed import mixed_precision
+from pocketflow.utils.registry import Registry
 
 CONTAINER = 'pfz'
 MIXED = 'mixed'

@@ -21,11 +21,11 @@ from typing import IO, Any
 import numpy as np
 import tf_keras as keras
 
-from utils.errors import PocketFlowError
-from utils.export.convert import Calibration, save_program, warn_of_floats
-from utils.export.program import Program
-from utils.export.runner import nb_usable_threads
-from utils.quiet import quiet_native_output
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.export.convert import Calibration, save_program, warn_of_floats
+from pocketflow.utils.export.program import Program
+from pocketflow.utils.export.runner import nb_usable_threads
+from pocketflow.utils.system.quiet import quiet_native_output
 
 TIME_LIMIT = 3600.0
 """Seconds that one conversion may take."""
@@ -58,7 +58,7 @@ class ConversionProcess:
             # The program's own path comes first, whatever folder it was started in.
             path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
             self._process = subprocess.Popen(
-                [sys.executable, '-m', 'utils.export.conversion_process'], stdin=subprocess.PIPE,
+                [sys.executable, '-m', 'pocketflow.utils.export.conversion_process'], stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=self._errors, env={**os.environ, 'PYTHONPATH': path})
 
     def ask(self, action: str, **request: Any) -> None:
@@ -139,7 +139,7 @@ class IsolatedConversions:
         np.save(folder / 'samples.npy', samples)
 
     def convert(self, model: keras.Model, file_format: str, calibration: Calibration | None = None) -> bytes:
-        """As `utils.export.convert.convert`; a crash of the converter is a `PocketFlowError`, too."""
+        """As `pocketflow.utils.export.convert.convert`; a crash of the converter is a `PocketFlowError`, too."""
         program, output = self._program(model), self._folder / 'converted'
         try:
             self._ask('convert', folder=str(program.folder), name=program.name, input_shape=program.input_shape,

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from utils.export.intervals import is_narrow, speedup_interval
+from pocketflow.utils.export.intervals import is_narrow, speedup_interval
 
 MOST_TIMES, EXTRA_SECONDS = 10, 5.0
 """Where ratios are not clear yet, timing goes on for this many times the rounds, and this many seconds, at most."""

@@ -12,15 +12,15 @@ import numpy as np
 import tf_keras as keras
 from absl import logging
 
-from utils.atomic import replacing
-from utils.container import load_container
-from utils.errors import PocketFlowError
-from utils.export.agreement import Agreement, agreement, rounding_difference
-from utils.export.formats import CONTAINER, Source, file_name, formats
-from utils.export.intervals import Interval, around, speedup_interval
-from utils.export.latency import DEFAULT_TIMING, Latency, Timing, time_alternating
-from utils.export.operators import operators
-from utils.export.runner import LiteRtRunner, nb_usable_threads
+from pocketflow.utils.system.atomic import replacing
+from pocketflow.utils.container import load_container
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.export.agreement import Agreement, agreement, rounding_difference
+from pocketflow.utils.export.formats import CONTAINER, Source, file_name, formats
+from pocketflow.utils.export.intervals import Interval, around, speedup_interval
+from pocketflow.utils.export.latency import DEFAULT_TIMING, Latency, Timing, time_alternating
+from pocketflow.utils.export.operators import operators
+from pocketflow.utils.export.runner import LiteRtRunner, nb_usable_threads
 
 FLOAT32_TOLERANCE = 1e-3
 """Largest relative difference that rounding explains between a float32 file and its model."""

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from absl import logging
 
-from utils.errors import PocketFlowError
-from utils.export.weights import CHANNEL_AXES, WeightedOperator, Weights
-from utils.quiet import quiet_native_output
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.export.weights import CHANNEL_AXES, WeightedOperator, Weights
+from pocketflow.utils.system.quiet import quiet_native_output
 
 ACTIVATIONS = ('int8', 'float32')
 SMALLEST_BITS, LARGEST_BITS = 2, 8

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from utils.export.formats import formats as known_formats
-from utils.options import Options, option
+from pocketflow.utils.export.formats import formats as known_formats
+from pocketflow.utils.options import Options, option
 
 
 @dataclasses.dataclass(frozen=True)

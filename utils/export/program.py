@@ -14,9 +14,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python.convert import mlir_quantize
 
-from utils.errors import PocketFlowError
-from utils.export.ranges import with_possible_ranges
-from utils.registry import Registry
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.export.ranges import with_possible_ranges
+from pocketflow.utils.registry import Registry
 
 Calibration = Iterable[np.ndarray]
 """Float32 inputs [N, ...] without labels: one array, or an iterable of batches."""

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from utils.errors import PocketFlowError
-from utils.export.operators import operator_names, type_name
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.export.operators import operator_names, type_name
 
 LEAST_SHARE = 2.0 ** -10
 """Least width of a range, in units of the magnitude that the operation could reach.

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from utils.errors import PocketFlowError
-from utils.export.operators import operators
-from utils.quiet import quiet_native_output
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.export.operators import operators
+from pocketflow.utils.system.quiet import quiet_native_output
 
 
 def nb_usable_threads() -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from utils.export.operators import operator_names, type_name
+from pocketflow.utils.export.operators import operator_names, type_name
 
 CHANNEL_AXES = {'CONV_2D': 0, 'DEPTHWISE_CONV_2D': 3, 'FULLY_CONNECTED': 0}
 """The operations that have weights, and the axis of these that numbers the output channels."""

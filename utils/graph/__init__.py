@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from utils.graph.flatten import flatten
-from utils.graph.frozen import frozen_share, refuse_frozen, warn_of_frozen
-from utils.graph.functional import Call, Edit, copied, nodes_in_order, output_extremes, rebuild
-from utils.graph.head import Head, take_head_off
-from utils.graph.round_trip import check_round_trip
-from utils.graph.standard_form import StandardForm, standard_form
+from pocketflow.utils.graph.flatten import flatten
+from pocketflow.utils.graph.frozen import frozen_share, refuse_frozen, warn_of_frozen
+from pocketflow.utils.graph.functional import Call, Edit, copied, nodes_in_order, output_extremes, rebuild
+from pocketflow.utils.graph.head import Head, take_head_off
+from pocketflow.utils.graph.round_trip import check_round_trip
+from pocketflow.utils.graph.standard_form import StandardForm, standard_form
 
 __all__ = [
     'Call',

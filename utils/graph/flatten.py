@@ -13,8 +13,8 @@ import tensorflow as tf
 import tf_keras as keras
 from tf_keras.src.engine.functional import Functional
 
-from utils.errors import UsageError
-from utils.graph.functional import nodes_in_order
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.graph.functional import nodes_in_order
 
 Tensors = dict[int, Any]
 """What stands for a tensor of the original model, by the tensor's id."""

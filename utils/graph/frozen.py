@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
-from utils.errors import UsageError
+from pocketflow.utils.errors import UsageError
 
 
 def frozen_share(model: keras.Model) -> tuple[int, int]:

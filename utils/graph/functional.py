@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from utils.errors import UsageError
+from pocketflow.utils.errors import UsageError
 
 Call = Callable[..., Any]
 Edit = Callable[[keras.layers.Layer, keras.layers.Layer], Call]

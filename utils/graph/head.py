@@ -14,8 +14,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from utils.errors import UsageError
-from utils.graph.functional import Call, nodes_in_order, rebuild
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.graph.functional import Call, nodes_in_order, rebuild
 
 FUNCTIONS = {keras.activations.softmax: 'softmax', keras.activations.sigmoid: 'sigmoid'}
 OPERATIONS = {'nn.softmax': 'softmax', 'math.softmax': 'softmax', 'math.sigmoid': 'sigmoid', 'nn.sigmoid': 'sigmoid'}

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import tf_keras as keras
 from absl import logging
 
-from utils.errors import UsageError
-from utils.graph.flatten import flatten
-from utils.graph.head import Head, take_head_off
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.graph.flatten import flatten
+from pocketflow.utils.graph.head import Head, take_head_off
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,8 +10,8 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from utils.models import allow_list, calls
-from utils.models.errors import UnreadableError
+from pocketflow.utils.models import allow_list, calls
+from pocketflow.utils.models.errors import UnreadableError
 
 MAX_BYTES = 2**24
 """Of a configuration as text; the largest networks of `keras.applications` need about two million."""

@@ -11,8 +11,8 @@ from typing import Any
 
 import h5py
 
-from utils.models import architecture, hdf5
-from utils.models.errors import UnreadableError
+from pocketflow.utils.models import architecture, hdf5
+from pocketflow.utils.models.errors import UnreadableError
 
 CONFIG, METADATA, WEIGHTS = 'config.json', 'metadata.json', 'model.weights.h5'
 MAX_MEMBERS = 2**10

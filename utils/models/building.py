@@ -15,8 +15,8 @@ import tensorflow as tf
 import tf_keras as keras
 from tf_keras.src.applications.convnext import LayerScale, StochasticDepth
 
-from utils.models.calls import OrderedLayers
-from utils.models.errors import UnreadableError
+from pocketflow.utils.models.calls import OrderedLayers
+from pocketflow.utils.models.errors import UnreadableError
 
 MAX_CALLS = 2**13
 """Calls of layers while a model is built; those within models are made again each time that these are called."""

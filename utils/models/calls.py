@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from utils.models.errors import UnreadableError
+from pocketflow.utils.models.errors import UnreadableError
 
 MAX_LAYERS = 2**13
 """Layers in one list, and calls of them; the largest networks of `keras.applications` have about 1,000."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import h5py
 
-from utils.models import architecture
-from utils.models.errors import UnreadableError
+from pocketflow.utils.models import architecture
+from pocketflow.utils.models.errors import UnreadableError
 
 MAX_OBJECTS = 2**16
 """Groups and arrays."""

@@ -7,8 +7,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from utils.encoding import Encoding, kernel_name
-from utils.quantization.quantizers import CodebookQuantizer, Quantizer, UniformQuantizer
+from pocketflow.utils.quantization.encoding import Encoding, kernel_name
+from pocketflow.utils.quantization.quantizers import CodebookQuantizer, Quantizer, UniformQuantizer
 
 
 def _as_quantizer(quantizer: Quantizer | dict[str, Any]) -> Quantizer:

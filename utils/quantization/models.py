@@ -9,10 +9,10 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from utils.encoding import Encoding, kernel_name
-from utils.graph import Call, nodes_in_order, output_extremes, rebuild
-from utils.quantization.layers import QUANTIZED, QuantizeActivation, QuantizedKernel
-from utils.quantization.quantizers import FULL_BITS, CodebookQuantizer, Quantizer
+from pocketflow.utils.quantization.encoding import Encoding, kernel_name
+from pocketflow.utils.graph import Call, nodes_in_order, output_extremes, rebuild
+from pocketflow.utils.quantization.layers import QUANTIZED, QuantizeActivation, QuantizedKernel
+from pocketflow.utils.quantization.quantizers import FULL_BITS, CodebookQuantizer, Quantizer
 
 Layer = keras.layers.Layer
 _k = keras.layers

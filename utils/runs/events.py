@@ -8,7 +8,7 @@ from pathlib import Path
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from utils import atomic
+from pocketflow.utils.system import atomic
 
 PATTERN = 'events.out.tfevents.*'
 FRAME_BYTES = 16

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from utils.runs.records import DamagedRecordError
+from pocketflow.utils.runs.records import DamagedRecordError
 
 
 def refuse_damaged(path: Path, remedy: str) -> None:

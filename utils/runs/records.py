@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from utils.errors import PocketFlowError
+from pocketflow.utils.errors import PocketFlowError
 
 MAX_BYTES = 64 << 20
 MAX_DEPTH = 32

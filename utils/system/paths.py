@@ -7,7 +7,7 @@ import errno
 import os
 from collections.abc import Iterator
 
-from utils.errors import UsageError
+from pocketflow.utils.errors import UsageError
 
 WRONG = {
     errno.EACCES: 'permission denied; give a path that this user may use, or change the rights on its folders',

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from utils.atomic import TEMPORARY_PREFIX
+from pocketflow.utils.system.atomic import TEMPORARY_PREFIX
 
 _ROOM, _RIGHTS, _GONE, _DISK = (
     'make room there', 'let this user write there, or read what was given',

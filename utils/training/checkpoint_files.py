@@ -16,7 +16,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from utils import atomic
+from pocketflow.utils.system import atomic
 
 KEPT = 2
 """The newest checkpoint, and the one before in case that is damaged."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from utils.errors import PocketFlowError
+from pocketflow.utils.errors import PocketFlowError
 
 
 class WeightedMeans:

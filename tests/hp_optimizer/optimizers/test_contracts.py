@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hp_optimizer import driver
-from hp_optimizer.domain import Domain
-from hp_optimizer.journal import Journal, Trial
-from hp_optimizer.optimizers import OPTIMIZERS, HyperParamOptimizer
-from hp_optimizer.options import SearchOptions
-from hp_optimizer.space import Kind, Order, Parameter, SearchSpace
-from hp_optimizer.synthetic import bits_problem, formula, sparsity_problem
-from utils.errors import UsageError
-from utils.options import option_fields
+from pocketflow.hp_optimizer import driver
+from pocketflow.hp_optimizer.domain import Domain
+from pocketflow.hp_optimizer.journal import Journal, Trial
+from pocketflow.hp_optimizer.optimizers import OPTIMIZERS, HyperParamOptimizer
+from pocketflow.hp_optimizer.options import SearchOptions
+from pocketflow.hp_optimizer.space import Kind, Order, Parameter, SearchSpace
+from pocketflow.hp_optimizer.synthetic import bits_problem, formula, sparsity_problem
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.options import option_fields
 
 NB_TRIALS = 12
 

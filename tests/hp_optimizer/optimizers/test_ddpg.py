@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hp_optimizer.optimizers.ddpg import TUNED, DdpgOptimizer, tuned
-from hp_optimizer.synthetic import sparsity_problem
-from rl_agents.ddpg import DdpgOptions
+from pocketflow.hp_optimizer.optimizers.ddpg import TUNED, DdpgOptimizer, tuned
+from pocketflow.hp_optimizer.synthetic import sparsity_problem
+from pocketflow.rl_agents.ddpg import DdpgOptions
 
 PROBLEM, REWARD = sparsity_problem(nb_layers=3)
 

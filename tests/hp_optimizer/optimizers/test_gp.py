@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hp_optimizer.optimizers.gp import GaussianProcessOptimizer, expected_improvement
-from hp_optimizer.synthetic import sparsity_problem
+from pocketflow.hp_optimizer.optimizers.gp import GaussianProcessOptimizer, expected_improvement
+from pocketflow.hp_optimizer.synthetic import sparsity_problem
 
 
 def test_expected_improvement_by_hand():

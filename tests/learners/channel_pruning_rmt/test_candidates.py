@@ -10,14 +10,14 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from hp_optimizer.domain import Values
-from learners.channel_pruning_rmt.candidates import ChannelCandidates, Sampling, least_share
-from learners.search.trial_network import TrialNetwork, Tuning
+from pocketflow.hp_optimizer.domain import Values
+from pocketflow.learners.channel_pruning_rmt.candidates import ChannelCandidates, Sampling, least_share
+from pocketflow.learners.search.trial_network import TrialNetwork, Tuning
 from tests.learners.search.conftest import drawn, tiny_helper, tiny_net
-from utils.channels import reader_channels, remove_channels
-from utils.cost_model import total_macs
-from utils.errors import UsageError
-from utils.trainer import Team, TrainerOptions, TrainerParts
+from pocketflow.utils.channels import reader_channels, remove_channels
+from pocketflow.utils.costs.cost_model import total_macs
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.training.trainer import Team, TrainerOptions, TrainerParts
 
 PRUNED = ('b', 'hidden', 'logits')
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from learners.channel_pruning_rmt import contributions as module
-from learners.channel_pruning_rmt.contributions import contributions
-from utils.channels import ReaderChannels, reader_channels
+from pocketflow.learners.channel_pruning_rmt import contributions as module
+from pocketflow.learners.channel_pruning_rmt.contributions import contributions
+from pocketflow.utils.channels import ReaderChannels, reader_channels
 
 layers = keras.layers
 

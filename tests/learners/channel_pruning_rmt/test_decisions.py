@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from learners.channel_pruning_rmt.contributions import ChannelStatistics
-from learners.channel_pruning_rmt.decisions import NOT_WORTH, Chooser, Decider, lost
-from utils.channels import reader_channels, trace
-from utils.channels.streams import streams
-from utils.cost_model import total_macs
+from pocketflow.learners.channel_pruning_rmt.contributions import ChannelStatistics
+from pocketflow.learners.channel_pruning_rmt.decisions import NOT_WORTH, Chooser, Decider, lost
+from pocketflow.utils.channels import reader_channels, trace
+from pocketflow.utils.channels.streams import streams
+from pocketflow.utils.costs.cost_model import total_macs
 
 layers = keras.layers
 

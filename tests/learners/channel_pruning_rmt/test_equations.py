@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from learners.channel_pruning_rmt import equations as module
-from learners.channel_pruning_rmt.equations import NormalEquations, SampledRows, SplitEquations, reconstructions
-from learners.channel_pruning_rmt.linear_forms import channel_index
+from pocketflow.learners.channel_pruning_rmt import equations as module
+from pocketflow.learners.channel_pruning_rmt.equations import NormalEquations, SampledRows, SplitEquations, reconstructions
+from pocketflow.learners.channel_pruning_rmt.linear_forms import channel_index
 
 
 def equations_of(patches: np.ndarray, targets: np.ndarray) -> NormalEquations:

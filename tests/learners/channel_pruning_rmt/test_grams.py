@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from learners.channel_pruning_rmt import grams
-from learners.channel_pruning_rmt.grams import channel_sums, contribution_gram
+from pocketflow.learners.channel_pruning_rmt import grams
+from pocketflow.learners.channel_pruning_rmt.grams import channel_sums, contribution_gram
 
 
 def test_sums_by_hand():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from learners.channel_pruning_rmt.layerwise import LayerwiseRun
+from pocketflow.learners.channel_pruning_rmt.layerwise import LayerwiseRun
 
 layers = keras.layers
 

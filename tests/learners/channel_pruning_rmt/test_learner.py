@@ -4,17 +4,12 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from learners.channel_pruning_rmt import memory
-from learners.channel_pruning_rmt.learner import (
-    ChannelPrunedRmtLearner,
-    ChannelPruningOptions,
-    refuse_skipped,
-    skip_reasons,
-)
+from pocketflow.learners.channel_pruning_rmt import memory
+from pocketflow.learners.channel_pruning_rmt.learner import ChannelPrunedRmtLearner, ChannelPruningOptions, refuse_skipped, skip_reasons
 from tests.learners.conftest import make_context, make_helper
-from utils.channels import drop_inputs, reader_channels
-from utils.compression_plan import CompressionPlan
-from utils.errors import UsageError
+from pocketflow.utils.channels import drop_inputs, reader_channels
+from pocketflow.utils.compression_plan import CompressionPlan
+from pocketflow.utils.errors import UsageError
 
 layers = keras.layers
 

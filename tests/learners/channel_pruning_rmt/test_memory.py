@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from learners.channel_pruning_rmt.memory import Demand, require_memory
-from utils.errors import UsageError
+from pocketflow.learners.channel_pruning_rmt.memory import Demand, require_memory
+from pocketflow.utils.errors import UsageError
 
 layers = keras.layers
 GIB = 2 ** 30

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from learners.channel_pruning_rmt.learner import ChannelPruningOptions, skip_reasons
-from learners.channel_pruning_rmt.pruning import Pruned, joint_orders, prune_channels
-from learners.channel_pruning_rmt.regressions import Sampling
-from utils.channels import ChannelSelect, drop_inputs, reader_channels
-from utils.cost_model import total_macs, total_parameters
+from pocketflow.learners.channel_pruning_rmt.learner import ChannelPruningOptions, skip_reasons
+from pocketflow.learners.channel_pruning_rmt.pruning import Pruned, joint_orders, prune_channels
+from pocketflow.learners.channel_pruning_rmt.regressions import Sampling
+from pocketflow.utils.channels import ChannelSelect, drop_inputs, reader_channels
+from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 
 layers = keras.layers
 
@@ -121,7 +121,7 @@ def test_readers_of_a_stream_are_ordered_alike():
 
 def test_a_network_that_would_become_larger_is_returned_as_it_was(monkeypatch: pytest.MonkeyPatch):
     model, larger = network(bottlenecks), network(lambda inputs: conv(24)(bottlenecks(inputs)))
-    monkeypatch.setattr('learners.channel_pruning_rmt.pruning.remove_channels', lambda *_: larger)
+    monkeypatch.setattr('pocketflow.learners.channel_pruning_rmt.pruning.remove_channels', lambda *_: larger)
     result = prune(model)
     assert set(result.notes.values()) == {'the network would become larger'}
     assert total_macs(result.model) == total_macs(model) < total_macs(larger)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from learners.channel_pruning_rmt import selection
-from learners.channel_pruning_rmt.candidates import Sampling
-from learners.channel_pruning_rmt.equations import SampledRows, SplitEquations, reconstructions
-from learners.channel_pruning_rmt.refit import LayerRegression, settled_weights, strengths
+from pocketflow.learners.channel_pruning_rmt import selection
+from pocketflow.learners.channel_pruning_rmt.candidates import Sampling
+from pocketflow.learners.channel_pruning_rmt.equations import SampledRows, SplitEquations, reconstructions
+from pocketflow.learners.channel_pruning_rmt.refit import LayerRegression, settled_weights, strengths
 from tests.learners.search.conftest import tiny_helper, tiny_net
-from utils.channels import reader_channels
+from pocketflow.utils.channels import reader_channels
 
 NB_CHANNELS = {'b': 8, 'hidden': 12, 'logits': 16}
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from learners.channel_pruning_rmt import sampling
-from learners.channel_pruning_rmt.equations import NormalEquations, SampledRows
-from learners.channel_pruning_rmt.sampling import LayerSampler, held_out_images, residual_partners
-from utils.channels import trace
-from utils.graph import copied
+from pocketflow.learners.channel_pruning_rmt import sampling
+from pocketflow.learners.channel_pruning_rmt.equations import NormalEquations, SampledRows
+from pocketflow.learners.channel_pruning_rmt.sampling import LayerSampler, held_out_images, residual_partners
+from pocketflow.utils.channels import trace
+from pocketflow.utils.graph import copied
 
 layers = keras.layers
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from learners.channel_pruning_rmt.streaming import StreamedRun, chunks
+from pocketflow.learners.channel_pruning_rmt.streaming import StreamedRun, chunks
 
 layers = keras.layers
 

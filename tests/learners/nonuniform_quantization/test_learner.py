@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from learners.nonuniform_quantization.learner import NonUniformQuantizationOptions, NonUniformQuantLearner
+from pocketflow.learners.nonuniform_quantization.learner import NonUniformQuantizationOptions, NonUniformQuantLearner
 from tests.learners.conftest import make_context, make_helper
-from utils.compression_plan import CompressionPlan
-from utils.encoding import CodebookEncoding
-from utils.errors import UsageError
-from utils.quantization import codebook_variables, quantized_layers
+from pocketflow.utils.compression_plan import CompressionPlan
+from pocketflow.utils.quantization.encoding import CodebookEncoding
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.quantization import codebook_variables, quantized_layers
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import tf_keras as keras
 
-from datasets.digits_dataset import DigitsDataset, DigitsOptions
-from hp_optimizer import OPTIMIZERS
-from hp_optimizer.domain import Domain, Values
-from hp_optimizer.options import SearchOptions
-from learners.abstract_learner import LearnerContext
-from nets.abstract_model_helper import ClassificationHelper, NetOptions
+from pocketflow.datasets.digits_dataset import DigitsDataset, DigitsOptions
+from pocketflow.hp_optimizer import OPTIMIZERS
+from pocketflow.hp_optimizer.domain import Domain, Values
+from pocketflow.hp_optimizer.options import SearchOptions
+from pocketflow.learners.abstract_learner import LearnerContext
+from pocketflow.nets.abstract_model_helper import ClassificationHelper, NetOptions
 from tests.learners.conftest import make_context
 
 layers = keras.layers

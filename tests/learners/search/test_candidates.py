@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hp_optimizer import Kind, Parameter, SearchSpace
-from learners.search.candidates import Subject, four_axes, layer_features
+from pocketflow.hp_optimizer import Kind, Parameter, SearchSpace
+from pocketflow.learners.search.candidates import Subject, four_axes, layer_features
 
 
 def test_features_are_relative_to_the_largest_layer():

@@ -5,17 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from learners.search.file_bytes import (
-    MANIFEST_BYTES_PER_LAYER,
-    codebook_bytes,
-    grid_bytes,
-    nb_buckets,
-    rest_bytes,
-    sparse_bytes,
-)
+from pocketflow.learners.search.file_bytes import MANIFEST_BYTES_PER_LAYER, codebook_bytes, grid_bytes, nb_buckets, rest_bytes, sparse_bytes
 from tests.learners.search.conftest import KERNELS, tiny_net
-from utils.container import pack, tensor_table
-from utils.encoding import Buckets
+from pocketflow.utils.container import pack, tensor_table
+from pocketflow.utils.quantization.encoding import Buckets
 
 
 def test_a_sparse_kernel_is_values_and_a_bitmap_or_gaps():

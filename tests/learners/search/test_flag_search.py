@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from hp_optimizer.options import SearchOptions
-from learners.abstract_learner import LEARNERS, LearnerContext, LearnerOptions
-from learners.search import flag_search
-from learners.search.flag_search import FlagSearch, refuse_nested
-from learners.search.plan_search import read_record
-from learners.uniform_quantization.learner import UniformQuantizationOptions
-from learners.weight_sparsification.learner import WeightSparseOptions
+from pocketflow.hp_optimizer.options import SearchOptions
+from pocketflow.learners.abstract_learner import LEARNERS, LearnerContext, LearnerOptions
+from pocketflow.learners.search import flag_search
+from pocketflow.learners.search.flag_search import FlagSearch, refuse_nested
+from pocketflow.learners.search.plan_search import read_record
+from pocketflow.learners.uniform_quantization.learner import UniformQuantizationOptions
+from pocketflow.learners.weight_sparsification.learner import WeightSparseOptions
 from tests.learners.search.conftest import tiny_context
-from utils.errors import UsageError
-from utils.options import Options, option
-from utils.trainer import DivergedError
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.options import Options, option
+from pocketflow.utils.training.trainer import DivergedError
 
 SPACE = """
 parameters:

@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from hp_optimizer import Judged, Layer, SearchProblem
-from hp_optimizer.domain import Values
-from hp_optimizer.options import SearchOptions
-from learners.search import plan_search
-from learners.search.candidates import Subject
-from learners.search.plan_search import PlanSearch, SearchSettings, read_record
+from pocketflow.hp_optimizer import Judged, Layer, SearchProblem
+from pocketflow.hp_optimizer.domain import Values
+from pocketflow.hp_optimizer.options import SearchOptions
+from pocketflow.learners.search import plan_search
+from pocketflow.learners.search.candidates import Subject
+from pocketflow.learners.search.plan_search import PlanSearch, SearchSettings, read_record
 from tests.learners.search.conftest import tiny_context
-from utils import atomic, search_results
-from utils.errors import PocketFlowError, UsageError
+from pocketflow.utils.system import atomic
+from pocketflow.utils.reports.search import results as search_results
+from pocketflow.utils.errors import PocketFlowError, UsageError
 
 SIZES = {'one': 100, 'two': 400, 'three': 500}
 BEST = {'one': 0.4, 'two': 0.7, 'three': 0.85}
@@ -77,7 +78,7 @@ def timeless(record: dict[str, Any]) -> dict[str, Any]:
 
 ENTRY = {'learner', 'optimizer', 'searched', 'budget', 'cost_unit', 'seconds', 'evaluating', 'trials', 'front',
          'verified', 'winner', 'layers'}
-"""What the record must hold, as `utils.search_results` has it."""
+"""What the record must hold, as `pocketflow.utils.reports.search.results` has it."""
 
 
 def test_the_record_is_what_the_report_reads(tmp_path):

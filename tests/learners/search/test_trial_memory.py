@@ -10,10 +10,10 @@ import pytest
 import tf_keras as keras
 from tensorflow.python.framework.func_graph import FuncGraph
 
-from hp_optimizer.options import SearchOptions
-from learners.abstract_learner import LEARNERS
-from learners.search import flag_search
-from learners.search.flag_search import FlagSearch
+from pocketflow.hp_optimizer.options import SearchOptions
+from pocketflow.learners.abstract_learner import LEARNERS
+from pocketflow.learners.search import flag_search
+from pocketflow.learners.search.flag_search import FlagSearch
 from tests.learners.search.conftest import tiny_context, tiny_net
 
 SPACES = {'uniform': 'uql_weight_bits: {type: int, low: 3, high: 8}',

@@ -11,17 +11,17 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples, Shard
-from hp_optimizer import Kind, Parameter, SearchSpace
-from hp_optimizer.domain import Values
-from learners.search.candidates import Candidates
-from learners.search.trial_network import TRIAL_MOMENTUM, HalfCosine, TrialNetwork, Tuning, unsharded
-from learners.weight_sparsification.candidates import SparsityCandidates
-from learners.weight_sparsification.masks import nb_zeros_now
-from learners.weight_sparsification.selection import prunable_layers
-from nets.abstract_model_helper import ClassificationHelper, NetOptions
+from pocketflow.datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples, Shard
+from pocketflow.hp_optimizer import Kind, Parameter, SearchSpace
+from pocketflow.hp_optimizer.domain import Values
+from pocketflow.learners.search.candidates import Candidates
+from pocketflow.learners.search.trial_network import TRIAL_MOMENTUM, HalfCosine, TrialNetwork, Tuning, unsharded
+from pocketflow.learners.weight_sparsification.candidates import SparsityCandidates
+from pocketflow.learners.weight_sparsification.masks import nb_zeros_now
+from pocketflow.learners.weight_sparsification.selection import prunable_layers
+from pocketflow.nets.abstract_model_helper import ClassificationHelper, NetOptions
 from tests.learners.search.conftest import KERNELS, NB_VAL, drawn, tiny_helper, tiny_net
-from utils.trainer import Team, Trainer, TrainerOptions, TrainerParts
+from pocketflow.utils.training.trainer import Team, Trainer, TrainerOptions, TrainerParts
 
 NB_TRAIN, NB_HELD_OUT, NB_EVAL = 60, 20, 40
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from learners.uniform_quantization.learner import UniformQuantizationOptions, UniformQuantLearner
+from pocketflow.learners.uniform_quantization.learner import UniformQuantizationOptions, UniformQuantLearner
 from tests.learners.conftest import make_context, make_helper
-from utils.compression_plan import CompressionPlan
-from utils.encoding import AffineEncoding
-from utils.errors import UsageError
-from utils.quantization import QuantizeActivation, quantized_layers
+from pocketflow.utils.compression_plan import CompressionPlan
+from pocketflow.utils.quantization.encoding import AffineEncoding
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.quantization import QuantizeActivation, quantized_layers
 
 
 @pytest.fixture

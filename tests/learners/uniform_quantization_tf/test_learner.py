@@ -10,19 +10,14 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from learners.abstract_learner import LearnerContext
-from learners.uniform_quantization_tf import checking
-from learners.uniform_quantization_tf.learner import (
-    UniformQuantizationTFOptions,
-    UniformQuantTFLearner,
-    left_in_float,
-    zero_keepers,
-)
+from pocketflow.learners.abstract_learner import LearnerContext
+from pocketflow.learners.uniform_quantization_tf import checking
+from pocketflow.learners.uniform_quantization_tf.learner import UniformQuantizationTFOptions, UniformQuantTFLearner, left_in_float, zero_keepers
 from tests.learners.conftest import make_context, make_helper
-from utils.errors import UsageError
-from utils.export import LiteRtRunner, convert
-from utils.quantization_aware.wrapping import quantization_aware
-from utils.trainer import Trainer
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.export import LiteRtRunner, convert
+from pocketflow.utils.quantization.int8.wrapping import quantization_aware
+from pocketflow.utils.training.trainer import Trainer
 
 
 @pytest.fixture(scope='module')

@@ -9,15 +9,15 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from hp_optimizer.domain import Values
-from learners.search.file_bytes import rest_bytes
-from learners.weight_sparsification.candidates import SparsityCandidates, multi_objective, sparsity_bounds
-from learners.weight_sparsification.masks import nb_zeros_now
-from learners.weight_sparsification.selection import kernels_of, prunable_layers
+from pocketflow.hp_optimizer.domain import Values
+from pocketflow.learners.search.file_bytes import rest_bytes
+from pocketflow.learners.weight_sparsification.candidates import SparsityCandidates, multi_objective, sparsity_bounds
+from pocketflow.learners.weight_sparsification.masks import nb_zeros_now
+from pocketflow.learners.weight_sparsification.selection import kernels_of, prunable_layers
 from tests.learners.search.conftest import KERNELS, drawn, tiny_net
-from utils.container import pack
-from utils.errors import UsageError
-from utils.trainer import TrainerParts
+from pocketflow.utils.container import pack
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.training.trainer import TrainerParts
 
 SIZES = {name: math.prod(shape) for name, shape in KERNELS.items()}
 TOTAL = sum(SIZES.values())

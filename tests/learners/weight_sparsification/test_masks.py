@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from learners.weight_sparsification.masks import GradualPruning, apply_mask, magnitude_mask, nb_zeros, nb_zeros_now
-from learners.weight_sparsification.schedule import PruningSchedule
+from pocketflow.learners.weight_sparsification.masks import GradualPruning, apply_mask, magnitude_mask, nb_zeros, nb_zeros_now
+from pocketflow.learners.weight_sparsification.schedule import PruningSchedule
 
 
 def variable(*values: float) -> tf.Variable:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learners.weight_sparsification.protocols import heurist, uniform
-from utils.errors import UsageError
+from pocketflow.learners.weight_sparsification.protocols import heurist, uniform
+from pocketflow.utils.errors import UsageError
 
 FREE = 1 - 1e-9
 

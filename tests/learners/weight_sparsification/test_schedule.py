@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from learners.weight_sparsification.schedule import MIN_UPDATES, PruningSchedule
+from pocketflow.learners.weight_sparsification.schedule import MIN_UPDATES, PruningSchedule
 
 
 def updates(schedule: PruningSchedule, nb_steps: int) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tf_keras as keras
 
-from learners.weight_sparsification.selection import kernels_of, prunable_layers, skip_reasons
+from pocketflow.learners.weight_sparsification.selection import kernels_of, prunable_layers, skip_reasons
 
 layers = keras.layers
 

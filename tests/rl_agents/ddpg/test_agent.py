@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rl_agents.ddpg import Agent, DdpgOptions
-from rl_agents.ddpg.states import generator_state, new_generator, set_generator
-from utils.errors import PocketFlowError, UsageError
+from pocketflow.rl_agents.ddpg import Agent, DdpgOptions
+from pocketflow.rl_agents.ddpg.states import generator_state, new_generator, set_generator
+from pocketflow.utils.errors import PocketFlowError, UsageError
 
 SMALL = DdpgOptions(actor_depth=1, actor_width=4, critic_depth=1, critic_width=4, batch_size=4, learning_rate=0.01)
 KINDS = {

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from rl_agents.ddpg import DdpgOptions
-from rl_agents.ddpg.learning import ActorCritic, bellman_targets, half_squared_norm, soft_update
-from rl_agents.ddpg.replay_buffer import Transitions
+from pocketflow.rl_agents.ddpg import DdpgOptions
+from pocketflow.rl_agents.ddpg.learning import ActorCritic, bellman_targets, half_squared_norm, soft_update
+from pocketflow.rl_agents.ddpg.replay_buffer import Transitions
 
 SMALL = DdpgOptions(actor_depth=1, actor_width=4, critic_depth=1, critic_width=4)
 

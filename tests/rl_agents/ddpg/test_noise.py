@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rl_agents.ddpg import DdpgOptions
-from rl_agents.ddpg.noise import Exploration, adapted_std, decayed_std
+from pocketflow.rl_agents.ddpg import DdpgOptions
+from pocketflow.rl_agents.ddpg.noise import Exploration, adapted_std, decayed_std
 
 
 def stds(exploration: Exploration, nb_rlouts: int, first_training: int | None) -> list[float]:

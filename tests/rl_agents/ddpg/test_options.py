@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from absl import flags
 
-from rl_agents.ddpg import DdpgOptions
-from utils.errors import UsageError
-from utils.options import define_flags, from_flags, option_fields
+from pocketflow.rl_agents.ddpg import DdpgOptions
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.options import define_flags, from_flags, option_fields
 
 DEFAULTS = {
     'ddpg_actor_depth': 2, 'ddpg_actor_width': 64, 'ddpg_critic_depth': 2, 'ddpg_critic_width': 64, 'ddpg_tau': 0.01,

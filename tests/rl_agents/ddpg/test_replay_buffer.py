@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl_agents.ddpg.replay_buffer import ReplayBuffer, Transitions
+from pocketflow.rl_agents.ddpg.replay_buffer import ReplayBuffer, Transitions
 
 
 def numbered(*numbers: int) -> Transitions:

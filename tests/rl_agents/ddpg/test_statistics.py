@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rl_agents.ddpg.statistics import RewardBaseline, RunningMoments, moving_average
+from pocketflow.rl_agents.ddpg.statistics import RewardBaseline, RunningMoments, moving_average
 
 
 def test_the_first_value_of_a_moving_average_stands_for_itself():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from utils.channels import ChannelSelect, drop_inputs, remove_channels
+from pocketflow.utils.channels import ChannelSelect, drop_inputs, remove_channels
 
 
 def _randomize(model: keras.Model, seed: int = 0) -> keras.Model:

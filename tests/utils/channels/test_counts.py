@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tf_keras as keras
 
-from utils.channels import ChannelCounts, channel_counts, trace
+from pocketflow.utils.channels import ChannelCounts, channel_counts, trace
 
 layers = keras.layers
 

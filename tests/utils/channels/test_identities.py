@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tf_keras as keras
 
-from utils.channels import trace
+from pocketflow.utils.channels import trace
 
 layers = keras.layers
 

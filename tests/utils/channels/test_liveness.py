@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tf_keras as keras
 
-from utils.channels.identities import trace
-from utils.channels.liveness import liveness
-from utils.channels.readers import kept_identities
+from pocketflow.utils.channels.identities import trace
+from pocketflow.utils.channels.liveness import liveness
+from pocketflow.utils.channels.readers import kept_identities
 
 layers = keras.layers
 

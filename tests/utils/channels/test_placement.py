@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import tf_keras as keras
 
-from utils.channels import channel_counts
-from utils.cost_model import total_macs
+from pocketflow.utils.channels import channel_counts
+from pocketflow.utils.costs.cost_model import total_macs
 
 layers = keras.layers
 

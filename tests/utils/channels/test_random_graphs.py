@@ -10,8 +10,8 @@ import tf_keras as keras
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from utils.channels import channel_counts, reader_channels, remove_channels
-from utils.cost_model import total_macs, total_parameters
+from pocketflow.utils.channels import channel_counts, reader_channels, remove_channels
+from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 
 layers = keras.layers
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from utils.channels import reader_channels, remove_channels
-from utils.errors import UsageError
+from pocketflow.utils.channels import reader_channels, remove_channels
+from pocketflow.utils.errors import UsageError
 
 layers = keras.layers
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from utils.channels.rules import Flow, is_elementwise, rule_for
+from pocketflow.utils.channels.rules import Flow, is_elementwise, rule_for
 
 layers = keras.layers
 

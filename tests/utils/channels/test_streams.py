@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tf_keras as keras
 
-from utils.channels import trace
-from utils.channels.streams import streams
+from pocketflow.utils.channels import trace
+from pocketflow.utils.channels.streams import streams
 
 layers = keras.layers
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from utils.channels.weights import axis_indices, cut
+from pocketflow.utils.channels.weights import axis_indices, cut
 
 
 def test_one_place_per_channel():

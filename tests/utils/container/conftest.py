@@ -6,7 +6,7 @@ import pytest
 import tf_keras as keras
 
 from tests.utils.container.samples import encoded, fill, residual_net
-from utils.encoding import Buckets, Encoding
+from pocketflow.utils.quantization.encoding import Buckets, Encoding
 
 
 @pytest.fixture

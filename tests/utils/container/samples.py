@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tf_keras as keras
 
-from utils.channels import ChannelSelect
-from utils.encoding import AffineEncoding, Buckets, CodebookEncoding, Encoding
+from pocketflow.utils.channels import ChannelSelect
+from pocketflow.utils.quantization.encoding import AffineEncoding, Buckets, CodebookEncoding, Encoding
 
 layers = keras.layers
 

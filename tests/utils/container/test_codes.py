@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from tests.utils.container.samples import assert_same_encoding, encoded
-from utils.container import codes
-from utils.container.errors import UnreadableError
-from utils.container.fields import Fields
-from utils.container.plain import coded
-from utils.encoding import AffineEncoding, Buckets, CodebookEncoding
+from pocketflow.utils.container import codes
+from pocketflow.utils.container.errors import UnreadableError
+from pocketflow.utils.container.fields import Fields
+from pocketflow.utils.container.plain import coded
+from pocketflow.utils.quantization.encoding import AffineEncoding, Buckets, CodebookEncoding
 
 SHAPE = (3, 3, 4, 6)
 KINDS = ('symmetric', 'asymmetric', 'codebook')

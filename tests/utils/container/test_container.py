@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.utils.container.samples import assert_same_encoding, assert_same_model, encoded, fill, put, residual_net
-from utils.container import TensorRow, limits, load_container, pack, save_container, tensor_table, unpack
-from utils.encoding import Buckets
-from utils.errors import PocketFlowError, UsageError
+from pocketflow.utils.container import TensorRow, limits, load_container, pack, save_container, tensor_table, unpack
+from pocketflow.utils.quantization.encoding import Buckets
+from pocketflow.utils.errors import PocketFlowError, UsageError
 
 
 def test_a_file_gives_the_model_and_its_encodings_back(net, encodings, tmp_path):
@@ -67,7 +67,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path, monkeypatch):
     path.write_bytes(b'something else')
     with pytest.raises(PocketFlowError, match=r'bad\.pfz is not a readable \.pfz container: it does not start'):
         load_container(path)
-    monkeypatch.setattr('utils.container._MAX_BYTES', 5)
+    monkeypatch.setattr('pocketflow.utils.container._MAX_BYTES', 5)
     with pytest.raises(PocketFlowError, match=r'bad\.pfz is not a readable .* it has 14 bytes; at most 5'):
         load_container(path)
 

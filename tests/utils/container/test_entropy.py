@@ -9,8 +9,8 @@ import zlib
 import numpy as np
 import pytest
 
-from utils.container.entropy import CODERS, Stream, compress, decompress
-from utils.container.errors import UnreadableError
+from pocketflow.utils.container.entropy import CODERS, Stream, compress, decompress
+from pocketflow.utils.container.errors import UnreadableError
 
 NOISE = np.random.default_rng(0).bytes(2000)
 REPEATED = NOISE[:300] * 20

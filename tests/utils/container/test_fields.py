@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from utils.container.errors import UnreadableError
-from utils.container.fields import Fields
+from pocketflow.utils.container.errors import UnreadableError
+from pocketflow.utils.container.fields import Fields
 
 SOUND = {'number': 3, 'text': 'abc', 'list': [1, 2], 'object': {'number': 1}}
 

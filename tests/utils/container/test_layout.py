@@ -8,10 +8,10 @@ import struct
 
 import pytest
 
-from utils.container import layout
-from utils.container.entropy import Stream, compress
-from utils.container.errors import UnreadableError
-from utils.errors import PocketFlowError
+from pocketflow.utils.container import layout
+from pocketflow.utils.container.entropy import Stream, compress
+from pocketflow.utils.container.errors import UnreadableError
+from pocketflow.utils.errors import PocketFlowError
 
 MANIFEST = {'a': [1, 2.5, None], 'b': 'text' * 30}
 

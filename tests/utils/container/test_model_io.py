@@ -11,11 +11,11 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tests.utils.container.samples import assert_same_model, encoded, fill, put, same_bits
-from utils.container import model_io
-from utils.container.contents import Contents, Tensor
-from utils.container.errors import UnreadableError
-from utils.encoding import Buckets
-from utils.errors import PocketFlowError, UsageError
+from pocketflow.utils.container import model_io
+from pocketflow.utils.container.contents import Contents, Tensor
+from pocketflow.utils.container.errors import UnreadableError
+from pocketflow.utils.quantization.encoding import Buckets
+from pocketflow.utils.errors import PocketFlowError, UsageError
 
 layers = keras.layers
 

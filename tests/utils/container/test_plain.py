@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from utils.container import plain
-from utils.container.entropy import compress
-from utils.container.errors import UnreadableError
+from pocketflow.utils.container import plain
+from pocketflow.utils.container.entropy import compress
+from pocketflow.utils.container.errors import UnreadableError
 
 FLOAT = np.dtype(np.float32)
 

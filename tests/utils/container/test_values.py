@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from utils.container.errors import UnreadableError
-from utils.container.values import DTYPES, from_bytes, nonzero, to_bytes
+from pocketflow.utils.container.errors import UnreadableError
+from pocketflow.utils.container.values import DTYPES, from_bytes, nonzero, to_bytes
 
 
 def test_bytes_of_equal_rank_stand_together():

@@ -7,8 +7,8 @@ import tensorflow as tf
 import tf_keras as keras
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2_as_graph
 
-from utils.cost_model import layer_costs, total_macs, total_parameters, uncounted_macs
-from utils.errors import UsageError
+from pocketflow.utils.costs.cost_model import layer_costs, total_macs, total_parameters, uncounted_macs
+from pocketflow.utils.errors import UsageError
 
 layers = keras.layers
 LSTM_STEP = 3 * 16 + 4 * 16  # four gates of 4 units, of 3 inputs

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from utils.costs.operations import Macs, function_macs
+from pocketflow.utils.costs.operations import Macs, function_macs
 
 
 def spec(*shape) -> tf.TensorSpec:

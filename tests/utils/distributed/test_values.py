@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from utils.distributed.values import MARK, pack, unpack
+from pocketflow.utils.distributed.values import MARK, pack, unpack
 
 
 @pytest.mark.parametrize('value', [

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from utils.errors import PocketFlowError
-from utils.export.agreement import Agreement, agreement, rounding_difference
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.export.agreement import Agreement, agreement, rounding_difference
 
 REFERENCE = np.float32([[1, 0], [0, 3], [2, -1], [0, 1]])
 

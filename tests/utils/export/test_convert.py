@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from utils.errors import PocketFlowError, UsageError
-from utils.export.convert import convert, file_formats
-from utils.export.runner import LiteRtRunner
+from pocketflow.utils.errors import PocketFlowError, UsageError
+from pocketflow.utils.export.convert import convert, file_formats
+from pocketflow.utils.export.runner import LiteRtRunner
 
 LARGEST_RELATIVE_DIFFERENCE = {'float32': 1e-5, 'float16': 2e-3, 'dynamic': 0.03, 'int8': 0.05}
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from utils.errors import UsageError
-from utils.export.device_latency import parse_benchmark, read_device_latencies
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.export.device_latency import parse_benchmark, read_device_latencies
 
 FIRST = """Initialized session in 4.0ms
 Running benchmark for at least 4 iterations and at least 0.5 seconds

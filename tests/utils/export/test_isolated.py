@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from utils.errors import PocketFlowError
-from utils.export import isolated
-from utils.export.conversion_process import answer
-from utils.export.convert import convert
-from utils.export.isolated import ConversionProcess, CrashError, conversion_process, isolated_conversions
-from utils.export.program import first_reason
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.export import isolated
+from pocketflow.utils.export.conversion_process import answer
+from pocketflow.utils.export.convert import convert
+from pocketflow.utils.export.isolated import ConversionProcess, CrashError, conversion_process, isolated_conversions
+from pocketflow.utils.export.program import first_reason
 
 
 @pytest.mark.parametrize('file_format', ['float32', 'int8'])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from utils.export.latency import Timing, percentiles, time_alternating
+from pocketflow.utils.export.latency import Timing, percentiles, time_alternating
 
 SAMPLE = np.ones((2, 2, 1), np.float32)
 

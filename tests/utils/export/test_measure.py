@@ -8,10 +8,10 @@ import pytest
 import tf_keras as keras
 from absl import logging
 
-from utils.errors import PocketFlowError, UsageError
-from utils.export import Source, measure
-from utils.export.latency import Timing
-from utils.export.measure import Evaluation, FileUnderTest, export_files, keras_logits, measure_files
+from pocketflow.utils.errors import PocketFlowError, UsageError
+from pocketflow.utils.export import Source, measure
+from pocketflow.utils.export.latency import Timing
+from pocketflow.utils.export.measure import Evaluation, FileUnderTest, export_files, keras_logits, measure_files
 
 QUICK = Timing(rounds=3, warmup=1, settling=1, invocations_per_round=2)
 

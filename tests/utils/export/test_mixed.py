@@ -6,14 +6,14 @@ import tf_keras as keras
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.encoding import kernel_name
-from utils.errors import PocketFlowError
-from utils.export import mixed
-from utils.export.convert import convert
-from utils.export.mixed import mixed_precision, symmetric_grid
-from utils.export.operators import operators
-from utils.export.runner import LiteRtRunner
-from utils.export.weights import CHANNEL_AXES, Weights
+from pocketflow.utils.quantization.encoding import kernel_name
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.export import mixed
+from pocketflow.utils.export.convert import convert
+from pocketflow.utils.export.mixed import mixed_precision, symmetric_grid
+from pocketflow.utils.export.operators import operators
+from pocketflow.utils.export.runner import LiteRtRunner
+from pocketflow.utils.export.weights import CHANNEL_AXES, Weights
 
 WIDTHS = range(2, 9)
 

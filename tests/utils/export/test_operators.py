@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 import tf_keras as keras
 
-from utils.channels import ChannelSelect
-from utils.export.convert import convert
-from utils.export.operators import new_operators, operators
+from pocketflow.utils.channels import ChannelSelect
+from pocketflow.utils.export.convert import convert
+from pocketflow.utils.export.operators import new_operators, operators
 
 
 def test_operators_of_a_residual_net(net):

@@ -7,9 +7,9 @@ import pytest
 import tf_keras as keras
 from ai_edge_litert.interpreter import Interpreter
 
-from utils.errors import PocketFlowError
-from utils.export.convert import convert
-from utils.export.runner import LiteRtRunner
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.export.convert import convert
+from pocketflow.utils.export.runner import LiteRtRunner
 
 layers = keras.layers
 NEVER = keras.initializers.Constant(-50.0)

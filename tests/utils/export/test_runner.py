@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from utils.errors import PocketFlowError
-from utils.export.convert import convert
-from utils.export.runner import LiteRtRunner, dequantize, nb_usable_threads, quantize
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.export.convert import convert
+from pocketflow.utils.export.runner import LiteRtRunner, dequantize, nb_usable_threads, quantize
 
 
 @pytest.fixture(scope='module')

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from utils.export.convert import convert
-from utils.export.weights import Weights, layer_names, pack_nibbles, unpack_nibbles
+from pocketflow.utils.export.convert import convert
+from pocketflow.utils.export.weights import Weights, layer_names, pack_nibbles, unpack_nibbles
 
 
 @pytest.mark.parametrize(('tensor_name', 'layers'), [

@@ -8,8 +8,8 @@ import tensorflow as tf
 import tf_keras as keras
 from tf_keras.src.engine.functional import Functional
 
-from utils.errors import UsageError
-from utils.graph import copied, flatten, frozen_share, rebuild
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.graph import copied, flatten, frozen_share, rebuild
 
 layers = keras.layers
 SHAPE = (6, 6, 2)

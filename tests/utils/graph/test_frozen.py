@@ -5,8 +5,8 @@ import logging
 import pytest
 import tf_keras as keras
 
-from utils.errors import UsageError
-from utils.graph import frozen_share, refuse_frozen, warn_of_frozen
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.graph import frozen_share, refuse_frozen, warn_of_frozen
 
 layers = keras.layers
 

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from utils.errors import UsageError
-from utils.graph import Head, take_head_off
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.graph import Head, take_head_off
 
 layers = keras.layers
 SHAPE = (6, 6, 1)

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from utils.errors import UsageError
-from utils.graph import check_round_trip
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.graph import check_round_trip
 
 layers = keras.layers
 register = keras.saving.register_keras_serializable('test_round_trip')

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from utils.errors import UsageError
-from utils.graph import Head, StandardForm, standard_form
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.graph import Head, StandardForm, standard_form
 
 layers = keras.layers
 IMAGES = np.random.default_rng(0).normal(size=(3, 8, 8, 1)).astype(np.float32)

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from utils.errors import UsageError
-from utils.models.files import load_model
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.models.files import load_model
 
 layers = keras.layers
 Parts = dict[str, bytes]

@@ -7,7 +7,7 @@ import tensorflow as tf
 import tf_keras as keras
 from tensorflow.python.util.tf_export import get_symbol_from_name
 
-from utils.models import allow_list
+from pocketflow.utils.models import allow_list
 
 
 def test_all_names_exist():

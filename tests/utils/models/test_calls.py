@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import tf_keras as keras
 
-from utils.models import calls
-from utils.models.building import build, with_ordered_layers
-from utils.models.errors import UnreadableError
+from pocketflow.utils.models import calls
+from pocketflow.utils.models.building import build, with_ordered_layers
+from pocketflow.utils.models.errors import UnreadableError
 
 layers = keras.layers
 

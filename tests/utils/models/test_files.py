@@ -8,8 +8,8 @@ import tensorflow as tf
 import tf_keras as keras
 from tf_keras.src.applications.convnext import LayerScale, StochasticDepth
 
-from utils.errors import UsageError
-from utils.models.files import load_model, save_model
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.models.files import load_model, save_model
 
 layers = keras.layers
 

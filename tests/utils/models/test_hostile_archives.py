@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from tests.utils.models.conftest import Parts, config_of, legacy, refused, whole_hdf5, with_weights, zipped
-from utils.errors import UsageError
-from utils.models.files import load_model
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.models.files import load_model
 
 
 class Touch:

@@ -23,8 +23,8 @@ from tests.utils.models.conftest import (
     whole_hdf5,
     zipped,
 )
-from utils.models import building
-from utils.models.files import load_model
+from pocketflow.utils.models import building
+from pocketflow.utils.models.files import load_model
 
 Change = Callable[[Config, str], Any]
 OPERATIONS = 'tf_keras.src.layers.core.tf_op_layer'
@@ -189,7 +189,7 @@ ARCHITECTURES: dict[str, tuple[Change, str]] = {
     'model in a wrapper': (within(lambda inner: an_object('keras.layers', 'TimeDistributed', name='relu',
                                                           layer=a_model(inner))), 'Lambda layer, which holds code'),
     'own wrapper': (within(lambda inner: {
-        'module': 'utils.quantization_aware.wrappers', 'class_name': 'QuantizedLayer',
+        'module': 'pocketflow.utils.quantization.int8.wrappers', 'class_name': 'QuantizedLayer',
         'registered_name': 'PocketFlow>QuantizedLayer', 'config': {'name': 'relu', 'layer': inner, 'simulation': {}}}),
         "Lambda layer, which holds code.*in layer 'inner'"),
     'build_config': (layer(build_config=an_object('os', 'mkdir', path='MARKER')), "needs 'mkdir' of 'os'"),

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from sklearn.cluster import KMeans
 
-from utils.quantization import codebooks
+from pocketflow.utils.quantization import codebooks
 
 
 def test_initial_codebooks():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from utils.quantization import grids
+from pocketflow.utils.quantization import grids
 
 
 def column(*values: float) -> tf.Tensor:

@@ -7,26 +7,12 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from nets.abstract_model_helper import weight_decay_loss
-from utils.channels import remove_channels
-from utils.channels.select import ChannelSelect
-from utils.encoding import Buckets, kernel_name
-from utils.export import LiteRtRunner, convert
-from utils.quantization import (
-    BucketQuantizer,
-    CodebookQuantizer,
-    QuantizeActivation,
-    Quantizer,
-    activation_layers,
-    activation_ranges,
-    bake,
-    codebook_variables,
-    excluding,
-    quantizable_layers,
-    quantized_copy,
-    quantized_layers,
-    unquantizable_layers,
-)
+from pocketflow.nets.abstract_model_helper import weight_decay_loss
+from pocketflow.utils.channels import remove_channels
+from pocketflow.utils.graph.channel_select import ChannelSelect
+from pocketflow.utils.quantization.encoding import Buckets, kernel_name
+from pocketflow.utils.export import LiteRtRunner, convert
+from pocketflow.utils.quantization import BucketQuantizer, CodebookQuantizer, QuantizeActivation, Quantizer, activation_layers, activation_ranges, bake, codebook_variables, excluding, quantizable_layers, quantized_copy, quantized_layers, unquantizable_layers
 
 layers = keras.layers
 MAKERS = [lambda: BucketQuantizer(3, Buckets('channel')), lambda: BucketQuantizer(3, Buckets('split', 11), True),
@@ -112,7 +98,7 @@ def test_saved_models_come_back_exactly(net, images, tmp_path, make):
 
 
 def test_ranges_are_means_over_batches(net, monkeypatch):
-    monkeypatch.setattr('utils.quantization.models.BATCH_SIZE', 4)
+    monkeypatch.setattr('pocketflow.utils.quantization.models.BATCH_SIZE', 4)
     images = np.random.default_rng(3).normal(size=(8, 6, 6, 2)).astype(np.float32)
     ranges = activation_ranges(net, images)
     watched = keras.Model(net.input, net.get_layer('depthwise').output)

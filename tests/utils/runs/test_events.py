@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from utils.runs import events
+from pocketflow.utils.runs import events
 
 
 def write(folder: Path, *steps: int, keep_open: bool = False) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from utils.runs.model_files import damaged_files, refuse_damaged, what_is_wrong
-from utils.runs.records import DamagedRecordError
+from pocketflow.utils.runs.model_files import damaged_files, refuse_damaged, what_is_wrong
+from pocketflow.utils.runs.records import DamagedRecordError
 
 
 def archive(path: Path) -> int:

@@ -8,17 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from utils.runs.records import (
-    MAX_BYTES,
-    MAX_DEPTH,
-    DamagedRecordError,
-    Number,
-    depth,
-    misfits,
-    parsed,
-    read_record,
-    set_aside,
-)
+from pocketflow.utils.runs.records import MAX_BYTES, MAX_DEPTH, DamagedRecordError, Number, depth, misfits, parsed, read_record, set_aside
 
 SHAPE = {'name': str, 'steps': int, 'loss': float, 'done?': bool, 'pair': [int, float], 'rows': [{'p': Number(above=0)}],
          'verdict': ({'size': Number(low=1)}, None), 'more': {'a': str, ...: float}}

@@ -5,7 +5,7 @@ import weakref
 
 import tensorflow as tf
 
-from utils.system.gradient_registry import forgotten_gradients
+from pocketflow.utils.system.gradient_registry import forgotten_gradients
 
 
 def traced() -> tf.types.experimental.ConcreteFunction:

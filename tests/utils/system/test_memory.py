@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from utils.system.memory import available_bytes, in_words
+from pocketflow.utils.system.memory import available_bytes, in_words
 
 GIB = 2 ** 30
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from utils.errors import UsageError
-from utils.system.paths import complaint, explained, refuse_unusable_text, shown
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.system.paths import complaint, explained, refuse_unusable_text, shown
 
 
 @pytest.mark.parametrize(('number', 'text'), [

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from utils.errors import PocketFlowError
-from utils.system.storage_failures import ADVICE, storage_failure
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.system.storage_failures import ADVICE, storage_failure
 
 OPERATION = '{{function_node __wrapped__SaveV2_dtypes_20_device_/job:localhost/replica:0/task:0/device:CPU:0}} '
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from utils.training import checkpoint_files
+from pocketflow.utils.training import checkpoint_files
 
 
 def write(folder: Path, step: int, samples_per_step: int | None = 8) -> Path:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from utils.errors import PocketFlowError
-from utils.training.means import WeightedMeans
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.training.means import WeightedMeans
 
 
 def test_means_by_hand():

@@ -1,0 +1,1 @@
+"""The program: chains of learners, execution modes, export."""

@@ -1,0 +1,193 @@
+"""From finished models to exported files, and to the figures measured on those files."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+import tf_keras as keras
+from absl import logging
+
+from pocketflow.nets.abstract_model_helper import AbstractModelHelper
+from pocketflow.utils.costs.cost_model import total_macs, total_parameters, uncounted_macs
+from pocketflow.utils.quantization.encoding import Encoding
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.export import Evaluation, ExportRecord, FileUnderTest, Source, Timing, export_files, measure_files
+from pocketflow.utils.export.device_latency import read_device_latencies
+from pocketflow.utils.export.isolated import IsolatedConversions, conversion_process, isolated_conversions
+from pocketflow.utils.export.options import ExportOptions
+from pocketflow.utils.export.runner import nb_usable_threads
+from pocketflow.utils.models.files import save_model
+
+UNCOMPRESSED = 'uncompressed'
+BUSY = 3
+"""Programs per core that want to compute, in the mean of a minute, from which on timing is not to be trusted."""
+TIMED_KEYS = ('latency_ms', 'latency_ms_all_threads', 'speedup_interval', 'speedup_interval_all_threads')
+NB_TRIED = 64
+"""Evaluation samples on which a new file is run before it is measured: one batch."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A finished model: itself, the folder for its files, its metrics on the evaluation set, its kernels' codes."""
+
+    model: keras.Model
+    folder: Path
+    metrics: Mapping[str, float]
+    encodings: Mapping[str, Encoding] = dataclasses.field(default_factory=dict)
+
+    @property
+    def keras_path(self) -> Path:
+        return self.folder / 'model.keras'
+
+    def entry(self, records: Sequence[ExportRecord]) -> dict:
+        """The report's entry on this model: size and accuracy of the first file, latencies of the first that runs."""
+        first = records[0].to_json()
+        timed = next((record.to_json() for record in records if record.latency), first)
+        return {'metrics': dict(self.metrics), 'parameters': total_parameters(self.model),
+                'macs': total_macs(self.model), **self._uncounted(), 'keras_bytes': self.keras_path.stat().st_size,
+                'file': first['path'], 'file_bytes': first['bytes'], 'file_accuracy': first['metrics']['accuracy'],
+                'timed_file': timed['path'] if timed['latency_ms'] else None,
+                **{key: timed[key] for key in TIMED_KEYS}}
+
+
+    def _uncounted(self) -> dict:
+        """`{'macs_not_counted': {layer: what}}`, if the MACs leave anything out."""
+        found = uncounted_macs(self.model)
+        return {'macs_not_counted': {name: list(what) for name, what in found.items()}} if found else {}
+
+
+def warn_if_busy() -> None:
+    """Warns if far more programs want to compute than there are cores: then speeds on all threads say little."""
+    load, cores = os.getloadavg()[0], nb_usable_threads()
+    if load > BUSY * cores:
+        logging.warning('the machine is busy (load average %.1f, %d cores): latencies on all threads may mislead', load,
+                        cores)
+
+
+class Exporter:
+    """Writes the files of the uncompressed and of the compressed model and measures them on equal terms.
+
+    A format that fails does not cost the others: it is left out, with its reason.
+
+    Args:
+      helper: gives evaluation and calibration data.
+      options: effort.
+      root: what the paths in the report are relative to.
+      conversions: `conversions(folder, samples)` gives the converter and the first run of each file.
+    """
+
+    def __init__(self, helper: AbstractModelHelper, options: ExportOptions, root: Path,
+                 conversions: Callable[[Path, np.ndarray], AbstractContextManager[IsolatedConversions]]
+                 = isolated_conversions):
+        self.helper, self.options, self.root, self._conversions = helper, options, root, conversions
+
+    def export(self, baseline: Candidate, compressed: Candidate, formats: Sequence[str],
+               reference_format: str | None = None) -> dict:
+        """The report's entries `baseline`, `compressed` and `exports`, and `failed_exports` if there are some.
+
+        Args:
+          baseline, compressed: the models; if both are the same, there is nothing to compare and its files serve for
+            both.
+          formats: of the compressed model; the verdict is on the first that could be made.
+          reference_format: of the uncompressed model; default: the first of `formats` that could be made of both.
+
+        Raises:
+          PocketFlowError: none of the formats, or no file to compare with, could be made.
+        """
+        on_device = self._device_latencies(formats)
+        conversion_process().start()  # it loads TensorFlow while the models are saved and evaluated
+        failed: dict[str, str] = {}
+        files = self._files(compressed, formats, failed)
+        _require(files, failed)
+        reference = next(iter(files))
+        if baseline is not compressed:
+            wanted = files if reference_format is None else [reference_format]
+            reference, files[UNCOMPRESSED] = UNCOMPRESSED, self._first_file(baseline, wanted)
+        logging.info('running %d exported files on %d samples each', len(files),
+                     len(next(iter(files.values())).evaluation.images))
+        warn_if_busy()
+        timing = Timing.of_calls(self.options.rounds, self.options.warmup).until_clear()
+        records = measure_files(files, self.root, reference, timing=timing, failed=failed)
+        exports = [records[name] for name in formats if name in records]
+        _require(exports, failed)
+        baseline_entry = baseline.entry(exports if baseline is compressed else [records[reference]])
+        result = {'baseline': {**baseline_entry, **on_device.get(UNCOMPRESSED, {})},
+                  'compressed': compressed.entry(exports),
+                  'exports': [{**record.to_json(), **on_device.get(record.file_format, {})} for record in exports]}
+        if failed:
+            result['failed_exports'] = [{'format': name, 'reason': failed[name], 'required': self._is_required(name)
+                                         or name == formats[0]} for name in formats if name in failed]
+        return result
+
+    def _is_required(self, file_format: str) -> bool:
+        """Whether the user asked for the format by name."""
+        return file_format in self.options.names
+
+    def _device_latencies(self, formats: Sequence[str]) -> dict[str, dict]:
+        """`{'device_latency_ms': ...}` for each file that was timed on a device."""
+        spec = self.options.device_latency
+        found = read_device_latencies(spec, [*formats, UNCOMPRESSED]) if spec else {}
+        return {name: {'device_latency_ms': latency} for name, latency in found.items()}
+
+    def _first_file(self, candidate: Candidate, formats: Sequence[str]) -> FileUnderTest:
+        """The model's file in the first of the formats in which it can be made."""
+        failed: dict[str, str] = {}
+        for name in formats:
+            files = self._files(candidate, [name], failed)
+            if files:
+                return files[name]
+        raise PocketFlowError(f'the uncompressed model cannot be exported to be compared with: {_reasons(failed)}')
+
+    def _files(self, candidate: Candidate, formats: Sequence[str], failed: dict[str, str]) -> dict[str, FileUnderTest]:
+        """The files of a model in the formats in which they can be made; `failed` gets the reasons of the others."""
+        save_model(candidate.model, candidate.keras_path)
+        evaluation = Evaluation.of_model(candidate.model, *self._evaluation_samples)
+        files = {}
+        with self._conversions(candidate.folder, evaluation.images[:NB_TRIED]) as conversions:
+            source = Source(candidate.model, candidate.encodings, self._calibration, conversions.convert,
+                            conversions.try_out)
+            for name in formats:
+                try:
+                    path = export_files(source, [name], candidate.folder)[name]
+                except PocketFlowError as error:
+                    logging.error('no %s file: %s', name, error)
+                    failed[name] = str(error)
+                else:
+                    files[name] = FileUnderTest(name, path, evaluation)
+        return files
+
+    @functools.cached_property
+    def _evaluation_samples(self) -> tuple[np.ndarray, np.ndarray]:
+        batches = list(self.helper.build_dataset_eval().as_numpy_iterator())
+        images, labels = (np.concatenate(parts)[:self.options.num_eval] for parts in zip(*batches, strict=True))
+        return images, labels
+
+    @functools.cached_property
+    def _calibration(self) -> np.ndarray:
+        return self.helper.training_images(self.options.num_calibration)
+
+
+def _require(made: Collection, failed: Mapping[str, str]) -> None:
+    if not made:
+        raise PocketFlowError(f'the model cannot be exported: {_reasons(failed)}')
+
+
+def _reasons(failed: Mapping[str, str]) -> str:
+    return '; '.join(f'{name}: {reason}' for name, reason in failed.items())
+
+
+def refuse_failed_exports(failed: Sequence[Mapping]) -> None:
+    """Raises a `PocketFlowError` if a file is missing that was asked for, or that the verdict should have been on.
+
+    Args:
+      failed: the report's entry `failed_exports`.
+    """
+    required = {entry['format']: entry['reason'] for entry in failed if entry['required']}
+    if required:
+        raise PocketFlowError(f'not exported: {_reasons(required)}')

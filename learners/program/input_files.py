@@ -1,0 +1,79 @@
+"""The files that a run was told to begin from: which they are, and whether they are still what they were.
+
+A run keeps copies of what it goes on with, so a file that is gone is no reason to stop. One that has changed is: the
+same command would mean something else by now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pocketflow.learners.abstract_learner import model_file
+from pocketflow.utils.system import atomic
+from pocketflow.utils.compression_plan import plan_file
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.options import Options, option_fields
+from pocketflow.utils.runs.run_directory import RunDirectory
+from pocketflow.utils.runs.records import read_record
+
+INPUTS_FILE = 'inputs.json'
+"""Holds the fingerprints of these files in a run directory, by the flags that name them."""
+KERAS_DATE = 'metadata.json'
+"""Part of a `.keras` file that says when it was saved; the same model saved again is the same model."""
+
+
+def named_files(shared: Options, distillation: Options, learner_options: Mapping[str, Options]) -> dict[str, Path]:
+    """The files that the values of options mean, as `{'--save_path=RUN': RUN/model.keras}`; missing ones are left out.
+
+    Args:
+      shared, distillation: options that all learners share.
+      learner_options: those of each learner, by its name.
+    """
+    parts = [('', shared), ('', distillation), *learner_options.items()]
+    found = [(f'--{flag}={value}', _meant(value, kind, learner))
+             for learner, options in parts for flag, value, kind in _inputs(options)]
+    return {line: file for line, file in found if file is not None and file.is_file()}
+
+
+def _inputs(options: Options) -> Iterator[tuple[str, str, str]]:
+    """Flag, value and kind of each option that names a file."""
+    for field in option_fields(type(options)):
+        value, kind = getattr(options, field.name), field.metadata['names']
+        if kind is not None and value is not None:
+            yield field.metadata['flag'], value, kind
+
+
+def _meant(value: str, kind: str, learner: str) -> Path | None:
+    return model_file(value) if kind == 'model' else plan_file(value, learner)
+
+
+def content_fingerprint(file: Path) -> str:
+    """Eight characters that change with what a file holds, whatever its name and date."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = sorted((member.filename, member.CRC, member.file_size) for member in archive.infolist()
+                             if member.filename != KERAS_DATE)
+        content = repr(members).encode()
+    except zipfile.BadZipFile:  # any file but a .keras
+        content = file.read_bytes()
+    return hashlib.sha256(content).hexdigest()[:8]
+
+
+def record_inputs(run: RunDirectory, files: Mapping[str, Path]) -> None:
+    """Notes in a run directory what the run begins from.
+
+    Raises:
+      UsageError: it began from something else.
+    """
+    note = run / INPUTS_FILE
+    recorded = read_record(note, {...: str}, 'delete it if the files that the flags name are still the same') or {}
+    found = {line: content_fingerprint(file) for line, file in files.items()}
+    for line, content in found.items():
+        if recorded.get(line, content) != content:
+            raise UsageError(f'{line} has changed since the run in {run.path} began; give another --run_dir, or '
+                             'delete that directory')
+    if not found.keys() <= recorded.keys():
+        atomic.write_json(note, {**found, **recorded})

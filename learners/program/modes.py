@@ -1,0 +1,340 @@
+"""What `--exec_mode` may ask for: train, eval, export, benchmark."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from absl import logging
+
+from pocketflow.hp_optimizer.options import SearchOptions
+from pocketflow.learners.abstract_learner import CONTAINER_NAME, CONTAINER_SUFFIX, LearnerContext, LearnerOptions, StageResult, describe
+from pocketflow.learners.program.exporting import Candidate, Exporter, refuse_failed_exports
+from pocketflow.learners.program.input_files import named_files, record_inputs
+from pocketflow.learners.program.pipeline import BASELINE_FOLDER, DATA_FILE, Pipeline, PipelineResult, load_fitting_model, load_in_standard_form, recorded_data, resolve_model_path, starts_from_baseline
+from pocketflow.nets.abstract_model_helper import AbstractModelHelper
+from pocketflow.rl_agents.ddpg.options import DdpgOptions
+from pocketflow.utils.system import atomic
+from pocketflow.utils.reports import page as report_page
+from pocketflow.utils.costs.cost_model import total_macs, total_parameters
+from pocketflow.utils.training.distillation import DistillationOptions
+from pocketflow.utils.quantization.encoding import kernel_statistics
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.export import LiteRtRunner, Timing, time_alternating
+from pocketflow.utils.export.options import ExportOptions
+from pocketflow.utils.export.runner import nb_usable_threads
+from pocketflow.utils.distributed.gradient_compression import CompressionOptions
+from pocketflow.utils.reports.layer_table import chained_rows
+from pocketflow.utils.runs.log_file import log_file
+from pocketflow.utils.runs.machine import machine, versions
+from pocketflow.utils.runs.metrics_log import MetricsLog
+from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
+from pocketflow.utils.options import Options, option_fields
+from pocketflow.utils.quantization.int8 import plain_if_quantization_aware
+from pocketflow.utils.reports.report import SCHEMA, SHAPE, format_table, summary
+from pocketflow.utils.runs.run_directory import RunDirectory
+from pocketflow.utils.runs.model_files import damaged_files, refuse_damaged
+from pocketflow.utils.runs.records import DamagedRecordError, read_record
+from pocketflow.utils.reports.search.figure import write_search_figure
+from pocketflow.utils.system.paths import explained
+from pocketflow.utils.system.streams import say
+from pocketflow.utils.training.trainer import TrainerOptions, evaluate
+from pocketflow.utils.reports.verdict import VerdictOptions, enforce, judge, refuse_conditions
+
+EXPORT_FLAGS = tuple(field.metadata['flag'] for field in option_fields(ExportOptions))
+"""May differ from those that a run was made with when its models are exported again."""
+EXPORTS_GIVEN_MODEL = '# exports the model at --save_path; nothing is trained here'
+"""Marks the flag file of a directory that holds only exported files."""
+REPORT = 'report.json'
+EXPORT_ANEW = f"delete {REPORT} and give the run's own command again to have it written anew"
+TIMED_PARTS = ('train', 'select', 'finetune', 'export')
+
+
+@dataclasses.dataclass(frozen=True)
+class Invocation:
+    """One call of the program, as plain values."""
+
+    helper: AbstractModelHelper
+    run: RunDirectory
+    learner_names: tuple[str, ...]
+    learner_options: Mapping[str, Options]
+    shared: LearnerOptions
+    trainer: TrainerOptions
+    distillation: DistillationOptions
+    export: ExportOptions
+    verdict: VerdictOptions
+    seed: int
+    recorded_flags: tuple[str, ...]
+    free_flags: tuple[str, ...]
+    zoo_name: str
+    command: str
+    workers: Workers = ALONE
+    compression: CompressionOptions = CompressionOptions()
+    search: SearchOptions = SearchOptions()
+    ddpg: DdpgOptions = DdpgOptions()
+
+    def pipeline(self, log: MetricsLog | None) -> Pipeline:
+        context = LearnerContext(self.helper, self.run, self.run.path, self.shared, self.trainer, log, seed=self.seed,
+                                 workers=self.workers, compression=self.compression, search=self.search, ddpg=self.ddpg)
+        return Pipeline(context, self.learner_options, self.distillation, self.zoo_name)
+
+    def named_files(self) -> dict[str, Path]:
+        """The files that a new run begins from, by the flags that name them."""
+        return named_files(self.shared, self.distillation, self.learner_options)
+
+
+@contextlib.contextmanager
+def working_in(invocation: Invocation, ignoring: Collection[str] = (),
+               begins_from: Mapping[str, Path] | None = None) -> Iterator[None]:
+    """Owns the run directory, with its log file, for the length of the block.
+
+    Args:
+      invocation: whose directory.
+      ignoring: further flags that may differ from those of the run in it.
+      begins_from: the files that the work begins from, by the flags that name them; a run is not continued with others.
+    """
+    invocation.run.claim(invocation.recorded_flags, {*invocation.free_flags, *ignoring})
+    try:
+        record_data(invocation)
+        record_inputs(invocation.run, begins_from or {})
+        with invocation.run.temporary_folder(), log_file(invocation.run / 'log.txt'):
+            logging.info('run directory: %s', invocation.run.path)
+            yield
+    finally:
+        invocation.run.release()
+
+
+def record_data(invocation: Invocation) -> None:
+    """Notes in a new run which data it is made with; refuses to continue a run with other data."""
+    run, found = invocation.run, invocation.helper.dataset.fingerprint()
+    recorded = recorded_data(run.path)
+    if recorded is not None and not recorded.isalnum():
+        raise DamagedRecordError(f'{run / DATA_FILE}: damaged record; delete it if the training data are the same')
+    if recorded is None:
+        atomic.write_text(run / DATA_FILE, f'{found}\n')
+    elif recorded != found:
+        raise UsageError(f'--run_dir={run.path}: holds a run with other training data (fingerprint {recorded}, now '
+                         f'{found}); give the same data to continue it, or another --run_dir or --zoo_dir')
+
+
+def train(invocation: Invocation) -> None:
+    """The whole job: obtain, compress, fine-tune, export, report; what is already done is not done again.
+
+    Of several workers only the primary uses the run directory; the others keep their files in a temporary folder of it.
+    """
+    if not invocation.workers.is_primary:
+        take_part_elsewhere(invocation)
+        return
+    if not invocation.run.recorded_flags():
+        with explained():
+            check_inputs(invocation)
+    with working_in(invocation, begins_from=invocation.named_files()):
+        if is_finished(invocation):
+            logging.info('this run was finished before; its report is shown again')
+            warn_of_damage(invocation.run)
+        else:
+            write_report(invocation, _run_learners(invocation))
+        show_report(invocation)
+
+
+def is_finished(invocation: Invocation) -> bool:
+    """Whether the primary has already written the report, on all workers, once it owns the run directory."""
+    return invocation.workers.share((invocation.run / REPORT).exists)
+
+
+def take_part_elsewhere(invocation: Invocation) -> None:
+    """The share of a worker, which may not see the primary's disk, in the learners' work."""
+    if is_finished(invocation):
+        return
+    with invocation.run.temporary_folder(invocation.workers.rank) as folder:
+        _run_learners(dataclasses.replace(invocation, run=RunDirectory(folder)))
+    with contextlib.suppress(OSError):
+        invocation.run.path.rmdir()  # on a disk of its own nothing else is in it
+
+
+def warn_of_damage(run: RunDirectory) -> None:
+    """Names the files that a finished run no longer has as they were written."""
+    damaged = damaged_files(run.path, former_report(run))
+    if damaged:
+        logging.warning('%s: %s; %s', run.path, ', '.join(damaged), EXPORT_ANEW)
+
+
+def check_inputs(invocation: Invocation) -> None:
+    """Refuses data and models that are missing or do not fit, while nothing is written yet."""
+    for split in ('train', 'eval'):
+        invocation.helper.dataset.samples(split)
+    for flag, path in (('--save_path', invocation.shared.save_path),
+                       ('--save_path_dst', invocation.distillation.teacher_path)):
+        if path is not None:
+            load_in_standard_form(resolve_model_path(path, flag), invocation.helper)
+    invocation.pipeline(log=None).check_inputs(invocation.learner_names)
+
+
+def _run_learners(invocation: Invocation) -> PipelineResult:
+    with contextlib.closing(MetricsLog(invocation.run.path)) as log:
+        return invocation.pipeline(log).run(invocation.learner_names)
+
+
+def write_report(invocation: Invocation, result: PipelineResult) -> None:
+    """Exports both models, measures the files, and writes `report.json` and `report.html`.
+
+    Where there is a report already, it stays that of the same run: same command, same formats in front, further ones
+    behind them.
+    """
+    run, last, former = invocation.run, result.stages[-1], former_report(invocation.run)
+    compressed = Candidate(result.model, run.path, result.metrics, last.encodings)
+    is_compared = result.model is not result.baseline and starts_from_baseline(invocation.learner_names,
+                                                                               invocation.shared)
+    baseline = compressed
+    if is_compared:
+        baseline = Candidate(result.baseline, run / BASELINE_FOLDER, result.baseline_metrics)
+    with run.timed('export'):
+        measured = Exporter(invocation.helper, invocation.export, run.path).export(
+            baseline, compressed, formats_to_export(invocation, last.export_formats, former), result.reference_format)
+    keep_device_latencies(measured, former)
+    report = {'schema': SCHEMA, 'model': invocation.helper.model_name, 'dataset': invocation.helper.dataset_name,
+              'learners': list(invocation.learner_names), 'seed': invocation.seed,
+              'command': former.get('command', invocation.command),
+              'versions': versions(), 'machine': machine(), **measured,
+              'stages': [stage_entry(stage) for stage in result.stages],
+              'layers': chained_rows(stage.layers for stage in result.stages),
+              'searches': list(result.searches),
+              'seconds': {**dict.fromkeys(TIMED_PARTS, 0.0), **run.seconds()},
+              'verdict': None if baseline is compressed else judge(measured['baseline'], measured['compressed'])}
+    for number, entry in enumerate(report['searches'], start=1):
+        write_search_figure(entry, run / f'search{"" if number == 1 else f"_{number}"}.png')
+    report_page.write_page(report, run / 'report.html')
+    atomic.write_json(run / REPORT, report)
+
+
+def former_report(run: RunDirectory) -> dict:
+    """The report in a run directory, empty if there is none yet."""
+    return read_record(run / REPORT, SHAPE, EXPORT_ANEW) or {}
+
+
+def formats_to_export(invocation: Invocation, default: Sequence[str], former: Mapping) -> tuple[str, ...]:
+    """The formats that the run was begun with, those reported since, and those asked for now, each once.
+
+    Args:
+      invocation: one that owns its run directory.
+      default: what the run exports if its flags do not say.
+      former: its report so far.
+    """
+    begin = '--export_formats='
+    recorded = [line.removeprefix(begin) for line in invocation.run.recorded_flags() if line.startswith(begin)]
+    own = ExportOptions(formats=recorded[0]).names if recorded else default
+    return tuple(dict.fromkeys([*own, *(item['format'] for item in former.get('exports', ())),
+                                *invocation.export.names]))
+
+
+def keep_device_latencies(measured: Mapping, former: Mapping) -> None:
+    """Takes over from the former report what was timed on a device and is not given anew."""
+    timed = {item['format']: item for item in former.get('exports', ())}
+    pairs = [(measured['baseline'], former.get('baseline', {})),
+             *((item, timed.get(item['format'], {})) for item in measured['exports'])]
+    for entry, before in pairs:
+        if 'device_latency_ms' in before:
+            entry.setdefault('device_latency_ms', before['device_latency_ms'])
+
+
+def stage_entry(stage: StageResult) -> dict:
+    """The report's row on one learner of the chain."""
+    widths = {row['layer']: row['bits'][1] for row in stage.layers if 'bits' in row}
+    kernels = kernel_statistics(plain_if_quantization_aware(stage.model), widths)
+    return {'learner': stage.name, 'metrics_compressed': stage.metrics_compressed, 'metrics': stage.metrics,
+            'parameters': total_parameters(stage.model), 'macs': total_macs(stage.model),
+            'sparsity': round(kernels.sparsity, 6), 'bits': round(kernels.bits, 4)}
+
+
+def show_report(invocation: Invocation) -> None:
+    """Prints what the run directory reports; the verdict may be the exit code."""
+    report = former_report(invocation.run)
+    say(f'\nreport: {invocation.run / "report.html"}\n\n{summary(report)}')
+    refuse_failed_exports(report.get('failed_exports', ()))
+    enforce(report['verdict'], invocation.verdict)
+
+
+def evaluate_model(invocation: Invocation) -> None:
+    """Evaluates a finished run's model, or the one at `--save_path`, on the evaluation set."""
+    path = model_to_evaluate(invocation)
+    model = load_fitting_model(path, invocation.helper)
+    metrics = evaluate(model, invocation.helper.calc_loss, invocation.helper.build_dataset_eval())
+    say(f'model: {path.resolve()}\n{invocation.helper.model_name} at {invocation.helper.dataset_name}: '
+        f'{describe(metrics)}')
+
+
+def export_model(invocation: Invocation) -> None:
+    """Exports a finished run's models in further formats, or the model at `--save_path`, a `.keras` file or a
+    container, if the run directory is new; all files are measured, again.
+    """
+    recorded = invocation.run.recorded_flags()
+    if EXPORTS_GIVEN_MODEL in recorded or (invocation.shared.save_path is not None and not recorded):
+        export_given_model(invocation)
+        return
+    finished_model(invocation)
+    with working_in(invocation, ignoring=EXPORT_FLAGS):
+        write_report(invocation, _run_learners(invocation))
+        show_report(invocation)
+
+
+def export_given_model(invocation: Invocation) -> None:
+    """Exports the model at `--save_path` as it is, into a directory of its own."""
+    refuse_conditions(invocation.verdict, 'the model at --save_path is exported as it is')
+    invocation = dataclasses.replace(invocation, learner_names=('export',),
+                                     recorded_flags=(*invocation.recorded_flags, EXPORTS_GIVEN_MODEL))
+    result = invocation.pipeline(log=None).given_model(given_model_file(invocation))
+    with working_in(invocation, ignoring=EXPORT_FLAGS, begins_from=invocation.named_files()):
+        write_report(invocation, result)
+        show_report(invocation)
+
+
+def given_model_file(invocation: Invocation) -> Path:
+    """The file at `--save_path`, or, once it has been exported, the copy that the run keeps."""
+    given = invocation.shared.save_path
+    kept = invocation.run / (CONTAINER_NAME if given.endswith(CONTAINER_SUFFIX) else 'model.keras')
+    return kept if invocation.run.recorded_flags() and kept.is_file() else resolve_model_path(given, '--save_path')
+
+
+def benchmark(invocation: Invocation) -> None:
+    """Times the `.tflite` files of a finished run against each other, in turns."""
+    finished_model(invocation)
+    run = invocation.run
+    paths = sorted([*run.path.glob('*.tflite'), *(run / BASELINE_FOLDER).glob('*.tflite')])
+    if not paths:
+        raise UsageError(f'--run_dir={run.path}: holds no exported files; run --exec_mode=export first')
+    image = next(iter(invocation.helper.build_dataset_eval()))[0][0].numpy()
+    timing = Timing.of_calls(invocation.export.rounds, invocation.export.warmup)
+    rows = [('file', 'bytes', 'p50 ms, 1 thread', 'p90 ms', f'p50 ms, {nb_usable_threads()} threads', 'p90 ms')]
+    one, every = (time_alternating({str(path): LiteRtRunner(path, threads) for path in paths}, image, timing)
+                  for threads in (1, nb_usable_threads()))
+    rows += [(path.relative_to(run.path).as_posix(), f'{path.stat().st_size:,}',
+              *(f'{value:.3f}' for latency in (one[str(path)], every[str(path)])
+                for value in (latency.p50, latency.p90)))
+             for path in paths]
+    say(format_table(rows))
+
+
+def model_to_evaluate(invocation: Invocation) -> Path:
+    """The finished run's model, or the one at a `--save_path` that is not what that run began with."""
+    given = invocation.shared.save_path
+    if given is not None and f'--save_path={given}' not in invocation.run.recorded_flags():
+        return resolve_model_path(given, '--save_path')
+    return finished_model(invocation)
+
+
+def finished_model(invocation: Invocation) -> Path:
+    """The model that modes other than train work on."""
+    path, is_finished_run = invocation.run / 'model.keras', (invocation.run / REPORT).is_file()
+    if not path.is_file() and not is_finished_run:
+        raise UsageError(f'no finished model at {path}; give --run_dir=DIRECTORY of a finished run')
+    refuse_damaged(path, EXPORT_ANEW)
+    return path
+
+
+EXEC_MODES: dict[str, Callable[[Invocation], None]] = {
+    'train': train, 'eval': evaluate_model, 'export': export_model, 'benchmark': benchmark}
+FLAGS_OF_MODES: dict[str, tuple[str, ...]] = {
+    'eval': ('save_path', 'nb_smpls_eval'), 'export': EXPORT_FLAGS, 'benchmark': ('nb_repts', 'nb_repts_warmup')}
+"""What decides results and may be given anew to each mode that works on a finished run."""

@@ -1,0 +1,351 @@
+"""From a trained model through one or more learners to the compressed one.
+
+`--learner=a,b` chains: the model that `a` returns is what `b` compresses. The uncompressed model is the teacher
+throughout.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tf_keras as keras
+from absl import logging
+
+from pocketflow.datasets.abstract_dataset import DatasetOptions
+from pocketflow.learners.abstract_learner import LEARNERS, AbstractLearner, Finished, LearnerContext, LearnerOptions, StageResult, describe, load_any, load_own_model, model_file
+from pocketflow.learners.search.flag_search import FOLDER as SEARCH_FOLDER
+from pocketflow.learners.search.flag_search import FlagSearch
+from pocketflow.learners.search.plan_search import read_record
+from pocketflow.nets.abstract_model_helper import AbstractModelHelper
+from pocketflow.utils.system import atomic
+from pocketflow.utils.training.distillation import Distillation, DistillationOptions
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.graph import StandardForm, check_round_trip, refuse_frozen, warn_of_frozen
+from pocketflow.utils.distributed.mirror import mirror
+from pocketflow.utils.models.files import save_model
+from pocketflow.utils.models.kinds import saved_model
+from pocketflow.utils.options import Options, flag_lines, option_fields
+from pocketflow.utils.runs.run_directory import FLAGS_FILE, fingerprint
+from pocketflow.utils.runs.model_files import refuse_damaged
+from pocketflow.utils.system.paths import explained
+from pocketflow.utils.training.trainer import evaluate
+
+FULL_PRECISION = 'full-prec'
+BASELINE_FOLDER = 'baseline'
+"""Where a run keeps the uncompressed model that it started from."""
+TEACHER_FOLDER = 'teacher'
+"""Where a run keeps a teacher that is not the uncompressed model."""
+FIRST_STAGE = f'0-{FULL_PRECISION}'
+"""Where a run trains the model that it then compresses."""
+TRAINING_NAME = 'training.txt'
+"""Says, beside such a model, how it was trained, so that other runs can use it."""
+
+CODED_FORMATS = ('pfz', 'float32')
+"""How a model with integer codes is exported when no learner says how."""
+
+HOLD_OUT_FIELDS = ('num_train', 'num_val', 'hold_out')
+"""Options of data sets that say which samples are held out, and whether anything is trained on them."""
+
+DATA_FILE = 'data.txt'
+"""Holds the fingerprint of the training data of a run; the flags only say where they were."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PipelineResult:
+    """What came out: the uncompressed model, its metrics, and the finished stages in order."""
+
+    baseline: keras.Model
+    baseline_metrics: dict[str, float]
+    stages: tuple[StageResult, ...]
+    searches: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def model(self) -> keras.Model:
+        return self.stages[-1].model
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        return self.stages[-1].metrics
+
+    @property
+    def reference_format(self) -> str | None:
+        """In which format the uncompressed model is compared, if any stage wants a certain one."""
+        return next((stage.reference_format for stage in self.stages if stage.reference_format), None)
+
+
+def training_fingerprint(pair: str, options: Sequence[Options], more: Sequence[str] = ()) -> str:
+    """Names a trained model by everything that decides its training: options, and lines that stand for more."""
+    return f'{pair}/{FULL_PRECISION}-{fingerprint([*flag_lines(options, decisive=True), *more])}'
+
+
+def trains_from_scratch(names: Sequence[str], shared: LearnerOptions, distillation: DistillationOptions) -> bool:
+    """Whether the chain `names` needs no trained model: it begins with full-prec, without anybody's help."""
+    needs_teacher = distillation.enabled and distillation.teacher_path is None
+    return names[0] == FULL_PRECISION and not (shared.warm_start or needs_teacher)
+
+
+def starts_from_baseline(names: Sequence[str], shared: LearnerOptions) -> bool:
+    """Whether the chain makes its model from the uncompressed one, so that a verdict can compare the two.
+
+    `full-prec` by itself starts from random weights, whoever teaches it.
+    """
+    return shared.warm_start or any(name != FULL_PRECISION for name in names)
+
+
+def check_chain(names: Sequence[str]) -> None:
+    """Raises a `UsageError` if a learner cannot follow those before it."""
+    for index, name in enumerate(names):
+        later = LEARNERS.get(name)
+        for earlier in names[:index]:
+            reason = LEARNERS.get(earlier).must_be_last or later.refuses_after.get(earlier)
+            if reason:
+                raise UsageError(f'--learner={",".join(names)}: {name} cannot follow {earlier}: {reason}')
+
+
+class Pipeline:
+    """Runs the learners of a chain, each in its own stage folder of the run directory.
+
+    Args:
+      context: what the stages share; each stage gets its own folder.
+      learner_options: by learner name.
+      distillation: the distillation flags.
+      zoo_name: how the directory of a finished full-prec run that was trained alike begins, relative to `--zoo_dir`.
+    """
+
+    def __init__(self, context: LearnerContext, learner_options: Mapping[str, Options],
+                 distillation: DistillationOptions, zoo_name: str):
+        self.context = context
+        self.learner_options = learner_options
+        self.distillation = distillation
+        self.zoo_name = zoo_name
+
+    def check_inputs(self, names: Sequence[str]) -> None:
+        """Asks each learner of the chain whether it can work with the files, and the layers, that its options name."""
+        data, batch_size = self.context.helper.dataset, self.context.learner_options.batch_size_finetune
+        data.check_batch_size()
+        if batch_size is not None:
+            data.with_options(batch_size=batch_size).check_batch_size('batch_size_ft')
+        for name in names:
+            self._learner(name, name, None).check_inputs()
+        if self.context.search.space is not None:
+            self._flag_search(names, None)
+        self._check_models([FULL_PRECISION, *names] if self._trains_first(names) else names)
+        # Layers that are built from now on get the names and the first weights that they would get without the checks.
+        keras.backend.reset_uids()
+        keras.utils.set_random_seed(self.context.seed)
+
+    def _check_models(self, names: Sequence[str]) -> None:
+        """Asks each learner about the model that it will get, as far as it is known."""
+        make_model, has_known_shapes = functools.cache(functools.partial(self._untrained, names)), True
+        learners = [self._learner(name, name, None) for name in names]
+        source = self.context.helper.model_source
+        if self._begins_with_given(names):  # which has come out of a file
+            source = f'--save_path={self.context.learner_options.save_path}'
+        else:
+            check_round_trip(make_model(), source)
+        if any(learner.schedule()[1] for learner in learners):
+            refuse_frozen(make_model(), source)
+        self.context.helper.check_loss(make_model())
+        for learner in learners:
+            learner.check_layers(make_model)
+            if has_known_shapes:
+                learner.check_model(make_model)
+            has_known_shapes &= learner.keeps_shapes
+
+    def _trains_first(self, names: Sequence[str]) -> bool:
+        """Whether a model has to be trained before the chain begins."""
+        shared = self.context.learner_options
+        return not (trains_from_scratch(names, shared, self.distillation) or shared.save_path or self._known_models())
+
+    def _untrained(self, names: Sequence[str]) -> keras.Model:
+        """A model of the architecture that the chain begins with."""
+        if not self._begins_with_given(names):
+            return self.context.helper.built_form().model
+        path = resolve_model_path(self.context.learner_options.save_path, '--save_path')
+        return load_in_standard_form(path, self.context.helper)[0].model
+
+    def _begins_with_given(self, names: Sequence[str]) -> bool:
+        """Whether the chain begins with the model at `--save_path`."""
+        shared = self.context.learner_options
+        return shared.save_path is not None and (names[0] != FULL_PRECISION or shared.warm_start)
+
+    def run(self, names: Sequence[str]) -> PipelineResult:
+        """The chain `names`, continued where a former call stopped."""
+        from_scratch = trains_from_scratch(names, self.context.learner_options, self.distillation)
+        baseline, metrics = (None, None) if from_scratch else self.trained_model()
+        teacher = self._teacher(baseline)
+        if self.context.search.space is not None:
+            self._search_flags(names, baseline, teacher)
+        stages, model = [], baseline
+        for index, name in enumerate(names, start=1):
+            stages.append(self._learner(name, f'{index}-{name}', teacher).run(model))
+            model = stages[-1].model
+            if baseline is None:
+                baseline, metrics = model, stages[-1].metrics
+        return PipelineResult(baseline, metrics, tuple(stages), tuple(self.search_records(stages)))
+
+    def _search_flags(self, names: Sequence[str], baseline: keras.Model, teacher: Distillation | None) -> None:
+        """Goes on with the options that a search over flags has found."""
+        self.learner_options, shared = self._flag_search(names, teacher).run(baseline)
+        self.context = dataclasses.replace(self.context, learner_options=shared)
+
+    def _flag_search(self, names: Sequence[str], teacher: Distillation | None) -> FlagSearch:
+        if names[0] == FULL_PRECISION:
+            raise UsageError(f'--learner={",".join(names)}: --hpo_space searches flags of learners that compress; '
+                             f'leave {FULL_PRECISION} out: the model that they start from is found, or trained, anyway')
+        return FlagSearch(dataclasses.replace(self.context, distillation=teacher), names, self.learner_options)
+
+    def search_records(self, stages: Sequence[StageResult]) -> list[Mapping[str, Any]]:
+        """The report's entries on all searches of the run."""
+        records = [read_record(self.context.run / SEARCH_FOLDER), *(stage.search for stage in stages)]
+        return [record for record in records if record is not None]
+
+    def trained_model(self) -> tuple[keras.Model, dict[str, float]]:
+        """The model to compress with its metrics: from `--save_path`, the zoo, or trained now.
+
+        The run keeps a copy, so that it goes on from the same model whatever becomes of the original.
+        """
+        workers, kept = self.context.workers, self.context.run / BASELINE_FOLDER / 'model.keras'
+        obtained = None if workers.share(kept.exists) else self._obtain()
+        if obtained is not None and workers.is_primary:
+            save_model(obtained[0], kept)
+        mirror(workers, kept.parent)
+        if obtained is None:
+            refuse_damaged(kept, f'delete {kept.parent} to obtain it again')
+        return obtained or self._load(kept)
+
+    def _obtain(self) -> tuple[keras.Model, dict[str, float]] | None:
+        """The model with its metrics; workers that did not take part in training one get it from the primary."""
+        source = self.context.workers.share(lambda: str(self._find() or ''))
+        if source and not self.context.workers.is_primary:
+            return None
+        if source:
+            model, metrics = self._load(Path(source))
+            warn_of_frozen(model, source)
+            return model, metrics
+        logging.info('no trained model given or found as %s/%s*: training one first',
+                     self.context.learner_options.zoo_dir, self.zoo_name)
+        result = self._learner(FULL_PRECISION, FIRST_STAGE, None).run(None)
+        if self.context.workers.is_primary:
+            atomic.write_text(self.context.run / FIRST_STAGE / TRAINING_NAME, self.zoo_name)
+        return result.model, result.metrics
+
+    def _find(self) -> Path | None:
+        """The file of the model to compress, if there is one."""
+        shared = self.context.learner_options
+        if shared.save_path is not None:
+            path = resolve_model_path(shared.save_path, '--save_path')
+            lines = hold_out_lines(self.context.helper.dataset.options)
+            if '--enbl_trn_val_split=true' in lines and not trained_with(path, lines):
+                logging.warning('%s may have been trained on the held-out samples too: what is measured on them would '
+                                'flatter it; train it with %s', path, ' '.join(lines))
+            return path
+        known = self._known_models()
+        return known[0] if known else None
+
+    def _known_models(self) -> list[Path]:
+        """Models in the zoo from which the chain could begin."""
+        return trained_models(Path(self.context.learner_options.zoo_dir), self.zoo_name,
+                              self.context.helper.dataset.fingerprint())
+
+    def given_model(self, path: Path) -> PipelineResult:
+        """The model in a file as it is, as if a stage had just made it."""
+        helper = self.context.helper
+        finished = load_finished(path, helper)
+        metrics = evaluate(finished.model, helper.calc_loss, helper.build_dataset_eval())
+        formats = CODED_FORMATS if finished.encodings else AbstractLearner.export_formats
+        stage = StageResult('given', finished.model, metrics, metrics, (), finished.encodings, formats)
+        return PipelineResult(finished.model, metrics, (stage,))
+
+    def _load(self, path: Path) -> tuple[keras.Model, dict[str, float]]:
+        helper = self.context.helper
+        model = load_fitting_model(path, helper)
+        metrics = evaluate(model, helper.calc_loss, helper.build_dataset_eval())
+        logging.info('trained model %s: %s', path, describe(metrics))
+        return model, metrics
+
+    def _teacher(self, baseline: keras.Model | None) -> Distillation | None:
+        if not self.distillation.enabled:
+            return None
+        teacher = baseline if self.distillation.teacher_path is None else self._given_teacher()
+        return Distillation(teacher, self.distillation.weight, self.distillation.temperature)
+
+    def _given_teacher(self) -> keras.Model:
+        """The model at `--save_path_dst`; the run keeps a copy, as of the model that it compresses."""
+        workers, kept = self.context.workers, self.context.run / TEACHER_FOLDER / 'model.keras'
+        if workers.is_primary and not kept.exists():
+            path = resolve_model_path(self.distillation.teacher_path, '--save_path_dst')
+            save_model(load_fitting_model(path, self.context.helper), kept)
+        mirror(workers, kept.parent)
+        return load_own_model(kept, f'delete {kept.parent} to read --save_path_dst again')
+
+    def _learner(self, name: str, folder: str, teacher: Distillation | None) -> AbstractLearner:
+        context = dataclasses.replace(self.context, folder=self.context.run / folder, distillation=teacher)
+        learner_class = LEARNERS.get(name)
+        return learner_class(context, self.learner_options.get(name, learner_class.options_class()))
+
+
+def trained_models(zoo: Path, name: str, data: str) -> list[Path]:
+    """Models in the zoo that were trained as `name` says, on the data with that fingerprint.
+
+    Those of full-prec runs come first, then those that other runs trained for themselves.
+    """
+    own = sorted(zoo.glob(f'{name}*/model.keras'))
+    notes = sorted(zoo.glob(f'*/*/{FIRST_STAGE}/{TRAINING_NAME}'))
+    others = [note.with_name('model.keras') for note in notes
+              if note.read_text(encoding='utf-8', errors='replace') == name]
+    return ([path for path in own if recorded_data(path.parent) == data]
+            + [path for path in others if recorded_data(path.parents[2]) == data])
+
+
+def hold_out_lines(options: DatasetOptions) -> list[str]:
+    """The lines of a flag file that decide which samples are held out."""
+    flags = {field.metadata['flag'] for field in option_fields(type(options)) if field.name in HOLD_OUT_FIELDS}
+    return [line for line in flag_lines([options]) if line.lstrip('-').split('=')[0] in flags]
+
+
+def trained_with(model: Path, lines: Sequence[str]) -> bool:
+    """Whether a model lies in a run directory whose flag file has those lines."""
+    file = model.parent / FLAGS_FILE
+    return file.is_file() and set(lines) <= set(file.read_text(encoding='utf-8', errors='replace').splitlines())
+
+
+def recorded_data(run: Path) -> str | None:
+    """Fingerprint of the data that a run was made with, if it has recorded one."""
+    file = run / DATA_FILE
+    return file.read_text(encoding='utf-8', errors='replace').strip() if file.is_file() else None
+
+
+def load_fitting_model(path: Path, helper: AbstractModelHelper) -> keras.Model:
+    """Reads a saved model, in standard form; a `UsageError` if it cannot be one of the pair's."""
+    return load_finished(path, helper).model
+
+
+def load_finished(path: Path, helper: AbstractModelHelper) -> Finished:
+    """As `load_fitting_model`, with the codes of the kernels if the file is a container."""
+    finished, form = load_in_standard_form(path, helper)
+    form.log(str(path))
+    return finished
+
+
+def load_in_standard_form(path: Path, helper: AbstractModelHelper) -> tuple[Finished, StandardForm]:
+    """As `load_finished`, and what has become of the model, which is not logged."""
+    finished = load_any(path)
+    form = helper.standard_form(finished.model, str(path), 'is it a model of another pair?')
+    return dataclasses.replace(finished, model=form.model), form
+
+
+def resolve_model_path(path: str, flag: str) -> Path:
+    """The file that a user's path means, as `model_file` says; a `UsageError` that names the flag if it is missing."""
+    with explained():
+        file = model_file(path)
+        is_file = file.is_file()
+    if not is_file:
+        what = saved_model(path) or 'no saved model there; give a .keras file or the directory of a finished run'
+        raise UsageError(f'{flag}={path}: {what}')
+    return file
+

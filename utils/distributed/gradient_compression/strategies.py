@@ -1,0 +1,108 @@
+"""From each worker's gradients to the gradients that all apply."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from pocketflow.utils.distributed.gradient_compression.exchanges import ChunkedExchange, Exchange, choose_exchange
+from pocketflow.utils.distributed.gradient_compression.feedback import compensated, next_error
+from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
+from pocketflow.utils.distributed.multi_gpu_wrapper import Workers
+
+
+class GradientReducer:
+    """Means of the gradients over all workers, sent as they are or as float16.
+
+    Args:
+      workers: who takes part.
+      half: whether they travel as float16.
+    """
+
+    def __init__(self, workers: Workers, half: bool = False):
+        self._workers, self._half = workers, half
+
+    @property
+    def local_state(self) -> list[tf.Variable]:
+        """Variables that differ from worker to worker and must survive an interruption."""
+        return []
+
+    def adopt(self, states: Sequence[np.ndarray]) -> None:
+        """Goes on from the local states that another number of workers has left, `[workers, ...]` each."""
+
+    def reduce(self, gradients: Sequence[tf.Tensor], step: tf.Tensor) -> list[tf.Tensor]:
+        """What is applied in place of this worker's gradients at `step` (scalar integer)."""
+        return self._workers.average(gradients, self._half)
+
+
+class ErrorCompensatedReducer(GradientReducer):
+    """Kernels travel as a few bits per element, what rounding leaves out is made up for later (ECQ-SGD).
+
+    All kernels are one vector, so that one exchange serves them; biases and normalisation parameters, which are few,
+    go as they are.
+
+    Args:
+      workers: who takes part.
+      shapes: of the gradients, in order.
+      options: grid, buckets, error feedback, exchange.
+      seed: with rank and step, decides the rounding.
+    """
+
+    def __init__(self, workers: Workers, shapes: Sequence[tf.TensorShape], options: CompressionOptions, seed: int = 0):
+        super().__init__(workers)
+        self._options, self._seed = options, seed
+        self._shapes = [tuple(shape) for shape in shapes]
+        self._large = [len(shape) > 1 for shape in self._shapes]
+        length = sum(math.prod(shape) for shape, large in zip(self._shapes, self._large, strict=True) if large)
+        chosen = choose_exchange(options.exchange, workers.size)
+        self.exchange = {'gather': Exchange, 'chunked': ChunkedExchange}[chosen](workers, length, options)
+        self.error = tf.Variable(tf.zeros([length]), trainable=False, name='gradient_error')
+
+    @property
+    def local_state(self) -> list[tf.Variable]:
+        return [self.error, self.exchange.error]
+
+    def adopt(self, states: Sequence[np.ndarray]) -> None:
+        self.error.assign(pending_mean(*states))
+        self.exchange.error.assign(tf.zeros_like(self.exchange.error))
+
+    def reduce(self, gradients: Sequence[tf.Tensor], step: tf.Tensor) -> list[tf.Tensor]:
+        large = [gradient for gradient, is_large in zip(gradients, self._large, strict=True) if is_large]
+        small = [gradient for gradient, is_large in zip(gradients, self._large, strict=True) if not is_large]
+        vector = tf.concat([tf.reshape(gradient, [-1]) for gradient in large], 0)
+        mean, own = self.exchange.mean(compensated(vector, self.error, self._options.error_coeff), self._rounding(step))
+        self.error.assign(next_error(vector, own, self.error, self._options.error_decay))
+        sizes = [math.prod(shape) for shape, is_large in zip(self._shapes, self._large, strict=True) if is_large]
+        large, small = iter(tf.split(mean, sizes)), iter(self._workers.average(small) if small else ())
+        return [tf.reshape(next(large), shape) if is_large else next(small)
+                for shape, is_large in zip(self._shapes, self._large, strict=True)]
+
+    def _rounding(self, step: tf.Tensor) -> tf.Tensor:
+        """int64 `[2]`, different for each worker, with room between them for the seeds of the chunks."""
+        size, rank = self._workers.size, self._workers.rank
+        return tf.stack([tf.constant((self._seed * size + rank) * (size + 2), tf.int64), tf.cast(step, tf.int64)])
+
+
+def make_reducer(options: CompressionOptions, workers: Workers, variables: Sequence[tf.Variable],
+                 seed: int = 0) -> GradientReducer:
+    """The strategy that `--grad_compression` names, for the gradients of these variables."""
+    if options.kind == 'ecq' and any(len(variable.shape) > 1 for variable in variables):
+        return ErrorCompensatedReducer(workers, [variable.shape for variable in variables], options, seed)
+    return GradientReducer(workers, half=options.kind == 'fp16')
+
+
+def pending_mean(errors: np.ndarray, chunk_errors: np.ndarray) -> np.ndarray:
+    """What the mean of the gradients still lacks, `[length]`.
+
+    If each of any number of workers begins with it as its error, nothing is lost.
+
+    Args:
+      errors: `[workers, length]`, of the workers.
+      chunk_errors: `[workers, chunk]`, of the chunks, in order; the last may be longer than needed, all may be empty.
+    """
+    length = errors.shape[1]
+    of_chunks = chunk_errors.reshape(-1)[:length]
+    return errors.mean(axis=0) + np.pad(of_chunks, (0, length - len(of_chunks)))

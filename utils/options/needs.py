@@ -1,0 +1,91 @@
+"""Flags that would have no effect beside others: refused, lest the wrong experiment be run without a word.
+
+An option says as data what it needs, in the words of the command line (see `pocketflow.utils.options.fields.option`); a learner says
+which flag of its own it goes by in place of one of all learners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from absl import flags
+
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.options import Options, option_fields
+
+
+def refuse_idle_flags(options_classes: Collection[type[Options]], flag_values: flags.FlagValues,
+                      searched: Collection[str] = ()) -> None:
+    """Raises a `UsageError` for a flag that another one deprives of its effect.
+
+    Only for values other than the default: recorded flag files hold all flags.
+
+    Args:
+      options_classes: whose flags are looked at.
+      flag_values: the parsed command line.
+      searched: flags that get other values later, and may then be whatever others need.
+    """
+    for flag, needs, unless in _dependent(options_classes, flag_values):
+        given = argument(flag, flag_values)
+        for condition in needs:
+            if not _holds(condition, flag_values) and _flag_of(condition) not in searched:
+                raise UsageError(f'{given} would have no effect: it needs {_wanted(condition, flag_values)}; give '
+                                 'that, or drop the flag')
+        for condition in unless:
+            if _holds(condition, flag_values) and _flag_of(condition) not in searched:
+                raise UsageError(f'{given} would have no effect with {argument(_flag_of(condition), flag_values)}; '
+                                 'drop one of the two')
+
+
+def refuse_replaced_flags(chain: Mapping[str, Mapping[str, str]], shared: type[Options],
+                          flag_values: flags.FlagValues) -> None:
+    """Raises a `UsageError` for a flag of all learners that no learner of a chain goes by.
+
+    Args:
+      chain: learner -> flag of all learners -> the learner's flag in its place, where that has a value.
+      shared: the options of all learners.
+      flag_values: the parsed command line.
+    """
+    for field in option_fields(shared):
+        flag = field.metadata['flag']
+        own = [flags_of[flag] for flags_of in chain.values()
+               if flag in flags_of and flag_values[flags_of[flag]].value is not None]
+        if flag_values[flag].value != field.default and len(own) == len(chain):
+            raise UsageError(f'{argument(flag, flag_values)} would have no effect: --learner={",".join(chain)} goes by '
+                             f'{", ".join(f"--{name}" for name in own)}; give that, or drop the flag')
+
+
+def argument(flag: str, flag_values: flags.FlagValues) -> str:
+    """A flag as it is written on the command line, with its value."""
+    value = flag_values[flag].value
+    if isinstance(value, bool):
+        return f'--{flag}' if value else f'--no{flag}'
+    return f'--{flag}={value}'
+
+
+def _dependent(options_classes: Collection[type[Options]],
+               flag_values: flags.FlagValues) -> Iterator[tuple[str, list[str], list[str]]]:
+    """(flag, conditions that must hold, conditions that must not) of those that are not at their default."""
+    for options_class in options_classes:
+        for field in option_fields(options_class):
+            meta = field.metadata
+            if flag_values[meta['flag']].value != field.default:
+                yield meta['flag'], [*options_class.needs.split(), *meta['needs'].split()], meta['unless'].split()
+
+
+def _flag_of(condition: str) -> str:
+    return condition.partition('=')[0]
+
+
+def _holds(condition: str, flag_values: flags.FlagValues) -> bool:
+    """`flag=value`: it has that value; `flag`: it is on, or given."""
+    flag, _, wanted = condition.partition('=')
+    value: Any = flag_values[flag].value
+    return str(value) == wanted if wanted else value not in (None, False)
+
+
+def _wanted(condition: str, flag_values: flags.FlagValues) -> str:
+    """What to write so that a condition holds."""
+    takes_value = '=' not in condition and not flag_values[condition].boolean
+    return f'--{condition}=...' if takes_value else f'--{condition}'

@@ -1,0 +1,27 @@
+"""Activation ranges from a trained model, so that training starts with ranges near the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tf_keras as keras
+
+from pocketflow.utils.graph import output_extremes
+
+BATCH_SIZE = 32
+"""Images over which a range is taken; the ranges of the batches are averaged, as training averages them."""
+
+
+def observed_ranges(model: keras.Model, names: Sequence[str], images: np.ndarray) -> dict[str, tuple[float, float]]:
+    """(low, high) of the outputs of layers, averaged over batches; zero is always within.
+
+    Args:
+      model: a functional model of plain layers, run as in inference.
+      names: layers with one output.
+      images: inputs `[N, ...]` (float32).
+    """
+    lows, highs = np.moveaxis(output_extremes(model, names, images, BATCH_SIZE), -1, 0)
+    lows, highs = np.minimum(lows, 0).mean(axis=0), np.maximum(highs, 0).mean(axis=0)
+    return {name: (float(low), float(high)) if high > low else (0.0, 1.0)
+            for name, low, high in zip(names, lows, highs, strict=True)}

@@ -1,0 +1,160 @@
+"""Where int8 arithmetic rounds: which kernels it stores and which tensors it writes.
+
+A runtime computes convolution, batch norm and ReLU in one operation and rounds once, at its end. So a simulation that
+is to predict the file rounds there and nowhere else. Pooling, padding and reshaping hand on the scale of what they
+read. The rules are those of the int8 kernels of TensorFlow Lite (https://ai.google.dev/edge/litert/models/
+quantization_spec).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from pocketflow.utils.graph.channel_select import ChannelSelect
+from pocketflow.utils.graph import nodes_in_order
+from pocketflow.utils.quantization.int8.inspect import unwrapped
+
+_k = keras.layers
+_FOLDS_NORM = (_k.Conv2D, _k.DepthwiseConv2D, ChannelSelect)
+"""What a batch norm is computed together with."""
+_FUSES_RELU = (*_FOLDS_NORM, _k.Dense, _k.Add, _k.Subtract, _k.Multiply)
+"""What a ReLU is computed together with, besides batch norms."""
+_SAME_SCALE = (_k.MaxPooling2D, _k.AveragePooling2D, _k.GlobalMaxPooling2D, _k.Flatten, _k.Reshape, _k.Permute,
+               _k.ZeroPadding2D, _k.Cropping2D, _k.Dropout, _k.SpatialDropout2D, _k.GaussianNoise, _k.GaussianDropout,
+               _k.ActivityRegularization, _k.InputLayer)
+"""What writes no new values, and so needs no range of its own."""
+_FIXED_SCALE = ('softmax', 'sigmoid', 'tanh')
+"""Activations whose results have a scale that the runtime fixes."""
+_KERNELS = {_k.Conv2D: 'kernel', _k.DepthwiseConv2D: 'depthwise_kernel', _k.Dense: 'kernel',
+            _k.Conv2DTranspose: 'kernel'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """What is rounded at one layer.
+
+    Attributes:
+      kernel: the attribute that holds the kernel to be rounded, or `None`.
+      output: whether the output is rounded.
+      positive: whether the output is never negative.
+    """
+
+    kernel: str | None
+    output: bool
+    positive: bool = False
+
+
+class Flow:
+    """Who writes and who reads each tensor of a functional model; layers are seen without their wrappers."""
+
+    def __init__(self, model: keras.Model):
+        self.nodes = nodes_in_order(model)
+        self._writers: dict[int, keras.layers.Layer] = {}
+        self._readers: dict[int, list[keras.layers.Layer | None]] = defaultdict(list)
+        for node in self.nodes:
+            for tensor in tf.nest.flatten(node.outputs):
+                self._writers[id(tensor)] = unwrapped(node.layer)
+            for tensor in node.keras_inputs if not node.is_input else ():
+                self._readers[id(tensor)].append(unwrapped(node.layer))
+        for tensor in model.outputs:
+            self._readers[id(tensor)].append(None)
+
+    def writer(self, tensor: Any) -> keras.layers.Layer:
+        return self._writers[id(tensor)]
+
+    def only_reader(self, tensor: Any) -> keras.layers.Layer | None:
+        """The one layer that reads the tensor; `None` if there are several, or if the model returns it."""
+        readers = self._readers[id(tensor)]
+        return readers[0] if len(readers) == 1 else None
+
+
+def activation_name(layer: keras.layers.Layer) -> str:
+    """Name of the activation within a layer; 'linear' if it has none."""
+    activation = getattr(layer, 'activation', None)
+    return 'linear' if activation is None else getattr(activation, '__name__', type(activation).__name__)
+
+
+def is_relu(layer: keras.layers.Layer) -> bool:
+    """Whether the layer is a ReLU, or a ReLU6, and nothing else."""
+    if type(layer) is _k.ReLU:
+        return not layer.negative_slope and not layer.threshold and layer.max_value in (None, 6)
+    return type(layer) is _k.Activation and activation_name(layer) in ('relu', 'relu6')
+
+
+def is_norm_of_channels(layer: keras.layers.Layer) -> bool:
+    """Whether the layer is a batch norm over the last axis, as int8 operations compute it with the one before."""
+    return isinstance(layer, _k.BatchNormalization) and list(layer.axis) == [layer.input_spec.ndim - 1]
+
+
+def _is_computed_with(layer: keras.layers.Layer, reader: keras.layers.Layer | None) -> bool:
+    """Whether the runtime computes the layer together with its only reader, so that nothing is rounded between."""
+    if isinstance(layer, _k.BatchNormalization):
+        return reader is not None and is_relu(reader)
+    if reader is None or activation_name(layer) != 'linear':
+        return False
+    if isinstance(reader, _k.BatchNormalization):
+        return type(layer) in _FOLDS_NORM and is_norm_of_channels(reader)
+    return is_relu(reader) and type(layer) in _FUSES_RELU
+
+
+def norms_without_kernel(model: keras.Model) -> dict[str, ChannelSelect | None]:
+    """The batch norms on feature maps that follow no layer with a kernel with which they could be computed.
+
+    Returns:
+      By name of the batch norm, the channel select with which it is computed, if there is one.
+    """
+    flow = Flow(model)
+    norms: dict[str, ChannelSelect | None] = {}
+    for node in flow.nodes:
+        if is_norm_of_channels(unwrapped(node.layer)) and len(node.outputs.shape) == 4:
+            tensor = node.keras_inputs[0]
+            writer = flow.writer(tensor)
+            if not _is_computed_with(writer, flow.only_reader(tensor)):
+                norms[node.layer.name] = None
+            elif isinstance(writer, ChannelSelect):
+                norms[node.layer.name] = writer
+    return norms
+
+
+def places(model: keras.Model) -> dict[str, Place]:
+    """The layers at which something is rounded, by name, in the order of execution; inputs excepted.
+
+    Args:
+      model: a functional model whose layers are plain.
+    """
+    flow = Flow(model)
+    result: dict[str, Place] = {}
+    for node in flow.nodes:
+        place = Place(_KERNELS.get(type(node.layer)), _rounds_output(flow, node), _is_positive(node.layer))
+        known = result.get(node.layer.name, place)
+        result[node.layer.name] = dataclasses.replace(place, output=place.output or known.output)
+    return {name: place for name, place in result.items() if place.kernel or place.output}
+
+
+def _rounds_output(flow: Flow, node: Any) -> bool:
+    layer, outputs = node.layer, tf.nest.flatten(node.outputs)
+    if len(outputs) != 1 or not outputs[0].dtype.is_floating or _keeps_scale(layer, outputs[0]):
+        return False
+    reader = flow.only_reader(outputs[0])
+    # One range serves a concatenation and all that only it reads, so that it need not compute anything.
+    return not (isinstance(reader, _k.Concatenate) or _is_computed_with(layer, reader))
+
+
+def _keeps_scale(layer: keras.layers.Layer, output: Any) -> bool:
+    """Whether the scale of the layer's output is that of its input, or fixed."""
+    if type(layer) in (_k.Activation, _k.Softmax):
+        return activation_name(layer) in ('linear', *_FIXED_SCALE)
+    if isinstance(layer, ChannelSelect):
+        return len(output.shape) != 4
+    if isinstance(layer, _k.UpSampling2D):
+        return layer.interpolation == 'nearest'
+    return isinstance(layer, _SAME_SCALE)
+
+
+def _is_positive(layer: keras.layers.Layer) -> bool:
+    return is_relu(layer) or activation_name(layer) in ('relu', 'relu6')

@@ -1,0 +1,171 @@
+"""From a trained model to one that simulates its int8 file, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from pocketflow.utils.graph import Call, rebuild
+from pocketflow.utils.quantization.int8.calibration import BATCH_SIZE, observed_ranges
+from pocketflow.utils.quantization.int8.inspect import is_wrapped, unwrapped
+from pocketflow.utils.quantization.int8.placement import Place, places
+from pocketflow.utils.quantization.int8.prepare import prepare
+from pocketflow.utils.quantization.int8.wrappers import FreezingBatchNormalization, InputQuantization, QuantizedLayer, Simulation
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How quantization is simulated.
+
+    Attributes:
+      weight_bits, activation_bits: widths.
+      quant_delay: training steps before values are rounded in training.
+      freeze_norm_delay: training steps before batch norms stop following the batches; `None`: never.
+    """
+
+    weight_bits: int = 8
+    activation_bits: int = 8
+    quant_delay: int = 0
+    freeze_norm_delay: int | None = None
+
+
+def quantization_aware(model: keras.Model, images: np.ndarray, settings: Settings = Settings()) -> keras.Model:
+    """A copy of a trained model that rounds kernels and activations as the int8 file will.
+
+    Args:
+      model: a functional model of plain layers and channel selects.
+      images: training inputs `[N, ...]` (float32), from which activation ranges start.
+      settings: widths and delays.
+
+    Returns:
+      A functional model with the same layer names. In inference it always rounds.
+
+    Raises:
+      UsageError: the model is not functional.
+    """
+    prepared = prepare(model)
+    where = places(prepared)
+    wrapping = _Wrapping(where, settings)
+    result = rebuild(prepared, wrapping.edit)
+    ranges = observed_ranges(prepared, [name for name, place in where.items() if place.output], images)
+    for layer in result.layers:
+        if is_wrapped(layer) and layer.simulation.output:
+            name = wrapping.rounded_behind.get(layer.name, layer.name)
+            layer.set_range(*(ranges[name] if name in ranges else _input_range(images)))
+    copy_weights(prepared, result)
+    return result
+
+
+def _input_range(images: np.ndarray) -> tuple[float, float]:
+    batches = [images[start:start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE)]
+    return min(0.0, np.mean([batch.min() for batch in batches])), max(0.0, np.mean([batch.max() for batch in batches]))
+
+
+class _Wrapping:
+    """Puts wrappers around layers, behind inputs, and behind layers that cannot be within one.
+
+    A wrapper calls its layer with one argument. Operators with numbers or slices (`x * 0.5`, `x[..., :8]`) and
+    attention take several, so that what they return is rounded by a layer of its own.
+    """
+
+    def __init__(self, where: Mapping[str, Place], settings: Settings):
+        self._where, self._settings = where, settings
+        self.rounded_behind: dict[str, str] = {}
+        """The layer behind which a wrapper stands, by the name of the wrapper."""
+        self._inputs: dict[int, Any] = {}
+
+    def edit(self, layer: keras.layers.Layer, copy: keras.layers.Layer) -> Call:
+        if type(copy) is keras.layers.BatchNormalization and self._settings.freeze_norm_delay is not None:
+            copy = FreezingBatchNormalization(self._settings.freeze_norm_delay, **copy.get_config())
+        place = self._where.get(layer.name)
+        if place is None:
+            call = copy
+        elif place.kernel or _takes_one_argument(layer):
+            call = self._wrapped(copy, place)
+        else:
+            call = self._rounded_after(copy, place)
+        return lambda *args, **kwargs: call(*tf.nest.map_structure(self._rounded_input, args), **kwargs)
+
+    def _rounded_after(self, layer: keras.layers.Layer, place: Place) -> Call:
+        rounding = self._wrapped(InputQuantization(name=f'{layer.name}_rounded'), place)
+        self.rounded_behind[rounding.name] = layer.name
+        return lambda *args, **kwargs: rounding(layer(*args, **kwargs))
+
+    def _rounded_input(self, tensor: Any) -> Any:
+        """The rounded tensor, if it is an input of the model; rounded once for all that read it."""
+        if not hasattr(tensor, '_keras_history'):
+            return tensor
+        layer = tensor._keras_history.layer
+        if not isinstance(layer, keras.layers.InputLayer):
+            return tensor
+        if id(tensor) not in self._inputs:
+            wrapper = self._wrapped(InputQuantization(name=f'{layer.name}_quantized'), Place(None, output=True))
+            self._inputs[id(tensor)] = wrapper(tensor)
+        return self._inputs[id(tensor)]
+
+    def _wrapped(self, layer: keras.layers.Layer, place: Place) -> QuantizedLayer:
+        return QuantizedLayer(layer, Simulation(**dataclasses.asdict(place), weight_bits=self._settings.weight_bits,
+                                                activation_bits=self._settings.activation_bits,
+                                                delay=self._settings.quant_delay))
+
+
+def _takes_one_argument(layer: keras.layers.Layer) -> bool:
+    return all(len(node.call_args) == 1 and node.call_kwargs.keys() <= {'training'} for node in layer.inbound_nodes)
+
+
+def only_rounds(layer: keras.layers.Layer) -> bool:
+    """Whether the layer only rounds an input of the model, or what a layer of several arguments returns."""
+    return isinstance(unwrapped(layer), InputQuantization)
+
+
+def plain(model: keras.Model) -> keras.Model:
+    """The ordinary model behind a quantization-aware one: the same layers, kernels rounded, activations not."""
+
+    def edit(layer: keras.layers.Layer, copy: keras.layers.Layer) -> Call:
+        if only_rounds(layer):
+            return lambda inputs: inputs
+        inner = unwrapped(copy)
+        return plain_norm(inner) if isinstance(inner, FreezingBatchNormalization) else inner
+
+    result = rebuild(model, edit)
+    copy_weights(model, result)
+    for layer in model.layers:
+        if is_wrapped(layer) and layer.simulation.kernel:
+            getattr(result.get_layer(layer.name), layer.simulation.kernel).assign(layer.rounded_kernel())
+    return result
+
+
+def plain_norm(layer: keras.layers.Layer) -> keras.layers.BatchNormalization:
+    """An unbuilt ordinary batch norm of the same configuration."""
+    config = layer.get_config()
+    config.pop('delay')
+    return keras.layers.BatchNormalization.from_config(config)
+
+
+def copy_weights(source: keras.Model, target: keras.Model) -> None:
+    """Copies weights by layer and own name, where a layer has been wrapped, unwrapped or replaced on the way."""
+    origins = {layer.name: layer for layer in source.layers}
+    for layer in target.layers:
+        origin = origins.get(layer.name)
+        if origin is not None and (is_wrapped(layer) or type(layer) is not type(origin)):
+            _copy_layer_weights(origin, layer)
+
+
+def _copy_layer_weights(source: keras.layers.Layer, target: keras.layers.Layer) -> None:
+    values = defaultdict(list)
+    for variable in source.weights:
+        values[_own_name(variable)].append(variable)
+    for variable in target.weights:
+        if values[_own_name(variable)]:
+            variable.assign(values[_own_name(variable)].pop(0))
+
+
+def _own_name(variable: tf.Variable) -> str:
+    """`kernel` for the variable `conv/kernel:0`."""
+    return variable.name.split('/')[-1].split(':')[0]

@@ -1,0 +1,1 @@
+"""Reports: tables, the page, charts, the verdict."""

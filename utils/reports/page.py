@@ -1,0 +1,230 @@
+"""`report.html`: a run's report as one page that needs nothing but itself.
+
+What stands in the page is made here and in `report_charts`, how it looks is in `templates/report.html`, where
+everything is escaped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import jinja2
+
+from pocketflow.utils.system import atomic
+from pocketflow.utils.reports import number_format as figures
+from pocketflow.utils.reports.layer_table import EXTRA_COLUMNS, extra_cell, left_share, total_cell
+from pocketflow.utils.reports.report import INTERVAL, uncounted_line
+from pocketflow.utils.reports.charts import Point, Scatter, arrow, kept, layer_chart, scatter
+from pocketflow.utils.reports.search.page import searches
+from pocketflow.utils.reports.verdict import Speed, compare_speeds, interval_words, verdict_line
+
+TOLERATED_DROP = 0.01
+"""Accuracy drops up to one point are shown in green; the words beside the colour say so."""
+
+AMOUNTS = {'parameters': 'parameters', 'multiply-accumulates (MACs)': 'macs',
+           '.keras file, bytes': 'keras_bytes', 'exported file, bytes': 'file_bytes'}
+
+GOOD, BAD, NEUTRAL = 'good', 'bad', ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """One third of the verdict: what it is about, the answer in big words, the figures behind it."""
+
+    about: str
+    words: str
+    detail: str
+    state: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of the table of figures; `change` is empty where it says nothing."""
+
+    label: str
+    before: str
+    after: str
+    change: str
+    state: str = NEUTRAL
+
+
+def write_page(report: Mapping, path: Path) -> None:
+    """Writes the page, whole or not at all.
+
+    Args:
+      report: what `report.json` holds; one whose `verdict` is None is shown as that of an uncompressed model.
+      path: the HTML file.
+    """
+    atomic.write_text(path, render(report))
+
+
+def render(report: Mapping) -> str:
+    """The page's HTML."""
+    environment = jinja2.Environment(loader=jinja2.PackageLoader('utils'), autoescape=True, trim_blocks=True,
+                                     lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment.filters.update(duration=figures.duration, integer=figures.integer, percent=figures.percent,
+                               significant=figures.significant)
+    environment.globals.update(kept=kept, extra_cell=extra_cell, total_cell=total_cell, format_metric=format_metric,
+                               missing=figures.MISSING)
+    return environment.get_template('report.html').render(page_context(report)) + '\n'
+
+
+def page_context(report: Mapping) -> dict:
+    """What the template draws from: the report, and the rows and charts that follow from it."""
+    layers, verdict = report['layers'], report['verdict']
+    return {'report': report,
+            'heading': f'{report["model"]} at {report["dataset"]}',
+            'learners': ', then '.join(report['learners']),
+            'verdict_line': verdict_line(verdict, report['compressed']) if verdict else '',
+            'cards': verdict_cards(report) if verdict else [],
+            'rows': comparison(report),
+            'charts': trade_offs(report),
+            'layer_chart': layer_chart([row for row in layers if any(row['macs'])]) if layers else None,
+            'searches': searches(report),
+            'has_channels': any('inputs' in row or 'outputs' in row for row in layers),
+            'has_notes': any(row['note'] for row in layers) or bool(left_share(layers)),
+            'left_share': left_share(layers),
+            'extra_columns': [key for key in EXTRA_COLUMNS if any(key in row for row in layers)],
+            'layer_totals': {key: [sum(row[key][side] for row in layers) for side in (0, 1)]
+                             for key in ('macs', 'parameters')},
+            'timed_on_device': any('device_latency_ms' in item for item in report['exports']),
+            'stage_metrics': metric_names(report['stages']),
+            'uncounted': ' '.join(uncounted_line(report)),
+            'operators': operator_table(report['exports'])}
+
+
+def verdict_cards(report: Mapping) -> list[Card]:
+    """Smaller, faster, and how accurate: each with a state that its words also tell."""
+    before, after, verdict = report['baseline'], report['compressed'], report['verdict']
+    size = figures.times(before['file_bytes'], after['file_bytes'], 'less', 'more')
+    sizes = arrow(figures.human_bytes(before['file_bytes']), figures.human_bytes(after['file_bytes']))
+    return [Card('File size', 'Smaller' if verdict['smaller'] else 'Not smaller', f'{size}: {sizes}',
+                 _state(verdict['smaller'])),
+            _speed_card(before['latency_ms'], after['latency_ms'], after.get(INTERVAL)),
+            _accuracy_card(before['file_accuracy'], after['file_accuracy'], verdict['accuracy_drop'])]
+
+
+def _speed_card(before: Mapping | None, after: Mapping | None, interval: Sequence[float] | None) -> Card:
+    about = 'Time per image, one thread'
+    if not (before and after):
+        return Card(about, 'Not measured', 'no exported format can be run by LiteRT', NEUTRAL)
+    speed = figures.times(before['p50'], after['p50'], 'less', 'more')
+    latencies = arrow(figures.milliseconds(before['p50']), figures.milliseconds(after['p50']))
+    match compare_speeds(before['p50'] / after['p50'], interval):
+        case Speed.FASTER:
+            return Card(about, 'Faster', f'{speed}: {latencies}', GOOD)
+        case Speed.SLOWER:
+            return Card(about, 'Not faster', f'{speed}: {latencies}', BAD)
+        case Speed.AS_FAST:
+            return Card(about, 'As fast', f'{speed}: {latencies}', NEUTRAL)
+    return Card(about, 'Not clearly faster', f'{interval_words(interval)}: {latencies}', NEUTRAL)
+
+
+def _state(good: bool) -> str:
+    return GOOD if good else BAD
+
+
+def _accuracy_card(before: float, after: float, drop: float) -> Card:
+    points = figures.rounded(100 * drop, 2)
+    words = f'{"Drops" if points > 0 else "Gains"} {abs(points):.2f} points' if points else 'No accuracy lost'
+    limit = f', {"within" if drop <= TOLERATED_DROP else "more than"} one point' if points > 0 else ''
+    return Card('Accuracy', words, arrow(figures.percent(before), figures.percent(after)) + limit,
+                _state(drop <= TOLERATED_DROP))
+
+
+def comparison(report: Mapping) -> list[Row]:
+    """Figures before and after; both are those of the uncompressed model where nothing was compressed."""
+    before = report['baseline']
+    after = report['compressed'] if report['verdict'] else before
+    return [*(_metric_row(name, before['metrics'].get(name), after['metrics'].get(name))
+              for name in metric_order(before['metrics'])),
+            _metric_row('accuracy of the exported file', before['file_accuracy'], after['file_accuracy']),
+            *(_amount_row(label, before[key], after[key])
+              for label, key in AMOUNTS.items()),
+            *(_latency_row(f'latency {quantile}, {threads}', before[key][quantile], after[key][quantile],
+                           after.get(key.replace('latency_ms', INTERVAL)))
+              for threads, key in (('one thread', 'latency_ms'), ('all threads', 'latency_ms_all_threads'))
+              for quantile in ('p50', 'p90') if before[key] and after[key])]
+
+
+def metric_order(metrics: Mapping) -> list[str]:
+    """The metrics' names, accuracies first."""
+    return sorted(metrics, key=lambda name: not is_share(name))
+
+
+def metric_names(stages: Sequence[Mapping]) -> list[str]:
+    """The metrics of any stage, accuracies first."""
+    return metric_order({name: None for stage in stages for key in ('metrics_compressed', 'metrics')
+                         for name in stage.get(key) or {}})
+
+
+def is_share(metric: str) -> bool:
+    return 'acc' in metric
+
+
+def format_metric(name: str, value: float | None) -> str:
+    if value is None:
+        return figures.MISSING
+    return figures.percent(value) if is_share(name) else f'{value:.4f}'
+
+
+def _metric_row(name: str, before: float | None, after: float | None) -> Row:
+    return Row(name, format_metric(name, before), format_metric(name, after),
+               metric_change(name, before, after))
+
+
+def metric_change(name: str, before: float | None, after: float | None) -> str:
+    """`-0.80 points` for accuracies, the plain difference for other metrics."""
+    if before is None or after is None:
+        return ''
+    change = after - before
+    return f'{figures.signed(100 * change, 2)} points' if is_share(name) else figures.signed(change, 4)
+
+
+def _amount_row(label: str, before: int, after: int) -> Row:
+    return Row(label, figures.integer(before), figures.integer(after),
+               figures.times(before, after, 'less', 'MORE'), _cost_state(before, after))
+
+
+def _latency_row(label: str, before: float, after: float, interval: Sequence[float] | None) -> Row:
+    """Of any quantile: whether the difference is beyond doubt is known of the medians."""
+    change, state = figures.times(before, after, 'faster', 'SLOWER'), _cost_state(before, after)
+    ratio = before / after
+    found = compare_speeds(ratio, interval and (min(interval[0], ratio), max(interval[1], ratio)))
+    if found in (Speed.AS_FAST, Speed.UNCLEAR):
+        change, state = found.value, NEUTRAL
+    return Row(label, figures.milliseconds(before), figures.milliseconds(after), change, state)
+
+
+def _cost_state(before: float, after: float) -> str:
+    return NEUTRAL if before == after else _state(after < before)
+
+
+def trade_offs(report: Mapping) -> list[Scatter]:
+    """Accuracy over bytes and accuracy over latency, for the uncompressed file and for every exported one."""
+    timed = [item for item in report['exports'] if item['latency_ms']]
+    charts = [scatter(_points(report, 'file_bytes', report['exports'], lambda item: item['bytes']),
+                      'Accuracy over file size', 'size of the exported file', figures.byte_unit)]
+    if timed and report['baseline']['latency_ms']:
+        charts.append(scatter(_points(report, 'latency_ms', timed, lambda item: item['latency_ms']['p50']),
+                              'Accuracy over latency', 'median time per image, one thread', lambda _: (1.0, 'ms')))
+    return charts
+
+
+def _points(report: Mapping, key: str, exports: Sequence[Mapping], cost: Callable[[Mapping], float]) -> list[Point]:
+    """The exported files, and, if something was compressed, the uncompressed one with its cost `key` in front."""
+    points = [Point(item['format'], cost(item), item['metrics']['accuracy']) for item in exports]
+    if not report['verdict']:
+        return points  # then the uncompressed file is one of the exported files
+    baseline = report['baseline']
+    cost_before = baseline[key]['p50'] if key == 'latency_ms' else baseline[key]
+    return [Point('uncompressed', cost_before, baseline['file_accuracy'], uncompressed=True), *points]
+
+
+def operator_table(exports: Sequence[Mapping]) -> dict[str, list[int]]:
+    """How often each operator occurs in each exported file, the most frequent ones first."""
+    files = [item.get('operators') or {} for item in exports]
+    counts = {name: [file.get(name, 0) for file in files] for file in files for name in file}
+    return dict(sorted(counts.items(), key=lambda item: (-max(item[1]), item[0])))

@@ -1,0 +1,135 @@
+"""`report.json`, and what a person reads of it on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pocketflow.utils.reports.number_format import signed
+from pocketflow.utils.reports.layer_table import ROW_SHAPE, format_rows
+from pocketflow.utils.runs.records import Number
+from pocketflow.utils.reports.search.results import SHAPE as SEARCH_SHAPE
+from pocketflow.utils.reports.search.results import outcome
+from pocketflow.utils.reports.verdict import Speed, compare_speeds, interval_words, verdict_line
+
+SCHEMA = 1
+INTERVAL = 'speedup_interval'
+"""Key of the interval of the speed-up on one thread; the one on all threads is named as the latencies are."""
+
+_COUNT, _ACCURACY, _LATENCY = Number(low=0), {'accuracy': float}, ({'p50': Number(above=0)}, None)
+_INTERVAL = ([Number(above=0), Number(above=0)], None)
+_MODEL = {'metrics': _ACCURACY, 'parameters': _COUNT, 'macs': _COUNT, 'keras_bytes': _COUNT, 'file': str,
+          'file_bytes': _COUNT, 'timed_file': (str, None), 'latency_ms': _LATENCY, 'latency_ms_all_threads': _LATENCY,
+          'speedup_interval?': _INTERVAL, 'speedup_interval_all_threads?': _INTERVAL,
+          'macs_not_counted?': {...: [str]}}
+SHAPE = {
+    'model': str, 'dataset': str, 'learners': [str], 'command': str, 'baseline': _MODEL, 'compressed': _MODEL,
+    'layers': [ROW_SHAPE], 'searches?': [SEARCH_SHAPE],
+    'stages': [{'learner': str, 'metrics_compressed': _ACCURACY, 'metrics': _ACCURACY, 'parameters': _COUNT,
+                'macs': _COUNT, 'sparsity': float, 'bits': float}],
+    'exports': [{'format': str, 'path': str, 'bytes': _COUNT, 'gzip_bytes': _COUNT, 'metrics': _ACCURACY,
+                 'top1_agreement': float, 'max_abs_diff': float, 'size_ratio': float, 'latency_ms': _LATENCY,
+                 'speedup_vs_uncompressed': (Number(), None), 'device_latency_ms?': {'mean': Number()}}],
+    'failed_exports?': [{'format': str, 'reason': str, 'required': bool}],
+    'verdict': ({'smaller': bool, 'faster': (bool, None), 'accuracy_drop': Number(), 'size_ratio': Number(),
+                 'speedup': (Number(above=0), None)}, None)}
+"""What of a report is read again; see `pocketflow.utils.runs.records`."""
+
+
+def format_table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell: the first to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return '\n'.join('  '.join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in
+                                                           zip(row[1:], widths[1:], strict=True))]) for row in rows)
+
+
+def summary(report: Mapping) -> str:
+    """Before and after side by side, the exported files, what was searched, and the verdict as the last line."""
+    parts = [f'{report["model"]} at {report["dataset"]}, {" then ".join(report["learners"])}', '']
+    if report['layers']:
+        parts += [format_rows(report['layers']), '']
+    if len(report['stages']) > 1:
+        parts += [format_table(_stages(report['stages'])), '']
+    comparison = _comparison(report)
+    if not report['verdict']:
+        comparison = [row[:2] for row in comparison]  # nothing was compressed: the second column would be the first
+    parts += [format_table(comparison), *uncounted_line(report), '', format_table(_exports(report['exports']))]
+    parts += [f'NOT exported: {entry["format"]}: {entry["reason"]}' for entry in report.get('failed_exports', ())]
+    if report.get('searches'):
+        parts += ['', *(f'search: {outcome(entry)}' for entry in report['searches'])]
+    if report['verdict']:
+        parts += ['', verdict_line(report['verdict'], report['compressed'], report['baseline'])]
+    return '\n'.join(parts)
+
+
+def uncounted_line(report: Mapping) -> list[str]:
+    """The line that says what the numbers of MACs leave out, if they do."""
+    found = {**report['baseline'].get('macs_not_counted', {}), **report['compressed'].get('macs_not_counted', {})}
+    named = ', '.join(f'{name} ({", ".join(what)})' for name, what in found.items())
+    return [f'MACs of {named} not counted: there is no formula for them'] if found else []
+
+
+def _comparison(report: Mapping) -> list[tuple[str, str, str, str]]:
+    before, after = report['baseline'], report['compressed']
+
+    def times(key: str) -> tuple[str, str, str]:
+        ratio = f'{before[key] / max(after[key], 1):.2f}x less'
+        return f'{before[key]:,}', f'{after[key]:,}', 'same' if before[key] == after[key] else ratio
+
+    def latency(key: str) -> tuple[str, str, str]:
+        if not (before[key] and after[key]):
+            return '-', '-', 'not measured'
+        old, new = before[key]['p50'], after[key]['p50']
+        return f'{old:.3f} ms', f'{new:.3f} ms', speed_words(old, new, after.get(key.replace('latency_ms', INTERVAL)))
+
+    gain = after['metrics']['accuracy'] - before['metrics']['accuracy']
+    suffixes = dict.fromkeys(Path(entry['file']).suffix for entry in (before, after))
+    return [('', 'uncompressed', 'compressed', ''),
+            ('accuracy', f'{before["metrics"]["accuracy"]:.4f}', f'{after["metrics"]["accuracy"]:.4f}',
+             f'{signed(100 * gain, 2)} points'),
+            ('parameters', *times('parameters')), ('MACs', *times('macs')),
+            ('.keras file, bytes', *times('keras_bytes')),
+            (f'{" / ".join(suffixes)} file, bytes', *times('file_bytes')),
+            ('latency p50, one thread', *latency('latency_ms')),
+            ('latency p50, all threads', *latency('latency_ms_all_threads'))]
+
+
+def speed_words(before: float, after: float, interval: Sequence[float] | None) -> str:
+    """`1.50x faster`, or what else can be said of two medians and the interval of their ratio."""
+    words = {Speed.FASTER: f'{before / after:.2f}x faster', Speed.SLOWER: f'{after / before:.2f}x SLOWER'}
+    found = compare_speeds(before / after, interval)
+    if found is Speed.UNCLEAR:
+        return f'{found.value} ({interval_words(interval)})'
+    return words.get(found, found.value)
+
+
+def _stages(stages: Sequence[Mapping]) -> list[tuple[str, ...]]:
+    rows = [('stage', 'accuracy before tuning', 'accuracy', 'parameters', 'MACs', 'zeros', 'bits per weight')]
+    rows += [(stage['learner'], f'{stage["metrics_compressed"]["accuracy"]:.4f}', f'{stage["metrics"]["accuracy"]:.4f}',
+              f'{stage["parameters"]:,}', f'{stage["macs"]:,}', f'{100 * stage["sparsity"]:.1f} %',
+              f'{stage["bits"]:.2f}') for stage in stages]
+    return rows
+
+
+def _exports(exports: Sequence[Mapping]) -> list[tuple[str, ...]]:
+    timed = any('device_latency_ms' in item for item in exports)
+    rows = [('file', 'bytes', 'smaller', 'gzipped', 'accuracy', 'same top-1', 'max diff', 'p50 ms', 'speed-up',
+             *(['device ms'] if timed else []))]
+    rows += [(item['path'], f'{item["bytes"]:,}', f'{item["size_ratio"]:.2f}x', f'{item["gzip_bytes"]:,}',
+              f'{item["metrics"]["accuracy"]:.4f}', f'{100 * item["top1_agreement"]:.2f} %',
+              f'{item["max_abs_diff"]:.2g}', *_speed(item), *([_device(item)] if timed else [])) for item in exports]
+    return rows
+
+
+def _speed(item: Mapping) -> tuple[str, str]:
+    if not item['latency_ms']:
+        return '-', '-'
+    speedup, interval = item['speedup_vs_uncompressed'], item.get(INTERVAL)
+    if speedup and interval and compare_speeds(speedup, interval) is Speed.UNCLEAR:
+        return f'{item["latency_ms"]["p50"]:.3f}', interval_words(interval)
+    return f'{item["latency_ms"]["p50"]:.3f}', f'{speedup:.2f}x' if speedup else '-'
+
+
+def _device(item: Mapping) -> str:
+    """The mean on the user's device, if it was timed there."""
+    return f'{item["device_latency_ms"]["mean"]:.3f}' if 'device_latency_ms' in item else '-'

@@ -1,0 +1,145 @@
+"""The verdict: is the compressed model smaller, is it faster, and how much accuracy did it cost?"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pocketflow.utils.reports import number_format as figures
+from pocketflow.utils.errors import PocketFlowError, UsageError
+from pocketflow.utils.options import Options, option
+
+SPEED_MARGIN = 1.03
+"""Speeds whose ratio is not above this count as equal: medians of one and the same file scatter by some per cent."""
+
+EQUAL_WITHIN = 1.1
+"""Two files count as equally fast only if it is sure that neither is more than so many times faster."""
+
+Interval = Sequence[float]
+
+
+class Speed(enum.Enum):
+    """What is known of two files' speeds; `UNCLEAR`: either may be the faster one."""
+
+    FASTER = 'faster'
+    AS_FAST = 'as fast'
+    SLOWER = 'NOT faster'
+    UNCLEAR = 'not clearly faster'
+
+
+def compare_speeds(speedup: float, interval: Interval | None) -> Speed:
+    """What can be said beyond doubt of a file that was measured to be `speedup` times faster than another.
+
+    Args:
+      speedup: ratio of the medians.
+      interval: between which ratios it is with confidence; `None`: not known, the ratio is taken as it is.
+    """
+    low, high = interval or (speedup, speedup)
+    if speedup > SPEED_MARGIN and low > 1:
+        return Speed.FASTER
+    if speedup < 1 / SPEED_MARGIN and high < 1:
+        return Speed.SLOWER
+    if as_fast(speedup) and low >= 1 / EQUAL_WITHIN and high <= EQUAL_WITHIN:
+        return Speed.AS_FAST
+    return Speed.UNCLEAR
+
+
+def interval_words(interval: Interval) -> str:
+    """`0.90x to 1.30x`."""
+    return f'{interval[0]:.2f}x to {interval[1]:.2f}x'
+
+
+@dataclasses.dataclass(frozen=True)
+class VerdictOptions(Options):
+    """Conditions that turn the verdict into the exit code."""
+
+    require_smaller: bool = option('require_smaller', False, 'exit with 1 unless the exported file is smaller')
+    require_faster: bool = option('require_faster', False, 'exit with 1 unless the exported file is faster')
+    max_accuracy_drop: float | None = option('max_accuracy_drop', None, 'exit with 1 if the accuracy drops by more '
+                                             'than this share (0.01 is one point)', low=0, high=1)
+
+
+def judge(baseline: Mapping, compressed: Mapping) -> dict:
+    """Compares two entries of a report, both measured on their files.
+
+    Args:
+      baseline, compressed: `file_bytes`, `latency_ms` (with `p50`, or `None` if no file of it can be run) and
+        `file_accuracy` of each, and maybe `speedup_interval` of the second.
+
+    Returns:
+      `smaller`, `faster` (by more than `SPEED_MARGIN`, and beyond doubt), `size_ratio` and `speedup` (above 1 is
+      better; `None`: not measured), `accuracy_drop` (0.01 is one point), and the `speedup_interval` if it was given.
+    """
+    size_ratio = baseline['file_bytes'] / compressed['file_bytes']
+    timed = baseline['latency_ms'] and compressed['latency_ms']
+    speedup = baseline['latency_ms']['p50'] / compressed['latency_ms']['p50'] if timed else None
+    interval = compressed.get('speedup_interval') if timed else None
+    return {'smaller': size_ratio > 1, 'faster': speedup and compare_speeds(speedup, interval) is Speed.FASTER,
+            'accuracy_drop': round(baseline['file_accuracy'] - compressed['file_accuracy'], 6),
+            'size_ratio': round(size_ratio, 4), 'speedup': speedup and round(speedup, 4),
+            **({'speedup_interval': interval and [round(end, 4) for end in interval]}
+               if 'speedup_interval' in compressed else {})}
+
+
+def as_fast(speedup: float) -> bool:
+    """Whether a speed-up, or slow-down, may be chance."""
+    return 1 / SPEED_MARGIN <= speedup <= SPEED_MARGIN
+
+
+def verdict_line(verdict: Mapping, compressed: Mapping, baseline: Mapping | None = None) -> str:
+    """The last line that a run prints; it names the files if size and speed are not of the same one.
+
+    Args:
+      verdict: what `judge` says.
+      compressed: the report's entry, with `file` and `timed_file`.
+      baseline: the entry of the uncompressed model; with it, the line also says what share of its `macs` is left.
+    """
+    names = [compressed['file'], compressed['timed_file']]
+    of_size, of_speed = (f' {Path(name or "").name}' if names[0] != names[1] else '' for name in names)
+    size = f'{"smaller" if verdict["smaller"] else "NOT smaller"} ({verdict["size_ratio"]:.2f}x{of_size})'
+    speed = 'speed not measured'
+    if verdict['speedup']:
+        interval = verdict.get('speedup_interval')
+        found = Speed.FASTER if verdict['faster'] else compare_speeds(verdict['speedup'], interval)
+        ratio = f'{verdict["speedup"]:.2f}x' if found is not Speed.UNCLEAR else interval_words(interval)
+        speed = f'{found.value} ({ratio}{of_speed})'
+    points = figures.rounded(100 * verdict['accuracy_drop'], 2)
+    change = f'accuracy {"drop" if points >= 0 else "gain"} {abs(points):.2f} points'
+    return f'verdict: {size}, {speed}, {change}; measured on the exported file{_macs_left(baseline, compressed)}'
+
+
+def _macs_left(baseline: Mapping | None, compressed: Mapping) -> str:
+    if not baseline or not baseline['macs'] or baseline['macs'] == compressed['macs']:
+        return ''
+    return f'; {100 * compressed["macs"] / baseline["macs"]:.1f} % of the MACs left'
+
+
+def refuse_conditions(options: VerdictOptions, reason: str) -> None:
+    """Raises a `UsageError` if there are conditions although no verdict is made; the reason follows a "but"."""
+    if options != VerdictOptions():
+        raise UsageError('--require_smaller, --require_faster and --max_accuracy_drop judge a compressed model, but '
+                         f'{reason}')
+
+
+def enforce(verdict: Mapping | None, options: VerdictOptions) -> None:
+    """Raises a `PocketFlowError` that lists what was required and does not hold; without a verdict nothing does."""
+    if verdict is None:
+        refuse_conditions(options, 'the report has no verdict: nothing was compressed')
+        return
+    broken = []
+    if options.require_smaller and not verdict['smaller']:
+        broken.append(f'--require_smaller (size ratio {verdict["size_ratio"]:.2f})')
+    if options.require_faster and not verdict['faster']:
+        measured = 'no exported format can be run'
+        if verdict['speedup']:
+            measured = f'speed-up {verdict["speedup"]:.2f}; up to {SPEED_MARGIN:g} may be chance'
+            interval = verdict.get('speedup_interval')
+            if interval and compare_speeds(verdict['speedup'], interval) is Speed.UNCLEAR:
+                measured = f'speed-up {interval_words(interval)}: not clear; try a quieter machine, or more --nb_repts'
+        broken.append(f'--require_faster ({measured})')
+    if options.max_accuracy_drop is not None and verdict['accuracy_drop'] > options.max_accuracy_drop:
+        broken.append(f'--max_accuracy_drop={options.max_accuracy_drop} (drop {verdict["accuracy_drop"]:.4f})')
+    if broken:
+        raise PocketFlowError(f'the compressed model does not meet {" and ".join(broken)}')

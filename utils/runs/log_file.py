@@ -1,0 +1,64 @@
+"""The log: short lines on the terminal, the same lines in the run directory."""
+
+from __future__ import annotations
+
+import contextlib
+import logging as python_logging
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from absl import logging
+
+from pocketflow.utils.system import atomic
+
+ROOT = Path(__file__).resolve().parents[2]
+OUR_PARTS = ('main.py', 'learners', 'hp_optimizer', 'rl_agents', 'nets', 'datasets', 'utils')
+FORMAT = python_logging.Formatter('%(asctime)s %(message)s', datefmt='%H:%M:%S')
+
+
+def start(debug: bool) -> None:
+    """Sends log lines to the standard error stream; debug lines too, if wanted."""
+    handler = python_logging.StreamHandler(sys.stderr)
+    handler.setFormatter(FORMAT)
+    logger = python_logging.getLogger('absl')
+    # Not absl's own handler: it wants its flags parsed, and ours are not in its global registry.
+    logger.handlers, logger.propagate = [handler], False
+    logger.addFilter(_ours)
+    logging.set_verbosity(logging.DEBUG if debug else logging.INFO)
+
+
+def _ours(record: python_logging.LogRecord) -> bool:
+    """TensorFlow's Python parts log through the same library; only their warnings are for users."""
+    path = Path(record.pathname)
+    # An installed PocketFlow lies among the libraries itself.
+    ours = path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in OUR_PARTS
+    return record.levelno >= python_logging.WARNING or ours or 'site-packages' not in path.parts
+
+
+class _LogFile(python_logging.FileHandler):
+    """A full disk ends the program here as anywhere else; logging itself would print a traceback for each line."""
+
+    def handleError(self, record: python_logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif threading.current_thread() is threading.main_thread():
+            with atomic.naming(self.baseFilename):
+                raise error
+
+
+@contextlib.contextmanager
+def log_file(path: Path) -> Iterator[None]:
+    """Appends all log lines to a file, too, while the block runs."""
+    handler = _LogFile(path, encoding='utf-8')
+    handler.setFormatter(FORMAT)
+    logger = python_logging.getLogger('absl')
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        with contextlib.suppress(OSError):  # what could not be written was said then
+            handler.close()

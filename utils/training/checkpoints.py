@@ -1,0 +1,159 @@
+"""Checkpoints of a training that one or several workers do, and its exact continuation, also by another number of them.
+
+The primary writes; everything that is the same for all workers is broadcast on restoring. What differs from worker to
+worker, such as the accumulated errors of gradient compression, is gathered, written side by side, and handed back.
+
+What is in the folder is judged by reading it, not by TensorFlow's list of checkpoints, which may be damaged itself. Any
+intact checkpoint continues exactly, the older one too: it only costs the steps since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+from absl import logging
+
+from pocketflow.utils.system import atomic
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
+from pocketflow.utils.training import checkpoint_files
+from pocketflow.utils.training.checkpoint_files import first_line
+
+GENERATOR_DISTANCE = 1 << 40
+"""More than any worker draws."""
+
+NOTE_KEY = 'note/.ATTRIBUTES/VARIABLE_VALUE'
+"""Under which name a checkpoint holds its note; those of former versions have none."""
+
+
+def random_generators(model: keras.Model) -> list[tf.random.Generator]:
+    """The generators of a model's random layers, such as dropout; Keras itself leaves them out of checkpoints."""
+    holders = [getattr(layer, '_random_generator', None) for layer in model.submodules]
+    generators = [getattr(holder, '_generator', None) for holder in holders]
+    return [generator for generator in generators if generator is not None]
+
+
+def rescaled_step(step: int, samples_per_step: int, new_samples_per_step: int) -> int:
+    """The step at which as many samples have been seen, if each step now sees another number of them.
+
+    >>> rescaled_step(100, 256, 512)
+    50
+    """
+    return step * samples_per_step // new_samples_per_step
+
+
+class Checkpoints:
+    """Writes and restores model, optimizer and further state.
+
+    Args:
+      folder: where; `None` writes nothing.
+      model, optimizer: what is trained, and by what; `optimizer.iterations` counts the steps.
+      state: further variables, the same for all workers.
+      local_state: float variables of which each worker has its own values.
+      adopt: takes over the values that another number of workers has left, `[workers, ...]` per variable.
+      workers: who trains.
+      samples_per_step: training samples that all workers together see per step.
+
+    Attributes:
+      note: a text that goes with the present step; saved and restored, the same for all workers.
+    """
+
+    def __init__(self, folder: Path | None, model: keras.Model, optimizer: keras.optimizers.Optimizer, *,
+                 state: Sequence[tf.Variable] = (), local_state: Sequence[tf.Variable] = (),
+                 adopt: Callable[[Sequence[np.ndarray]], None] | None = None, workers: Workers = ALONE,
+                 samples_per_step: int = 1):
+        self._workers, self._optimizer = workers, optimizer
+        self._generators = random_generators(model)
+        self._shared = [*model.variables, *optimizer.variables, *state,
+                        *(generator.state for generator in self._generators)]
+        self._local, self._adopt = list(local_state), adopt
+        # Of other workers there may be more or fewer, and their parts may be smaller or larger.
+        self._gathered = [tf.Variable(tf.zeros([0, *variable.shape]), shape=[None] * (1 + len(variable.shape)),
+                                      trainable=False) for variable in self._local]
+        self._samples_per_step = samples_per_step
+        self._recorded_samples = tf.Variable(samples_per_step, trainable=False, dtype=tf.int64)
+        self._folder = folder if workers.is_primary else None
+        self.note, self._recorded_note = '', tf.Variable('', trainable=False)
+        parts = {'model': model, 'optimizer': optimizer, 'generators': self._generators, 'state': list(state),
+                 'gathered': self._gathered, 'samples_per_step': self._recorded_samples}
+        self._checkpoint = tf.train.Checkpoint(**parts, note=self._recorded_note)
+        self._former = tf.train.Checkpoint(**parts)
+
+    def restore(self, label: str) -> int:
+        """Loads the newest intact checkpoint, if there is one, on all workers; returns the steps done.
+
+        Raises:
+          PocketFlowError: there are checkpoints, but all are damaged.
+        """
+        if self._folder is not None:
+            with atomic.naming(self._folder):
+                self._folder.mkdir(exist_ok=True)
+                checkpoint_files.remove_leftovers(self._folder)
+            if prefixes := checkpoint_files.newest_first(self._folder, self._samples_per_step):
+                self._read_newest(prefixes)
+                self._rescale()
+                logging.info('%s: continuing from step %d', label, int(self._optimizer.iterations))
+        self.note = self._workers.share(lambda: self._recorded_note.numpy().decode('utf-8', 'replace'))
+        if self._workers.size > 1:
+            self._workers.broadcast(self._shared)
+            self._part_generators()
+        self._scatter()
+        return int(self._optimizer.iterations)
+
+    def save(self) -> None:
+        """Writes a checkpoint of the present step; all workers must call it."""
+        for gathered, local in zip(self._gathered, self._local, strict=True):
+            gathered.assign(self._workers.gather(local[tf.newaxis]))
+        if self._folder is not None:
+            step = int(self._optimizer.iterations)
+            self._recorded_note.assign(self.note)
+            with checkpoint_files.writing(self._folder, step) as prefix:
+                self._checkpoint.write(str(prefix))
+            checkpoint_files.remove_outdated(self._folder, self._folder / prefix.name, self._samples_per_step)
+
+    def _read_newest(self, prefixes: Sequence[Path]) -> None:
+        """Takes the first of these checkpoints that is intact; the others are named."""
+        for prefix in prefixes:
+            reason = checkpoint_files.what_is_wrong(prefix) or self._read(prefix)
+            if reason is None:
+                return
+            if prefix != prefixes[-1]:
+                logging.warning('%s: damaged checkpoint (%s); going on from the one before', prefix, reason)
+        raise PocketFlowError(f'{prefix}: damaged checkpoint ({reason}), and no other one is intact; delete the folder '
+                              f'{self._folder} to train the stage again')
+
+    def _read(self, prefix: Path) -> str | None:
+        """Loads an intact checkpoint, or says what of the present model it lacks."""
+        self._recorded_note.assign('')
+        has_note = checkpoint_files.stored_value(prefix, NOTE_KEY) is not None
+        try:
+            status = (self._checkpoint if has_note else self._former).read(str(prefix))
+            # TensorFlow warns of what was not restored when the status is deleted, unless part of it is expected to be.
+            status.expect_partial().assert_existing_objects_matched()
+        except (AssertionError, ValueError) as error:
+            return first_line(error)
+        return None
+
+    def _rescale(self) -> None:
+        """A step of other workers than before sees another number of samples."""
+        iterations, recorded = self._optimizer.iterations, int(self._recorded_samples)
+        iterations.assign(rescaled_step(int(iterations), recorded, self._samples_per_step))
+        self._recorded_samples.assign(self._samples_per_step)
+
+    def _part_generators(self) -> None:
+        """Each worker draws its own random numbers, at a fixed distance from those of the primary, which are kept."""
+        for generator in self._generators:
+            generator.skip(self._workers.rank * GENERATOR_DISTANCE)
+
+    def _scatter(self) -> None:
+        states = [self._workers.share(gathered.numpy) for gathered in self._gathered]
+        nb_workers = len(states[0]) if states else 0
+        if nb_workers == self._workers.size:
+            for local, state in zip(self._local, states, strict=True):
+                local.assign(state[self._workers.rank])
+        elif nb_workers:
+            self._adopt(states)

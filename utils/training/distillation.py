@@ -1,0 +1,55 @@
+"""Distillation: the student also imitates a teacher's softened answers (Hinton et al. 2015,
+https://arxiv.org/abs/1503.02531).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import tensorflow as tf
+import tf_keras as keras
+
+from pocketflow.utils.options import Options, option
+
+
+@dataclasses.dataclass(frozen=True)
+class DistillationOptions(Options):
+    """Whether and how a teacher helps."""
+
+    enabled: bool = option('enbl_dst', False, 'add the distillation loss')
+    weight: float = option('loss_w_dst', 4.0, 'weight of the distillation loss', low=0, needs='enbl_dst')
+    temperature: float = option('tempr_dst', 4.0, 'temperature of the softened answers', above=0, needs='enbl_dst')
+    teacher_path: str | None = option('save_path_dst', None, 'saved model of another teacher; default: the '
+                                      'uncompressed model', needs='enbl_dst', names='model')
+
+
+def distillation_loss(teacher_logits: tf.Tensor, student_logits: tf.Tensor, weight: float,
+                      temperature: float) -> tf.Tensor:
+    """Mean cross-entropy between the softened answers: w * mean_n CE(softmax(t_n / T), softmax(s_n / T)).
+
+    Hinton et al. 2015, section 2, without their factor T^2.
+
+    Args:
+      teacher_logits, student_logits: `[batch, classes]`.
+      weight: w.
+      temperature: T.
+
+    Returns:
+      A scalar.
+    """
+    targets = tf.nn.softmax(teacher_logits / temperature)
+    return weight * tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, student_logits / temperature))
+
+
+@dataclasses.dataclass(frozen=True)
+class Distillation:
+    """A frozen teacher in inference mode, with the weight and the temperature of its loss."""
+
+    teacher: keras.Model
+    weight: float
+    temperature: float
+
+    def loss(self, images: tf.Tensor, student_logits: tf.Tensor) -> tf.Tensor:
+        """The distillation loss of a batch, a scalar; no gradient reaches the teacher."""
+        teacher_logits = tf.stop_gradient(self.teacher(images, training=False))
+        return distillation_loss(teacher_logits, student_logits, self.weight, self.temperature)

@@ -1,0 +1,90 @@
+"""Learning-rate schedules of the networks: step -> learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+import tf_keras as keras
+
+from pocketflow.utils.errors import UsageError
+
+Schedule = keras.optimizers.schedules.LearningRateSchedule
+WARMUP_SHARE = 0.25
+WARMUP_EPOCHS = 5
+"""Over how many epochs several workers come to their learning rate (Goyal et al. 2017, section 2.2)."""
+
+
+def scaled_learning_rate(initial: float, batch_size: int, batch_size_norm: float) -> float:
+    """The linear scaling rule: `initial` is meant for batches of `batch_size_norm` (Goyal et al. 2017,
+    https://arxiv.org/abs/1706.02677).
+    """
+    return initial * batch_size / batch_size_norm
+
+
+def piecewise_constant(initial: float, steps_per_epoch: float, boundaries: Sequence[float],
+                       factors: Sequence[float]) -> Schedule:
+    """`initial * factors[i]` between the boundaries.
+
+    Args:
+      initial: learning rate before the first boundary.
+      steps_per_epoch: steps per epoch, already stretched by `nb_epochs_rat`.
+      boundaries: in epochs, increasing; one fewer than `factors`.
+      factors: of `initial`.
+    """
+    # Keras' schedule fails in its first step without any boundary.
+    steps = [int(steps_per_epoch * epoch) for epoch in boundaries] or [0]
+    rates = [initial * factor for factor in factors]
+    return keras.optimizers.schedules.PiecewiseConstantDecay(steps, rates if boundaries else 2 * rates)
+
+
+def check_drops(boundaries: Sequence[float], factors: Sequence[float]) -> None:
+    """Raises a `UsageError` if boundaries and factors do not make a schedule, as `piecewise_constant` wants them."""
+    for name, values in (('boundaries', boundaries), ('factors', factors)):
+        if not isinstance(values, Sequence) or not all(isinstance(value, int | float) for value in values):
+            raise UsageError(f'{name}={values!r}: give a tuple of numbers, as (30, 40) or (30,)')
+    if len(factors) != len(boundaries) + 1:
+        raise UsageError(f'boundaries={tuple(boundaries)} (epochs after which the learning rate changes) and factors='
+                         f'{tuple(factors)} (of the learning rate, before and after each) do not go together: give one '
+                         'factor more than boundaries, or no factors for a tenth after each boundary')
+    if list(boundaries) != sorted(boundaries) or any(epoch < 0 for epoch in boundaries):
+        raise UsageError(f'boundaries={tuple(boundaries)}: give epochs from 0 on, in increasing order')
+
+
+def tenths(nb_boundaries: int) -> tuple[float, ...]:
+    """Factors for that many boundaries: 1, and a tenth of the factor before after each."""
+    return tuple(10.0 ** -i for i in range(nb_boundaries + 1))
+
+
+def one_cycle(peak: float, nb_steps: int) -> Schedule:
+    """Linearly from 0 up to `peak` in the first quarter, then down to 0 along half a cosine.
+
+    Smith and Topin 2017, https://arxiv.org/abs/1708.07120, without the cycle of the momentum.
+    """
+    warmup = max(1, int(WARMUP_SHARE * nb_steps))
+    return keras.optimizers.schedules.CosineDecay(0.0, max(1, nb_steps - warmup), warmup_target=peak,
+                                                  warmup_steps=warmup)
+
+
+@keras.saving.register_keras_serializable(package='PocketFlow')
+class GradualWarmup(Schedule):
+    """Another schedule, whose rate is first multiplied by a factor that grows linearly to 1.
+
+    Goyal et al. 2017, section 2.2: large batches want large rates, which are too much for fresh weights.
+
+    Args:
+      schedule: what follows.
+      start: the factor at step 0, in (0, 1].
+      nb_steps: after how many steps it is 1.
+    """
+
+    def __init__(self, schedule: Schedule, start: float, nb_steps: int):
+        super().__init__()
+        self.schedule, self.start, self.nb_steps = schedule, start, nb_steps
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        progress = tf.minimum(tf.cast(step, tf.float32) / max(self.nb_steps, 1), 1.0)
+        return self.schedule(step) * (self.start + (1 - self.start) * progress)
+
+    def get_config(self) -> dict:
+        return {'schedule': self.schedule, 'start': self.start, 'nb_steps': self.nb_steps}

@@ -1,0 +1,298 @@
+"""The only training loop.
+
+One `tf.function` call runs many steps, so Python is not in the inner loop. The loop checkpoints, resumes exactly (the
+data order is a function of the step), reports progress, and stops on a non-finite loss. Several workers run it in
+step: they average their gradients, and agree on when to stop.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import signal
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import tensorflow as tf
+import tf_keras as keras
+
+from pocketflow.utils.system import interrupts
+from pocketflow.utils.training.checkpoints import Checkpoints
+from pocketflow.utils.training.distillation import Distillation
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.distributed.gradient_compression import CompressionOptions, make_reducer
+from pocketflow.utils.runs.metrics_log import MetricsLog
+from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
+from pocketflow.utils.options import Options, option
+from pocketflow.utils.training.precision import COMPUTE_DTYPES, compute_dtype, resolve_compute_dtype
+from pocketflow.utils.system.progress import Progress
+from pocketflow.utils.training.means import WeightedMeans
+
+STEPS_PER_CALL = 20
+
+# Random layers then keep their state in variables, which checkpoints hold: a resumed run draws on where it stopped.
+keras.backend.experimental.enable_tf_random_generator()
+
+RUINED = 1e6
+"""How many times its former loss, or a loss of 1, a network has after a training that went astray: a network that only
+guesses has a loss of a few units, one whose training diverged has one beyond all measure, if it is finite at all."""
+
+WAY_OUT = ('lower --lrn_rate_init, or try --compute_dtype=float32 (other flags need another --run_dir, if you gave '
+           'one)')
+
+LossFn = Callable[[tf.Tensor, tf.Tensor, list], tuple[tf.Tensor, dict[str, tf.Tensor]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainerOptions(Options):
+    """How training runs, apart from what the network prescribes."""
+
+    summary_step: int = option('summ_step', 100, 'report and log every this many steps', low=1, decides=False)
+    save_step: int = option('save_step', 1000, 'write a checkpoint every this many steps', low=1, decides=False)
+    compute_dtype: str = option('compute_dtype', 'auto', 'auto: bfloat16 where it is faster',
+                                choices=COMPUTE_DTYPES)
+
+
+class DivergedError(PocketFlowError):
+    """The loss became infinite, not a number, or so large that the network is lost."""
+
+
+def refuse_divergence(before: float, after: float, label: str) -> None:
+    """Raises a `DivergedError` if training, whose own losses were finite, has left a network beyond repair.
+
+    Args:
+      before, after: the loss on the evaluation set before and after the training.
+      label: what was trained.
+    """
+    if not after <= RUINED * max(1.0, before):  # not a number, too
+        raise DivergedError(f'{label}: the loss on the evaluation set is {after:.4g} after training ({before:.4g} '
+                            f'before): it has diverged; {WAY_OUT}')
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainerParts:
+    """What may be added to plain training.
+
+    Attributes:
+      distillation: a teacher whose loss is added.
+      constraint: called after each optimizer step with the number of steps done (int64), as to re-apply masks to the
+        model's variables.
+      variables: what is trained; default: all trainable variables of the model.
+      state: further variables that checkpoints must hold, such as masks.
+    """
+
+    distillation: Distillation | None = None
+    constraint: Callable[[tf.Tensor], None] | None = None
+    variables: Sequence[tf.Variable] | None = None
+    state: Sequence[tf.Variable] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Team:
+    """Who trains together.
+
+    Attributes:
+      workers: the workers.
+      compression: how their gradients travel.
+      samples_per_step: training samples that all of them together see per step.
+      seed: decides how gradients are rounded.
+    """
+
+    workers: Workers = ALONE
+    compression: CompressionOptions = CompressionOptions()
+    samples_per_step: int = 1
+    seed: int = 0
+
+
+class Trainer:
+    """Trains a model by SGD.
+
+    Args:
+      model: a functional Keras model; its variables are trained in place.
+      loss_fn: `(labels, outputs, trainable_vars) -> (loss, metrics)`, scalars.
+      optimizer: a Keras optimizer; its `iterations` counts the steps.
+      options: intervals and precision.
+      folder: where checkpoints go; `None` writes none.
+      parts: optional additions.
+      log, label: where metrics go, and under which name; without a label nothing is said.
+      team: who trains together.
+    """
+
+    def __init__(self, model: keras.Model, loss_fn: LossFn, optimizer: keras.optimizers.Optimizer,
+                 options: TrainerOptions, *, folder: Path | None = None, parts: TrainerParts = TrainerParts(),
+                 log: MetricsLog | None = None, label: str | None = 'train', team: Team = Team()):
+        self.model, self.loss_fn, self.optimizer = model, loss_fn, optimizer
+        self.options, self.parts = options, parts
+        self.log, self.label = log, label
+        self.dtype = resolve_compute_dtype(options.compute_dtype, model)
+        self.variables = list(model.trainable_variables if parts.variables is None else parts.variables)
+        self.optimizer.build(self.variables)
+        self.workers, self._samples_per_step = team.workers, team.samples_per_step
+        self._reducer = make_reducer(team.compression, team.workers, self.variables, team.seed)
+        self._checkpoints = Checkpoints(folder, model, optimizer, state=parts.state,
+                                        local_state=self._reducer.local_state, adopt=self._reducer.adopt,
+                                        workers=team.workers, samples_per_step=team.samples_per_step)
+        self._stop = tf.Variable(False, trainable=False)
+        self._run_steps = tf.function(self._run)
+
+    def fit(self, make_batches: Callable[[int], tf.data.Dataset], nb_steps: int) -> float:
+        """Trains until step `nb_steps`, from the newest checkpoint if there is one.
+
+        Args:
+          make_batches: gives the endless stream of batches that starts with a given step.
+          nb_steps: total number of steps.
+
+        Returns:
+          Steady-state training speed in images per second.
+
+        Raises:
+          DivergedError: the loss became infinite or not a number.
+          Interrupted: a signal arrived; the checkpoint is written.
+        """
+        if self.workers.size == 1:  # several agree on it within the loop
+            interrupts.check()
+        if not self.variables:
+            raise PocketFlowError(f'model {self.model.name!r} has no trainable weights: training would change nothing')
+        step = self._checkpoints.restore(self.label)
+        if self.log is not None:
+            self.log.rewind(f'{self.label}/train', step)
+        if step >= nb_steps:
+            return 0.0
+        with compute_dtype(self.dtype), interrupts.deferred(lambda: self._stop.assign(True)) as signals:
+            return self._loop(make_batches(step), step, nb_steps, signals)
+
+    def _loop(self, batches: tf.data.Dataset, step: int, nb_steps: int, signals: interrupts.Deferred) -> float:
+        iterator = iter(batches)
+        batch_size = batches.element_spec[1].shape[0] or 1
+        progress = Progress(self.label or 'tuning', nb_steps, step, batch_size * self.workers.size)
+        means = WeightedMeans()
+        means.go_on_from(self._checkpoints.note)
+        while step < nb_steps:
+            count = steps_until_due(step, nb_steps, self.options.summary_step, self.options.save_step)
+            totals, count = self._run_steps(iterator, tf.constant(count))
+            count = int(count)
+            if count:
+                values = {name: float(total) / count for name, total in totals.items()}
+                if not math.isfinite(loss := values['loss']):
+                    raise DivergedError(f'the loss is {loss} between steps {step} and {step + count} of '
+                                        f'{self.label}; {WAY_OUT}')
+                step += count
+                progress.advance(count)
+                means.add(values, count * self._samples_per_step)
+                self._after(step, nb_steps, means, progress)
+            if self._must_stop(signals):
+                self._save(means)
+                progress.close()
+                raise interrupts.Interrupted(signals.signum or signal.SIGTERM)
+        progress.close()
+        return progress.rate.per_second
+
+    def _must_stop(self, signals: interrupts.Deferred) -> bool:
+        """Whether any worker was asked to stop: a signal may reach them at different steps."""
+        requested = signals.signum is not None
+        return requested if self.workers.size == 1 else self.workers.any(requested)
+
+    def _after(self, step: int, nb_steps: int, means: WeightedMeans, progress: Progress) -> None:
+        if is_due(step, self.options.summary_step, nb_steps):
+            values = {'learning_rate': float(self.optimizer.learning_rate), **means.take()}
+            if self.label is not None:
+                progress.report(values)
+            if self.log is not None:
+                self.log.write(f'{self.label}/train', step, {**values, 'images_per_second': progress.rate.per_second})
+        if is_due(step, self.options.save_step, nb_steps):
+            self._save(means)
+            progress.rate.skip()
+
+    def _save(self, means: WeightedMeans) -> None:
+        """Writes a checkpoint, with what has been summed up of the present interval of the log."""
+        self._checkpoints.note = means.to_text()
+        self._checkpoints.save()
+
+    def _run(self, iterator: Iterable, count: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """`count` steps, or fewer if a signal arrives; returns each metric's sum over them, and their number.
+
+        Of several workers none may stop alone, since the others would wait for its gradients.
+        """
+        step = tf.function(self._step)
+        names = step.get_concrete_function(*iterator.element_spec).structured_outputs
+        totals = {name: tf.constant(0.0) for name in names}
+        done = tf.constant(0)
+        alone = self.workers.size == 1
+        while done < count and not (alone and self._stop):
+            values = step(*next(iterator))
+            totals = {name: totals[name] + values[name] for name in names}
+            done += 1
+        self._agree_on_statistics()
+        return self.workers.mean(totals), done
+
+    def _agree_on_statistics(self) -> None:
+        """Moving statistics and ranges are not trained: each worker has followed its own batches."""
+        tracked = [variable for variable in self.model.non_trainable_variables if variable.dtype.is_floating]
+        if self.workers.size > 1 and tracked:
+            for variable, mean in zip(tracked, self.workers.average(tracked), strict=True):
+                variable.assign(mean)
+
+    def _step(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            outputs = self.model(images, training=True)
+            loss, metrics = self.loss_fn(labels, outputs, self.variables)
+            if self.parts.distillation is not None:
+                metrics = {**metrics, 'distillation_loss': self.parts.distillation.loss(images, outputs)}
+                loss += metrics['distillation_loss']
+        gradients = tape.gradient(loss, self.variables)
+        if self.workers.size > 1:
+            gradients = self._reducer.reduce(gradients, self.optimizer.iterations.value())
+        self.optimizer.apply_gradients(zip(gradients, self.variables, strict=True))
+        if self.parts.constraint is not None:
+            self.parts.constraint(self.optimizer.iterations.value())
+        return {'loss': loss, **metrics}
+
+
+def is_due(step: int, every: int, total: int) -> bool:
+    """Whether something that happens every so many steps, and at the end, happens now."""
+    return step % every == 0 or step == total
+
+
+def steps_until_due(step: int, total: int, *intervals: int) -> int:
+    """How many steps may run in one go without passing the next multiple of an interval, or the end."""
+    return min(STEPS_PER_CALL, total - step, *(interval - step % interval for interval in intervals))
+
+
+class Evaluation:
+    """Measures a model, as often as wanted, on the same samples; the computation is traced once.
+
+    Args:
+      model, loss_fn: as for `Trainer`.
+      batches: one ordered pass.
+    """
+
+    def __init__(self, model: keras.Model, loss_fn: LossFn, batches: tf.data.Dataset):
+        self._batches = batches
+
+        @tf.function(input_signature=batches.element_spec)
+        def values_of(images: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
+            loss, metrics = loss_fn(labels, model(images, training=False), model.trainable_variables)
+            return {'loss': loss, **metrics}
+
+        self._values_of = values_of
+
+    def __call__(self, nb_batches: int | None = None) -> dict[str, float]:
+        """Loss and metrics over one pass, each sample counted once (a short last batch weighs less).
+
+        Args:
+          nb_batches: only the first so many batches; default: all.
+
+        Returns:
+          Means by name, `loss` first.
+        """
+        means = WeightedMeans()
+        for images, labels in self._batches if nb_batches is None else self._batches.take(nb_batches):
+            interrupts.check()
+            values = self._values_of(images, labels)
+            means.add({name: float(value) for name, value in values.items()}, len(labels))
+        return means.take()
+
+
+def evaluate(model: keras.Model, loss_fn: LossFn, batches: tf.data.Dataset) -> dict[str, float]:
+    """Loss and metrics of a model, as `Evaluation` gives them."""
+    return Evaluation(model, loss_fn, batches)()
