@@ -1,8 +1,10 @@
 """Package, dependencies and extras; `constraints.txt` holds the exact versions that are tested."""
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 PARTS = ['learners', 'nets', 'datasets', 'hp_optimizer', 'rl_agents', 'utils']
+"""The folders that the package `pocketflow` consists of, beside the modules of the root."""
 
 INSTALL_REQUIRES = [
     'tensorflow>=2.18,<2.22',
@@ -26,8 +28,18 @@ INSTALL_REQUIRES = [
 EXTRAS_REQUIRE = {
     # Published as source only; scripts/install_horovod.sh builds it for TensorFlow > 2.18, too.
     'horovod': ['horovod==0.28.1'],
-    'test': ['pytest>=8', 'hypothesis>=6.100', 'ruff>=0.6', 'packaging>=24', 'setuptools<81'],
+    'test': ['pytest>=8', 'pytest-xdist>=3.6', 'hypothesis>=6.100', 'ruff>=0.6', 'packaging>=24', 'setuptools<81'],
 }
+
+PATTERNS = [pattern for part in PARTS for pattern in (part, f'{part}.*')]
+
+
+class BuildPackage(build_py):
+    """Leaves this file, which lies in the folder of the package, out of it."""
+
+    def find_package_modules(self, package, package_dir):
+        return [found for found in super().find_package_modules(package, package_dir) if found[1] != 'setup']
+
 
 setup(
     name='pocketflow',
@@ -35,11 +47,12 @@ setup(
     description='Compresses TensorFlow 2 networks and measures the files that result',
     license='BSD-3-Clause',
     python_requires='>=3.10',
-    packages=find_packages(include=[pattern for part in PARTS for pattern in (part, f'{part}.*')]),
-    package_dir={'': '.'},  # an editable install then puts the root on the path, new folders included
-    package_data={'': ['*.md', '*.html', '*.css', '*.js']},
-    py_modules=['main'],
+    packages=['pocketflow', *(f'pocketflow.{package}' for package in find_packages(include=PATTERNS))],
+    package_dir={'pocketflow': '.'},  # all code is imported as pocketflow.*: `utils` is too common a name to install
+    package_data={'': ['*.md', '*.html', '*.css', '*.js'], 'pocketflow': ['scripts/flags/*.flags']},
+    include_package_data=False,
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
-    entry_points={'console_scripts': ['pocketflow = main:console_main']},
+    cmdclass={'build_py': BuildPackage},
+    entry_points={'console_scripts': ['pocketflow = pocketflow.main:console_main']},
 )

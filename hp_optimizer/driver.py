@@ -16,9 +16,9 @@ from pocketflow.hp_optimizer.domain import Values
 from pocketflow.hp_optimizer.journal import Journal, Trial, best_of, first_of
 from pocketflow.hp_optimizer.optimizers.abstract import HyperParamOptimizer
 from pocketflow.hp_optimizer.screening import screening_floor
-from pocketflow.utils.system import interrupts
-from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.system import interrupts
 from pocketflow.utils.system.progress import duration, number
 
 

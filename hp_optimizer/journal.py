@@ -12,9 +12,9 @@ from typing import Any
 from absl import logging
 
 from pocketflow.hp_optimizer.domain import Domain, Value
-from pocketflow.utils.system import atomic
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.runs.records import Number, parsed, set_aside
+from pocketflow.utils.system import atomic
 
 SCHEMA = 1
 HEADER_SHAPE = {'schema': int, 'fingerprint': str}

@@ -14,23 +14,31 @@ from absl import logging
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.rl_agents.ddpg.options import DdpgOptions
-from pocketflow.utils.system import atomic
 from pocketflow.utils.container import load_container, save_container
-from pocketflow.utils.training.distillation import Distillation
-from pocketflow.utils.quantization.encoding import Encoding
 from pocketflow.utils.distributed.gradient_compression import CompressionOptions
+from pocketflow.utils.distributed.mirror import CHECKPOINTS, mirror
+from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
+from pocketflow.utils.models.files import load_model, save_model
+from pocketflow.utils.options import Options, option
+from pocketflow.utils.quantization.encoding import Encoding
+from pocketflow.utils.registry import Registry
 from pocketflow.utils.reports.layer_table import ROW_SHAPE
 from pocketflow.utils.runs.metrics_log import MetricsLog
-from pocketflow.utils.distributed.mirror import CHECKPOINTS, mirror
-from pocketflow.utils.models.files import load_model, save_model
-from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
-from pocketflow.utils.options import Options, option
-from pocketflow.utils.system.progress import number
-from pocketflow.utils.registry import Registry
-from pocketflow.utils.runs.run_directory import RunDirectory
 from pocketflow.utils.runs.model_files import refuse_damaged
 from pocketflow.utils.runs.records import read_record
-from pocketflow.utils.training.trainer import LossFn, Team, Trainer, TrainerOptions, TrainerParts, evaluate, refuse_divergence
+from pocketflow.utils.runs.run_directory import RunDirectory
+from pocketflow.utils.system import atomic
+from pocketflow.utils.system.progress import number
+from pocketflow.utils.training.distillation import Distillation
+from pocketflow.utils.training.trainer import (
+    LossFn,
+    Team,
+    Trainer,
+    TrainerOptions,
+    TrainerParts,
+    evaluate,
+    refuse_divergence,
+)
 
 if TYPE_CHECKING:
     from pocketflow.utils.compression_plan import CompressionPlan

@@ -16,7 +16,16 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import StandardForm, standard_form, warn_of_frozen
 from pocketflow.utils.options import Options, option
 from pocketflow.utils.registry import Registry
-from pocketflow.utils.training.schedules import WARMUP_EPOCHS, GradualWarmup, Schedule, check_drops, one_cycle, piecewise_constant, scaled_learning_rate, tenths
+from pocketflow.utils.training.schedules import (
+    WARMUP_EPOCHS,
+    GradualWarmup,
+    Schedule,
+    check_drops,
+    one_cycle,
+    piecewise_constant,
+    scaled_learning_rate,
+    tenths,
+)
 
 HelperT = TypeVar('HelperT', bound='AbstractModelHelper')
 

@@ -19,8 +19,16 @@ from typing import Any
 from pocketflow import datasets
 from pocketflow.learners import LEARNERS
 from pocketflow.nets import PAIRS
+from pocketflow.utils.options import (
+    Options,
+    accepted,
+    dependence,
+    is_restricted,
+    option_fields,
+    superseded_flags,
+    value_type,
+)
 from pocketflow.utils.system import atomic
-from pocketflow.utils.options import Options, accepted, dependence, is_restricted, option_fields, superseded_flags, value_type
 
 PAGE = Path(__file__).resolve().parents[1] / 'docs' / 'flags.md'
 INTRODUCTION = """\

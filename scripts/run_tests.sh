@@ -2,6 +2,8 @@
 # Installs everything the tests need into .venv, Horovod included, then checks the style and runs the tests.
 #
 #   scripts/run_tests.sh [pytest's arguments, paths from the root of the repository]
+#
+# Two processes share the test files; `-n 0` runs them in one, as a debugger wants it.
 set -euo pipefail
 
 # shellcheck source=scripts/lib/env.sh
@@ -11,4 +13,4 @@ ensure_env test
 "$ROOT/scripts/install_horovod.sh"
 cd "$ROOT"
 "$VENV_PYTHON" -m ruff check .
-exec "$VENV_PYTHON" -m pytest "$@"
+exec "$VENV_PYTHON" -m pytest -n 2 --dist=loadfile "$@"

@@ -12,12 +12,16 @@ import pytest
 
 from pocketflow import main
 from pocketflow.learners import LEARNERS
-from pocketflow.main import CommandLine
+from pocketflow.learners.program.checks import checked_command
+from pocketflow.learners.program.command import UNRECORDED_OPTIONS, Command, MainOptions, learner_names
+from pocketflow.learners.program.identity import recorded_lines, run_path, training_name
+from pocketflow.learners.program.modes import EXEC_MODES
+from pocketflow.learners.program.start import make_invocation
 from pocketflow.nets import PAIRS
-from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, run_main
 from pocketflow.utils.errors import LostWorkerError, PocketFlowError, UsageError
 from pocketflow.utils.options import option_fields
 from pocketflow.utils.runs.run_directory import RunDirectory
+from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, run_main
 
 ROOT = Path(__file__).resolve().parents[1]
 PRUNE = (*TASK, '--learner=chn-pruned-rmt')
@@ -43,8 +47,8 @@ def _folder(tmp_path, monkeypatch):
     monkeypatch.setattr(PAIRS, '_entries', dict(PAIRS._entries))
 
 
-def command(*arguments: str) -> CommandLine:
-    return CommandLine(['main.py', *arguments])
+def command(*arguments: str) -> Command:
+    return checked_command(['main.py', *arguments])
 
 
 BAD_INPUT = {
@@ -130,7 +134,7 @@ def test_foreign_files_are_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
 
 
-@pytest.mark.parametrize('mode', main.EXEC_MODES)
+@pytest.mark.parametrize('mode', EXEC_MODES)
 def test_a_flag_file_of_bytes_is_not_of_a_run(tmp_path, mode):
     (tmp_path / 'flags.txt').write_bytes(b'--seed=\xff\n')
     outcome = run_main(*TASK, f'--run_dir={tmp_path}', f'--exec_mode={mode}')
@@ -157,7 +161,7 @@ def test_one_of_several_pairs_in_a_file(tmp_path):
     (tmp_path / 'mine.py').write_text(HELPER.format(name='a_at_digits') + HELPER.format(name='b_at_digits'))
     given = command('--model_helper=mine.py', '--model=b')
     assert given.pair_name == 'b_at_digits'
-    assert given.recorded()[:2] == ['--model=b', f'--model_helper={tmp_path}/mine.py']
+    assert recorded_lines(given)[:2] == ['--model=b', f'--model_helper={tmp_path}/mine.py']
 
 
 def test_a_helper_file_may_be_read_again_in_one_process(tmp_path):
@@ -182,17 +186,17 @@ def test_an_unfinished_helper_class_is_refused(tmp_path, left_out, missing):
 def test_an_edited_helper_file_is_another_run(tmp_path):
     file, entries = tmp_path / 'mine.py', dict(PAIRS._entries)
 
-    def given(text: str) -> CommandLine:
+    def given(text: str) -> Command:
         PAIRS._entries = dict(entries)
         file.write_text(text)
         return command('--model_helper=mine.py')
 
     text = HELPER.format(name='mine_at_digits') + '    build_model = None\n'
     first, again, edited = given(text), given(text), given(text + '# other layers\n')
-    assert first.run_path() == again.run_path() != edited.run_path()
-    assert first.training_name() == again.training_name() != edited.training_name()
+    assert run_path(first) == run_path(again) != run_path(edited)
+    assert training_name(first) == training_name(again) != training_name(edited)
     run = RunDirectory(tmp_path / 'run')
-    run.claim(first.recorded())
+    run.claim(recorded_lines(first))
     run.release()
     PAIRS._entries = dict(entries)
     outcome = run_main('--model_helper=mine.py', '--run_dir=run')
@@ -202,14 +206,14 @@ def test_an_edited_helper_file_is_another_run(tmp_path):
 
 
 def test_crash_of_our_own_is_not_hidden(monkeypatch):
-    monkeypatch.setitem(main.EXEC_MODES, 'train', lambda invocation: 1 / 0)
+    monkeypatch.setitem(EXEC_MODES, 'train', lambda invocation: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run_main(*TASK)
 
 
 def test_values_may_follow_their_flags():
     given = command('--seed', '5', '--model', 'lenet', '--dataset', 'digits', '--learner', 'chn-pruned-rmt')
-    assert given.options(main.MainOptions) == main.MainOptions('chn-pruned-rmt', 5)
+    assert given.options(MainOptions) == MainOptions('chn-pruned-rmt', 5)
 
 
 def test_flag_files_nest_and_the_command_line_wins(tmp_path):
@@ -217,9 +221,9 @@ def test_flag_files_nest_and_the_command_line_wins(tmp_path):
     (tmp_path / 'outer.flags').write_text('--flagfile=inner.flags\n\n--learner=chn-pruned-rmt\n--seed=2\n')
     given = command('--flagfile=outer.flags', '--seed=3')
     assert given.pair_name == 'lenet_at_digits' and given.learner_names == ['chn-pruned-rmt']
-    assert given.options(main.MainOptions).seed == 3
-    assert given.invocation().helper.net.learning_rate == 0.03
-    assert command('--flagfile=outer.flags').options(main.MainOptions).seed == 2
+    assert given.options(MainOptions).seed == 3
+    assert make_invocation(given).helper.net.learning_rate == 0.03
+    assert command('--flagfile=outer.flags').options(MainOptions).seed == 2
 
 
 @pytest.mark.parametrize('arguments', [
@@ -229,12 +233,12 @@ def test_flag_files_nest_and_the_command_line_wins(tmp_path):
 ])
 def test_recorded_flags_repeat_the_run(tmp_path, arguments):
     given = command(*arguments)
-    (tmp_path / 'flags.txt').write_text('\n'.join(given.recorded()) + '\n')
+    (tmp_path / 'flags.txt').write_text('\n'.join(recorded_lines(given)) + '\n')
     again = command('--flagfile=flags.txt')
-    assert again.recorded() == given.recorded()
-    assert again.run_path() == given.run_path()
+    assert recorded_lines(again) == recorded_lines(given)
+    assert run_path(again) == run_path(given)
     for options_class in given.options_classes():
-        if options_class not in main.UNRECORDED_OPTIONS:
+        if options_class not in UNRECORDED_OPTIONS:
             assert again.options(options_class) == given.options(options_class)
 
 
@@ -242,7 +246,7 @@ def made_run(*arguments: str) -> Path:
     """A directory of a run with these flags, as far as the command line looks at it."""
     run = Path('made')
     run.mkdir()
-    (run / 'flags.txt').write_text('\n'.join(command(*arguments).recorded()) + '\n')
+    (run / 'flags.txt').write_text('\n'.join(recorded_lines(command(*arguments))) + '\n')
     return run
 
 
@@ -284,8 +288,8 @@ def test_a_pair_of_ones_own_is_found_from_anywhere(tmp_path):
 
 def test_run_records_the_flags_of_its_command(pruned_run):
     lines = (pruned_run.path / 'flags.txt').read_text().splitlines()
-    assert lines == command(*pruned_run.arguments).recorded()
-    assert command(f'--flagfile={pruned_run.path}/flags.txt').run_path() == pruned_run.path
+    assert lines == recorded_lines(command(*pruned_run.arguments))
+    assert run_path(command(f'--flagfile={pruned_run.path}/flags.txt')) == pruned_run.path
     assert not any('run_dir' in line or 'require' in line or 'exec_mode' in line for line in lines)
 
 
@@ -293,20 +297,20 @@ def test_default_directories_differ_where_flags_differ():
     variants = [(), ('--seed=1',), ('--nb_epochs_rat=0.5',), ('--export_formats=int8',), ('--enbl_dst',),
                 ('--enbl_warm_start', '--save_path=m.keras'), ('--learner=chn-pruned-rmt',),
                 ('--learner=chn-pruned-rmt', '--cpr_prune_ratio=0.4'), ('--learner=full-prec,chn-pruned-rmt',)]
-    paths = [command(*TASK, *variant).run_path() for variant in variants]
+    paths = [run_path(command(*TASK, *variant)) for variant in variants]
     assert len(set(paths)) == len(variants)
     assert all(path.parent == Path('runs/lenet_at_digits') for path in paths)
-    assert command(*TASK, '--require_faster', '--learner=chn-pruned-rmt').run_path() == paths[6]
-    assert command(*TASK, '--run_dir=here').run_path() == Path('here')
+    assert run_path(command(*TASK, '--require_faster', '--learner=chn-pruned-rmt')) == paths[6]
+    assert run_path(command(*TASK, '--run_dir=here')) == Path('here')
 
 
 def test_zoo_name_is_shared_by_runs_that_are_trained_alike():
     plain = command(*TASK)
-    assert str(plain.run_path()).startswith(f'runs/{plain.training_name()}-')
-    assert command(*PRUNE, '--cpr_prune_ratio=0.3').training_name() == plain.training_name()
-    assert command(*PRUNE, '--momentum=0.8').training_name() != plain.training_name()
+    assert str(run_path(plain)).startswith(f'runs/{training_name(plain)}-')
+    assert training_name(command(*PRUNE, '--cpr_prune_ratio=0.3')) == training_name(plain)
+    assert training_name(command(*PRUNE, '--momentum=0.8')) != training_name(plain)
     for other in (('--enbl_dst',), ('--enbl_warm_start', '--save_path=m.keras')):
-        assert plain.training_name() not in str(command(*TASK, *other).run_path())
+        assert training_name(plain) not in str(run_path(command(*TASK, *other)))
 
 
 def test_help_lists_what_there_is():
@@ -353,13 +357,13 @@ def test_superseded_flags_are_of_the_type_that_they_had():
 def test_an_old_switch_leaves_the_next_flag_alone(learner, flag):
     for form in (f'--{flag}', f'--no{flag}', f'--{flag}=false'):
         given = command(*TASK, f'--learner={learner}', form, '--seed=7')
-        assert given.options(main.MainOptions).seed == 7 and list(given.superseded()) == [flag]
+        assert given.options(MainOptions).seed == 7 and list(given.superseded()) == [flag]
 
 
 @pytest.mark.parametrize('path', sorted((ROOT / 'scripts' / 'flags').glob('*.flags')), ids=lambda path: path.stem)
 def test_shipped_flag_files_are_valid(path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    command(f'--flagfile={path}').invocation()
+    make_invocation(command(f'--flagfile={path}'))
 
 
 def test_seed_decides_the_weights(tmp_path):
@@ -385,8 +389,8 @@ def test_the_program_itself(tmp_path):
 
 def test_usage_errors_name_the_value():
     with pytest.raises(UsageError, match='--learner=a, ,b: an empty name'):
-        main.learner_names('a, ,b')
-    assert main.learner_names('full-prec, chn-pruned-rmt') == ['full-prec', 'chn-pruned-rmt']
+        learner_names('a, ,b')
+    assert learner_names('full-prec, chn-pruned-rmt') == ['full-prec', 'chn-pruned-rmt']
 
 
 def refuse_with(error: Exception) -> None:

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from pocketflow import main
 from pocketflow.learners import LEARNERS
-from pocketflow.main import CommandLine
+from pocketflow.learners.abstract_learner import LearnerOptions
+from pocketflow.learners.program.checks import checked_command
+from pocketflow.learners.program.command import Command
+from pocketflow.learners.program.identity import recorded_lines
 from pocketflow.nets import PAIRS
-from tests.conftest import TASK, run_main
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import check_value, option_fields, value_type
+from tests.conftest import TASK, run_main
 
 ROOT = Path(__file__).resolve().parents[1]
 CHANNELS, SEARCHED_CHANNELS = ('chn-pruned-rmt',), ('chn-pruned-rmt', '--cpr_prune_option=auto')
@@ -102,8 +104,8 @@ def _folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def command(learner: str, *arguments: str) -> CommandLine:
-    return CommandLine(['main.py', *TASK, f'--learner={learner}', *arguments])
+def command(learner: str, *arguments: str) -> Command:
+    return checked_command(['main.py', *TASK, f'--learner={learner}', *arguments])
 
 
 def refusal(*arguments: str) -> str:
@@ -184,10 +186,11 @@ def test_recorded_flags_are_never_refused(arguments, tmp_path):
     given = command(*arguments)
     run = tmp_path / 'run'
     run.mkdir()
-    (run / 'flags.txt').write_text('\n'.join(given.recorded()) + '\n')
-    assert CommandLine(['main.py', '--flagfile=run/flags.txt']).recorded() == given.recorded()
+    (run / 'flags.txt').write_text('\n'.join(recorded_lines(given)) + '\n')
+    assert recorded_lines(checked_command(['main.py', '--flagfile=run/flags.txt'])) == recorded_lines(given)
     for mode in ('eval', 'export', 'benchmark'):
-        assert CommandLine(['main.py', '--run_dir=run', f'--exec_mode={mode}']).recorded() == given.recorded()
+        again = checked_command(['main.py', '--run_dir=run', f'--exec_mode={mode}'])
+        assert recorded_lines(again) == recorded_lines(given)
 
 
 @pytest.mark.parametrize('line', ['--grad_compression=ecq', '--cpr_preserve_ratio=0.1', '--nb_epochs_rat_ft=0.3'])
@@ -196,12 +199,12 @@ def test_finished_runs_are_used_whatever_their_flags(line, tmp_path):
     learner = 'full-prec' if 'rat_ft' in line else 'chn-pruned-rmt'
     (tmp_path / 'flags.txt').write_text('\n'.join((*TASK, f'--learner={learner}', line)) + '\n')
     for mode in ('eval', 'export', 'benchmark'):
-        CommandLine(['main.py', f'--run_dir={tmp_path}', f'--exec_mode={mode}'])
+        checked_command(['main.py', f'--run_dir={tmp_path}', f'--exec_mode={mode}'])
 
 
 def every_options_class() -> list:
     return [part for name in PAIRS for model, _, dataset in [name.partition('_at_')]
-            for part in CommandLine(['main.py', f'--model={model}', f'--dataset={dataset}']).options_classes()]
+            for part in checked_command(['main.py', f'--model={model}', f'--dataset={dataset}']).options_classes()]
 
 
 def test_what_flags_need_can_be_given():
@@ -219,7 +222,7 @@ def test_what_flags_need_can_be_given():
 
 
 def test_learners_replace_flags_of_all_learners_by_flags_that_they_have():
-    shared = {field.metadata['flag'] for field in option_fields(main.LearnerOptions)}
+    shared = {field.metadata['flag'] for field in option_fields(LearnerOptions)}
     known = {field.metadata['flag'] for part in every_options_class() for field in option_fields(part)}
     for name in LEARNERS:
         replaced = LEARNERS.get(name).replaced_flags
@@ -240,4 +243,4 @@ def test_documented_commands_are_accepted(line, monkeypatch):
     _, *arguments = shlex.split(re.sub(r'\[.*?\]', '', line), comments=True)
     script = re.fullmatch(r'nets/(\w+)_at_(\w+)_run\.py', arguments[0])
     pair = [f'--model={script[1]}', f'--dataset={script[2]}'] if script else []
-    CommandLine(['main.py', *pair, *arguments[len(pair) // 2:]])
+    checked_command(['main.py', *pair, *arguments[len(pair) // 2:]])

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ONE_FILE, TASK, run_main
+from pocketflow.learners.program.checks import checked_command
+from pocketflow.learners.program.identity import recorded_lines, run_path, training_name
+from pocketflow.learners.program.start import make_invocation
 from pocketflow.utils.errors import UsageError
+from tests.conftest import ONE_FILE, TASK, run_main
 
 SMALL = (*TASK, ONE_FILE, '--nb_smpls_train=60', '--nb_smpls_val=20', '--nb_smpls_eval=40', '--batch_size=10',
          '--nb_epochs_rat=0.05', '--nb_smpls_export_eval=10', '--nb_repts=2',
@@ -122,31 +125,29 @@ def _check_what_the_stage_has_done(run: Path, kind: str, entry: dict) -> None:
 
 
 def test_a_baseline_without_held_out_samples_is_another_model_than_one_with_them(tmp_path, monkeypatch):
-    from pocketflow.main import CommandLine
     monkeypatch.chdir(tmp_path)
-    searched, fixed = (CommandLine(['main.py', *TASK, '--learner=weight-sparse', f'--ws_prune_ratio_prtl={rule}'])
+    searched, fixed = (checked_command(['main.py', *TASK, '--learner=weight-sparse', f'--ws_prune_ratio_prtl={rule}'])
                        for rule in ('optimal', 'uniform'))
-    assert searched.training_name() != fixed.training_name()
+    assert training_name(searched) != training_name(fixed)
     assert searched.data_options().hold_out and not fixed.data_options().hold_out
-    held_out = CommandLine(['main.py', *TASK, '--enbl_trn_val_split'])
-    assert searched.training_name() == held_out.training_name()
-    assert '--enbl_trn_val_split=true' in searched.recorded() and '--hp_optimizer=ddpg' in searched.recorded()
-    assert not any(line.startswith(('--hp', '--ddpg')) for line in fixed.recorded())
+    held_out = checked_command(['main.py', *TASK, '--enbl_trn_val_split'])
+    assert training_name(searched) == training_name(held_out)
+    assert '--enbl_trn_val_split=true' in recorded_lines(searched) and '--hp_optimizer=ddpg' in recorded_lines(searched)
+    assert not any(line.startswith(('--hp', '--ddpg')) for line in recorded_lines(fixed))
 
 
 def searching_flags(*more: str):
-    from pocketflow.main import CommandLine
-    return CommandLine(['main.py', *UNIFORM_ZEROS, '--hpo_space=space.yaml', *more])
+    return checked_command(['main.py', *UNIFORM_ZEROS, '--hpo_space=space.yaml', *more])
 
 
 def test_another_text_of_the_space_is_another_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'space.yaml').write_text(SPACE)
-    path, lines = searching_flags().run_path(), searching_flags().recorded()
-    assert searching_flags().run_path() == path
+    path, lines = run_path(searching_flags()), recorded_lines(searching_flags())
+    assert run_path(searching_flags()) == path
     (tmp_path / 'space.yaml').write_text(SPACE.replace('high: 0.6', 'high: 0.5'))
-    assert searching_flags().run_path() != path
-    changed, = set(searching_flags().recorded()) - set(lines)
+    assert run_path(searching_flags()) != path
+    changed, = set(recorded_lines(searching_flags())) - set(lines)
     assert changed.startswith('# sha256 of --hpo_space=')
 
 
@@ -155,20 +156,19 @@ def test_a_finished_run_does_not_need_the_file_of_its_space(tmp_path, monkeypatc
     (tmp_path / 'space.yaml').write_text(SPACE)
     run = tmp_path / 'run'
     run.mkdir()
-    recorded = searching_flags(f'--run_dir={run}').invocation().recorded_flags
+    recorded = make_invocation(searching_flags(f'--run_dir={run}')).recorded_flags
     (run / 'flags.txt').write_text('\n'.join(recorded) + '\n')
     (tmp_path / 'space.yaml').unlink()
-    again = searching_flags(f'--run_dir={run}', '--exec_mode=eval').invocation()
+    again = make_invocation(searching_flags(f'--run_dir={run}', '--exec_mode=eval'))
     again.run.claim(again.recorded_flags, again.free_flags)
     again.run.release()
-    training = searching_flags(f'--run_dir={run}').invocation()
+    training = make_invocation(searching_flags(f'--run_dir={run}'))
     with pytest.raises(UsageError, match='holds a run with other flags'):
         training.run.claim(training.recorded_flags, training.free_flags)
 
 
 def test_recorded_flags_of_a_search_are_no_reason_to_refuse(tmp_path, monkeypatch):
-    from pocketflow.main import CommandLine
     monkeypatch.chdir(tmp_path)
-    lines = CommandLine(['main.py', *SPARSE, '--hp_optimizer=gp']).recorded()
+    lines = recorded_lines(checked_command(['main.py', *SPARSE, '--hp_optimizer=gp']))
     (tmp_path / 'flags.txt').write_text('\n'.join(lines) + '\n')
-    assert '--ddpg_tau=0.01' in lines and CommandLine(['main.py', '--flagfile=flags.txt']).recorded() == lines
+    assert '--ddpg_tau=0.01' in lines and recorded_lines(checked_command(['main.py', '--flagfile=flags.txt'])) == lines

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import runpy
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
@@ -60,10 +62,14 @@ def imported(file: Path) -> Iterator[str]:
             yield node.module.split('.')[0]
 
 
+def folders(settings: dict[str, Any]) -> set[str]:
+    """The top-level folders that the package consists of."""
+    return {package.split('.')[1] for package in settings['packages'] if '.' in package}
+
+
 def test_everything_that_is_imported_is_a_dependency(settings: dict[str, Any]):
-    parts = {package.split('.')[0] for package in settings['packages']}
-    names = {name for part in parts for file in (ROOT / part).rglob('*.py') for name in imported(file)}
-    foreign = names - parts - set(sys.stdlib_module_names)
+    files = [ROOT / 'main.py', *(file for folder in folders(settings) for file in (ROOT / folder).rglob('*.py'))]
+    foreign = {name for file in files for name in imported(file)} - {'pocketflow', *sys.stdlib_module_names}
     providers = {name: set(map(canonicalize_name, packages_distributions().get(name, [name]))) for name in foreign}
     named = {canonicalize_name(requirement.name) for requirement in requirements(settings)}
     assert 'scipy' in foreign and [name for name in foreign if not providers[name] & named] == []
@@ -74,14 +80,46 @@ def test_tensorflow_and_its_keras_are_of_one_minor_version():
 
 
 def test_no_folder_with_code_is_left_out_of_the_package(settings: dict[str, Any]):
-    parts = {package.split('.')[0] for package in settings['packages']}
-    with_code = {'.'.join(file.parent.relative_to(ROOT).parts) for part in parts
-                 for file in (ROOT / part).rglob('*.py')}
+    with_code = {'.'.join(('pocketflow', *file.parent.relative_to(ROOT).parts)) for folder in folders(settings)
+                 for file in (ROOT / folder).rglob('*.py')}
     assert with_code - set(settings['packages']) == set()
-    assert {'learners', 'nets', 'datasets', 'utils'} <= parts
-    assert 'tests' not in parts and 'scripts' not in parts
+    assert folders(settings) == {'learners', 'nets', 'datasets', 'hp_optimizer', 'rl_agents', 'utils'}
+
+
+@pytest.fixture(scope='module')
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty environment into which the wheel of the tracked files was installed, without dependencies."""
+    folder = tmp_path_factory.mktemp('wheel')
+    tracked = subprocess.run(['git', 'ls-files', '-z'], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, tracked.split('\0')):
+        if (ROOT / name).is_file():
+            (folder / 'source' / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / 'source' / name)
+    pip = [sys.executable, '-m', 'pip', '--quiet', '--disable-pip-version-check']
+    subprocess.run([*pip, 'wheel', '--no-build-isolation', '--no-deps', '-w', folder, folder / 'source'], check=True,
+                   capture_output=True)
+    subprocess.run([sys.executable, '-m', 'venv', '--without-pip', folder / 'venv'], check=True)
+    subprocess.run([*pip, '--python', folder / 'venv/bin/python', 'install', '--no-deps', '--no-index',
+                    *folder.glob('*.whl')], check=True, capture_output=True)
+    return folder / 'venv'
+
+
+def test_the_wheel_holds_one_package_with_its_data(installed: Path):
+    packages, = installed.glob('lib/python*/site-packages')
+    assert {path.name.split('-')[0] for path in packages.iterdir()} == {'pocketflow'}
+    held = {str(path.relative_to(packages / 'pocketflow')) for path in (packages / 'pocketflow').rglob('*')
+            if path.is_file() and path.suffix != '.pyc'}
+    assert {'__init__.py', 'main.py', 'utils/reports/templates/report.html', 'scripts/flags/quickstart.flags',
+            'learners/channel_pruning_rmt/README.md'} <= held
+    assert not [name for name in held if name.startswith(('tests', 'docs', 'examples')) or name == 'setup.py']
+    assert (installed / 'bin/pocketflow').is_file()
+
+
+def test_the_package_is_imported_without_its_dependencies(installed: Path):
+    code = 'import pocketflow, sys; print(sorted(pocketflow.__all__)); assert "tensorflow" not in sys.modules'
+    out = subprocess.run([installed / 'bin/python', '-c', code], check=True, capture_output=True, text=True, cwd='/')
+    assert 'remove_channels' in out.stdout
 
 
 def test_the_command_starts_main(settings: dict[str, Any]):
-    assert settings['py_modules'] == ['main']
-    assert settings['entry_points']['console_scripts'] == ['pocketflow = main:console_main']
+    assert settings['entry_points']['console_scripts'] == ['pocketflow = pocketflow.main:console_main']

@@ -12,9 +12,9 @@ from typing import Any
 
 import tf_keras as keras
 
-from pocketflow.utils.system.atomic import write_text
 from pocketflow.utils.channels import ChannelGraph, reader_channels, trace
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.system.atomic import write_text
 
 SCHEMA = 1
 Value = tuple[int, ...] | float | int

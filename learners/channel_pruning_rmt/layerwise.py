@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.utils.system import interrupts
 from pocketflow.utils.channels.identities import ChannelGraph, Step, trace
+from pocketflow.utils.system import interrupts
 
 Place = tuple[int, int]
 """A tensor of a model and of each copy of it: the number of the call that makes it, and which of its outputs it is.

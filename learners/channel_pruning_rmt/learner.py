@@ -14,14 +14,14 @@ from pocketflow.learners.channel_pruning_rmt.candidates import ChannelCandidates
 from pocketflow.learners.channel_pruning_rmt.linear_forms import linear_form
 from pocketflow.learners.channel_pruning_rmt.memory import Demand, require_memory
 from pocketflow.learners.channel_pruning_rmt.pruning import Pruned, prune_channels, settle
-from pocketflow.learners.search import LayerSearch, SearchedOptions, SearchingLearner
 from pocketflow.learners.layer_name_filter import refuse_idle_words, skipped_by_name
+from pocketflow.learners.search import LayerSearch, SearchedOptions, SearchingLearner
 from pocketflow.utils.channels import ReaderChannels, channel_counts, reader_channels, remove_channels
 from pocketflow.utils.compression_plan import CompressionPlan, load_plan
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.reports.layer_table import layer_rows
 from pocketflow.utils.options import option
+from pocketflow.utils.reports.layer_table import layer_rows
 from pocketflow.utils.system.progress import Progress
 
 MIN_RIDGE = 1e-10

@@ -14,7 +14,13 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.learners.channel_pruning_rmt.equations import NormalEquations, SampledRows, SplitEquations, equation_bytes, is_kept_as_rows
+from pocketflow.learners.channel_pruning_rmt.equations import (
+    NormalEquations,
+    SampledRows,
+    SplitEquations,
+    equation_bytes,
+    is_kept_as_rows,
+)
 from pocketflow.learners.channel_pruning_rmt.layerwise import LayerwiseRun, Place
 from pocketflow.learners.channel_pruning_rmt.linear_forms import LinearForm, draw_places, linear_form, values_at
 from pocketflow.learners.channel_pruning_rmt.streaming import StreamedRun, chunks

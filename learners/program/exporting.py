@@ -15,7 +15,6 @@ from absl import logging
 
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters, uncounted_macs
-from pocketflow.utils.quantization.encoding import Encoding
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export import Evaluation, ExportRecord, FileUnderTest, Source, Timing, export_files, measure_files
 from pocketflow.utils.export.device_latency import read_device_latencies
@@ -23,6 +22,7 @@ from pocketflow.utils.export.isolated import IsolatedConversions, conversion_pro
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.export.runner import nb_usable_threads
 from pocketflow.utils.models.files import save_model
+from pocketflow.utils.quantization.encoding import Encoding
 
 UNCOMPRESSED = 'uncompressed'
 BUSY = 3

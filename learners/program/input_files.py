@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pocketflow.learners.abstract_learner import model_file
-from pocketflow.utils.system import atomic
 from pocketflow.utils.compression_plan import plan_file
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import Options, option_fields
-from pocketflow.utils.runs.run_directory import RunDirectory
 from pocketflow.utils.runs.records import read_record
+from pocketflow.utils.runs.run_directory import RunDirectory
+from pocketflow.utils.system import atomic
 
 INPUTS_FILE = 'inputs.json'
 """Holds the fingerprints of these files in a run directory, by the flags that name them."""

@@ -10,38 +10,55 @@ from pathlib import Path
 from absl import logging
 
 from pocketflow.hp_optimizer.options import SearchOptions
-from pocketflow.learners.abstract_learner import CONTAINER_NAME, CONTAINER_SUFFIX, LearnerContext, LearnerOptions, StageResult, describe
+from pocketflow.learners.abstract_learner import (
+    CONTAINER_NAME,
+    CONTAINER_SUFFIX,
+    LearnerContext,
+    LearnerOptions,
+    StageResult,
+    describe,
+)
 from pocketflow.learners.program.exporting import Candidate, Exporter, refuse_failed_exports
 from pocketflow.learners.program.input_files import named_files, record_inputs
-from pocketflow.learners.program.pipeline import BASELINE_FOLDER, DATA_FILE, Pipeline, PipelineResult, load_fitting_model, load_in_standard_form, recorded_data, resolve_model_path, starts_from_baseline
+from pocketflow.learners.program.pipeline import (
+    BASELINE_FOLDER,
+    DATA_FILE,
+    Pipeline,
+    PipelineResult,
+    load_fitting_model,
+    load_in_standard_form,
+    recorded_data,
+    resolve_model_path,
+    starts_from_baseline,
+)
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.rl_agents.ddpg.options import DdpgOptions
-from pocketflow.utils.system import atomic
-from pocketflow.utils.reports import page as report_page
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
-from pocketflow.utils.training.distillation import DistillationOptions
-from pocketflow.utils.quantization.encoding import kernel_statistics
+from pocketflow.utils.distributed.gradient_compression import CompressionOptions
+from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export import LiteRtRunner, Timing, time_alternating
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.export.runner import nb_usable_threads
-from pocketflow.utils.distributed.gradient_compression import CompressionOptions
+from pocketflow.utils.options import Options, option_fields
+from pocketflow.utils.quantization.encoding import kernel_statistics
+from pocketflow.utils.quantization.int8 import plain_if_quantization_aware
+from pocketflow.utils.reports import page as report_page
 from pocketflow.utils.reports.layer_table import chained_rows
+from pocketflow.utils.reports.report import SCHEMA, SHAPE, format_table, summary
+from pocketflow.utils.reports.search.figure import write_search_figure
+from pocketflow.utils.reports.verdict import VerdictOptions, enforce, judge, refuse_conditions
 from pocketflow.utils.runs.log_file import log_file
 from pocketflow.utils.runs.machine import machine, versions
 from pocketflow.utils.runs.metrics_log import MetricsLog
-from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
-from pocketflow.utils.options import Options, option_fields
-from pocketflow.utils.quantization.int8 import plain_if_quantization_aware
-from pocketflow.utils.reports.report import SCHEMA, SHAPE, format_table, summary
-from pocketflow.utils.runs.run_directory import RunDirectory
 from pocketflow.utils.runs.model_files import damaged_files, refuse_damaged
 from pocketflow.utils.runs.records import DamagedRecordError, read_record
-from pocketflow.utils.reports.search.figure import write_search_figure
+from pocketflow.utils.runs.run_directory import RunDirectory
+from pocketflow.utils.system import atomic
 from pocketflow.utils.system.paths import explained
 from pocketflow.utils.system.streams import say
+from pocketflow.utils.training.distillation import DistillationOptions
 from pocketflow.utils.training.trainer import TrainerOptions, evaluate
-from pocketflow.utils.reports.verdict import VerdictOptions, enforce, judge, refuse_conditions
 
 EXPORT_FLAGS = tuple(field.metadata['flag'] for field in option_fields(ExportOptions))
 """May differ from those that a run was made with when its models are exported again."""

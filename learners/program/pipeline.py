@@ -16,22 +16,33 @@ import tf_keras as keras
 from absl import logging
 
 from pocketflow.datasets.abstract_dataset import DatasetOptions
-from pocketflow.learners.abstract_learner import LEARNERS, AbstractLearner, Finished, LearnerContext, LearnerOptions, StageResult, describe, load_any, load_own_model, model_file
+from pocketflow.learners.abstract_learner import (
+    LEARNERS,
+    AbstractLearner,
+    Finished,
+    LearnerContext,
+    LearnerOptions,
+    StageResult,
+    describe,
+    load_any,
+    load_own_model,
+    model_file,
+)
 from pocketflow.learners.search.flag_search import FOLDER as SEARCH_FOLDER
 from pocketflow.learners.search.flag_search import FlagSearch
 from pocketflow.learners.search.plan_search import read_record
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
-from pocketflow.utils.system import atomic
-from pocketflow.utils.training.distillation import Distillation, DistillationOptions
+from pocketflow.utils.distributed.mirror import mirror
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import StandardForm, check_round_trip, refuse_frozen, warn_of_frozen
-from pocketflow.utils.distributed.mirror import mirror
 from pocketflow.utils.models.files import save_model
 from pocketflow.utils.models.kinds import saved_model
 from pocketflow.utils.options import Options, flag_lines, option_fields
-from pocketflow.utils.runs.run_directory import FLAGS_FILE, fingerprint
 from pocketflow.utils.runs.model_files import refuse_damaged
+from pocketflow.utils.runs.run_directory import FLAGS_FILE, fingerprint
+from pocketflow.utils.system import atomic
 from pocketflow.utils.system.paths import explained
+from pocketflow.utils.training.distillation import Distillation, DistillationOptions
 from pocketflow.utils.training.trainer import evaluate
 
 FULL_PRECISION = 'full-prec'

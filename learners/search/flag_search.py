@@ -20,9 +20,9 @@ from pocketflow.learners.search.candidates import Subject
 from pocketflow.learners.search.plan_search import Judge, PlanSearch, SearchSettings
 from pocketflow.learners.search.searching import SearchedOptions
 from pocketflow.learners.search.trial_network import trial_helper
-from pocketflow.utils.errors import UsageError
 from pocketflow.utils.distributed.gradient_compression import CompressionOptions
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE
+from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import Options, flag_lines, option_fields, value_type
 from pocketflow.utils.system.gradient_registry import forgotten_gradients
 from pocketflow.utils.training.trainer import DivergedError, evaluate

@@ -14,10 +14,10 @@ from pocketflow.hp_optimizer.domain import Values
 from pocketflow.learners.abstract_learner import LearnerContext
 from pocketflow.learners.search.candidates import Subject
 from pocketflow.learners.search.listed import Listed
+from pocketflow.utils.reports.search.results import SHAPE, UNIFORM
+from pocketflow.utils.runs import records
 from pocketflow.utils.system import atomic
 from pocketflow.utils.system.progress import number
-from pocketflow.utils.runs import records
-from pocketflow.utils.reports.search.results import SHAPE, UNIFORM
 
 JOURNAL, VERIFIED, RECORD = 'search.jsonl', 'verified.jsonl', 'search.json'
 """In the folder of a search: the trials, those of the longer tuning, and what came of them."""

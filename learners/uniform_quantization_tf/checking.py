@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import tf_keras as keras
 
-from pocketflow.utils.graph.channel_select import ChannelSelect
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.export.isolated import isolated_conversions
+from pocketflow.utils.graph.channel_select import ChannelSelect
 
 _k = keras.layers
 USUAL = (ChannelSelect, _k.Activation, _k.Add, _k.AveragePooling2D, _k.BatchNormalization, _k.Concatenate, _k.Conv2D,

@@ -11,8 +11,8 @@ import tf_keras as keras
 from pocketflow.learners.abstract_learner import LEARNERS, AbstractLearner, Compressed
 from pocketflow.learners.uniform_quantization_tf.checking import check_network
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.reports.layer_table import layer_rows
 from pocketflow.utils.options import Options, option
+from pocketflow.utils.reports.layer_table import layer_rows
 from pocketflow.utils.training.trainer import TrainerParts
 
 FLOAT_BITS = 32

@@ -11,14 +11,22 @@ import numpy as np
 import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import Compressed, Finished
-from pocketflow.learners.weight_quantization.bits_candidates import BitsCandidates
 from pocketflow.learners.search import LayerSearch, SearchedOptions, SearchingLearner
+from pocketflow.learners.weight_quantization.bits_candidates import BitsCandidates
 from pocketflow.utils.compression_plan import CompressionPlan, load_plan
-from pocketflow.utils.quantization.encoding import Buckets, kernel_name
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.reports.layer_table import layer_rows
 from pocketflow.utils.options import option, option_fields
-from pocketflow.utils.quantization import FULL_BITS, Quantizer, activation_ranges, bake, quantizable_layers, quantized_copy, unquantizable_layers
+from pocketflow.utils.quantization import (
+    FULL_BITS,
+    Quantizer,
+    activation_ranges,
+    bake,
+    quantizable_layers,
+    quantized_copy,
+    unquantizable_layers,
+)
+from pocketflow.utils.quantization.encoding import Buckets, kernel_name
+from pocketflow.utils.reports.layer_table import layer_rows
 
 FIRST, LAST = 'first layer', 'last layer'
 NB_CALIBRATION_IMAGES = 1000

@@ -10,19 +10,25 @@ import tf_keras as keras
 from absl import logging
 
 from pocketflow.learners.abstract_learner import LEARNERS, PLAN_NAME, Compressed, Finished, LearnerContext
-from pocketflow.learners.search import LayerSearch, SearchedOptions, SearchingLearner
 from pocketflow.learners.layer_name_filter import refuse_idle_words
+from pocketflow.learners.search import LayerSearch, SearchedOptions, SearchingLearner
 from pocketflow.learners.weight_sparsification import protocols
 from pocketflow.learners.weight_sparsification.candidates import SparsityCandidates
-from pocketflow.learners.weight_sparsification.masks import GradualPruning, apply_mask, magnitude_mask, nb_zeros, nb_zeros_now
+from pocketflow.learners.weight_sparsification.masks import (
+    GradualPruning,
+    apply_mask,
+    magnitude_mask,
+    nb_zeros,
+    nb_zeros_now,
+)
 from pocketflow.learners.weight_sparsification.schedule import MIN_UPDATES, PruningSchedule
 from pocketflow.learners.weight_sparsification.selection import SKIP_FLAG, kernels_of, prunable_layers, skip_reasons
 from pocketflow.utils.compression_plan import CompressionPlan, load_plan
-from pocketflow.utils.quantization.encoding import kernels as all_kernels
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import copied
-from pocketflow.utils.reports.layer_table import layer_rows
 from pocketflow.utils.options import option
+from pocketflow.utils.quantization.encoding import kernels as all_kernels
+from pocketflow.utils.reports.layer_table import layer_rows
 from pocketflow.utils.training.trainer import LossFn, TrainerParts
 
 

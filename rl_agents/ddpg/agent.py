@@ -13,7 +13,17 @@ from pocketflow.rl_agents.ddpg.networks import CPU
 from pocketflow.rl_agents.ddpg.noise import Exploration
 from pocketflow.rl_agents.ddpg.options import DdpgOptions
 from pocketflow.rl_agents.ddpg.replay_buffer import ReplayBuffer, Transitions
-from pocketflow.rl_agents.ddpg.states import State, generator_state, joined, mismatches, new_generator, part_of, set_generator, set_variables, variables_state
+from pocketflow.rl_agents.ddpg.states import (
+    State,
+    generator_state,
+    joined,
+    mismatches,
+    new_generator,
+    part_of,
+    set_generator,
+    set_variables,
+    variables_state,
+)
 from pocketflow.rl_agents.ddpg.statistics import RewardBaseline, RunningMoments
 from pocketflow.utils.errors import PocketFlowError, UsageError
 

@@ -27,8 +27,8 @@ from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.channels import remove_channels
 from pocketflow.utils.costs.cost_model import total_macs
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.reports.report import format_table
+from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.runs.run_directory import RunDirectory
 from pocketflow.utils.training.trainer import Trainer, TrainerOptions, evaluate
 

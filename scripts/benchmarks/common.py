@@ -29,10 +29,10 @@ from pocketflow.learners.program.pipeline import load_fitting_model, resolve_mod
 from pocketflow.nets import PAIRS
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.nets.resnet import resnet
-from pocketflow.utils.runs import log_file
 from pocketflow.utils.channels import ReaderChannels, reader_channels
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export import LiteRtRunner, Timing, time_alternating
+from pocketflow.utils.runs import log_file
 from pocketflow.utils.runs.machine import machine
 from pocketflow.utils.training.trainer import STEPS_PER_CALL, Trainer, TrainerOptions
 

@@ -22,10 +22,10 @@ from pocketflow.learners.channel_pruning_rmt.candidates import Sampling
 from pocketflow.learners.channel_pruning_rmt.learner import ChannelPruningOptions, skip_reasons
 from pocketflow.learners.channel_pruning_rmt.pruning import Pruned, prune_channels
 from pocketflow.utils.channels import drop_inputs, reader_channels
-from pocketflow.utils.graph.channel_select import ChannelSelect
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export import convert
+from pocketflow.utils.graph.channel_select import ChannelSelect
 from pocketflow.utils.reports.report import format_table
 
 PRUNE_RATIO = 0.5

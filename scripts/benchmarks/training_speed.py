@@ -19,8 +19,8 @@ import tf_keras as keras
 
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.channels import remove_channels
-from pocketflow.utils.training.precision import compute_dtype, resolve_compute_dtype
 from pocketflow.utils.reports.report import format_table
+from pocketflow.utils.training.precision import compute_dtype, resolve_compute_dtype
 from pocketflow.utils.training.trainer import STEPS_PER_CALL
 
 RATIO_GOAL = 0.95

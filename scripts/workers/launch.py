@@ -19,7 +19,16 @@ from pathlib import Path
 
 from pocketflow.scripts.workers import mpi
 from pocketflow.scripts.workers.hosts import Host, check_reachable, choose_hosts
-from pocketflow.scripts.workers.job import AGENT, Job, Patience, Stop, Worker, agent_command, complain, worker_environment
+from pocketflow.scripts.workers.job import (
+    AGENT,
+    Job,
+    Patience,
+    Stop,
+    Worker,
+    agent_command,
+    complain,
+    worker_environment,
+)
 from pocketflow.scripts.workers.rendezvous import rendezvous
 from pocketflow.utils.errors import PocketFlowError, UsageError
 

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pocketflow.datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples, Shard, crop_and_flip, shuffled_indices, train_val_split
+from pocketflow.datasets.abstract_dataset import (
+    AbstractDataset,
+    DatasetOptions,
+    Samples,
+    Shard,
+    crop_and_flip,
+    shuffled_indices,
+    train_val_split,
+)
 from pocketflow.utils.errors import UsageError
 
 

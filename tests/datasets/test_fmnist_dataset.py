@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pocketflow.datasets.fmnist_dataset import FmnistDataset, FmnistOptions, parse_idx
-from tests.datasets.conftest import write_idx
 from pocketflow.utils.errors import UsageError
+from tests.datasets.conftest import write_idx
 
 
 def small(folder) -> FmnistDataset:

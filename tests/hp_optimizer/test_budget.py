@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pocketflow.hp_optimizer.budget import TOLERANCE, is_affordable, largest_affordable, round_to_budget, shift_to_budget
+from pocketflow.hp_optimizer.budget import (
+    TOLERANCE,
+    is_affordable,
+    largest_affordable,
+    round_to_budget,
+    shift_to_budget,
+)
 
 SIZES = np.array([100.0, 200.0, 700.0])
 ONES = np.ones(3)

@@ -19,10 +19,10 @@ from pocketflow.hp_optimizer import Journal, Judged, Layer, SearchProblem, Trial
 from pocketflow.hp_optimizer.domain import Domain, Values
 from pocketflow.hp_optimizer.optimizers import RandomOptimizer
 from pocketflow.hp_optimizer.synthetic import sparsity_problem
-from pocketflow.utils.system import interrupts
-from pocketflow.utils.distributed.values import pack, unpack
-from pocketflow.utils.system.interrupts import Deferred, Interrupted
 from pocketflow.utils.distributed.multi_gpu_wrapper import Workers
+from pocketflow.utils.distributed.values import pack, unpack
+from pocketflow.utils.system import interrupts
+from pocketflow.utils.system.interrupts import Deferred, Interrupted
 
 PROBLEM, REWARD = sparsity_problem(nb_layers=3)
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pocketflow.hp_optimizer.synthetic import INTERACTION, SyntheticNetwork, bits_error, bits_problem, make_network, sparsity_error, sparsity_problem
+from pocketflow.hp_optimizer.synthetic import (
+    INTERACTION,
+    SyntheticNetwork,
+    bits_error,
+    bits_problem,
+    make_network,
+    sparsity_error,
+    sparsity_problem,
+)
 
 
 def test_errors_by_hand():

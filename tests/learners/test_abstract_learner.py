@@ -10,13 +10,20 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.learners.abstract_learner import AbstractLearner, Compressed, LearnerOptions, describe, load_model, save_model
+from pocketflow.learners.abstract_learner import (
+    AbstractLearner,
+    Compressed,
+    LearnerOptions,
+    describe,
+    load_model,
+    save_model,
+)
 from pocketflow.learners.full_precision.learner import FullPrecLearner
-from tests.learners.conftest import make_context, make_helper
 from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import Options
 from pocketflow.utils.training.trainer import DivergedError, Trainer
+from tests.learners.conftest import make_context, make_helper
 
 PLAN = CompressionPlan('channels', 'lenet', {'conv2': (0, 1)}, {'conv2': 32})
 ROWS = ({'layer': 'conv2', 'macs': [9, 9], 'parameters': [3, 3], 'note': ''},)

@@ -17,14 +17,14 @@ from pocketflow.learners.abstract_learner import AbstractLearner, LearnerContext
 from pocketflow.learners.full_precision.learner import FullPrecLearner
 from pocketflow.nets import PAIRS
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
-from tests.datasets.conftest import write_cifar10
-from tests.learners.conftest import make_context
 from pocketflow.utils.costs.cost_model import total_macs
 from pocketflow.utils.export import LiteRtRunner, convert
-from pocketflow.utils.system.interrupts import Interrupted
 from pocketflow.utils.options import Options
+from pocketflow.utils.system.interrupts import Interrupted
 from pocketflow.utils.system.progress import Progress
 from pocketflow.utils.training.trainer import TrainerOptions, evaluate
+from tests.datasets.conftest import write_cifar10
+from tests.learners.conftest import make_context
 
 NB_STEPS = 3
 

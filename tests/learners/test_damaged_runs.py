@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from pocketflow.learners.program import modes
-from tests.conftest import ONE_FILE, QUICK, TASK, FinishedRun, metric_lines, run_main
 from pocketflow.utils.distributed.multi_gpu_wrapper import Alone
 from pocketflow.utils.runs.run_directory import RunDirectory
+from tests.conftest import ONE_FILE, QUICK, TASK, FinishedRun, metric_lines, run_main
 
 STAGE = '1-chn-pruned-rmt'
 

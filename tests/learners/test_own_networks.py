@@ -13,12 +13,12 @@ import tf_keras as keras
 from pocketflow.learners.abstract_learner import save_model
 from pocketflow.learners.program.pipeline import load_fitting_model
 from pocketflow.nets import PAIRS
-from tests.conftest import ONE_FILE, PRUNING, QUICK, run_main
-from tests.learners.conftest import make_helper
 from pocketflow.utils.channels import reader_channels, remove_channels
 from pocketflow.utils.costs.cost_model import total_macs
 from pocketflow.utils.graph import frozen_share, standard_form
 from pocketflow.utils.quantization import quantizable_layers
+from tests.conftest import ONE_FILE, PRUNING, QUICK, run_main
+from tests.learners.conftest import make_helper
 
 layers = keras.layers
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pocketflow.rl_agents.environments import Environment, MoveToTarget, Pendulum, evaluate, from_upright, learn, random_policy
+from pocketflow.rl_agents.environments import (
+    Environment,
+    MoveToTarget,
+    Pendulum,
+    evaluate,
+    from_upright,
+    learn,
+    random_policy,
+)
 
 
 def pendulum_at(angle: float, speed: float) -> Pendulum:

@@ -17,9 +17,17 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from pocketflow.main import CommandLine
+from pocketflow.learners.program.checks import checked_command
 from pocketflow.nets.resnet import resnet
-from pocketflow.scripts.benchmarks import channel_select, channel_selection, compression, gradient_compression, latency, search, training_speed
+from pocketflow.scripts.benchmarks import (
+    channel_select,
+    channel_selection,
+    compression,
+    gradient_compression,
+    latency,
+    search,
+    training_speed,
+)
 from pocketflow.scripts.benchmarks.common import medians_of_rounds, norm_plan
 from pocketflow.utils.channels import ChannelSelect, remove_channels
 from pocketflow.utils.costs.cost_model import total_macs
@@ -280,7 +288,7 @@ def main_commands() -> list[list[str]]:
 
 @pytest.mark.parametrize('flags', main_commands(), ids=' '.join)
 def test_commands_are_accepted_by_the_program(flags: list[str]):
-    CommandLine(['main.py', *flags])
+    checked_command(['main.py', *flags])
 
 
 def test_an_unknown_task_or_method_is_refused():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from pocketflow.main import CommandLine
+from pocketflow.learners.program.checks import checked_command
 from pocketflow.scripts.generate_flags_page import PAGE, chapter, page, superseded
 from pocketflow.utils.options import Options, option, option_fields, superseded_flags, with_defaults
 
@@ -38,7 +38,7 @@ def test_the_page_is_up_to_date():
 
 
 def test_every_flag_of_the_command_line_is_on_the_page():
-    classes = CommandLine(['main.py', '--model=lenet', '--dataset=digits']).options_classes()
+    classes = checked_command(['main.py', '--model=lenet', '--dataset=digits']).options_classes()
     flags = {field.metadata['flag'] for options_class in classes for field in option_fields(options_class)}
     flags |= superseded_flags(classes).keys()
     assert flags and flags <= set(re.findall(r'^\| `--(\w+)`', page(), re.MULTILINE))

@@ -47,7 +47,7 @@ def run(script: Path, *words: str, fail: str = '') -> subprocess.CompletedProces
 
 def test_the_steps_in_order(repo: Path):
     result = run(repo / 'scripts/run_tests.sh', '-k', 'a or b')
-    steps = ['environment|test', 'horovod', 'ruff|check|.|', 'pytest|-k|a or b|']
+    steps = ['environment|test', 'horovod', 'ruff|check|.|', 'pytest|-n|2|--dist=loadfile|-k|a or b|']
     assert result.stdout.splitlines() == steps
     assert result.returncode == 0
 

@@ -20,9 +20,9 @@ import tf_keras as keras
 from pocketflow.datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples, Shard
 from pocketflow.utils.distributed import mirror
 from pocketflow.utils.distributed.gradient_compression import CompressionOptions
-from pocketflow.utils.system.interrupts import Interrupted
-from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, MultiGpuOptions, Workers, connect
+from pocketflow.utils.runs.metrics_log import MetricsLog
+from pocketflow.utils.system.interrupts import Interrupted
 from pocketflow.utils.training.trainer import Team, Trainer, TrainerOptions, TrainerParts
 
 NB_SAMPLES, BATCH = 96, 16

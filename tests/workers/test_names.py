@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pocketflow.main import CommandLine
+from pocketflow.learners.program.checks import checked_command
+from pocketflow.learners.program.command import Command
+from pocketflow.learners.program.identity import run_path, training_name
+from pocketflow.learners.program.start import make_invocation
 from pocketflow.utils.distributed.multi_gpu_wrapper import Alone
 from pocketflow.utils.runs.run_directory import RunDirectory
 
@@ -28,13 +31,13 @@ class Several(Alone):
         self.size = size
 
 
-def command(*arguments: str) -> CommandLine:
-    return CommandLine(['main.py', *arguments])
+def command(*arguments: str) -> Command:
+    return checked_command(['main.py', *arguments])
 
 
 def begin(arguments: tuple[str, ...], nb_workers: int, finish: bool = False) -> Path:
     """A run directory as so many workers leave it."""
-    invocation = command(*arguments).invocation(Several(nb_workers))
+    invocation = make_invocation(command(*arguments), Several(nb_workers))
     invocation.run.claim(invocation.recorded_flags, invocation.free_flags)
     invocation.run.release()
     if finish:
@@ -43,51 +46,51 @@ def begin(arguments: tuple[str, ...], nb_workers: int, finish: bool = False) -> 
 
 
 def test_models_trained_by_other_numbers_of_workers_are_other_models():
-    names = [command(*PRUNE).training_name(size) for size in (1, 2, 3)]
+    names = [training_name(command(*PRUNE), size) for size in (1, 2, 3)]
     assert len(set(names)) == 3
-    assert names[0] == command('--model=lenet', '--dataset=digits').training_name()
+    assert names[0] == training_name(command('--model=lenet', '--dataset=digits'))
 
 
 def test_models_trained_with_other_gradients_are_other_models():
     kinds = [(), ('--grad_compression=fp16',), (ECQ,), (ECQ, '--ecq_bits=4'), (ECQ, '--ecq_error_coeff=0')]
-    assert len({command(*PRUNE, *kind).training_name(2) for kind in kinds}) == len(kinds)
+    assert len({training_name(command(*PRUNE, *kind), 2) for kind in kinds}) == len(kinds)
     # Nobody sends gradients.
-    assert len({command(*PRUNE, *kind).training_name(1) for kind in kinds}) == 1
+    assert len({training_name(command(*PRUNE, *kind), 1) for kind in kinds}) == 1
 
 
 @pytest.mark.parametrize('arguments', [TASK, PRUNE, (*PRUNE, ECQ)])
 def test_each_number_of_workers_has_its_directory(arguments: tuple[str, ...]):
-    alone, two, three = (command(*arguments).run_path(size) for size in (1, 2, 3))
-    assert alone == command(*arguments).run_path() and 'workers' not in alone.name
+    alone, two, three = (run_path(command(*arguments), size) for size in (1, 2, 3))
+    assert alone == run_path(command(*arguments)) and 'workers' not in alone.name
     assert two.name.endswith('-2workers') and three.name.endswith('-3workers')
     assert alone.parent == two.parent == Path('runs/lenet_at_digits')
-    assert command(*arguments, '--run_dir=here').run_path(2) == Path('here')
+    assert run_path(command(*arguments, '--run_dir=here'), 2) == Path('here')
 
 
 def test_the_directory_of_a_training_begins_with_the_name_of_its_model():
     for size in (1, 2):
-        assert str(command(*TASK).run_path(size)).startswith(f'runs/{command(*TASK).training_name(size)}-')
+        assert str(run_path(command(*TASK), size)).startswith(f'runs/{training_name(command(*TASK), size)}-')
 
 
 @pytest.mark.parametrize('arguments', [TASK, PRUNE])
 @pytest.mark.parametrize(('before', 'now'), [(4, 2), (1, 3), (2, 1)])
 def test_any_number_of_workers_continues_what_another_has_begun(arguments: tuple[str, ...], before: int, now: int):
     path = begin(arguments, before)
-    assert path == command(*arguments).run_path(before) == command(*arguments).run_path(now)
-    assert command(*arguments, '--seed=1').run_path(now) != path
-    invocation = command(*arguments).invocation(Several(now))
+    assert path == run_path(command(*arguments), before) == run_path(command(*arguments), now)
+    assert run_path(command(*arguments, '--seed=1'), now) != path
+    invocation = make_invocation(command(*arguments), Several(now))
     invocation.run.claim(invocation.recorded_flags, invocation.free_flags)
     # It stays a run of those who began it.
-    assert invocation.zoo_name == command(*arguments).training_name(before)
+    assert invocation.zoo_name == training_name(command(*arguments), before)
     noted = [line for line in invocation.run.recorded_flags() if 'workers' in line]
     assert noted == ([f'# workers={before}'] if before > 1 else [])
 
 
 def test_what_others_have_finished_is_left_to_them():
     alone = begin(PRUNE, 1, finish=True)
-    assert command(*PRUNE).run_path(2) == Path(f'{alone}-2workers')
+    assert run_path(command(*PRUNE), 2) == Path(f'{alone}-2workers')
     four = begin(PRUNE, 4)
-    assert command(*PRUNE).run_path(2) == four and command(*PRUNE).run_path(1) == alone
+    assert run_path(command(*PRUNE), 2) == four and run_path(command(*PRUNE), 1) == alone
 
 
 def test_a_run_of_ones_own_comes_first_and_then_the_newest():
@@ -95,20 +98,20 @@ def test_a_run_of_ones_own_comes_first_and_then_the_newest():
     (four / 'report.json').write_text('{}')
     three = begin(PRUNE, 3)
     (four / 'report.json').unlink()
-    assert command(*PRUNE).run_path(4) == four and command(*PRUNE).run_path(3) == three
+    assert run_path(command(*PRUNE), 4) == four and run_path(command(*PRUNE), 3) == three
     for newest in four, three:
         for path in four, three:
             os.utime(path / 'flags.txt', (0, 100 + (path == newest)))
-        assert command(*PRUNE).run_path(2) == newest
+        assert run_path(command(*PRUNE), 2) == newest
 
 
 @pytest.mark.parametrize('mode', ['eval', 'export', 'benchmark'])
 def test_one_process_works_on_what_several_workers_have_finished(mode: str):
     path = begin(PRUNE, 4, finish=True)
-    assert command(*PRUNE[:2], '--learner=chn-pruned-rmt', f'--exec_mode={mode}').run_path() == path
+    assert run_path(command(*PRUNE[:2], '--learner=chn-pruned-rmt', f'--exec_mode={mode}')) == path
 
 
 def test_the_flag_file_of_several_workers_is_one():
     path = begin(PRUNE, 4)
-    assert command(f'--flagfile={path}/flags.txt', '--enbl_multi_gpu').run_path(4) == path
+    assert run_path(command(f'--flagfile={path}/flags.txt', '--enbl_multi_gpu'), 4) == path
     assert RunDirectory(path).recorded_flags()[-1] == '# workers=4'

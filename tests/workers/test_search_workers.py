@@ -17,9 +17,9 @@ import pytest
 from pocketflow.hp_optimizer import OPTIMIZERS, Journal, Judged, Trial, search
 from pocketflow.hp_optimizer.domain import Values
 from pocketflow.hp_optimizer.synthetic import sparsity_problem
-from tests.workers.launching import launch, needs_horovod
-from pocketflow.utils.system.interrupts import Interrupted
 from pocketflow.utils.distributed.multi_gpu_wrapper import MultiGpuOptions, Workers, connect
+from pocketflow.utils.system.interrupts import Interrupted
+from tests.workers.launching import launch, needs_horovod
 
 NB_TRIALS = 9
 

@@ -15,9 +15,9 @@ from pocketflow.utils.channels.liveness import Liveness
 from pocketflow.utils.channels.placement import channels_left
 from pocketflow.utils.channels.readers import kept_identities
 from pocketflow.utils.channels.rules import Flow, Rule, Side, weight_names
-from pocketflow.utils.graph.channel_select import ChannelSelect
 from pocketflow.utils.channels.weights import cut, cut_groups, weight_cuts, without_unread, zero_unread
 from pocketflow.utils.graph import copied
+from pocketflow.utils.graph.channel_select import ChannelSelect
 
 
 def remove_channels(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> keras.Model:

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import tf_keras as keras
 
-from pocketflow.utils.system.atomic import replacing
 from pocketflow.utils.container import contents as _contents
 from pocketflow.utils.container import model_io as _model_io
 from pocketflow.utils.container.contents import TensorRow
 from pocketflow.utils.container.errors import UnreadableError as _UnreadableError
 from pocketflow.utils.container.errors import reading as _reading
 from pocketflow.utils.container.limits import MAX_BYTES as _MAX_BYTES
-from pocketflow.utils.quantization.encoding import Encoding
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.quantization.encoding import Encoding
+from pocketflow.utils.system.atomic import replacing
 
 __all__ = ['TensorRow', 'Unpacked', 'load_container', 'pack', 'save_container', 'tensor_table', 'unpack']
 

@@ -17,8 +17,8 @@ from pocketflow.utils.container.fields import Fields, checked_integer, checked_l
 from pocketflow.utils.container.layout import assemble, opened
 from pocketflow.utils.container.limits import MAX_BYTES, MAX_MEMORY, MAX_NAME_LENGTH, MAX_RANK, MAX_TENSORS, MAX_VALUES
 from pocketflow.utils.container.values import DTYPES
-from pocketflow.utils.quantization.encoding import Encoding
 from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.quantization.encoding import Encoding
 
 _FLOAT = np.dtype(np.float32)
 

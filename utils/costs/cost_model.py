@@ -14,10 +14,10 @@ from pocketflow.utils.channels.identities import ChannelGraph, Step, trace
 from pocketflow.utils.channels.liveness import Liveness
 from pocketflow.utils.channels.placement import channels_left
 from pocketflow.utils.channels.readers import kept_identities
-from pocketflow.utils.graph.channel_select import ChannelSelect
 from pocketflow.utils.channels.weights import weight_shapes
 from pocketflow.utils.costs.layer_macs import KERNEL_LAYERS, is_free, kernel_layer_macs, kernel_shapes, node_macs
 from pocketflow.utils.costs.operations import Macs
+from pocketflow.utils.graph.channel_select import ChannelSelect
 from pocketflow.utils.quantization.encoding import KERNEL_NAMES
 from pocketflow.utils.quantization.int8 import plain_if_quantization_aware
 

@@ -15,9 +15,9 @@ import tf_keras as keras
 
 from pocketflow.utils.costs.formulas import Shape, additive_attention_macs, kernel_macs, recurrent_macs
 from pocketflow.utils.costs.operations import Macs, function_macs
-from pocketflow.utils.quantization.encoding import KERNEL_NAMES
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import nodes_in_order
+from pocketflow.utils.quantization.encoding import KERNEL_NAMES
 
 _k = keras.layers
 Layer = keras.layers.Layer

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pocketflow.utils.system import atomic
 from pocketflow.utils.distributed.multi_gpu_wrapper import Workers
+from pocketflow.utils.system import atomic
 
 CHECKPOINTS = 'checkpoints'
 """A folder that only the primary needs."""

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pocketflow.utils.system import interrupts
 from pocketflow.utils.distributed.values import pack, unpack
 from pocketflow.utils.errors import LostWorkerError, UsageError
 from pocketflow.utils.options import Options, option
+from pocketflow.utils.system import interrupts
 
 BUILD_IT = 'build it for this TensorFlow by scripts/install_horovod.sh'
 SIGNS_OF_LOSS = ('Horovod has been shut down', 'Connection reset by peer', 'Connection closed by peer', 'Broken pipe')
@@ -79,8 +79,8 @@ class Workers(abc.ABC):
     def share(self, make: Callable[[], Any]) -> Any:
         """What `make` returns on the primary, which alone calls it.
 
-        It must be a value that `pocketflow.utils.distributed.values` can send: of numbers, texts, bytes, arrays, lists and
-        dictionaries. All workers get it as that gives it back, as with lists for tuples.
+        It must be a value that `pocketflow.utils.distributed.values` can send: of numbers, texts, bytes, arrays, lists
+        and dictionaries. All workers get it as that gives it back, as with lists for tuples.
         """
 
     def any(self, condition: bool) -> bool:

@@ -52,7 +52,9 @@ def save_program(model: keras.Model, folder: Path) -> Program:
     check_convertible(model)
     holds_ranges, name, shape = is_quantization_aware(model), model.name, tuple(model.inputs[0].shape[1:])
     if holds_ranges:
-        from pocketflow.utils.quantization.int8.conversion import for_the_converter  # loads TensorFlow Model Optimization
+        from pocketflow.utils.quantization.int8.conversion import (
+            for_the_converter,  # loads TensorFlow Model Optimization
+        )
         model = for_the_converter(model)
     # TFLiteConverter.from_keras_model saves the whole Keras model first, with all its per-layer traces: five
     # times slower than a bare module that holds the same variables.

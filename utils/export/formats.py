@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 import tf_keras as keras
 
 from pocketflow.utils.container import pack
-from pocketflow.utils.quantization.encoding import AffineEncoding, Encoding
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.convert import Calibration, convert, file_formats
 from pocketflow.utils.export.mixed import mixed_precision
+from pocketflow.utils.quantization.encoding import AffineEncoding, Encoding
 from pocketflow.utils.registry import Registry
 
 CONTAINER = 'pfz'

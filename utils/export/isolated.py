@@ -25,11 +25,11 @@ from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.convert import Calibration, save_program, warn_of_floats
 from pocketflow.utils.export.program import Program
 from pocketflow.utils.export.runner import nb_usable_threads
+from pocketflow.utils.system.child_process import module_command
 from pocketflow.utils.system.quiet import quiet_native_output
 
 TIME_LIMIT = 3600.0
 """Seconds that one conversion may take."""
-ROOT = Path(__file__).resolve().parents[2]
 _LOOP_HINT = ('; its recurrent layers (%s) run as loops, which cannot be calibrated: build them with unroll=True, or '
               'export another format')
 
@@ -55,10 +55,9 @@ class ConversionProcess:
     def start(self) -> None:
         if self._process is None:
             self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
-            # The program's own path comes first, whatever folder it was started in.
-            path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
+            path = os.pathsep.join(filter(None, sys.path))
             self._process = subprocess.Popen(
-                [sys.executable, '-m', 'pocketflow.utils.export.conversion_process'], stdin=subprocess.PIPE,
+                module_command('pocketflow.utils.export.conversion_process'), stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=self._errors, env={**os.environ, 'PYTHONPATH': path})
 
     def ask(self, action: str, **request: Any) -> None:

@@ -12,7 +12,6 @@ import numpy as np
 import tf_keras as keras
 from absl import logging
 
-from pocketflow.utils.system.atomic import replacing
 from pocketflow.utils.container import load_container
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.agreement import Agreement, agreement, rounding_difference
@@ -21,6 +20,7 @@ from pocketflow.utils.export.intervals import Interval, around, speedup_interval
 from pocketflow.utils.export.latency import DEFAULT_TIMING, Latency, Timing, time_alternating
 from pocketflow.utils.export.operators import operators
 from pocketflow.utils.export.runner import LiteRtRunner, nb_usable_threads
+from pocketflow.utils.system.atomic import replacing
 
 FLOAT32_TOLERANCE = 1e-3
 """Largest relative difference that rounding explains between a float32 file and its model."""

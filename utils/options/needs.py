@@ -1,7 +1,7 @@
 """Flags that would have no effect beside others: refused, lest the wrong experiment be run without a word.
 
-An option says as data what it needs, in the words of the command line (see `pocketflow.utils.options.fields.option`); a learner says
-which flag of its own it goes by in place of one of all learners.
+An option says as data what it needs, in the words of the command line (see `pocketflow.utils.options.option`); a
+learner says which flag of its own it goes by in place of one of all learners.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from absl import flags
 
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.options import Options, option_fields
+from pocketflow.utils.options.fields import Options, option_fields
 
 
 def refuse_idle_flags(options_classes: Collection[type[Options]], flag_values: flags.FlagValues,

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.utils.quantization.encoding import Encoding, kernel_name
 from pocketflow.utils.graph import Call, nodes_in_order, output_extremes, rebuild
+from pocketflow.utils.quantization.encoding import Encoding, kernel_name
 from pocketflow.utils.quantization.layers import QUANTIZED, QuantizeActivation, QuantizedKernel
 from pocketflow.utils.quantization.quantizers import FULL_BITS, CodebookQuantizer, Quantizer
 

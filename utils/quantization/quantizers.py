@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.utils.quantization.encoding import AffineEncoding, Buckets, CodebookEncoding, Encoding
 from pocketflow.utils.quantization import codebooks, grids
+from pocketflow.utils.quantization.encoding import AffineEncoding, Buckets, CodebookEncoding, Encoding
 
 AddWeight = Callable[..., tf.Variable]
 MAX_WEIGHT_BITS = 16

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import tf_keras as keras
 
 from pocketflow.utils.channels import ChannelCounts
-from pocketflow.utils.graph.channel_select import ChannelSelect
 from pocketflow.utils.costs.cost_model import LayerCost, layer_costs
+from pocketflow.utils.graph.channel_select import ChannelSelect
 from pocketflow.utils.quantization.encoding import SCALING_LAYERS
 from pocketflow.utils.runs.records import Number
 

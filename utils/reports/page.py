@@ -12,13 +12,13 @@ from pathlib import Path
 
 import jinja2
 
-from pocketflow.utils.system import atomic
 from pocketflow.utils.reports import number_format as figures
+from pocketflow.utils.reports.charts import Point, Scatter, arrow, kept, layer_chart, scatter
 from pocketflow.utils.reports.layer_table import EXTRA_COLUMNS, extra_cell, left_share, total_cell
 from pocketflow.utils.reports.report import INTERVAL, uncounted_line
-from pocketflow.utils.reports.charts import Point, Scatter, arrow, kept, layer_chart, scatter
 from pocketflow.utils.reports.search.page import searches
 from pocketflow.utils.reports.verdict import Speed, compare_speeds, interval_words, verdict_line
+from pocketflow.utils.system import atomic
 
 TOLERATED_DROP = 0.01
 """Accuracy drops up to one point are shown in green; the words beside the colour say so."""
@@ -62,8 +62,8 @@ def write_page(report: Mapping, path: Path) -> None:
 
 def render(report: Mapping) -> str:
     """The page's HTML."""
-    environment = jinja2.Environment(loader=jinja2.PackageLoader('utils'), autoescape=True, trim_blocks=True,
-                                     lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(loader=jinja2.PackageLoader('pocketflow.utils.reports'), autoescape=True,
+                                     trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     environment.filters.update(duration=figures.duration, integer=figures.integer, percent=figures.percent,
                                significant=figures.significant)
     environment.globals.update(kept=kept, extra_cell=extra_cell, total_cell=total_cell, format_metric=format_metric,

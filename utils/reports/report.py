@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pocketflow.utils.reports.number_format import signed
 from pocketflow.utils.reports.layer_table import ROW_SHAPE, format_rows
-from pocketflow.utils.runs.records import Number
+from pocketflow.utils.reports.number_format import signed
 from pocketflow.utils.reports.search.results import SHAPE as SEARCH_SHAPE
 from pocketflow.utils.reports.search.results import outcome
 from pocketflow.utils.reports.verdict import Speed, compare_speeds, interval_words, verdict_line
+from pocketflow.utils.runs.records import Number
 
 SCHEMA = 1
 INTERVAL = 'speedup_interval'

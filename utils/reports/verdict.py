@@ -7,9 +7,9 @@ import enum
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pocketflow.utils.reports import number_format as figures
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.options import Options, option
+from pocketflow.utils.reports import number_format as figures
 
 SPEED_MARGIN = 1.03
 """Speeds whose ratio is not above this count as equal: medians of one and the same file scatter by some per cent."""

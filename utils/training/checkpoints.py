@@ -17,9 +17,9 @@ import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
-from pocketflow.utils.system import atomic
-from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.system import atomic
 from pocketflow.utils.training import checkpoint_files
 from pocketflow.utils.training.checkpoint_files import first_line
 

@@ -16,17 +16,17 @@ from pathlib import Path
 import tensorflow as tf
 import tf_keras as keras
 
+from pocketflow.utils.distributed.gradient_compression import CompressionOptions, make_reducer
+from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.options import Options, option
+from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.system import interrupts
+from pocketflow.utils.system.progress import Progress
 from pocketflow.utils.training.checkpoints import Checkpoints
 from pocketflow.utils.training.distillation import Distillation
-from pocketflow.utils.errors import PocketFlowError
-from pocketflow.utils.distributed.gradient_compression import CompressionOptions, make_reducer
-from pocketflow.utils.runs.metrics_log import MetricsLog
-from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
-from pocketflow.utils.options import Options, option
-from pocketflow.utils.training.precision import COMPUTE_DTYPES, compute_dtype, resolve_compute_dtype
-from pocketflow.utils.system.progress import Progress
 from pocketflow.utils.training.means import WeightedMeans
+from pocketflow.utils.training.precision import COMPUTE_DTYPES, compute_dtype, resolve_compute_dtype
 
 STEPS_PER_CALL = 20
 

@@ -13,11 +13,11 @@ import tf_keras as keras
 from pocketflow.hp_optimizer.domain import Values
 from pocketflow.learners.channel_pruning_rmt.candidates import ChannelCandidates, Sampling, least_share
 from pocketflow.learners.search.trial_network import TrialNetwork, Tuning
-from tests.learners.search.conftest import drawn, tiny_helper, tiny_net
 from pocketflow.utils.channels import reader_channels, remove_channels
 from pocketflow.utils.costs.cost_model import total_macs
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.training.trainer import Team, TrainerOptions, TrainerParts
+from tests.learners.search.conftest import drawn, tiny_helper, tiny_net
 
 PRUNED = ('b', 'hidden', 'logits')
 

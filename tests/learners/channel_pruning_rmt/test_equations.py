@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from pocketflow.learners.channel_pruning_rmt import equations as module
-from pocketflow.learners.channel_pruning_rmt.equations import NormalEquations, SampledRows, SplitEquations, reconstructions
+from pocketflow.learners.channel_pruning_rmt.equations import (
+    NormalEquations,
+    SampledRows,
+    SplitEquations,
+    reconstructions,
+)
 from pocketflow.learners.channel_pruning_rmt.linear_forms import channel_index
 
 

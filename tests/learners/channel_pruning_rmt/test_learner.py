@@ -5,11 +5,16 @@ import pytest
 import tf_keras as keras
 
 from pocketflow.learners.channel_pruning_rmt import memory
-from pocketflow.learners.channel_pruning_rmt.learner import ChannelPrunedRmtLearner, ChannelPruningOptions, refuse_skipped, skip_reasons
-from tests.learners.conftest import make_context, make_helper
+from pocketflow.learners.channel_pruning_rmt.learner import (
+    ChannelPrunedRmtLearner,
+    ChannelPruningOptions,
+    refuse_skipped,
+    skip_reasons,
+)
 from pocketflow.utils.channels import drop_inputs, reader_channels
 from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.errors import UsageError
+from tests.learners.conftest import make_context, make_helper
 
 layers = keras.layers
 

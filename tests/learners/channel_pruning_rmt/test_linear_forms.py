@@ -7,7 +7,14 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.learners.channel_pruning_rmt.linear_forms import channel_index, cut_windows, draw_places, linear_form, values_at, window_geometry
+from pocketflow.learners.channel_pruning_rmt.linear_forms import (
+    channel_index,
+    cut_windows,
+    draw_places,
+    linear_form,
+    values_at,
+    window_geometry,
+)
 
 layers = keras.layers
 

@@ -12,8 +12,8 @@ from pocketflow.learners.channel_pruning_rmt import selection
 from pocketflow.learners.channel_pruning_rmt.candidates import Sampling
 from pocketflow.learners.channel_pruning_rmt.equations import SampledRows, SplitEquations, reconstructions
 from pocketflow.learners.channel_pruning_rmt.refit import LayerRegression, settled_weights, strengths
-from tests.learners.search.conftest import tiny_helper, tiny_net
 from pocketflow.utils.channels import reader_channels
+from tests.learners.search.conftest import tiny_helper, tiny_net
 
 NB_CHANNELS = {'b': 8, 'hidden': 12, 'logits': 16}
 

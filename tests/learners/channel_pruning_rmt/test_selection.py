@@ -5,7 +5,14 @@ import pytest
 from sklearn.linear_model import LassoLars, lars_path_gram
 
 from pocketflow.learners.channel_pruning_rmt import selection
-from pocketflow.learners.channel_pruning_rmt.selection import lasso_channels, lasso_order, nb_kept, norm_channels, random_channels, surgeon_channels
+from pocketflow.learners.channel_pruning_rmt.selection import (
+    lasso_channels,
+    lasso_order,
+    nb_kept,
+    norm_channels,
+    random_channels,
+    surgeon_channels,
+)
 from tests.learners.channel_pruning_rmt.test_equations import equations_of, reconstruct
 
 

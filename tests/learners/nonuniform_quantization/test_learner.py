@@ -5,11 +5,11 @@ import pytest
 import tf_keras as keras
 
 from pocketflow.learners.nonuniform_quantization.learner import NonUniformQuantizationOptions, NonUniformQuantLearner
-from tests.learners.conftest import make_context, make_helper
 from pocketflow.utils.compression_plan import CompressionPlan
-from pocketflow.utils.quantization.encoding import CodebookEncoding
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.quantization import codebook_variables, quantized_layers
+from pocketflow.utils.quantization.encoding import CodebookEncoding
+from tests.learners.conftest import make_context, make_helper
 
 
 @pytest.fixture

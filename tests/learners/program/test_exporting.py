@@ -11,7 +11,6 @@ import tf_keras as keras
 
 from pocketflow.learners.program import exporting
 from pocketflow.learners.program.exporting import Candidate, Exporter, refuse_failed_exports
-from tests.learners.conftest import make_helper
 from pocketflow.utils.costs.cost_model import total_macs
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.export import measure
@@ -19,6 +18,7 @@ from pocketflow.utils.export.agreement import agreement
 from pocketflow.utils.export.convert import convert
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.export.runner import LiteRtRunner
+from tests.learners.conftest import make_helper
 
 QUICK = {'num_eval': 30, 'num_calibration': 7, 'rounds': 5, 'warmup': 0}
 METRICS = {'loss': 2.0, 'accuracy': 0.5}

@@ -11,10 +11,10 @@ import pytest
 from pocketflow.learners import LEARNERS
 from pocketflow.learners.abstract_learner import LearnerOptions
 from pocketflow.learners.program.input_files import content_fingerprint, named_files, record_inputs
-from pocketflow.utils.training.distillation import DistillationOptions
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option_fields
 from pocketflow.utils.runs.run_directory import RunDirectory
+from pocketflow.utils.training.distillation import DistillationOptions
 
 KIND_OF_FLAGS = {'save_path': 'model', 'save_path_dst': 'model', 'cpr_save_path_ws': 'plan', 'ws_prune_plan': 'plan',
                  'uql_bits_plan': 'plan', 'nuql_bits_plan': 'plan'}

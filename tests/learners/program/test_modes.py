@@ -16,13 +16,13 @@ import pytest
 import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import load_model, save_model
+from pocketflow.utils.compression_plan import CompressionPlan
+from pocketflow.utils.export import LiteRtRunner, new_operators
+from pocketflow.utils.graph.channel_select import ChannelSelect
+from pocketflow.utils.system.progress import Progress
 from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, FinishedRun, metric_lines, run_main
 from tests.datasets.conftest import write_cifar10
 from tests.learners.conftest import make_helper
-from pocketflow.utils.graph.channel_select import ChannelSelect
-from pocketflow.utils.compression_plan import CompressionPlan
-from pocketflow.utils.export import LiteRtRunner, new_operators
-from pocketflow.utils.system.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[3]
 

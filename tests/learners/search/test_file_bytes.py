@@ -5,10 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pocketflow.learners.search.file_bytes import MANIFEST_BYTES_PER_LAYER, codebook_bytes, grid_bytes, nb_buckets, rest_bytes, sparse_bytes
-from tests.learners.search.conftest import KERNELS, tiny_net
+from pocketflow.learners.search.file_bytes import (
+    MANIFEST_BYTES_PER_LAYER,
+    codebook_bytes,
+    grid_bytes,
+    nb_buckets,
+    rest_bytes,
+    sparse_bytes,
+)
 from pocketflow.utils.container import pack, tensor_table
 from pocketflow.utils.quantization.encoding import Buckets
+from tests.learners.search.conftest import KERNELS, tiny_net
 
 
 def test_a_sparse_kernel_is_values_and_a_bitmap_or_gaps():

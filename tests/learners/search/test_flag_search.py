@@ -14,10 +14,10 @@ from pocketflow.learners.search.flag_search import FlagSearch, refuse_nested
 from pocketflow.learners.search.plan_search import read_record
 from pocketflow.learners.uniform_quantization.learner import UniformQuantizationOptions
 from pocketflow.learners.weight_sparsification.learner import WeightSparseOptions
-from tests.learners.search.conftest import tiny_context
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import Options, option
 from pocketflow.utils.training.trainer import DivergedError
+from tests.learners.search.conftest import tiny_context
 
 SPACE = """
 parameters:

@@ -16,10 +16,10 @@ from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.search import plan_search
 from pocketflow.learners.search.candidates import Subject
 from pocketflow.learners.search.plan_search import PlanSearch, SearchSettings, read_record
-from tests.learners.search.conftest import tiny_context
-from pocketflow.utils.system import atomic
-from pocketflow.utils.reports.search import results as search_results
 from pocketflow.utils.errors import PocketFlowError, UsageError
+from pocketflow.utils.reports.search import results as search_results
+from pocketflow.utils.system import atomic
+from tests.learners.search.conftest import tiny_context
 
 SIZES = {'one': 100, 'two': 400, 'three': 500}
 BEST = {'one': 0.4, 'two': 0.7, 'three': 0.85}

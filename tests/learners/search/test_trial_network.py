@@ -20,8 +20,8 @@ from pocketflow.learners.weight_sparsification.candidates import SparsityCandida
 from pocketflow.learners.weight_sparsification.masks import nb_zeros_now
 from pocketflow.learners.weight_sparsification.selection import prunable_layers
 from pocketflow.nets.abstract_model_helper import ClassificationHelper, NetOptions
-from tests.learners.search.conftest import KERNELS, NB_VAL, drawn, tiny_helper, tiny_net
 from pocketflow.utils.training.trainer import Team, Trainer, TrainerOptions, TrainerParts
+from tests.learners.search.conftest import KERNELS, NB_VAL, drawn, tiny_helper, tiny_net
 
 NB_TRAIN, NB_HELD_OUT, NB_EVAL = 60, 20, 40
 

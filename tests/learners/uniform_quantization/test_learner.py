@@ -5,11 +5,11 @@ import pytest
 import tf_keras as keras
 
 from pocketflow.learners.uniform_quantization.learner import UniformQuantizationOptions, UniformQuantLearner
-from tests.learners.conftest import make_context, make_helper
 from pocketflow.utils.compression_plan import CompressionPlan
-from pocketflow.utils.quantization.encoding import AffineEncoding
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.quantization import QuantizeActivation, quantized_layers
+from pocketflow.utils.quantization.encoding import AffineEncoding
+from tests.learners.conftest import make_context, make_helper
 
 
 @pytest.fixture

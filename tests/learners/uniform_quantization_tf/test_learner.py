@@ -12,12 +12,17 @@ import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import LearnerContext
 from pocketflow.learners.uniform_quantization_tf import checking
-from pocketflow.learners.uniform_quantization_tf.learner import UniformQuantizationTFOptions, UniformQuantTFLearner, left_in_float, zero_keepers
-from tests.learners.conftest import make_context, make_helper
+from pocketflow.learners.uniform_quantization_tf.learner import (
+    UniformQuantizationTFOptions,
+    UniformQuantTFLearner,
+    left_in_float,
+    zero_keepers,
+)
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export import LiteRtRunner, convert
 from pocketflow.utils.quantization.int8.wrapping import quantization_aware
 from pocketflow.utils.training.trainer import Trainer
+from tests.learners.conftest import make_context, make_helper
 
 
 @pytest.fixture(scope='module')

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from pocketflow.learners.weight_quantization.bits_candidates import BitsCandidates
 from pocketflow.learners.search.file_bytes import codebook_bytes, grid_bytes, rest_bytes
-from tests.learners.search.conftest import KERNELS, drawn, tiny_helper, tiny_net
+from pocketflow.learners.weight_quantization.bits_candidates import BitsCandidates
 from pocketflow.utils.container import pack
-from pocketflow.utils.quantization.encoding import Buckets
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.quantization import BucketQuantizer, CodebookQuantizer, bake, quantized_copy
+from pocketflow.utils.quantization.encoding import Buckets
 from pocketflow.utils.training.trainer import TrainerParts
+from tests.learners.search.conftest import KERNELS, drawn, tiny_helper, tiny_net
 
 SIZES = {name: math.prod(shape) for name, shape in KERNELS.items()}
 TOTAL = sum(SIZES.values())

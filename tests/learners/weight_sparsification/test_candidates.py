@@ -14,10 +14,10 @@ from pocketflow.learners.search.file_bytes import rest_bytes
 from pocketflow.learners.weight_sparsification.candidates import SparsityCandidates, multi_objective, sparsity_bounds
 from pocketflow.learners.weight_sparsification.masks import nb_zeros_now
 from pocketflow.learners.weight_sparsification.selection import kernels_of, prunable_layers
-from tests.learners.search.conftest import KERNELS, drawn, tiny_net
 from pocketflow.utils.container import pack
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.training.trainer import TrainerParts
+from tests.learners.search.conftest import KERNELS, drawn, tiny_net
 
 SIZES = {name: math.prod(shape) for name, shape in KERNELS.items()}
 TOTAL = sum(SIZES.values())

@@ -13,19 +13,25 @@ import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import StageResult
 from pocketflow.learners.full_precision.learner import FullPrecLearner
-from pocketflow.learners.weight_sparsification.learner import PLAN_NAME, WeightSparseLearner, WeightSparseOptions, load_sparsity_plan, sparsity_rows
+from pocketflow.learners.weight_sparsification.learner import (
+    PLAN_NAME,
+    WeightSparseLearner,
+    WeightSparseOptions,
+    load_sparsity_plan,
+    sparsity_rows,
+)
 from pocketflow.learners.weight_sparsification.masks import nb_zeros_now
 from pocketflow.learners.weight_sparsification.selection import kernels_of, skip_reasons
-from tests.learners.conftest import make_context, make_helper
 from pocketflow.utils.channels import remove_channels
 from pocketflow.utils.compression_plan import CompressionPlan
-from pocketflow.utils.training.distillation import Distillation
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.system.interrupts import Interrupted
-from pocketflow.utils.reports.layer_table import format_rows
 from pocketflow.utils.options import Options
+from pocketflow.utils.reports.layer_table import format_rows
+from pocketflow.utils.system.interrupts import Interrupted
 from pocketflow.utils.system.progress import Progress
+from pocketflow.utils.training.distillation import Distillation
 from pocketflow.utils.training.trainer import TrainerOptions, evaluate
+from tests.learners.conftest import make_context, make_helper
 
 NAMES = ('conv1', 'conv2', 'fc3', 'fc4')
 SIZES = {'conv1': 800, 'conv2': 51200, 'fc3': 65536, 'fc4': 2560}

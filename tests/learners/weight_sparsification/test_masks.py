@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pocketflow.learners.weight_sparsification.masks import GradualPruning, apply_mask, magnitude_mask, nb_zeros, nb_zeros_now
+from pocketflow.learners.weight_sparsification.masks import (
+    GradualPruning,
+    apply_mask,
+    magnitude_mask,
+    nb_zeros,
+    nb_zeros_now,
+)
 from pocketflow.learners.weight_sparsification.schedule import PruningSchedule
 
 

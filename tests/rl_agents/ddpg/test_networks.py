@@ -7,7 +7,16 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.rl_agents.ddpg.networks import build_actor, build_critic, copy_variables, count_perturbable, glorot_uniform, initialize, perturb, perturbable
+from pocketflow.rl_agents.ddpg.networks import (
+    build_actor,
+    build_critic,
+    copy_variables,
+    count_perturbable,
+    glorot_uniform,
+    initialize,
+    perturb,
+    perturbable,
+)
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import tf_keras as keras
 
-from tests.utils.container.samples import encoded, fill, residual_net
 from pocketflow.utils.quantization.encoding import Buckets, Encoding
+from tests.utils.container.samples import encoded, fill, residual_net
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from tests.utils.container.samples import assert_same_model, fill
-from tests.utils.container.test_fuzz import with_manifest
 from pocketflow.utils.container import load_container, model_io, pack, unpack
 from pocketflow.utils.container.contents import Contents
 from pocketflow.utils.container.errors import UnreadableError
 from pocketflow.utils.errors import PocketFlowError
+from tests.utils.container.samples import assert_same_model, fill
+from tests.utils.container.test_fuzz import with_manifest
 
 layers = keras.layers
 OPERATION = {'module': 'tf_keras.src.layers.core.tf_op_layer', 'class_name': 'TFOpLambda',

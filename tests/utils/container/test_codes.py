@@ -7,12 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.utils.container.samples import assert_same_encoding, encoded
 from pocketflow.utils.container import codes
 from pocketflow.utils.container.errors import UnreadableError
 from pocketflow.utils.container.fields import Fields
 from pocketflow.utils.container.plain import coded
 from pocketflow.utils.quantization.encoding import AffineEncoding, Buckets, CodebookEncoding
+from tests.utils.container.samples import assert_same_encoding, encoded
 
 SHAPE = (3, 3, 4, 6)
 KINDS = ('symmetric', 'asymmetric', 'codebook')

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.utils.container.samples import assert_same_encoding, assert_same_model, encoded, fill, put, residual_net
 from pocketflow.utils.container import TensorRow, limits, load_container, pack, save_container, tensor_table, unpack
-from pocketflow.utils.quantization.encoding import Buckets
 from pocketflow.utils.errors import PocketFlowError, UsageError
+from pocketflow.utils.quantization.encoding import Buckets
+from tests.utils.container.samples import assert_same_encoding, assert_same_model, encoded, fill, put, residual_net
 
 
 def test_a_file_gives_the_model_and_its_encodings_back(net, encodings, tmp_path):

@@ -8,13 +8,13 @@ import json
 import numpy as np
 import pytest
 
-from tests.utils.container.samples import assert_same_encoding, encoded, same_bits
 from pocketflow.utils.container import contents, layout
 from pocketflow.utils.container.contents import Contents, Tensor, TensorRow
 from pocketflow.utils.container.entropy import Stream
 from pocketflow.utils.container.errors import UnreadableError
-from pocketflow.utils.quantization.encoding import Buckets
 from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.quantization.encoding import Buckets
+from tests.utils.container.samples import assert_same_encoding, encoded, same_bits
 
 
 def sample() -> Contents:

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from tests.utils.container.samples import encoded, fill
 from pocketflow.utils.container import contents, layout, pack, tensor_table, unpack
 from pocketflow.utils.container.contents import Contents
 from pocketflow.utils.container.errors import UnreadableError
-from pocketflow.utils.quantization.encoding import Buckets
 from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.quantization.encoding import Buckets
+from tests.utils.container.samples import encoded, fill
 
 NB_DAMAGED, NB_FORGED_BODIES, NB_FORGED_MANIFESTS, NB_MODELS = 6000, 3000, 3000, 150
 Bytes = Callable[[random.Random, bytes], bytes]

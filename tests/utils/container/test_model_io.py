@@ -10,12 +10,12 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tests.utils.container.samples import assert_same_model, encoded, fill, put, same_bits
 from pocketflow.utils.container import model_io
 from pocketflow.utils.container.contents import Contents, Tensor
 from pocketflow.utils.container.errors import UnreadableError
-from pocketflow.utils.quantization.encoding import Buckets
 from pocketflow.utils.errors import PocketFlowError, UsageError
+from pocketflow.utils.quantization.encoding import Buckets
+from tests.utils.container.samples import assert_same_model, encoded, fill, put, same_bits
 
 layers = keras.layers
 

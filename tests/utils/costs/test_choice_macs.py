@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pocketflow.nets.resnet import resnet
-from tests.utils.channels.test_random_graphs import random_net
 from pocketflow.utils.channels import ChannelSelect, reader_channels, remove_channels, trace
 from pocketflow.utils.costs.choice_macs import ChoiceMacs
 from pocketflow.utils.costs.cost_model import total_macs
 from pocketflow.utils.errors import UsageError
+from tests.utils.channels.test_random_graphs import random_net
 
 layers = keras.layers
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pocketflow.utils.costs.formulas import additive_attention_macs, einsum_macs, kernel_macs, matmul_macs, recurrent_macs
+from pocketflow.utils.costs.formulas import (
+    additive_attention_macs,
+    einsum_macs,
+    kernel_macs,
+    matmul_macs,
+    recurrent_macs,
+)
 
 
 def test_kernels():

@@ -12,9 +12,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import TASK, run_main
+from pocketflow.utils.distributed.multi_gpu_wrapper import (
+    ALONE,
+    HorovodWorkers,
+    MultiGpuOptions,
+    company,
+    connect,
+    threads_per_worker,
+)
 from pocketflow.utils.errors import LostWorkerError
-from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, HorovodWorkers, MultiGpuOptions, company, connect, threads_per_worker
+from tests.conftest import TASK, run_main
 
 
 @pytest.mark.parametrize(('nb_cores', 'nb_workers', 'nb_threads'), [(8, 1, 8), (8, 3, 2), (8, 8, 1), (2, 5, 1)])

@@ -7,7 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from pocketflow.utils.export.intervals import around, block_medians, interval_rank, is_narrow, median_interval, speedup_interval
+from pocketflow.utils.export.intervals import (
+    around,
+    block_medians,
+    interval_rank,
+    is_narrow,
+    median_interval,
+    speedup_interval,
+)
 
 
 @pytest.mark.parametrize(('count', 'confidence', 'rank'), [

@@ -6,7 +6,6 @@ import tf_keras as keras
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketflow.utils.quantization.encoding import kernel_name
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export import mixed
 from pocketflow.utils.export.convert import convert
@@ -14,6 +13,7 @@ from pocketflow.utils.export.mixed import mixed_precision, symmetric_grid
 from pocketflow.utils.export.operators import operators
 from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.export.weights import CHANNEL_AXES, Weights
+from pocketflow.utils.quantization.encoding import kernel_name
 
 WIDTHS = range(2, 9)
 

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tests.utils.container.samples import residual_net
 from pocketflow.utils.models import architecture
 from pocketflow.utils.models.errors import UnreadableError
+from tests.utils.container.samples import residual_net
 
 layers = keras.layers
 OPERATIONS = 'tf_keras.src.layers.core.tf_op_layer'

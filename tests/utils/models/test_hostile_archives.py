@@ -12,9 +12,9 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.utils.models.conftest import Parts, config_of, legacy, refused, whole_hdf5, with_weights, zipped
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.models.files import load_model
+from tests.utils.models.conftest import Parts, config_of, legacy, refused, whole_hdf5, with_weights, zipped
 
 
 class Touch:

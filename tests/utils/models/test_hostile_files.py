@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from pocketflow.utils.models import building
+from pocketflow.utils.models.files import load_model
 from tests.utils.models.conftest import (
     Config,
     by_name,
@@ -23,8 +25,6 @@ from tests.utils.models.conftest import (
     whole_hdf5,
     zipped,
 )
-from pocketflow.utils.models import building
-from pocketflow.utils.models.files import load_model
 
 Change = Callable[[Config, str], Any]
 OPERATIONS = 'tf_keras.src.layers.core.tf_op_layer'

@@ -6,7 +6,16 @@ import pytest
 from absl import flags
 
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.options import Options, define_flags, flag_lines, from_flags, indecisive_flags, option, superseded_flags, with_defaults
+from pocketflow.utils.options import (
+    Options,
+    define_flags,
+    flag_lines,
+    from_flags,
+    indecisive_flags,
+    option,
+    superseded_flags,
+    with_defaults,
+)
 
 
 @dataclasses.dataclass(frozen=True)

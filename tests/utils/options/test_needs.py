@@ -8,8 +8,17 @@ import pytest
 from absl import flags
 
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.options import (
+    Options,
+    define_flags,
+    dependence,
+    flag_lines,
+    from_flags,
+    help_text,
+    option,
+    option_fields,
+)
 from pocketflow.utils.options.needs import argument, refuse_idle_flags, refuse_replaced_flags
-from pocketflow.utils.options import Options, define_flags, dependence, flag_lines, from_flags, help_text, option, option_fields
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,13 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.utils.quantization.encoding import AffineEncoding, Buckets, CodebookEncoding, kernel_name, kernel_statistics
+from pocketflow.utils.quantization.encoding import (
+    AffineEncoding,
+    Buckets,
+    CodebookEncoding,
+    kernel_name,
+    kernel_statistics,
+)
 
 BUCKETS = [Buckets(), Buckets('channel'), Buckets('channel', nb_channel_axes=2), Buckets('split', 5),
            Buckets('split', 100)]

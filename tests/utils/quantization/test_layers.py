@@ -5,8 +5,15 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
+from pocketflow.utils.quantization import (
+    BucketQuantizer,
+    CodebookQuantizer,
+    QuantizeActivation,
+    QuantizedConv2D,
+    QuantizedDense,
+    QuantizedDepthwiseConv2D,
+)
 from pocketflow.utils.quantization.encoding import Buckets, kernel_name
-from pocketflow.utils.quantization import BucketQuantizer, CodebookQuantizer, QuantizeActivation, QuantizedConv2D, QuantizedDense, QuantizedDepthwiseConv2D
 
 layers = keras.layers
 INPUTS = np.random.default_rng(0).normal(size=(2, 7, 7, 4)).astype(np.float32)

@@ -9,10 +9,24 @@ import tf_keras as keras
 
 from pocketflow.nets.abstract_model_helper import weight_decay_loss
 from pocketflow.utils.channels import remove_channels
-from pocketflow.utils.graph.channel_select import ChannelSelect
-from pocketflow.utils.quantization.encoding import Buckets, kernel_name
 from pocketflow.utils.export import LiteRtRunner, convert
-from pocketflow.utils.quantization import BucketQuantizer, CodebookQuantizer, QuantizeActivation, Quantizer, activation_layers, activation_ranges, bake, codebook_variables, excluding, quantizable_layers, quantized_copy, quantized_layers, unquantizable_layers
+from pocketflow.utils.graph.channel_select import ChannelSelect
+from pocketflow.utils.quantization import (
+    BucketQuantizer,
+    CodebookQuantizer,
+    QuantizeActivation,
+    Quantizer,
+    activation_layers,
+    activation_ranges,
+    bake,
+    codebook_variables,
+    excluding,
+    quantizable_layers,
+    quantized_copy,
+    quantized_layers,
+    unquantizable_layers,
+)
+from pocketflow.utils.quantization.encoding import Buckets, kernel_name
 
 layers = keras.layers
 MAKERS = [lambda: BucketQuantizer(3, Buckets('channel')), lambda: BucketQuantizer(3, Buckets('split', 11), True),

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.utils.quantization.encoding import AffineEncoding, Buckets, CodebookEncoding
 from pocketflow.utils.quantization import BucketQuantizer, CodebookQuantizer, Quantizer, UniformQuantizer
+from pocketflow.utils.quantization.encoding import AffineEncoding, Buckets, CodebookEncoding
 
 SHAPE = (3, 3, 2, 6)
 BUCKETS = (Buckets(), Buckets('channel'), Buckets('channel', nb_channel_axes=2), Buckets('split', 10))

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketflow.utils.reports import number_format as figures
-from pocketflow.utils.reports.charts import Box, Point, decimals, layer_chart, nice_step, place_labels, scatter, shortened, ticks_between
+from pocketflow.utils.reports.charts import (
+    Box,
+    Point,
+    decimals,
+    layer_chart,
+    nice_step,
+    place_labels,
+    scatter,
+    shortened,
+    ticks_between,
+)
 
 
 @pytest.mark.parametrize('span, intervals, step', [(10, 5, 2), (10, 4, 2.5), (11, 5, 2.5), (13, 5, 5),

@@ -8,8 +8,16 @@ from pathlib import Path
 import pytest
 import setuptools
 
+from pocketflow.utils.reports.page import (
+    comparison,
+    metric_change,
+    metric_names,
+    operator_table,
+    render,
+    verdict_cards,
+    write_page,
+)
 from pocketflow.utils.system import atomic
-from pocketflow.utils.reports.page import comparison, metric_change, metric_names, operator_table, render, verdict_cards, write_page
 
 ROOT = Path(__file__).parents[3]
 VOID = {'meta', 'br', 'hr', 'img', 'link', 'input'}

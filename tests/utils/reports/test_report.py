@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from pocketflow.utils.reports.report import SCHEMA, SHAPE, format_table, summary
-from pocketflow.utils.runs.records import parsed
 from pocketflow.utils.reports.search.page import search_section
 from pocketflow.utils.reports.search.results import SHAPE as SEARCH_SHAPE
+from pocketflow.utils.runs.records import parsed
 
 
 def entry(accuracy: float, size: int, milliseconds: float) -> dict:

@@ -13,9 +13,9 @@ import tensorflow as tf
 import tf_keras as keras
 
 import pocketflow.utils.training.trainer  # noqa: F401  (random layers then keep their state in variables)
-from pocketflow.utils.training.checkpoints import Checkpoints, random_generators, rescaled_step
-from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.distributed.multi_gpu_wrapper import Alone
+from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.training.checkpoints import Checkpoints, random_generators, rescaled_step
 
 
 class OneOf(Alone):

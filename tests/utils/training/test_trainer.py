@@ -10,11 +10,20 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.utils.training.distillation import Distillation
 from pocketflow.utils.errors import PocketFlowError
-from pocketflow.utils.system.interrupts import Interrupted
 from pocketflow.utils.runs.metrics_log import MetricsLog
-from pocketflow.utils.training.trainer import DivergedError, Trainer, TrainerOptions, TrainerParts, evaluate, is_due, refuse_divergence, steps_until_due
+from pocketflow.utils.system.interrupts import Interrupted
+from pocketflow.utils.training.distillation import Distillation
+from pocketflow.utils.training.trainer import (
+    DivergedError,
+    Trainer,
+    TrainerOptions,
+    TrainerParts,
+    evaluate,
+    is_due,
+    refuse_divergence,
+    steps_until_due,
+)
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(64, 6)).astype(np.float32)

@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.utils.graph.channel_select import ChannelSelect
 from pocketflow.utils.graph import Call, rebuild
+from pocketflow.utils.graph.channel_select import ChannelSelect
 from pocketflow.utils.quantization.int8.inspect import is_wrapped, unwrapped
 from pocketflow.utils.quantization.int8.placement import norms_without_kernel
 from pocketflow.utils.quantization.int8.prepare import norm_as_affine

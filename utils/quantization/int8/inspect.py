@@ -1,14 +1,9 @@
-"""What can be asked about any model, without loading TensorFlow Model Optimization."""
+"""Which layers and models simulate quantization; loads no TensorFlow Model Optimization."""
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
 import tf_keras as keras
 
-WRAPPER = b'QuantizedLayer'
-"""The class name by which a saved model tells that it has wrapped layers."""
 MARK = 'simulates_quantization'
 """The class attribute that tells wrapped layers from others."""
 
@@ -26,20 +21,3 @@ def unwrapped(layer: keras.layers.Layer) -> keras.layers.Layer:
 def is_quantization_aware(model: keras.Model) -> bool:
     """Whether layers of the model simulate quantization."""
     return any(is_wrapped(layer) for layer in model.layers)
-
-
-def plain_if_quantization_aware(model: Any) -> Any:
-    """The ordinary model behind a quantization-aware one, as `wrapping.plain` makes it; all else as it is."""
-    if not isinstance(model, keras.Model) or not is_quantization_aware(model):
-        return model
-    return importlib.import_module('pocketflow.utils.quantization.int8.wrapping').plain(model)
-
-
-def register_classes_in(architecture: bytes) -> None:
-    """Makes Keras know the layers of a saved model, if it is quantization-aware.
-
-    Args:
-      architecture: its configuration, as JSON.
-    """
-    if WRAPPER in architecture:
-        importlib.import_module('pocketflow.utils.quantization.int8.wrappers')

@@ -15,8 +15,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.utils.graph.channel_select import ChannelSelect
 from pocketflow.utils.graph import nodes_in_order
+from pocketflow.utils.graph.channel_select import ChannelSelect
 from pocketflow.utils.quantization.int8.inspect import unwrapped
 
 _k = keras.layers

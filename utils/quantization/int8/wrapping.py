@@ -16,7 +16,12 @@ from pocketflow.utils.quantization.int8.calibration import BATCH_SIZE, observed_
 from pocketflow.utils.quantization.int8.inspect import is_wrapped, unwrapped
 from pocketflow.utils.quantization.int8.placement import Place, places
 from pocketflow.utils.quantization.int8.prepare import prepare
-from pocketflow.utils.quantization.int8.wrappers import FreezingBatchNormalization, InputQuantization, QuantizedLayer, Simulation
+from pocketflow.utils.quantization.int8.wrappers import (
+    FreezingBatchNormalization,
+    InputQuantization,
+    QuantizedLayer,
+    Simulation,
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,9 +6,34 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from pocketflow.utils.reports.charts import (
+    CHARACTER_WIDTH,
+    DESCRIBED,
+    LONGEST_LABEL,
+    Box,
+    Label,
+    Tick,
+    arrow,
+    axis_ticks,
+    between,
+    nice_step,
+    place_labels,
+    shortened,
+    ticks_between,
+)
 from pocketflow.utils.reports.number_format import compact
-from pocketflow.utils.reports.charts import CHARACTER_WIDTH, DESCRIBED, LONGEST_LABEL, Box, Label, Tick, arrow, axis_ticks, between, nice_step, place_labels, shortened, ticks_between
-from pocketflow.utils.reports.search.results import Mark, Trial, costs_differ, drawn_trials, front_trials, improvements, multiple, value_digits, value_title, with_cost
+from pocketflow.utils.reports.search.results import (
+    Mark,
+    Trial,
+    costs_differ,
+    drawn_trials,
+    front_trials,
+    improvements,
+    multiple,
+    value_digits,
+    value_title,
+    with_cost,
+)
 
 SMALLEST_SPAN = 0.01
 """Rewards closer together than this are not blown up to fill the chart."""

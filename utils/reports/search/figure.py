@@ -6,10 +6,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pocketflow.utils.system import atomic
 from pocketflow.utils.reports.charts import LONGEST_LABEL, shortened
 from pocketflow.utils.reports.search.charts import REWARD, cost_axis
-from pocketflow.utils.reports.search.results import Mark, Trial, costs_differ, drawn_trials, front_trials, improvements, outcome, value_title, with_cost
+from pocketflow.utils.reports.search.results import (
+    Mark,
+    Trial,
+    costs_differ,
+    drawn_trials,
+    front_trials,
+    improvements,
+    outcome,
+    value_title,
+    with_cost,
+)
+from pocketflow.utils.system import atomic
 
 if TYPE_CHECKING:  # imported when something is drawn: it takes a second, and few need it
     from matplotlib.axes import Axes

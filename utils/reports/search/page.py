@@ -8,7 +8,16 @@ from typing import Any
 
 from pocketflow.utils.reports import number_format as figures
 from pocketflow.utils.reports.search.charts import TrialChart, ValueChart, front_chart, history_chart, value_chart
-from pocketflow.utils.reports.search.results import SAME_COST, UNIFORM, counted, drawn_trials, finite, outcome, verified_rewards, with_cost
+from pocketflow.utils.reports.search.results import (
+    SAME_COST,
+    UNIFORM,
+    counted,
+    drawn_trials,
+    finite,
+    outcome,
+    verified_rewards,
+    with_cost,
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pocketflow.utils.distributed.gradient_compression.codec import Codec, codes_per_byte, grid_values, pack_codes, stochastic_codes, unpack_codes
+from pocketflow.utils.distributed.gradient_compression.codec import (
+    Codec,
+    codes_per_byte,
+    grid_values,
+    pack_codes,
+    stochastic_codes,
+    unpack_codes,
+)
 
 
 def test_bytes_hold_as_many_codes_as_fit():

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pocketflow.utils.errors import UsageError
 from pocketflow.utils.distributed.gradient_compression import CompressionOptions, make_reducer
 from pocketflow.utils.distributed.gradient_compression.exchanges import bytes_received, choose_exchange
 from pocketflow.utils.distributed.gradient_compression.feedback import compensated, next_error
 from pocketflow.utils.distributed.gradient_compression.strategies import pending_mean
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
+from pocketflow.utils.errors import UsageError
 
 SHAPES = [(3, 3, 2, 4), (4,), (5, 7)]
 

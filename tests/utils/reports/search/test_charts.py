@@ -6,7 +6,14 @@ import itertools
 
 import pytest
 
-from pocketflow.utils.reports.search.charts import front_chart, history_chart, reward_ticks, staircase, trial_ticks, value_chart
+from pocketflow.utils.reports.search.charts import (
+    front_chart,
+    history_chart,
+    reward_ticks,
+    staircase,
+    trial_ticks,
+    value_chart,
+)
 from pocketflow.utils.reports.search.results import Mark, drawn_trials
 
 

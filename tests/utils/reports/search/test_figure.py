@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pocketflow.utils.system import atomic
 from pocketflow.utils.reports.search.figure import search_figure, write_search_figure
+from pocketflow.utils.system import atomic
 
 ROOT = Path(__file__).parents[4]
 

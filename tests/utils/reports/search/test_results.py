@@ -6,7 +6,18 @@ import math
 
 import pytest
 
-from pocketflow.utils.reports.search.results import Mark, costs_differ, counted, drawn_trials, front_trials, improvements, multiple, outcome, value_digits, value_title
+from pocketflow.utils.reports.search.results import (
+    Mark,
+    costs_differ,
+    counted,
+    drawn_trials,
+    front_trials,
+    improvements,
+    multiple,
+    outcome,
+    value_digits,
+    value_title,
+)
 
 
 def test_marks_tell_what_became_of_each_trial(layer_search):

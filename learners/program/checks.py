@@ -1,0 +1,132 @@
+"""Rejects combinations of flags of which a part would have no effect, before any data is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pocketflow.hp_optimizer import names_in_space
+from pocketflow.hp_optimizer.options import SearchOptions
+from pocketflow.learners import LEARNERS
+from pocketflow.learners.abstract_learner import LearnerOptions
+from pocketflow.learners.program.command import (
+    SEARCH_OPTIONS,
+    UNRECORDED_OPTIONS,
+    Command,
+    FirstLook,
+    ProcessOptions,
+    read_command,
+)
+from pocketflow.learners.program.modes import FLAGS_OF_MODES
+from pocketflow.learners.program.pipeline import FULL_PRECISION, starts_from_baseline, trains_from_scratch
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.export.formats import CONTAINER
+from pocketflow.utils.export.options import ExportOptions
+from pocketflow.utils.options import indecisive_flags, option_fields
+from pocketflow.utils.options.needs import refuse_idle_flags, refuse_replaced_flags
+from pocketflow.utils.options.parsing import parse
+from pocketflow.utils.reports.verdict import VerdictOptions, refuse_conditions
+from pocketflow.utils.training.distillation import DistillationOptions
+
+SEARCHES = ('--ws_prune_ratio_prtl=optimal, --uql_enbl_rl_agent, --nuql_enbl_rl_agent, --cpr_prune_option=auto or '
+            '--hpo_space=FILE.yaml')
+"""What makes a learner search."""
+
+
+def checked_command(argv: Sequence[str], look: FirstLook | None = None) -> Command:
+    """Parses a command line as `read_command` does, and checks how its flags go together.
+
+    Raises:
+      UsageError: also where flags contradict each other or would have no effect.
+    """
+    command = read_command(argv, look)
+    check_command(command)
+    return command
+
+
+def check_command(command: Command) -> None:
+    """Raises a `UsageError` if flags contradict each other or would have no effect."""
+    refuse_speed_of_containers(command)
+    refuse_unused_flags(command)
+    refuse_unused_search_flags(command)
+    refuse_other_than_recorded(command)
+    refuse_flags_without_effect(command)
+    refuse_contradictions(command)
+
+
+def refuse_speed_of_containers(command: Command) -> None:
+    """They cannot be timed, which would only be said after the training."""
+    export, process = command.options(ExportOptions), command.options(ProcessOptions)
+    is_required = command.options(VerdictOptions).require_faster and process.exec_mode == 'train'
+    if is_required and export.names and set(export.names) <= {CONTAINER}:
+        raise UsageError(f'--require_faster: none of --export_formats={export.formats} can be timed; add a .tflite '
+                         'format, or drop --require_faster')
+
+
+def refuse_unused_flags(command: Command) -> None:
+    """A learner's flag without that learner would have no effect."""
+    used = {field.metadata['flag'] for name in command.learner_names
+            for field in option_fields(LEARNERS.get(name).options_class)}
+    for name in LEARNERS:
+        for field in option_fields(LEARNERS.get(name).options_class):
+            flag = field.metadata['flag']
+            if command.flag_values[flag].present and flag not in used:
+                raise UsageError(f'--{flag} belongs to --learner={name}, but --learner='
+                                 f'{",".join(command.learner_names)} is selected; change the learner or drop the flag')
+
+
+def refuse_unused_search_flags(command: Command) -> None:
+    """Flags of searches where nothing is searched."""
+    given = [field for options_class in SEARCH_OPTIONS for field in option_fields(options_class)
+             if command.flag_values[field.metadata['flag']].present]
+    if given and not command.searches:
+        raise UsageError(f'--{given[0].metadata["flag"]} is about searches, but nothing is searched; also give '
+                         f'{SEARCHES}, or drop the flag')
+
+
+def refuse_other_than_recorded(command: Command) -> None:
+    """A mode that uses a finished run cannot change what has made it."""
+    if not command.of_run:
+        return
+    process = command.options(ProcessOptions)
+    classes = [part for part in command.options_classes() if part not in UNRECORDED_OPTIONS]
+    free = {'model_helper', *FLAGS_OF_MODES[process.exec_mode], *indecisive_flags(classes)}
+    given, recorded = (parse(command.options_classes(), argv)
+                       for argv in (command.argv, [command.argv[0], *command.of_run]))
+    for flag in (field.metadata['flag'] for part in classes for field in option_fields(part)):
+        value, before = given[flag].value, recorded[flag].value
+        if flag not in free and given[flag].present and value != before:
+            made = 'without it' if before is None else f'with --{flag}={before}'
+            raise UsageError(f'--{flag}={value}: --exec_mode={process.exec_mode} works on the run in '
+                             f'{process.run_dir}, which was made {made}; drop the flag')
+
+
+def refuse_flags_without_effect(command: Command) -> None:
+    """Flags that others leave without effect; those of a finished run were looked at when it began."""
+    if command.options(ProcessOptions).exec_mode != 'train':
+        refuse_idle_flags((*UNRECORDED_OPTIONS, ExportOptions), command.flag_values)
+        return
+    refuse_idle_flags(command.options_classes(command.learner_names), command.flag_values,
+                      names_in_space(command.options(SearchOptions).space))
+    refuse_replaced_flags({name: LEARNERS.get(name).replaced_flags for name in command.learner_names}, LearnerOptions,
+                          command.flag_values)
+
+
+def refuse_contradictions(command: Command) -> None:
+    """Combinations of which a part would be ignored."""
+    process, shared, distillation, verdict = map(command.options, (ProcessOptions, LearnerOptions, DistillationOptions,
+                                                                   VerdictOptions))
+    names = command.learner_names
+    chosen = f'--learner={",".join(names)}'
+    if FULL_PRECISION in names[1:]:
+        raise UsageError(f'{chosen}: {FULL_PRECISION} trains the uncompressed model, so it can only come first')
+    if shared.warm_start and (names[0] != FULL_PRECISION or shared.save_path is None):
+        raise UsageError(f'--enbl_warm_start goes with --learner={FULL_PRECISION} and --save_path=MODEL; given: '
+                         f'{chosen} --save_path={shared.save_path or ""}')
+    if process.exec_mode in ('eval', 'benchmark'):
+        refuse_conditions(verdict, f'--exec_mode={process.exec_mode} makes no verdict')
+    if (process.exec_mode == 'train' and trains_from_scratch(names, shared, distillation)
+            and shared.save_path is not None):
+        raise UsageError(f'--save_path={shared.save_path}: {chosen} starts from random weights; choose another '
+                         'learner, or give --enbl_warm_start')
+    if not starts_from_baseline(names, shared):
+        refuse_conditions(verdict, f'{chosen} compresses nothing')

@@ -1,0 +1,181 @@
+"""The parsed command line, as options of everything that it configures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from absl import flags
+
+from pocketflow.datasets.abstract_dataset import DatasetOptions
+from pocketflow.hp_optimizer.options import SearchOptions
+from pocketflow.learners import LEARNERS
+from pocketflow.learners.abstract_learner import LearnerOptions
+from pocketflow.learners.program.modes import EXEC_MODES
+from pocketflow.learners.program.pipeline import FULL_PRECISION, check_chain
+from pocketflow.learners.search import SearchedOptions
+from pocketflow.nets.abstract_model_helper import AbstractModelHelper
+from pocketflow.nets.find_pair import PairOptions, find_pair, helper_lines
+from pocketflow.rl_agents.ddpg.options import DdpgOptions
+from pocketflow.utils.distributed.gradient_compression import CompressionOptions
+from pocketflow.utils.distributed.multi_gpu_wrapper import MultiGpuOptions
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.export.options import ExportOptions
+from pocketflow.utils.options import Options, from_flags, option, superseded_flags
+from pocketflow.utils.options.parsing import parse
+from pocketflow.utils.reports.verdict import VerdictOptions
+from pocketflow.utils.runs.run_directory import FLAGS_FILE, RunDirectory
+from pocketflow.utils.training.distillation import DistillationOptions
+from pocketflow.utils.training.trainer import TrainerOptions
+
+
+@dataclasses.dataclass(frozen=True)
+class MainOptions(Options):
+    """What to do, and where."""
+
+    learner: str = option('learner', FULL_PRECISION, 'learner, or several in order, separated by commas')
+    seed: int = option('seed', 0, 'seeds Python, NumPy, TensorFlow and the data order', low=0, high=2**30)
+    deterministic: bool = option('deterministic', False, 'bit-identical repetition: deterministic operations of '
+                                 'TensorFlow only, which may be slower', decides=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessOptions(Options):
+    """What does not change a result, and is therefore not recorded in the run directory."""
+
+    exec_mode: str = option('exec_mode', 'train', 'train: compress, export and report; eval, export, benchmark: of a '
+                            'finished run; eval, export: also of the model at --save_path', choices=tuple(EXEC_MODES))
+    run_dir: str | None = option('run_dir', None, 'directory of the run; default: runs/PAIR/LEARNER-FINGERPRINT')
+    debug: bool = option('debug', False, 'show debug messages, and tracebacks of errors')
+
+
+SHARED_OPTIONS = (MainOptions, LearnerOptions, TrainerOptions, DistillationOptions, ExportOptions, CompressionOptions)
+SEARCH_OPTIONS = (SearchOptions, DdpgOptions)
+UNRECORDED_OPTIONS = (ProcessOptions, VerdictOptions, MultiGpuOptions)
+
+
+@dataclasses.dataclass(frozen=True)
+class FirstLook:
+    """What is read before all other flags: the pair, which brings flags of its own, and where a finished run is.
+
+    Attributes:
+      pair, process, shared: these options, of the given flags alone.
+    """
+
+    pair: PairOptions
+    process: ProcessOptions
+    shared: LearnerOptions
+
+    @classmethod
+    def at(cls, argv: Sequence[str]) -> FirstLook:
+        """Parses the flags that decide which other flags there are; unknown ones are left for later."""
+        values = parse((PairOptions, ProcessOptions, LearnerOptions), argv, known_only=True)
+        return cls(from_flags(PairOptions, values), from_flags(ProcessOptions, values),
+                   from_flags(LearnerOptions, values))
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A command line that was parsed and whose values are in range; `check_command` checks their combinations.
+
+    Attributes:
+      argv: program name and arguments, as given.
+      of_run: the argument that stands for the flags of the finished run that it works on, if it does.
+      pair_options, pair_name, helper_class: the model/dataset pair.
+      helper_lines: comment for flag files that changes with the text of the user's own pair.
+      learner_names: the chain of learners.
+      flag_values: all flags.
+    """
+
+    argv: Sequence[str]
+    of_run: Sequence[str]
+    pair_options: PairOptions
+    pair_name: str
+    helper_class: type[AbstractModelHelper]
+    helper_lines: Sequence[str]
+    learner_names: Sequence[str]
+    flag_values: flags.FlagValues
+
+    def options(self, options_class: type[Options]) -> Options:
+        return from_flags(options_class, self.flag_values)
+
+    def options_classes(self, learners: Iterable[str] = LEARNERS) -> list[type[Options]]:
+        """Every options class whose flags the command line offers for this pair, or only for these learners."""
+        return options_classes(self.helper_class, learners)
+
+    @property
+    def searches(self) -> bool:
+        """Whether anything is searched."""
+        return self.options(SearchOptions).space is not None or any(
+            isinstance(options, SearchedOptions) and options.searches for options in self.learner_options().values())
+
+    def data_options(self) -> DatasetOptions:
+        """Those of the data set; a search judges by samples that nothing is trained on."""
+        options = self.options(self.helper_class.dataset_class.options_class)
+        return options.replace(hold_out=True) if self.searches else options
+
+    def learner_options(self) -> dict[str, Options]:
+        return {name: self.options(LEARNERS.get(name).options_class) for name in self.learner_names}
+
+    def superseded(self) -> dict[str, str]:
+        """The given flags that have no effect any more, with the reasons."""
+        return {flag: reason for flag, reason in superseded_flags(self.options_classes()).items()
+                if self.flag_values[flag].present}
+
+
+def options_classes(helper_class: type[AbstractModelHelper], learners: Iterable[str] = LEARNERS) -> list[type[Options]]:
+    """Every options class whose flags the command line offers for a pair, or only for these learners."""
+    return [PairOptions, *SHARED_OPTIONS, *SEARCH_OPTIONS, *UNRECORDED_OPTIONS, helper_class.net_options_class,
+            helper_class.dataset_class.options_class, *(LEARNERS.get(name).options_class for name in learners)]
+
+
+def read_command(argv: Sequence[str], look: FirstLook | None = None) -> Command:
+    """Parses a command line; nothing but flag files and the user's own pair is read, and nothing is written.
+
+    Args:
+      argv: program name and arguments.
+      look: the first look at them, if somebody has had it.
+
+    Raises:
+      UsageError: unknown flags, values out of range, an unknown pair or learner.
+    """
+    look = look or FirstLook.at(argv)
+    of_run = flags_of_run(look)
+    with_run = [argv[0], *of_run, *argv[1:]]
+    pair = FirstLook.at(with_run).pair if of_run else look.pair
+    name, helper_class = find_pair(pair)
+    values = parse(options_classes(helper_class), with_run)
+    return Command(tuple(argv), tuple(of_run), pair, name, helper_class, tuple(helper_lines(pair)),
+                   learner_names(from_flags(MainOptions, values).learner), values)
+
+
+def learner_names(chain: str) -> list[str]:
+    """The known learners of `--learner=a,b`."""
+    names = [name.strip() for name in chain.split(',')]
+    if '' in names:
+        raise UsageError(f'--learner={chain}: an empty name; give one learner, or several separated by single commas')
+    for name in names:
+        LEARNERS.get(name)
+    check_chain(names)
+    return names
+
+
+def flags_of_run(look: FirstLook) -> list[str]:
+    """What to put in front of the arguments of a mode that works on a finished run, so that `--run_dir` alone is
+    enough: the argument that reads the run's own flags.
+    """
+    process = look.process
+    if process.exec_mode == 'train' or process.run_dir is None:
+        return []
+    run = RunDirectory(process.run_dir)
+    if run.recorded_flags():
+        return [f'--flagfile={run / FLAGS_FILE}']
+    if is_export_of_given_model(process, look.shared):
+        return []
+    raise UsageError(f'--run_dir={process.run_dir}: holds no run ({FLAGS_FILE} is missing); --exec_mode='
+                     f'{process.exec_mode} works on a finished one')
+
+
+def is_export_of_given_model(process: ProcessOptions, shared: LearnerOptions) -> bool:
+    """Whether a model that no run made may be exported: `--exec_mode=export --save_path=MODEL`."""
+    return process.exec_mode == 'export' and shared.save_path is not None

@@ -1,0 +1,126 @@
+"""Names of runs and of trained models: equal flags share a directory, other flags get another one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from pocketflow.hp_optimizer.options import SearchOptions
+from pocketflow.learners.abstract_learner import LearnerOptions
+from pocketflow.learners.program.command import (
+    SEARCH_OPTIONS,
+    SHARED_OPTIONS,
+    Command,
+    MainOptions,
+    ProcessOptions,
+    is_export_of_given_model,
+)
+from pocketflow.learners.program.pipeline import FULL_PRECISION, training_fingerprint
+from pocketflow.utils.distributed.gradient_compression import CompressionOptions
+from pocketflow.utils.options import flag_lines, indecisive_flags
+from pocketflow.utils.runs.run_directory import FLAGS_FILE, RunDirectory, fingerprint
+from pocketflow.utils.training.distillation import DistillationOptions
+from pocketflow.utils.training.trainer import TrainerOptions
+
+SPACE_NOTE = '# sha256 of --hpo_space'
+"""Begins the comment of a flag file that changes with the text of the searched space."""
+WORKERS_NOTE = '# workers'
+"""Begins the comment of a flag file that says how many workers have begun the run; without it, it was one."""
+
+
+def recorded_lines(command: Command, decisive: bool = False, num_workers: int = 1) -> list[str]:
+    """The flag file that repeats a run, or only those of its flags that decide results."""
+    helper_file = command.pair_options.model_helper
+    pair = command.pair_options.replace(model_helper=helper_file and str(Path(helper_file).resolve()))
+    net = command.options(command.helper_class.net_options_class)
+    search = SEARCH_OPTIONS if command.searches else ()
+    parts = [pair, *map(command.options, (*SHARED_OPTIONS, *search)), net, command.data_options(),
+             *command.learner_options().values()]
+    return [*flag_lines(parts, decisive), *command.helper_lines, *space_lines(command.options(SearchOptions).space),
+            *workers_lines(num_workers)]
+
+
+def training_name(command: Command, num_workers: int = 1) -> str:
+    """Names the full-precision model that a command line would train, for look-ups in the zoo."""
+    parts = [command.options(command.helper_class.net_options_class), command.data_options(),
+             command.options(TrainerOptions), MainOptions(seed=command.options(MainOptions).seed)]
+    together = [*workers_lines(num_workers), *compression_lines(command.options(CompressionOptions), num_workers)]
+    return training_fingerprint(command.pair_name, parts, [*command.helper_lines, *together])
+
+
+def run_path(command: Command, num_workers: int = 1) -> Path:
+    """`--run_dir`, or a directory that equal flags share and different flags do not."""
+    given = command.options(ProcessOptions).run_dir
+    if given:
+        return Path(given)
+    path = default_run_path(command, num_workers)
+    exports_given_model = is_export_of_given_model(command.options(ProcessOptions), command.options(LearnerOptions))
+    if exports_given_model and not RunDirectory(path).recorded_flags():
+        return path.parent / f'export-{fingerprint(recorded_lines(command, decisive=True))}'
+    return path
+
+
+def default_run_path(command: Command, num_workers: int = 1) -> Path:
+    """Where a command line trains and compresses unless told otherwise.
+
+    What other numbers of workers have left unfinished is continued; what they have finished can be evaluated and
+    exported.
+    """
+    own = own_path(command, num_workers)
+    if RunDirectory(own).recorded_flags():
+        return own
+    wanted = command.options(ProcessOptions).exec_mode != 'train'
+    others = [path for path in default_run_paths(command) if (path / 'report.json').is_file() == wanted]
+    return max(others, key=lambda path: (path / FLAGS_FILE).stat().st_mtime, default=own)
+
+
+def own_path(command: Command, num_workers: int) -> Path:
+    """The directory of a run that so many workers begin."""
+    shared, distillation = command.options(LearnerOptions), command.options(DistillationOptions)
+    name = fingerprint(recorded_lines(command, decisive=True)) + (f'-{num_workers}workers' if num_workers > 1 else '')
+    if list(command.learner_names) == [FULL_PRECISION] and not (shared.warm_start or distillation.enabled):
+        # Where runs with the same pair and training flags look for it.
+        return Path(shared.zoo_dir) / f'{training_name(command, num_workers)}-{name}'
+    return Path(shared.zoo_dir) / command.pair_name / f'{"+".join(command.learner_names)}-{name}'
+
+
+def default_run_paths(command: Command) -> list[Path]:
+    """The directories of runs with these flags, whatever the number of workers."""
+    pattern = f'{"+".join(command.learner_names)}-*{fingerprint(recorded_lines(command, decisive=True))}*'
+    folder = Path(command.options(LearnerOptions).zoo_dir) / command.pair_name
+    return [file.parent for file in sorted(folder.glob(f'{pattern}/{FLAGS_FILE}'))]
+
+
+def free_flags(command: Command) -> tuple[str, ...]:
+    """What may differ from the record of a run that is continued or used.
+
+    A finished run can be used without the file with its space.
+    """
+    notes = () if command.options(ProcessOptions).exec_mode == 'train' else (SPACE_NOTE,)
+    return (*indecisive_flags(command.options_classes()), WORKERS_NOTE, *notes)
+
+
+def space_lines(space: str | None) -> list[str]:
+    """A comment for the flag file that changes with the text of `--hpo_space`, if there is such a file."""
+    if space is None or not Path(space).is_file():
+        return []
+    return [f'{SPACE_NOTE}={hashlib.sha256(Path(space).read_bytes()).hexdigest()[:8]}']
+
+
+def workers_lines(num_workers: int) -> list[str]:
+    """A comment for the flag file, for more than one worker."""
+    return [f'{WORKERS_NOTE}={num_workers}'] if num_workers > 1 else []
+
+
+def begun_by(recorded_flags: Sequence[str]) -> int | None:
+    """How many workers have begun the run that has recorded these flags; `None` if there is none."""
+    notes = [line.removeprefix(f'{WORKERS_NOTE}=') for line in recorded_flags if line.startswith(WORKERS_NOTE)]
+    return int(notes[0]) if notes else 1 if recorded_flags else None
+
+
+def compression_lines(compression: CompressionOptions, num_workers: int) -> list[str]:
+    """What gradient compression adds to the name of a model; one worker alone sends no gradients."""
+    if num_workers == 1 or compression.kind == 'none':
+        return []
+    return flag_lines([compression], decisive=True)

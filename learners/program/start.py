@@ -1,0 +1,63 @@
+"""From a checked command line to the work of one worker."""
+
+from __future__ import annotations
+
+import shlex
+
+from absl import logging
+
+from pocketflow.datasets.abstract_dataset import Shard
+from pocketflow.hp_optimizer.options import SearchOptions
+from pocketflow.learners.abstract_learner import LearnerOptions
+from pocketflow.learners.program.command import Command, MainOptions, ProcessOptions
+from pocketflow.learners.program.identity import begun_by, free_flags, recorded_lines, run_path, training_name
+from pocketflow.learners.program.modes import EXEC_MODES, Invocation
+from pocketflow.nets.abstract_model_helper import AbstractModelHelper
+from pocketflow.rl_agents.ddpg.options import DdpgOptions
+from pocketflow.utils.distributed.gradient_compression import CompressionOptions
+from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.export.options import ExportOptions
+from pocketflow.utils.reports.verdict import VerdictOptions
+from pocketflow.utils.runs.run_directory import RunDirectory
+from pocketflow.utils.system import paths
+from pocketflow.utils.training.distillation import DistillationOptions
+from pocketflow.utils.training.trainer import TrainerOptions
+
+
+def start(command: Command, workers: Workers) -> None:
+    """One worker's part of what a command asks for: modes other than train are the primary's alone."""
+    mode = command.options(ProcessOptions).exec_mode
+    if not workers.is_primary:
+        logging.set_verbosity(logging.WARNING)
+    if mode == 'train' or workers.is_primary:
+        with paths.explained():
+            invocation = make_invocation(command, workers if mode == 'train' else ALONE)
+        EXEC_MODES[mode](invocation)
+
+
+def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
+    """Everything that the execution modes need, as plain values."""
+    run = RunDirectory(run_path(command, workers.size))
+    return Invocation(
+        helper=make_helper(command, workers), run=run, learner_names=tuple(command.learner_names),
+        learner_options=command.learner_options(), shared=command.options(LearnerOptions),
+        trainer=command.options(TrainerOptions), distillation=command.options(DistillationOptions),
+        export=command.options(ExportOptions), verdict=command.options(VerdictOptions),
+        seed=command.options(MainOptions).seed,
+        recorded_flags=tuple(recorded_lines(command, num_workers=workers.size)), free_flags=free_flags(command),
+        zoo_name=training_name(command, begun_by(run.recorded_flags()) or workers.size),
+        command=shlex.join(['python', *command.argv]), workers=workers,
+        compression=command.options(CompressionOptions), search=command.options(SearchOptions),
+        ddpg=command.options(DdpgOptions))
+
+
+def make_helper(command: Command, workers: Workers) -> AbstractModelHelper:
+    """The pair, with this worker's share of the data."""
+    missing = sorted(command.helper_class.__abstractmethods__)
+    if missing:
+        raise UsageError(f'--model_helper={command.pair_options.model_helper}: class {command.helper_class.__name__} '
+                         f'does not define {", ".join(missing)}; see docs/extending.md')
+    dataset = command.helper_class.dataset_class(command.data_options(), seed=command.options(MainOptions).seed)
+    dataset.shard = Shard(workers.rank, workers.size)
+    return command.helper_class(command.options(command.helper_class.net_options_class), dataset)

@@ -1,0 +1,211 @@
+"""Prints what the structure of the source looks like, and lists what breaks its rules.
+
+    python scripts/house.py
+
+Imports only run downhill, `main -> learners -> {hp_optimizer -> rl_agents, nets -> datasets} -> utils`; no learner
+imports another one, no module imports itself through others, and only main.py sees the flags of absl. The source is
+read as text: nothing of the project is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import collections
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# What each part of the house may import, besides itself.
+BELOW = {
+    'utils': set(),
+    'datasets': {'utils'},
+    'nets': {'datasets', 'utils'},
+    'rl_agents': {'utils'},
+    'hp_optimizer': {'rl_agents', 'utils'},
+    'learners': {'hp_optimizer', 'rl_agents', 'nets', 'datasets', 'utils'},
+}
+BELOW['main'] = {*BELOW}
+BELOW['examples'] = BELOW['scripts'] = {'main', *BELOW['main']}
+SHARED_BY_LEARNERS = {'learners.search', 'learners.program', 'learners.weight_quantization'}
+PACKAGE = 'pocketflow'
+"""As which everything is imported; module names are written without it here."""
+TESTS_ONLY = 'tests'
+
+
+def module_files(root: Path) -> dict[str, Path]:
+    """The project's modules by dotted name; a package goes by its own name."""
+    files = [root / 'main.py'] + [file for part in BELOW for file in sorted((root / part).rglob('*.py'))]
+    return {module_name(file.relative_to(root)): file for file in files if file.is_file()}
+
+
+def module_name(file: Path) -> str:
+    parts = file.with_suffix('').parts
+    return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and 'TYPE_CHECKING' in ast.unparse(node.test)
+
+
+def walk(node: ast.AST, running: bool) -> Iterator[ast.AST]:
+    """All nodes below one; with `running`, without what only a type checker reads."""
+    for child in ast.iter_child_nodes(node):
+        if not (running and is_type_checking(child)):
+            yield child
+            yield from walk(child, running)
+
+
+def imported(node: ast.AST, module: str, is_package: bool) -> list[str]:
+    """The project's names that one statement asks for; `from a import b` asks for `a.b`, which may be a module."""
+    if isinstance(node, ast.ImportFrom) and node.level:
+        package = module.split('.') if is_package else module.split('.')[:-1]
+        base = '.'.join(filter(None, [*package[:len(package) + 1 - node.level], node.module or '']))
+        return [f'{base}.{alias.name}' for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        names = [f'{node.module}.{alias.name}' for alias in node.names]
+    elif isinstance(node, ast.Import):
+        names = [alias.name for alias in node.names]
+    else:
+        names = [node.args[0].value] if is_dynamic_import(node) else []
+    return [name.removeprefix(f'{PACKAGE}.') for name in names if name.split('.')[0] in (PACKAGE, TESTS_ONLY)]
+
+
+def is_dynamic_import(node: ast.AST) -> bool:
+    """Whether a node is `importlib.import_module('a.b')`."""
+    return (isinstance(node, ast.Call) and ast.unparse(node.func).endswith('import_module') and bool(node.args)
+            and isinstance(node.args[0], ast.Constant))
+
+
+def resolve(name: str, modules: Mapping[str, Path]) -> str | None:
+    """The longest prefix of a dotted name that is a module of the project."""
+    parts = name.split('.')
+    prefixes = ('.'.join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next((prefix for prefix in prefixes if prefix in modules), None)
+
+
+def edges(modules: Mapping[str, Path], running: bool = False) -> dict[str, set[str]]:
+    """Which modules of the project each one imports, anywhere in its file."""
+    found: dict[str, set[str]] = {}
+    for module, file in modules.items():
+        names = (name for node in walk(ast.parse(file.read_text(encoding='utf-8')), running)
+                 for name in imported(node, module, file.name == '__init__.py'))
+        targets = {target for name in names if (target := outside_or_module(name, modules))}
+        found[module] = targets - {module}
+    return found
+
+
+def outside_or_module(name: str, modules: Mapping[str, Path]) -> str | None:
+    if name.split('.')[0] == TESTS_ONLY:
+        return TESTS_ONLY
+    return resolve(name, modules)
+
+
+def folder_of_learner(module: str, modules: Mapping[str, Path]) -> str | None:
+    """`learners.channel_pruning` for all that lies in that folder, `None` for the files they share."""
+    package = '.'.join(module.split('.')[:2])
+    is_folder = package in modules and modules[package].name == '__init__.py'
+    return package if package.startswith('learners.') and is_folder and package not in SHARED_BY_LEARNERS else None
+
+
+def is_allowed(source: str, target: str, modules: Mapping[str, Path]) -> bool:
+    part, other = source.split('.')[0], target.split('.')[0]
+    if part != other:
+        return other in BELOW[part]
+    here, there = (folder_of_learner(module, modules) for module in (source, target))
+    return there is None or here == there or source == 'learners'
+
+
+def bad_edges(root: Path) -> list[str]:
+    modules = module_files(root)
+    return [f'{source} imports {target}' for source, targets in edges(modules).items()
+            for target in sorted(targets) if not is_allowed(source, target, modules)]
+
+
+def cycles(root: Path) -> list[str]:
+    """One line for each module that ends up importing itself; packages only count where they are named."""
+    graph = edges(module_files(root), running=True)
+    return [f'{module} imports itself' for module in sorted(graph) if module in reachable(module, graph)]
+
+
+def reachable(start: str, graph: Mapping[str, set[str]]) -> set[str]:
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        new = graph.get(waiting.pop(), set()) - seen
+        seen |= new
+        waiting += new
+    return seen
+
+
+def flag_readers(root: Path) -> list[str]:
+    """Where the parsed command line is read outside main.py."""
+    return [f'{module}:{node.lineno}' for module, file in module_files(root).items() if module != 'main'
+            for node in ast.walk(ast.parse(file.read_text(encoding='utf-8'))) if names_flags(node)]
+
+
+def names_flags(node: ast.AST) -> bool:
+    return ((isinstance(node, ast.Name) and node.id == 'FLAGS')
+            or (isinstance(node, ast.Attribute) and node.attr == 'FLAGS')
+            or (isinstance(node, ast.ImportFrom) and any(alias.name == 'FLAGS' for alias in node.names)))
+
+
+def room_of(file: Path) -> str:
+    """`utils/channels` for a file two or more folders deep, `nets` for one in that folder."""
+    return '/'.join(file.parts[:-1][:2]) or '.'
+
+
+def lines_by_room(root: Path) -> dict[str, tuple[int, int]]:
+    """(number of files, number of lines) of each room of the package."""
+    found: dict[str, tuple[int, int]] = collections.defaultdict(lambda: (0, 0))
+    for file in package_files(root):
+        num_files, num_lines = found[room_of(file)]
+        found[room_of(file)] = num_files + 1, num_lines + count_lines(root / file)
+    return dict(sorted(found.items()))
+
+
+def package_files(root: Path) -> list[Path]:
+    """The modules of the package, relative to the root; scripts, examples and tests are none."""
+    files = (file.relative_to(root) for file in module_files(root).values())
+    return [file for file in files if file.parts[0] not in ('scripts', 'examples')]
+
+
+def count_lines(file: Path) -> int:
+    return len(file.read_text(encoding='utf-8').splitlines())
+
+
+def loose_files(root: Path) -> list[str]:
+    """Modules that lie in `utils/` itself."""
+    return [file.name for file in package_files(root) if file.parent == Path('utils') and file.name != '__init__.py']
+
+
+def without_test(root: Path) -> list[Path]:
+    """Modules without a test file at the same place below `tests/`; `__init__.py` only list names."""
+    return [file for file in package_files(root) if file.name != '__init__.py'
+            and not (root / 'tests' / file.parent / f'test_{file.name}').is_file()]
+
+
+def report(root: Path) -> Iterator[str]:
+    """The lines that the program prints."""
+    for room, (num_files, num_lines) in lines_by_room(root).items():
+        yield f'{room:40} {num_files:4} files {num_lines:6} lines'
+    files = package_files(root)
+    modules = [file for file in files if file.name != '__init__.py']
+    largest = max(files, key=lambda file: count_lines(root / file))
+    untested = without_test(root)
+    yield f'loose files in utils: {len(loose_files(root))} ({", ".join(loose_files(root))})'
+    yield f'largest file: {largest}, {count_lines(root / largest)} lines'
+    yield f'modules with a test file of their own: {1 - len(untested) / len(modules):.1%}'
+    yield from (f'  without: {file}' for file in untested)
+    yield f'imports uphill: {len(bad_edges(root))}'
+    yield from (f'  {edge}' for edge in bad_edges(root))
+    yield f'modules in circles: {len(cycles(root))}'
+    yield from (f'  {line}' for line in cycles(root))
+
+
+if __name__ == '__main__':
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    print('\n'.join(report(ROOT)))
+    sys.exit(1 if bad_edges(ROOT) or cycles(ROOT) else 0)

@@ -1,0 +1,23 @@
+"""Options: flags declared as fields of frozen dataclasses, and what they need of one another."""
+
+from pocketflow.utils.options.fields import (
+    Options,
+    accepted,
+    check_value,
+    define_flags,
+    dependence,
+    flag_lines,
+    from_flags,
+    help_text,
+    indecisive_flags,
+    is_restricted,
+    option,
+    option_fields,
+    superseded_flags,
+    value_type,
+    with_defaults,
+)
+
+__all__ = ['Options', 'accepted', 'check_value', 'define_flags', 'dependence', 'flag_lines', 'from_flags', 'help_text',
+           'indecisive_flags', 'is_restricted', 'option', 'option_fields', 'superseded_flags', 'value_type',
+           'with_defaults']

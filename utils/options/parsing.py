@@ -1,0 +1,32 @@
+"""Parses a command line, flag files included, into the flags of some options classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.options.fields import Options, define_flags
+from pocketflow.utils.system import paths
+
+
+def parse(options_classes: Sequence[type[Options]], argv: Sequence[str], known_only: bool = False) -> flags.FlagValues:
+    """Parses argv strictly (or, for the first look, only the known flags), flag files included."""
+    flag_values = flags.FlagValues()
+    for options_class in options_classes:
+        define_flags(options_class, flag_values)
+    try:
+        rest = flag_values(argv, known_only=known_only)
+    except UnicodeDecodeError as error:
+        raise UsageError(f'--flagfile: holds no text ({error})') from error
+    except (flags.Error, OSError) as error:
+        reason = str(error).removeprefix('ERROR:: ')  # absl's own prefix for missing flag files
+        raise UsageError(f'{reason}; --help lists the most important flags, --helpfull all') from error
+    for name in flag_values:
+        if isinstance(flag_values[name].value, str):
+            paths.refuse_unusable_text(f'--{name}', flag_values[name].value)
+    positional = [] if known_only else rest[1:]
+    if positional:
+        raise UsageError(f'unexpected argument {positional[0]!r}; flags look like --name=value')
+    return flag_values
