@@ -21,6 +21,8 @@ INSTALL_REQUIRES = [
     'tensorboard>=2.18',
     'tqdm>=4.66',
     'matplotlib>=3.8',
+    'h5py>=3.11',
+    'protobuf>=5.26',
     'pyyaml>=6.0',
     'jinja2>=3.1',
 ]
