@@ -22,6 +22,7 @@ from pocketflow.utils.system.progress import number
 JOURNAL, VERIFIED, RECORD = 'search.jsonl', 'verified.jsonl', 'search.json'
 """In the folder of a search: the trials, those of the longer tuning, and what came of them."""
 RECORD_SHAPE = {**SHAPE, 'chosen': {...: object}}
+REMEDY = 'delete it, and the same command makes it again from the trials that are written beside it'
 POLICY, GIVEN = 'policy', 'as given'
 """Where candidates that are tuned longer come from, beside trials and the first of them: the agent, the user."""
 
@@ -79,7 +80,8 @@ class PlanSearch:
     def _times(self, record: Mapping[str, Any]) -> dict[str, float]:
         """How long the search took, and which share of that its trials."""
         run, nb_workers = self.context.run, self.context.workers.size
-        earlier = [read_record(path.parent)['seconds'] for path in run.path.glob(f'*/{RECORD}')]
+        earlier = [records.read_record(path, {'seconds': float}, REMEDY)['seconds']
+                   for path in run.path.glob(f'*/{RECORD}')]
         seconds = max(run.seconds()['search'] - sum(earlier), 0.01)
         spent = sum(trial['seconds'] for trial in (*record['trials'], *record['verified']))
         return {'seconds': round(seconds, 2),
@@ -159,8 +161,7 @@ class PlanSearch:
 
 def read_record(folder: Path) -> dict[str, Any] | None:
     """What a search in a stage's folder has found; None if there was none, or it is not finished."""
-    return records.read_record(folder / RECORD, RECORD_SHAPE, 'delete it, and the same command makes it again from the '
-                               'trials that are written beside it')
+    return records.read_record(folder / RECORD, RECORD_SHAPE, REMEDY)
 
 
 def _trial_entry(trial: Trial) -> dict[str, Any]:

@@ -104,7 +104,10 @@ def test_smoke(name: str, tmp_path: Path):
     assert all(row_keys <= row.keys() for row in report.get('rows', []))
     assert bool(report.get('rows')) == (row_keys is not None)
     assert 'MISSED' not in result.stdout  # tiny settings can judge no goal
-    assert 'WARNING' not in result.stderr and 'oneDNN' not in result.stderr
+    # TensorFlow says this of processors without float16 arithmetic, whatever its log level.
+    lines = [line for line in result.stderr.splitlines() if 'oneDNN supports DT_HALF' not in line
+             and 'All log messages before' not in line]
+    assert not [line for line in lines if 'WARNING' in line or 'oneDNN' in line]
     assert not list(tmp_path.iterdir())  # nothing is left behind
 
 

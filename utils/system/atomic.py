@@ -22,6 +22,8 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno is None:  # made by hand, with a text of its own
+            raise
         if error.filename is None or Path(str(error.filename)).name.startswith(TEMPORARY_PREFIX):
             error.filename, error.filename2 = str(path), None
         raise

@@ -37,6 +37,7 @@ def test_a_stage_ends_with_code_books(tmp_path, model):
 def trained_parts(folder, model, mode: str) -> tuple[bool, bool]:
     """Whether a little training changes (kernels and biases, code books)."""
     one = learner(folder, opt_mode=mode, quant_epochs=0.2)
+    one.context.folder.mkdir()
     quantized = one.compress(model).model
     books = codebook_variables(quantized)
     others = [layer.kernel_variable for layer in quantized_layers(quantized)] + [quantized.get_layer('conv1').bias]

@@ -108,7 +108,8 @@ def test_other_errors_of_tensorflow_are_not_taken_for_a_loss():
 @pytest.mark.skipif(importlib.util.find_spec('horovod') is None,
                     reason='NOT RUN: Horovod is not installed; scripts/install_horovod.sh builds it')
 def test_without_a_launcher_there_is_one_worker():
-    code = ('import tensorflow as tf; tf.zeros([1]); from utils.multi_gpu_wrapper import MultiGpuOptions, connect; '
+    code = ('import tensorflow as tf; tf.zeros([1])\n'
+            'from pocketflow.utils.distributed.multi_gpu_wrapper import MultiGpuOptions, connect\n'
             'workers = connect(MultiGpuOptions(enabled=True)); print(workers.size, workers.any(True))')
     result = subprocess.run([sys.executable, '-c', code], cwd=Path(__file__).resolve().parents[3], text=True,
                             capture_output=True, check=False)

@@ -22,7 +22,7 @@ def send(signum: int) -> None:
 
 def child(code: str) -> subprocess.CompletedProcess[str]:
     """Runs code that has `interrupts` and `send` in a process of its own."""
-    head = ('import logging, os, signal, sys, time\nfrom utils import interrupts\n'
+    head = ('import logging, os, signal, sys, time\nfrom pocketflow.utils.system import interrupts\n'
             'from absl import logging as log\nlog.set_verbosity(log.INFO)\n'
             'def send(signum): os.kill(os.getpid(), signum)\n')
     return subprocess.run([sys.executable, '-c', head + code], cwd=ROOT, env={**os.environ, 'PYTHONPATH': str(ROOT)},
