@@ -9,7 +9,7 @@ It takes no arguments.
 
 from __future__ import annotations
 
-from pocketflow.main import SEARCH_OPTIONS, SHARED_OPTIONS, UNRECORDED_OPTIONS, PairOptions  # isort: skip  (loads TensorFlow silently)
+from pocketflow import main  # noqa: F401, isort: skip  (loads TensorFlow silently)
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +18,8 @@ from typing import Any
 
 from pocketflow import datasets
 from pocketflow.learners import LEARNERS
+from pocketflow.learners.program.command import SEARCH_OPTIONS, SHARED_OPTIONS, UNRECORDED_OPTIONS
+from pocketflow.nets.find_pair import PairOptions
 from pocketflow.nets import PAIRS
 from pocketflow.utils.options import (
     Options,
