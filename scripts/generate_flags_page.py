@@ -19,8 +19,8 @@ from typing import Any
 from pocketflow import datasets
 from pocketflow.learners import LEARNERS
 from pocketflow.learners.program.command import SEARCH_OPTIONS, SHARED_OPTIONS, UNRECORDED_OPTIONS
-from pocketflow.nets.find_pair import PairOptions
 from pocketflow.nets import PAIRS
+from pocketflow.nets.find_pair import PairOptions
 from pocketflow.utils.options import (
     Options,
     accepted,
