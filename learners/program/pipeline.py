@@ -310,7 +310,7 @@ def trained_models(zoo: Path, name: str, data: str) -> list[Path]:
     others = [note.with_name('model.keras') for note in notes
               if note.read_text(encoding='utf-8', errors='replace') == name]
     return ([path for path in own if recorded_data(path.parent) == data]
-            + [path for path in others if recorded_data(path.parents[2]) == data])
+            + [path for path in others if recorded_data(path.parents[1]) == data])
 
 
 def hold_out_lines(options: DatasetOptions) -> list[str]:

@@ -222,7 +222,7 @@ def test_uncompressed_run_has_no_verdict(trained_run):
 
 
 def test_training_with_a_teacher_has_no_verdict(trained_run, tmp_path):
-    outcome = run_main(*TASK, *QUICK, ONE_FILE, '--enbl_dst', f'--zoo_dir={trained_run.path.parents[2]}',
+    outcome = run_main(*TASK, *QUICK, ONE_FILE, '--enbl_dst', f'--zoo_dir={trained_run.path.parents[1]}',
                        f'--run_dir={tmp_path}/run')
     assert outcome.code == 0, outcome.err
     report = json.loads((tmp_path / 'run' / 'report.json').read_text())

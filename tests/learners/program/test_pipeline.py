@@ -36,7 +36,7 @@ def pruned(zoo: Path, *arguments: str):
 
 
 def zoo_of(run) -> Path:
-    return run.path.parents[2]
+    return run.path.parents[1]
 
 
 def kernels(path: Path) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,7 +72,6 @@ def test_an_unexpected_error_is_an_answer(tmp_path):
 
 def test_there_is_one_process_for_all_exports():
     assert conversion_process() is conversion_process()
-    assert Path(isolated.ROOT, 'utils').is_dir()
 
 
 def test_the_reason_is_the_first_error():

@@ -401,4 +401,4 @@ def test_operators_are_counted_file_by_file():
 
 
 def test_template_is_part_of_the_package():
-    assert 'pocketflow.utils.reports.templates' in setuptools.find_packages(str(ROOT), include=['utils', 'utils.*'])
+    assert 'utils.reports.templates' in setuptools.find_packages(str(ROOT), include=['utils', 'utils.*'])

@@ -149,6 +149,6 @@ def test_frozen_norms_use_their_moving_statistics_in_training(make_net, images):
 
 
 def test_model_optimization_is_loaded_only_when_needed():
-    code = ("import sys, learners, utils.export, utils.quantization_aware;"
+    code = ("import sys, pocketflow.learners, pocketflow.utils.export, pocketflow.utils.quantization.int8;"
             "assert not [name for name in sys.modules if name.startswith('tensorflow_model_optimization')]")
     subprocess.run([sys.executable, '-c', code], check=True, capture_output=True)
