@@ -28,6 +28,9 @@ Choice = dict[str, np.ndarray]
 """Reader -> the channels that it keeps, ascending."""
 
 NOT_WORTH = 'no multiply-adds would be saved'
+FLOOR = 0.5
+"""Of the share of its channels that stays, each part of a stream keeps at least this much. Where a concatenation joins
+a strong skip connection to a weak deep branch, a common set would otherwise drop the branch as a whole."""
 DAMPING = 1e-8
 """Relative to the mean energy of a channel's contribution; channels may depend on each other."""
 
@@ -116,6 +119,26 @@ class Chooser:
         return norms
 
 
+def first_with_floors(order: np.ndarray, count: int, parts: Sequence[np.ndarray], floors: Sequence[int]) -> np.ndarray:
+    """The first channels of an order, but of each part at least its floor.
+
+    Args:
+      order: all channels, the best first.
+      count: how many are taken; at least the sum of the floors.
+      parts: channels of each part.
+      floors: how many of each part are taken at least.
+
+    Returns:
+      Channels, ascending, int `[count]`.
+
+    >>> first_with_floors(np.array([0, 1, 2, 3, 4, 5]), 3, [np.array([0, 1, 2]), np.array([3, 4, 5])], [1, 1]).tolist()
+    [0, 1, 3]
+    """
+    owed = np.concatenate([order[np.isin(order, part)][:floor] for part, floor in zip(parts, floors, strict=True)])
+    others = order[~np.isin(order, owed)]
+    return np.sort(np.concatenate([owed, others[:count - len(owed)]]))
+
+
 def lost(statistics: ChannelStatistics, kept: np.ndarray) -> float:
     """The share of a reader's output that its kept channels cannot rebuild, each scaled by a number of its own.
 
@@ -200,8 +223,13 @@ class Decider:
         num_free = int((~stream.pinned).sum())
         if not num_free or self._share >= 1:
             return None
-        chosen = self._ask().choose(stream, list(stream.places), selection.nb_kept(num_free, self._share),
-                                    stream.pinned)
+        names, num_free = list(stream.places), selection.nb_kept(num_free, self._share)
+        chosen = self._ask().choose(stream, names, num_free, stream.pinned)
+        parts = stream.parts()
+        floors = [int(len(part) * self._share * FLOOR) for part in parts]
+        if any(np.isin(part, chosen).sum() < floor for part, floor in zip(parts, floors, strict=True)):
+            order = self._ask().order(stream, names, stream.pinned)
+            chosen = first_with_floors(order, len(chosen), parts, floors)
         kept = {name: self._own(stream, name, chosen) for name in stream.places}
         return self._option(kept, is_joint=True)
 

@@ -31,6 +31,14 @@ class Stream:
         """The channels of a reader, by its own numbers, that are among the `chosen` of the stream (ascending)."""
         return np.flatnonzero(np.isin(self.places[reader], chosen))
 
+    def parts(self) -> list[np.ndarray]:
+        """The channels of the stream, divided by who reads them: a skip connection apart from what it is joined to."""
+        channels = np.arange(len(self.identities))
+        readers = np.stack([np.isin(channels, places) for places in self.places.values()])
+        _, part_of = np.unique(readers, axis=1, return_inverse=True)
+        part_of = part_of.reshape(-1)
+        return [np.flatnonzero(part_of == part) for part in range(part_of.max() + 1)]
+
 
 def streams(graph: ChannelGraph, names: Collection[str]) -> list[Stream]:
     """The streams of some readers, ordered by their first readers.

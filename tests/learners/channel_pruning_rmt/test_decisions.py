@@ -7,7 +7,7 @@ import pytest
 import tf_keras as keras
 
 from pocketflow.learners.channel_pruning_rmt.contributions import ChannelStatistics
-from pocketflow.learners.channel_pruning_rmt.decisions import NOT_WORTH, Chooser, Decider, lost
+from pocketflow.learners.channel_pruning_rmt.decisions import NOT_WORTH, Chooser, Decider, first_with_floors, lost
 from pocketflow.utils.channels import reader_channels, trace
 from pocketflow.utils.channels.streams import streams
 from pocketflow.utils.costs.cost_model import total_macs
@@ -115,3 +115,24 @@ def test_every_reader_keeps_a_channel():
     assert option.kept['own'].tolist() == [1] and len(option.kept['both']) == 9
     kept = {name: channels.tolist() for name, channels in option.kept.items()}
     assert total_macs(model) - total_macs(model, kept) == option.saved > 0
+
+
+def test_floors_take_the_place_of_the_last():
+    order, parts = np.array([5, 4, 3, 2, 1, 0]), [np.arange(3), np.arange(3, 6)]
+    assert first_with_floors(order, 3, parts, [0, 0]).tolist() == [3, 4, 5]
+    assert first_with_floors(order, 3, parts, [1, 1]).tolist() == [2, 4, 5]
+    assert first_with_floors(order, 4, parts, [2, 0]).tolist() == [1, 2, 4, 5]
+
+
+def test_a_weak_branch_of_a_concatenation_is_not_dropped_as_a_whole():
+    inputs = keras.Input((4, 4, 3))
+    skip = conv(8, 'skip')(inputs)
+    encoder = conv(4, 'encoder')(skip)
+    deep = conv(8, 'deep')(encoder)
+    model = keras.Model(inputs, conv(4, 'decoder')(layers.Concatenate()([deep, skip])))
+    # The skip connection carries all that the decoder computes, the deep branch nearly nothing.
+    made = decider(model, {'encoder': independent(8, list(range(8))), 'decoder': independent(16, list(range(8, 16)))})
+    option = made._common(next(stream for stream in streams(trace(model), ['encoder', 'decoder'])))
+    kept = option.kept['decoder']
+    assert len(kept) == 8 and (kept < 8).sum() == 2 == int(8 * 0.5 * 0.5), 'half of the share of the deep branch stays'
+    assert len(option.kept['encoder']) == 6

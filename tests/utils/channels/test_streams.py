@@ -56,3 +56,13 @@ def test_readers_that_a_third_links():
     outputs = [conv(3, 'one')(x), conv(3, 'two')(y), conv(3, 'both')(layers.Concatenate()([x, y]))]
     stream, = streams(trace(keras.Model(inputs, outputs)), ['one', 'two', 'both'])
     assert stream.places.keys() == {'one', 'two', 'both'} and len(stream.identities) == 6
+
+
+def test_channels_that_other_readers_read_are_parts_of_their_own():
+    inputs = keras.Input((4, 4, 3))
+    skip, deep = conv(4, 'skip')(inputs), conv(2, 'deep')(inputs)
+    outputs = [conv(3, 'encoder')(skip), conv(3, 'decoder')(layers.Concatenate()([deep, skip]))]
+    stream, = streams(trace(keras.Model(inputs, outputs)), ['encoder', 'decoder'])
+    parts = {tuple(stream.identities[part].tolist()) for part in stream.parts()}
+    by_encoder = tuple(stream.identities[stream.places['encoder']].tolist())
+    assert len(parts) == 2 and by_encoder in parts
