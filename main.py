@@ -52,7 +52,7 @@ from pocketflow.learners.program.checks import checked_command
 from pocketflow.learners.program.command import FirstLook, MainOptions
 from pocketflow.learners.program.start import start
 from pocketflow.learners.program.usage import HELP_FLAGS, usage
-from pocketflow.utils.distributed.multi_gpu_wrapper import MultiGpuOptions, company, connect
+from pocketflow.utils.distributed.multi_gpu_wrapper import MultiGpuOptions, connect, raise_on_lost_worker
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.runs import log_file
 from pocketflow.utils.system import paths
@@ -102,7 +102,7 @@ def dispatch(argv: Sequence[str], look: FirstLook | None) -> None:
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
-    with company():
+    with raise_on_lost_worker():
         start(command, workers)
 
 

@@ -30,20 +30,29 @@ SPLIT_SEED = 20180728
 class DatasetOptions(Options):
     """Where the data are and how they are cut into batches."""
 
-    superseded = {'buffer_size': 'the whole training set is shuffled', 'cycle_length': 'the data set is held in memory',
-                  'nb_classes': 'the data set knows'}
+    superseded = {
+        'buffer_size': 'the whole training set is shuffled',
+        'cycle_length': 'the data set is held in memory',
+        'nb_classes': 'the data set knows',
+    }
 
     data_disk: str = option('data_disk', 'local', 'kind of storage', choices=('local', 'hdfs'), decides=False)
-    data_dir_local: str | None = option('data_dir_local', None, 'folder of the data files on a local disk',
-                                          decides=False)
-    data_dir_hdfs: str | None = option('data_dir_hdfs', None, 'folder of the data files on HDFS', decides=False,
-                                       needs='data_disk=hdfs')
-    data_hdfs_host: str | None = option('data_hdfs_host', None, 'HDFS host, as in hdfs://host:port', decides=False,
-                                        needs='data_disk=hdfs')
+    data_dir_local: str | None = option(
+        'data_dir_local', None, 'folder of the data files on a local disk', decides=False
+    )
+    data_dir_hdfs: str | None = option(
+        'data_dir_hdfs', None, 'folder of the data files on HDFS', decides=False, needs='data_disk=hdfs'
+    )
+    data_hdfs_host: str | None = option(
+        'data_hdfs_host', None, 'HDFS host, as in hdfs://host:port', decides=False, needs='data_disk=hdfs'
+    )
     num_train: int = option('nb_smpls_train', 1, 'number of training samples to use, validation included', low=1)
     num_val: int = option('nb_smpls_val', 1, 'number of training samples held out for validation', low=1)
-    hold_out: bool = option('enbl_trn_val_split', False, 'train without the nb_smpls_val validation samples; a search, '
-                            'which judges its candidates on them, always does')
+    hold_out: bool = option(
+        'enbl_trn_val_split',
+        False,
+        'train without the nb_smpls_val validation samples; a search, which judges its candidates on them, always does',
+    )
     num_eval: int = option('nb_smpls_eval', 1, 'number of evaluation samples to use', low=1)
     crop_padding: int = option('crop_padding', 4, 'training images are shifted by up to this many pixels', low=0)
     batch_size: int = option('batch_size', 128, 'training samples per step and worker', low=1)
@@ -53,8 +62,10 @@ class DatasetOptions(Options):
 
     def check(self) -> None:
         if self.num_val >= self.num_train:
-            raise UsageError(f'--nb_smpls_val={self.num_val}: must be less than --nb_smpls_train={self.num_train}, '
-                             'of which the validation samples are a part')
+            raise UsageError(
+                f'--nb_smpls_val={self.num_val}: must be less than --nb_smpls_train={self.num_train}, '
+                'of which the validation samples are a part'
+            )
         if self.data_disk == 'hdfs' and not (self.data_dir_hdfs and self.data_hdfs_host):
             raise UsageError('--data_disk=hdfs: also give --data_hdfs_host=hdfs://HOST:PORT and --data_dir_hdfs=DIR')
 
@@ -83,31 +94,32 @@ class Samples(NamedTuple):
     labels: np.ndarray
 
 
-def shuffled_indices(step: tf.Tensor, batch_size: int, nb_samples: int, seed: int) -> tf.Tensor:
+def shuffled_indices(step: tf.Tensor, batch_size: int, num_samples: int, seed: int) -> tf.Tensor:
     """Which samples the batch of a step holds: each sample once per epoch, in an order of that epoch's own.
 
     A pure function of the step, so that training resumes anywhere without replaying the steps before.
 
     Args:
       step: scalar integer, counted from 0.
-      batch_size, nb_samples: samples per step, and in all.
+      batch_size, num_samples: samples per step, and in all.
       seed: changes the orders.
 
     Returns:
-      int64 `[batch_size]`, each in `[0, nb_samples)`. A batch may end one epoch and begin the next.
+      int64 `[batch_size]`, each in `[0, num_samples)`. A batch may end one epoch and begin the next.
     """
     position = tf.cast(step, tf.int64) * batch_size + tf.range(batch_size, dtype=tf.int64)
-    epoch, offset = position // nb_samples, position % nb_samples
+    epoch, offset = position // num_samples, position % num_samples
     seeds = tf.stack([tf.fill([batch_size], tf.constant(seed, tf.int64)), epoch, tf.zeros_like(epoch)], axis=1)
     # The public tf.random.experimental.index_shuffle mangles a seed per index; the operation below takes it.
-    return tf.raw_ops.RandomIndexShuffle(index=offset, seed=tf.cast(seeds, tf.int32),
-                                         max_index=tf.constant(nb_samples - 1, tf.int64), rounds=4)
+    return tf.raw_ops.RandomIndexShuffle(
+        index=offset, seed=tf.cast(seeds, tf.int32), max_index=tf.constant(num_samples - 1, tf.int64), rounds=4
+    )
 
 
-def train_val_split(nb_samples: int, nb_val: int) -> tuple[np.ndarray, np.ndarray]:
+def train_val_split(num_samples: int, num_val: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the training and of the validation samples: disjoint, complete and always the same."""
-    order = np.random.default_rng(SPLIT_SEED).permutation(nb_samples)
-    return np.sort(order[nb_val:]), np.sort(order[:nb_val])
+    order = np.random.default_rng(SPLIT_SEED).permutation(num_samples)
+    return np.sort(order[num_val:]), np.sort(order[:num_val])
 
 
 def crop_and_flip(images: tf.Tensor, padding: int, seed: tf.Tensor, flip: bool = True) -> tf.Tensor:
@@ -139,13 +151,13 @@ def crop_and_flip(images: tf.Tensor, padding: int, seed: tf.Tensor, flip: bool =
 class AbstractDataset(abc.ABC):
     """A classification data set that fits into memory.
 
-    Subclasses set `name`, `options_class`, `image_shape` and `nb_classes`, and fill in the abstract methods.
+    Subclasses set `name`, `options_class`, `image_shape` and `num_classes`, and fill in the abstract methods.
     """
 
     name: str
     options_class: type[DatasetOptions]
     image_shape: tuple[int, int, int]
-    nb_classes: int
+    num_classes: int
     mirrored = True
     """Whether every second training image is mirrored left to right."""
 
@@ -192,13 +204,17 @@ class AbstractDataset(abc.ABC):
             trained with: a label that is no class number, an image with values that are not finite.
         """
         if split not in self._cache:
-            wanted, flag = {'train': (self.options.num_train, 'nb_smpls_train'),
-                            'eval': (self.options.num_eval, 'nb_smpls_eval')}[split]
+            wanted, flag = {
+                'train': (self.options.num_train, 'nb_smpls_train'),
+                'eval': (self.options.num_eval, 'nb_smpls_eval'),
+            }[split]
             loaded = self._checked(split)
             if len(loaded.labels) < wanted:
                 incomplete = f' ({", ".join(self.incomplete_files(split))})'.replace(' ()', '')
-                raise UsageError(f'--{flag}={wanted}: the {self.name} files hold only {len(loaded.labels)} samples '
-                                 f'of that split; pass --{flag}={len(loaded.labels)} or complete the files{incomplete}')
+                raise UsageError(
+                    f'--{flag}={wanted}: the {self.name} files hold only {len(loaded.labels)} samples '
+                    f'of that split; pass --{flag}={len(loaded.labels)} or complete the files{incomplete}'
+                )
             images = loaded.images[:wanted]
             check_finite(images, self.normalize, f'{self.name}, split {split}')
             self._cache[split] = Samples(images, loaded.labels[:wanted])
@@ -209,29 +225,35 @@ class AbstractDataset(abc.ABC):
         images, labels = map(np.asarray, self.load(split))
         what = f'{self.name}, split {split}'
         if images.shape[1:] != self.image_shape:
-            raise UsageError(f'{what}: images of shape {images.shape[1:]} found, expected {self.image_shape} (height, '
-                             f'width, channels); {ARE_RIGHT}')
+            raise UsageError(
+                f'{what}: images of shape {images.shape[1:]} found, expected {self.image_shape} (height, '
+                f'width, channels); {ARE_RIGHT}'
+            )
         if labels.shape[:1] != images.shape[:1]:
-            raise UsageError(f'{what}: {len(images)} images, but labels of shape {labels.shape}, expected one number '
-                             f'per image; {ARE_RIGHT}')
-        return Samples(images, class_numbers(labels, self.nb_classes, what))
+            raise UsageError(
+                f'{what}: {len(images)} images, but labels of shape {labels.shape}, expected one number '
+                f'per image; {ARE_RIGHT}'
+            )
+        return Samples(images, class_numbers(labels, self.num_classes, what))
 
     @property
-    def nb_trained(self) -> int:
+    def num_trained(self) -> int:
         """Samples per epoch: what the options leave for training."""
         return self.options.num_train - self.options.num_val * self.options.hold_out
 
     def check_batch_size(self, flag: str = 'batch_size') -> None:
         """Raises a `UsageError`, which names the flag, if one step of all workers takes more samples than there are."""
-        per_worker = self.nb_trained // self.shard.size
+        per_worker = self.num_trained // self.shard.size
         if self.options.batch_size > per_worker:
-            raise UsageError(f'--{flag}={self.options.batch_size}: must be at most {per_worker}, so that a step '
-                             f'takes no more than the {self.nb_trained} training samples that there are')
+            raise UsageError(
+                f'--{flag}={self.options.batch_size}: must be at most {per_worker}, so that a step '
+                f'takes no more than the {self.num_trained} training samples that there are'
+            )
 
     def split_indices(self, enbl_trn_val_split: bool) -> tuple[np.ndarray, np.ndarray]:
         """Indices into the training samples: (used for training, held out)."""
-        nb_val = self.options.num_val if enbl_trn_val_split or self.options.hold_out else 0
-        return train_val_split(self.options.num_train, nb_val)
+        num_val = self.options.num_val if enbl_trn_val_split or self.options.hold_out else 0
+        return train_val_split(self.options.num_train, num_val)
 
     def train_batches(self, indices: np.ndarray, first_step: int = 0) -> tf.data.Dataset:
         """An endless stream of augmented `(images, labels)` batches that starts with the batch of `first_step`.

@@ -21,12 +21,12 @@ CHUNK_BYTES = 2**23
 ARE_RIGHT = 'are these the right files?'
 
 
-def class_numbers(labels: np.ndarray, nb_classes: int, what: str) -> np.ndarray:
+def class_numbers(labels: np.ndarray, num_classes: int, what: str) -> np.ndarray:
     """Labels as class numbers.
 
     Args:
-      labels: numbers `[N]` of any type, each of which is a whole number from 0 to `nb_classes - 1`.
-      nb_classes: the number of classes, at least 2.
+      labels: numbers `[N]` of any type, each of which is a whole number from 0 to `num_classes - 1`.
+      num_classes: the number of classes, at least 2.
       what: whose labels they are, for messages.
 
     Returns:
@@ -35,23 +35,30 @@ def class_numbers(labels: np.ndarray, nb_classes: int, what: str) -> np.ndarray:
     Raises:
       UsageError: the labels are of another kind or shape, or not in the range.
     """
-    if nb_classes < 2:
-        raise UsageError(f'{what}: nb_classes={nb_classes}; a network is trained to tell at least 2 classes from each '
-                         'other; for a yes or no give 2')
+    if num_classes < 2:
+        raise UsageError(
+            f'{what}: num_classes={num_classes}; a network needs at least 2 classes; for a yes or no give 2'
+        )
     if labels.dtype.kind not in NUMBER_KINDS:
-        raise UsageError(f'{what}: labels of type {labels.dtype} found, expected class numbers 0 to {nb_classes - 1}; '
-                         'number the classes')
+        raise UsageError(
+            f'{what}: labels of type {labels.dtype} found, expected class numbers 0 to {num_classes - 1}; '
+            'number the classes'
+        )
     if labels.ndim != 1:
-        raise UsageError(f'{what}: {len(labels)} images, but labels of shape {labels.shape}, expected one number per '
-                         f'image{_shape_remedy(labels)}')
-    wrong = ~((labels >= 0) & (labels < nb_classes))  # not a number, too
+        raise UsageError(
+            f'{what}: {len(labels)} images, but labels of shape {labels.shape}, expected one number per '
+            f'image{_shape_remedy(labels)}'
+        )
+    wrong = ~((labels >= 0) & (labels < num_classes))  # not a number, too
     is_fraction = labels != np.floor(labels) if labels.dtype.kind == 'f' else np.zeros_like(wrong)
     if (wrong | is_fraction).any():
         first = int(np.argmax(wrong | is_fraction))
         reason = ARE_RIGHT if wrong[first] else 'only classes can be learned, no other numbers'
-        raise UsageError(f'{what}: label {labels[first]} found, expected 0 to {nb_classes - 1}'
-                         f'{"" if wrong[first] else " without fractions"}; {reason} (the first such label is that of '
-                         f'sample {first})')
+        raise UsageError(
+            f'{what}: label {labels[first]} found, expected 0 to {num_classes - 1}'
+            f'{"" if wrong[first] else " without fractions"}; {reason} (the first such label is that of '
+            f'sample {first})'
+        )
     return labels.astype(np.int32)
 
 
@@ -76,17 +83,21 @@ def check_finite(images: np.ndarray, normalize: Callable[[tf.Tensor], tf.Tensor]
         raise UsageError(f'{what}: images of type {images.dtype} found, expected numbers; {ARE_RIGHT}')
     size = max(1, CHUNK_BYTES // (4 * max(1, int(np.prod(images.shape[1:])))))
     for start in range(0, len(images), size):
-        chunk = images[start:start + size]
+        chunk = images[start : start + size]
         with tf.device('CPU'):
             found = first_not_finite(normalize(tf.constant(chunk)).numpy())
         if found is None:
             continue
         index = start + found
-        if first_not_finite(images[index:index + 1]) is not None:
-            raise UsageError(f'{what}: the image of sample {index} has values that are infinite or not a number; '
-                             'repair it, or leave it out')
-        raise UsageError(f'{what}: normalize() makes infinite values, or none at all, of the image of sample {index}, '
-                         'whose own are finite; does it divide by zero there?')
+        if first_not_finite(images[index : index + 1]) is not None:
+            raise UsageError(
+                f'{what}: the image of sample {index} has values that are infinite or not a number; '
+                'repair it, or leave it out'
+            )
+        raise UsageError(
+            f'{what}: normalize() makes infinite values, or none at all, of the image of sample {index}, '
+            'whose own are finite; does it divide by zero there?'
+        )
 
 
 def first_not_finite(values: np.ndarray) -> int | None:

@@ -32,8 +32,10 @@ def parse_records(data: bytes, path: str) -> Samples:
       UsageError: the file is not a whole number of records, or holds a label above 9.
     """
     if not data or len(data) % RECORD_BYTES:
-        raise UsageError(f'{path}: {len(data)} bytes; expected {FILE_BYTES} ({FILE_RECORDS} records of {RECORD_BYTES} '
-                         'bytes), or another whole number of records; is the download complete?')
+        raise UsageError(
+            f'{path}: {len(data)} bytes; expected {FILE_BYTES} ({FILE_RECORDS} records of {RECORD_BYTES} '
+            'bytes), or another whole number of records; is the download complete?'
+        )
     records = np.frombuffer(data, np.uint8).reshape(-1, RECORD_BYTES)
     if records[:, 0].max() > 9:
         raise UsageError(f'{path}: label {records[:, 0].max()} found, CIFAR-10 has 0 to 9; is this the binary version?')
@@ -46,26 +48,35 @@ class Cifar10Dataset(AbstractDataset):
     name = 'cifar_10'
     options_class = Cifar10Options
     image_shape = (32, 32, 3)
-    nb_classes = 10
+    num_classes = 10
 
     def load(self, split: str) -> Samples:
         if self.options.data_dir is None:
             return self._download(split)
-        parts = [parse_records(read_bytes(path), path)
-                 for path in list_files(self.options.data_dir, PATTERNS[split], 'the binary version of CIFAR-10 '
-                                        '(data_batch_1.bin ... data_batch_5.bin, test_batch.bin)')]
+        parts = [
+            parse_records(read_bytes(path), path)
+            for path in list_files(
+                self.options.data_dir,
+                PATTERNS[split],
+                'the binary version of CIFAR-10 (data_batch_1.bin ... data_batch_5.bin, test_batch.bin)',
+            )
+        ]
         return Samples(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
     def incomplete_files(self, split: str) -> list[str]:
         if self.options.data_dir is None:
             return []
         sizes = {name: file_size(f'{self.options.data_dir.rstrip("/")}/{name}') for name in OFFICIAL_FILES[split]}
-        return [f'{name}: ' + ('missing' if size is None else f'{size} bytes; expected {FILE_BYTES}')
-                for name, size in sizes.items() if size is None or size < FILE_BYTES]
+        return [
+            f'{name}: ' + ('missing' if size is None else f'{size} bytes; expected {FILE_BYTES}')
+            for name, size in sizes.items()
+            if size is None or size < FILE_BYTES
+        ]
 
     def _download(self, split: str) -> Samples:
-        train, evaluation = keras_download('cifar10', 'data_batch_1.bin ... data_batch_5.bin and test_batch.bin '
-                                           'of the binary version of CIFAR-10')
+        train, evaluation = keras_download(
+            'cifar10', 'data_batch_1.bin ... data_batch_5.bin and test_batch.bin of the binary version of CIFAR-10'
+        )
         images, labels = train if split == 'train' else evaluation
         return Samples(images, labels.ravel())
 

@@ -14,8 +14,15 @@ from pocketflow.datasets.abstract_dataset import AbstractDataset, DatasetOptions
 from pocketflow.utils.options import with_defaults
 
 NB_EVAL = 360
-DigitsOptions = with_defaults(DatasetOptions, 'DigitsOptions', num_train=1797 - NB_EVAL, num_val=144, num_eval=NB_EVAL,
-                              crop_padding=1, batch_size=32)
+DigitsOptions = with_defaults(
+    DatasetOptions,
+    'DigitsOptions',
+    num_train=1797 - NB_EVAL,
+    num_val=144,
+    num_eval=NB_EVAL,
+    crop_padding=1,
+    batch_size=32,
+)
 MEAN, STD = 4.88, 6.02
 
 
@@ -25,7 +32,7 @@ class DigitsDataset(AbstractDataset):
     name = 'digits'
     options_class = DigitsOptions
     image_shape = (8, 8, 1)
-    nb_classes = 10
+    num_classes = 10
     mirrored = False
 
     def load(self, split: str) -> Samples:

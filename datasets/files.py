@@ -29,8 +29,10 @@ def list_files(folder: str, pattern: str, expected: str) -> list[str]:
     except tf.errors.NotFoundError:
         names = []
     except tf.errors.UnimplementedError as error:
-        raise UsageError(f'{folder}: this TensorFlow cannot read such addresses; install tensorflow-io for HDFS, or '
-                         'copy the files and pass --data_dir_local') from error
+        raise UsageError(
+            f'{folder}: this TensorFlow cannot read such addresses; install tensorflow-io for HDFS, or '
+            'copy the files and pass --data_dir_local'
+        ) from error
     except tf.errors.OpError as error:
         raise UsageError(f'{folder}: cannot be listed ({reason(error)})') from error
     paths = [f'{folder.rstrip("/")}/{name}' for name in sorted(names) if fnmatch.fnmatchcase(name, pattern)]
@@ -88,5 +90,7 @@ def keras_download(name: str, files: str) -> Any:
     try:
         return module.load_data()
     except Exception as error:  # whatever the download library makes of a missing network
-        raise UsageError(f'no data: --data_dir_local is not given and the download failed ({reason(error)}); '
-                         f'put {files} into a folder and pass --data_dir_local=FOLDER') from error
+        raise UsageError(
+            f'no data: --data_dir_local is not given and the download failed ({reason(error)}); '
+            f'put {files} into a folder and pass --data_dir_local=FOLDER'
+        ) from error

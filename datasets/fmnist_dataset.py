@@ -33,7 +33,7 @@ def parse_idx(data: bytes, path: str) -> np.ndarray:
     if len(data) < 4 or data[:3] != bytes([0, 0, UNSIGNED_BYTE]) or len(data) < 4 + 4 * data[3]:
         raise UsageError(f'{path}: no idx header of unsigned bytes found; expected the original Fashion-MNIST files')
     rank = data[3]
-    shape = struct.unpack(f'>{rank}I', data[4:4 + 4 * rank])
+    shape = struct.unpack(f'>{rank}I', data[4 : 4 + 4 * rank])
     values = np.frombuffer(data, np.uint8, offset=4 + 4 * rank)
     if values.size != math.prod(shape):
         raise UsageError(f'{path}: header promises {shape}, file holds {values.size} values')
@@ -46,20 +46,25 @@ class FmnistDataset(AbstractDataset):
     name = 'fmnist'
     options_class = FmnistOptions
     image_shape = (28, 28, 1)
-    nb_classes = 10
+    num_classes = 10
 
     def load(self, split: str) -> Samples:
         if self.options.data_dir is None:
-            train, evaluation = keras_download('fashion_mnist', '{train,t10k}-{images-idx3,labels-idx1}-ubyte.gz '
-                                               'of Fashion-MNIST')
+            train, evaluation = keras_download(
+                'fashion_mnist', '{train,t10k}-{images-idx3,labels-idx1}-ubyte.gz of Fashion-MNIST'
+            )
             images, labels = train if split == 'train' else evaluation
         else:
             images, labels = (self._read(f'{PREFIX[split]}-{part}-ubyte.gz') for part in ('images-idx3', 'labels-idx1'))
         return Samples(images[..., None], labels)
 
     def _read(self, name: str) -> np.ndarray:
-        path, = list_files(self.options.data_dir, name, 'the Fashion-MNIST files (train-images-idx3-ubyte.gz, '
-                           'train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz)')
+        (path,) = list_files(
+            self.options.data_dir,
+            name,
+            'the Fashion-MNIST files (train-images-idx3-ubyte.gz, '
+            'train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz)',
+        )
         return parse_idx(read_bytes(path), path)
 
     def normalize(self, images: tf.Tensor) -> tf.Tensor:

@@ -23,7 +23,7 @@ class ConvnetAtFmnist(ClassificationHelper):
     net_options_class = with_defaults(NetOptions, 'ConvnetAtFmnistOptions', learning_rate=0.1, weight_decay=3e-4)
     dataset_class = FmnistDataset
     model_name = 'convnet'
-    nb_epochs = 160
+    num_epochs = 160
     boundaries = (40, 80, 120)
 
     def build_model(self) -> keras.Model:
@@ -34,4 +34,4 @@ class ConvnetAtFmnist(ClassificationHelper):
             features = layers.MaxPooling2D(2, name=f'pool{block}')(features)
         features = layers.Flatten(name='flatten')(features)
         features = layers.Dense(1024, activation='relu', name='fc3')(features)
-        return keras.Model(inputs, layers.Dense(self.dataset.nb_classes, name='fc4')(features), name='convnet')
+        return keras.Model(inputs, layers.Dense(self.dataset.num_classes, name='fc4')(features), name='convnet')

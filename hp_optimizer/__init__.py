@@ -4,7 +4,7 @@
 `pareto_front` of what was found.
 """
 
-from pocketflow.hp_optimizer.driver import Evaluate, Judged, search
+from pocketflow.hp_optimizer.driver import Evaluate, TrialResult, search
 from pocketflow.hp_optimizer.journal import Journal, Trial
 from pocketflow.hp_optimizer.optimizers import OPTIMIZERS, HyperParamOptimizer
 from pocketflow.hp_optimizer.options import SearchOptions
@@ -14,6 +14,23 @@ from pocketflow.hp_optimizer.screening import screening_floor
 from pocketflow.hp_optimizer.space import Kind, Order, Parameter, SearchSpace
 from pocketflow.hp_optimizer.space_file import names_in_space, read_space
 
-__all__ = ['OPTIMIZERS', 'Evaluate', 'HyperParamOptimizer', 'Journal', 'Judged', 'Kind', 'Layer', 'Order', 'Parameter',
-           'SearchOptions', 'SearchProblem', 'SearchSpace', 'Trial', 'names_in_space', 'pareto_front', 'read_space',
-           'screening_floor', 'search']
+__all__ = [
+    'OPTIMIZERS',
+    'Evaluate',
+    'HyperParamOptimizer',
+    'Journal',
+    'TrialResult',
+    'Kind',
+    'Layer',
+    'Order',
+    'Parameter',
+    'SearchOptions',
+    'SearchProblem',
+    'SearchSpace',
+    'Trial',
+    'names_in_space',
+    'pareto_front',
+    'read_space',
+    'screening_floor',
+    'search',
+]

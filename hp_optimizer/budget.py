@@ -48,8 +48,14 @@ def largest_affordable(cost: Callable[[float], float], budget: float, low: float
     return low
 
 
-def shift_to_budget(values: np.ndarray, cheapest: np.ndarray, dearest: np.ndarray, weights: np.ndarray,
-                    total_cost: TotalCost, budget: float) -> np.ndarray:
+def shift_to_budget(
+    values: np.ndarray,
+    cheapest: np.ndarray,
+    dearest: np.ndarray,
+    weights: np.ndarray,
+    total_cost: TotalCost,
+    budget: float,
+) -> np.ndarray:
     """Moves all values in the direction of `weights`, within their bounds, until the budget is used.
 
     `clip(values + t * weights)` with the one `t` at which the budget is used. With weights of 1 that is a common shift;
@@ -67,8 +73,11 @@ def shift_to_budget(values: np.ndarray, cheapest: np.ndarray, dearest: np.ndarra
     """
     low, high = np.minimum(cheapest, dearest), np.maximum(cheapest, dearest)
     kept = np.clip(values, low, high)
-    if np.array_equal(kept, values) and budget * (1 - TOLERANCE) <= total_cost(kept) and is_affordable(
-            total_cost(kept), budget):
+    if (
+        np.array_equal(kept, values)
+        and budget * (1 - TOLERANCE) <= total_cost(kept)
+        and is_affordable(total_cost(kept), budget)
+    ):
         return kept
     sign = 1.0 if np.sum(dearest - cheapest) >= 0 else -1.0
     reach = sign * np.stack([cheapest - values, dearest - values]) / weights
@@ -80,8 +89,14 @@ def shift_to_budget(values: np.ndarray, cheapest: np.ndarray, dearest: np.ndarra
     return shifted(largest_affordable(lambda amount: total_cost(shifted(amount)), budget, first, last))
 
 
-def round_to_budget(values: np.ndarray, cheapest: np.ndarray, dearest: np.ndarray, total_cost: TotalCost,
-                    budget: float, step_cost: StepCost | None = None) -> np.ndarray:
+def round_to_budget(
+    values: np.ndarray,
+    cheapest: np.ndarray,
+    dearest: np.ndarray,
+    total_cost: TotalCost,
+    budget: float,
+    step_cost: StepCost | None = None,
+) -> np.ndarray:
     """Whole numbers near real `values` `[L]` that are affordable, and of which none can get one dearer.
 
     Rounds all towards cheap, then, in the order of what rounding took from them, makes one layer after another one

@@ -23,7 +23,7 @@ from pocketflow.utils.system.progress import duration, number
 
 
 @dataclasses.dataclass(frozen=True)
-class Judged:
+class TrialResult:
     """What an evaluation has found.
 
     Attributes:
@@ -35,15 +35,23 @@ class Judged:
     before: float = math.nan
 
 
-# (candidate, floor) -> what it is worth. A candidate whose `Judged.before` is less than the floor need not be tuned;
-# the floor is -inf if all must be.
-Evaluate = Callable[[Values, float], Judged]
+# (candidate, floor) -> its result. A candidate whose `TrialResult.before` is less than the floor need not be tuned; the
+# floor is -inf if all must be.
+Evaluate = Callable[[Values, float], TrialResult]
 
 
-def search(optimizer: HyperParamOptimizer, evaluate: Evaluate, journal: Journal, nb_trials: int,
-           label: str = 'search', *, workers: Workers = ALONE, side_by_side: bool = True,
-           screening: bool = False) -> Trial:
-    """Evaluates candidates of `optimizer` until the journal holds `nb_trials` trials, and returns the best.
+def search(
+    optimizer: HyperParamOptimizer,
+    evaluate: Evaluate,
+    journal: Journal,
+    num_trials: int,
+    label: str = 'search',
+    *,
+    workers: Workers = ALONE,
+    side_by_side: bool = True,
+    screening: bool = False,
+) -> Trial:
+    """Evaluates candidates of `optimizer` until the journal holds `num_trials` trials, and returns the best.
 
     Trials that the journal holds already are told to the optimizer, which then continues as if it had never stopped.
     A candidate that was evaluated before is not evaluated again: its reward is known. A reward that is not finite is
@@ -57,7 +65,7 @@ def search(optimizer: HyperParamOptimizer, evaluate: Evaluate, journal: Journal,
       optimizer: asked for candidates, and told their rewards.
       evaluate: what a candidate is worth.
       journal: of the same domain.
-      nb_trials: trials in all, those in the journal included.
+      num_trials: trials in all, those in the journal included.
       label: what the lines about progress begin with.
       workers: who evaluates.
       side_by_side: whether each worker evaluates a candidate of its own, so that rounds of as many trials as workers
@@ -71,25 +79,27 @@ def search(optimizer: HyperParamOptimizer, evaluate: Evaluate, journal: Journal,
     loop = _Loop(optimizer, evaluate, journal, workers, workers.size if side_by_side else 1, screening)
     with interrupts.deferred() as requests:
         loop.begin()
-        watch = _Watch(label, nb_trials, loop.nb_together)
-        while len(journal.trials) < nb_trials:
+        watch = _Watch(label, num_trials, loop.num_together)
+        while len(journal.trials) < num_trials:
             loop.stop_if_requested(requests)
-            watch.report(loop.play_round(nb_trials, requests), journal)
+            watch.report(loop.play_round(num_trials, requests), journal)
         loop.stop_if_requested(requests)
     watch.close()
     best = journal.best()
     if best is None:
-        raise PocketFlowError(f'{label}: none of {len(journal.trials)} trials had a finite reward; lower the learning '
-                              'rate of the fine-tuning, or ask for less compression')
+        raise PocketFlowError(
+            f'{label}: none of {len(journal.trials)} trials had a finite reward; lower the learning '
+            'rate of the fine-tuning, or ask for less compression'
+        )
     return best
 
 
-def replay(optimizer: HyperParamOptimizer, journal: Journal, nb_together: int = 1) -> None:
-    """Tells the optimizer what the journal holds and it does not know yet, from a search of `nb_together` a round."""
+def replay(optimizer: HyperParamOptimizer, journal: Journal, num_together: int = 1) -> None:
+    """Tells the optimizer what the journal holds and it does not know yet, from a search of `num_together` a round."""
     for done in range(len(optimizer.rewards), len(journal.trials)):
-        if done % nb_together == 0:
-            optimizer.expect(min(nb_together, len(journal.trials) - done))
-        optimizer.tell(journal.trials[done].values, told_reward(journal.trials[:done + 1]))
+        if done % num_together == 0:
+            optimizer.expect(min(num_together, len(journal.trials) - done))
+        optimizer.tell(journal.trials[done].values, told_reward(journal.trials[: done + 1]))
 
 
 def told_reward(trials: Sequence[Trial]) -> float:
@@ -99,13 +109,13 @@ def told_reward(trials: Sequence[Trial]) -> float:
     return min((trial.reward for trial in trials if trial.reward is not None), default=0.0)
 
 
-def round_size(nb_done: int, nb_trials: int, nb_together: int) -> int:
-    """How many trials the next round has: up to the next multiple of `nb_together`, or to the end.
+def round_size(num_done: int, num_trials: int, num_together: int) -> int:
+    """How many trials the next round has: up to the next multiple of `num_together`, or to the end.
 
     >>> round_size(8, 60, 4), round_size(9, 60, 4), round_size(9, 10, 4)
     (4, 3, 1)
     """
-    return min(nb_together - nb_done % nb_together, nb_trials - nb_done)
+    return min(num_together - num_done % num_together, num_trials - num_done)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +123,7 @@ class _Loop:
     """What one worker does in a search. The primary decides, the others learn of it.
 
     Attributes:
-      nb_together: trials per round: as many as workers, or one that all evaluate.
+      num_together: trials per round: as many as workers, or one that all evaluate.
       others: as for `search`.
     """
 
@@ -121,13 +131,13 @@ class _Loop:
     evaluate: Evaluate
     journal: Journal
     workers: Workers
-    nb_together: int
+    num_together: int
     screening: bool
 
     def begin(self) -> None:
         trials = self._share_trials(lambda: self.journal.trials)
         if self.workers.is_primary:
-            replay(self.optimizer, self.journal, self.nb_together)
+            replay(self.optimizer, self.journal, self.num_together)
         else:
             self.journal.follow(trials)
 
@@ -140,9 +150,9 @@ class _Loop:
         if self.workers.any(requests.signum is not None):
             raise interrupts.Interrupted(requests.signum or signal.SIGTERM)
 
-    def play_round(self, nb_trials: int, requests: interrupts.Deferred) -> list[Trial]:
+    def play_round(self, num_trials: int, requests: interrupts.Deferred) -> list[Trial]:
         """The trials of one round, kept and told; fewer than proposed if a worker was stopped amid its own."""
-        proposed = self._share_trials(lambda: self._propose(nb_trials))
+        proposed = self._share_trials(lambda: self._propose(num_trials))
         floor = self.workers.share(lambda: screening_floor(self.journal.trials) if self.screening else -math.inf)
         result = tf.constant([self._judge(proposed, floor, requests)], tf.float64)
         trials: list[Trial] = []
@@ -153,18 +163,27 @@ class _Loop:
             trials.append(repeated(trial, earlier) if 'same_as' in trial.extra else measured(trial, floor, *found))
         self.journal.append(*trials)
         if self.workers.is_primary:
-            replay(self.optimizer, self.journal, self.nb_together)
+            replay(self.optimizer, self.journal, self.num_together)
         return trials
 
-    def _propose(self, nb_trials: int) -> list[Trial]:
+    def _propose(self, num_trials: int) -> list[Trial]:
         """The candidates of the next round as trials without a result."""
         done = self.journal.trials
-        asked = self.optimizer.ask_many(round_size(len(done), nb_trials, self.nb_together))
+        asked = self.optimizer.ask_many(round_size(len(done), num_trials, self.num_together))
         proposed: list[Trial] = []
-        for values in asked[:nb_trials - len(done)]:
+        for values in asked[: num_trials - len(done)]:
             known = first_of((*done, *proposed), values)
-            proposed.append(Trial(len(done) + len(proposed) + 1, values, self.optimizer.domain.cost(values), None, 0.0,
-                                  self.optimizer.seed, {'same_as': known.number} if known else {}))
+            proposed.append(
+                Trial(
+                    len(done) + len(proposed) + 1,
+                    values,
+                    self.optimizer.domain.cost(values),
+                    None,
+                    0.0,
+                    self.optimizer.seed,
+                    {'same_as': known.number} if known else {},
+                )
+            )
         return proposed
 
     def _judge(self, proposed: Sequence[Trial], floor: float, requests: interrupts.Deferred) -> list[float]:
@@ -172,16 +191,16 @@ class _Loop:
 
         It must not leave then: the others would wait for its result.
         """
-        place = self.workers.rank if self.nb_together > 1 else 0
+        place = self.workers.rank if self.num_together > 1 else 0
         if place >= len(proposed) or 'same_as' in proposed[place].extra:
             return [math.nan, math.nan, 0.0]
         begin = time.monotonic()
         try:
-            judged = self.evaluate(dict(proposed[place].values), floor)
+            result = self.evaluate(dict(proposed[place].values), floor)
         except interrupts.Interrupted as stop:
             requests.signum = stop.exit_code - 128
             return [math.nan] * 3
-        return [judged.reward, judged.before, time.monotonic() - begin]
+        return [result.reward, result.before, time.monotonic() - begin]
 
 
 def measured(trial: Trial, floor: float, reward: float, before: float, seconds: float) -> Trial:
@@ -189,8 +208,9 @@ def measured(trial: Trial, floor: float, reward: float, before: float, seconds: 
     extra: dict[str, Any] = {'before': before} if math.isfinite(before) else {}
     if math.isnan(reward) and before < floor:
         extra['screened'] = True
-    return dataclasses.replace(trial, reward=reward if math.isfinite(reward) else None, seconds=round(seconds, 6),
-                               extra=extra)
+    return dataclasses.replace(
+        trial, reward=reward if math.isfinite(reward) else None, seconds=round(seconds, 6), extra=extra
+    )
 
 
 def repeated(trial: Trial, earlier: Sequence[Trial]) -> Trial:
@@ -203,10 +223,10 @@ def repeated(trial: Trial, earlier: Sequence[Trial]) -> Trial:
 class _Watch:
     """Says how far a search is; the time still needed comes from the trials of this process."""
 
-    def __init__(self, label: str, nb_trials: int, nb_together: int):
-        self._label, self._nb_trials, self._nb_together = label, nb_trials, nb_together
+    def __init__(self, label: str, num_trials: int, num_together: int):
+        self._label, self._num_trials, self._num_together = label, num_trials, num_together
         self._begin = time.monotonic()
-        self._nb_done, self._evaluating = 0, 0.0
+        self._num_done, self._evaluating = 0, 0.0
 
     @property
     def _seconds(self) -> float:
@@ -214,25 +234,30 @@ class _Watch:
 
     def report(self, trials: Sequence[Trial], journal: Journal) -> None:
         """A line for each of the trials of a round, all of which the journal holds."""
-        self._nb_done += len(trials)
+        self._num_done += len(trials)
         self._evaluating += sum(trial.seconds for trial in trials)
         for trial in trials:
-            eta = duration(self._seconds / self._nb_done * (self._nb_trials - trial.number))
-            line = progress_line(trial, best_of(journal.trials[:trial.number]), self._nb_trials)
+            eta = duration(self._seconds / self._num_done * (self._num_trials - trial.number))
+            line = progress_line(trial, best_of(journal.trials[: trial.number]), self._num_trials)
             logging.info('%s: %s ETA %s', self._label, line, eta)
 
     def close(self) -> None:
         """How much of the workers' time went into evaluating."""
-        if self._nb_done:
+        if self._num_done:
             seconds = self._seconds
-            logging.info('%s: %d trials, %.0f s, of which %.1f %% evaluating', self._label, self._nb_done, seconds,
-                         100 * self._evaluating / (seconds * self._nb_together))
+            logging.info(
+                '%s: %d trials, %.0f s, of which %.1f %% evaluating',
+                self._label,
+                self._num_done,
+                seconds,
+                100 * self._evaluating / (seconds * self._num_together),
+            )
 
 
-def progress_line(trial: Trial, best: Trial | None, nb_trials: int) -> str:
+def progress_line(trial: Trial, best: Trial | None, num_trials: int) -> str:
     """As in `trial 37/200 reward 0.904 best 0.911 (#22)`."""
     reward = 'reward not finite' if trial.reward is None else f'reward {number(trial.reward)}'
     found = 'screened out' if 'screened' in trial.extra else reward
     same = f' (same as #{trial.extra["same_as"]})' if 'same_as' in trial.extra else ''
     leader = f' best {number(best.reward)} (#{best.number})' if best else ''
-    return f'trial {trial.number}/{nb_trials} {found}{same}{leader}'
+    return f'trial {trial.number}/{num_trials} {found}{same}{leader}'

@@ -18,9 +18,15 @@ from pocketflow.utils.system import atomic
 
 SCHEMA = 1
 HEADER_SHAPE = {'schema': int, 'fingerprint': str}
-TRIAL_SHAPE = {'number': int, 'values': {...: (float, str)}, 'cost': (Number(low=0), None), 'reward': (Number(), None),
-               'seconds?': Number(low=0), 'seed?': int,
-               'extra': {'before?': Number(), 'screened?': bool, 'same_as?': int}}
+TRIAL_SHAPE = {
+    'number': int,
+    'values': {...: (float, str)},
+    'cost': (Number(low=0), None),
+    'reward': (Number(), None),
+    'seconds?': Number(low=0),
+    'seed?': int,
+    'extra': {'before?': Number(), 'screened?': bool, 'same_as?': int},
+}
 """What lines hold; see `pocketflow.utils.runs.records`."""
 
 
@@ -75,9 +81,9 @@ class Journal:
 
     def _read(self) -> None:
         content = self.path.read_bytes()
-        whole = content[:content.rfind(b'\n') + 1]
+        whole = content[: content.rfind(b'\n') + 1]
         if len(whole) < len(content):
-            self._drop(content[len(whole):], len(whole))
+            self._drop(content[len(whole) :], len(whole))
         lines = whole.decode('utf-8', errors='replace').split('\n')[:-1]
         if lines:
             self._check_header(lines[0])
@@ -86,8 +92,12 @@ class Journal:
     def _drop(self, tail: bytes, length: int) -> None:
         """Cuts the file off behind its whole lines; what no process of ours has begun to write there is kept aside."""
         if not tail.startswith(b'{'):
-            logging.warning('%s: damaged behind its first %d bytes, which hold no line any more; the file as it was is '
-                            'kept as %s', self.path, length, set_aside(self.path).name)
+            logging.warning(
+                '%s: damaged behind its first %d bytes, which hold no line any more; the file as it was is kept as %s',
+                self.path,
+                length,
+                set_aside(self.path).name,
+            )
         os.truncate(self.path, length)
 
     def _check_header(self, line: str) -> None:
@@ -98,15 +108,19 @@ class Journal:
         if schema != SCHEMA:
             raise UsageError(f'{self.path} is a search journal of schema {schema}; this version reads {SCHEMA}')
         if fingerprint != self.fingerprint:
-            raise UsageError(f'{self.path} is the journal of another search (fingerprint {fingerprint}, not '
-                             f'{self.fingerprint}): its layers, bounds, budget or evaluation differ; use another run '
-                             'directory, or delete it')
+            raise UsageError(
+                f'{self.path} is the journal of another search (fingerprint {fingerprint}, not '
+                f'{self.fingerprint}): its layers, bounds, budget or evaluation differ; use another run '
+                'directory, or delete it'
+            )
 
     def _trial(self, number: int, line: str) -> Trial:
         entry = parsed(line.encode(), TRIAL_SHAPE)
         if entry is None or entry.keys() - TRIAL_KEYS or not self._is_candidate(entry) or entry['number'] != number:
-            raise PocketFlowError(f'{self.path}: line {number + 1} is no trial: {line[:80]!r}; delete it and those '
-                                  'after it to search on from there')
+            raise PocketFlowError(
+                f'{self.path}: line {number + 1} is no trial: {line[:80]!r}; delete it and those '
+                'after it to search on from there'
+            )
         return Trial(**entry)
 
     def _is_candidate(self, entry: Mapping[str, Any]) -> bool:

@@ -11,24 +11,46 @@ from pocketflow.utils.options import Options, option
 class SearchOptions(Options):
     """The search method; how many roll-outs a learner's own search makes is the learner's option."""
 
-    optimizer: str = option('hp_optimizer', 'ddpg', 'how values per layer are searched', choices=(
-        'ddpg', 'gp', 'random', 'tpe'))
+    optimizer: str = option(
+        'hp_optimizer', 'ddpg', 'how values per layer are searched', choices=('ddpg', 'gp', 'random', 'tpe')
+    )
     space: str | None = option('hpo_space', None, 'YAML file with flags to be searched, their ranges and their order')
-    nb_trials: int = option('hpo_nb_trials', 100, 'trials of the search over the flags of --hpo_space', low=1,
-                            needs='hpo_space')
-    nb_epochs: float = option('hpo_nb_epochs', 1.0, 'epochs of training per trial of the search over the flags of '
-                              '--hpo_space', low=0, needs='hpo_space')
-    nb_verified: int = option('hpo_nb_verified', 3, 'how many of the best candidates are tuned longer before one is '
-                              'chosen', low=1)
-    verify_factor: float = option('hpo_verify_factor', 4.0, 'how much longer, as a factor on the steps of a trial',
-                                  above=0)
-    screening: bool = option('hpo_screening', True, 'do not tune candidates that are among the worst before tuning, '
-                             'where that tells', unless='hpo_space')
-    parallel: str = option('hpo_parallel', 'trials', 'what several workers do: each a trial of its own (trials), or '
-                           'all one trial together (data)', choices=('trials', 'data'))
-    max_bytes: int | None = option('hpo_max_bytes', None, 'budget of a search in bytes of the exported model.pfz, in '
-                                   "place of the learner's own (weight-sparse, uniform, non-uniform)", low=1,
-                                   unless='hpo_space')
+    num_trials: int = option(
+        'hpo_nb_trials', 100, 'trials of the search over the flags of --hpo_space', low=1, needs='hpo_space'
+    )
+    num_epochs: float = option(
+        'hpo_nb_epochs',
+        1.0,
+        'epochs of training per trial of the search over the flags of --hpo_space',
+        low=0,
+        needs='hpo_space',
+    )
+    num_verified: int = option(
+        'hpo_nb_verified', 3, 'how many of the best candidates are tuned longer before one is chosen', low=1
+    )
+    verify_factor: float = option(
+        'hpo_verify_factor', 4.0, 'how much longer, as a factor on the steps of a trial', above=0
+    )
+    screening: bool = option(
+        'hpo_screening',
+        True,
+        'do not tune candidates that are among the worst before tuning, where that tells',
+        unless='hpo_space',
+    )
+    parallel: str = option(
+        'hpo_parallel',
+        'trials',
+        'what several workers do: each a trial of its own (trials), or all one trial together (data)',
+        choices=('trials', 'data'),
+    )
+    max_bytes: int | None = option(
+        'hpo_max_bytes',
+        None,
+        'budget of a search in bytes of the exported model.pfz, in '
+        "place of the learner's own (weight-sparse, uniform, non-uniform)",
+        low=1,
+        unless='hpo_space',
+    )
 
     @property
     def side_by_side(self) -> bool:

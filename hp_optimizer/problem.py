@@ -52,9 +52,15 @@ class SearchProblem(Domain):
       UsageError: names repeat, bounds are reversed, or the budget is out of reach.
     """
 
-    def __init__(self, layers: Sequence[Layer], budget: float, *, integer: bool = False,
-                 total_cost: Callable[[Mapping[str, Value]], float] | None = None,
-                 describe: Callable[[float], str] = 'a cost of {:.6g}'.format):
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        budget: float,
+        *,
+        integer: bool = False,
+        total_cost: Callable[[Mapping[str, Value]], float] | None = None,
+        describe: Callable[[float], str] = 'a cost of {:.6g}'.format,
+    ):
         self.layers, self.budget, self.integer = tuple(layers), float(budget), integer
         self.names = tuple(layer.name for layer in layers)
         self._total_cost, self._describe = total_cost, describe
@@ -84,9 +90,11 @@ class SearchProblem(Domain):
     def _check_budget(self) -> None:
         least, most = self.reachable_range()
         if not budgets.is_affordable(least, self.budget):
-            raise UsageError(f'{self._describe(self.budget)} is out of reach: with the bounds of these '
-                             f'{len(self.layers)} layers from {self._describe(least)} to {self._describe(most)} is '
-                             'reachable')
+            raise UsageError(
+                f'{self._describe(self.budget)} is out of reach: with the bounds of these '
+                f'{len(self.layers)} layers from {self._describe(least)} to {self._describe(most)} is '
+                'reachable'
+            )
 
     def reachable_range(self) -> tuple[float, float]:
         """The cost with all layers at their cheapest, and at their dearest."""
@@ -123,14 +131,21 @@ class SearchProblem(Domain):
         real = budgets.shift_to_budget(values, self.cheapest, self.dearest, self._weights, self.total_cost, self.budget)
         if not self.integer:
             return real
-        return budgets.round_to_budget(real, self.cheapest, self.dearest, self.total_cost, self.budget,
-                                       self._step_cost if self.is_additive else None)
+        return budgets.round_to_budget(
+            real,
+            self.cheapest,
+            self.dearest,
+            self.total_cost,
+            self.budget,
+            self._step_cost if self.is_additive else None,
+        )
 
     def real_uniform(self) -> np.ndarray:
         """The one real value for all layers, cut to their bounds, that uses the budget: `[L]`."""
         start = np.full(len(self.layers), self.dearest.mean())
-        return budgets.shift_to_budget(start, self.cheapest, self.dearest, np.ones(len(self.layers)), self.total_cost,
-                                       self.budget)
+        return budgets.shift_to_budget(
+            start, self.cheapest, self.dearest, np.ones(len(self.layers)), self.total_cost, self.budget
+        )
 
     def _slopes(self) -> np.ndarray:
         """What each layer's range adds to the cost, per unit of value; relative to the largest, `[L]`."""
@@ -194,8 +209,10 @@ class SearchProblem(Domain):
         for layer in self.layers:
             value = values[layer.name]
             if not isinstance(value, kind) or not layer.low <= value <= layer.high:
-                raise UsageError(f'layer {layer.name}: {value!r} is not {"a whole number" if self.integer else "one"} '
-                                 f'in {layer.low:g}..{layer.high:g}')
+                raise UsageError(
+                    f'layer {layer.name}: {value!r} is not {"a whole number" if self.integer else "one"} '
+                    f'in {layer.low:g}..{layer.high:g}'
+                )
         cost = self.cost(values)
         if not budgets.is_affordable(cost, self.budget):
             raise UsageError(f'the candidate, {self._describe(cost)}, is over {self._describe(self.budget)}')

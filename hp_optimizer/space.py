@@ -129,15 +129,21 @@ class SearchSpace(Domain):
       UsageError: a name occurs twice or is unknown to an order, an order is circular or no candidate can keep it.
     """
 
-    def __init__(self, parameters: Sequence[Parameter], orders: Iterable[Order] = (),
-                 cost: Callable[[Mapping[str, Value]], float | None] | None = None):
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        orders: Iterable[Order] = (),
+        cost: Callable[[Mapping[str, Value]], float | None] | None = None,
+    ):
         self._cost = cost
         self.parameters = {parameter.name: parameter for parameter in parameters}
         self.orders = tuple(orders)
         self.names = tuple(self.parameters)
         if not parameters or len(self.names) < len(parameters):
-            raise UsageError('search space: give one or more parameters of different names, not '
-                             f'{[parameter.name for parameter in parameters]}')
+            raise UsageError(
+                'search space: give one or more parameters of different names, not '
+                f'{[parameter.name for parameter in parameters]}'
+            )
         for order in self.orders:
             self._check_order(order)
         self._smaller = {name: [order.smaller for order in self.orders if order.larger == name] for name in self.names}
@@ -147,8 +153,9 @@ class SearchSpace(Domain):
     def _check_order(self, order: Order) -> None:
         for name in (order.larger, order.smaller):
             if name not in self.parameters:
-                raise UsageError(f'search space, constraint {order}: {name} is no parameter; known: '
-                                 f'{", ".join(self.names)}')
+                raise UsageError(
+                    f'search space, constraint {order}: {name} is no parameter; known: {", ".join(self.names)}'
+                )
             if self.parameters[name].kind is Kind.CHOICE:
                 raise UsageError(f'search space, constraint {order}: {name} is a choice; only numbers have an order')
 
@@ -169,8 +176,10 @@ class SearchSpace(Domain):
                 high[other] = min(high[other], high[name])
         bad = next((order for order in self.orders if low[order.larger] > high[order.larger]), None)
         if bad is not None:
-            raise UsageError(f'search space: no candidate keeps {bad}: {bad.larger} ends at '
-                             f'{self.parameters[bad.larger].high:g}, {bad.smaller} begins at {low[bad.smaller]:g}')
+            raise UsageError(
+                f'search space: no candidate keeps {bad}: {bad.larger} ends at '
+                f'{self.parameters[bad.larger].high:g}, {bad.smaller} begins at {low[bad.smaller]:g}'
+            )
         return {name: (low[name], high[name]) for name in self.names}
 
     def _range(self, name: str, values: Mapping[str, Value]) -> tuple[float, float]:
@@ -189,8 +198,9 @@ class SearchSpace(Domain):
 
     def encode(self, values: Mapping[str, Value]) -> np.ndarray:
         self._check(values)
-        return np.clip([self.parameters[name].encode(values[name], *self._range(name, values)) for name in self.names],
-                       0.0, 1.0)
+        return np.clip(
+            [self.parameters[name].encode(values[name], *self._range(name, values)) for name in self.names], 0.0, 1.0
+        )
 
     def _check(self, values: Mapping[str, Value]) -> None:
         if set(values) != set(self.names):
@@ -207,5 +217,7 @@ class SearchSpace(Domain):
         return None if cost is None else float(cost)
 
     def description(self) -> dict[str, Any]:
-        return {'parameters': [[name, parameter.description()] for name, parameter in self.parameters.items()],
-                'constraints': [str(order) for order in self.orders]}
+        return {
+            'parameters': [[name, parameter.description()] for name, parameter in self.parameters.items()],
+            'constraints': [str(order) for order in self.orders],
+        }

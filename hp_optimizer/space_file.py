@@ -95,12 +95,15 @@ def parse_space(document: Any, flags: Mapping[str, type]) -> SearchSpace:
         raise UsageError(f'must have the sections {" and ".join(_SECTIONS)}, not {_shown(document)}')
     entries, constraints = document.get('parameters'), document.get('constraints') or []
     if not isinstance(entries, dict) or not entries:
-        raise UsageError('the section parameters must name one or more flags, as in '
-                         'ws_prune_ratio_exp: {type: float, low: 1, high: 5}')
+        raise UsageError(
+            'the section parameters must name one or more flags, as in '
+            'ws_prune_ratio_exp: {type: float, low: 1, high: 5}'
+        )
     if not isinstance(constraints, list):
         raise UsageError(f'the section constraints must be a list, not {_short(repr(constraints))}')
-    return SearchSpace([_parameter(name, entry, flags) for name, entry in entries.items()],
-                       [_order(text) for text in constraints])
+    return SearchSpace(
+        [_parameter(name, entry, flags) for name, entry in entries.items()], [_order(text) for text in constraints]
+    )
 
 
 def _shown(document: Any) -> str:
@@ -138,8 +141,10 @@ def _parameter(name: Any, entry: Any, flags: Mapping[str, type]) -> Parameter:
 def _check_keys(name: str, entry: Mapping[str, Any], needed: set[str]) -> None:
     given = set(entry) - {'type'}
     if given != needed:
-        raise UsageError(f'{name}: needs {" and ".join(sorted(needed, reverse=True))}, has '
-                         f'{", ".join(sorted(map(str, given))) or "none"}')
+        raise UsageError(
+            f'{name}: needs {" and ".join(sorted(needed, reverse=True))}, has '
+            f'{", ".join(sorted(map(str, given))) or "none"}'
+        )
 
 
 def _fits(value: Any, flag_type: type) -> bool:

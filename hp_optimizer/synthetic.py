@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from pocketflow.hp_optimizer.domain import Value
-from pocketflow.hp_optimizer.driver import Evaluate, Judged
+from pocketflow.hp_optimizer.driver import Evaluate, TrialResult
 from pocketflow.hp_optimizer.problem import Layer, SearchProblem
 
 ACCURACY = 0.92
@@ -65,17 +65,19 @@ class SyntheticNetwork:
 
 def formula(reward: Callable[[Mapping[str, Value]], float]) -> Evaluate:
     """Evaluates candidates by a formula, where there is nothing to tune and hence nothing to spare."""
-    return lambda values, floor: Judged(reward(values))
+    return lambda values, floor: TrialResult(reward(values))
 
 
-def make_network(error: Callable[[float], float], scale: float, nb_layers: int = 20, seed: int = 0) -> SyntheticNetwork:
+def make_network(
+    error: Callable[[float], float], scale: float, num_layers: int = 20, seed: int = 0
+) -> SyntheticNetwork:
     """A network whose layers grow from 1 to 256 times the first, with sensitivities over two and a half decades.
 
     `scale` is the largest sensitivity. Early layers tend to be the sensitive ones, as in real networks.
     """
     random = np.random.default_rng(seed)
-    sizes = (432 * 256 ** np.linspace(0, 1, nb_layers) * random.uniform(0.7, 1.3, nb_layers)).astype(int)
-    decades = -1.2 * np.linspace(0, 1, nb_layers) - 1.3 * random.random(nb_layers)
+    sizes = (432 * 256 ** np.linspace(0, 1, num_layers) * random.uniform(0.7, 1.3, num_layers)).astype(int)
+    decades = -1.2 * np.linspace(0, 1, num_layers) - 1.3 * random.random(num_layers)
     return SyntheticNetwork(tuple(map(int, sizes)), tuple(scale * 10 ** (decades - decades.max())), error)
 
 
@@ -84,24 +86,32 @@ def _features(network: SyntheticNetwork, place: int) -> tuple[float, ...]:
     return place / last, math.log(network.sizes[place]) / math.log(max(network.sizes))
 
 
-def sparsity_problem(sparsity: float = 0.75, nb_layers: int = 20,
-                     seed: int = 0) -> tuple[SearchProblem, Callable[[Mapping[str, Value]], float]]:
+def sparsity_problem(
+    sparsity: float = 0.75, num_layers: int = 20, seed: int = 0
+) -> tuple[SearchProblem, Callable[[Mapping[str, Value]], float]]:
     """Which share of each layer's weights to drop so that `sparsity` of all are; and the reward of a candidate."""
-    network = make_network(sparsity_error, 1.0, nb_layers, seed)
+    network = make_network(sparsity_error, 1.0, num_layers, seed)
     low, high = max(0.0, 1 - 3 * (1 - sparsity)), 1 - (1 - sparsity) / 3
-    layers = [Layer(f'layer{place}', low, high, lambda value, size=size: size * (1 - value), _features(network, place))
-              for place, size in enumerate(network.sizes)]
+    layers = [
+        Layer(f'layer{place}', low, high, lambda value, size=size: size * (1 - value), _features(network, place))
+        for place, size in enumerate(network.sizes)
+    ]
     total = sum(network.sizes)
-    return SearchProblem(layers, total * (1 - sparsity), describe=lambda cost: f'a sparsity of {1 - cost / total:.4g}'
-                         ), network.accuracy
+    return SearchProblem(
+        layers, total * (1 - sparsity), describe=lambda cost: f'a sparsity of {1 - cost / total:.4g}'
+    ), network.accuracy
 
 
-def bits_problem(bits: float = 4, low: int = 2, high: int = 8, nb_layers: int = 20,
-                 seed: int = 0) -> tuple[SearchProblem, Callable[[Mapping[str, Value]], float]]:
+def bits_problem(
+    bits: float = 4, low: int = 2, high: int = 8, num_layers: int = 20, seed: int = 0
+) -> tuple[SearchProblem, Callable[[Mapping[str, Value]], float]]:
     """How many bits each layer's weights get so that `bits` is their mean; and the reward of a candidate."""
-    network = make_network(bits_error, 4.0, nb_layers, seed)
-    layers = [Layer(f'layer{place}', low, high, lambda value, size=size: size * value, _features(network, place))
-              for place, size in enumerate(network.sizes)]
+    network = make_network(bits_error, 4.0, num_layers, seed)
+    layers = [
+        Layer(f'layer{place}', low, high, lambda value, size=size: size * value, _features(network, place))
+        for place, size in enumerate(network.sizes)
+    ]
     total = sum(network.sizes)
-    return SearchProblem(layers, total * bits, integer=True, describe=lambda cost: f'a mean of {cost / total:.4g} bits'
-                         ), network.accuracy
+    return SearchProblem(
+        layers, total * bits, integer=True, describe=lambda cost: f'a mean of {cost / total:.4g} bits'
+    ), network.accuracy

@@ -8,5 +8,12 @@ from pocketflow.learners.uniform_quantization.learner import UniformQuantLearner
 from pocketflow.learners.uniform_quantization_tf.learner import UniformQuantTFLearner
 from pocketflow.learners.weight_sparsification.learner import WeightSparseLearner
 
-__all__ = ['LEARNERS', 'ChannelPrunedRmtLearner', 'FullPrecLearner', 'NonUniformQuantLearner', 'UniformQuantLearner',
-           'UniformQuantTFLearner', 'WeightSparseLearner']
+__all__ = [
+    'LEARNERS',
+    'ChannelPrunedRmtLearner',
+    'FullPrecLearner',
+    'NonUniformQuantLearner',
+    'UniformQuantLearner',
+    'UniformQuantTFLearner',
+    'WeightSparseLearner',
+]

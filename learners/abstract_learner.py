@@ -31,8 +31,8 @@ from pocketflow.utils.system import atomic
 from pocketflow.utils.system.progress import number
 from pocketflow.utils.training.distillation import Distillation
 from pocketflow.utils.training.trainer import (
+    DistributedContext,
     LossFn,
-    Team,
     Trainer,
     TrainerOptions,
     TrainerParts,
@@ -60,26 +60,39 @@ CONTAINER_NAME = f'model{CONTAINER_SUFFIX}'
 class LearnerOptions(Options):
     """What all learners share."""
 
-    superseded = {'save_path_eval': 'results are in --run_dir', 'log_dir': 'logs are in --run_dir',
-                  'model_http_url': 'models are trained, or given by --save_path'}
+    superseded = {
+        'save_path_eval': 'results are in --run_dir',
+        'log_dir': 'logs are in --run_dir',
+        'model_http_url': 'models are trained, or given by --save_path',
+    }
 
-    save_path: str | None = option('save_path', None, 'trained model to compress: a .keras file or the directory of a '
-                                   'finished run; default: one in --zoo_dir that was trained alike, else train one',
-                                   names='model')
-    zoo_dir: str = option('zoo_dir', 'runs', 'where models that other runs have trained are looked for',
-                           decides=False)
+    save_path: str | None = option(
+        'save_path',
+        None,
+        'trained model to compress: a .keras file or the directory of a '
+        'finished run; default: one in --zoo_dir that was trained alike, else train one',
+        names='model',
+    )
+    zoo_dir: str = option('zoo_dir', 'runs', 'where models that other runs have trained are looked for', decides=False)
     warm_start: bool = option('enbl_warm_start', False, 'full-prec: start from --save_path instead of random weights')
-    epochs_ratio_finetune: float = option('nb_epochs_rat_ft', 0.04, "fine-tuning epochs as a share of the pair's own "
-                                          'number of epochs', low=0)
-    rate_factor_finetune: float = option('lrn_rate_rat_ft', 0.2, 'fine-tuning learning rate, as a share of '
-                                         'lrn_rate_init',
-                                         above=0)
-    decay_factor_finetune: float = option('loss_w_dcy_rat_ft', 0.4, 'fine-tuning weight decay, as a share of '
-                                          'loss_w_dcy', low=0)
-    batch_size_finetune: int | None = option('batch_size_ft', None, 'batch_size of fine-tuning; default: the '
-                                             "training's; few epochs want more steps", low=1)
-    crop_padding_finetune: int | None = option('crop_padding_ft', None, 'crop_padding of fine-tuning; default: the '
-                                               "training's; few epochs do not suffice for large shifts", low=0)
+    epochs_ratio_finetune: float = option(
+        'nb_epochs_rat_ft', 0.04, "fine-tuning epochs as a share of the pair's own number of epochs", low=0
+    )
+    rate_factor_finetune: float = option(
+        'lrn_rate_rat_ft', 0.2, 'fine-tuning learning rate, as a share of lrn_rate_init', above=0
+    )
+    decay_factor_finetune: float = option(
+        'loss_w_dcy_rat_ft', 0.4, 'fine-tuning weight decay, as a share of loss_w_dcy', low=0
+    )
+    batch_size_finetune: int | None = option(
+        'batch_size_ft', None, "batch_size of fine-tuning; default: the training's; few epochs want more steps", low=1
+    )
+    crop_padding_finetune: int | None = option(
+        'crop_padding_ft',
+        None,
+        "crop_padding of fine-tuning; default: the training's; few epochs do not suffice for large shifts",
+        low=0,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +109,7 @@ class LearnerContext:
       seed: `--seed`.
       workers: who trains together; the primary compresses, finishes and writes, the others get what it has written.
       compression: how their gradients travel.
-      nb_epochs: of the training after `compress`, in place of what the options say; for trials.
+      num_epochs: of the training after `compress`, in place of what the options say; for trials.
       search, ddpg: how values per layer are searched, where a learner does.
     """
 
@@ -110,13 +123,13 @@ class LearnerContext:
     seed: int = 0
     workers: Workers = ALONE
     compression: CompressionOptions = CompressionOptions()
-    nb_epochs: float | None = None
+    num_epochs: float | None = None
     search: SearchOptions = SearchOptions()
     ddpg: DdpgOptions = DdpgOptions()
 
-    def team(self, batch_size: int) -> Team:
+    def distributed(self, batch_size: int) -> DistributedContext:
         """Who trains together, for the trainer; `batch_size` is that of each worker."""
-        return Team(self.workers, self.compression, batch_size * self.workers.size, self.seed)
+        return DistributedContext(self.workers, self.compression, batch_size * self.workers.size, self.seed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,8 +247,8 @@ class AbstractLearner(abc.ABC):
     def schedule(self) -> tuple[keras.optimizers.schedules.LearningRateSchedule, int]:
         """(learning-rate schedule, number of steps) of the training that follows `compress`."""
         epochs_ratio, rate_factor = self.training_length()
-        if self.context.nb_epochs is not None:
-            epochs_ratio = self.context.nb_epochs / self.helper.nb_epochs
+        if self.context.num_epochs is not None:
+            epochs_ratio = self.context.num_epochs / self.helper.num_epochs
         return self.training_helper().setup_lrn_rate(epochs_ratio, rate_factor)
 
     def training_length(self) -> tuple[float | None, float]:
@@ -247,8 +260,9 @@ class AbstractLearner(abc.ABC):
         """The pair as the training that follows `compress` sees it: with what the flags of fine-tuning say."""
         options = self.context.learner_options
         data = {'batch_size': options.batch_size_finetune, 'crop_padding': options.crop_padding_finetune}
-        return self.helper.for_finetuning(options.decay_factor_finetune,
-                                          **{name: value for name, value in data.items() if value is not None})
+        return self.helper.for_finetuning(
+            options.decay_factor_finetune, **{name: value for name, value in data.items() if value is not None}
+        )
 
     def loss_fn(self) -> LossFn:
         """The loss of the training that follows `compress`."""
@@ -312,8 +326,11 @@ class AbstractLearner(abc.ABC):
         return Finished(load_own_model(model, f'delete {self.context.folder / RESULT} to finish the stage again'))
 
     def _read_result(self) -> dict[str, Any]:
-        return read_record(self.context.folder / RESULT, {**COMPRESSED_SHAPE, 'metrics': METRICS_SHAPE},
-                           'delete it, and the same command finishes the stage again')
+        return read_record(
+            self.context.folder / RESULT,
+            {**COMPRESSED_SHAPE, 'metrics': METRICS_SHAPE},
+            'delete it, and the same command finishes the stage again',
+        )
 
     def _read_compressed(self) -> dict[str, Any] | None:
         return read_record(self.context.folder / COMPRESSED, COMPRESSED_SHAPE, self._how_to_compress_again)
@@ -323,9 +340,17 @@ class AbstractLearner(abc.ABC):
         return f'delete {self.context.folder / COMPRESSED} and the folder {CHECKPOINTS} beside it to compress again'
 
     def _result(self, finished: Finished, record: Mapping) -> StageResult:
-        return StageResult(self.name, finished.model, record['metrics_compressed'], record['metrics'],
-                           tuple(record['layers']), finished.encodings, tuple(self.export_formats),
-                           self.reference_format, self.search_record())
+        return StageResult(
+            self.name,
+            finished.model,
+            record['metrics_compressed'],
+            record['metrics'],
+            tuple(record['layers']),
+            finished.encodings,
+            tuple(self.export_formats),
+            self.reference_format,
+            self.search_record(),
+        )
 
     def search_record(self) -> Mapping[str, Any] | None:
         """The report's entry on the search for the learner's values, if there was one."""
@@ -352,16 +377,23 @@ class AbstractLearner(abc.ABC):
 
     def _train(self, model: keras.Model) -> None:
         with self.context.run.timed(self.timing[1]):
-            self._fit(model, folder=self.context.folder / CHECKPOINTS, log=self.context.log,
-                      label=self.context.folder.name)
+            self._fit(
+                model, folder=self.context.folder / CHECKPOINTS, log=self.context.log, label=self.context.folder.name
+            )
 
     def _fit(self, model: keras.Model, **trainer_arguments: Any) -> None:
-        (schedule, nb_steps), helper = self.schedule(), self.training_helper()
+        (schedule, num_steps), helper = self.schedule(), self.training_helper()
         optimizer = keras.optimizers.SGD(schedule, momentum=helper.net.momentum, jit_compile=False)
-        trainer = Trainer(model, self.loss_fn(), optimizer, self.context.trainer_options,
-                          parts=self.trainer_parts(model), team=self.context.team(helper.dataset.options.batch_size),
-                          **trainer_arguments)
-        trainer.fit(lambda step: helper.build_dataset_train(first_step=step), nb_steps)
+        trainer = Trainer(
+            model,
+            self.loss_fn(),
+            optimizer,
+            self.context.trainer_options,
+            parts=self.trainer_parts(model),
+            distributed=self.context.distributed(helper.dataset.options.batch_size),
+            **trainer_arguments,
+        )
+        trainer.fit(lambda step: helper.build_dataset_train(first_step=step), num_steps)
 
 
 def describe(metrics: dict[str, float]) -> str:

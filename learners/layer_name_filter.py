@@ -26,8 +26,10 @@ def refuse_idle_words(flag: str, given: str | None, layers: Collection[str]) -> 
     """Raises a `UsageError` if a word is in the name of none of the layers: it is most likely misspelt."""
     for word in _words(given):
         if not any(word in name for name in layers):
-            raise UsageError(f'--{flag}={given}: no layer that can be pruned has {word!r} in its name; those are '
-                             f'{", ".join(layers) or "none"}')
+            raise UsageError(
+                f'--{flag}={given}: no layer that can be pruned has {word!r} in its name; those are '
+                f'{", ".join(layers) or "none"}'
+            )
 
 
 def _words(given: str | None) -> list[str]:

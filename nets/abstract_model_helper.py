@@ -38,11 +38,15 @@ class NetOptions(Options):
     """How a network is trained on its data set."""
 
     epochs_ratio: float = option('nb_epochs_rat', 1.0, "factor on the pair's own number of epochs", above=0)
-    learning_rate: float = option('lrn_rate_init', 0.1, 'initial (peak) learning rate, meant for batch_size_norm '
-                                  'samples per step',
-                                  above=0)
-    schedule: str = option('lrn_rate_schedule', 'piecewise', "piecewise: the pair's published steps; one-cycle: "
-                           'warm-up and cosine, better for short training', choices=('piecewise', 'one-cycle'))
+    learning_rate: float = option(
+        'lrn_rate_init', 0.1, 'initial (peak) learning rate, meant for batch_size_norm samples per step', above=0
+    )
+    schedule: str = option(
+        'lrn_rate_schedule',
+        'piecewise',
+        "piecewise: the pair's published steps; one-cycle: warm-up and cosine, better for short training",
+        choices=('piecewise', 'one-cycle'),
+    )
     batch_size_norm: float = option('batch_size_norm', 128.0, 'batch size that lrn_rate_init is meant for', above=0)
     momentum: float = option('momentum', 0.9, 'momentum of SGD', low=0, high=1)
     weight_decay: float = option('loss_w_dcy', 2e-4, 'factor on half the squared norm of all kernels', low=0)
@@ -110,10 +114,12 @@ class AbstractModelHelper(abc.ABC):
           remedy: what to do if it does not fit.
         """
         shapes = model.input_shape, model.output_shape
-        expected = (None, *self.dataset.image_shape), (None, self.dataset.nb_classes)
+        expected = (None, *self.dataset.image_shape), (None, self.dataset.num_classes)
         if shapes != expected:
-            raise UsageError(f'{source}: maps {shapes[0]} to {shapes[1]}, but {self.dataset_name} needs {expected[0]} '
-                             f'to {expected[1]}; {remedy}')
+            raise UsageError(
+                f'{source}: maps {shapes[0]} to {shapes[1]}, but {self.dataset_name} needs {expected[0]} '
+                f'to {expected[1]}; {remedy}'
+            )
 
     def standard_form(self, model: keras.Model, source: str, remedy: str) -> StandardForm:
         """Any model, brought into the form in which learners take it: functional, flat, and ending with logits.
@@ -150,8 +156,9 @@ class AbstractModelHelper(abc.ABC):
         return form.model
 
     @abc.abstractmethod
-    def calc_loss(self, labels: tf.Tensor, outputs: tf.Tensor,
-                  trainable_vars: list[tf.Variable]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def calc_loss(
+        self, labels: tf.Tensor, outputs: tf.Tensor, trainable_vars: list[tf.Variable]
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """(loss with weight decay, metrics by name), each a scalar mean over the batch."""
 
     def check_loss(self, model: keras.Model) -> None:
@@ -160,23 +167,27 @@ class AbstractModelHelper(abc.ABC):
         Args:
           model: one that fits the data set.
         """
-        name, nb_classes = f'{type(self).__name__}.calc_loss', self.dataset.nb_classes
-        labels, outputs = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, nb_classes], tf.float32)
+        name, num_classes = f'{type(self).__name__}.calc_loss', self.dataset.num_classes
+        labels, outputs = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, num_classes], tf.float32)
         graph_of = tf.function(lambda labels, outputs: self.calc_loss(labels, outputs, model.trainable_variables))
         try:
             loss, metrics = graph_of.get_concrete_function(labels, outputs).structured_outputs
             values = {'loss': loss, **metrics}
             wrong = [key for key, value in values.items() if value.shape.rank or not value.dtype.is_floating]
         except Exception as error:  # whatever the user's code raises
-            raise UsageError(f'{name} fails on labels int32 [batch] (class numbers) and outputs float32 [batch, '
-                             f'{nb_classes}]: {reason_of(error)}') from error
+            raise UsageError(
+                f'{name} fails on labels int32 [batch] (class numbers) and outputs float32 [batch, '
+                f'{num_classes}]: {reason_of(error)}'
+            ) from error
         if wrong:
             raise UsageError(f'{name}: {", ".join(wrong)} must be single floating-point numbers, means over the batch')
         missing = {self.primary_metric, 'accuracy'} - set(metrics)
         if missing:
-            raise UsageError(f'{name}: returns {", ".join(metrics) or "no metrics"}, but not '
-                             f'{" and ".join(sorted(missing))}, which reports and searches compare (only '
-                             'classification is supported so far)')
+            raise UsageError(
+                f'{name}: returns {", ".join(metrics) or "no metrics"}, but not '
+                f'{" and ".join(sorted(missing))}, which reports and searches compare (only '
+                'classification is supported so far)'
+            )
 
     @abc.abstractmethod
     def setup_lrn_rate(self, epochs_ratio: float | None = None, rate_factor: float = 1.0) -> tuple[Schedule, int]:
@@ -187,8 +198,9 @@ class AbstractModelHelper(abc.ABC):
           rate_factor: factor on the learning rate, as fine-tuning wants less of it.
         """
 
-    def build_dataset_train(self, enbl_trn_val_split: bool = False,
-                            first_step: int = 0) -> tf.data.Dataset | tuple[tf.data.Dataset, tf.data.Dataset]:
+    def build_dataset_train(
+        self, enbl_trn_val_split: bool = False, first_step: int = 0
+    ) -> tf.data.Dataset | tuple[tf.data.Dataset, tf.data.Dataset]:
         """An endless stream of augmented training batches from `first_step` on.
 
         With `enbl_trn_val_split` a pair: training batches without, and one ordered pass over, the held-out samples.
@@ -201,31 +213,33 @@ class AbstractModelHelper(abc.ABC):
         """One ordered pass over exactly `nb_smpls_eval` evaluation samples."""
         return self.dataset.ordered_batches('eval')
 
-    def training_images(self, nb_images: int, seed: int = 0) -> np.ndarray:
+    def training_images(self, num_images: int, seed: int = 0) -> np.ndarray:
         """Distinct training images, normalised but not augmented, outside the held-out samples.
 
         Returns:
-          float32 `[min(nb_images, available), height, width, channels]`.
+          float32 `[min(num_images, available), height, width, channels]`.
         """
         train, _ = self.dataset.split_indices(enbl_trn_val_split=True)
-        chosen = np.random.default_rng(seed).permutation(train)[:nb_images]
-        return np.concatenate([images for images, _ in
-                               self.dataset.ordered_batches('train', np.sort(chosen)).as_numpy_iterator()])
+        chosen = np.random.default_rng(seed).permutation(train)[:num_images]
+        return np.concatenate(
+            [images for images, _ in self.dataset.ordered_batches('train', np.sort(chosen)).as_numpy_iterator()]
+        )
 
 
 class ClassificationHelper(AbstractModelHelper):
     """Image classification with softmax cross-entropy and top-1 accuracy.
 
-    Subclasses also give the published schedule: `nb_epochs`, the `boundaries` (in epochs) after which the learning rate
-    changes, and `factors` of it, one more than boundaries; a tenth after each boundary, if there are none.
+    Subclasses also give the published schedule: `num_epochs`, the `boundaries` (in epochs) after which the learning
+    rate changes, and `factors` of it, one more than boundaries; a tenth after each boundary, if there are none.
     """
 
-    nb_epochs: float
+    num_epochs: float
     boundaries: tuple[float, ...] = ()
     factors: tuple[float, ...] | None = None
 
-    def calc_loss(self, labels: tf.Tensor, outputs: tf.Tensor,
-                  trainable_vars: list[tf.Variable]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def calc_loss(
+        self, labels: tf.Tensor, outputs: tf.Tensor, trainable_vars: list[tf.Variable]
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs))
         correct = tf.equal(tf.argmax(outputs, axis=-1, output_type=labels.dtype), labels)
         metrics = {'accuracy': tf.reduce_mean(tf.cast(correct, tf.float32))}
@@ -233,20 +247,20 @@ class ClassificationHelper(AbstractModelHelper):
 
     def setup_lrn_rate(self, epochs_ratio: float | None = None, rate_factor: float = 1.0) -> tuple[Schedule, int]:
         ratio = self.net.epochs_ratio if epochs_ratio is None else epochs_ratio
-        nb_workers = self.dataset.shard.size
-        batch_size = self.dataset.options.batch_size * nb_workers
-        if not hasattr(self, 'nb_epochs'):
-            raise UsageError(f'{type(self).__name__}: nb_epochs is missing; set it to the epochs of a whole training')
-        steps_per_epoch = self.dataset.nb_trained * ratio / batch_size
-        nb_steps = max(1, int(steps_per_epoch * self.nb_epochs)) if ratio else 0
+        num_workers = self.dataset.shard.size
+        batch_size = self.dataset.options.batch_size * num_workers
+        if not hasattr(self, 'num_epochs'):
+            raise UsageError(f'{type(self).__name__}: num_epochs is missing; set it to the epochs of a whole training')
+        steps_per_epoch = self.dataset.num_trained * ratio / batch_size
+        num_steps = max(1, int(steps_per_epoch * self.num_epochs)) if ratio else 0
         rate = rate_factor * scaled_learning_rate(self.net.learning_rate, batch_size, self.net.batch_size_norm)
         if self.net.schedule == 'one-cycle':
-            return one_cycle(rate, nb_steps), nb_steps
+            return one_cycle(rate, num_steps), num_steps
         boundaries, factors = self.drops()
         schedule = piecewise_constant(rate, steps_per_epoch, boundaries, factors)
-        if nb_workers > 1:
-            schedule = GradualWarmup(schedule, 1 / nb_workers, int(WARMUP_EPOCHS * steps_per_epoch))
-        return schedule, nb_steps
+        if num_workers > 1:
+            schedule = GradualWarmup(schedule, 1 / num_workers, int(WARMUP_EPOCHS * steps_per_epoch))
+        return schedule, num_steps
 
     def drops(self) -> tuple[Sequence[float], Sequence[float]]:
         """The boundaries, in epochs, and the factors of the learning rate before, between and after them.

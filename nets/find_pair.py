@@ -28,16 +28,20 @@ def find_pair(given: PairOptions) -> tuple[str, type[AbstractModelHelper]]:
     if given.model_helper is not None:
         return load_helper_file(Path(given.model_helper), given)
     pairs = [name.split('_at_') for name in PAIRS]
-    for flag, value, known in (('model', given.model, {model for model, _ in pairs}),
-                               ('dataset', given.dataset, {data for _, data in pairs})):
+    for flag, value, known in (
+        ('model', given.model, {model for model, _ in pairs}),
+        ('dataset', given.dataset, {data for _, data in pairs}),
+    ):
         if value not in known:
             what = f'--{flag}={value}: unknown {flag}' if value else f'--{flag} is missing'
             raise UsageError(f'{what}; known: {", ".join(sorted(known))} (or --model_helper=FILE.py for your own pair)')
     name = f'{given.model}_at_{given.dataset}'
     if name not in PAIRS:
         partners = ', '.join(data for model, data in pairs if model == given.model)
-        raise UsageError(f'--model={given.model} --dataset={given.dataset}: no such pair; {given.model} goes with '
-                         f'{partners} (or --model_helper=FILE.py for your own pair)')
+        raise UsageError(
+            f'--model={given.model} --dataset={given.dataset}: no such pair; {given.model} goes with '
+            f'{partners} (or --model_helper=FILE.py for your own pair)'
+        )
     return name, PAIRS.get(name)
 
 
@@ -56,16 +60,22 @@ def load_helper_file(path: Path, given: PairOptions) -> tuple[str, type[Abstract
     except Exception as error:
         raise UsageError(f'--model_helper={path}: importing it failed: {type(error).__name__}: {error}') from error
     # A file that this process has read before registers its pairs anew, under names that are known.
-    own = {entry for entry in vars(module).values() if getattr(entry, '__module__', None) == spec.name
-           and isinstance(entry, type)}
+    own = {
+        entry
+        for entry in vars(module).values()
+        if getattr(entry, '__module__', None) == spec.name and isinstance(entry, type)
+    }
     added = [name for name in PAIRS if fits(name, given) and (name not in known or PAIRS.get(name) in own)]
     if len(added) != 1:
-        raise UsageError(f"--model_helper={path}: expected one pair registered by @PAIRS.register('MODEL_at_DATASET'), "
-                         f"found {', '.join(added) or 'none'}; name one of several by --model and --dataset")
+        raise UsageError(
+            f"--model_helper={path}: expected one pair registered by @PAIRS.register('MODEL_at_DATASET'), "
+            f'found {", ".join(added) or "none"}; name one of several by --model and --dataset'
+        )
     helper_class = PAIRS.get(added[0])
     if not hasattr(helper_class, 'dataset_class'):
-        raise UsageError(f'--model_helper={path}: class {helper_class.__name__} does not define dataset_class; see '
-                         'docs/extending.md')
+        raise UsageError(
+            f'--model_helper={path}: class {helper_class.__name__} does not define dataset_class; see docs/extending.md'
+        )
     return added[0], helper_class
 
 

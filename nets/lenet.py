@@ -7,13 +7,14 @@ import tf_keras as keras
 layers = keras.layers
 
 
-def lenet(image_shape: tuple[int, int, int], nb_classes: int, padding: str = 'valid',
-          name: str = 'lenet') -> keras.Model:
+def lenet(
+    image_shape: tuple[int, int, int], num_classes: int, padding: str = 'valid', name: str = 'lenet'
+) -> keras.Model:
     """Two 5 x 5 convolutions with pooling, a hidden dense layer and the logits.
 
     Args:
       image_shape: (height, width, channels) of the input.
-      nb_classes: number of logits.
+      num_classes: number of logits.
       padding: `'valid'` as published, `'same'` for images under 16 pixels.
       name: name of the model.
     """
@@ -24,4 +25,4 @@ def lenet(image_shape: tuple[int, int, int], nb_classes: int, padding: str = 'va
         features = layers.MaxPooling2D(2, name=f'pool{block}')(features)
     features = layers.Flatten(name='flatten')(features)
     features = layers.Dense(256, activation='relu', name='fc3')(features)
-    return keras.Model(inputs, layers.Dense(nb_classes, name='fc4')(features), name=name)
+    return keras.Model(inputs, layers.Dense(num_classes, name='fc4')(features), name=name)

@@ -17,8 +17,8 @@ class LenetAtCifar10(ClassificationHelper):
     net_options_class = with_defaults(NetOptions, 'LenetAtCifar10Options', learning_rate=0.01, weight_decay=5e-4)
     dataset_class = Cifar10Dataset
     model_name = 'lenet'
-    nb_epochs = 250
+    num_epochs = 250
     boundaries = (100, 150, 200)
 
     def build_model(self) -> keras.Model:
-        return lenet(self.dataset.image_shape, self.dataset.nb_classes)
+        return lenet(self.dataset.image_shape, self.dataset.num_classes)

@@ -14,12 +14,13 @@ from pocketflow.utils.options import with_defaults
 class LenetAtDigits(ClassificationHelper):
     """LeNet with same-padding, because the images have only 8 x 8 pixels."""
 
-    net_options_class = with_defaults(NetOptions, 'LenetAtDigitsOptions', learning_rate=0.2, weight_decay=5e-4,
-                                      schedule='one-cycle')
+    net_options_class = with_defaults(
+        NetOptions, 'LenetAtDigitsOptions', learning_rate=0.2, weight_decay=5e-4, schedule='one-cycle'
+    )
     dataset_class = DigitsDataset
     model_name = 'lenet'
-    nb_epochs = 60
+    num_epochs = 60
     boundaries = (30, 40, 50)
 
     def build_model(self) -> keras.Model:
-        return lenet(self.dataset.image_shape, self.dataset.nb_classes, padding='same')
+        return lenet(self.dataset.image_shape, self.dataset.num_classes, padding='same')

@@ -24,9 +24,15 @@ def _conv(features: tf.Tensor, filters: int, kernel_size: int, strides: int, nam
         border = kernel_size - 1
         if border:
             features = layers.ZeroPadding2D(((border // 2, border - border // 2),) * 2, name=f'{name}_pad')(features)
-    return layers.Conv2D(filters, kernel_size, strides, 'same' if strides == 1 else 'valid', use_bias=False,
-                         kernel_initializer=keras.initializers.VarianceScaling(1.0, 'fan_in', 'truncated_normal'),
-                         name=name)(features)
+    return layers.Conv2D(
+        filters,
+        kernel_size,
+        strides,
+        'same' if strides == 1 else 'valid',
+        use_bias=False,
+        kernel_initializer=keras.initializers.VarianceScaling(1.0, 'fan_in', 'truncated_normal'),
+        name=name,
+    )(features)
 
 
 def _norm_relu(features: tf.Tensor, name: str) -> tf.Tensor:
@@ -42,7 +48,7 @@ def _block(features: tf.Tensor, filters: int, strides: int, project: bool, name:
     return layers.Add(name=f'{name}_add')([shortcut, branch])
 
 
-def resnet(size: int, image_shape: tuple[int, int, int], nb_classes: int) -> keras.Model:
+def resnet(size: int, image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
     """ResNet of 6n + 2 layers: a 3 x 3 stem, three groups of n blocks with 16, 32 and 64 filters, pooling, logits.
 
     The first block of every group has a projection shortcut, also in the first group, where shapes would not need it.
@@ -50,17 +56,17 @@ def resnet(size: int, image_shape: tuple[int, int, int], nb_classes: int) -> ker
     Args:
       size: number of layers, 6n + 2.
       image_shape: (height, width, channels) of the input.
-      nb_classes: number of logits.
+      num_classes: number of logits.
 
     Raises:
       UsageError: `size` is not 6n + 2.
     """
-    nb_blocks = blocks_per_group(size)
+    num_blocks = blocks_per_group(size)
     inputs = layers.Input(image_shape, name='images')
     features = _conv(inputs, GROUP_FILTERS[0], 3, 1, 'stem')
     for group, filters in enumerate(GROUP_FILTERS, start=1):
-        for block in range(1, nb_blocks + 1):
+        for block in range(1, num_blocks + 1):
             strides = 2 if group > 1 and block == 1 else 1
             features = _block(features, filters, strides, project=block == 1, name=f'group{group}_block{block}')
     features = layers.GlobalAveragePooling2D(name='pool')(_norm_relu(features, 'final'))
-    return keras.Model(inputs, layers.Dense(nb_classes, name='logits')(features), name=f'resnet_{size}')
+    return keras.Model(inputs, layers.Dense(num_classes, name='logits')(features), name=f'resnet_{size}')

@@ -28,7 +28,7 @@ class ResnetAtCifar10(ClassificationHelper):
 
     net_options_class = ResnetAtCifar10Options
     dataset_class = Cifar10Dataset
-    nb_epochs = 250
+    num_epochs = 250
     boundaries = (100, 150, 200)
 
     @property
@@ -36,4 +36,4 @@ class ResnetAtCifar10(ClassificationHelper):
         return f'resnet_{self.net.size}'
 
     def build_model(self) -> keras.Model:
-        return resnet(self.net.size, self.dataset.image_shape, self.dataset.nb_classes)
+        return resnet(self.net.size, self.dataset.image_shape, self.dataset.num_classes)

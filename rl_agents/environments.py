@@ -8,37 +8,43 @@ from typing import Protocol
 import numpy as np
 
 Policy = Callable[[np.ndarray], np.ndarray]
-"""A state of shape (1, s_dims) -> an action of shape (1, a_dims)."""
+"""A state of shape (1, state_dim) -> an action of shape (1, action_dim)."""
 
 
 class Environment(Protocol):
     """A problem whose states and actions are vectors; `a_min` and `a_max` bound each number of an action."""
 
-    s_dims: int
-    a_dims: int
+    state_dim: int
+    action_dim: int
     a_min: float
     a_max: float
 
     def reset(self, rng: np.random.Generator) -> np.ndarray:
-        """Begins anew at random; returns the state, shape (1, s_dims)."""
+        """Begins anew at random; returns the state, shape (1, state_dim)."""
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float]:
-        """Takes an action of shape (1, a_dims); returns the next state and the reward."""
+        """Takes an action of shape (1, action_dim); returns the next state and the reward."""
 
 
 class LearningAgent(Protocol):
     """What `learn` asks of an agent; see `pocketflow.rl_agents.ddpg.Agent`."""
 
-    def init_rlout(self) -> None: ...
+    def begin_rollout(self) -> None: ...
 
     def act(self, state: np.ndarray, explore: bool = True) -> np.ndarray: ...
 
-    def record(self, states: np.ndarray, actions: np.ndarray, rewards: np.ndarray, terminals: np.ndarray,
-               states_next: np.ndarray) -> None: ...
+    def record(
+        self,
+        states: np.ndarray,
+        actions: np.ndarray,
+        rewards: np.ndarray,
+        terminals: np.ndarray,
+        states_next: np.ndarray,
+    ) -> None: ...
 
     def train(self) -> tuple[float, float, float]: ...
 
-    def finalize_rlout(self, rewards: np.ndarray) -> None: ...
+    def end_rollout(self, rewards: np.ndarray) -> None: ...
 
 
 class MoveToTarget:
@@ -49,12 +55,12 @@ class MoveToTarget:
 
     a_min, a_max = -1.0, 1.0
 
-    def __init__(self, nb_dims: int = 4):
-        self.s_dims = self.a_dims = nb_dims
-        self.x = np.zeros(nb_dims)
+    def __init__(self, num_dims: int = 4):
+        self.state_dim = self.action_dim = num_dims
+        self.x = np.zeros(num_dims)
 
     def reset(self, rng: np.random.Generator) -> np.ndarray:
-        self.x = rng.uniform(-10, 10, self.s_dims)
+        self.x = rng.uniform(-10, 10, self.state_dim)
         return self._state()
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float]:
@@ -74,7 +80,7 @@ class Pendulum:
     by the semi-implicit Euler method with steps of 0.05 s. The state is (cos theta, sin theta, theta').
     """
 
-    s_dims, a_dims = 3, 1
+    state_dim, action_dim = 3, 1
     a_min, a_max = -2.0, 2.0
     gravity, time_step, max_speed = 10.0, 0.05, 8.0
 
@@ -87,7 +93,7 @@ class Pendulum:
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float]:
         torque = float(np.clip(np.reshape(action, ()), self.a_min, self.a_max))
-        cost = from_upright(self.angle) ** 2 + 0.1 * self.speed ** 2 + 0.001 * torque ** 2
+        cost = from_upright(self.angle) ** 2 + 0.1 * self.speed**2 + 0.001 * torque**2
         speed = self.speed + (1.5 * self.gravity * np.sin(self.angle) + 3 * torque) * self.time_step
         self.angle += speed * self.time_step
         self.speed = np.clip(speed, -self.max_speed, self.max_speed)
@@ -102,37 +108,43 @@ def from_upright(angle: float) -> float:
     return (angle + np.pi) % (2 * np.pi) - np.pi
 
 
-def learn(agent: LearningAgent, environment: Environment, rlout_len: int, rng: np.random.Generator,
-          steps_per_train: int = 1) -> float:
+def learn(
+    agent: LearningAgent,
+    environment: Environment,
+    rollout_length: int,
+    rng: np.random.Generator,
+    steps_per_train: int = 1,
+) -> float:
     """One roll-out in which the agent explores and learns; returns the mean reward of its steps.
 
     `steps_per_train`: how many steps are taken for one training step of the agent.
     """
-    agent.init_rlout()
-    state, rewards = environment.reset(rng), np.zeros(rlout_len)
-    for step in range(rlout_len):
+    agent.begin_rollout()
+    state, rewards = environment.reset(rng), np.zeros(rollout_length)
+    for step in range(rollout_length):
         action = agent.act(state)
         state_next, rewards[step] = environment.step(action)
-        agent.record(state, action, rewards[step], step == rlout_len - 1, state_next)
+        agent.record(state, action, rewards[step], step == rollout_length - 1, state_next)
         if step % steps_per_train == 0:
             agent.train()
         state = state_next
-    agent.finalize_rlout(rewards)
+    agent.end_rollout(rewards)
     return float(rewards.mean())
 
 
-def evaluate(policy: Policy, environment: Environment, rlout_len: int, nb_rlouts: int,
-             rng: np.random.Generator) -> float:
+def evaluate(
+    policy: Policy, environment: Environment, rollout_length: int, num_rollouts: int, rng: np.random.Generator
+) -> float:
     """The mean reward of a step over some roll-outs of a policy."""
     total = 0.0
-    for _ in range(nb_rlouts):
+    for _ in range(num_rollouts):
         state = environment.reset(rng)
-        for _ in range(rlout_len):
+        for _ in range(rollout_length):
             state, reward = environment.step(policy(state))
             total += reward
-    return total / (nb_rlouts * rlout_len)
+    return total / (num_rollouts * rollout_length)
 
 
 def random_policy(environment: Environment, rng: np.random.Generator) -> Policy:
     """Actions drawn uniformly from the environment's range."""
-    return lambda state: rng.uniform(environment.a_min, environment.a_max, (1, environment.a_dims))
+    return lambda state: rng.uniform(environment.a_min, environment.a_max, (1, environment.action_dim))

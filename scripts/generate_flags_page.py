@@ -59,19 +59,27 @@ class Group:
         yield ''
         yield self.declared_by.__doc__.splitlines()[0] + (f' {of_what}: {code(self.users)}.' if of_what else '')
         yield ''
-        yield from table(('flag', 'type', 'default', 'accepts', 'meaning'),
-                         (self.row(field) for field in self.fields()))
+        yield from table(
+            ('flag', 'type', 'default', 'accepts', 'meaning'), (self.row(field) for field in self.fields())
+        )
 
     def fields(self) -> list[dataclasses.Field]:
-        return [field for field in option_fields(self.declared_by) if declarer(self.declared_by, field.name)
-                is self.declared_by]
+        return [
+            field
+            for field in option_fields(self.declared_by)
+            if declarer(self.declared_by, field.name) is self.declared_by
+        ]
 
     def row(self, field: dataclasses.Field) -> tuple[str, ...]:
         meta = field.metadata
         rule, needs = accepted(field) if is_restricted(field) else '', dependence(field)
-        return (f'`--{meta["flag"]}`' + ('' if meta['decides'] else ' (*)'),
-                value_type(self.declared_by, field).__name__, self.default(field), rule,
-                f'{meta["help"]} ({needs})' if needs else meta['help'])
+        return (
+            f'`--{meta["flag"]}`' + ('' if meta['decides'] else ' (*)'),
+            value_type(self.declared_by, field).__name__,
+            self.default(field),
+            rule,
+            f'{meta["help"]} ({needs})' if needs else meta['help'],
+        )
 
     def default(self, field: dataclasses.Field) -> str:
         """The default, or each one with its users."""
@@ -128,8 +136,10 @@ def superseded(options_classes: Iterable[type[Options]]) -> Iterator[str]:
     yield '\n## Without effect'
     yield '\nFlag files of the original may hold these; each is accepted with a warning.'
     yield ''
-    yield from table(('flag', 'why it has no effect any more'),
-                     ((f'`--{flag}`', reason) for flag, reason in superseded_flags(options_classes).items()))
+    yield from table(
+        ('flag', 'why it has no effect any more'),
+        ((f'`--{flag}`', reason) for flag, reason in superseded_flags(options_classes).items()),
+    )
 
 
 def page() -> str:
@@ -139,13 +149,17 @@ def page() -> str:
     data = {name: getattr(datasets, name).options_class for name in datasets.__all__}
     learners = {name: LEARNERS.get(name).options_class for name in LEARNERS}
     every_class = [*general.values(), *nets.values(), *data.values(), *learners.values()]
-    return '\n'.join([
-        INTRODUCTION,
-        *chapter('For every run', '', general),
-        *chapter('Of the networks', 'Pairs', nets),
-        *chapter('Of the data sets', 'Data sets', data),
-        *chapter('Of the learners', 'Learners', learners),
-        *superseded(every_class), ''])
+    return '\n'.join(
+        [
+            INTRODUCTION,
+            *chapter('For every run', '', general),
+            *chapter('Of the networks', 'Pairs', nets),
+            *chapter('Of the data sets', 'Data sets', data),
+            *chapter('Of the learners', 'Learners', learners),
+            *superseded(every_class),
+            '',
+        ]
+    )
 
 
 if __name__ == '__main__':

@@ -62,7 +62,7 @@ def imported(node: ast.AST, module: str, is_package: bool) -> list[str]:
     """The project's names that one statement asks for; `from a import b` asks for `a.b`, which may be a module."""
     if isinstance(node, ast.ImportFrom) and node.level:
         package = module.split('.') if is_package else module.split('.')[:-1]
-        base = '.'.join(filter(None, [*package[:len(package) + 1 - node.level], node.module or '']))
+        base = '.'.join(filter(None, [*package[: len(package) + 1 - node.level], node.module or '']))
         return [f'{base}.{alias.name}' for alias in node.names]
     if isinstance(node, ast.ImportFrom):
         names = [f'{node.module}.{alias.name}' for alias in node.names]
@@ -75,8 +75,12 @@ def imported(node: ast.AST, module: str, is_package: bool) -> list[str]:
 
 def is_dynamic_import(node: ast.AST) -> bool:
     """Whether a node is `importlib.import_module('a.b')`."""
-    return (isinstance(node, ast.Call) and ast.unparse(node.func).endswith('import_module') and bool(node.args)
-            and isinstance(node.args[0], ast.Constant))
+    return (
+        isinstance(node, ast.Call)
+        and ast.unparse(node.func).endswith('import_module')
+        and bool(node.args)
+        and isinstance(node.args[0], ast.Constant)
+    )
 
 
 def resolve(name: str, modules: Mapping[str, Path]) -> str | None:
@@ -90,8 +94,11 @@ def edges(modules: Mapping[str, Path], running: bool = False) -> dict[str, set[s
     """Which modules of the project each one imports, anywhere in its file."""
     found: dict[str, set[str]] = {}
     for module, file in modules.items():
-        names = (name for node in walk(ast.parse(file.read_text(encoding='utf-8')), running)
-                 for name in imported(node, module, file.name == '__init__.py'))
+        names = (
+            name
+            for node in walk(ast.parse(file.read_text(encoding='utf-8')), running)
+            for name in imported(node, module, file.name == '__init__.py')
+        )
         targets = {target for name in names if (target := outside_or_module(name, modules))}
         found[module] = targets - {module}
     return found
@@ -120,8 +127,12 @@ def is_allowed(source: str, target: str, modules: Mapping[str, Path]) -> bool:
 
 def bad_edges(root: Path) -> list[str]:
     modules = module_files(root)
-    return [f'{source} imports {target}' for source, targets in edges(modules).items()
-            for target in sorted(targets) if not is_allowed(source, target, modules)]
+    return [
+        f'{source} imports {target}'
+        for source, targets in edges(modules).items()
+        for target in sorted(targets)
+        if not is_allowed(source, target, modules)
+    ]
 
 
 def cycles(root: Path) -> list[str]:
@@ -142,14 +153,21 @@ def reachable(start: str, graph: Mapping[str, set[str]]) -> set[str]:
 
 def flag_readers(root: Path) -> list[str]:
     """Where the parsed command line is read outside main.py."""
-    return [f'{module}:{node.lineno}' for module, file in module_files(root).items() if module != 'main'
-            for node in ast.walk(ast.parse(file.read_text(encoding='utf-8'))) if names_flags(node)]
+    return [
+        f'{module}:{node.lineno}'
+        for module, file in module_files(root).items()
+        if module != 'main'
+        for node in ast.walk(ast.parse(file.read_text(encoding='utf-8')))
+        if names_flags(node)
+    ]
 
 
 def names_flags(node: ast.AST) -> bool:
-    return ((isinstance(node, ast.Name) and node.id == 'FLAGS')
-            or (isinstance(node, ast.Attribute) and node.attr == 'FLAGS')
-            or (isinstance(node, ast.ImportFrom) and any(alias.name == 'FLAGS' for alias in node.names)))
+    return (
+        (isinstance(node, ast.Name) and node.id == 'FLAGS')
+        or (isinstance(node, ast.Attribute) and node.attr == 'FLAGS')
+        or (isinstance(node, ast.ImportFrom) and any(alias.name == 'FLAGS' for alias in node.names))
+    )
 
 
 def room_of(file: Path) -> str:
@@ -183,8 +201,11 @@ def loose_files(root: Path) -> list[str]:
 
 def without_test(root: Path) -> list[Path]:
     """Modules without a test file at the same place below `tests/`; `__init__.py` only list names."""
-    return [file for file in package_files(root) if file.name != '__init__.py'
-            and not (root / 'tests' / file.parent / f'test_{file.name}').is_file()]
+    return [
+        file
+        for file in package_files(root)
+        if file.name != '__init__.py' and not (root / 'tests' / file.parent / f'test_{file.name}').is_file()
+    ]
 
 
 def report(root: Path) -> Iterator[str]:

@@ -13,4 +13,5 @@ ensure_env test
 "$ROOT/scripts/install_horovod.sh"
 cd "$ROOT"
 "$VENV_PYTHON" -m ruff check .
+"$VENV_PYTHON" -m ruff format --check .
 exec "$VENV_PYTHON" -m pytest -n 2 --dist=loadfile "$@"

@@ -13,8 +13,13 @@ import pytest
 from absl import logging
 
 TASK = ('--model=lenet', '--dataset=digits')
-QUICK = ('--nb_epochs_rat=0.015', '--nb_smpls_export_eval=50', '--nb_repts=5', '--nb_repts_warmup=1',
-         '--nb_smpls_calib=20')
+QUICK = (
+    '--nb_epochs_rat=0.015',
+    '--nb_smpls_export_eval=50',
+    '--nb_repts=5',
+    '--nb_repts_warmup=1',
+    '--nb_smpls_calib=20',
+)
 PRUNING = ('--learner=chn-pruned-rmt', '--cpr_nb_smpls=100', '--nb_epochs_rat_ft=0.015')
 ONE_FILE = '--export_formats=float32'
 
@@ -71,7 +76,7 @@ def finished_run(zoo: Path, *arguments: str) -> FinishedRun:
     before = set(zoo.glob('*/*'))
     outcome = run_main(*arguments)
     assert outcome.code == 0, outcome.err
-    path, = set(zoo.glob('*/*')) - before
+    (path,) = set(zoo.glob('*/*')) - before
     return FinishedRun(arguments, path, outcome)
 
 

@@ -77,14 +77,18 @@ BAD_INPUT = {
     'too large a batch': ([*TASK, '--batch_size=5000'], '--batch_size=5000: must be at most 1437, so that a step '),
     'too large a batch to tune': ([*PRUNE, '--batch_size_ft=5000'], '--batch_size_ft=5000: must be at most 1437'),
     'too many samples': ([*TASK, '--nb_smpls_eval=5000'], '--nb_smpls_eval=5000: the digits files hold only 360'),
-    'missing data': (['--model=lenet', '--dataset=cifar10', '--data_dir_local=nowhere'],
-                     'in nowhere (there is no such folder); expected there'),
+    'missing data': (
+        ['--model=lenet', '--dataset=cifar10', '--data_dir_local=nowhere'],
+        'in nowhere (there is no such folder); expected there',
+    ),
     'unknown format': ([*TASK, '--export_formats=float32,onnx'], "unknown file format 'onnx'; known: dynamic, float16"),
     'no format': ([*TASK, '--export_formats='], "unknown file format ''"),
     'smaller than itself': ([*TASK, '--require_smaller'], 'but --learner=full-prec compresses nothing'),
     'drop by distillation': ([*TASK, '--enbl_dst', '--require_smaller'], 'but --learner=full-prec compresses nothing'),
-    'speed of a container': ([*PRUNE, '--export_formats=pfz', '--require_faster'],
-                             '--require_faster: none of --export_formats=pfz can be timed; add a .tflite format'),
+    'speed of a container': (
+        [*PRUNE, '--export_formats=pfz', '--require_faster'],
+        '--require_faster: none of --export_formats=pfz can be timed; add a .tflite format',
+    ),
     'drop of nothing': ([*TASK, '--max_accuracy_drop=0.1'], 'compresses nothing'),
     'unused model': ([*TASK, '--save_path=model.keras'], '--learner=full-prec starts from random weights'),
     'warm start from nothing': ([*TASK, '--enbl_warm_start'], 'goes with --learner=full-prec and --save_path='),
@@ -110,17 +114,20 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(name, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(('arguments', 'shown'), [
-    (('--learner=chanel', '--debug'), True),
-    (('--learner=chanel', '--debug=true'), True),
-    (('--learner', 'chanel', '--debug'), True),
-    (('--learner=chanel', '--flagfile=debug.flags'), True),
-    (('--flagfile=debug.flags', '--flagfile=none.flags'), False),
-    (('--debug', '--flagfile=none.flags'), True),
-    (('--learner=chanel', '--debug=false'), False),
-    (('--learner=chanel', '--flagfile=debug.flags', '--nodebug'), False),
-    (('--learner=chanel',), False),
-])
+@pytest.mark.parametrize(
+    ('arguments', 'shown'),
+    [
+        (('--learner=chanel', '--debug'), True),
+        (('--learner=chanel', '--debug=true'), True),
+        (('--learner', 'chanel', '--debug'), True),
+        (('--learner=chanel', '--flagfile=debug.flags'), True),
+        (('--flagfile=debug.flags', '--flagfile=none.flags'), False),
+        (('--debug', '--flagfile=none.flags'), True),
+        (('--learner=chanel', '--debug=false'), False),
+        (('--learner=chanel', '--flagfile=debug.flags', '--nodebug'), False),
+        (('--learner=chanel',), False),
+    ],
+)
 def test_debug_shows_where_it_came_from(arguments, shown, tmp_path):
     (tmp_path / 'debug.flags').write_text('# to find out\n--debug\n')
     outcome = run_main(*TASK, *arguments)
@@ -143,13 +150,22 @@ def test_a_flag_file_of_bytes_is_not_of_a_run(tmp_path, mode):
     assert [path.name for path in tmp_path.iterdir()] == ['flags.txt']
 
 
-@pytest.mark.parametrize(('text', 'message'), [
-    ('x = 1', "expected one pair registered by @PAIRS.register('MODEL_at_DATASET'), found none"),
-    ('import nothing_of_that_name', "importing it failed: ModuleNotFoundError: No module named 'nothing_of_that_name'"),
-    ('def broken(:', 'importing it failed: SyntaxError'),
-    (HELPER.format(name='lenet_at_digits'), "ValueError: model/dataset pair 'lenet_at_digits' is registered twice"),
-    (HELPER.format(name='a_at_digits') + HELPER.format(name='b_at_digits'), 'found a_at_digits, b_at_digits; name one'),
-])
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('x = 1', "expected one pair registered by @PAIRS.register('MODEL_at_DATASET'), found none"),
+        (
+            'import nothing_of_that_name',
+            "importing it failed: ModuleNotFoundError: No module named 'nothing_of_that_name'",
+        ),
+        ('def broken(:', 'importing it failed: SyntaxError'),
+        (HELPER.format(name='lenet_at_digits'), "ValueError: model/dataset pair 'lenet_at_digits' is registered twice"),
+        (
+            HELPER.format(name='a_at_digits') + HELPER.format(name='b_at_digits'),
+            'found a_at_digits, b_at_digits; name one',
+        ),
+    ],
+)
 def test_files_that_give_no_pair(tmp_path, text, message):
     (tmp_path / 'mine.py').write_text(text)
     outcome = run_main('--model_helper=mine.py')
@@ -173,14 +189,16 @@ def test_a_helper_file_may_be_read_again_in_one_process(tmp_path):
     assert command('--model_helper=mine.py').pair_name == 'other_at_digits'
 
 
-@pytest.mark.parametrize(('left_out', 'missing'), [('', 'build_model'), ('    dataset_class = DigitsDataset\n',
-                                                                         'dataset_class')])
+@pytest.mark.parametrize(
+    ('left_out', 'missing'), [('', 'build_model'), ('    dataset_class = DigitsDataset\n', 'dataset_class')]
+)
 def test_an_unfinished_helper_class_is_refused(tmp_path, left_out, missing):
     (tmp_path / 'mine.py').write_text(HELPER.format(name='mine_at_digits').replace(left_out, ''))
     outcome = run_main('--model_helper=mine.py')
     assert outcome.code == 2
-    assert outcome.err == (f'error: --model_helper=mine.py: class Mine does not define {missing}; see '
-                           'docs/extending.md\n')
+    assert outcome.err == (
+        f'error: --model_helper=mine.py: class Mine does not define {missing}; see docs/extending.md\n'
+    )
 
 
 def test_an_edited_helper_file_is_another_run(tmp_path):
@@ -226,11 +244,14 @@ def test_flag_files_nest_and_the_command_line_wins(tmp_path):
     assert command('--flagfile=outer.flags').options(MainOptions).seed == 2
 
 
-@pytest.mark.parametrize('arguments', [
-    TASK,
-    (*PRUNE, '--cpr_skip_op_names=a b,c', '--cpr_lstsq_ridge=1e-07', '--nocpr_skip_frst_layer', '--enbl_dst'),
-    ('--model=resnet', '--dataset=cifar10', '--resnet_size=32', '--data_dir_local=my data', '--seed=7'),
-])
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        TASK,
+        (*PRUNE, '--cpr_skip_op_names=a b,c', '--cpr_lstsq_ridge=1e-07', '--nocpr_skip_frst_layer', '--enbl_dst'),
+        ('--model=resnet', '--dataset=cifar10', '--resnet_size=32', '--data_dir_local=my data', '--seed=7'),
+    ],
+)
 def test_recorded_flags_repeat_the_run(tmp_path, arguments):
     given = command(*arguments)
     (tmp_path / 'flags.txt').write_text('\n'.join(recorded_lines(given)) + '\n')
@@ -250,28 +271,42 @@ def made_run(*arguments: str) -> Path:
     return run
 
 
-@pytest.mark.parametrize(('mode', 'flag', 'before'), [
-    ('eval', '--cpr_prune_ratio=0.9', 'with --cpr_prune_ratio=0.3'), ('eval', '--seed=1', 'with --seed=0'),
-    ('eval', '--export_formats=int8', 'without it'), ('eval', '--dataset=cifar10', 'with --dataset=digits'),
-    ('eval', '--learner=full-prec,chn-pruned-rmt', 'with --learner=chn-pruned-rmt'),
-    ('eval', '--momentum=0.5', 'with --momentum=0.9'), ('benchmark', '--save_path=m.keras', 'without it'),
-    ('benchmark', '--nb_smpls_eval=50', 'with --nb_smpls_eval=360'), ('export', '--save_path=m.keras', 'without it'),
-    ('export', '--cpr_prune_ratio=0.9', 'with --cpr_prune_ratio=0.3')])
+@pytest.mark.parametrize(
+    ('mode', 'flag', 'before'),
+    [
+        ('eval', '--cpr_prune_ratio=0.9', 'with --cpr_prune_ratio=0.3'),
+        ('eval', '--seed=1', 'with --seed=0'),
+        ('eval', '--export_formats=int8', 'without it'),
+        ('eval', '--dataset=cifar10', 'with --dataset=digits'),
+        ('eval', '--learner=full-prec,chn-pruned-rmt', 'with --learner=chn-pruned-rmt'),
+        ('eval', '--momentum=0.5', 'with --momentum=0.9'),
+        ('benchmark', '--save_path=m.keras', 'without it'),
+        ('benchmark', '--nb_smpls_eval=50', 'with --nb_smpls_eval=360'),
+        ('export', '--save_path=m.keras', 'without it'),
+        ('export', '--cpr_prune_ratio=0.9', 'with --cpr_prune_ratio=0.3'),
+    ],
+)
 def test_modes_that_use_a_run_do_not_change_it(mode, flag, before, tmp_path):
     made_run(*PRUNE, '--cpr_prune_ratio=0.3')
     Path('mine.flags').write_text(f'{flag}\n')
     for given in flag, '--flagfile=mine.flags':
         outcome = run_main(f'--exec_mode={mode}', '--run_dir=made', given)
         assert (outcome.code, outcome.out) == (2, '')
-        assert outcome.err == (f'error: {flag}: --exec_mode={mode} works on the run in made, which was made {before}; '
-                               'drop the flag\n')
+        assert outcome.err == (
+            f'error: {flag}: --exec_mode={mode} works on the run in made, which was made {before}; drop the flag\n'
+        )
 
 
-@pytest.mark.parametrize('arguments', [
-    ('eval', '--nb_smpls_eval=50', '--save_path=m.keras', '--batch_size_eval=10', '--data_dir_local=d', '--debug'),
-    ('eval', '--flagfile=made/flags.txt'), ('eval', *PRUNE, '--cpr_prune_ratio=0.3', '--summ_step=5'),
-    ('export', '--export_formats=int8', '--nb_repts=3', '--nb_smpls_export_eval=9', '--nb_smpls_calib=9'),
-    ('benchmark', '--nb_repts=3', '--nb_repts_warmup=3', '--nb_threads=1')])
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ('eval', '--nb_smpls_eval=50', '--save_path=m.keras', '--batch_size_eval=10', '--data_dir_local=d', '--debug'),
+        ('eval', '--flagfile=made/flags.txt'),
+        ('eval', *PRUNE, '--cpr_prune_ratio=0.3', '--summ_step=5'),
+        ('export', '--export_formats=int8', '--nb_repts=3', '--nb_smpls_export_eval=9', '--nb_smpls_calib=9'),
+        ('benchmark', '--nb_repts=3', '--nb_repts_warmup=3', '--nb_threads=1'),
+    ],
+)
 def test_flags_that_modes_use_may_differ(arguments, tmp_path):
     made_run(*PRUNE, '--cpr_prune_ratio=0.3')
     given = command(f'--exec_mode={arguments[0]}', '--run_dir=made', *arguments[1:])
@@ -294,9 +329,17 @@ def test_run_records_the_flags_of_its_command(pruned_run):
 
 
 def test_default_directories_differ_where_flags_differ():
-    variants = [(), ('--seed=1',), ('--nb_epochs_rat=0.5',), ('--export_formats=int8',), ('--enbl_dst',),
-                ('--enbl_warm_start', '--save_path=m.keras'), ('--learner=chn-pruned-rmt',),
-                ('--learner=chn-pruned-rmt', '--cpr_prune_ratio=0.4'), ('--learner=full-prec,chn-pruned-rmt',)]
+    variants = [
+        (),
+        ('--seed=1',),
+        ('--nb_epochs_rat=0.5',),
+        ('--export_formats=int8',),
+        ('--enbl_dst',),
+        ('--enbl_warm_start', '--save_path=m.keras'),
+        ('--learner=chn-pruned-rmt',),
+        ('--learner=chn-pruned-rmt', '--cpr_prune_ratio=0.4'),
+        ('--learner=full-prec,chn-pruned-rmt',),
+    ]
     paths = [run_path(command(*TASK, *variant)) for variant in variants]
     assert len(set(paths)) == len(variants)
     assert all(path.parent == Path('runs/lenet_at_digits') for path in paths)
@@ -329,21 +372,28 @@ KNOWN_FLAGS = (  # of the original, as far as there is something for them to set
     cpr_nb_crops_per_smpl cpr_nb_smpls cpr_prune_ratio cpr_save_path_ws cpr_skip_frst_layer cpr_skip_last_layer
     cpr_skip_op_names cpr_warm_start batch_size batch_size_eval data_dir_hdfs data_dir_local data_disk data_hdfs_host
     nb_smpls_eval nb_smpls_train nb_smpls_val nb_threads prefetch_size batch_size_norm loss_w_dcy lrn_rate_init
-    momentum nb_epochs_rat resnet_size""")
+    momentum nb_epochs_rat resnet_size"""
+)
 
 
 def test_all_flags_are_explained():
     outcome = run_main('--helpfull', '--model=resnet', '--dataset=cifar10')
     assert outcome.code == 0
-    shown = {line.split(':')[0].strip().removeprefix('--').removeprefix('[no]')
-             for line in outcome.out.splitlines() if line.startswith('  --') and ':' in line}
+    shown = {
+        line.split(':')[0].strip().removeprefix('--').removeprefix('[no]')
+        for line in outcome.out.splitlines()
+        if line.startswith('  --') and ':' in line
+    }
     assert shown >= set(KNOWN_FLAGS.split())
     for options_class in command('--model=resnet', '--dataset=cifar10').options_classes():
         assert shown >= {field.metadata['flag'] for field in option_fields(options_class)}
 
 
-OLD_SWITCHES = {'uniform': 'uql_enbl_rl_layerwise_tune', 'non-uniform': 'nuql_enbl_rl_layerwise_tune',
-                'uniform-tf': 'uqtf_enbl_manual_quant'}
+OLD_SWITCHES = {
+    'uniform': 'uql_enbl_rl_layerwise_tune',
+    'non-uniform': 'nuql_enbl_rl_layerwise_tune',
+    'uniform-tf': 'uqtf_enbl_manual_quant',
+}
 """The superseded flags that were boolean in the original, by learner; all others took a value."""
 
 
@@ -368,8 +418,9 @@ def test_shipped_flag_files_are_valid(path, monkeypatch):
 
 def test_seed_decides_the_weights(tmp_path):
     def weights(name: str, seed: int) -> bytes:
-        outcome = run_main(*TASK, *QUICK, '--nb_epochs_rat=0.001', ONE_FILE, f'--seed={seed}',
-                           f'--run_dir={tmp_path / name}')
+        outcome = run_main(
+            *TASK, *QUICK, '--nb_epochs_rat=0.001', ONE_FILE, f'--seed={seed}', f'--run_dir={tmp_path / name}'
+        )
         assert outcome.code == 0, outcome.err
         return (tmp_path / name / 'model_float32.tflite').read_bytes()
 
@@ -380,8 +431,13 @@ def test_seed_decides_the_weights(tmp_path):
 
 def test_the_program_itself(tmp_path):
     """In a process of its own: quiet, the right exit code, and found from any folder."""
-    process = subprocess.run([sys.executable, ROOT / 'main.py', *TASK, *PRUNING, '--cpr_prune_ratio=2'], cwd=tmp_path,
-                             capture_output=True, text=True, env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '2'})
+    process = subprocess.run(
+        [sys.executable, ROOT / 'main.py', *TASK, *PRUNING, '--cpr_prune_ratio=2'],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '2'},
+    )
     assert (process.returncode, process.stdout) == (2, '')
     assert process.stderr == 'error: --cpr_prune_ratio=2.0: must be a number >= 0 and < 1\n'
     assert not list(tmp_path.iterdir())
@@ -397,10 +453,19 @@ def refuse_with(error: Exception) -> None:
     raise error
 
 
-@pytest.mark.parametrize(('error', 'code', 'line'), [
-    (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), '/run/x'), 1, '/run/x: No space left on device; make room th'),
-    (UsageError('--flag: no'), 2, '--flag: no\n'), (PocketFlowError('cannot'), 1, 'cannot\n'),
-    (LostWorkerError('alone'), 75, 'alone\n')])
+@pytest.mark.parametrize(
+    ('error', 'code', 'line'),
+    [
+        (
+            OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), '/run/x'),
+            1,
+            '/run/x: No space left on device; make room th',
+        ),
+        (UsageError('--flag: no'), 2, '--flag: no\n'),
+        (PocketFlowError('cannot'), 1, 'cannot\n'),
+        (LostWorkerError('alone'), 75, 'alone\n'),
+    ],
+)
 def test_what_was_foreseen_is_one_line_and_an_exit_code(error, code, line, capsys):
     assert main.guarded(lambda: refuse_with(error), debug=False) == code
     err = capsys.readouterr().err

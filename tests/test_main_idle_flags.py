@@ -132,31 +132,36 @@ def test_a_flag_beside_one_that_leaves_it_without_effect(base, idle, other):
 @pytest.mark.parametrize(('learner', 'idle', 'own'), REPLACED, ids=map(words, REPLACED))
 def test_a_flag_of_all_learners_that_none_of_these_goes_by(learner, idle, own):
     assert refusal(learner, idle) == (
-        f'{idle} would have no effect: --learner={learner} goes by {own}; give that, or drop the flag')
+        f'{idle} would have no effect: --learner={learner} goes by {own}; give that, or drop the flag'
+    )
 
 
-@pytest.mark.parametrize('arguments', [
-    ('uniform-tf', '--nb_epochs_rat_ft=0.5', '--loss_w_dcy_rat_ft=0.5'),
-    ('uniform', '--lrn_rate_rat_ft=0.5', '--loss_w_dcy_rat_ft=0.5'),
-    ('chn-pruned-rmt,uniform', '--nb_epochs_rat_ft=0.5'),
-    ('chn-pruned-rmt,uniform-tf', '--nb_epochs_rat_ft=0.5', '--uqtf_quant_epochs=2', '--lrn_rate_rat_ft=0.3'),
-    ('full-prec,weight-sparse', '--nb_epochs_rat_ft=0.5', '--lrn_rate_rat_ft=0.5'),
-    (*SEARCHED_CHANNELS, '--cpr_criterion=obs', '--cpr_preserve_ratio=0.3', '--cpr_nb_rlouts_min=7'),
-    (*PLANNED_CHANNELS, '--cpr_nb_smpls=100', '--nocpr_skip_frst_layer'),
-    ('uniform', '--uql_bits_plan=plan.json', '--uql_weight_bits=3', '--uql_quantize_all_layers'),
-    ('uniform', '--uql_use_buckets', '--uql_bucket_type=split', '--uql_bucket_size=64'),
-    ('non-uniform', '--nuql_use_buckets', '--nuql_bucket_size=64'),
-    ('weight-sparse', '--ws_reward_type=multi-obj', '--ws_prune_ratio=0.9', '--nohpo_screening'),
-    ('weight-sparse', '--ws_prune_plan=plan.json', '--ws_prune_ratio_prtl=optimal', '--ws_nb_rlouts=200'),
-    ('chn-pruned-rmt', '--data_disk=hdfs', '--data_dir_hdfs=there', '--data_hdfs_host=hdfs://host:9'),
-])
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ('uniform-tf', '--nb_epochs_rat_ft=0.5', '--loss_w_dcy_rat_ft=0.5'),
+        ('uniform', '--lrn_rate_rat_ft=0.5', '--loss_w_dcy_rat_ft=0.5'),
+        ('chn-pruned-rmt,uniform', '--nb_epochs_rat_ft=0.5'),
+        ('chn-pruned-rmt,uniform-tf', '--nb_epochs_rat_ft=0.5', '--uqtf_quant_epochs=2', '--lrn_rate_rat_ft=0.3'),
+        ('full-prec,weight-sparse', '--nb_epochs_rat_ft=0.5', '--lrn_rate_rat_ft=0.5'),
+        (*SEARCHED_CHANNELS, '--cpr_criterion=obs', '--cpr_preserve_ratio=0.3', '--cpr_nb_rlouts_min=7'),
+        (*PLANNED_CHANNELS, '--cpr_nb_smpls=100', '--nocpr_skip_frst_layer'),
+        ('uniform', '--uql_bits_plan=plan.json', '--uql_weight_bits=3', '--uql_quantize_all_layers'),
+        ('uniform', '--uql_use_buckets', '--uql_bucket_type=split', '--uql_bucket_size=64'),
+        ('non-uniform', '--nuql_use_buckets', '--nuql_bucket_size=64'),
+        ('weight-sparse', '--ws_reward_type=multi-obj', '--ws_prune_ratio=0.9', '--nohpo_screening'),
+        ('weight-sparse', '--ws_prune_plan=plan.json', '--ws_prune_ratio_prtl=optimal', '--ws_nb_rlouts=200'),
+        ('chn-pruned-rmt', '--data_disk=hdfs', '--data_dir_hdfs=there', '--data_hdfs_host=hdfs://host:9'),
+    ],
+)
 def test_flags_with_an_effect_are_accepted(arguments):
     command(*arguments)
 
 
 def test_epochs_of_its_own_replace_those_of_all_learners():
     assert '--learner=uniform-tf goes by --uqtf_quant_epochs' in refusal(
-        'uniform-tf', '--uqtf_quant_epochs=2', '--nb_epochs_rat_ft=0.5')
+        'uniform-tf', '--uqtf_quant_epochs=2', '--nb_epochs_rat_ft=0.5'
+    )
 
 
 def test_searched_flags_may_become_what_others_need(tmp_path):
@@ -174,14 +179,27 @@ def test_a_refusal_is_one_line_and_leaves_nothing_behind(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize('arguments', [
-    ('full-prec',), ('full-prec', '--enbl_trn_val_split', '--enbl_dst'), CHANNELS, PLANNED_CHANNELS, UNIFORM_ZEROS,
-    (*SEARCHED_CHANNELS, '--cpr_preserve_ratio=0.3', '--hp_optimizer=gp'), ('uniform-tf', '--uqtf_quant_epochs=2'),
-    (*ZEROS, '--ws_nb_rlouts=7', '--ddpg_tau=0.5'), (*ZEROS, '--hpo_max_bytes=9999'), PLANNED_ZEROS, BITS, BOOKS,
-    (*SEARCHED_BITS, '--uql_equivalent_bits=3'), ('chn-pruned-rmt,uniform', '--enbl_dst', '--tempr_dst=2'),
-    (*UNIFORM_ZEROS, '--hpo_space=space.yaml', '--hpo_nb_trials=7'),
-    ('chn-pruned-rmt', '--data_disk=hdfs', '--data_dir_hdfs=there', '--data_hdfs_host=hdfs://host:9'),
-])
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ('full-prec',),
+        ('full-prec', '--enbl_trn_val_split', '--enbl_dst'),
+        CHANNELS,
+        PLANNED_CHANNELS,
+        UNIFORM_ZEROS,
+        (*SEARCHED_CHANNELS, '--cpr_preserve_ratio=0.3', '--hp_optimizer=gp'),
+        ('uniform-tf', '--uqtf_quant_epochs=2'),
+        (*ZEROS, '--ws_nb_rlouts=7', '--ddpg_tau=0.5'),
+        (*ZEROS, '--hpo_max_bytes=9999'),
+        PLANNED_ZEROS,
+        BITS,
+        BOOKS,
+        (*SEARCHED_BITS, '--uql_equivalent_bits=3'),
+        ('chn-pruned-rmt,uniform', '--enbl_dst', '--tempr_dst=2'),
+        (*UNIFORM_ZEROS, '--hpo_space=space.yaml', '--hpo_nb_trials=7'),
+        ('chn-pruned-rmt', '--data_disk=hdfs', '--data_dir_hdfs=there', '--data_hdfs_host=hdfs://host:9'),
+    ],
+)
 def test_recorded_flags_are_never_refused(arguments, tmp_path):
     given = command(*arguments)
     run = tmp_path / 'run'
@@ -203,16 +221,24 @@ def test_finished_runs_are_used_whatever_their_flags(line, tmp_path):
 
 
 def every_options_class() -> list:
-    return [part for name in PAIRS for model, _, dataset in [name.partition('_at_')]
-            for part in checked_command(['main.py', f'--model={model}', f'--dataset={dataset}']).options_classes()]
+    return [
+        part
+        for name in PAIRS
+        for model, _, dataset in [name.partition('_at_')]
+        for part in checked_command(['main.py', f'--model={model}', f'--dataset={dataset}']).options_classes()
+    ]
 
 
 def test_what_flags_need_can_be_given():
     classes = every_options_class()
     known = {field.metadata['flag']: (part, field) for part in classes for field in option_fields(part)}
-    conditions = {condition for part in classes for field in option_fields(part)
-                  for text in (part.needs, field.metadata['needs'], field.metadata['unless'])
-                  for condition in text.split()}
+    conditions = {
+        condition
+        for part in classes
+        for field in option_fields(part)
+        for text in (part.needs, field.metadata['needs'], field.metadata['unless'])
+        for condition in text.split()
+    }
     assert conditions
     for flag, has_value, value in (condition.partition('=') for condition in conditions):
         part, field = known[flag]
@@ -243,4 +269,4 @@ def test_documented_commands_are_accepted(line, monkeypatch):
     _, *arguments = shlex.split(re.sub(r'\[.*?\]', '', line), comments=True)
     script = re.fullmatch(r'nets/(\w+)_at_(\w+)_run\.py', arguments[0])
     pair = [f'--model={script[1]}', f'--dataset={script[2]}'] if script else []
-    checked_command(['main.py', *pair, *arguments[len(pair) // 2:]])
+    checked_command(['main.py', *pair, *arguments[len(pair) // 2 :]])

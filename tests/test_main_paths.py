@@ -25,7 +25,7 @@ PATHS = (
 
 def assert_one_line(outcome: Outcome, text: str) -> None:
     assert outcome.code == 2, outcome.err
-    line, = outcome.err.splitlines()
+    (line,) = outcome.err.splitlines()
     assert line.startswith('error: ') and text in line and len(line) < 700
 
 

@@ -13,9 +13,21 @@ from pocketflow.learners.program.start import make_invocation
 from pocketflow.utils.errors import UsageError
 from tests.conftest import ONE_FILE, TASK, run_main
 
-SMALL = (*TASK, ONE_FILE, '--nb_smpls_train=60', '--nb_smpls_val=20', '--nb_smpls_eval=40', '--batch_size=10',
-         '--nb_epochs_rat=0.05', '--nb_smpls_export_eval=10', '--nb_repts=2',
-         '--nb_repts_warmup=1', '--nb_smpls_calib=10', '--hpo_verify_factor=0.05', '--hpo_nb_verified=1')
+SMALL = (
+    *TASK,
+    ONE_FILE,
+    '--nb_smpls_train=60',
+    '--nb_smpls_val=20',
+    '--nb_smpls_eval=40',
+    '--batch_size=10',
+    '--nb_epochs_rat=0.05',
+    '--nb_smpls_export_eval=10',
+    '--nb_repts=2',
+    '--nb_repts_warmup=1',
+    '--nb_smpls_calib=10',
+    '--hpo_verify_factor=0.05',
+    '--hpo_nb_verified=1',
+)
 TUNED = '--nb_epochs_rat_ft=0.05'
 SPARSE = (*TASK, '--learner=weight-sparse', '--ws_nb_rlouts=2')
 UNIFORM_ZEROS = (*TASK, '--learner=weight-sparse', '--ws_prune_ratio_prtl=uniform')
@@ -23,39 +35,66 @@ BITS = (*TASK, '--learner=uniform', '--uql_enbl_rl_agent', '--uql_nb_rlouts=2')
 CHANNELS = (*TASK, '--learner=chn-pruned-rmt', '--cpr_prune_option=auto', '--cpr_nb_rlouts=2', '--cpr_nb_smpls=20')
 
 REFUSED = {
-    'bytes of zeros': ((*SPARSE, '--hpo_max_bytes=10'),
-                       'a file of 10 bytes is out of reach: with the bounds of these 4 layers from a file of '),
-    'bytes of zeros, after training': ((*SPARSE, '--learner=full-prec,weight-sparse', '--hpo_max_bytes=10'),
-                                       'a file of 10 bytes is out of reach: with the bounds of these 4 layers'),
-    'bytes without a budget': ((*SPARSE, '--ws_reward_type=multi-obj', '--hpo_max_bytes=20000'),
-                               '--hpo_max_bytes=20000: --ws_reward_type=multi-obj has no budget; give --ws_reward_'),
-    'bytes of flags': ((*UNIFORM_ZEROS, '--hpo_space=none.yaml', '--hpo_max_bytes=20000'),
-                       '--hpo_max_bytes=20000 would have no effect with --hpo_space=none.yaml; drop one of the two'),
-    'trials of no space': ((*SPARSE, '--hpo_nb_trials=7'),
-                           '--hpo_nb_trials=7 would have no effect: it needs --hpo_space=...; give that, or drop'),
-    'agent that does not act': ((*SPARSE, '--hp_optimizer=gp', '--ddpg_tau=0.5'),
-                                '--ddpg_tau=0.5 would have no effect: it needs --hp_optimizer=ddpg; give that, or'),
-    'bytes of codes': ((*BITS, '--hpo_max_bytes=10'),
-                       'a file of 10 bytes is out of reach: with the bounds of these 2 layers from a file of '),
-    'bytes of channels': ((*CHANNELS, '--hpo_max_bytes=10'),
-                          'the budget of chn-pruned-rmt is in multiply-adds; give --cpr_preserve_ratio'),
-    'too few bits': ((*BITS, '--uql_equivalent_bits=1', '--uql_w_bit_min=2'),
-                     'a mean of 1 bits per weight is out of reach: from 2 to 8 is reachable'),
+    'bytes of zeros': (
+        (*SPARSE, '--hpo_max_bytes=10'),
+        'a file of 10 bytes is out of reach: with the bounds of these 4 layers from a file of ',
+    ),
+    'bytes of zeros, after training': (
+        (*SPARSE, '--learner=full-prec,weight-sparse', '--hpo_max_bytes=10'),
+        'a file of 10 bytes is out of reach: with the bounds of these 4 layers',
+    ),
+    'bytes without a budget': (
+        (*SPARSE, '--ws_reward_type=multi-obj', '--hpo_max_bytes=20000'),
+        '--hpo_max_bytes=20000: --ws_reward_type=multi-obj has no budget; give --ws_reward_',
+    ),
+    'bytes of flags': (
+        (*UNIFORM_ZEROS, '--hpo_space=none.yaml', '--hpo_max_bytes=20000'),
+        '--hpo_max_bytes=20000 would have no effect with --hpo_space=none.yaml; drop one of the two',
+    ),
+    'trials of no space': (
+        (*SPARSE, '--hpo_nb_trials=7'),
+        '--hpo_nb_trials=7 would have no effect: it needs --hpo_space=...; give that, or drop',
+    ),
+    'agent that does not act': (
+        (*SPARSE, '--hp_optimizer=gp', '--ddpg_tau=0.5'),
+        '--ddpg_tau=0.5 would have no effect: it needs --hp_optimizer=ddpg; give that, or',
+    ),
+    'bytes of codes': (
+        (*BITS, '--hpo_max_bytes=10'),
+        'a file of 10 bytes is out of reach: with the bounds of these 2 layers from a file of ',
+    ),
+    'bytes of channels': (
+        (*CHANNELS, '--hpo_max_bytes=10'),
+        'the budget of chn-pruned-rmt is in multiply-adds; give --cpr_preserve_ratio',
+    ),
+    'too few bits': (
+        (*BITS, '--uql_equivalent_bits=1', '--uql_w_bit_min=2'),
+        'a mean of 1 bits per weight is out of reach: from 2 to 8 is reachable',
+    ),
     'too few bits of a later stage': (
         (*BITS, '--learner=chn-pruned-rmt,uniform', '--uql_equivalent_bits=1', '--uql_w_bit_min=2'),
-        '--uql_equivalent_bits=1: a mean of 1 bits per weight is out of reach: from 2 to 8 is reachable'),
-    'too few multiply-adds': ((*CHANNELS, '--cpr_preserve_ratio=0.001'),
-                              '0.001 of the multiply-adds is out of reach: with the bounds of these 2 layers from 0.'),
+        '--uql_equivalent_bits=1: a mean of 1 bits per weight is out of reach: from 2 to 8 is reachable',
+    ),
+    'too few multiply-adds': (
+        (*CHANNELS, '--cpr_preserve_ratio=0.001'),
+        '0.001 of the multiply-adds is out of reach: with the bounds of these 2 layers from 0.',
+    ),
     'no trials': ((*TASK, '--learner=weight-sparse', '--ws_nb_rlouts=0'), '--ws_nb_rlouts=0: must be a number >= 1'),
-    'no bits': ((*BITS, '--uql_w_bit_min=5', '--uql_w_bit_max=3'),
-                '--uql_w_bit_min=5 --uql_w_bit_max=3: the bits to search must be a range within 1 to 16'),
-    'method of nothing': ((*TASK, '--learner=weight-sparse', '--ws_prune_ratio_prtl=uniform', '--hp_optimizer=tpe'),
-                          '--hp_optimizer is about searches, but nothing is searched; also give --ws_prune_'),
+    'no bits': (
+        (*BITS, '--uql_w_bit_min=5', '--uql_w_bit_max=3'),
+        '--uql_w_bit_min=5 --uql_w_bit_max=3: the bits to search must be a range within 1 to 16',
+    ),
+    'method of nothing': (
+        (*TASK, '--learner=weight-sparse', '--ws_prune_ratio_prtl=uniform', '--hp_optimizer=tpe'),
+        '--hp_optimizer is about searches, but nothing is searched; also give --ws_prune_',
+    ),
     'agent of nothing': ((*TASK, '--ddpg_tau=0.5'), '--ddpg_tau is about searches, but nothing is searched'),
     'bytes of nothing': ((*TASK, '--learner=uniform', '--hpo_max_bytes=100000'), '--hpo_max_bytes is about searches'),
     'unknown method': ((*SPARSE, '--hp_optimizer=grid'), '--hp_optimizer=grid: must be one of ddpg, gp, random, tpe'),
-    'missing space': ((*TASK, '--learner=weight-sparse', '--ws_prune_ratio_prtl=uniform', '--hpo_space=none.yaml'),
-                      'cannot read --hpo_space=none.yaml'),
+    'missing space': (
+        (*TASK, '--learner=weight-sparse', '--ws_prune_ratio_prtl=uniform', '--hpo_space=none.yaml'),
+        'cannot read --hpo_space=none.yaml',
+    ),
     'search in a search': ((*SPARSE, '--hpo_space=none.yaml'), 'weight-sparse would search its values per layer'),
 }
 
@@ -76,8 +115,16 @@ KINDS = {
     'sparsity': (*SPARSE, '--hp_optimizer=random', '--ws_nb_iters_ft=2', TUNED),
     'bits': (*BITS, '--hp_optimizer=tpe', '--uql_tune_global_steps=2', '--uql_quant_epochs=0.5'),
     'channels kept': (*CHANNELS, '--hp_optimizer=ddpg', TUNED),
-    'flags': (*TASK, '--learner=weight-sparse', '--ws_prune_ratio_prtl=uniform', '--hp_optimizer=gp',
-              '--hpo_nb_trials=2', '--hpo_nb_epochs=0.4', '--hpo_space=space.yaml', TUNED),
+    'flags': (
+        *TASK,
+        '--learner=weight-sparse',
+        '--ws_prune_ratio_prtl=uniform',
+        '--hp_optimizer=gp',
+        '--hpo_nb_trials=2',
+        '--hpo_nb_epochs=0.4',
+        '--hpo_space=space.yaml',
+        TUNED,
+    ),
 }
 SPACE = """
 parameters:
@@ -100,9 +147,9 @@ def test_a_small_run(kind, zoo, tmp_path, monkeypatch):
     before = set(zoo.glob('*/*'))
     outcome = run_main(*KINDS[kind], *SMALL, f'--zoo_dir={zoo}')
     assert outcome.code == 0, outcome.err
-    run, = set(zoo.glob('*/*')) - before
+    (run,) = set(zoo.glob('*/*')) - before
     report = json.loads((run / 'report.json').read_text())
-    entry, = report['searches']
+    (entry,) = report['searches']
     assert entry['searched'] == kind and len(entry['trials']) == 2
     assert f'{kind} by {entry["optimizer"]}, 2 trials in ' in outcome.out
     assert (run / 'search.png').stat().st_size > 1000 and not (run / 'search_2.png').exists()
@@ -114,7 +161,7 @@ def test_a_small_run(kind, zoo, tmp_path, monkeypatch):
 
 
 def _check_what_the_stage_has_done(run: Path, kind: str, entry: dict) -> None:
-    stage, = run.glob('1-*')
+    (stage,) = run.glob('1-*')
     plan = json.loads((stage / 'plan.json').read_text())
     if kind == 'flags':
         assert set(entry['flags']) == {'ws_iter_ratio_beg', 'ws_iter_ratio_end'}
@@ -126,8 +173,10 @@ def _check_what_the_stage_has_done(run: Path, kind: str, entry: dict) -> None:
 
 def test_a_baseline_without_held_out_samples_is_another_model_than_one_with_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    searched, fixed = (checked_command(['main.py', *TASK, '--learner=weight-sparse', f'--ws_prune_ratio_prtl={rule}'])
-                       for rule in ('optimal', 'uniform'))
+    searched, fixed = (
+        checked_command(['main.py', *TASK, '--learner=weight-sparse', f'--ws_prune_ratio_prtl={rule}'])
+        for rule in ('optimal', 'uniform')
+    )
     assert training_name(searched) != training_name(fixed)
     assert searched.data_options().hold_out and not fixed.data_options().hold_out
     held_out = checked_command(['main.py', *TASK, '--enbl_trn_val_split'])
@@ -147,7 +196,7 @@ def test_another_text_of_the_space_is_another_run(tmp_path, monkeypatch):
     assert run_path(searching_flags()) == path
     (tmp_path / 'space.yaml').write_text(SPACE.replace('high: 0.6', 'high: 0.5'))
     assert run_path(searching_flags()) != path
-    changed, = set(recorded_lines(searching_flags())) - set(lines)
+    (changed,) = set(recorded_lines(searching_flags())) - set(lines)
     assert changed.startswith('# sha256 of --hpo_space=')
 
 

@@ -24,8 +24,9 @@ class Thing:
 
 
 @pytest.mark.parametrize(('signum', 'nth', 'code'), [(signal.SIGTERM, 1, 143), (signal.SIGINT, 6, 130)])
-def test_a_signal_within_a_callback_while_models_are_built(signum: int, nth: int, code: int, tmp_path: Path,
-                                                           monkeypatch: pytest.MonkeyPatch):
+def test_a_signal_within_a_callback_while_models_are_built(
+    signum: int, nth: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """Where Python prints exceptions, and goes on."""
     called, add_weight = [], keras.layers.Layer.add_weight
 
@@ -49,8 +50,9 @@ def test_a_signal_within_a_callback_while_models_are_built(signum: int, nth: int
 @pytest.mark.parametrize(('signum', 'code', 'seconds'), [(signal.SIGTERM, 143, 0.3), (signal.SIGINT, 130, 0.0)])
 def test_a_signal_to_a_process_that_has_just_begun_its_work(signum: int, code: int, seconds: float, tmp_path: Path):
     command = [sys.executable, ROOT / 'main.py', *TASK, '--nb_epochs_rat=20', ONE_FILE, f'--run_dir={tmp_path / "run"}']
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
-                               env={**os.environ, 'PYTHONPATH': str(ROOT)})
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env={**os.environ, 'PYTHONPATH': str(ROOT)}
+    )
     deadline = time.monotonic() + 120
     while not (tmp_path / 'run' / 'flags.txt').exists():
         assert process.poll() is None and time.monotonic() < deadline

@@ -80,8 +80,11 @@ def test_tensorflow_and_its_keras_are_of_one_minor_version():
 
 
 def test_no_folder_with_code_is_left_out_of_the_package(settings: dict[str, Any]):
-    with_code = {'.'.join(('pocketflow', *file.parent.relative_to(ROOT).parts)) for folder in folders(settings)
-                 for file in (ROOT / folder).rglob('*.py')}
+    with_code = {
+        '.'.join(('pocketflow', *file.parent.relative_to(ROOT).parts))
+        for folder in folders(settings)
+        for file in (ROOT / folder).rglob('*.py')
+    }
     assert with_code - set(settings['packages']) == set()
     assert folders(settings) == {'learners', 'nets', 'datasets', 'hp_optimizer', 'rl_agents', 'utils'}
 
@@ -96,21 +99,35 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / 'source' / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / 'source' / name)
     pip = [sys.executable, '-m', 'pip', '--quiet', '--disable-pip-version-check']
-    subprocess.run([*pip, 'wheel', '--no-build-isolation', '--no-deps', '-w', folder, folder / 'source'], check=True,
-                   capture_output=True)
+    subprocess.run(
+        [*pip, 'wheel', '--no-build-isolation', '--no-deps', '-w', folder, folder / 'source'],
+        check=True,
+        capture_output=True,
+    )
     subprocess.run([sys.executable, '-m', 'venv', '--without-pip', folder / 'venv'], check=True)
-    subprocess.run([*pip, '--python', folder / 'venv/bin/python', 'install', '--no-deps', '--no-index',
-                    *folder.glob('*.whl')], check=True, capture_output=True)
+    subprocess.run(
+        [*pip, '--python', folder / 'venv/bin/python', 'install', '--no-deps', '--no-index', *folder.glob('*.whl')],
+        check=True,
+        capture_output=True,
+    )
     return folder / 'venv'
 
 
 def test_the_wheel_holds_one_package_with_its_data(installed: Path):
-    packages, = installed.glob('lib/python*/site-packages')
+    (packages,) = installed.glob('lib/python*/site-packages')
     assert {path.name.split('-')[0] for path in packages.iterdir()} == {'pocketflow'}
-    held = {str(path.relative_to(packages / 'pocketflow')) for path in (packages / 'pocketflow').rglob('*')
-            if path.is_file() and path.suffix != '.pyc'}
-    assert {'__init__.py', 'main.py', 'utils/reports/templates/report.html', 'scripts/flags/quickstart.flags',
-            'learners/channel_pruning_rmt/README.md'} <= held
+    held = {
+        str(path.relative_to(packages / 'pocketflow'))
+        for path in (packages / 'pocketflow').rglob('*')
+        if path.is_file() and path.suffix != '.pyc'
+    }
+    assert {
+        '__init__.py',
+        'main.py',
+        'utils/reports/templates/report.html',
+        'scripts/flags/quickstart.flags',
+        'learners/channel_pruning_rmt/README.md',
+    } <= held
     assert not [name for name in held if name.startswith(('tests', 'docs', 'examples')) or name == 'setup.py']
     assert (installed / 'bin/pocketflow').is_file()
 

@@ -17,6 +17,8 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.system.atomic import write_text
 
 SCHEMA = 1
+_JSON_NAMES = {'num_channels': 'nb_channels'}
+"""Field -> its name in the files of all versions, where that differs."""
 Value = tuple[int, ...] | float | int
 
 
@@ -57,7 +59,7 @@ class CompressionPlan:
             (the share of its weights to be zero, in [0, 1)) or 'bits' (the width of its weights, 1 to 32).
         model_name: the model for which it was made, as a hint to people.
         values: layer -> its value; layers that are not named stay as they are.
-        nb_channels: for 'channels', layer -> how many input channels it had.
+        num_channels: for 'channels', layer -> how many input channels it had.
         predicted: name -> a figure that the plan is expected to reach, such as 'macs' or 'parameters'.
 
     Raises:
@@ -67,7 +69,7 @@ class CompressionPlan:
     kind: str
     model_name: str
     values: Mapping[str, Value]
-    nb_channels: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    num_channels: Mapping[str, int] = dataclasses.field(default_factory=dict)
     predicted: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -77,21 +79,19 @@ class CompressionPlan:
         for layer, value in self.values.items():
             if not is_fine(value):
                 raise UsageError(f'plan for layer {layer!r}: {value!r} is not {accepted}')
-        self._check_nb_channels()
+        self._check_num_channels()
         bad = next((name for name, figure in self.predicted.items() if not _is_number(figure)), None)
         if bad is not None:
-            raise UsageError(
-                f'predicted {bad!r} of a compression plan is {self.predicted[bad]!r}, not a number'
-            )
-        for name in ('values', 'nb_channels', 'predicted'):
+            raise UsageError(f'predicted {bad!r} of a compression plan is {self.predicted[bad]!r}, not a number')
+        for name in ('values', 'num_channels', 'predicted'):
             plain = {layer: _plain(value) for layer, value in getattr(self, name).items()}
             object.__setattr__(self, name, plain)
 
-    def _check_nb_channels(self) -> None:
+    def _check_num_channels(self) -> None:
         if self.kind != 'channels':
             return
         for layer, channels in self.values.items():
-            total = self.nb_channels.get(layer)
+            total = self.num_channels.get(layer)
             if not _is_whole(total) or channels[-1] >= total:
                 raise UsageError(
                     f'plan for layer {layer!r}: channel {channels[-1]} is kept, but nb_channels says that'
@@ -105,12 +105,13 @@ class CompressionPlan:
 
     def _row(self, layer: str) -> str:
         value = self.values[layer]
-        shown = f'{len(value)} of {self.nb_channels[layer]}' if isinstance(value, tuple) else f'{value:g}'
+        shown = f'{len(value)} of {self.num_channels[layer]}' if isinstance(value, tuple) else f'{value:g}'
         return f'{layer}: {shown}'
 
     def to_json(self) -> str:
         """The plan as text that `from_json` reads."""
-        return json.dumps({'schema': SCHEMA, **dataclasses.asdict(self)}, indent=1) + '\n'
+        entries = {_JSON_NAMES.get(name, name): value for name, value in dataclasses.asdict(self).items()}
+        return json.dumps({'schema': SCHEMA, **entries}, indent=1) + '\n'
 
     @classmethod
     def from_json(cls, text: str) -> CompressionPlan:
@@ -155,7 +156,7 @@ class CompressionPlan:
         graph = trace(model)
         known = _layer_sizes(graph, self.kind)
         for layer in self.values:
-            if layer not in known or known[layer] != self.nb_channels.get(layer, known[layer]):
+            if layer not in known or known[layer] != self.num_channels.get(layer, known[layer]):
                 raise UsageError(
                     f'the plan was made for another model ({self.model_name!r}) than {graph.model.name!r}:'
                     f' {self._mismatch(layer, known)}'
@@ -165,9 +166,7 @@ class CompressionPlan:
         if layer not in known:
             what = 'prunable layer' if self.kind == 'channels' else 'layer with weights'
             return f'it has no {what} {layer!r}; it has {", ".join(known) or "none"}'
-        return (
-            f'layer {layer!r} has {known[layer]} input channels, the plan expects {self.nb_channels[layer]}'
-        )
+        return f'layer {layer!r} has {known[layer]} input channels, the plan expects {self.num_channels[layer]}'
 
 
 def plan_file(given: str, learner: str) -> pathlib.Path | None:
@@ -190,22 +189,25 @@ def load_plan(given: str, learner: str, kind: str, flag: str) -> CompressionPlan
     """
     found = plan_file(given, learner)
     if found is None:
-        raise UsageError(f'--{flag}={given}: no plan of {learner} in that run directory; give the directory of a run'
-                         f' of {learner}, or a plan.json')
+        raise UsageError(
+            f'--{flag}={given}: no plan of {learner} in that run directory; give the directory of a run'
+            f' of {learner}, or a plan.json'
+        )
     try:
         plan = CompressionPlan.load(found)
     except UsageError as error:
         raise UsageError(f'--{flag}: {error}') from None
     if plan.kind != kind:
-        raise UsageError(f'--{flag}={given}: a plan of {plan.kind}; give one of {kind}, with {_CHECKS[kind][1]} for'
-                         ' each layer')
+        raise UsageError(
+            f'--{flag}={given}: a plan of {plan.kind}; give one of {kind}, with {_CHECKS[kind][1]} for each layer'
+        )
     return plan
 
 
 def _layer_sizes(graph: ChannelGraph, kind: str) -> dict[str, int]:
     """The layers that a plan of this kind may name -> their number of input channels (0: of no matter)."""
     if kind == 'channels':
-        return {name: reader.nb_channels for name, reader in reader_channels(graph).items()}
+        return {name: reader.num_channels for name, reader in reader_channels(graph).items()}
     return {layer.name: 0 for layer in graph.model.layers if layer.weights}
 
 
@@ -216,9 +218,9 @@ def _checked_entries(entries: Any) -> dict[str, Any]:
     schema = entries['schema']
     if schema != SCHEMA:
         raise UsageError(f'the compression plan has the schema {schema!r}; this version reads {SCHEMA}')
-    expected = {field.name for field in dataclasses.fields(CompressionPlan)}
+    expected = {_JSON_NAMES.get(field.name, field.name): field.name for field in dataclasses.fields(CompressionPlan)}
     given = set(entries) - {'schema'}
-    if given != expected:
+    if given != set(expected):
         raise UsageError(
             f'a compression plan has the entries {", ".join(sorted(expected))}; this one has'
             f' {", ".join(sorted(given)) or "none"}'
@@ -226,4 +228,4 @@ def _checked_entries(entries: Any) -> dict[str, Any]:
     for name in ('values', 'nb_channels', 'predicted'):
         if not isinstance(entries[name], dict):
             raise UsageError(f'entry {name!r} of a compression plan must be an object, not {entries[name]!r}')
-    return {name: entries[name] for name in expected}
+    return {field: entries[name] for name, field in expected.items()}

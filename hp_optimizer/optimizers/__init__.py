@@ -6,5 +6,11 @@ from pocketflow.hp_optimizer.optimizers.gp import GaussianProcessOptimizer
 from pocketflow.hp_optimizer.optimizers.random_search import RandomOptimizer
 from pocketflow.hp_optimizer.optimizers.tpe import TpeOptimizer
 
-__all__ = ['OPTIMIZERS', 'DdpgOptimizer', 'GaussianProcessOptimizer', 'HyperParamOptimizer', 'RandomOptimizer',
-           'TpeOptimizer']
+__all__ = [
+    'OPTIMIZERS',
+    'DdpgOptimizer',
+    'GaussianProcessOptimizer',
+    'HyperParamOptimizer',
+    'RandomOptimizer',
+    'TpeOptimizer',
+]

@@ -25,18 +25,18 @@ class HyperParamOptimizer(abc.ABC):
     Args:
       domain: what is searched.
       seed: two optimizers of one seed answer the same.
-      nb_trials: how many trials there will be, for those that divide them between exploring and improving.
+      num_trials: how many trials there will be, for those that divide them between exploring and improving.
     """
 
-    def __init__(self, domain: Domain, seed: int = 0, nb_trials: int = 100):
-        self.domain, self.seed, self.nb_trials = domain, seed, nb_trials
+    def __init__(self, domain: Domain, seed: int = 0, num_trials: int = 100):
+        self.domain, self.seed, self.num_trials = domain, seed, num_trials
         self.points: list[np.ndarray] = []
         self.rewards: list[float] = []
         self._asked: list[Values] = []
-        self._nb_told = 0  # of those asked
+        self._num_told = 0  # of those asked
 
     @property
-    def nb_dims(self) -> int:
+    def num_dims(self) -> int:
         return len(self.domain.names)
 
     def ask(self) -> Values:
@@ -51,7 +51,7 @@ class HyperParamOptimizer(abc.ABC):
         """
         if not self._asked:
             for _ in range(count):
-                point = self._suggest() if self._next_trial else np.full(self.nb_dims, 0.5)
+                point = self._suggest() if self._next_trial else np.full(self.num_dims, 0.5)
                 self._asked.append(self.domain.decode(point))
         return [dict(values) for values in self._asked]
 
@@ -71,9 +71,9 @@ class HyperParamOptimizer(abc.ABC):
         self.points.append(point)
         self.rewards.append(float(reward))
         self._learn(values, point, float(reward))
-        self._nb_told += 1
-        if self._nb_told >= len(self._asked):
-            self._asked, self._nb_told = [], 0
+        self._num_told += 1
+        if self._num_told >= len(self._asked):
+            self._asked, self._num_told = [], 0
 
     @property
     def _next_trial(self) -> int:

@@ -18,13 +18,21 @@ if TYPE_CHECKING:  # the agent brings TensorFlow, which the other methods do wit
 # What is better for a search of tens or hundreds of short roll-outs than the agent's own defaults, which are those of
 # long control problems. The reward of a roll-out is that of all its steps: it is the whole return already, and a
 # discounted sum of it along the walk would count it several times.
-TUNED = {'gamma': 0.0, 'enable_baseline': False, 'noise_type': 'action', 'noise_std_init': 0.25,
-         'noise_std_final': 0.03, 'learning_rate': 1e-3, 'tau': 0.05}
+TUNED = {
+    'gamma': 0.0,
+    'enable_baseline': False,
+    'noise_type': 'action',
+    'noise_std_init': 0.25,
+    'noise_std_final': 0.03,
+    'learning_rate': 1e-3,
+    'tau': 0.05,
+}
 
 
 def tuned(options: DdpgOptions | None = None) -> DdpgOptions:
     """The options with `TUNED` values in place of those that are still the agent's defaults."""
     from pocketflow.rl_agents.ddpg import DdpgOptions
+
     plain = DdpgOptions()
     options = options or plain
     changes = {name: value for name, value in TUNED.items() if getattr(options, name) == getattr(plain, name)}
@@ -43,16 +51,24 @@ class DdpgOptimizer(HyperParamOptimizer):
 
     Args:
       options: of the agent; fields that have its default are replaced by `TUNED`.
-      nb_warmup: trials drawn at random before the agent acts; default: a sixth of all, at most 50.
-      nb_updates: training steps after each trial.
+      num_warmup: trials drawn at random before the agent acts; default: a sixth of all, at most 50.
+      num_updates: training steps after each trial.
       enbl_random_layers: whether the visiting order is drawn anew for each trial.
     """
 
-    def __init__(self, domain: Domain, seed: int = 0, nb_trials: int = 100, options: DdpgOptions | None = None,
-                 nb_warmup: int | None = None, nb_updates: int = 50, enbl_random_layers: bool = False):
-        super().__init__(domain, seed, nb_trials)
-        self.nb_warmup = min(50, max(1, nb_trials // 6)) if nb_warmup is None else nb_warmup
-        self.nb_updates, self.enbl_random_layers = nb_updates, enbl_random_layers
+    def __init__(
+        self,
+        domain: Domain,
+        seed: int = 0,
+        num_trials: int = 100,
+        options: DdpgOptions | None = None,
+        num_warmup: int | None = None,
+        num_updates: int = 50,
+        enbl_random_layers: bool = False,
+    ):
+        super().__init__(domain, seed, num_trials)
+        self.num_warmup = min(50, max(1, num_trials // 6)) if num_warmup is None else num_warmup
+        self.num_updates, self.enbl_random_layers = num_updates, enbl_random_layers
         self._options = options
         self._features = domain.static_features()
         self._rollouts: list[tuple[np.ndarray, np.ndarray]] = []  # told, not yet recorded
@@ -62,28 +78,36 @@ class DdpgOptimizer(HyperParamOptimizer):
     def _agent(self) -> Agent:
         """Made when it is first needed: that takes a second."""
         from pocketflow.rl_agents.ddpg import Agent
-        nb_acting = max(1, self.nb_trials - self.nb_warmup)
-        return Agent(self._state_size(), 1, nb_acting, self.nb_dims * self.nb_trials, options=tuned(self._options),
-                     seed=self.seed, nb_smpls_min=1)
+
+        num_acting = max(1, self.num_trials - self.num_warmup)
+        return Agent(
+            self._state_size(),
+            1,
+            num_acting,
+            self.num_dims * self.num_trials,
+            options=tuned(self._options),
+            seed=self.seed,
+            min_samples=1,
+        )
 
     def _state_size(self) -> int:
-        return self.nb_dims + self._features.shape[1] + len(self.domain.step_features({}))
+        return self.num_dims + self._features.shape[1] + len(self.domain.step_features({}))
 
     def _state(self, place: int, decided: Mapping[str, Value]) -> np.ndarray:
-        one_hot = np.zeros(self.nb_dims)
+        one_hot = np.zeros(self.num_dims)
         one_hot[place] = 1
         return np.concatenate([one_hot, self._features[place], self.domain.step_features(decided)])
 
     def _order(self, trial: int) -> list[int]:
         """The order in which the layers are visited in a trial."""
         if self.enbl_random_layers:
-            return self._random(trial).permutation(self.nb_dims).tolist()
-        return list(range(self.nb_dims))
+            return self._random(trial).permutation(self.num_dims).tolist()
+        return list(range(self.num_dims))
 
     def _suggest(self) -> np.ndarray:
-        if len(self.points) < self.nb_warmup:
-            return self._random().random(self.nb_dims)
-        self._agent.init_rlout()
+        if len(self.points) < self.num_warmup:
+            return self._random().random(self.num_dims)
+        self._agent.begin_rollout()
         return self._walk(self._next_trial, explore=True)
 
     def ask_deterministic(self) -> Values:
@@ -91,7 +115,7 @@ class DdpgOptimizer(HyperParamOptimizer):
         return self.domain.decode(self._walk(len(self.points), explore=False))
 
     def _walk(self, trial: int, explore: bool) -> np.ndarray:
-        point, decided = np.full(self.nb_dims, 0.5), {}
+        point, decided = np.full(self.num_dims, 0.5), {}
         for place in self._order(trial):
             point[place] = self._agent.act(self._state(place, decided), explore)[0, 0]
             decided[self.domain.names[place]] = self.domain.decode(point)[self.domain.names[place]]
@@ -106,14 +130,14 @@ class DdpgOptimizer(HyperParamOptimizer):
 
     def _learn(self, values: Mapping[str, Value], point: np.ndarray, reward: float) -> None:
         self._rollouts.append(self._transitions(len(self.points) - 1, values, point))
-        if len(self.points) < self.nb_warmup:
+        if len(self.points) < self.num_warmup:
             return
         if self._scale is None:
             self._scale = float(np.mean(self.rewards)), float(np.std(self.rewards)) or 1.0
         for trial in range(len(self.points) - len(self._rollouts), len(self.points)):
             self._record(self._rollouts[trial - len(self.points)], self.rewards[trial])
         self._rollouts.clear()
-        for _ in range(self.nb_updates):
+        for _ in range(self.num_updates):
             self._agent.train()
 
     def _transitions(self, trial: int, values: Mapping[str, Value], point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -130,4 +154,4 @@ class DdpgOptimizer(HyperParamOptimizer):
         rewards = np.full(len(actions), (reward - mean) / std)
         terminals = np.arange(len(actions)) == len(actions) - 1
         self._agent.record(states[:-1], actions, rewards, terminals, states[1:])
-        self._agent.finalize_rlout(rewards)
+        self._agent.end_rollout(rewards)

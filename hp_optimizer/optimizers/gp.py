@@ -24,6 +24,7 @@ def _new_process() -> Any:
     """
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel
+
     smooth = ConstantKernel(1.0, (1e-2, 1e2)) * Matern(1.0, (0.1, 20.0), nu=2.5)
     linear = ConstantKernel(0.1, (1e-3, 1e2)) * DotProduct(0.1, 'fixed')
     return GaussianProcessRegressor(smooth + linear + WhiteKernel(1e-2, (1e-6, 1.0)))
@@ -32,6 +33,7 @@ def _new_process() -> Any:
 def expected_improvement(mean: np.ndarray, std: np.ndarray, best: float) -> np.ndarray:
     """`E[max(f - best, 0)]` for normal `f`: `(mean - best) Phi(z) + std phi(z)` with `z = (mean - best) / std`."""
     from scipy.stats import norm
+
     std = np.maximum(std, 1e-12)
     z = (mean - best) / std
     return (mean - best) * norm.cdf(z) + std * norm.pdf(z)
@@ -49,20 +51,27 @@ class GaussianProcessOptimizer(HyperParamOptimizer):
     Kriging Is Well-Suited to Parallelize Optimization, 2010, section 4.2).
 
     Args:
-      nb_startup: trials drawn at random before the first fit; default: a tenth of all, at most 10.
-      nb_rounds, nb_candidates: of that search, per trial.
+      num_startup: trials drawn at random before the first fit; default: a tenth of all, at most 10.
+      num_rounds, num_candidates: of that search, per trial.
     """
 
-    def __init__(self, domain: Domain, seed: int = 0, nb_trials: int = 100, nb_startup: int | None = None,
-                 nb_rounds: int = 4, nb_candidates: int = 80):
-        super().__init__(domain, seed, nb_trials)
-        self.nb_startup = min(10, max(1, nb_trials // 10)) if nb_startup is None else nb_startup
-        self.nb_rounds, self.nb_candidates = nb_rounds, nb_candidates
+    def __init__(
+        self,
+        domain: Domain,
+        seed: int = 0,
+        num_trials: int = 100,
+        num_startup: int | None = None,
+        num_rounds: int = 4,
+        num_candidates: int = 80,
+    ):
+        super().__init__(domain, seed, num_trials)
+        self.num_startup = min(10, max(1, num_trials // 10)) if num_startup is None else num_startup
+        self.num_rounds, self.num_candidates = num_rounds, num_candidates
 
     def _suggest(self) -> np.ndarray:
         random = self._random()
-        if self._next_trial < self.nb_startup or not self.points:
-            return random.random(self.nb_dims)
+        if self._next_trial < self.num_startup or not self.points:
+            return random.random(self.num_dims)
         rewards = np.array(self.rewards)
         scaled = (rewards - rewards.mean()) / (rewards.std() or 1.0)
         process = self._believing(self._fitted(scaled))
@@ -76,6 +85,7 @@ class GaussianProcessOptimizer(HyperParamOptimizer):
     def _fitted(self, scaled: np.ndarray) -> Any:
         from sklearn.base import clone
         from threadpoolctl import threadpool_limits
+
         process = clone(_new_process())
         # On matrices of this size threads cost more than they save.
         with warnings.catch_warnings(), threadpool_limits(1):
@@ -87,20 +97,22 @@ class GaussianProcessOptimizer(HyperParamOptimizer):
         if not self._asked:
             return process
         from sklearn.base import clone
+
         points = self._asked_points() - 0.5
         believing = clone(process).set_params(kernel=process.kernel_, optimizer=None)
-        return believing.fit(np.concatenate([process.X_train_, points]),
-                             np.concatenate([process.y_train_, process.predict(points)]))
+        return believing.fit(
+            np.concatenate([process.X_train_, points]), np.concatenate([process.y_train_, process.predict(points)])
+        )
 
     def _asked_points(self) -> np.ndarray:
-        return np.array([self.domain.encode(values) for values in self._asked]).reshape(-1, self.nb_dims)
+        return np.array([self.domain.encode(values) for values in self._asked]).reshape(-1, self.num_dims)
 
     def _climb(self, gain: Any, random: np.random.Generator) -> np.ndarray:
         """The point of the largest `gain` found; a random one if only known candidates were found."""
-        best, best_gain = random.random(self.nb_dims), -np.inf
+        best, best_gain = random.random(self.num_dims), -np.inf
         starts = np.stack([self.points[place] for place in np.argsort(self.rewards)[::-1][:5]])
         width = 0.3
-        for _ in range(self.nb_rounds):
+        for _ in range(self.num_rounds):
             points = self._reachable(self._around(starts, width, random))
             if len(points):
                 gains = gain(points - 0.5)
@@ -112,12 +124,13 @@ class GaussianProcessOptimizer(HyperParamOptimizer):
 
     def _around(self, starts: np.ndarray, width: float, random: np.random.Generator) -> np.ndarray:
         """Points near `starts`, a random share of their coordinates moved, and a tenth of them anywhere."""
-        places = random.integers(len(starts), size=self.nb_candidates)
-        moved = random.random((self.nb_candidates, self.nb_dims)) < random.choice([0.1, 0.3, 1.0],
-                                                                              (self.nb_candidates, 1))
+        places = random.integers(len(starts), size=self.num_candidates)
+        moved = random.random((self.num_candidates, self.num_dims)) < random.choice(
+            [0.1, 0.3, 1.0], (self.num_candidates, 1)
+        )
         points = starts[places] + moved * random.normal(0, width, moved.shape)
-        nb_anywhere = self.nb_candidates // 10
-        points[:nb_anywhere] = random.random((nb_anywhere, self.nb_dims))
+        num_anywhere = self.num_candidates // 10
+        points[:num_anywhere] = random.random((num_anywhere, self.num_dims))
         return np.clip(points, 0, 1)
 
     def _reachable(self, points: np.ndarray) -> np.ndarray:

@@ -12,4 +12,4 @@ class RandomOptimizer(HyperParamOptimizer):
     """Draws points uniformly from the unit cube."""
 
     def _suggest(self) -> np.ndarray:
-        return self._random().random(self.nb_dims)
+        return self._random().random(self.num_dims)

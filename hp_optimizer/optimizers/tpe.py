@@ -22,6 +22,7 @@ def _hyperopt() -> Any:
     import hyperopt
     import hyperopt.base
     import hyperopt.tpe
+
     logging.getLogger('hyperopt').setLevel(logging.WARNING)
     return hyperopt
 
@@ -31,37 +32,50 @@ class TpeOptimizer(HyperParamOptimizer):
     """Models where good and where bad candidates lie, one dimension at a time, and asks where the ratio is best.
 
     Args:
-      nb_startup: trials drawn at random before the first model; default: a sixth of all, at most 20.
+      num_startup: trials drawn at random before the first model; default: a sixth of all, at most 20.
       gamma: the good ones are the best `gamma * sqrt(trials)`. Hyperopt's own 0.25 calls 2 of 60 trials good, too
         few to see which of many layers matter.
-      nb_candidates: draws from the model of the good ones of which the best is asked.
+      num_candidates: draws from the model of the good ones of which the best is asked.
     """
 
-    def __init__(self, domain: Domain, seed: int = 0, nb_trials: int = 100, nb_startup: int | None = None,
-                 gamma: float = 1.0, nb_candidates: int = 24):
-        super().__init__(domain, seed, nb_trials)
+    def __init__(
+        self,
+        domain: Domain,
+        seed: int = 0,
+        num_trials: int = 100,
+        num_startup: int | None = None,
+        gamma: float = 1.0,
+        num_candidates: int = 24,
+    ):
+        super().__init__(domain, seed, num_trials)
         hyperopt = _hyperopt()
-        self._labels = [f'x{place}' for place in range(self.nb_dims)]
+        self._labels = [f'x{place}' for place in range(self.num_dims)]
         space = {label: hyperopt.hp.uniform(label, 0.0, 1.0) for label in self._labels}
         self._model = hyperopt.base.Domain(lambda config: 0.0, space)
         self._trials = hyperopt.Trials()
-        nb_startup = min(20, max(1, nb_trials // 6)) if nb_startup is None else nb_startup
-        self._settings = {'n_startup_jobs': nb_startup, 'gamma': gamma, 'n_EI_candidates': nb_candidates}
+        num_startup = min(20, max(1, num_trials // 6)) if num_startup is None else num_startup
+        self._settings = {'n_startup_jobs': num_startup, 'gamma': gamma, 'n_EI_candidates': num_candidates}
 
     def _suggest(self) -> np.ndarray:
-        seed = int(self._random().integers(2 ** 31))
-        document, = _hyperopt().tpe.suggest([self._next_trial], self._model, self._trials, seed, verbose=False,
-                                            **self._settings)
+        seed = int(self._random().integers(2**31))
+        (document,) = _hyperopt().tpe.suggest(
+            [self._next_trial], self._model, self._trials, seed, verbose=False, **self._settings
+        )
         return np.array([document['misc']['vals'][label][0] for label in self._labels])
 
     def _learn(self, values: Mapping[str, Value], point: np.ndarray, reward: float) -> None:
         hyperopt = _hyperopt()
         number = len(self._trials.trials)
-        misc = {'tid': number, 'cmd': self._model.cmd, 'workdir': None,
-                'idxs': {label: [number] for label in self._labels},
-                'vals': {label: [float(value)] for label, value in zip(self._labels, point, strict=True)}}
-        document, = self._trials.new_trial_docs([number], [None], [{'status': hyperopt.STATUS_OK, 'loss': -reward}],
-                                                [misc])
+        misc = {
+            'tid': number,
+            'cmd': self._model.cmd,
+            'workdir': None,
+            'idxs': {label: [number] for label in self._labels},
+            'vals': {label: [float(value)] for label, value in zip(self._labels, point, strict=True)},
+        }
+        (document,) = self._trials.new_trial_docs(
+            [number], [None], [{'status': hyperopt.STATUS_OK, 'loss': -reward}], [misc]
+        )
         document['state'] = hyperopt.JOB_STATE_DONE
         self._trials.insert_trial_docs([document])
         self._trials.refresh()

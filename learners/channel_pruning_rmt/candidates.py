@@ -16,7 +16,7 @@ from pocketflow.hp_optimizer import Layer, SearchProblem
 from pocketflow.hp_optimizer.domain import Values
 from pocketflow.learners.channel_pruning_rmt.pruning import joint_orders
 from pocketflow.learners.channel_pruning_rmt.regressions import Sampling
-from pocketflow.learners.channel_pruning_rmt.selection import nb_kept
+from pocketflow.learners.channel_pruning_rmt.selection import num_kept
 from pocketflow.learners.search.candidates import Candidates, layer_features
 from pocketflow.utils.channels import ReaderChannels, input_masks, trace
 from pocketflow.utils.costs.choice_macs import ChoiceMacs
@@ -52,49 +52,69 @@ class ChannelCandidates(Candidates):
     searched = 'channels kept'
     cost_unit = 'MACs'
 
-    def __init__(self, model: keras.Model, readers: Mapping[str, ReaderChannels], criterion: str, macs_share: float,
-                 sampling: Sampling, parts: TrainerParts):
+    def __init__(
+        self,
+        model: keras.Model,
+        readers: Mapping[str, ReaderChannels],
+        criterion: str,
+        macs_share: float,
+        sampling: Sampling,
+        parts: TrainerParts,
+    ):
         self._full, self._readers, self._sampling, self.model = model, readers, sampling, copied(model)
         self._graph = trace(model)
-        everything = {name: range(reader.nb_channels) for name, reader in readers.items()}
-        self._masks = {name: {weight: tf.Variable(mask, trainable=False) for weight, mask in masks.items()}
-                       for name, masks in input_masks(self._graph, everything).items()}
-        self.sizes = {name: sum(int(mask.shape.num_elements()) for mask in masks.values())
-                      for name, masks in self._masks.items()}
+        everything = {name: range(reader.num_channels) for name, reader in readers.items()}
+        self._masks = {
+            name: {weight: tf.Variable(mask, trainable=False) for weight, mask in masks.items()}
+            for name, masks in input_masks(self._graph, everything).items()
+        }
+        self.sizes = {
+            name: sum(int(mask.shape.num_elements()) for mask in masks.values()) for name, masks in self._masks.items()
+        }
         self._orders = self._ranked(criterion, math.sqrt(macs_share))  # inputs and outputs both shrink
         state = [mask for masks in self._masks.values() for mask in masks.values()]
         self.parts = dataclasses.replace(parts, constraint=self._constrain, state=state)
         self.budget = f'{macs_share:g} of the multiply-adds'
-        self.domain = self._problem(macs_share, layer_features({
-            name: tuple(list(masks.values())[-1].shape) for name, masks in self._masks.items()}))
+        self.domain = self._problem(
+            macs_share,
+            layer_features({name: tuple(list(masks.values())[-1].shape) for name, masks in self._masks.items()}),
+        )
 
     def _ranked(self, criterion: str, share: float) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(self._sampling.seed)
-        own = {name: regression.order(criterion, rng)
-               for name, regression in self._sampling.regressions(self._full, self.model, self._readers)}
+        own = {
+            name: regression.order(criterion, rng)
+            for name, regression in self._sampling.regressions(self._full, self.model, self._readers)
+        }
         return {**own, **joint_orders(self._full, self._readers, self._sampling, criterion, share)}
 
     def _problem(self, macs_share: float, features: Mapping[str, tuple[float, ...]]) -> SearchProblem:
         costs, total = ChoiceMacs(self._graph), total_macs(self._graph)
-        masks = {name: [costs.mask(name, order[:count]) for count in range(1, len(order) + 1)]
-                 for name, order in self._orders.items()}
+        masks = {
+            name: [costs.mask(name, order[:count]) for count in range(1, len(order) + 1)]
+            for name, order in self._orders.items()
+        }
 
         @functools.lru_cache(maxsize=1024)  # close to the budget, many values keep the same numbers of channels
         def macs_of(counts: tuple[int, ...]) -> int:
             return costs.total({name: masks[name][count - 1] for name, count in zip(masks, counts, strict=True)})
 
         def macs(values: Values) -> float:
-            return macs_of(tuple(nb_kept(len(order), values[name]) for name, order in self._orders.items()))
+            return macs_of(tuple(num_kept(len(order), values[name]) for name, order in self._orders.items()))
 
         low = least_share(macs_share)
-        return SearchProblem([Layer(name, low, 1.0, features=features[name]) for name in self._orders],
-                             macs_share * total, total_cost=macs,
-                             describe=lambda cost: f'{cost / total:.4g} of the multiply-adds')
+        return SearchProblem(
+            [Layer(name, low, 1.0, features=features[name]) for name in self._orders],
+            macs_share * total,
+            total_cost=macs,
+            describe=lambda cost: f'{cost / total:.4g} of the multiply-adds',
+        )
 
     def chosen(self, values: Values) -> dict[str, Any]:
         """Layer -> the channels that it keeps, sorted."""
-        return {name: sorted(map(int, order[:nb_kept(len(order), values[name])]))
-                for name, order in self._orders.items()}
+        return {
+            name: sorted(map(int, order[: num_kept(len(order), values[name])])) for name, order in self._orders.items()
+        }
 
     def apply(self, values: Values) -> None:
         kept = self.chosen(values)

@@ -38,8 +38,9 @@ class ChannelStatistics:
     num_rows: int
 
 
-def contributions(model: keras.Model, readers: Mapping[str, ReaderChannels], images: np.ndarray, num_positions: int,
-                  seed: int) -> dict[str, ChannelStatistics]:
+def contributions(
+    model: keras.Model, readers: Mapping[str, ReaderChannels], images: np.ndarray, num_positions: int, seed: int
+) -> dict[str, ChannelStatistics]:
     """The statistics of all readers of a model, from one pass over images.
 
     Args:
@@ -56,15 +57,16 @@ def contributions(model: keras.Model, readers: Mapping[str, ReaderChannels], ima
     forms = {name: linear_form(model.get_layer(name)) for name in readers}
     weights = {name: form.weights() for name, form in forms.items()}
     channel_of = {name: form.channel_of(readers[name].positions) for name, form in forms.items()}
-    grams = {name: np.zeros((reader.nb_channels, reader.nb_channels)) for name, reader in readers.items()}
+    grams = {name: np.zeros((reader.num_channels, reader.num_channels)) for name, reader in readers.items()}
     rows = dict.fromkeys(readers, 0)
     for begin in range(0, len(images), BATCH_SIZE):
-        run = LayerwiseRun(graph, [images[begin:begin + BATCH_SIZE]])
+        run = LayerwiseRun(graph, [images[begin : begin + BATCH_SIZE]])
         for name, form in forms.items():
             run.run_until(name)
             inputs = run.input_of(name)[0]
             patches = form.patches(inputs, draw_places(rng, form.output_size(inputs.shape), num_positions))
             grams[name] += contribution_gram(patches, weights[name], channel_of[name])
             rows[name] += int(patches.shape[0])
-    return {name: ChannelStatistics(gram, gram.sum(axis=1), float(gram.sum()), rows[name])
-            for name, gram in grams.items()}
+    return {
+        name: ChannelStatistics(gram, gram.sum(axis=1), float(gram.sum()), rows[name]) for name, gram in grams.items()
+    }

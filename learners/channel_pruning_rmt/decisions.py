@@ -93,7 +93,7 @@ class Chooser:
         gram, cross = self._regression(stream, readers, free)
         if self.criterion == 'lasso':
             return selection.lasso_order(gram, cross)
-        return selection.surgeon_order(NormalEquations(gram, cross[:, None], 1.0, 1), np.arange(len(free)), DAMPING)
+        return selection.obs_order(NormalEquations(gram, cross[:, None], 1.0, 1), np.arange(len(free)), DAMPING)
 
     def _regression(self, stream: Stream, readers: Sequence[str], free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Summed statistics of the `free` channels: what the others explain already does not speak for any of them."""
@@ -136,7 +136,7 @@ def first_with_floors(order: np.ndarray, count: int, parts: Sequence[np.ndarray]
     """
     owed = np.concatenate([order[np.isin(order, part)][:floor] for part, floor in zip(parts, floors, strict=True)])
     others = order[~np.isin(order, owed)]
-    return np.sort(np.concatenate([owed, others[:count - len(owed)]]))
+    return np.sort(np.concatenate([owed, others[: count - len(owed)]]))
 
 
 def lost(statistics: ChannelStatistics, kept: np.ndarray) -> float:
@@ -168,16 +168,20 @@ class Decider:
       statistics: makes the chooser, which needs a pass over images; asked only where there is a question to it.
     """
 
-    def __init__(self, graph: ChannelGraph, readers: Mapping[str, ReaderChannels], share: float,
-                 chooser: Callable[[], Chooser]):
+    def __init__(
+        self, graph: ChannelGraph, readers: Mapping[str, ReaderChannels], share: float, chooser: Callable[[], Chooser]
+    ):
         self._readers, self._share = readers, share
         self._macs = ChoiceMacs(graph)
         self._streams = streams(graph, readers)
         self._make_chooser, self._chooser = chooser, None
         self._num_groups = {step.layer.name: getattr(step.layer, 'groups', 1) for step in graph.steps if step.reads}
         single = [stream for stream in self._streams if len(stream.places) == 1]
-        self._masks = {name: self._mask(name, self._any(name, count)) for stream in single
-                       for name, count in self._counts(stream).items()}
+        self._masks = {
+            name: self._mask(name, self._any(name, count))
+            for stream in single
+            for name, count in self._counts(stream).items()
+        }
         self._total = self._macs.total(self._masks)
 
     def decide(self) -> Decisions:
@@ -200,7 +204,7 @@ class Decider:
         return orders
 
     def _single(self, stream: Stream) -> Decisions:
-        (name, count), = self._counts(stream).items()
+        ((name, count),) = self._counts(stream).items()
         without = {other: mask for other, mask in self._masks.items() if other != name}
         if self._share < 1 and self._macs.total(without) <= self._total:
             self._settle(without)
@@ -215,15 +219,17 @@ class Decider:
         self._settle({**self._masks, **{name: self._mask(name, kept) for name, kept in best.kept.items()}})
         if best.is_joint:
             return Decisions(joint=best.kept)
-        return Decisions(counts={name: len(kept) for name, kept in best.kept.items()},
-                         whole={name: NOT_WORTH for name in stream.places if name not in best.kept})
+        return Decisions(
+            counts={name: len(kept) for name, kept in best.kept.items()},
+            whole={name: NOT_WORTH for name in stream.places if name not in best.kept},
+        )
 
     def _common(self, stream: Stream) -> _Option | None:
         """One set for all readers of the stream."""
         num_free = int((~stream.pinned).sum())
         if not num_free or self._share >= 1:
             return None
-        names, num_free = list(stream.places), selection.nb_kept(num_free, self._share)
+        names, num_free = list(stream.places), selection.num_kept(num_free, self._share)
         chosen = self._ask().choose(stream, names, num_free, stream.pinned)
         parts = stream.parts()
         floors = [int(len(part) * self._share * FLOOR) for part in parts]
@@ -249,8 +255,12 @@ class Decider:
                 masks, total, kept[name] = tried, cost, None
         for name in kept:
             places = stream.places[name]
-            alone = dataclasses.replace(stream, identities=stream.identities[places],
-                                        places={name: np.arange(len(places))}, pinned=stream.pinned[places])
+            alone = dataclasses.replace(
+                stream,
+                identities=stream.identities[places],
+                places={name: np.arange(len(places))},
+                pinned=stream.pinned[places],
+            )
             kept[name] = self._ask().choose(alone, [name], self._counts(stream)[name], np.zeros(len(places), bool))
         return self._option(kept, is_joint=False) if kept else None
 
@@ -259,18 +269,19 @@ class Decider:
         if total >= self._total:
             return None
         statistics = self._ask().statistics
-        return _Option(kept, sum(lost(statistics[name], own) for name, own in kept.items()), self._total - total,
-                       is_joint)
+        return _Option(
+            kept, sum(lost(statistics[name], own) for name, own in kept.items()), self._total - total, is_joint
+        )
 
     def _settle(self, masks: Mapping[str, int]) -> None:
         self._masks, self._total = dict(masks), self._macs.total(masks)
 
     def _counts(self, stream: Stream) -> dict[str, int]:
-        return {name: selection.nb_kept(self._readers[name].nb_channels, self._share) for name in stream.places}
+        return {name: selection.num_kept(self._readers[name].num_channels, self._share) for name in stream.places}
 
     def _any(self, name: str, count: int) -> np.ndarray:
         """So many channels, of a grouped convolution equally many of each group: for costs, not for use."""
-        size = self._readers[name].nb_channels // self._num_groups[name]
+        size = self._readers[name].num_channels // self._num_groups[name]
         places = np.arange(max(1, count // self._num_groups[name]))
         return (np.arange(self._num_groups[name])[:, None] * size + places).ravel()
 

@@ -31,17 +31,18 @@ class NormalEquations:
       gram: A = P'P, float64 `[features, features]`.
       cross: B = P'Y, float64 `[features, outputs]`.
       energy: sum of squares of Y.
-      nb_rows: number of sampled positions.
+      num_rows: number of sampled positions.
     """
 
     gram: np.ndarray
     cross: np.ndarray
     energy: float
-    nb_rows: int
+    num_rows: int
 
     def __add__(self, other: NormalEquations) -> NormalEquations:
-        return NormalEquations(self.gram + other.gram, self.cross + other.cross, self.energy + other.energy,
-                               self.nb_rows + other.nb_rows)
+        return NormalEquations(
+            self.gram + other.gram, self.cross + other.cross, self.energy + other.energy, self.num_rows + other.num_rows
+        )
 
     def residual(self, weights: np.ndarray) -> float:
         """||P W - Y||^2 for weights W `[features, outputs]`."""
@@ -96,7 +97,7 @@ class SampledRows:
         return SampledRows(np.concatenate([self.patches, other.patches]), np.concatenate([self.targets, other.targets]))
 
     @property
-    def nb_rows(self) -> int:
+    def num_rows(self) -> int:
         return len(self.targets)
 
     @functools.cached_property
@@ -110,7 +111,7 @@ class SampledRows:
     def normal(self) -> NormalEquations:
         """The same as normal equations, `[features, features]`."""
         patches = self.patches.astype(np.float64)
-        return NormalEquations(patches.T @ patches, patches.T @ self.targets, self.energy, self.nb_rows)
+        return NormalEquations(patches.T @ patches, patches.T @ self.targets, self.energy, self.num_rows)
 
     def channel_regression(self, weights: np.ndarray, channel_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """As `NormalEquations.channel_regression`."""
@@ -127,7 +128,7 @@ class SampledRows:
             yield start + patches.T @ _solved(kernel, ridge * np.trace(kernel) / patches.shape[1], lack)
 
     def _pieces(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for begin in range(0, self.nb_rows, ROWS_AT_A_TIME):
+        for begin in range(0, self.num_rows, ROWS_AT_A_TIME):
             piece = slice(begin, begin + ROWS_AT_A_TIME)
             yield self.patches[piece].astype(np.float64), self.targets[piece].astype(np.float64)
 
@@ -170,11 +171,11 @@ def equation_bytes(shape: tuple[int, int], num_rows: int, needs_gram: bool = Fal
     features, outputs = shape
     weights = 6 * 8 * features * outputs
     # Gram matrices of the two parts and of both; products, inverses or factors besides, and a temporary.
-    gram = 6 * 8 * features ** 2
+    gram = 6 * 8 * features**2
     if not is_kept_as_rows(features, num_rows):
         return weights + gram
     # Rows in float32, in parts, joined, and of both parts; some of them in float64; P P' and its factors.
-    rows = 20 * num_rows * (features + outputs) + 24 * num_rows ** 2
+    rows = 20 * num_rows * (features + outputs) + 24 * num_rows**2
     return weights + rows + (gram if needs_gram else 0)
 
 
@@ -183,8 +184,9 @@ def _solved(matrix: np.ndarray, damping: float, right: np.ndarray) -> np.ndarray
     return scipy.linalg.solve(matrix + (damping or 1.0) * np.eye(len(matrix)), right, assume_a='pos')
 
 
-def reconstructions(equations: Equations, kept: np.ndarray, ridges: Iterable[float], start: np.ndarray,
-                    blocks: Iterable[Block]) -> Iterator[np.ndarray]:
+def reconstructions(
+    equations: Equations, kept: np.ndarray, ridges: Iterable[float], start: np.ndarray, blocks: Iterable[Block]
+) -> Iterator[np.ndarray]:
     """Least-squares weights on the kept features, He et al. 2017, equation (3), for one damping after the other.
 
     Minimises ||P W - Y||^2 / N + ridge * mean(diag A / N) * ||W - W0||^2 over the W that are zero outside `kept`.

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse
 import tensorflow as tf
 
-BLOCK_BYTES = 2 ** 27
+BLOCK_BYTES = 2**27
 """Bytes of contributions that are held at a time."""
 
 
@@ -29,7 +29,7 @@ def contribution_gram(patches: tf.Tensor, weights: np.ndarray, channel_of: np.nd
     """
     num_rows, num_features = patches.shape
     num_outputs, num_channels = weights.shape[1], int(channel_of.max()) + 1
-    if num_features ** 2 * (num_rows + num_outputs) <= num_rows * num_outputs * (num_features + num_channels ** 2):
+    if num_features**2 * (num_rows + num_outputs) <= num_rows * num_outputs * (num_features + num_channels**2):
         patches = tf.cast(patches, tf.float64)
         return channel_sums(tf.matmul(patches, patches, transpose_a=True).numpy() * (weights @ weights.T), channel_of)
     members = _members(channel_of, num_channels)
@@ -39,7 +39,7 @@ def contribution_gram(patches: tf.Tensor, weights: np.ndarray, channel_of: np.nd
     gram = np.zeros((num_channels, num_channels))
     step = max(1, BLOCK_BYTES // (8 * num_rows * num_channels))
     for begin in range(0, num_outputs, step):
-        parts = tf.matmul(by_channel, tf.constant(rows_of[..., begin:begin + step]), transpose_a=True)
+        parts = tf.matmul(by_channel, tf.constant(rows_of[..., begin : begin + step]), transpose_a=True)
         parts = tf.reshape(parts, [num_channels, -1])
         gram += tf.matmul(parts, parts, transpose_b=True).numpy()
     return gram

@@ -49,8 +49,9 @@ class LayerwiseRun:
     @property
     def num_bytes(self) -> int:
         """Of all tensors that later layers still read."""
-        return sum(value.shape.num_elements() * value.dtype.size for values in self._values.values()
-                   for value in values)
+        return sum(
+            value.shape.num_elements() * value.dtype.size for values in self._values.values() for value in values
+        )
 
     def step(self, layer: str) -> Step:
         """The call of a layer that is called once."""
@@ -73,8 +74,10 @@ class LayerwiseRun:
     def _run(self, step: Step) -> None:
         interrupts.check()
         keys = list(dict.fromkeys(step.inputs))
-        outputs = [self._call(step, dict(zip(keys, values, strict=True)))
-                   for values in zip(*(self._values[key] for key in keys), strict=True)]
+        outputs = [
+            self._call(step, dict(zip(keys, values, strict=True)))
+            for values in zip(*(self._values[key] for key in keys), strict=True)
+        ]
         for key in keys:
             self._readers[key] -= 1
             if not self._readers[key]:
@@ -82,6 +85,7 @@ class LayerwiseRun:
         self._values.update(zip(step.outputs, map(list, zip(*outputs, strict=True)), strict=True))
 
     def _call(self, step: Step, feed: dict[int, tf.Tensor]) -> list[tf.Tensor]:
-        args, kwargs = tf.nest.map_structure(lambda value: feed.get(id(value), value),
-                                             (step.node.call_args, step.node.call_kwargs))
+        args, kwargs = tf.nest.map_structure(
+            lambda value: feed.get(id(value), value), (step.node.call_args, step.node.call_kwargs)
+        )
         return tf.nest.flatten(step.layer(*args, **kwargs))

@@ -32,53 +32,100 @@ MIN_RIDGE = 1e-10
 class ChannelPruningOptions(SearchedOptions):
     """Which channels go, and how the weights that stay are re-fitted."""
 
-    superseded = {'cpr_ista_lrn_rate': 'the LASSO path is exact', 'cpr_ista_nb_iters': 'the LASSO path is exact',
-                  'cpr_lstsq_lrn_rate': 'least squares is solved in closed form',
-                  'cpr_lstsq_nb_iters': 'least squares is solved in closed form',
-                  'cpr_save_path': 'results are in --run_dir', 'cpr_save_path_eval': 'results are in --run_dir'}
+    superseded = {
+        'cpr_ista_lrn_rate': 'the LASSO path is exact',
+        'cpr_ista_nb_iters': 'the LASSO path is exact',
+        'cpr_lstsq_lrn_rate': 'least squares is solved in closed form',
+        'cpr_lstsq_nb_iters': 'least squares is solved in closed form',
+        'cpr_save_path': 'results are in --run_dir',
+        'cpr_save_path_eval': 'results are in --run_dir',
+    }
 
-    prune_ratio: float = option('cpr_prune_ratio', 0.5, 'share of the input channels of each layer to remove', low=0,
-                                below=1, unless='cpr_warm_start cpr_prune_option=auto')
+    prune_ratio: float = option(
+        'cpr_prune_ratio',
+        0.5,
+        'share of the input channels of each layer to remove',
+        low=0,
+        below=1,
+        unless='cpr_warm_start cpr_prune_option=auto',
+    )
     skip_first: bool = option('cpr_skip_frst_layer', True, 'do not prune the first convolution')
     skip_last: bool = option('cpr_skip_last_layer', False, 'do not prune the last convolution')
-    skip_names: str | None = option('cpr_skip_op_names', None, 'do not prune layers whose names contain one of these, '
-                                    'separated by commas')
-    dense: str = option('cpr_dense_layers', 'hidden', 'which dense layers to prune; hidden: all but the one that makes '
-                        'the logits', choices=('none', 'hidden', 'all'))
-    criterion: str = option('cpr_criterion', 'lasso', 'how channels are chosen; obs: optimal brain surgeon',
-                            choices=('lasso', 'obs', 'l1', 'random'), unless='cpr_warm_start')
+    skip_names: str | None = option(
+        'cpr_skip_op_names', None, 'do not prune layers whose names contain one of these, separated by commas'
+    )
+    dense: str = option(
+        'cpr_dense_layers',
+        'hidden',
+        'which dense layers to prune; hidden: all but the one that makes the logits',
+        choices=('none', 'hidden', 'all'),
+    )
+    criterion: str = option(
+        'cpr_criterion',
+        'lasso',
+        'how channels are chosen; obs: optimal brain surgeon',
+        choices=('lasso', 'obs', 'l1', 'random'),
+        unless='cpr_warm_start',
+    )
     num_images: int = option('cpr_nb_smpls', 5000, 'training images for selection and re-fitting', low=1)
     num_positions: int = option('cpr_nb_crops_per_smpl', 10, 'sampled output positions per image and layer', low=1)
-    ridge: float = option('cpr_lstsq_ridge', 1e-5, 'damping of the least squares, relative to the mean energy of a '
-                          "weight's input", low=MIN_RIDGE)
+    ridge: float = option(
+        'cpr_lstsq_ridge',
+        1e-5,
+        "damping of the least squares, relative to the mean energy of a weight's input",
+        low=MIN_RIDGE,
+    )
     warm_start: bool = option('cpr_warm_start', False, 'take the channels from the plan at cpr_save_path_ws')
-    plan_path: str | None = option('cpr_save_path_ws', None, 'plan.json of a former run, or its run directory',
-                                   names='plan')
-    prune_option: str = option('cpr_prune_option', 'uniform', 'uniform: cpr_prune_ratio for every layer; auto: a share '
-                               'of each layer that --hp_optimizer searches', choices=('uniform', 'auto'),
-                               unless='cpr_warm_start')
-    preserve_ratio: float = option('cpr_preserve_ratio', 0.5, 'auto: share of the multiply-adds that may stay', above=0,
-                                   below=1, needs='cpr_prune_option=auto')
-    nb_rlouts: int = option('cpr_nb_rlouts', 200, 'trials of the search', low=1, needs='cpr_prune_option=auto')
-    nb_rlouts_min: int = option('cpr_nb_rlouts_min', 50, 'roll-outs before the agent of ddpg acts; at most half of all '
-                                'are taken', low=1, needs='cpr_prune_option=auto hp_optimizer=ddpg')
-    nb_tune_steps: int = option('cpr_nb_iters_ft', 0, 'steps of fast fine-tuning per trial, after its weights are '
-                                're-fitted', low=0, needs='cpr_prune_option=auto')
+    plan_path: str | None = option(
+        'cpr_save_path_ws', None, 'plan.json of a former run, or its run directory', names='plan'
+    )
+    prune_option: str = option(
+        'cpr_prune_option',
+        'uniform',
+        'uniform: cpr_prune_ratio for every layer; auto: a share of each layer that --hp_optimizer searches',
+        choices=('uniform', 'auto'),
+        unless='cpr_warm_start',
+    )
+    preserve_ratio: float = option(
+        'cpr_preserve_ratio',
+        0.5,
+        'auto: share of the multiply-adds that may stay',
+        above=0,
+        below=1,
+        needs='cpr_prune_option=auto',
+    )
+    num_rollouts: int = option('cpr_nb_rlouts', 200, 'trials of the search', low=1, needs='cpr_prune_option=auto')
+    num_rollouts_min: int = option(
+        'cpr_nb_rlouts_min',
+        50,
+        'roll-outs before the agent of ddpg acts; at most half of all are taken',
+        low=1,
+        needs='cpr_prune_option=auto hp_optimizer=ddpg',
+    )
+    num_tune_steps: int = option(
+        'cpr_nb_iters_ft',
+        0,
+        'steps of fast fine-tuning per trial, after its weights are re-fitted',
+        low=0,
+        needs='cpr_prune_option=auto',
+    )
 
     @property
     def searches(self) -> bool:
         return self.prune_option == 'auto' and not self.warm_start
 
     def layer_search(self) -> LayerSearch:
-        return LayerSearch(self.nb_rlouts, self.nb_rlouts_min, self.nb_tune_steps)
+        return LayerSearch(self.num_rollouts, self.num_rollouts_min, self.num_tune_steps)
 
     def check(self) -> None:
         if self.warm_start != (self.plan_path is not None):
             raise UsageError('--cpr_warm_start and --cpr_save_path_ws=PLAN go together; give both or neither')
 
 
-NOTHING_SAVED = ('channel pruning saves nothing here: the network keeps all its multiply-adds, because each layer '
-                 'that was to lose channels shares them with layers that need them; see the notes of the layer table')
+NOTHING_SAVED = (
+    'channel pruning saves nothing here: the network keeps all its multiply-adds, because each layer '
+    'that was to lose channels shares them with layers that need them; see the notes of the layer table'
+)
 
 NB_SEARCH_IMAGES = 500
 """Training images on which the weights of a candidate of a search are re-fitted; there are many candidates."""
@@ -88,18 +135,24 @@ NB_SHOWN = 3
 """How many layers an error message names."""
 SKIP_FLAG = 'cpr_skip_op_names'
 FIRST, LAST = 'first convolution', 'last convolution'
-REMEDIES = ((FIRST, 'cpr_skip_frst_layer', '--nocpr_skip_frst_layer'),
-            (LAST, 'cpr_skip_last_layer', '--nocpr_skip_last_layer'),
-            ('cpr_dense_layers', 'cpr_dense_layers', '--cpr_dense_layers=all'),
-            (SKIP_FLAG, SKIP_FLAG, f'other --{SKIP_FLAG}'))
+REMEDIES = (
+    (FIRST, 'cpr_skip_frst_layer', '--nocpr_skip_frst_layer'),
+    (LAST, 'cpr_skip_last_layer', '--nocpr_skip_last_layer'),
+    ('cpr_dense_layers', 'cpr_dense_layers', '--cpr_dense_layers=all'),
+    (SKIP_FLAG, SKIP_FLAG, f'other --{SKIP_FLAG}'),
+)
 """How the reason to skip a layer begins, the flag behind it, and what makes it go away."""
 
 
-def skip_reasons(model: keras.Model, readers: Mapping[str, ReaderChannels],
-                 options: ChannelPruningOptions) -> dict[str, str]:
+def skip_reasons(
+    model: keras.Model, readers: Mapping[str, ReaderChannels], options: ChannelPruningOptions
+) -> dict[str, str]:
     """Why a layer is left alone, by layer name; layers that are not named are pruned."""
-    convolutions = [name for name, reader in readers.items() if reader.kind == 'conv' and linear_form(
-        model.get_layer(name)) is not None]
+    convolutions = [
+        name
+        for name, reader in readers.items()
+        if reader.kind == 'conv' and linear_form(model.get_layer(name)) is not None
+    ]
     named = skipped_by_name(SKIP_FLAG, options.skip_names, readers)
     makes_output = set(model.output_names)
     reasons = {}
@@ -113,7 +166,7 @@ def skip_reasons(model: keras.Model, readers: Mapping[str, ReaderChannels],
             reasons[name] = FIRST
         elif options.skip_last and name == convolutions[-1]:
             reasons[name] = LAST
-        if name not in reasons and reader.nb_channels == 1:
+        if name not in reasons and reader.num_channels == 1:
             reasons[name] = 'one input channel'
     return {**reasons, **named}
 
@@ -121,9 +174,11 @@ def skip_reasons(model: keras.Model, readers: Mapping[str, ReaderChannels],
 def refuse_skipped(plan: CompressionPlan, skipped: Mapping[str, str]) -> None:
     """Raises a `UsageError` if a plan prunes a layer that the options would leave alone."""
     for name, reason in skipped.items():
-        if len(plan.values.get(name, ())) < plan.nb_channels.get(name, 0):
-            advice = next((f'which {flag} skips; pass {remedy}' for start, flag, remedy in REMEDIES
-                           if reason.startswith(start)), f'which stays as it is ({reason}); take it out of the plan')
+        if len(plan.values.get(name, ())) < plan.num_channels.get(name, 0):
+            advice = next(
+                (f'which {flag} skips; pass {remedy}' for start, flag, remedy in REMEDIES if reason.startswith(start)),
+                f'which stays as it is ({reason}); take it out of the plan',
+            )
             raise UsageError(f'--cpr_save_path_ws: the plan prunes {name}, {advice}')
 
 
@@ -137,14 +192,25 @@ def refuse_nothing(model: keras.Model, skipped: Mapping[str, str]) -> None:
     readers = reader_channels(model)
     if readers.keys() - skipped.keys():
         return
-    flags = {name: remedy for name, reason in skipped.items() for start, _, remedy in REMEDIES
-             if reason.startswith(start) and readers[name].nb_channels > 1}
-    others = [layer for layer in model.layers if layer.name not in flags and any(
-        weight.shape.rank > 1 for weight in layer.weights) and type(layer) not in PRUNED]
+    flags = {
+        name: remedy
+        for name, reason in skipped.items()
+        for start, _, remedy in REMEDIES
+        if reason.startswith(start) and readers[name].num_channels > 1
+    }
+    others = [
+        layer
+        for layer in model.layers
+        if layer.name not in flags
+        and any(weight.shape.rank > 1 for weight in layer.weights)
+        and type(layer) not in PRUNED
+    ]
     reasons = [f'{type(layer).__name__} ({layer.name}) is none of them' for layer in others[:NB_SHOWN]]
     reasons += [f'{name} is skipped unless you pass {remedy}' for name, remedy in [*flags.items()][-NB_SHOWN:]]
-    raise UsageError(f'no layer is left to prune in model {model.name!r}: {ChannelPrunedRmtLearner.name} prunes Conv2D '
-                     f'and Dense layers with several input channels; {"; ".join(reasons) or "it has none"}')
+    raise UsageError(
+        f'no layer is left to prune in model {model.name!r}: {ChannelPrunedRmtLearner.name} prunes Conv2D '
+        f'and Dense layers with several input channels; {"; ".join(reasons) or "it has none"}'
+    )
 
 
 @LEARNERS.register('chn-pruned-rmt')
@@ -176,7 +242,7 @@ class ChannelPrunedRmtLearner(SearchingLearner):
     def check_model(self, make_model: Callable[[], keras.Model]) -> None:
         self._check_memory(make_model())
         if self.options.searches:
-            self._candidates(make_model(), nb_images=1)
+            self._candidates(make_model(), num_images=1)
         if self.options.warm_start:
             self._planned(make_model(), skip_reasons(make_model(), reader_channels(make_model()), self.options))
 
@@ -193,15 +259,24 @@ class ChannelPrunedRmtLearner(SearchingLearner):
         readers = reader_channels(model)
         skipped = skip_reasons(model, readers, self.options)
         refuse_nothing(model, skipped)
-        result = self._pruned(model, {name: reader for name, reader in readers.items() if name not in skipped},
-                              self._planned(model, skipped))
+        result = self._pruned(
+            model,
+            {name: reader for name, reader in readers.items() if name not in skipped},
+            self._planned(model, skipped),
+        )
         pruned, kept = result.model, result.kept
         if self.options.prune_ratio and total_macs(pruned) >= total_macs(model):
             logging.warning('%s', NOTHING_SAVED)
-        plan = CompressionPlan('channels', model.name, kept, {name: readers[name].nb_channels for name in kept},
-                               {'macs': total_macs(pruned), 'parameters': total_parameters(pruned)})
-        return Compressed(pruned, plan, tuple(layer_rows(model, pruned, channel_counts(model, kept),
-                                                         {**skipped, **result.notes})))
+        plan = CompressionPlan(
+            'channels',
+            model.name,
+            kept,
+            {name: readers[name].num_channels for name in kept},
+            {'macs': total_macs(pruned), 'parameters': total_parameters(pruned)},
+        )
+        return Compressed(
+            pruned, plan, tuple(layer_rows(model, pruned, channel_counts(model, kept), {**skipped, **result.notes}))
+        )
 
     def _planned(self, model: keras.Model, skipped: Mapping[str, str]) -> Mapping[str, tuple[int, ...]] | None:
         """The channels that the search has chosen, or those of a former run's plan, if one was asked for."""
@@ -220,37 +295,52 @@ class ChannelPrunedRmtLearner(SearchingLearner):
     def candidates(self, model: keras.Model) -> ChannelCandidates:
         return self._candidates(model, min(self.options.num_images, NB_SEARCH_IMAGES))
 
-    def _candidates(self, model: keras.Model, nb_images: int) -> ChannelCandidates:
+    def _candidates(self, model: keras.Model, num_images: int) -> ChannelCandidates:
         options, readers = self.options, reader_channels(model)
         if self.context.search.max_bytes is not None:
-            raise UsageError(f'--hpo_max_bytes={self.context.search.max_bytes}: the budget of {self.name} is in '
-                             'multiply-adds; give --cpr_preserve_ratio')
+            raise UsageError(
+                f'--hpo_max_bytes={self.context.search.max_bytes}: the budget of {self.name} is in '
+                'multiply-adds; give --cpr_preserve_ratio'
+            )
         skipped = skip_reasons(model, readers, options)
         prunable = {name: reader for name, reader in readers.items() if name not in skipped}
         refuse_nothing(model, skipped)
-        return ChannelCandidates(model, prunable, options.criterion, options.preserve_ratio, self._sampling(nb_images),
-                                 self.trainer_parts(model))
+        return ChannelCandidates(
+            model,
+            prunable,
+            options.criterion,
+            options.preserve_ratio,
+            self._sampling(num_images),
+            self.trainer_parts(model),
+        )
 
-    def _pruned(self, model: keras.Model, readers: Mapping[str, ReaderChannels],
-                planned: Mapping[str, tuple[int, ...]] | None) -> Pruned:
+    def _pruned(
+        self, model: keras.Model, readers: Mapping[str, ReaderChannels], planned: Mapping[str, tuple[int, ...]] | None
+    ) -> Pruned:
         """The smaller model: with the channels of a plan, or those that are chosen now."""
         progress = Progress('selecting channels', len(readers), unit='layers')
 
-        def report(name: str, nb_kept: int, error: float) -> None:
+        def report(name: str, num_kept: int, error: float) -> None:
             progress.advance(1)
-            progress.report({'kept': nb_kept, 'of': readers[name].nb_channels, 'relative_error': error}, name)
+            progress.report({'kept': num_kept, 'of': readers[name].num_channels, 'relative_error': error}, name)
 
         sampling = self._sampling(self.options.num_images)
         if planned is None:
-            result = prune_channels(model, readers, sampling, self.options.criterion, 1 - self.options.prune_ratio,
-                                    report)
+            result = prune_channels(
+                model, readers, sampling, self.options.criterion, 1 - self.options.prune_ratio, report
+            )
         else:
-            refitted, kept = settle(model, readers, sampling, lambda name, _: np.array(
-                planned.get(name, tuple(range(readers[name].nb_channels)))), report)
+            refitted, kept = settle(
+                model,
+                readers,
+                sampling,
+                lambda name, _: np.array(planned.get(name, tuple(range(readers[name].num_channels)))),
+                report,
+            )
             result = Pruned(remove_channels(refitted, kept), refitted, kept, {})
         progress.close()
         return result
 
-    def _sampling(self, nb_images: int) -> Sampling:
-        images = self.helper.training_images(nb_images, self.context.seed)
+    def _sampling(self, num_images: int) -> Sampling:
+        images = self.helper.training_images(num_images, self.context.seed)
         return Sampling(images, self.options.num_positions, self.options.ridge, self.context.seed)

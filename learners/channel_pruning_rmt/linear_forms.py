@@ -113,8 +113,13 @@ class SeparableConvForm(LinearForm):
 
     def patches(self, inputs: tf.Tensor, places: np.ndarray | None) -> tf.Tensor:
         layer = self.layer
-        features = tf.nn.depthwise_conv2d(inputs, tf.cast(layer.depthwise_kernel, inputs.dtype), [1, *layer.strides, 1],
-                                          layer.padding.upper(), dilations=layer.dilation_rate)
+        features = tf.nn.depthwise_conv2d(
+            inputs,
+            tf.cast(layer.depthwise_kernel, inputs.dtype),
+            [1, *layer.strides, 1],
+            layer.padding.upper(),
+            dilations=layer.dilation_rate,
+        )
         return values_at(features, places)
 
     def weights(self) -> np.ndarray:

@@ -37,15 +37,22 @@ class Demand:
     needs_gram: bool = False
 
     @classmethod
-    def of(cls, model: keras.Model, layers: Collection[str], image: np.ndarray, num_positions: int,
-           criterion: str) -> Demand:
+    def of(
+        cls, model: keras.Model, layers: Collection[str], image: np.ndarray, num_positions: int, criterion: str
+    ) -> Demand:
         """Of a model whose `layers` are to be pruned; `image` is float32 `[1, height, width, channels]`."""
         inputs, held = input_shapes(model, layers, image)
         forms = {name: linear_form(model.get_layer(name)) for name in layers}
-        rows = {name: num_rows(inputs[name], form.output_size(inputs[name]), num_positions)
-                for name, form in forms.items()}
-        return cls(image.nbytes, PEAK * held, {name: form.shape for name, form in forms.items()}, rows,
-                   needs_gram=criterion == 'obs')
+        rows = {
+            name: num_rows(inputs[name], form.output_size(inputs[name]), num_positions) for name, form in forms.items()
+        }
+        return cls(
+            image.nbytes,
+            PEAK * held,
+            {name: form.shape for name, form in forms.items()},
+            rows,
+            needs_gram=criterion == 'obs',
+        )
 
     def of_layer(self, name: str, num_images: int) -> int:
         """Bytes of the equations of a layer."""
@@ -76,9 +83,11 @@ def require_memory(demand: Demand, num_images: int, available: int | None = None
         return
     name = demand.largest(num_images)
     features, outputs = demand.shapes[name]
-    what = (f'choosing channels on {num_images} images would take {in_words(demand.total(num_images))} of memory, of '
-            f'which layer {name} ({features} weights in each of {outputs} filters) '
-            f'{in_words(demand.of_layer(name, num_images))}; {in_words(available)} are available')
+    what = (
+        f'choosing channels on {num_images} images would take {in_words(demand.total(num_images))} of memory, of '
+        f'which layer {name} ({features} weights in each of {outputs} filters) '
+        f'{in_words(demand.of_layer(name, num_images))}; {in_words(available)} are available'
+    )
     fitting = _most_images(demand, num_images, available)
     if fitting >= min(FEW_IMAGES, num_images - 1):
         raise UsageError(f'{what}; give --cpr_nb_smpls={fitting} or less')

@@ -41,8 +41,14 @@ class Pruned:
     notes: Mapping[str, str]
 
 
-def prune_channels(model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, criterion: str,
-                   share: float, report: Report | None = None) -> Pruned:
+def prune_channels(
+    model: keras.Model,
+    readers: Mapping[str, ReaderChannels],
+    sampling: Sampling,
+    criterion: str,
+    share: float,
+    report: Report | None = None,
+) -> Pruned:
     """Keeps a share of the input channels of each reader, where that saves multiply-adds.
 
     Args:
@@ -61,35 +67,37 @@ def prune_channels(model: keras.Model, readers: Mapping[str, ReaderChannels], sa
             return decisions.joint[name]
         if name in decisions.counts:
             return _chosen(regression, criterion, decisions.counts[name], rng)
-        return np.arange(readers[name].nb_channels)
+        return np.arange(readers[name].num_channels)
 
     refitted, kept = settle(model, readers, sampling, chosen, report)
     pruned = remove_channels(refitted, kept)
     if total_macs(pruned) > total_macs(model) or total_parameters(pruned) > total_parameters(model):
-        everything = {name: tuple(range(reader.nb_channels)) for name, reader in readers.items()}
+        everything = {name: tuple(range(reader.num_channels)) for name, reader in readers.items()}
         return Pruned(copied(model), model, everything, dict.fromkeys(readers, 'the network would become larger'))
     return Pruned(pruned, refitted, kept, decisions.whole)
 
 
 def _chosen(regression: LayerRegression, criterion: str, count: int, rng: np.random.Generator) -> np.ndarray:
     """The channels that a criterion keeps; of a grouped convolution the best of each group, equally many."""
-    nb_groups = getattr(regression.layer, 'groups', 1)
-    if nb_groups == 1 or regression.nb_channels % nb_groups:
+    num_groups = getattr(regression.layer, 'groups', 1)
+    if num_groups == 1 or regression.num_channels % num_groups:
         return regression.choose(criterion, count, rng)
     order = regression.order(criterion, rng)
-    group = order // (regression.nb_channels // nb_groups)
-    best = [order[group == number][:max(1, count // nb_groups)] for number in range(nb_groups)]
+    group = order // (regression.num_channels // num_groups)
+    best = [order[group == number][: max(1, count // num_groups)] for number in range(num_groups)]
     return np.sort(np.concatenate(best))
 
 
-def decide(model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, criterion: str,
-           share: float) -> Decisions:
+def decide(
+    model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, criterion: str, share: float
+) -> Decisions:
     """Which readers share a set of channels, and which keep all; arguments as for `prune_channels`."""
     return _decider(model, readers, sampling, criterion, share).decide()
 
 
-def joint_orders(model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, criterion: str,
-                 share: float) -> dict[str, np.ndarray]:
+def joint_orders(
+    model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, criterion: str, share: float
+) -> dict[str, np.ndarray]:
     """For the readers that share a set of channels: their channels in the order of the whole stream, best first.
 
     However many channels each of them then keeps, the stream stores no more than the one that keeps most. Arguments as
@@ -99,18 +107,24 @@ def joint_orders(model: keras.Model, readers: Mapping[str, ReaderChannels], samp
     return decider.orders(decider.decide())
 
 
-def _decider(model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, criterion: str,
-             share: float) -> Decider:
+def _decider(
+    model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, criterion: str, share: float
+) -> Decider:
     def chooser() -> Chooser:
         images = sampling.images[:NUM_DECIDING_IMAGES]
-        statistics = contributions(model, readers, images, sampling.nb_positions, sampling.seed)
+        statistics = contributions(model, readers, images, sampling.num_positions, sampling.seed)
         return Chooser(criterion, statistics, _norms(model, readers), np.random.default_rng(sampling.seed))
 
     return Decider(trace(model), readers, share, chooser)
 
 
-def settle(model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, chosen: Callable,
-           report: Report | None = None) -> tuple[keras.Model, dict[str, tuple[int, ...]]]:
+def settle(
+    model: keras.Model,
+    readers: Mapping[str, ReaderChannels],
+    sampling: Sampling,
+    chosen: Callable,
+    report: Report | None = None,
+) -> tuple[keras.Model, dict[str, tuple[int, ...]]]:
     """A copy of the model with re-fitted weights, and the channels that each layer still reads.
 
     Args:
@@ -133,6 +147,7 @@ def _norms(model: keras.Model, readers: Mapping[str, ReaderChannels]) -> dict[st
     norms = {}
     for name, reader in readers.items():
         form = linear_form(model.get_layer(name))
-        norms[name] = np.bincount(form.channel_of(reader.positions), np.abs(form.weights()).sum(axis=1),
-                                  minlength=reader.nb_channels)
+        norms[name] = np.bincount(
+            form.channel_of(reader.positions), np.abs(form.weights()).sum(axis=1), minlength=reader.num_channels
+        )
     return norms

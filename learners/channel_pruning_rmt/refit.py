@@ -33,8 +33,9 @@ def strengths(weakest: float) -> np.ndarray:
     return weakest * STEP ** np.arange(count)
 
 
-def settled_weights(equations: SplitEquations, kept: np.ndarray, old: np.ndarray, ridge: float,
-                    blocks: Sequence[Block]) -> np.ndarray:
+def settled_weights(
+    equations: SplitEquations, kept: np.ndarray, old: np.ndarray, ridge: float, blocks: Sequence[Block]
+) -> np.ndarray:
     """Weights on the kept features that do well on images that they were not fitted on.
 
     Least squares is shrunk towards the old weights by the weakest of `strengths(ridge)` that does best on the held-out
@@ -53,7 +54,7 @@ def settled_weights(equations: SplitEquations, kept: np.ndarray, old: np.ndarray
       float64 `[features, outputs]`, zero outside `kept`.
     """
     fitting, held_out = equations.fitting, equations.held_out
-    if not fitting.nb_rows or not held_out.nb_rows:
+    if not fitting.num_rows or not held_out.num_rows:
         return old
     ridges = strengths(ridge)
     errors = np.array([held_out.residual(weights) for weights in reconstructions(fitting, kept, ridges, old, blocks)])
@@ -82,8 +83,9 @@ class LayerRegression:
     ridge: float
 
     @classmethod
-    def of(cls, layer: keras.layers.Layer, reader: ReaderChannels, equations: SplitEquations,
-           ridge: float) -> LayerRegression:
+    def of(
+        cls, layer: keras.layers.Layer, reader: ReaderChannels, equations: SplitEquations, ridge: float
+    ) -> LayerRegression:
         form = linear_form(layer)
         return cls(form, equations, form.channel_of(reader.positions), ridge)
 
@@ -102,20 +104,20 @@ class LayerRegression:
         return self.form.weights()
 
     @property
-    def nb_channels(self) -> int:
+    def num_channels(self) -> int:
         return int(self.channel_of.max()) + 1
 
-    def choose(self, criterion: str, nb_keep: int, rng: np.random.Generator) -> np.ndarray:
-        """The channels that a criterion keeps, sorted, `[nb_keep]`."""
+    def choose(self, criterion: str, num_keep: int, rng: np.random.Generator) -> np.ndarray:
+        """The channels that a criterion keeps, sorted, `[num_keep]`."""
         match criterion:
             case 'lasso':
-                return selection.lasso_channels(*self._channel_regression(), nb_keep)
+                return selection.lasso_channels(*self._channel_regression(), num_keep)
             case 'obs':
-                return selection.surgeon_channels(self.equations.normal(), self.channel_of, nb_keep, self.ridge)
+                return selection.obs_channels(self.equations.normal(), self.channel_of, num_keep, self.ridge)
             case 'l1':
-                return selection.norm_channels(self.weights, self.channel_of, nb_keep)
+                return selection.norm_channels(self.weights, self.channel_of, num_keep)
             case _:
-                return selection.random_channels(self.nb_channels, nb_keep, rng)
+                return selection.random_channels(self.num_channels, num_keep, rng)
 
     def order(self, criterion: str, rng: np.random.Generator) -> np.ndarray:
         """All channels, those first that the criterion would keep longest."""
@@ -123,11 +125,11 @@ class LayerRegression:
             case 'lasso':
                 return selection.lasso_order(*self._channel_regression())
             case 'obs':
-                return selection.surgeon_order(self.equations.normal(), self.channel_of, self.ridge)
+                return selection.obs_order(self.equations.normal(), self.channel_of, self.ridge)
             case 'l1':
                 return selection.norm_order(self.weights, self.channel_of)
             case _:
-                return rng.permutation(self.nb_channels)
+                return rng.permutation(self.num_channels)
 
     def refit(self, kept: np.ndarray) -> float:
         """Re-fits the layer's weights on the kept channels as far as that helps, and sets zeros elsewhere.

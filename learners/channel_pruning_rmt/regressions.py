@@ -19,20 +19,22 @@ class Sampling:
 
     Attributes:
       images: float32 `[N, height, width, channels]`.
-      nb_positions: output positions per image and layer.
+      num_positions: output positions per image and layer.
       ridge: damping of the least squares.
       seed: draws the positions, and the channels of the criterion `random`.
     """
 
     images: np.ndarray
-    nb_positions: int
+    num_positions: int
     ridge: float
     seed: int
 
-    def regressions(self, full: keras.Model, pruned: keras.Model,
-                    readers: Mapping[str, ReaderChannels]) -> Iterator[tuple[str, LayerRegression]]:
+    def regressions(
+        self, full: keras.Model, pruned: keras.Model, readers: Mapping[str, ReaderChannels]
+    ) -> Iterator[tuple[str, LayerRegression]]:
         """One layer after the other; whoever prunes `pruned`, a copy of `full`, settles a layer before the next."""
-        sampler = LayerSampler(full, pruned, list(readers), self.images, self.nb_positions,
-                               np.random.default_rng(self.seed))
+        sampler = LayerSampler(
+            full, pruned, list(readers), self.images, self.num_positions, np.random.default_rng(self.seed)
+        )
         for name, reader in readers.items():
             yield name, LayerRegression.of(pruned.get_layer(name), reader, sampler.equations(name), self.ridge)

@@ -29,7 +29,7 @@ from pocketflow.utils.system.memory import available_bytes
 
 BATCH_SIZE = 250
 """Images that share their sampled positions."""
-CHUNK_BYTES = 2 ** 28
+CHUNK_BYTES = 2**28
 """Feature maps of the images that are run at a time. Rounding depends on it, so it does not depend on the machine."""
 PEAK = 3
 """A layer at work may need so many times the feature maps that wait at its input."""
@@ -49,28 +49,41 @@ class LayerSampler:
       pruned: a copy of it; whoever prunes it settles a layer's weights before asking for a later layer.
       layers: names of the layers that will be asked for, in the order of execution; each has a linear form.
       images: float32 `[N, height, width, channels]`.
-      nb_positions: output positions per image and layer.
+      num_positions: output positions per image and layer.
       rng: draws the positions.
       max_bytes: for feature maps that are kept from layer to layer; those beyond are computed again. By default
         it depends on the memory that is left.
     """
 
-    def __init__(self, full: keras.Model, pruned: keras.Model, layers: Sequence[str], images: np.ndarray,
-                 nb_positions: int, rng: np.random.Generator, max_bytes: int | None = None):
+    def __init__(
+        self,
+        full: keras.Model,
+        pruned: keras.Model,
+        layers: Sequence[str],
+        images: np.ndarray,
+        num_positions: int,
+        rng: np.random.Generator,
+        max_bytes: int | None = None,
+    ):
         graph = trace(full)
         self._partners = residual_partners(graph)
-        self._full_forms, self._forms = ({name: linear_form(model.get_layer(name)) for name in layers}
-                                         for model in (full, pruned))
+        self._full_forms, self._forms = (
+            {name: linear_form(model.get_layer(name)) for name in layers} for model in (full, pruned)
+        )
         self._is_held_out, self._is_new = held_out_images(images)
         shapes, image_bytes = input_shapes(graph, layers, images[:1])
         sizes = {name: form.output_size(shapes[name]) for name, form in self._forms.items()}
-        self._rows_per_image = {name: num_rows(shapes[name], sizes[name], nb_positions) for name in layers}
-        self._places = [{name: draw_places(rng, sizes[name], nb_positions) for name in layers}
-                        for _ in range(0, len(images), BATCH_SIZE)]
+        self._rows_per_image = {name: num_rows(shapes[name], sizes[name], num_positions) for name in layers}
+        self._places = [
+            {name: draw_places(rng, sizes[name], num_positions) for name in layers}
+            for _ in range(0, len(images), BATCH_SIZE)
+        ]
         self._chunks = chunks(len(images), BATCH_SIZE, PEAK * image_bytes, CHUNK_BYTES)
         if max_bytes is None:
-            taken = max(equation_bytes(form.shape, self._rows_per_image[name] * len(images))
-                        for name, form in self._forms.items())
+            taken = max(
+                equation_bytes(form.shape, self._rows_per_image[name] * len(images))
+                for name, form in self._forms.items()
+            )
             max_bytes = room_for_maps(taken)
         self._runs = [StreamedRun(model, images, self._chunks, max_bytes // 2) for model in (graph, pruned)]
 
@@ -93,8 +106,9 @@ class LayerSampler:
             num_distinct += distinct_rows * np.count_nonzero(self._is_new[chunk] & ~self._is_held_out[chunk])
         return SplitEquations(fitting.equations(), held_out.equations(), int(num_distinct))
 
-    def _sample(self, layer: str, full: LayerwiseRun, pruned: LayerwiseRun,
-                places: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    def _sample(
+        self, layer: str, full: LayerwiseRun, pruned: LayerwiseRun, places: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """What a layer of the pruned model reads, `[rows, features]`, and should compute, `[rows, outputs]`."""
         form = self._full_forms[layer]
         targets = tf.matmul(form.patches(full.input_of(layer)[0], places), tf.cast(form.weights(), tf.float32))
@@ -170,8 +184,9 @@ def held_out_images(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return kind_of % HELD_OUT == min(len(kinds), HELD_OUT) - 1, is_new
 
 
-def input_shapes(model: keras.Model | ChannelGraph, layers: Sequence[str],
-                 image: np.ndarray) -> tuple[dict[str, tuple[int, ...]], int]:
+def input_shapes(
+    model: keras.Model | ChannelGraph, layers: Sequence[str], image: np.ndarray
+) -> tuple[dict[str, tuple[int, ...]], int]:
     """The shapes that layers read for one image, and the most bytes that wait before one of them."""
     run, shapes, most = LayerwiseRun(model, [image]), {}, 0
     for name in layers:

@@ -17,45 +17,45 @@ from sklearn.linear_model import lars_path_gram
 from pocketflow.learners.channel_pruning_rmt.equations import NormalEquations
 
 
-def lasso_channels(gram: np.ndarray, cross: np.ndarray, nb_keep: int) -> np.ndarray:
-    """The `nb_keep` channels that the LASSO chooses: its exact path by LARS (Efron et al. 2004), from one Gram matrix.
+def lasso_channels(gram: np.ndarray, cross: np.ndarray, num_keep: int) -> np.ndarray:
+    """The `num_keep` channels that the LASSO chooses: its exact path by LARS (Efron et al. 2004), from one Gram matrix.
 
-    The path is followed to the first point with at least `nb_keep` non-zero coefficients, and no further: each step
+    The path is followed to the first point with at least `num_keep` non-zero coefficients, and no further: each step
     costs as much as the square of the channels that are in. Where it gains several at once, or ends early because
     channels are linearly dependent, the largest contributions decide, so that the count is always exact.
 
     Args:
       gram, cross: G `[channels, channels]` and h `[channels]`.
-      nb_keep: how many channels to keep, at least 1.
+      num_keep: how many channels to keep, at least 1.
 
     Returns:
-      Sorted channel indices, `[nb_keep]`.
+      Sorted channel indices, `[num_keep]`.
     """
-    return _first_on_path(_lasso_path(gram, cross, nb_keep), _contributions(gram, cross), nb_keep)
+    return _first_on_path(_lasso_path(gram, cross, num_keep), _contributions(gram, cross), num_keep)
 
 
-def _lasso_path(gram: np.ndarray, cross: np.ndarray, nb_keep: int) -> np.ndarray:
-    """Coefficients `[channels, points]` of the path, at least as far as `nb_keep` of them are non-zero."""
+def _lasso_path(gram: np.ndarray, cross: np.ndarray, num_keep: int) -> np.ndarray:
+    """Coefficients `[channels, points]` of the path, at least as far as `num_keep` of them are non-zero."""
     scale = _scales(gram)
     target, correlations = cross / scale, gram / np.outer(scale, scale)
     # LARS takes one channel a step, and sometimes drops one again: a few more steps than channels mostly suffice. A
     # longer path begins with the shorter one, so what is chosen does not depend on where it was cut off.
-    last, steps = 8 * len(cross), nb_keep + 1 + nb_keep // 8
+    last, steps = 8 * len(cross), num_keep + 1 + num_keep // 8
     while True:
         steps = min(steps, last)
         _, _, path = lars_path_gram(target, correlations, n_samples=1, method='lasso', alpha_min=0.0, max_iter=steps)
         ends = path.shape[1] <= steps or steps == last
-        if ends or np.count_nonzero(path, axis=0).max() >= nb_keep:
+        if ends or np.count_nonzero(path, axis=0).max() >= num_keep:
             return path
         steps *= 2
 
 
-def _first_on_path(path: np.ndarray, contributions: np.ndarray, nb_keep: int) -> np.ndarray:
-    enough = np.flatnonzero(np.count_nonzero(path, axis=0) >= nb_keep)
+def _first_on_path(path: np.ndarray, contributions: np.ndarray, num_keep: int) -> np.ndarray:
+    enough = np.flatnonzero(np.count_nonzero(path, axis=0) >= num_keep)
     coefficients = path[:, enough[0] if len(enough) else -1]
     # Ties, and channels that the path never reached, are decided by how much of the output a channel carries.
     order = np.lexsort((-contributions, -np.abs(coefficients)))
-    return np.sort(order[:nb_keep])
+    return np.sort(order[:num_keep])
 
 
 def _scales(gram: np.ndarray) -> np.ndarray:
@@ -68,7 +68,7 @@ def _contributions(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
     return np.abs(cross) / _scales(gram)
 
 
-def surgeon_channels(equations: NormalEquations, channel_of: np.ndarray, nb_keep: int, ridge: float) -> np.ndarray:
+def obs_channels(equations: NormalEquations, channel_of: np.ndarray, num_keep: int, ridge: float) -> np.ndarray:
     """Backward elimination with re-fitting: the "optimal brain surgeon" (Hassibi and Stork 1993) for whole channels.
 
     With all weights at their least-squares optimum W and H = (A + damping)^-1, removing channel g and re-fitting the
@@ -77,28 +77,30 @@ def surgeon_channels(equations: NormalEquations, channel_of: np.ndarray, nb_keep
     Args:
       equations: A and B.
       channel_of: the channel of each feature, int `[features]`.
-      nb_keep: how many channels to keep, at least 1.
+      num_keep: how many channels to keep, at least 1.
       ridge: damping, as for `equations.reconstructions`.
 
     Returns:
-      Sorted channel indices, `[nb_keep]`.
+      Sorted channel indices, `[num_keep]`.
     """
-    nb_channels = int(channel_of.max()) + 1
-    eliminated = list(itertools.islice(_surgery(equations, channel_of, ridge), nb_channels - nb_keep))
-    return np.setdiff1d(np.arange(nb_channels), eliminated)
+    num_channels = int(channel_of.max()) + 1
+    eliminated = list(itertools.islice(_surgery(equations, channel_of, ridge), num_channels - num_keep))
+    return np.setdiff1d(np.arange(num_channels), eliminated)
 
 
 def _surgery(equations: NormalEquations, channel_of: np.ndarray, ridge: float) -> Iterator[int]:
     """The channels in the order in which backward elimination removes them, all but the last."""
-    nb_features = len(channel_of)
-    damping = ridge * np.trace(equations.gram) / nb_features or 1.0
-    inverse = np.linalg.inv(equations.gram + damping * np.eye(nb_features))
+    num_features = len(channel_of)
+    damping = ridge * np.trace(equations.gram) / num_features or 1.0
+    inverse = np.linalg.inv(equations.gram + damping * np.eye(num_features))
     weights = inverse @ equations.cross
     features = {channel: np.flatnonzero(channel_of == channel) for channel in range(int(channel_of.max()) + 1)}
     while len(features) > 1:
         blocks = {channel: inverse[np.ix_(rows, rows)] for channel, rows in features.items()}
-        damage = {channel: np.sum(weights[rows] * np.linalg.solve(blocks[channel], weights[rows]))
-                  for channel, rows in features.items()}
+        damage = {
+            channel: np.sum(weights[rows] * np.linalg.solve(blocks[channel], weights[rows]))
+            for channel, rows in features.items()
+        }
         worst = min(damage, key=damage.get)
         rows = features.pop(worst)
         gain = np.linalg.solve(blocks[worst], inverse[rows]).T
@@ -107,7 +109,7 @@ def _surgery(equations: NormalEquations, channel_of: np.ndarray, ridge: float) -
         yield worst
 
 
-def surgeon_order(equations: NormalEquations, channel_of: np.ndarray, ridge: float) -> np.ndarray:
+def obs_order(equations: NormalEquations, channel_of: np.ndarray, ridge: float) -> np.ndarray:
     """All channels, those first that `surgeon_channels` would keep longest; arguments as there."""
     eliminated = list(_surgery(equations, channel_of, ridge))
     last = np.setdiff1d(np.arange(int(channel_of.max()) + 1), eliminated)
@@ -118,14 +120,14 @@ def lasso_order(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
     """All channels in the order in which `lasso_channels` takes them up as it may keep more; arguments as there."""
     path, contributions = _lasso_path(gram, cross, len(cross)), _contributions(gram, cross)
     order: dict[int, None] = {}
-    for nb_keep in range(1, len(cross) + 1):
-        order.update(dict.fromkeys(_first_on_path(path, contributions, nb_keep).tolist()))
+    for num_keep in range(1, len(cross) + 1):
+        order.update(dict.fromkeys(_first_on_path(path, contributions, num_keep).tolist()))
     return np.array(list(order))
 
 
-def norm_channels(weights: np.ndarray, channel_of: np.ndarray, nb_keep: int) -> np.ndarray:
+def norm_channels(weights: np.ndarray, channel_of: np.ndarray, num_keep: int) -> np.ndarray:
     """The channels whose weights have the largest l1 norm (Li et al. 2017, https://arxiv.org/abs/1608.08710)."""
-    return np.sort(norm_order(weights, channel_of)[:nb_keep])
+    return np.sort(norm_order(weights, channel_of)[:num_keep])
 
 
 def norm_order(weights: np.ndarray, channel_of: np.ndarray) -> np.ndarray:
@@ -133,13 +135,13 @@ def norm_order(weights: np.ndarray, channel_of: np.ndarray) -> np.ndarray:
     return np.argsort(-np.bincount(channel_of, np.sum(np.abs(weights), axis=1)), kind='stable')
 
 
-def random_channels(nb_channels: int, nb_keep: int, rng: np.random.Generator) -> np.ndarray:
-    """`nb_keep` channels drawn at random: what any criterion must beat."""
-    return np.sort(rng.choice(nb_channels, nb_keep, replace=False))
+def random_channels(num_channels: int, num_keep: int, rng: np.random.Generator) -> np.ndarray:
+    """`num_keep` channels drawn at random: what any criterion must beat."""
+    return np.sort(rng.choice(num_channels, num_keep, replace=False))
 
 
-def nb_kept(nb_channels: int, share: float) -> int:
-    """How many of `nb_channels` a share of them is: rounded down, at least one."""
+def num_kept(num_channels: int, share: float) -> int:
+    """How many of `num_channels` a share of them is: rounded down, at least one."""
     # The small number keeps int() from losing a channel to rounding, as in 10 * (1 - 0.9), and to a search that aims a
     # little below its budget.
-    return max(1, int(nb_channels * share + 1e-6))
+    return max(1, int(num_channels * share + 1e-6))

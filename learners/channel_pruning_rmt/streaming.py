@@ -47,6 +47,9 @@ def chunks(num_images: int, unit: int, image_bytes: int, max_bytes: int) -> list
     >>> chunks(7, 4, 10, 20)
     [slice(0, 2, None), slice(2, 4, None), slice(4, 6, None), slice(6, 7, None)]
     """
-    length = max(divisor for divisor in range(1, unit + 1)
-                 if unit % divisor == 0 and (divisor == 1 or divisor * image_bytes <= max_bytes))
+    length = max(
+        divisor
+        for divisor in range(1, unit + 1)
+        if unit % divisor == 0 and (divisor == 1 or divisor * image_bytes <= max_bytes)
+    )
     return [slice(begin, min(begin + length, num_images)) for begin in range(0, num_images, length)]

@@ -18,9 +18,13 @@ class FullPrecLearner(AbstractLearner):
     name = 'full-prec'
     timing = ('train', 'train')
     keeps_shapes = True
-    replaced_flags = {'nb_epochs_rat_ft': 'nb_epochs_rat', 'lrn_rate_rat_ft': 'lrn_rate_init',
-                      'loss_w_dcy_rat_ft': 'loss_w_dcy', 'batch_size_ft': 'batch_size',
-                      'crop_padding_ft': 'crop_padding'}
+    replaced_flags = {
+        'nb_epochs_rat_ft': 'nb_epochs_rat',
+        'lrn_rate_rat_ft': 'lrn_rate_init',
+        'loss_w_dcy_rat_ft': 'loss_w_dcy',
+        'batch_size_ft': 'batch_size',
+        'crop_padding_ft': 'crop_padding',
+    }
 
     def check_model(self, make_model: Callable[[], keras.Model]) -> None:
         make_model()  # which refuses a model that does not fit the data

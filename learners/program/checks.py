@@ -27,8 +27,10 @@ from pocketflow.utils.options.parsing import parse
 from pocketflow.utils.reports.verdict import VerdictOptions, refuse_conditions
 from pocketflow.utils.training.distillation import DistillationOptions
 
-SEARCHES = ('--ws_prune_ratio_prtl=optimal, --uql_enbl_rl_agent, --nuql_enbl_rl_agent, --cpr_prune_option=auto or '
-            '--hpo_space=FILE.yaml')
+SEARCHES = (
+    '--ws_prune_ratio_prtl=optimal, --uql_enbl_rl_agent, --nuql_enbl_rl_agent, --cpr_prune_option=auto or '
+    '--hpo_space=FILE.yaml'
+)
 """What makes a learner search."""
 
 
@@ -58,29 +60,42 @@ def refuse_speed_of_containers(command: Command) -> None:
     export, process = command.options(ExportOptions), command.options(ProcessOptions)
     is_required = command.options(VerdictOptions).require_faster and process.exec_mode == 'train'
     if is_required and export.names and set(export.names) <= {CONTAINER}:
-        raise UsageError(f'--require_faster: none of --export_formats={export.formats} can be timed; add a .tflite '
-                         'format, or drop --require_faster')
+        raise UsageError(
+            f'--require_faster: none of --export_formats={export.formats} can be timed; add a .tflite '
+            'format, or drop --require_faster'
+        )
 
 
 def refuse_unused_flags(command: Command) -> None:
     """A learner's flag without that learner would have no effect."""
-    used = {field.metadata['flag'] for name in command.learner_names
-            for field in option_fields(LEARNERS.get(name).options_class)}
+    used = {
+        field.metadata['flag']
+        for name in command.learner_names
+        for field in option_fields(LEARNERS.get(name).options_class)
+    }
     for name in LEARNERS:
         for field in option_fields(LEARNERS.get(name).options_class):
             flag = field.metadata['flag']
             if command.flag_values[flag].present and flag not in used:
-                raise UsageError(f'--{flag} belongs to --learner={name}, but --learner='
-                                 f'{",".join(command.learner_names)} is selected; change the learner or drop the flag')
+                raise UsageError(
+                    f'--{flag} belongs to --learner={name}, but --learner='
+                    f'{",".join(command.learner_names)} is selected; change the learner or drop the flag'
+                )
 
 
 def refuse_unused_search_flags(command: Command) -> None:
     """Flags of searches where nothing is searched."""
-    given = [field for options_class in SEARCH_OPTIONS for field in option_fields(options_class)
-             if command.flag_values[field.metadata['flag']].present]
+    given = [
+        field
+        for options_class in SEARCH_OPTIONS
+        for field in option_fields(options_class)
+        if command.flag_values[field.metadata['flag']].present
+    ]
     if given and not command.searches:
-        raise UsageError(f'--{given[0].metadata["flag"]} is about searches, but nothing is searched; also give '
-                         f'{SEARCHES}, or drop the flag')
+        raise UsageError(
+            f'--{given[0].metadata["flag"]} is about searches, but nothing is searched; also give '
+            f'{SEARCHES}, or drop the flag'
+        )
 
 
 def refuse_other_than_recorded(command: Command) -> None:
@@ -90,14 +105,17 @@ def refuse_other_than_recorded(command: Command) -> None:
     process = command.options(ProcessOptions)
     classes = [part for part in command.options_classes() if part not in UNRECORDED_OPTIONS]
     free = {'model_helper', *FLAGS_OF_MODES[process.exec_mode], *indecisive_flags(classes)}
-    given, recorded = (parse(command.options_classes(), argv)
-                       for argv in (command.argv, [command.argv[0], *command.of_run]))
+    given, recorded = (
+        parse(command.options_classes(), argv) for argv in (command.argv, [command.argv[0], *command.of_run])
+    )
     for flag in (field.metadata['flag'] for part in classes for field in option_fields(part)):
         value, before = given[flag].value, recorded[flag].value
         if flag not in free and given[flag].present and value != before:
             made = 'without it' if before is None else f'with --{flag}={before}'
-            raise UsageError(f'--{flag}={value}: --exec_mode={process.exec_mode} works on the run in '
-                             f'{process.run_dir}, which was made {made}; drop the flag')
+            raise UsageError(
+                f'--{flag}={value}: --exec_mode={process.exec_mode} works on the run in '
+                f'{process.run_dir}, which was made {made}; drop the flag'
+            )
 
 
 def refuse_flags_without_effect(command: Command) -> None:
@@ -105,28 +123,40 @@ def refuse_flags_without_effect(command: Command) -> None:
     if command.options(ProcessOptions).exec_mode != 'train':
         refuse_idle_flags((*UNRECORDED_OPTIONS, ExportOptions), command.flag_values)
         return
-    refuse_idle_flags(command.options_classes(command.learner_names), command.flag_values,
-                      names_in_space(command.options(SearchOptions).space))
-    refuse_replaced_flags({name: LEARNERS.get(name).replaced_flags for name in command.learner_names}, LearnerOptions,
-                          command.flag_values)
+    refuse_idle_flags(
+        command.options_classes(command.learner_names),
+        command.flag_values,
+        names_in_space(command.options(SearchOptions).space),
+    )
+    refuse_replaced_flags(
+        {name: LEARNERS.get(name).replaced_flags for name in command.learner_names}, LearnerOptions, command.flag_values
+    )
 
 
 def refuse_contradictions(command: Command) -> None:
     """Combinations of which a part would be ignored."""
-    process, shared, distillation, verdict = map(command.options, (ProcessOptions, LearnerOptions, DistillationOptions,
-                                                                   VerdictOptions))
+    process, shared, distillation, verdict = map(
+        command.options, (ProcessOptions, LearnerOptions, DistillationOptions, VerdictOptions)
+    )
     names = command.learner_names
     chosen = f'--learner={",".join(names)}'
     if FULL_PRECISION in names[1:]:
         raise UsageError(f'{chosen}: {FULL_PRECISION} trains the uncompressed model, so it can only come first')
     if shared.warm_start and (names[0] != FULL_PRECISION or shared.save_path is None):
-        raise UsageError(f'--enbl_warm_start goes with --learner={FULL_PRECISION} and --save_path=MODEL; given: '
-                         f'{chosen} --save_path={shared.save_path or ""}')
+        raise UsageError(
+            f'--enbl_warm_start goes with --learner={FULL_PRECISION} and --save_path=MODEL; given: '
+            f'{chosen} --save_path={shared.save_path or ""}'
+        )
     if process.exec_mode in ('eval', 'benchmark'):
         refuse_conditions(verdict, f'--exec_mode={process.exec_mode} makes no verdict')
-    if (process.exec_mode == 'train' and trains_from_scratch(names, shared, distillation)
-            and shared.save_path is not None):
-        raise UsageError(f'--save_path={shared.save_path}: {chosen} starts from random weights; choose another '
-                         'learner, or give --enbl_warm_start')
+    if (
+        process.exec_mode == 'train'
+        and trains_from_scratch(names, shared, distillation)
+        and shared.save_path is not None
+    ):
+        raise UsageError(
+            f'--save_path={shared.save_path}: {chosen} starts from random weights; choose another '
+            'learner, or give --enbl_warm_start'
+        )
     if not starts_from_baseline(names, shared):
         refuse_conditions(verdict, f'{chosen} compresses nothing')

@@ -35,16 +35,25 @@ class MainOptions(Options):
 
     learner: str = option('learner', FULL_PRECISION, 'learner, or several in order, separated by commas')
     seed: int = option('seed', 0, 'seeds Python, NumPy, TensorFlow and the data order', low=0, high=2**30)
-    deterministic: bool = option('deterministic', False, 'bit-identical repetition: deterministic operations of '
-                                 'TensorFlow only, which may be slower', decides=False)
+    deterministic: bool = option(
+        'deterministic',
+        False,
+        'bit-identical repetition: deterministic operations of TensorFlow only, which may be slower',
+        decides=False,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class ProcessOptions(Options):
     """What does not change a result, and is therefore not recorded in the run directory."""
 
-    exec_mode: str = option('exec_mode', 'train', 'train: compress, export and report; eval, export, benchmark: of a '
-                            'finished run; eval, export: also of the model at --save_path', choices=tuple(EXEC_MODES))
+    exec_mode: str = option(
+        'exec_mode',
+        'train',
+        'train: compress, export and report; eval, export, benchmark: of a '
+        'finished run; eval, export: also of the model at --save_path',
+        choices=tuple(EXEC_MODES),
+    )
     run_dir: str | None = option('run_dir', None, 'directory of the run; default: runs/PAIR/LEARNER-FINGERPRINT')
     debug: bool = option('debug', False, 'show debug messages, and tracebacks of errors')
 
@@ -70,8 +79,9 @@ class FirstLook:
     def at(cls, argv: Sequence[str]) -> FirstLook:
         """Parses the flags that decide which other flags there are; unknown ones are left for later."""
         values = parse((PairOptions, ProcessOptions, LearnerOptions), argv, known_only=True)
-        return cls(from_flags(PairOptions, values), from_flags(ProcessOptions, values),
-                   from_flags(LearnerOptions, values))
+        return cls(
+            from_flags(PairOptions, values), from_flags(ProcessOptions, values), from_flags(LearnerOptions, values)
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +117,8 @@ class Command:
     def searches(self) -> bool:
         """Whether anything is searched."""
         return self.options(SearchOptions).space is not None or any(
-            isinstance(options, SearchedOptions) and options.searches for options in self.learner_options().values())
+            isinstance(options, SearchedOptions) and options.searches for options in self.learner_options().values()
+        )
 
     def data_options(self) -> DatasetOptions:
         """Those of the data set; a search judges by samples that nothing is trained on."""
@@ -119,14 +130,24 @@ class Command:
 
     def superseded(self) -> dict[str, str]:
         """The given flags that have no effect any more, with the reasons."""
-        return {flag: reason for flag, reason in superseded_flags(self.options_classes()).items()
-                if self.flag_values[flag].present}
+        return {
+            flag: reason
+            for flag, reason in superseded_flags(self.options_classes()).items()
+            if self.flag_values[flag].present
+        }
 
 
 def options_classes(helper_class: type[AbstractModelHelper], learners: Iterable[str] = LEARNERS) -> list[type[Options]]:
     """Every options class whose flags the command line offers for a pair, or only for these learners."""
-    return [PairOptions, *SHARED_OPTIONS, *SEARCH_OPTIONS, *UNRECORDED_OPTIONS, helper_class.net_options_class,
-            helper_class.dataset_class.options_class, *(LEARNERS.get(name).options_class for name in learners)]
+    return [
+        PairOptions,
+        *SHARED_OPTIONS,
+        *SEARCH_OPTIONS,
+        *UNRECORDED_OPTIONS,
+        helper_class.net_options_class,
+        helper_class.dataset_class.options_class,
+        *(LEARNERS.get(name).options_class for name in learners),
+    ]
 
 
 def read_command(argv: Sequence[str], look: FirstLook | None = None) -> Command:
@@ -145,8 +166,16 @@ def read_command(argv: Sequence[str], look: FirstLook | None = None) -> Command:
     pair = FirstLook.at(with_run).pair if of_run else look.pair
     name, helper_class = find_pair(pair)
     values = parse(options_classes(helper_class), with_run)
-    return Command(tuple(argv), tuple(of_run), pair, name, helper_class, tuple(helper_lines(pair)),
-                   learner_names(from_flags(MainOptions, values).learner), values)
+    return Command(
+        tuple(argv),
+        tuple(of_run),
+        pair,
+        name,
+        helper_class,
+        tuple(helper_lines(pair)),
+        learner_names(from_flags(MainOptions, values).learner),
+        values,
+    )
 
 
 def learner_names(chain: str) -> list[str]:
@@ -172,8 +201,10 @@ def flags_of_run(look: FirstLook) -> list[str]:
         return [f'--flagfile={run / FLAGS_FILE}']
     if is_export_of_given_model(process, look.shared):
         return []
-    raise UsageError(f'--run_dir={process.run_dir}: holds no run ({FLAGS_FILE} is missing); --exec_mode='
-                     f'{process.exec_mode} works on a finished one')
+    raise UsageError(
+        f'--run_dir={process.run_dir}: holds no run ({FLAGS_FILE} is missing); --exec_mode='
+        f'{process.exec_mode} works on a finished one'
+    )
 
 
 def is_export_of_given_model(process: ProcessOptions, shared: LearnerOptions) -> bool:

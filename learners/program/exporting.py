@@ -20,7 +20,7 @@ from pocketflow.utils.export import Evaluation, ExportRecord, FileUnderTest, Sou
 from pocketflow.utils.export.device_latency import read_device_latencies
 from pocketflow.utils.export.isolated import IsolatedConversions, conversion_process, isolated_conversions
 from pocketflow.utils.export.options import ExportOptions
-from pocketflow.utils.export.runner import nb_usable_threads
+from pocketflow.utils.export.runner import num_usable_threads
 from pocketflow.utils.models.files import save_model
 from pocketflow.utils.quantization.encoding import Encoding
 
@@ -49,12 +49,18 @@ class Candidate:
         """The report's entry on this model: size and accuracy of the first file, latencies of the first that runs."""
         first = records[0].to_json()
         timed = next((record.to_json() for record in records if record.latency), first)
-        return {'metrics': dict(self.metrics), 'parameters': total_parameters(self.model),
-                'macs': total_macs(self.model), **self._uncounted(), 'keras_bytes': self.keras_path.stat().st_size,
-                'file': first['path'], 'file_bytes': first['bytes'], 'file_accuracy': first['metrics']['accuracy'],
-                'timed_file': timed['path'] if timed['latency_ms'] else None,
-                **{key: timed[key] for key in TIMED_KEYS}}
-
+        return {
+            'metrics': dict(self.metrics),
+            'parameters': total_parameters(self.model),
+            'macs': total_macs(self.model),
+            **self._uncounted(),
+            'keras_bytes': self.keras_path.stat().st_size,
+            'file': first['path'],
+            'file_bytes': first['bytes'],
+            'file_accuracy': first['metrics']['accuracy'],
+            'timed_file': timed['path'] if timed['latency_ms'] else None,
+            **{key: timed[key] for key in TIMED_KEYS},
+        }
 
     def _uncounted(self) -> dict:
         """`{'macs_not_counted': {layer: what}}`, if the MACs leave anything out."""
@@ -64,10 +70,11 @@ class Candidate:
 
 def warn_if_busy() -> None:
     """Warns if far more programs want to compute than there are cores: then speeds on all threads say little."""
-    load, cores = os.getloadavg()[0], nb_usable_threads()
+    load, cores = os.getloadavg()[0], num_usable_threads()
     if load > BUSY * cores:
-        logging.warning('the machine is busy (load average %.1f, %d cores): latencies on all threads may mislead', load,
-                        cores)
+        logging.warning(
+            'the machine is busy (load average %.1f, %d cores): latencies on all threads may mislead', load, cores
+        )
 
 
 class Exporter:
@@ -82,13 +89,18 @@ class Exporter:
       conversions: `conversions(folder, samples)` gives the converter and the first run of each file.
     """
 
-    def __init__(self, helper: AbstractModelHelper, options: ExportOptions, root: Path,
-                 conversions: Callable[[Path, np.ndarray], AbstractContextManager[IsolatedConversions]]
-                 = isolated_conversions):
+    def __init__(
+        self,
+        helper: AbstractModelHelper,
+        options: ExportOptions,
+        root: Path,
+        conversions: Callable[[Path, np.ndarray], AbstractContextManager[IsolatedConversions]] = isolated_conversions,
+    ):
         self.helper, self.options, self.root, self._conversions = helper, options, root, conversions
 
-    def export(self, baseline: Candidate, compressed: Candidate, formats: Sequence[str],
-               reference_format: str | None = None) -> dict:
+    def export(
+        self, baseline: Candidate, compressed: Candidate, formats: Sequence[str], reference_format: str | None = None
+    ) -> dict:
         """The report's entries `baseline`, `compressed` and `exports`, and `failed_exports` if there are some.
 
         Args:
@@ -109,20 +121,28 @@ class Exporter:
         if baseline is not compressed:
             wanted = files if reference_format is None else [reference_format]
             reference, files[UNCOMPRESSED] = UNCOMPRESSED, self._first_file(baseline, wanted)
-        logging.info('running %d exported files on %d samples each', len(files),
-                     len(next(iter(files.values())).evaluation.images))
+        logging.info(
+            'running %d exported files on %d samples each',
+            len(files),
+            len(next(iter(files.values())).evaluation.images),
+        )
         warn_if_busy()
         timing = Timing.of_calls(self.options.rounds, self.options.warmup).until_clear()
         records = measure_files(files, self.root, reference, timing=timing, failed=failed)
         exports = [records[name] for name in formats if name in records]
         _require(exports, failed)
         baseline_entry = baseline.entry(exports if baseline is compressed else [records[reference]])
-        result = {'baseline': {**baseline_entry, **on_device.get(UNCOMPRESSED, {})},
-                  'compressed': compressed.entry(exports),
-                  'exports': [{**record.to_json(), **on_device.get(record.file_format, {})} for record in exports]}
+        result = {
+            'baseline': {**baseline_entry, **on_device.get(UNCOMPRESSED, {})},
+            'compressed': compressed.entry(exports),
+            'exports': [{**record.to_json(), **on_device.get(record.file_format, {})} for record in exports],
+        }
         if failed:
-            result['failed_exports'] = [{'format': name, 'reason': failed[name], 'required': self._is_required(name)
-                                         or name == formats[0]} for name in formats if name in failed]
+            result['failed_exports'] = [
+                {'format': name, 'reason': failed[name], 'required': self._is_required(name) or name == formats[0]}
+                for name in formats
+                if name in failed
+            ]
         return result
 
     def _is_required(self, file_format: str) -> bool:
@@ -150,8 +170,9 @@ class Exporter:
         evaluation = Evaluation.of_model(candidate.model, *self._evaluation_samples)
         files = {}
         with self._conversions(candidate.folder, evaluation.images[:NB_TRIED]) as conversions:
-            source = Source(candidate.model, candidate.encodings, self._calibration, conversions.convert,
-                            conversions.try_out)
+            source = Source(
+                candidate.model, candidate.encodings, self._calibration, conversions.convert, conversions.try_out
+            )
             for name in formats:
                 try:
                     path = export_files(source, [name], candidate.folder)[name]
@@ -165,7 +186,7 @@ class Exporter:
     @functools.cached_property
     def _evaluation_samples(self) -> tuple[np.ndarray, np.ndarray]:
         batches = list(self.helper.build_dataset_eval().as_numpy_iterator())
-        images, labels = (np.concatenate(parts)[:self.options.num_eval] for parts in zip(*batches, strict=True))
+        images, labels = (np.concatenate(parts)[: self.options.num_eval] for parts in zip(*batches, strict=True))
         return images, labels
 
     @functools.cached_property

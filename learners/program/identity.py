@@ -35,16 +35,29 @@ def recorded_lines(command: Command, decisive: bool = False, num_workers: int = 
     pair = command.pair_options.replace(model_helper=helper_file and str(Path(helper_file).resolve()))
     net = command.options(command.helper_class.net_options_class)
     search = SEARCH_OPTIONS if command.searches else ()
-    parts = [pair, *map(command.options, (*SHARED_OPTIONS, *search)), net, command.data_options(),
-             *command.learner_options().values()]
-    return [*flag_lines(parts, decisive), *command.helper_lines, *space_lines(command.options(SearchOptions).space),
-            *workers_lines(num_workers)]
+    parts = [
+        pair,
+        *map(command.options, (*SHARED_OPTIONS, *search)),
+        net,
+        command.data_options(),
+        *command.learner_options().values(),
+    ]
+    return [
+        *flag_lines(parts, decisive),
+        *command.helper_lines,
+        *space_lines(command.options(SearchOptions).space),
+        *workers_lines(num_workers),
+    ]
 
 
 def training_name(command: Command, num_workers: int = 1) -> str:
     """Names the full-precision model that a command line would train, for look-ups in the zoo."""
-    parts = [command.options(command.helper_class.net_options_class), command.data_options(),
-             command.options(TrainerOptions), MainOptions(seed=command.options(MainOptions).seed)]
+    parts = [
+        command.options(command.helper_class.net_options_class),
+        command.data_options(),
+        command.options(TrainerOptions),
+        MainOptions(seed=command.options(MainOptions).seed),
+    ]
     together = [*workers_lines(num_workers), *compression_lines(command.options(CompressionOptions), num_workers)]
     return training_fingerprint(command.pair_name, parts, [*command.helper_lines, *together])
 

@@ -33,8 +33,11 @@ def named_files(shared: Options, distillation: Options, learner_options: Mapping
       learner_options: those of each learner, by its name.
     """
     parts = [('', shared), ('', distillation), *learner_options.items()]
-    found = [(f'--{flag}={value}', _meant(value, kind, learner))
-             for learner, options in parts for flag, value, kind in _inputs(options)]
+    found = [
+        (f'--{flag}={value}', _meant(value, kind, learner))
+        for learner, options in parts
+        for flag, value, kind in _inputs(options)
+    ]
     return {line: file for line, file in found if file is not None and file.is_file()}
 
 
@@ -54,8 +57,11 @@ def content_fingerprint(file: Path) -> str:
     """Eight characters that change with what a file holds, whatever its name and date."""
     try:
         with zipfile.ZipFile(file) as archive:
-            members = sorted((member.filename, member.CRC, member.file_size) for member in archive.infolist()
-                             if member.filename != KERAS_DATE)
+            members = sorted(
+                (member.filename, member.CRC, member.file_size)
+                for member in archive.infolist()
+                if member.filename != KERAS_DATE
+            )
         content = repr(members).encode()
     except zipfile.BadZipFile:  # any file but a .keras
         content = file.read_bytes()
@@ -73,7 +79,9 @@ def record_inputs(run: RunDirectory, files: Mapping[str, Path]) -> None:
     found = {line: content_fingerprint(file) for line, file in files.items()}
     for line, content in found.items():
         if recorded.get(line, content) != content:
-            raise UsageError(f'{line} has changed since the run in {run.path} began; give another --run_dir, or '
-                             'delete that directory')
+            raise UsageError(
+                f'{line} has changed since the run in {run.path} began; give another --run_dir, or '
+                'delete that directory'
+            )
     if not found.keys() <= recorded.keys():
         atomic.write_json(note, {**found, **recorded})

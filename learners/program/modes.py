@@ -39,7 +39,7 @@ from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export import LiteRtRunner, Timing, time_alternating
 from pocketflow.utils.export.options import ExportOptions
-from pocketflow.utils.export.runner import nb_usable_threads
+from pocketflow.utils.export.runner import num_usable_threads
 from pocketflow.utils.options import Options, option_fields
 from pocketflow.utils.quantization.encoding import kernel_statistics
 from pocketflow.utils.quantization.int8 import plain_if_quantization_aware
@@ -93,8 +93,19 @@ class Invocation:
     ddpg: DdpgOptions = DdpgOptions()
 
     def pipeline(self, log: MetricsLog | None) -> Pipeline:
-        context = LearnerContext(self.helper, self.run, self.run.path, self.shared, self.trainer, log, seed=self.seed,
-                                 workers=self.workers, compression=self.compression, search=self.search, ddpg=self.ddpg)
+        context = LearnerContext(
+            self.helper,
+            self.run,
+            self.run.path,
+            self.shared,
+            self.trainer,
+            log,
+            seed=self.seed,
+            workers=self.workers,
+            compression=self.compression,
+            search=self.search,
+            ddpg=self.ddpg,
+        )
         return Pipeline(context, self.learner_options, self.distillation, self.zoo_name)
 
     def named_files(self) -> dict[str, Path]:
@@ -103,8 +114,9 @@ class Invocation:
 
 
 @contextlib.contextmanager
-def working_in(invocation: Invocation, ignoring: Collection[str] = (),
-               begins_from: Mapping[str, Path] | None = None) -> Iterator[None]:
+def working_in(
+    invocation: Invocation, ignoring: Collection[str] = (), begins_from: Mapping[str, Path] | None = None
+) -> Iterator[None]:
     """Owns the run directory, with its log file, for the length of the block.
 
     Args:
@@ -132,8 +144,10 @@ def record_data(invocation: Invocation) -> None:
     if recorded is None:
         atomic.write_text(run / DATA_FILE, f'{found}\n')
     elif recorded != found:
-        raise UsageError(f'--run_dir={run.path}: holds a run with other training data (fingerprint {recorded}, now '
-                         f'{found}); give the same data to continue it, or another --run_dir or --zoo_dir')
+        raise UsageError(
+            f'--run_dir={run.path}: holds a run with other training data (fingerprint {recorded}, now '
+            f'{found}); give the same data to continue it, or another --run_dir or --zoo_dir'
+        )
 
 
 def train(invocation: Invocation) -> None:
@@ -182,8 +196,10 @@ def check_inputs(invocation: Invocation) -> None:
     """Refuses data and models that are missing or do not fit, while nothing is written yet."""
     for split in ('train', 'eval'):
         invocation.helper.dataset.samples(split)
-    for flag, path in (('--save_path', invocation.shared.save_path),
-                       ('--save_path_dst', invocation.distillation.teacher_path)):
+    for flag, path in (
+        ('--save_path', invocation.shared.save_path),
+        ('--save_path_dst', invocation.distillation.teacher_path),
+    ):
         if path is not None:
             load_in_standard_form(resolve_model_path(path, flag), invocation.helper)
     invocation.pipeline(log=None).check_inputs(invocation.learner_names)
@@ -202,24 +218,33 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
     """
     run, last, former = invocation.run, result.stages[-1], former_report(invocation.run)
     compressed = Candidate(result.model, run.path, result.metrics, last.encodings)
-    is_compared = result.model is not result.baseline and starts_from_baseline(invocation.learner_names,
-                                                                               invocation.shared)
+    is_compared = result.model is not result.baseline and starts_from_baseline(
+        invocation.learner_names, invocation.shared
+    )
     baseline = compressed
     if is_compared:
         baseline = Candidate(result.baseline, run / BASELINE_FOLDER, result.baseline_metrics)
     with run.timed('export'):
         measured = Exporter(invocation.helper, invocation.export, run.path).export(
-            baseline, compressed, formats_to_export(invocation, last.export_formats, former), result.reference_format)
+            baseline, compressed, formats_to_export(invocation, last.export_formats, former), result.reference_format
+        )
     keep_device_latencies(measured, former)
-    report = {'schema': SCHEMA, 'model': invocation.helper.model_name, 'dataset': invocation.helper.dataset_name,
-              'learners': list(invocation.learner_names), 'seed': invocation.seed,
-              'command': former.get('command', invocation.command),
-              'versions': versions(), 'machine': machine(), **measured,
-              'stages': [stage_entry(stage) for stage in result.stages],
-              'layers': chained_rows(stage.layers for stage in result.stages),
-              'searches': list(result.searches),
-              'seconds': {**dict.fromkeys(TIMED_PARTS, 0.0), **run.seconds()},
-              'verdict': None if baseline is compressed else judge(measured['baseline'], measured['compressed'])}
+    report = {
+        'schema': SCHEMA,
+        'model': invocation.helper.model_name,
+        'dataset': invocation.helper.dataset_name,
+        'learners': list(invocation.learner_names),
+        'seed': invocation.seed,
+        'command': former.get('command', invocation.command),
+        'versions': versions(),
+        'machine': machine(),
+        **measured,
+        'stages': [stage_entry(stage) for stage in result.stages],
+        'layers': chained_rows(stage.layers for stage in result.stages),
+        'searches': list(result.searches),
+        'seconds': {**dict.fromkeys(TIMED_PARTS, 0.0), **run.seconds()},
+        'verdict': None if baseline is compressed else judge(measured['baseline'], measured['compressed']),
+    }
     for number, entry in enumerate(report['searches'], start=1):
         write_search_figure(entry, run / f'search{"" if number == 1 else f"_{number}"}.png')
     report_page.write_page(report, run / 'report.html')
@@ -242,15 +267,18 @@ def formats_to_export(invocation: Invocation, default: Sequence[str], former: Ma
     begin = '--export_formats='
     recorded = [line.removeprefix(begin) for line in invocation.run.recorded_flags() if line.startswith(begin)]
     own = ExportOptions(formats=recorded[0]).names if recorded else default
-    return tuple(dict.fromkeys([*own, *(item['format'] for item in former.get('exports', ())),
-                                *invocation.export.names]))
+    return tuple(
+        dict.fromkeys([*own, *(item['format'] for item in former.get('exports', ())), *invocation.export.names])
+    )
 
 
 def keep_device_latencies(measured: Mapping, former: Mapping) -> None:
     """Takes over from the former report what was timed on a device and is not given anew."""
     timed = {item['format']: item for item in former.get('exports', ())}
-    pairs = [(measured['baseline'], former.get('baseline', {})),
-             *((item, timed.get(item['format'], {})) for item in measured['exports'])]
+    pairs = [
+        (measured['baseline'], former.get('baseline', {})),
+        *((item, timed.get(item['format'], {})) for item in measured['exports']),
+    ]
     for entry, before in pairs:
         if 'device_latency_ms' in before:
             entry.setdefault('device_latency_ms', before['device_latency_ms'])
@@ -260,9 +288,15 @@ def stage_entry(stage: StageResult) -> dict:
     """The report's row on one learner of the chain."""
     widths = {row['layer']: row['bits'][1] for row in stage.layers if 'bits' in row}
     kernels = kernel_statistics(plain_if_quantization_aware(stage.model), widths)
-    return {'learner': stage.name, 'metrics_compressed': stage.metrics_compressed, 'metrics': stage.metrics,
-            'parameters': total_parameters(stage.model), 'macs': total_macs(stage.model),
-            'sparsity': round(kernels.sparsity, 6), 'bits': round(kernels.bits, 4)}
+    return {
+        'learner': stage.name,
+        'metrics_compressed': stage.metrics_compressed,
+        'metrics': stage.metrics,
+        'parameters': total_parameters(stage.model),
+        'macs': total_macs(stage.model),
+        'sparsity': round(kernels.sparsity, 6),
+        'bits': round(kernels.bits, 4),
+    }
 
 
 def show_report(invocation: Invocation) -> None:
@@ -278,8 +312,10 @@ def evaluate_model(invocation: Invocation) -> None:
     path = model_to_evaluate(invocation)
     model = load_fitting_model(path, invocation.helper)
     metrics = evaluate(model, invocation.helper.calc_loss, invocation.helper.build_dataset_eval())
-    say(f'model: {path.resolve()}\n{invocation.helper.model_name} at {invocation.helper.dataset_name}: '
-        f'{describe(metrics)}')
+    say(
+        f'model: {path.resolve()}\n{invocation.helper.model_name} at {invocation.helper.dataset_name}: '
+        f'{describe(metrics)}'
+    )
 
 
 def export_model(invocation: Invocation) -> None:
@@ -299,8 +335,9 @@ def export_model(invocation: Invocation) -> None:
 def export_given_model(invocation: Invocation) -> None:
     """Exports the model at `--save_path` as it is, into a directory of its own."""
     refuse_conditions(invocation.verdict, 'the model at --save_path is exported as it is')
-    invocation = dataclasses.replace(invocation, learner_names=('export',),
-                                     recorded_flags=(*invocation.recorded_flags, EXPORTS_GIVEN_MODEL))
+    invocation = dataclasses.replace(
+        invocation, learner_names=('export',), recorded_flags=(*invocation.recorded_flags, EXPORTS_GIVEN_MODEL)
+    )
     result = invocation.pipeline(log=None).given_model(given_model_file(invocation))
     with working_in(invocation, ignoring=EXPORT_FLAGS, begins_from=invocation.named_files()):
         write_report(invocation, result)
@@ -323,13 +360,19 @@ def benchmark(invocation: Invocation) -> None:
         raise UsageError(f'--run_dir={run.path}: holds no exported files; run --exec_mode=export first')
     image = next(iter(invocation.helper.build_dataset_eval()))[0][0].numpy()
     timing = Timing.of_calls(invocation.export.rounds, invocation.export.warmup)
-    rows = [('file', 'bytes', 'p50 ms, 1 thread', 'p90 ms', f'p50 ms, {nb_usable_threads()} threads', 'p90 ms')]
-    one, every = (time_alternating({str(path): LiteRtRunner(path, threads) for path in paths}, image, timing)
-                  for threads in (1, nb_usable_threads()))
-    rows += [(path.relative_to(run.path).as_posix(), f'{path.stat().st_size:,}',
-              *(f'{value:.3f}' for latency in (one[str(path)], every[str(path)])
-                for value in (latency.p50, latency.p90)))
-             for path in paths]
+    rows = [('file', 'bytes', 'p50 ms, 1 thread', 'p90 ms', f'p50 ms, {num_usable_threads()} threads', 'p90 ms')]
+    one, every = (
+        time_alternating({str(path): LiteRtRunner(path, threads) for path in paths}, image, timing)
+        for threads in (1, num_usable_threads())
+    )
+    rows += [
+        (
+            path.relative_to(run.path).as_posix(),
+            f'{path.stat().st_size:,}',
+            *(f'{value:.3f}' for latency in (one[str(path)], every[str(path)]) for value in (latency.p50, latency.p90)),
+        )
+        for path in paths
+    ]
     say(format_table(rows))
 
 
@@ -351,7 +394,14 @@ def finished_model(invocation: Invocation) -> Path:
 
 
 EXEC_MODES: dict[str, Callable[[Invocation], None]] = {
-    'train': train, 'eval': evaluate_model, 'export': export_model, 'benchmark': benchmark}
+    'train': train,
+    'eval': evaluate_model,
+    'export': export_model,
+    'benchmark': benchmark,
+}
 FLAGS_OF_MODES: dict[str, tuple[str, ...]] = {
-    'eval': ('save_path', 'nb_smpls_eval'), 'export': EXPORT_FLAGS, 'benchmark': ('nb_repts', 'nb_repts_warmup')}
+    'eval': ('save_path', 'nb_smpls_eval'),
+    'export': EXPORT_FLAGS,
+    'benchmark': ('nb_repts', 'nb_repts_warmup'),
+}
 """What decides results and may be given anew to each mode that works on a finished run."""

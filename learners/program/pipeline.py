@@ -127,8 +127,13 @@ class Pipeline:
       zoo_name: how the directory of a finished full-prec run that was trained alike begins, relative to `--zoo_dir`.
     """
 
-    def __init__(self, context: LearnerContext, learner_options: Mapping[str, Options],
-                 distillation: DistillationOptions, zoo_name: str):
+    def __init__(
+        self,
+        context: LearnerContext,
+        learner_options: Mapping[str, Options],
+        distillation: DistillationOptions,
+        zoo_name: str,
+    ):
         self.context = context
         self.learner_options = learner_options
         self.distillation = distillation
@@ -206,8 +211,10 @@ class Pipeline:
 
     def _flag_search(self, names: Sequence[str], teacher: Distillation | None) -> FlagSearch:
         if names[0] == FULL_PRECISION:
-            raise UsageError(f'--learner={",".join(names)}: --hpo_space searches flags of learners that compress; '
-                             f'leave {FULL_PRECISION} out: the model that they start from is found, or trained, anyway')
+            raise UsageError(
+                f'--learner={",".join(names)}: --hpo_space searches flags of learners that compress; '
+                f'leave {FULL_PRECISION} out: the model that they start from is found, or trained, anyway'
+            )
         return FlagSearch(dataclasses.replace(self.context, distillation=teacher), names, self.learner_options)
 
     def search_records(self, stages: Sequence[StageResult]) -> list[Mapping[str, Any]]:
@@ -238,8 +245,11 @@ class Pipeline:
             model, metrics = self._load(Path(source))
             warn_of_frozen(model, source)
             return model, metrics
-        logging.info('no trained model given or found as %s/%s*: training one first',
-                     self.context.learner_options.zoo_dir, self.zoo_name)
+        logging.info(
+            'no trained model given or found as %s/%s*: training one first',
+            self.context.learner_options.zoo_dir,
+            self.zoo_name,
+        )
         result = self._learner(FULL_PRECISION, FIRST_STAGE, None).run(None)
         if self.context.workers.is_primary:
             atomic.write_text(self.context.run / FIRST_STAGE / TRAINING_NAME, self.zoo_name)
@@ -252,16 +262,21 @@ class Pipeline:
             path = resolve_model_path(shared.save_path, '--save_path')
             lines = hold_out_lines(self.context.helper.dataset.options)
             if '--enbl_trn_val_split=true' in lines and not trained_with(path, lines):
-                logging.warning('%s may have been trained on the held-out samples too: what is measured on them would '
-                                'flatter it; train it with %s', path, ' '.join(lines))
+                logging.warning(
+                    '%s may have been trained on the held-out samples too: what is measured on them would '
+                    'flatter it; train it with %s',
+                    path,
+                    ' '.join(lines),
+                )
             return path
         known = self._known_models()
         return known[0] if known else None
 
     def _known_models(self) -> list[Path]:
         """Models in the zoo from which the chain could begin."""
-        return trained_models(Path(self.context.learner_options.zoo_dir), self.zoo_name,
-                              self.context.helper.dataset.fingerprint())
+        return trained_models(
+            Path(self.context.learner_options.zoo_dir), self.zoo_name, self.context.helper.dataset.fingerprint()
+        )
 
     def given_model(self, path: Path) -> PipelineResult:
         """The model in a file as it is, as if a stage had just made it."""
@@ -307,10 +322,12 @@ def trained_models(zoo: Path, name: str, data: str) -> list[Path]:
     """
     own = sorted(zoo.glob(f'{name}*/model.keras'))
     notes = sorted(zoo.glob(f'*/*/{FIRST_STAGE}/{TRAINING_NAME}'))
-    others = [note.with_name('model.keras') for note in notes
-              if note.read_text(encoding='utf-8', errors='replace') == name]
-    return ([path for path in own if recorded_data(path.parent) == data]
-            + [path for path in others if recorded_data(path.parents[1]) == data])
+    others = [
+        note.with_name('model.keras') for note in notes if note.read_text(encoding='utf-8', errors='replace') == name
+    ]
+    return [path for path in own if recorded_data(path.parent) == data] + [
+        path for path in others if recorded_data(path.parents[1]) == data
+    ]
 
 
 def hold_out_lines(options: DatasetOptions) -> list[str]:
@@ -359,4 +376,3 @@ def resolve_model_path(path: str, flag: str) -> Path:
         what = saved_model(path) or 'no saved model there; give a .keras file or the directory of a finished run'
         raise UsageError(f'{flag}={path}: {what}')
     return file
-

@@ -40,24 +40,35 @@ def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
     """Everything that the execution modes need, as plain values."""
     run = RunDirectory(run_path(command, workers.size))
     return Invocation(
-        helper=make_helper(command, workers), run=run, learner_names=tuple(command.learner_names),
-        learner_options=command.learner_options(), shared=command.options(LearnerOptions),
-        trainer=command.options(TrainerOptions), distillation=command.options(DistillationOptions),
-        export=command.options(ExportOptions), verdict=command.options(VerdictOptions),
+        helper=make_helper(command, workers),
+        run=run,
+        learner_names=tuple(command.learner_names),
+        learner_options=command.learner_options(),
+        shared=command.options(LearnerOptions),
+        trainer=command.options(TrainerOptions),
+        distillation=command.options(DistillationOptions),
+        export=command.options(ExportOptions),
+        verdict=command.options(VerdictOptions),
         seed=command.options(MainOptions).seed,
-        recorded_flags=tuple(recorded_lines(command, num_workers=workers.size)), free_flags=free_flags(command),
+        recorded_flags=tuple(recorded_lines(command, num_workers=workers.size)),
+        free_flags=free_flags(command),
         zoo_name=training_name(command, begun_by(run.recorded_flags()) or workers.size),
-        command=shlex.join(['python', *command.argv]), workers=workers,
-        compression=command.options(CompressionOptions), search=command.options(SearchOptions),
-        ddpg=command.options(DdpgOptions))
+        command=shlex.join(['python', *command.argv]),
+        workers=workers,
+        compression=command.options(CompressionOptions),
+        search=command.options(SearchOptions),
+        ddpg=command.options(DdpgOptions),
+    )
 
 
 def make_helper(command: Command, workers: Workers) -> AbstractModelHelper:
     """The pair, with this worker's share of the data."""
     missing = sorted(command.helper_class.__abstractmethods__)
     if missing:
-        raise UsageError(f'--model_helper={command.pair_options.model_helper}: class {command.helper_class.__name__} '
-                         f'does not define {", ".join(missing)}; see docs/extending.md')
+        raise UsageError(
+            f'--model_helper={command.pair_options.model_helper}: class {command.helper_class.__name__} '
+            f'does not define {", ".join(missing)}; see docs/extending.md'
+        )
     dataset = command.helper_class.dataset_class(command.data_options(), seed=command.options(MainOptions).seed)
     dataset.shard = Shard(workers.rank, workers.size)
     return command.helper_class(command.options(command.helper_class.net_options_class), dataset)

@@ -7,13 +7,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from pocketflow.learners import LEARNERS
-from pocketflow.learners.program.command import (
-    SEARCH_OPTIONS,
-    SHARED_OPTIONS,
-    FirstLook,
-    MainOptions,
-    ProcessOptions,
-)
+from pocketflow.learners.program.command import SEARCH_OPTIONS, SHARED_OPTIONS, FirstLook, MainOptions, ProcessOptions
 from pocketflow.nets import PAIRS
 from pocketflow.nets.find_pair import PairOptions, find_pair
 from pocketflow.utils.distributed.multi_gpu_wrapper import MultiGpuOptions
@@ -27,16 +21,26 @@ def usage(argv: Sequence[str], introduction: str) -> str:
     """The text of `--help`, or, with the flags of the chosen pair, of `--helpfull`."""
     full = '--helpfull' in argv
     pairs = [name.split('_at_') for name in PAIRS]
-    lines = [introduction.strip(), '', 'Model/dataset pairs:',
-             *(f'  --model={model} --dataset={data}' for model, data in pairs),
-             '', 'Learners (--learner=NAME, or NAME,NAME to chain):',
-             *(f'  {name:16} {LEARNERS.get(name).__doc__.splitlines()[0]}' for name in LEARNERS), '']
+    lines = [
+        introduction.strip(),
+        '',
+        'Model/dataset pairs:',
+        *(f'  --model={model} --dataset={data}' for model, data in pairs),
+        '',
+        'Learners (--learner=NAME, or NAME,NAME to chain):',
+        *(f'  {name:16} {LEARNERS.get(name).__doc__.splitlines()[0]}' for name in LEARNERS),
+        '',
+    ]
     classes = [PairOptions, MainOptions, ProcessOptions, VerdictOptions, MultiGpuOptions]
     if full:
         pair = FirstLook.at(argv).pair
         helper_class = find_pair(pair)[1] if pair.model or pair.model_helper else PAIRS.get(next(iter(PAIRS)))
-        classes += [*SHARED_OPTIONS[1:], *SEARCH_OPTIONS, helper_class.net_options_class,
-                    helper_class.dataset_class.options_class]
+        classes += [
+            *SHARED_OPTIONS[1:],
+            *SEARCH_OPTIONS,
+            helper_class.net_options_class,
+            helper_class.dataset_class.options_class,
+        ]
         classes += [LEARNERS.get(name).options_class for name in LEARNERS]
     flag_values = flags.FlagValues()
     for options_class in classes:

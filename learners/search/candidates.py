@@ -16,7 +16,7 @@ from pocketflow.utils.training.trainer import TrainerParts
 MIN_WIDTH = 1e-9
 
 
-class Subject:
+class SearchTarget:
     """What is searched, as a search and its report see it.
 
     Attributes:
@@ -40,7 +40,7 @@ class Subject:
         return dict(values)
 
 
-class Candidates(Subject, abc.ABC):
+class Candidates(SearchTarget, abc.ABC):
     """What a learner hands to a search: the subject, and one network that can become any of its candidates.
 
     Attributes:

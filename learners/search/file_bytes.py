@@ -21,12 +21,13 @@ MANIFEST_BYTES_PER_LAYER = 64
 def rest_bytes(model: keras.Model, layers: Collection[str]) -> int:
     """Bytes of the container of a model without the weights of these layers that have two or more axes."""
     content = pack(model)
-    searched = sum(row.nb_bytes for row in tensor_table(content)
-                   if row.name.split('/')[0] in layers and len(row.shape) > 1)
+    searched = sum(
+        row.num_bytes for row in tensor_table(content) if row.name.split('/')[0] in layers and len(row.shape) > 1
+    )
     return len(content) - searched + MANIFEST_BYTES_PER_LAYER * len(layers)
 
 
-def sparse_bytes(nb_weights: int, sparsity: float) -> float:
+def sparse_bytes(num_weights: int, sparsity: float) -> float:
     """A kernel of so many float32 weights as values and, where they are, a bitmap or a byte per value and long gap.
 
     With k = n (1 - s) values: 4 k + min(n / 8, k + n / 255).
@@ -36,28 +37,28 @@ def sparse_bytes(nb_weights: int, sparsity: float) -> float:
     >>> sparse_bytes(25500, 0.96)
     5200.0
     """
-    kept = nb_weights * (1 - sparsity)
-    return 4 * kept + min(nb_weights / 8, kept + nb_weights / 255)
+    kept = num_weights * (1 - sparsity)
+    return 4 * kept + min(num_weights / 8, kept + num_weights / 255)
 
 
-def grid_bytes(nb_weights: int, bits: int, nb_buckets: int) -> float:
+def grid_bytes(num_weights: int, bits: int, num_buckets: int) -> float:
     """A kernel's packed codes, and a scale and an offset for each bucket.
 
     >>> grid_bytes(800, 4, 2)
     416.0
     """
-    return nb_weights * bits / 8 + 8 * nb_buckets
+    return num_weights * bits / 8 + 8 * num_buckets
 
 
-def codebook_bytes(nb_weights: int, bits: int, nb_buckets: int) -> float:
+def codebook_bytes(num_weights: int, bits: int, num_buckets: int) -> float:
     """A kernel's packed codes, and a code book of 2^bits entries for each bucket.
 
     >>> codebook_bytes(800, 4, 2)
     528.0
     """
-    return nb_weights * bits / 8 + 4 * 2 ** bits * nb_buckets
+    return num_weights * bits / 8 + 4 * 2**bits * num_buckets
 
 
-def nb_buckets(buckets: Buckets, shape: tuple[int, ...]) -> int:
+def num_buckets(buckets: Buckets, shape: tuple[int, ...]) -> int:
     """How many buckets a kernel of this shape is cut into."""
     return buckets.matrix_shape(shape)[1]

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import tf_keras as keras
 
-from pocketflow.hp_optimizer import Judged, read_space
+from pocketflow.hp_optimizer import TrialResult, read_space
 from pocketflow.hp_optimizer.domain import Values
 from pocketflow.learners.abstract_learner import LEARNERS, LearnerContext, LearnerOptions
-from pocketflow.learners.search.candidates import Subject
+from pocketflow.learners.search.candidates import SearchTarget
 from pocketflow.learners.search.plan_search import Judge, PlanSearch, SearchSettings
 from pocketflow.learners.search.searching import SearchedOptions
 from pocketflow.learners.search.trial_network import trial_helper
@@ -35,7 +35,7 @@ FIXED_FIELDS = ('quant_epochs',)
 """What of the learners' options trials do not follow: all are as long as --hpo_nb_epochs says."""
 
 
-class Flags(Subject):
+class Flags(SearchTarget):
     """The flags that can be searched for a chain of learners, and options with their values.
 
     Args:
@@ -51,15 +51,25 @@ class Flags(Subject):
 
     def __init__(self, path: str, learner_options: Mapping[str, Options], shared: LearnerOptions):
         self._learner_options, self._shared = dict(learner_options), shared
-        self.domain = read_space(path, {flag: kind for parts in (*learner_options.values(), shared)
-                                        for flag, (_, kind) in _searchable(parts).items()})
+        self.domain = read_space(
+            path,
+            {
+                flag: kind
+                for parts in (*learner_options.values(), shared)
+                for flag, (_, kind) in _searchable(parts).items()
+            },
+        )
         self._check(path)
         self.given = self._given()
 
     def _given(self) -> Values | None:
         """The options' own values, if they are within the space."""
-        values = {flag: getattr(parts, field) for parts in (*self._learner_options.values(), self._shared)
-                  for flag, (field, _) in _searchable(parts).items() if flag in self.domain.names}
+        values = {
+            flag: getattr(parts, field)
+            for parts in (*self._learner_options.values(), self._shared)
+            for flag, (field, _) in _searchable(parts).items()
+            if flag in self.domain.names
+        }
         try:
             self.domain.encode(values)
         except UsageError:
@@ -69,8 +79,8 @@ class Flags(Subject):
     def _check(self, path: str) -> None:
         """Refuses ranges and choices that hold what the learners would refuse in the middle of the search."""
         for place, name in enumerate(self.domain.names):
-            nb_shares = max(2, len(self.domain.parameters[name].choices))
-            for others, share in itertools.product((0.0, 1.0), np.linspace(0, 1, nb_shares)):
+            num_shares = max(2, len(self.domain.parameters[name].choices))
+            for others, share in itertools.product((0.0, 1.0), np.linspace(0, 1, num_shares)):
                 point = np.full(len(self.domain.names), others)
                 point[place] = share
                 try:
@@ -81,8 +91,10 @@ class Flags(Subject):
 
     def options(self, values: Values) -> tuple[dict[str, Options], LearnerOptions]:
         """The learners' options and the shared ones, with a candidate's values."""
-        return ({name: _replaced(parts, values) for name, parts in self._learner_options.items()},
-                _replaced(self._shared, values))
+        return (
+            {name: _replaced(parts, values) for name, parts in self._learner_options.items()},
+            _replaced(self._shared, values),
+        )
 
     def decisive_lines(self) -> list[str]:
         """Of a flag file, as far as it says what all candidates share."""
@@ -91,9 +103,11 @@ class Flags(Subject):
 
 def _searchable(options: Options) -> dict[str, tuple[str, type]]:
     """Flag -> (field, type of its values)."""
-    return {field.metadata['flag']: (field.name, value_type(type(options), field))
-            for field in option_fields(type(options))
-            if (field.name in SHARED_FIELDS if isinstance(options, LearnerOptions) else field.name not in FIXED_FIELDS)}
+    return {
+        field.metadata['flag']: (field.name, value_type(type(options), field))
+        for field in option_fields(type(options))
+        if (field.name in SHARED_FIELDS if isinstance(options, LearnerOptions) else field.name not in FIXED_FIELDS)
+    }
 
 
 def _replaced(options: Options, values: Values) -> Options:
@@ -113,14 +127,22 @@ class FlagSearch:
     def __init__(self, context: LearnerContext, names: Sequence[str], learner_options: Mapping[str, Options]):
         self.context, self.names = context, tuple(names)
         refuse_nested(learner_options)
-        self.flags = Flags(context.search.space, {name: learner_options[name] for name in names},
-                           context.learner_options)
+        self.flags = Flags(
+            context.search.space, {name: learner_options[name] for name in names}, context.learner_options
+        )
 
     def run(self, model: keras.Model) -> tuple[dict[str, Options], LearnerOptions]:
         """The options with the winner's values; continues where a former call has stopped."""
         search = self.context.search
-        settings = SearchSettings(search.nb_trials, max(1, search.nb_trials // 4), judged_by={
-            'epochs': search.nb_epochs, 'longer': search.verify_factor, 'options': self.flags.decisive_lines()})
+        settings = SearchSettings(
+            search.num_trials,
+            max(1, search.num_trials // 4),
+            reward_settings={
+                'epochs': search.num_epochs,
+                'longer': search.verify_factor,
+                'options': self.flags.decisive_lines(),
+            },
+        )
         context = dataclasses.replace(self.context, folder=self.context.run / FOLDER)
         chosen = PlanSearch(context, ','.join(self.names), settings).run(lambda: (self.flags, self.judge_of(model)))
         return self.flags.options(chosen)
@@ -130,22 +152,21 @@ class FlagSearch:
         context = self.context
         helper = trial_helper(context.helper, context.search)
         workers = ALONE if context.search.side_by_side else context.workers
-        trial = dataclasses.replace(context, helper=helper, workers=workers, log=None,
-                                    compression=CompressionOptions())
+        trial = dataclasses.replace(context, helper=helper, workers=workers, log=None, compression=CompressionOptions())
 
-        def judge(values: Values, longer: bool, floor: float) -> Judged:
+        def judge(values: Values, longer: bool, floor: float) -> TrialResult:
             gc.collect()  # a network and its graphs refer to each other: of themselves those of many trials would stay
             learner_options, shared = self.flags.options(values)
-            nb_epochs = context.search.nb_epochs * (context.search.verify_factor if longer else 1)
-            short, trained = dataclasses.replace(trial, learner_options=shared, nb_epochs=nb_epochs), model
+            num_epochs = context.search.num_epochs * (context.search.verify_factor if longer else 1)
+            short, trained = dataclasses.replace(trial, learner_options=shared, num_epochs=num_epochs), model
             with forgotten_gradients():
                 try:
                     for name in self.names:
                         trained = self._try_out(name, short, learner_options[name], trained)
                 except DivergedError:
-                    return Judged(math.nan)
+                    return TrialResult(math.nan)
                 _, held_out = helper.build_dataset_train(enbl_trn_val_split=True)
-                return Judged(evaluate(trained, helper.calc_loss, held_out)[helper.primary_metric])
+                return TrialResult(evaluate(trained, helper.calc_loss, held_out)[helper.primary_metric])
 
         return judge
 
@@ -159,5 +180,7 @@ def refuse_nested(learner_options: Mapping[str, Options]) -> None:
     """Raises a `UsageError` if a learner would search within each trial of a search."""
     for name, options in learner_options.items():
         if isinstance(options, SearchedOptions) and options.searches:
-            raise UsageError(f'--hpo_space: {name} would search its values per layer within every trial; give it a '
-                             'fixed rule, as by --ws_prune_ratio_prtl=uniform, or drop --hpo_space')
+            raise UsageError(
+                f'--hpo_space: {name} would search its values per layer within every trial; give it a '
+                'fixed rule, as by --ws_prune_ratio_prtl=uniform, or drop --hpo_space'
+            )

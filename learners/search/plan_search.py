@@ -9,11 +9,11 @@ from typing import Any
 
 from absl import logging
 
-from pocketflow.hp_optimizer import OPTIMIZERS, HyperParamOptimizer, Journal, Judged, Trial, pareto_front, search
+from pocketflow.hp_optimizer import OPTIMIZERS, HyperParamOptimizer, Journal, Trial, TrialResult, pareto_front, search
 from pocketflow.hp_optimizer.domain import Values
 from pocketflow.learners.abstract_learner import LearnerContext
-from pocketflow.learners.search.candidates import Subject
-from pocketflow.learners.search.listed import Listed
+from pocketflow.learners.search.candidates import SearchTarget
+from pocketflow.learners.search.enqueued_trials import EnqueuedTrials
 from pocketflow.utils.reports.search.results import SHAPE, UNIFORM
 from pocketflow.utils.runs import records
 from pocketflow.utils.system import atomic
@@ -26,7 +26,7 @@ REMEDY = 'delete it, and the same command makes it again from the trials that ar
 POLICY, GIVEN = 'policy', 'as given'
 """Where candidates that are tuned longer come from, beside trials and the first of them: the agent, the user."""
 
-Judge = Callable[[Values, bool, float], Judged]
+Judge = Callable[[Values, bool, float], TrialResult]
 """(candidate, whether to tune it longer, the least reward before tuning with which it is tuned) -> its worth."""
 
 
@@ -35,18 +35,18 @@ class SearchSettings:
     """How a search goes, whatever is searched.
 
     Attributes:
-      nb_rlouts: trials, at least 1; the first is the uniform choice.
-      nb_rlouts_min: roll-outs of `ddpg` before its agent acts; at most half of all are taken.
+      num_rollouts: trials, at least 1; the first is the uniform choice.
+      num_rollouts_min: roll-outs of `ddpg` before its agent acts; at most half of all are taken.
       random_layers: whether `ddpg` visits the layers in another order in each roll-out.
       screening: whether candidates that are poor before tuning may be left untuned.
       judged_by: what else decides a reward, for JSON, as the steps of tuning.
     """
 
-    nb_rlouts: int
-    nb_rlouts_min: int
+    num_rollouts: int
+    num_rollouts_min: int
     random_layers: bool = False
     screening: bool = False
-    judged_by: dict[str, Any] = dataclasses.field(default_factory=dict)
+    reward_settings: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class PlanSearch:
@@ -62,7 +62,7 @@ class PlanSearch:
         self.context, self.label, self.settings = context, label, settings
         self.options = context.search
 
-    def run(self, make: Callable[[], tuple[Subject, Judge]]) -> dict[str, Any]:
+    def run(self, make: Callable[[], tuple[SearchTarget, Judge]]) -> dict[str, Any]:
         """What the winner has chosen, on all workers; read from the record if a former call has written it.
 
         Args:
@@ -79,84 +79,140 @@ class PlanSearch:
 
     def _times(self, record: Mapping[str, Any]) -> dict[str, float]:
         """How long the search took, and which share of that its trials."""
-        run, nb_workers = self.context.run, self.context.workers.size
-        earlier = [records.read_record(path, {'seconds': float}, REMEDY)['seconds']
-                   for path in run.path.glob(f'*/{RECORD}')]
+        run, num_workers = self.context.run, self.context.workers.size
+        earlier = [
+            records.read_record(path, {'seconds': float}, REMEDY)['seconds'] for path in run.path.glob(f'*/{RECORD}')
+        ]
         seconds = max(run.seconds()['search'] - sum(earlier), 0.01)
         spent = sum(trial['seconds'] for trial in (*record['trials'], *record['verified']))
-        return {'seconds': round(seconds, 2),
-                'evaluating': min(1.0, spent / (nb_workers if self.options.side_by_side else 1) / seconds)}
+        return {
+            'seconds': round(seconds, 2),
+            'evaluating': min(1.0, spent / (num_workers if self.options.side_by_side else 1) / seconds),
+        }
 
-    def _searched(self, subject: Subject, judge: Judge) -> dict[str, Any]:
+    def _searched(self, target: SearchTarget, judge: Judge) -> dict[str, Any]:
         """The search, and the longer tuning of the uniform choice, the best few and the agent's own choice."""
-        optimizer, journal = self._optimizer(subject), self._journal(JOURNAL, subject)
-        self._search(optimizer, lambda values, floor: judge(values, False, floor), journal, self.settings.nb_rlouts,
-                     'search', self.settings.screening)
-        finalists = self.context.workers.share(lambda: self._finalists(subject, optimizer, journal))
-        verified = self._journal(VERIFIED, subject)
-        winner = self._search(Listed(subject.domain, list(finalists.values())),
-                              lambda values, floor: judge(values, True, floor), verified, len(finalists),
-                              'verification', screening=False)
+        optimizer, journal = self._optimizer(target), self._journal(JOURNAL, target)
+        self._search(
+            optimizer,
+            lambda values, floor: judge(values, False, floor),
+            journal,
+            self.settings.num_rollouts,
+            'search',
+            self.settings.screening,
+        )
+        finalists = self.context.workers.share(lambda: self._finalists(target, optimizer, journal))
+        verified = self._journal(VERIFIED, target)
+        winner = self._search(
+            EnqueuedTrials(target.domain, list(finalists.values())),
+            lambda values, floor: judge(values, True, floor),
+            verified,
+            len(finalists),
+            'verification',
+            screening=False,
+        )
         source = list(finalists)[winner.number - 1]
         if self.context.workers.is_primary:
             first = verified.trials[0].reward
-            logging.info('%s: %s wins with %s; uniform: %s', self.label, source, number(winner.reward),
-                         'none' if first is None else number(first))
-        return self._record(subject, journal, dict(zip(finalists, verified.trials, strict=True)), source)
+            logging.info(
+                '%s: %s wins with %s; uniform: %s',
+                self.label,
+                source,
+                number(winner.reward),
+                'none' if first is None else number(first),
+            )
+        return self._record(target, journal, dict(zip(finalists, verified.trials, strict=True)), source)
 
-    def _finalists(self, subject: Subject, optimizer: HyperParamOptimizer, journal: Journal) -> dict[str, Values]:
+    def _finalists(self, target: SearchTarget, optimizer: HyperParamOptimizer, journal: Journal) -> dict[str, Values]:
         """What is tuned longer, by where it comes from."""
         found = {UNIFORM: journal.trials[0].values}
-        ranked = sorted((trial for trial in journal.trials if trial.reward is not None),
-                        key=lambda trial: -trial.reward)
+        ranked = sorted(
+            (trial for trial in journal.trials if trial.reward is not None), key=lambda trial: -trial.reward
+        )
         for trial in ranked:
-            if len(found) <= self.options.nb_verified and trial.values not in found.values():
+            if len(found) <= self.options.num_verified and trial.values not in found.values():
                 found[f'trial {trial.number}'] = trial.values
         own = getattr(optimizer, 'ask_deterministic', None)
-        if own is not None and len(journal.trials) > self._nb_warmup and own() not in found.values():
+        if own is not None and len(journal.trials) > self._num_warmup and own() not in found.values():
             found[POLICY] = own()
-        if subject.given is not None and subject.given not in found.values():
-            found[GIVEN] = dict(subject.given)
+        if target.given is not None and target.given not in found.values():
+            found[GIVEN] = dict(target.given)
         return found
 
-    def _record(self, subject: Subject, journal: Journal, verified: dict[str, Trial], winner: str) -> dict[str, Any]:
+    def _record(
+        self, target: SearchTarget, journal: Journal, verified: dict[str, Trial], winner: str
+    ) -> dict[str, Any]:
         """The entry of the report."""
         measured = [trial for trial in journal.trials if trial.reward is not None]
         front = pareto_front([(trial.cost or 0.0, trial.reward) for trial in measured])
         uniform, best = verified[UNIFORM].values, verified[winner].values
         return {
-            'learner': self.label, 'optimizer': self.options.optimizer, 'searched': subject.searched,
-            'budget': subject.budget, 'cost_unit': subject.cost_unit,
+            'learner': self.label,
+            'optimizer': self.options.optimizer,
+            'searched': target.searched,
+            'budget': target.budget,
+            'cost_unit': target.cost_unit,
             'trials': [_trial_entry(trial) for trial in journal.trials],
             'front': [measured[place].number for place in front],
-            'verified': [_verified_entry(source, trial) for source, trial in verified.items()], 'winner': winner,
-            'chosen': subject.chosen(best), 'flags': {} if subject.sizes else dict(best),
-            'layers': [{'layer': name, 'uniform': uniform[name], 'winner': best[name], 'weights': size}
-                       for name, size in subject.sizes.items()]}
+            'verified': [_verified_entry(source, trial) for source, trial in verified.items()],
+            'winner': winner,
+            'chosen': target.chosen(best),
+            'flags': {} if target.sizes else dict(best),
+            'layers': [
+                {'layer': name, 'uniform': uniform[name], 'winner': best[name], 'weights': size}
+                for name, size in target.sizes.items()
+            ],
+        }
 
-    def _search(self, optimizer: HyperParamOptimizer, judge: Callable[[Values, float], Judged], journal: Journal,
-                nb_trials: int, what: str, screening: bool) -> Trial:
-        return search(optimizer, judge, journal, nb_trials, f'{self.label}: {what}', workers=self.context.workers,
-                      side_by_side=self.options.side_by_side, screening=screening)
+    def _search(
+        self,
+        optimizer: HyperParamOptimizer,
+        judge: Callable[[Values, float], TrialResult],
+        journal: Journal,
+        num_trials: int,
+        what: str,
+        screening: bool,
+    ) -> Trial:
+        return search(
+            optimizer,
+            judge,
+            journal,
+            num_trials,
+            f'{self.label}: {what}',
+            workers=self.context.workers,
+            side_by_side=self.options.side_by_side,
+            screening=screening,
+        )
 
     @property
-    def _nb_warmup(self) -> int:
-        return min(self.settings.nb_rlouts_min, max(1, self.settings.nb_rlouts // 2))
+    def _num_warmup(self) -> int:
+        return min(self.settings.num_rollouts_min, max(1, self.settings.num_rollouts // 2))
 
-    def _optimizer(self, subject: Subject) -> HyperParamOptimizer:
+    def _optimizer(self, target: SearchTarget) -> HyperParamOptimizer:
         name, more = self.options.optimizer, {}
         if name == 'ddpg':
-            more = {'options': self.context.ddpg, 'nb_warmup': self._nb_warmup,
-                    'enbl_random_layers': self.settings.random_layers}
-        return OPTIMIZERS.get(name)(subject.domain, self.context.seed, self.settings.nb_rlouts, **more)
+            more = {
+                'options': self.context.ddpg,
+                'num_warmup': self._num_warmup,
+                'enbl_random_layers': self.settings.random_layers,
+            }
+        return OPTIMIZERS.get(name)(target.domain, self.context.seed, self.settings.num_rollouts, **more)
 
-    def _journal(self, name: str, subject: Subject) -> Journal:
+    def _journal(self, name: str, target: SearchTarget) -> Journal:
         """A journal of trials that are judged as now: with the same network, data, steps and method."""
         context, helper = self.context, self.context.helper
         path: Path | None = context.folder / name if context.workers.is_primary else None
-        return Journal(path, subject.domain, {
-            'learner': self.label, 'model': helper.model_name, 'data': helper.dataset.fingerprint(),
-            'optimizer': self.options.optimizer, **self.settings.judged_by})
+        return Journal(
+            path,
+            target.domain,
+            {
+                'learner': self.label,
+                'model': helper.model_name,
+                'data': helper.dataset.fingerprint(),
+                'optimizer': self.options.optimizer,
+                **self.settings.reward_settings,
+            },
+        )
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
@@ -166,12 +222,25 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
 def _trial_entry(trial: Trial) -> dict[str, Any]:
     extra = trial.extra
-    return {'number': trial.number, 'reward': trial.reward, 'before': extra.get('before'), 'cost': trial.cost,
-            'screened': bool(extra.get('screened')), 'same_as': extra.get('same_as'), 'seconds': trial.seconds,
-            'values': dict(trial.values)}
+    return {
+        'number': trial.number,
+        'reward': trial.reward,
+        'before': extra.get('before'),
+        'cost': trial.cost,
+        'screened': bool(extra.get('screened')),
+        'same_as': extra.get('same_as'),
+        'seconds': trial.seconds,
+        'values': dict(trial.values),
+    }
 
 
 def _verified_entry(source: str, trial: Trial) -> dict[str, Any]:
     number_of_trial = 1 if source == UNIFORM else None if source in (POLICY, GIVEN) else int(source.split()[1])
-    return {'source': source, 'trial': number_of_trial, 'reward': trial.reward, 'cost': trial.cost,
-            'seconds': trial.seconds, 'values': dict(trial.values)}
+    return {
+        'source': source,
+        'trial': number_of_trial,
+        'reward': trial.reward,
+        'cost': trial.cost,
+        'seconds': trial.seconds,
+        'values': dict(trial.values),
+    }

@@ -10,13 +10,13 @@ from typing import Any
 import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import AbstractLearner
-from pocketflow.learners.search.candidates import Candidates, Subject
+from pocketflow.learners.search.candidates import Candidates, SearchTarget
 from pocketflow.learners.search.plan_search import Judge, PlanSearch, SearchSettings, read_record
 from pocketflow.learners.search.trial_network import TrialNetwork, Tuning, trial_helper
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.options import Options
 from pocketflow.utils.training.schedules import scaled_learning_rate
-from pocketflow.utils.training.trainer import Team
+from pocketflow.utils.training.trainer import DistributedContext
 
 MIN_LONGER_STEPS = 50
 """Steps that count as a trial's in the longer tuning where trials are tuned less, or not at all."""
@@ -27,15 +27,15 @@ class LayerSearch:
     """How a learner searches for its values per layer.
 
     Attributes:
-      nb_rlouts, nb_rlouts_min, random_layers: as in `SearchSettings`.
-      nb_steps: steps of fast fine-tuning per trial, of all workers that share one together.
-      nb_eval_batches: batches of held-out samples that judge a trial; None for all.
+      num_rollouts, num_rollouts_min, random_layers: as in `SearchSettings`.
+      num_steps: steps of fast fine-tuning per trial, of all workers that share one together.
+      num_eval_batches: batches of held-out samples that judge a trial; None for all.
     """
 
-    nb_rlouts: int
-    nb_rlouts_min: int
-    nb_steps: int
-    nb_eval_batches: int | None = None
+    num_rollouts: int
+    num_rollouts_min: int
+    num_steps: int
+    num_eval_batches: int | None = None
     random_layers: bool = False
 
 
@@ -81,11 +81,17 @@ class SearchingLearner(AbstractLearner):
         if not self.options.searches:
             return
         how, tuning = self.options.layer_search(), self._tuning()
-        judged_by = {'steps': tuning.nb_steps, 'longer': tuning.nb_longer, 'batches': tuning.nb_eval_batches,
-                     'peak': tuning.peak}
-        settings = SearchSettings(how.nb_rlouts, how.nb_rlouts_min, how.random_layers, tuning.screening, judged_by)
+        reward_settings = {
+            'steps': tuning.num_steps,
+            'longer': tuning.num_longer,
+            'batches': tuning.num_eval_batches,
+            'peak': tuning.peak,
+        }
+        settings = SearchSettings(
+            how.num_rollouts, how.num_rollouts_min, how.random_layers, tuning.screening, reward_settings
+        )
 
-        def make() -> tuple[Subject, Judge]:
+        def make() -> tuple[SearchTarget, Judge]:
             candidates = self.candidates(model)
             return candidates, TrialNetwork(candidates, self._trial_helper(), tuning).judge
 
@@ -99,11 +105,18 @@ class SearchingLearner(AbstractLearner):
 
     def _tuning(self) -> Tuning:
         context, how, helper = self.context, self.options.layer_search(), self._trial_helper()
-        nb_workers = helper.dataset.shard.size
+        num_workers = helper.dataset.shard.size
         peak = context.learner_options.rate_factor_finetune * scaled_learning_rate(
-            helper.net.learning_rate, helper.dataset.options.batch_size * nb_workers, helper.net.batch_size_norm)
-        nb_longer = context.search.verify_factor * max(how.nb_steps, MIN_LONGER_STEPS)
-        return Tuning(AbstractLearner.loss_fn(self), peak, round(how.nb_steps / nb_workers),
-                      max(1, round(nb_longer / nb_workers)), how.nb_eval_batches,
-                      context.search.screening and how.nb_steps > 0, context.trainer_options,
-                      Team() if context.search.side_by_side else Team(context.workers))
+            helper.net.learning_rate, helper.dataset.options.batch_size * num_workers, helper.net.batch_size_norm
+        )
+        num_longer = context.search.verify_factor * max(how.num_steps, MIN_LONGER_STEPS)
+        return Tuning(
+            AbstractLearner.loss_fn(self),
+            peak,
+            round(how.num_steps / num_workers),
+            max(1, round(num_longer / num_workers)),
+            how.num_eval_batches,
+            context.search.screening and how.num_steps > 0,
+            context.trainer_options,
+            DistributedContext() if context.search.side_by_side else DistributedContext(context.workers),
+        )

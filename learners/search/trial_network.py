@@ -10,14 +10,21 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.datasets.abstract_dataset import Shard
-from pocketflow.hp_optimizer import Judged
+from pocketflow.hp_optimizer import TrialResult
 from pocketflow.hp_optimizer.domain import Values
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.search.candidates import Candidates
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.training.checkpoints import random_generators
 from pocketflow.utils.training.schedules import Schedule
-from pocketflow.utils.training.trainer import DivergedError, Evaluation, LossFn, Team, Trainer, TrainerOptions
+from pocketflow.utils.training.trainer import (
+    DistributedContext,
+    DivergedError,
+    Evaluation,
+    LossFn,
+    Trainer,
+    TrainerOptions,
+)
 
 TRIAL_MOMENTUM = 0.9
 """Of the moving statistics of batch normalization, at most: tuning is short, and its end is what is judged."""
@@ -33,10 +40,10 @@ class HalfCosine(Schedule):
     def __init__(self, peak: float):
         super().__init__()
         self.peak = peak
-        self.nb_steps = tf.Variable(1.0, trainable=False)
+        self.num_steps = tf.Variable(1.0, trainable=False)
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        return self.peak / 2 * (1 + tf.cos(math.pi * tf.cast(step, tf.float32) / self.nb_steps))
+        return self.peak / 2 * (1 + tf.cos(math.pi * tf.cast(step, tf.float32) / self.num_steps))
 
     def get_config(self) -> dict[str, float]:
         return {'peak': self.peak}
@@ -49,9 +56,9 @@ class Tuning:
     Attributes:
       loss_fn: the loss of the training that follows the search.
       peak: learning rate of the first step.
-      nb_steps: steps per worker; 0 for none.
-      nb_longer: steps per worker of the longer tuning, which is judged on all held-out samples.
-      nb_eval_batches: batches of the held-out samples that judge other trials; None for all.
+      num_steps: steps per worker; 0 for none.
+      num_longer: steps per worker of the longer tuning, which is judged on all held-out samples.
+      num_eval_batches: batches of the held-out samples that judge other trials; None for all.
       screening: whether candidates are also judged before they are tuned.
       options: precision of training.
       team: who trains one candidate together.
@@ -59,12 +66,12 @@ class Tuning:
 
     loss_fn: LossFn
     peak: float
-    nb_steps: int
-    nb_longer: int
-    nb_eval_batches: int | None
+    num_steps: int
+    num_longer: int
+    num_eval_batches: int | None
     screening: bool
     options: TrainerOptions
-    team: Team
+    distributed: DistributedContext
 
 
 def trial_helper(helper: AbstractModelHelper, search: SearchOptions) -> AbstractModelHelper:
@@ -104,10 +111,11 @@ class TrialNetwork:
         self._evaluation = Evaluation(model, tuning.loss_fn, held_out)
         self._schedule = HalfCosine(tuning.peak)
         optimizer = keras.optimizers.SGD(self._schedule, helper.net.momentum, jit_compile=False)
-        self._trainer = Trainer(model, tuning.loss_fn, optimizer, tuning.options, parts=parts, label=None,
-                                team=tuning.team)
+        self._trainer = Trainer(
+            model, tuning.loss_fn, optimizer, tuning.options, parts=parts, label=None, distributed=tuning.distributed
+        )
 
-    def judge(self, values: Values, longer: bool = False, floor: float = -math.inf) -> Judged:
+    def judge(self, values: Values, longer: bool = False, floor: float = -math.inf) -> TrialResult:
         """Makes, tunes and measures a candidate.
 
         Args:
@@ -116,14 +124,14 @@ class TrialNetwork:
           floor: one whose reward before tuning is less is not tuned.
         """
         tuning = self._tuning
-        nb_steps = tuning.nb_longer if longer else tuning.nb_steps
-        nb_batches = None if longer else tuning.nb_eval_batches
+        num_steps = tuning.num_longer if longer else tuning.num_steps
+        num_batches = None if longer else tuning.num_eval_batches
         self._reset()
         self._candidates.apply(values)
-        before = self._reward(values, nb_batches) if tuning.screening and nb_steps and not longer else math.nan
-        if before < floor or (nb_steps and not self._tune(nb_steps)):
-            return Judged(math.nan, before)
-        return Judged(self._reward(values, nb_batches), before)
+        before = self._reward(values, num_batches) if tuning.screening and num_steps and not longer else math.nan
+        if before < floor or (num_steps and not self._tune(num_steps)):
+            return TrialResult(math.nan, before)
+        return TrialResult(self._reward(values, num_batches), before)
 
     def _reset(self) -> None:
         for variable, value in self._first:
@@ -133,17 +141,17 @@ class TrialNetwork:
         for generator in self._generators:
             generator.reset_from_seed(self._rank)
 
-    def _reward(self, values: Values, nb_batches: int | None) -> float:
-        metrics = self._evaluation(nb_batches)
+    def _reward(self, values: Values, num_batches: int | None) -> float:
+        metrics = self._evaluation(num_batches)
         if not math.isfinite(metrics['loss']):
             return math.nan
         return self._candidates.reward(metrics[self._metric], values)
 
-    def _tune(self, nb_steps: int) -> bool:
+    def _tune(self, num_steps: int) -> bool:
         """Whether tuning went well: a candidate that diverges is worth nothing, and no reason to stop."""
-        self._schedule.nb_steps.assign(nb_steps)
+        self._schedule.num_steps.assign(num_steps)
         try:
-            self._trainer.fit(lambda step: self._batches, nb_steps)
+            self._trainer.fit(lambda step: self._batches, num_steps)
         except DivergedError:
             return False
         return True

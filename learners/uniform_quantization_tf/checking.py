@@ -13,10 +13,29 @@ from pocketflow.utils.export.isolated import isolated_conversions
 from pocketflow.utils.graph.channel_select import ChannelSelect
 
 _k = keras.layers
-USUAL = (ChannelSelect, _k.Activation, _k.Add, _k.AveragePooling2D, _k.BatchNormalization, _k.Concatenate, _k.Conv2D,
-         _k.Dense, _k.DepthwiseConv2D, _k.Dropout, _k.Flatten, _k.GlobalAveragePooling2D, _k.GlobalMaxPooling2D,
-         _k.InputLayer, _k.MaxPooling2D, _k.Multiply, _k.ReLU, _k.Reshape, _k.SeparableConv2D, _k.Softmax,
-         _k.ZeroPadding2D)
+USUAL = (
+    ChannelSelect,
+    _k.Activation,
+    _k.Add,
+    _k.AveragePooling2D,
+    _k.BatchNormalization,
+    _k.Concatenate,
+    _k.Conv2D,
+    _k.Dense,
+    _k.DepthwiseConv2D,
+    _k.Dropout,
+    _k.Flatten,
+    _k.GlobalAveragePooling2D,
+    _k.GlobalMaxPooling2D,
+    _k.InputLayer,
+    _k.MaxPooling2D,
+    _k.Multiply,
+    _k.ReLU,
+    _k.Reshape,
+    _k.SeparableConv2D,
+    _k.Softmax,
+    _k.ZeroPadding2D,
+)
 """Kinds of layers that are known to work; networks of others are tried out."""
 
 
@@ -29,7 +48,8 @@ def check_network(model: keras.Model) -> None:
       UsageError: names the layers that may be the reason.
     """
     from pocketflow.utils.quantization.int8.prepare import check_layers  # loads TensorFlow Model Optimization
-    from pocketflow.utils.quantization.int8.wrapping import plain, quantization_aware
+    from pocketflow.utils.quantization.int8.wrapping import quantization_aware, strip_quantization
+
     check_layers(model)
     unusual = [f'{layer.name} ({type(layer).__name__})' for layer in model.layers if not _is_usual(layer)]
     if not unusual:
@@ -37,16 +57,18 @@ def check_network(model: keras.Model) -> None:
     samples = np.random.default_rng(0).normal(size=(2, *model.input_shape[1:])).astype(np.float32)
     try:
         wrapped = quantization_aware(model, samples)
-        plain(wrapped)
+        strip_quantization(wrapped)
         with tempfile.TemporaryDirectory() as folder, isolated_conversions(Path(folder), samples) as conversions:
             conversions.try_out('int8', conversions.convert(wrapped, 'int8'))
     except UsageError:
         raise
     except Exception as error:  # whatever wrapping, TensorFlow Model Optimization or the converter raise
         reason = str(error) if isinstance(error, PocketFlowError) else f'{type(error).__name__}: {error}'
-        raise UsageError('--learner=uniform-tf cannot make an int8 file of this network, which has layers of unusual '
-                         f'kinds: {", ".join(unusual)}; replace them, or choose another learner with '
-                         f'--export_formats=int8 or dynamic ({reason.splitlines()[0][:300]})') from error
+        raise UsageError(
+            '--learner=uniform-tf cannot make an int8 file of this network, which has layers of unusual '
+            f'kinds: {", ".join(unusual)}; replace them, or choose another learner with '
+            f'--export_formats=int8 or dynamic ({reason.splitlines()[0][:300]})'
+        ) from error
 
 
 def _is_usual(layer: keras.layers.Layer) -> bool:

@@ -23,27 +23,38 @@ INT8_BITS = 8
 class UniformQuantizationTFOptions(Options):
     """How int8 arithmetic is simulated while training."""
 
-    superseded = {'uqtf_save_path': 'results are in --run_dir', 'uqtf_save_path_eval': 'results are in --run_dir',
-                  'uqtf_save_path_probe': 'there is nothing to probe for',
-                  'uqtf_save_path_probe_eval': 'there is nothing to probe for'}
+    superseded = {
+        'uqtf_save_path': 'results are in --run_dir',
+        'uqtf_save_path_eval': 'results are in --run_dir',
+        'uqtf_save_path_probe': 'there is nothing to probe for',
+        'uqtf_save_path_probe_eval': 'there is nothing to probe for',
+    }
     superseded_switches = {'uqtf_enbl_manual_quant': 'every tensor that the int8 file writes gets its range'}
 
-    weight_bits: int = option('uqtf_weight_bits', INT8_BITS, 'bits of the weights; fewer than 8 are stored in 8', low=2,
-                              high=INT8_BITS)
+    weight_bits: int = option(
+        'uqtf_weight_bits', INT8_BITS, 'bits of the weights; fewer than 8 are stored in 8', low=2, high=INT8_BITS
+    )
     activation_bits: int = option('uqtf_activation_bits', INT8_BITS, 'bits of the activations: 8')
     quant_delay: int = option('uqtf_quant_delay', 0, 'training steps before values are rounded', low=0)
-    freeze_bn_delay: int | None = option('uqtf_freeze_bn_delay', None, 'training steps before batch norms stop '
-                                         'following the batches; default: never', low=0)
+    freeze_bn_delay: int | None = option(
+        'uqtf_freeze_bn_delay',
+        None,
+        'training steps before batch norms stop following the batches; default: never',
+        low=0,
+    )
     rate_factor: float = option('uqtf_lrn_rate_dcy', 1e-2, 'learning rate, as a share of lrn_rate_init', above=0)
-    quant_epochs: float | None = option('uqtf_quant_epochs', None, 'epochs of training; default: as nb_epochs_rat_ft '
-                                        'says', low=0)
+    quant_epochs: float | None = option(
+        'uqtf_quant_epochs', None, 'epochs of training; default: as nb_epochs_rat_ft says', low=0
+    )
     num_images: int = option('uqtf_nb_smpls', 500, 'training images from which the ranges of activations start', low=1)
 
     def check(self) -> None:
         if self.activation_bits != INT8_BITS:
-            raise UsageError(f'--uqtf_activation_bits={self.activation_bits}: the file computes with activations of '
-                             f'{INT8_BITS} bits; give {INT8_BITS}, or choose --learner=uniform --uql_activation_bits='
-                             f'{self.activation_bits}, which simulates other widths')
+            raise UsageError(
+                f'--uqtf_activation_bits={self.activation_bits}: the file computes with activations of '
+                f'{INT8_BITS} bits; give {INT8_BITS}, or choose --learner=uniform --uql_activation_bits='
+                f'{self.activation_bits}, which simulates other widths'
+            )
 
 
 @LEARNERS.register('uniform-tf')
@@ -59,8 +70,10 @@ class UniformQuantTFLearner(AbstractLearner):
     replaced_flags = {'nb_epochs_rat_ft': 'uqtf_quant_epochs', 'lrn_rate_rat_ft': 'uqtf_lrn_rate_dcy'}
     export_formats = ('int8',)
     reference_format = 'float32'
-    refuses_after = dict.fromkeys(('uniform', 'non-uniform'), 'it rounds all weights to int8 itself, so the codes that '
-                                  'the learner before has found would be lost')
+    refuses_after = dict.fromkeys(
+        ('uniform', 'non-uniform'),
+        'it rounds all weights to int8 itself, so the codes that the learner before has found would be lost',
+    )
     must_be_last = 'its model holds the ranges of its int8 file, which any change of the weights would invalidate'
 
     def check_inputs(self) -> None:
@@ -70,18 +83,19 @@ class UniformQuantTFLearner(AbstractLearner):
         check_network(make_model())
 
     def compress(self, model: keras.Model) -> Compressed:
-        from pocketflow.utils.quantization.int8.wrapping import Settings, plain, quantization_aware
+        from pocketflow.utils.quantization.int8.wrapping import Settings, quantization_aware, strip_quantization
+
         options = self.options
         self._check_delay()
         settings = Settings(options.weight_bits, options.activation_bits, options.quant_delay, options.freeze_bn_delay)
         images = self.helper.training_images(options.num_images, self.context.seed)
         wrapped = quantization_aware(model, images, settings)
-        rows = layer_rows(model, plain(wrapped), {}, left_in_float(model, wrapped))
+        rows = layer_rows(model, strip_quantization(wrapped), {}, left_in_float(model, wrapped))
         return Compressed(wrapped, layers=tuple(self._with_bits(rows, wrapped)))
 
     def training_length(self) -> tuple[float, float]:
         ratio, epochs = self.context.learner_options.epochs_ratio_finetune, self.options.quant_epochs
-        ratio = ratio if epochs is None else epochs / self.helper.nb_epochs
+        ratio = ratio if epochs is None else epochs / self.helper.num_epochs
         return ratio, self.options.rate_factor
 
     def trainer_parts(self, model: keras.Model) -> TrainerParts:
@@ -94,10 +108,12 @@ class UniformQuantTFLearner(AbstractLearner):
         return dataclasses.replace(super().trainer_parts(model), constraint=constraint if constraints else None)
 
     def _check_delay(self) -> None:
-        _, nb_steps = self.schedule()
-        if self.options.quant_delay >= nb_steps and self.options.quant_delay:
-            raise UsageError(f'--uqtf_quant_delay={self.options.quant_delay}: must be below the {nb_steps} steps of '
-                             'training, else quantization never starts; lower it or raise --nb_epochs_rat_ft')
+        _, num_steps = self.schedule()
+        if self.options.quant_delay >= num_steps and self.options.quant_delay:
+            raise UsageError(
+                f'--uqtf_quant_delay={self.options.quant_delay}: must be below the {num_steps} steps of '
+                'training, else quantization never starts; lower it or raise --nb_epochs_rat_ft'
+            )
 
     def _clocks(self, model: keras.Model) -> list[Callable[[tf.Tensor], None]]:
         """What tells the layers how many steps are done, if anything depends on it."""
@@ -113,15 +129,19 @@ class UniformQuantTFLearner(AbstractLearner):
 
     def _with_bits(self, rows: Sequence[dict], model: keras.Model) -> list[dict]:
         wrapped = {layer.name: layer for layer in model.layers if getattr(layer, 'kernel_variable', None) is not None}
-        return [{**row, 'bits': [FLOAT_BITS, self.options.weight_bits]} if row['layer'] in wrapped else row
-                for row in rows]
+        return [
+            {**row, 'bits': [FLOAT_BITS, self.options.weight_bits]} if row['layer'] in wrapped else row for row in rows
+        ]
 
 
 def left_in_float(model: keras.Model, wrapped: keras.Model) -> dict[str, str]:
     """Why the weights of a layer are not rounded, by name of those that have some."""
     rounded = {layer.name for layer in wrapped.layers if getattr(layer, 'kernel_variable', None) is not None}
-    return {layer.name: f'weights stay in float: int8 is not simulated for {type(layer).__name__}'
-            for layer in model.layers if getattr(layer, 'kernel', None) is not None and layer.name not in rounded}
+    return {
+        layer.name: f'weights stay in float: int8 is not simulated for {type(layer).__name__}'
+        for layer in model.layers
+        if getattr(layer, 'kernel', None) is not None and layer.name not in rounded
+    }
 
 
 def zero_keepers(model: keras.Model) -> list[Callable[[tf.Tensor], None]]:

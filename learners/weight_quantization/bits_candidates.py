@@ -12,8 +12,8 @@ from pocketflow.hp_optimizer import Layer, SearchProblem
 from pocketflow.hp_optimizer.domain import Values
 from pocketflow.hp_optimizer.problem import LayerCost
 from pocketflow.learners.search.candidates import Candidates, layer_features
-from pocketflow.learners.search.file_bytes import CONTAINER, codebook_bytes, grid_bytes, nb_buckets, rest_bytes
-from pocketflow.utils.quantization import CodebookQuantizer, QuantizedKernel, bake
+from pocketflow.learners.search.file_bytes import CONTAINER, codebook_bytes, grid_bytes, num_buckets, rest_bytes
+from pocketflow.utils.quantization import CodebookQuantizer, QuantizedKernel, strip_quantization
 from pocketflow.utils.training.trainer import TrainerParts
 
 
@@ -31,8 +31,15 @@ class BitsCandidates(Candidates):
 
     searched = 'bits'
 
-    def __init__(self, model: keras.Model, names: Sequence[str], bits_range: tuple[int, int], mean_bits: float,
-                 max_bytes: int | None, parts: TrainerParts):
+    def __init__(
+        self,
+        model: keras.Model,
+        names: Sequence[str],
+        bits_range: tuple[int, int],
+        mean_bits: float,
+        max_bytes: int | None,
+        parts: TrainerParts,
+    ):
         self.model, self.parts = model, parts
         self._layers: dict[str, QuantizedKernel] = {name: model.get_layer(name) for name in names}
         shapes = {name: tuple(layer.kernel_variable.shape) for name, layer in self._layers.items()}
@@ -42,8 +49,12 @@ class BitsCandidates(Candidates):
             costs, budget = self._bit_costs(mean_bits)
         else:
             costs, budget = self._byte_costs(max_bytes)
-        self.domain = SearchProblem([Layer(name, *bits_range, costs[name], features[name]) for name in names], budget,
-                                    integer=True, describe=self._describe)
+        self.domain = SearchProblem(
+            [Layer(name, *bits_range, costs[name], features[name]) for name in names],
+            budget,
+            integer=True,
+            describe=self._describe,
+        )
 
     def _bit_costs(self, mean_bits: float) -> tuple[dict[str, LayerCost], float]:
         total = sum(self.sizes.values())
@@ -52,14 +63,14 @@ class BitsCandidates(Candidates):
         return {name: functools.partial(operator.mul, size) for name, size in self.sizes.items()}, mean_bits * total
 
     def _byte_costs(self, max_bytes: int) -> tuple[dict[str, LayerCost], float]:
-        rest = rest_bytes(bake(self.model)[0], self.sizes)
+        rest = rest_bytes(strip_quantization(self.model)[0], self.sizes)
         self.cost_unit, self.budget = f'bytes of {CONTAINER}', f'a file of {max_bytes:,} bytes'
         self._describe = lambda cost: f'a file of {cost + rest:,.0f} bytes'
         return {name: self._byte_cost(name) for name in self.sizes}, max_bytes - rest
 
     def _byte_cost(self, name: str) -> LayerCost:
         quantizer, shape = self._layers[name].quantizer, tuple(self._layers[name].kernel_variable.shape)
-        count, formula = nb_buckets(quantizer.buckets, shape), grid_bytes
+        count, formula = num_buckets(quantizer.buckets, shape), grid_bytes
         if isinstance(quantizer, CodebookQuantizer):
             formula = codebook_bytes
         return lambda bits: formula(self.sizes[name], bits, count)
@@ -67,4 +78,3 @@ class BitsCandidates(Candidates):
     def apply(self, values: Values) -> None:
         for name, layer in self._layers.items():
             layer.set_bits(int(values[name]))
-

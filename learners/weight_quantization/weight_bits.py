@@ -20,9 +20,9 @@ from pocketflow.utils.quantization import (
     FULL_BITS,
     Quantizer,
     activation_ranges,
-    bake,
     quantizable_layers,
     quantized_copy,
+    strip_quantization,
     unquantizable_layers,
 )
 from pocketflow.utils.quantization.encoding import Buckets, kernel_name
@@ -54,10 +54,10 @@ class WeightBitsOptions(SearchedOptions):
     equivalent_bits: float
     min_searched_bits: int
     max_searched_bits: int
-    nb_rlouts: int
+    num_rollouts: int
     random_layers: bool
     enbl_tuning: bool
-    nb_tune_steps: int
+    num_tune_steps: int
 
     @classmethod
     def flag(cls, name: str) -> str:
@@ -69,15 +69,17 @@ class WeightBitsOptions(SearchedOptions):
         return self.enbl_search and self.bits_plan is None
 
     def layer_search(self) -> LayerSearch:
-        nb_steps = self.nb_tune_steps if self.enbl_tuning else 0
-        return LayerSearch(self.nb_rlouts, max(1, self.nb_rlouts // 4), nb_steps, None, self.random_layers)
+        num_steps = self.num_tune_steps if self.enbl_tuning else 0
+        return LayerSearch(self.num_rollouts, max(1, self.num_rollouts // 4), num_steps, None, self.random_layers)
 
     def check(self) -> None:
         low, high = self.bits_range()
         if self.enbl_search and not low <= self.min_searched_bits <= self.max_searched_bits <= high:
-            raise UsageError(f'--{self.flag("min_searched_bits")}={self.min_searched_bits} '
-                             f'--{self.flag("max_searched_bits")}={self.max_searched_bits}: the bits to search must be '
-                             f'a range within {low} to {high}')
+            raise UsageError(
+                f'--{self.flag("min_searched_bits")}={self.min_searched_bits} '
+                f'--{self.flag("max_searched_bits")}={self.max_searched_bits}: the bits to search must be '
+                f'a range within {low} to {high}'
+            )
 
     def bits_range(self) -> tuple[int, int]:
         """The fewest and the most bits that the weights of a layer may have with these options."""
@@ -92,43 +94,88 @@ class WeightBitsOptions(SearchedOptions):
         return Buckets('split', min(self.bucket_size, int(np.prod(getattr(layer, kernel_name(layer)).shape))))
 
 
-def bit_search_options(prefix: str, nb_tune_steps: int) -> type[WeightBitsOptions]:
+def bit_search_options(prefix: str, num_tune_steps: int) -> type[WeightBitsOptions]:
     """The options of the search for bits, whose flags begin with a learner's own prefix.
 
     Args:
       prefix: as in `uql`.
-      nb_tune_steps: the default of its steps of fast fine-tuning.
+      num_tune_steps: the default of its steps of fast fine-tuning.
     """
     together = 'the layers of a candidate are tuned together'
     search, tuning = f'{prefix}_enbl_rl_agent', f'{prefix}_enbl_rl_global_tune'
     fields = [
-        ('enbl_search', bool, option(search, False, 'search the bits of each layer, by --hp_optimizer',
-                                     unless=f'{prefix}_bits_plan')),
-        ('equivalent_bits', float, option(f'{prefix}_equivalent_bits', 4.0, 'budget of the search: mean bits per '
-                                          'weight', low=1, needs=search, unless='hpo_max_bytes')),
-        ('min_searched_bits', int, option(f'{prefix}_w_bit_min', 2, 'fewest bits of a layer in the search', low=1,
-                                          needs=search)),
-        ('max_searched_bits', int, option(f'{prefix}_w_bit_max', 8, 'most bits of a layer in the search', low=1,
-                                          needs=search)),
-        ('nb_rlouts', int, option(f'{prefix}_nb_rlouts', 200, 'trials of the search', low=1, needs=search)),
-        ('random_layers', bool, option(f'{prefix}_enbl_random_layers', True, 'ddpg visits the layers in another order '
-                                       'in each roll-out', needs=f'{search} hp_optimizer=ddpg')),
+        (
+            'enbl_search',
+            bool,
+            option(search, False, 'search the bits of each layer, by --hp_optimizer', unless=f'{prefix}_bits_plan'),
+        ),
+        (
+            'equivalent_bits',
+            float,
+            option(
+                f'{prefix}_equivalent_bits',
+                4.0,
+                'budget of the search: mean bits per weight',
+                low=1,
+                needs=search,
+                unless='hpo_max_bytes',
+            ),
+        ),
+        (
+            'min_searched_bits',
+            int,
+            option(f'{prefix}_w_bit_min', 2, 'fewest bits of a layer in the search', low=1, needs=search),
+        ),
+        (
+            'max_searched_bits',
+            int,
+            option(f'{prefix}_w_bit_max', 8, 'most bits of a layer in the search', low=1, needs=search),
+        ),
+        ('num_rollouts', int, option(f'{prefix}_nb_rlouts', 200, 'trials of the search', low=1, needs=search)),
+        (
+            'random_layers',
+            bool,
+            option(
+                f'{prefix}_enbl_random_layers',
+                True,
+                'ddpg visits the layers in another order in each roll-out',
+                needs=f'{search} hp_optimizer=ddpg',
+            ),
+        ),
         ('enbl_tuning', bool, option(tuning, True, 'tune each trial before it is judged', needs=search)),
-        ('nb_tune_steps', int, option(f'{prefix}_tune_global_steps', nb_tune_steps, 'steps of fast fine-tuning per '
-                                      'trial', low=0, needs=f'{search} {tuning}')),
+        (
+            'num_tune_steps',
+            int,
+            option(
+                f'{prefix}_tune_global_steps',
+                num_tune_steps,
+                'steps of fast fine-tuning per trial',
+                low=0,
+                needs=f'{search} {tuning}',
+            ),
+        ),
     ]
-    superseded = {f'{prefix}_tune_layerwise_steps': together,
-                  f'{prefix}_tune_disp_steps': 'there is one line per trial',
-                  f'{prefix}_tune_save_path': 'trials are not saved; their journal is in --run_dir'}
-    return dataclasses.make_dataclass('BitSearchOptions', fields, bases=(WeightBitsOptions,), frozen=True,
-                                      namespace={'superseded': superseded,
-                                                 'superseded_switches': {f'{prefix}_enbl_rl_layerwise_tune': together},
-                                                 '__doc__': 'Whether and how the bits of each layer are searched.'})
+    superseded = {
+        f'{prefix}_tune_layerwise_steps': together,
+        f'{prefix}_tune_disp_steps': 'there is one line per trial',
+        f'{prefix}_tune_save_path': 'trials are not saved; their journal is in --run_dir',
+    }
+    return dataclasses.make_dataclass(
+        'BitSearchOptions',
+        fields,
+        bases=(WeightBitsOptions,),
+        frozen=True,
+        namespace={
+            'superseded': superseded,
+            'superseded_switches': {f'{prefix}_enbl_rl_layerwise_tune': together},
+            '__doc__': 'Whether and how the bits of each layer are searched.',
+        },
+    )
 
 
 def channel_buckets(layer: keras.layers.Layer) -> Buckets:
     """One bucket per output channel of a layer."""
-    return Buckets('channel', nb_channel_axes=2 if kernel_name(layer) == 'depthwise_kernel' else 1)
+    return Buckets('channel', num_channel_axes=2 if kernel_name(layer) == 'depthwise_kernel' else 1)
 
 
 def skip_reasons(model: keras.Model, options: WeightBitsOptions) -> dict[str, str]:
@@ -151,13 +198,15 @@ def load_bits_plan(options: WeightBitsOptions, learner: str) -> CompressionPlan 
     low, high = options.bits_range()
     for layer, bits in plan.values.items():
         if not low <= bits <= high and bits != FULL_BITS:
-            raise UsageError(f'--{flag}={path}: {bits} bits for {layer!r}; give {low} to {high}, or {FULL_BITS} to '
-                             'leave it as it is')
+            raise UsageError(
+                f'--{flag}={path}: {bits} bits for {layer!r}; give {low} to {high}, or {FULL_BITS} to leave it as it is'
+            )
     return plan
 
 
-def layer_bits(model: keras.Model, skipped: Mapping[str, str], options: WeightBitsOptions,
-               plan: CompressionPlan | None) -> dict[str, int]:
+def layer_bits(
+    model: keras.Model, skipped: Mapping[str, str], options: WeightBitsOptions, plan: CompressionPlan | None
+) -> dict[str, int]:
     """The bits of the weights of each layer that is quantized, in order.
 
     Raises:
@@ -170,15 +219,22 @@ def layer_bits(model: keras.Model, skipped: Mapping[str, str], options: WeightBi
     for name, reason in skipped.items():
         if wanted.get(name, FULL_BITS) != FULL_BITS:
             remedy = f'pass --{options.flag("quantize_all_layers")}' if reason in (FIRST, LAST) else 'take it out of it'
-            raise UsageError(f'--{options.flag("bits_plan")}: the plan quantizes {name}, which stays in full precision '
-                             f'({reason}); {remedy}')
-    bits = {layer.name: wanted.get(layer.name, options.weight_bits) for layer in quantizable_layers(model)
-            if layer.name not in skipped}
+            raise UsageError(
+                f'--{options.flag("bits_plan")}: the plan quantizes {name}, which stays in full precision '
+                f'({reason}); {remedy}'
+            )
+    bits = {
+        layer.name: wanted.get(layer.name, options.weight_bits)
+        for layer in quantizable_layers(model)
+        if layer.name not in skipped
+    }
     bits = {name: width for name, width in bits.items() if width != FULL_BITS}
     if not bits:
-        raise UsageError(f'no layer is left to quantize: model {model.name!r} has no Conv2D, DepthwiseConv2D or Dense '
-                         f'layer but its first and last one, or the plan excludes them; --'
-                         f'{options.flag("quantize_all_layers")} includes first and last')
+        raise UsageError(
+            f'no layer is left to quantize: model {model.name!r} has no Conv2D, DepthwiseConv2D or Dense '
+            f'layer but its first and last one, or the plan excludes them; --'
+            f'{options.flag("quantize_all_layers")} includes first and last'
+        )
     return bits
 
 
@@ -209,11 +265,16 @@ class WeightBitsLearner(SearchingLearner):
     def check_inputs(self) -> None:
         load_bits_plan(self.options, self.name)
         options = self.options
-        if options.searches and self.context.search.max_bytes is None and (
-                options.equivalent_bits < options.min_searched_bits):
-            raise UsageError(f'--{options.flag("equivalent_bits")}={options.equivalent_bits:g}: a mean of '
-                             f'{options.equivalent_bits:g} bits per weight is out of reach: from '
-                             f'{options.min_searched_bits} to {options.max_searched_bits} is reachable')
+        if (
+            options.searches
+            and self.context.search.max_bytes is None
+            and (options.equivalent_bits < options.min_searched_bits)
+        ):
+            raise UsageError(
+                f'--{options.flag("equivalent_bits")}={options.equivalent_bits:g}: a mean of '
+                f'{options.equivalent_bits:g} bits per weight is out of reach: from '
+                f'{options.min_searched_bits} to {options.max_searched_bits} is reachable'
+            )
 
     def check_layers(self, make_model: Callable[[], keras.Model]) -> None:
         model = make_model()
@@ -222,11 +283,19 @@ class WeightBitsLearner(SearchingLearner):
     def candidates(self, model: keras.Model) -> BitsCandidates:
         options = self.options
         names = layer_bits(model, skip_reasons(model, options), options, None)
-        quantizers = {name: self.make_quantizer(model.get_layer(name), options.max_searched_bits,
-                                                options.max_searched_bits) for name in names}
+        quantizers = {
+            name: self.make_quantizer(model.get_layer(name), options.max_searched_bits, options.max_searched_bits)
+            for name in names
+        }
         quantized = quantized_copy(model, quantizers, options.activation_bits, self._activation_ranges(model))
-        return BitsCandidates(quantized, list(names), (options.min_searched_bits, options.max_searched_bits),
-                              options.equivalent_bits, self.context.search.max_bytes, self.trainer_parts(quantized))
+        return BitsCandidates(
+            quantized,
+            list(names),
+            (options.min_searched_bits, options.max_searched_bits),
+            options.equivalent_bits,
+            self.context.search.max_bytes,
+            self.trainer_parts(quantized),
+        )
 
     def compress(self, model: keras.Model) -> Compressed:
         skipped = skip_reasons(model, self.options)
@@ -237,17 +306,16 @@ class WeightBitsLearner(SearchingLearner):
         quantizers = {name: self.make_quantizer(model.get_layer(name), width) for name, width in bits.items()}
         quantized = quantized_copy(model, quantizers, self.options.activation_bits, self._activation_ranges(model))
         plan = CompressionPlan('bits', model.name, bits, predicted={'mean_bits': mean_bits(model, bits)})
-        rows = [self._with_bits(row, bits) for row in layer_rows(model, bake(quantized)[0], {}, skipped)]
+        rows = [self._with_bits(row, bits) for row in layer_rows(model, strip_quantization(quantized)[0], {}, skipped)]
         return Compressed(quantized, plan, tuple(rows))
 
     def finish(self, model: keras.Model) -> Finished:
         """The plain model whose kernels are what their codes decode to."""
-        return Finished(*bake(model))
+        return Finished(*strip_quantization(model))
 
     def training_length(self) -> tuple[float, float]:
         """The pair's own schedule, squeezed into the epochs that the options give."""
-        return (self.options.quant_epochs / self.helper.nb_epochs,
-                self.context.learner_options.rate_factor_finetune)
+        return (self.options.quant_epochs / self.helper.num_epochs, self.context.learner_options.rate_factor_finetune)
 
     def _activation_ranges(self, model: keras.Model) -> dict[str, tuple[float, float]]:
         if self.options.activation_bits == FULL_BITS:

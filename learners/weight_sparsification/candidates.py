@@ -15,7 +15,7 @@ from pocketflow.hp_optimizer import Kind, Layer, Parameter, SearchProblem, Searc
 from pocketflow.hp_optimizer.domain import Domain, Values
 from pocketflow.learners.search.candidates import Candidates, layer_features
 from pocketflow.learners.search.file_bytes import CONTAINER, rest_bytes, sparse_bytes
-from pocketflow.learners.weight_sparsification.masks import apply_mask, magnitude_mask, nb_zeros
+from pocketflow.learners.weight_sparsification.masks import apply_mask, magnitude_mask, num_zeros
 from pocketflow.utils.graph import copied
 from pocketflow.utils.training.trainer import TrainerParts
 
@@ -48,18 +48,31 @@ class SparsityCandidates(Candidates):
 
     searched = 'sparsity'
 
-    def __init__(self, model: keras.Model, kernels: Mapping[str, Sequence[tf.Variable]], ratio: float,
-                 has_budget: bool, max_bytes: int | None, parts: TrainerParts):
+    def __init__(
+        self,
+        model: keras.Model,
+        kernels: Mapping[str, Sequence[tf.Variable]],
+        ratio: float,
+        has_budget: bool,
+        max_bytes: int | None,
+        parts: TrainerParts,
+    ):
         self.model = copied(model)
         places = {id(variable): place for place, variable in enumerate(model.weights)}
-        self._kernels = {name: [self.model.weights[places[id(kernel)]] for kernel in variables]
-                         for name, variables in kernels.items()}
-        self._masks = {name: [tf.Variable(tf.ones(kernel.shape, tf.bool), trainable=False) for kernel in variables]
-                       for name, variables in self._kernels.items()}
-        self.parts = dataclasses.replace(parts, constraint=self._constrain,
-                                         state=[mask for masks in self._masks.values() for mask in masks])
-        self.sizes = {name: sum(int(np.prod(kernel.shape)) for kernel in variables)
-                      for name, variables in kernels.items()}
+        self._kernels = {
+            name: [self.model.weights[places[id(kernel)]] for kernel in variables]
+            for name, variables in kernels.items()
+        }
+        self._masks = {
+            name: [tf.Variable(tf.ones(kernel.shape, tf.bool), trainable=False) for kernel in variables]
+            for name, variables in self._kernels.items()
+        }
+        self.parts = dataclasses.replace(
+            parts, constraint=self._constrain, state=[mask for masks in self._masks.values() for mask in masks]
+        )
+        self.sizes = {
+            name: sum(int(np.prod(kernel.shape)) for kernel in variables) for name, variables in kernels.items()
+        }
         self._total = sum(self.sizes.values())
         self._has_budget = has_budget
         self.cost_unit = 'non-zero weights' if max_bytes is None else f'bytes of {CONTAINER}'
@@ -69,22 +82,31 @@ class SparsityCandidates(Candidates):
         features = layer_features({name: variables[0].shape for name, variables in self._kernels.items()})
         if max_bytes is None:
             return SearchProblem(
-                [Layer(name, *sparsity_bounds(ratio, size), functools.partial(_kept, size), features[name])
-                 for name, size in self.sizes.items()],
-                (1 - ratio) * self._total, describe=self._as_sparsity), f'a sparsity of {ratio:g}'
+                [
+                    Layer(name, *sparsity_bounds(ratio, size), functools.partial(_kept, size), features[name])
+                    for name, size in self.sizes.items()
+                ],
+                (1 - ratio) * self._total,
+                describe=self._as_sparsity,
+            ), f'a sparsity of {ratio:g}'
         rest = rest_bytes(self.model, self.sizes)
         return SearchProblem(
-            [Layer(name, 0.0, 1 - 1 / size, functools.partial(sparse_bytes, size), features[name])
-             for name, size in self.sizes.items()], max_bytes - rest,
-            describe=lambda cost: f'a file of {cost + rest:,.0f} bytes'), f'a file of {max_bytes:,} bytes'
+            [
+                Layer(name, 0.0, 1 - 1 / size, functools.partial(sparse_bytes, size), features[name])
+                for name, size in self.sizes.items()
+            ],
+            max_bytes - rest,
+            describe=lambda cost: f'a file of {cost + rest:,.0f} bytes',
+        ), f'a file of {max_bytes:,} bytes'
 
     def _as_sparsity(self, cost: float) -> str:
         return f'a sparsity of {1 - cost / self._total:.4g}'
 
     def _space(self, ratio: float) -> SearchSpace:
-        return SearchSpace([Parameter(name, Kind.FLOAT, *sparsity_bounds(ratio, size))
-                            for name, size in self.sizes.items()],
-                           cost=lambda values: (1 - self._sparsity(values)) * self._total)
+        return SearchSpace(
+            [Parameter(name, Kind.FLOAT, *sparsity_bounds(ratio, size)) for name, size in self.sizes.items()],
+            cost=lambda values: (1 - self._sparsity(values)) * self._total,
+        )
 
     def _sparsity(self, values: Values) -> float:
         return sum(values[name] * size for name, size in self.sizes.items()) / self._total
@@ -92,7 +114,7 @@ class SparsityCandidates(Candidates):
     def apply(self, values: Values) -> None:
         for name, kernels in self._kernels.items():
             for kernel, mask in zip(kernels, self._masks[name], strict=True):
-                mask.assign(magnitude_mask(kernel, nb_zeros(values[name], tf.size(kernel))))
+                mask.assign(magnitude_mask(kernel, num_zeros(values[name], tf.size(kernel))))
         self._constrain()
 
     def _constrain(self, step: tf.Tensor | None = None) -> None:

@@ -18,8 +18,8 @@ from pocketflow.learners.weight_sparsification.masks import (
     GradualPruning,
     apply_mask,
     magnitude_mask,
-    nb_zeros,
-    nb_zeros_now,
+    num_zeros,
+    num_zeros_now,
 )
 from pocketflow.learners.weight_sparsification.schedule import MIN_UPDATES, PruningSchedule
 from pocketflow.learners.weight_sparsification.selection import SKIP_FLAG, kernels_of, prunable_layers, skip_reasons
@@ -36,55 +36,98 @@ from pocketflow.utils.training.trainer import LossFn, TrainerParts
 class WeightSparseOptions(SearchedOptions):
     """How many weights become zero in which layer, and when."""
 
-    superseded = {'ws_save_path': 'results are in --run_dir',
-                  'ws_lrn_rate_rg': 'the layers of a candidate are tuned together',
-                  'ws_nb_iters_rg': 'the layers of a candidate are tuned together',
-                  'ws_lrn_rate_ft': 'candidates are tuned at lrn_rate_rat_ft, as the final model is'}
+    superseded = {
+        'ws_save_path': 'results are in --run_dir',
+        'ws_lrn_rate_rg': 'the layers of a candidate are tuned together',
+        'ws_nb_iters_rg': 'the layers of a candidate are tuned together',
+        'ws_lrn_rate_ft': 'candidates are tuned at lrn_rate_rat_ft, as the final model is',
+    }
 
-    prune_ratio: float = option('ws_prune_ratio', 0.75, 'share of the weights to be zero', low=0, below=1,
-                                unless='ws_prune_plan hpo_max_bytes')
-    protocol: str = option('ws_prune_ratio_prtl', 'optimal', 'the share of each layer; uniform: the same, heurist: '
-                           'more for larger layers, optimal: searched by --hp_optimizer',
-                           choices=('uniform', 'heurist', 'optimal'), unless='ws_prune_plan')
-    plan_path: str | None = option('ws_prune_plan', None, "plan.json with each layer's share of zeros, or the run "
-                                   'directory that holds one; in place of ws_prune_ratio and ws_prune_ratio_prtl',
-                                   names='plan')
-    skip_names: str | None = option('ws_skip_names', None, 'do not prune layers whose names contain one of these, '
-                                    'separated by commas')
-    exponent: float = option('ws_prune_ratio_exp', 3.0, 'exponent of the schedule: the larger, the more is pruned '
-                             'early', above=0)
+    prune_ratio: float = option(
+        'ws_prune_ratio', 0.75, 'share of the weights to be zero', low=0, below=1, unless='ws_prune_plan hpo_max_bytes'
+    )
+    protocol: str = option(
+        'ws_prune_ratio_prtl',
+        'optimal',
+        'the share of each layer; uniform: the same, heurist: '
+        'more for larger layers, optimal: searched by --hp_optimizer',
+        choices=('uniform', 'heurist', 'optimal'),
+        unless='ws_prune_plan',
+    )
+    plan_path: str | None = option(
+        'ws_prune_plan',
+        None,
+        "plan.json with each layer's share of zeros, or the run "
+        'directory that holds one; in place of ws_prune_ratio and ws_prune_ratio_prtl',
+        names='plan',
+    )
+    skip_names: str | None = option(
+        'ws_skip_names', None, 'do not prune layers whose names contain one of these, separated by commas'
+    )
+    exponent: float = option(
+        'ws_prune_ratio_exp', 3.0, 'exponent of the schedule: the larger, the more is pruned early', above=0
+    )
     begin: float = option('ws_iter_ratio_beg', 0.1, 'when pruning begins, as a share of the training', low=0, high=1)
-    end: float = option('ws_iter_ratio_end', 0.5, 'when the final share of zeros is reached, as a share of the '
-                        'training', low=0, high=1)
-    update_step: int = option('ws_mask_update_step', 500, 'steps between mask updates; fewer in short trainings, for '
-                              f'{MIN_UPDATES} updates at least', low=1)
+    end: float = option(
+        'ws_iter_ratio_end', 0.5, 'when the final share of zeros is reached, as a share of the training', low=0, high=1
+    )
+    update_step: int = option(
+        'ws_mask_update_step',
+        500,
+        f'steps between mask updates; fewer in short trainings, for {MIN_UPDATES} updates at least',
+        low=1,
+    )
 
-    nb_rlouts: int = option('ws_nb_rlouts', 200, 'trials of the search', low=1, needs='ws_prune_ratio_prtl=optimal',
-                            unless='ws_prune_plan')
-    nb_rlouts_min: int = option('ws_nb_rlouts_min', 50, 'roll-outs before the agent of ddpg acts; at most half of all '
-                                'are taken', low=1, needs='ws_prune_ratio_prtl=optimal hp_optimizer=ddpg',
-                                unless='ws_prune_plan')
-    reward_type: str = option('ws_reward_type', 'single-obj', 'what a trial is worth; single-obj: its accuracy, with '
-                              'ws_prune_ratio kept; multi-obj: accuracy * ln(1 + sparsity), with every layer free',
-                              choices=('single-obj', 'multi-obj'), needs='ws_prune_ratio_prtl=optimal',
-                              unless='ws_prune_plan')
-    nb_tune_steps: int = option('ws_nb_iters_ft', 400, 'steps of fast fine-tuning per trial', low=0,
-                                needs='ws_prune_ratio_prtl=optimal', unless='ws_prune_plan')
-    nb_eval_batches: int = option('ws_nb_iters_feval', 25, 'batches of the held-out samples that judge a trial; 0: all',
-                                  low=0, needs='ws_prune_ratio_prtl=optimal',
-                                  unless='ws_prune_plan')
+    num_rollouts: int = option(
+        'ws_nb_rlouts', 200, 'trials of the search', low=1, needs='ws_prune_ratio_prtl=optimal', unless='ws_prune_plan'
+    )
+    num_rollouts_min: int = option(
+        'ws_nb_rlouts_min',
+        50,
+        'roll-outs before the agent of ddpg acts; at most half of all are taken',
+        low=1,
+        needs='ws_prune_ratio_prtl=optimal hp_optimizer=ddpg',
+        unless='ws_prune_plan',
+    )
+    reward_type: str = option(
+        'ws_reward_type',
+        'single-obj',
+        'what a trial is worth; single-obj: its accuracy, with '
+        'ws_prune_ratio kept; multi-obj: accuracy * ln(1 + sparsity), with every layer free',
+        choices=('single-obj', 'multi-obj'),
+        needs='ws_prune_ratio_prtl=optimal',
+        unless='ws_prune_plan',
+    )
+    num_tune_steps: int = option(
+        'ws_nb_iters_ft',
+        400,
+        'steps of fast fine-tuning per trial',
+        low=0,
+        needs='ws_prune_ratio_prtl=optimal',
+        unless='ws_prune_plan',
+    )
+    num_eval_batches: int = option(
+        'ws_nb_iters_feval',
+        25,
+        'batches of the held-out samples that judge a trial; 0: all',
+        low=0,
+        needs='ws_prune_ratio_prtl=optimal',
+        unless='ws_prune_plan',
+    )
 
     @property
     def searches(self) -> bool:
         return self.protocol == 'optimal' and self.plan_path is None
 
     def layer_search(self) -> LayerSearch:
-        return LayerSearch(self.nb_rlouts, self.nb_rlouts_min, self.nb_tune_steps, self.nb_eval_batches or None)
+        return LayerSearch(self.num_rollouts, self.num_rollouts_min, self.num_tune_steps, self.num_eval_batches or None)
 
     def check(self) -> None:
         if self.begin > self.end:
-            raise UsageError(f'--ws_iter_ratio_beg={self.begin}: pruning begins after its end; give at most '
-                             f'--ws_iter_ratio_end={self.end}')
+            raise UsageError(
+                f'--ws_iter_ratio_beg={self.begin}: pruning begins after its end; give at most '
+                f'--ws_iter_ratio_end={self.end}'
+            )
 
 
 @LEARNERS.register('weight-sparse')
@@ -126,62 +169,75 @@ class WeightSparseLearner(SearchingLearner):
     def candidates(self, model: keras.Model) -> SparsityCandidates:
         has_budget, max_bytes = self.options.reward_type == 'single-obj', self.context.search.max_bytes
         if max_bytes is not None and not has_budget:
-            raise UsageError(f'--hpo_max_bytes={max_bytes}: --ws_reward_type={self.options.reward_type} has no budget; '
-                             'give --ws_reward_type=single-obj, or drop the bytes')
+            raise UsageError(
+                f'--hpo_max_bytes={max_bytes}: --ws_reward_type={self.options.reward_type} has no budget; '
+                'give --ws_reward_type=single-obj, or drop the bytes'
+            )
         kernels = self._prunable(model, skip_reasons(model, self.options.skip_names))
-        return SparsityCandidates(model, kernels, self.options.prune_ratio, has_budget, max_bytes,
-                                  super().trainer_parts(model))
+        return SparsityCandidates(
+            model, kernels, self.options.prune_ratio, has_budget, max_bytes, super().trainer_parts(model)
+        )
 
     def _prunable(self, model: keras.Model, skipped: dict[str, str]) -> dict[str, list[tf.Variable]]:
         """Layer -> its kernels, of those that are pruned."""
         kernels = prunable_layers(model, skipped)
         if not kernels:
-            raise UsageError('no layer is left to prune: every one is skipped; check --ws_skip_names='
-                             f'{self.options.skip_names or ""}')
+            raise UsageError(
+                'no layer is left to prune: every one is skipped; check --ws_skip_names='
+                f'{self.options.skip_names or ""}'
+            )
         return kernels
 
     def _sizes(self, model: keras.Model, skipped: dict[str, str]) -> dict[str, list[int]]:
         """Layer -> the numbers of weights of its kernels, of those that are pruned."""
-        return {name: [int(tf.size(kernel)) for kernel in kernels]
-                for name, kernels in self._prunable(model, skipped).items()}
+        return {
+            name: [int(tf.size(kernel)) for kernel in kernels]
+            for name, kernels in self._prunable(model, skipped).items()
+        }
 
     def compress(self, model: keras.Model) -> Compressed:
         skipped = skip_reasons(model, self.options.skip_names)
         sizes = self._sizes(model, skipped)
         ratios = self._ratios(model, sizes, skipped)
         skipped |= {name: 'it is not in ws_prune_plan' for name in sizes if name not in ratios}
-        zeros = {name: sum(int(nb_zeros(ratio, size)) for size in sizes[name]) for name, ratio in ratios.items()}
+        zeros = {name: sum(int(num_zeros(ratio, size)) for size in sizes[name]) for name, ratio in ratios.items()}
         share = sum(zeros.values()) / sum(map(sum, sizes.values()))
         predicted = {'sparsity': share, 'nonzero_parameters': model.count_params() - sum(zeros.values())}
         copy = copied(model)
-        return Compressed(copy, CompressionPlan('sparsity', model.name, ratios, predicted=predicted),
-                          tuple(sparsity_rows(model, copy, zeros, skipped)))
+        return Compressed(
+            copy,
+            CompressionPlan('sparsity', model.name, ratios, predicted=predicted),
+            tuple(sparsity_rows(model, copy, zeros, skipped)),
+        )
 
     def loss_fn(self) -> LossFn:
         """The template's, which also tells the share of the weights that is masked."""
         plain = super().loss_fn()
 
-        def loss_and_sparsity(labels: tf.Tensor, outputs: tf.Tensor,
-                              variables: list[tf.Variable]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        def loss_and_sparsity(
+            labels: tf.Tensor, outputs: tf.Tensor, variables: list[tf.Variable]
+        ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
             loss, metrics = plain(labels, outputs, variables)
             return loss, {**metrics, 'sparsity': self._pruning.sparsity.value()}
 
         return loss_and_sparsity
 
     def trainer_parts(self, model: keras.Model) -> TrainerParts:
-        options, (_, nb_steps) = self.options, self.schedule()
-        schedule = PruningSchedule.over(nb_steps, options.begin, options.end, options.update_step, options.exponent)
-        logging.info('%s: prunes from step %d to %d, every %d steps', self.name, schedule.first, schedule.last,
-                     schedule.interval)
+        options, (_, num_steps) = self.options, self.schedule()
+        schedule = PruningSchedule.over(num_steps, options.begin, options.end, options.update_step, options.exponent)
+        logging.info(
+            '%s: prunes from step %d to %d, every %d steps', self.name, schedule.first, schedule.last, schedule.interval
+        )
         kernels, ratios = zip(*self._planned(model), strict=True)
         self._pruning = GradualPruning(kernels, ratios, schedule)
-        return dataclasses.replace(super().trainer_parts(model), constraint=self._pruning.constrain,
-                                   state=self._pruning.state)
+        return dataclasses.replace(
+            super().trainer_parts(model), constraint=self._pruning.constrain, state=self._pruning.state
+        )
 
     def finish(self, model: keras.Model) -> Finished:
         """Makes sure of the planned zeros, also where no step was trained."""
         for kernel, ratio in self._planned(model):
-            apply_mask(kernel, magnitude_mask(kernel, nb_zeros(ratio, tf.size(kernel))))
+            apply_mask(kernel, magnitude_mask(kernel, num_zeros(ratio, tf.size(kernel))))
         return Finished(model)
 
     def _planned(self, model: keras.Model) -> list[tuple[tf.Variable, float]]:
@@ -189,8 +245,9 @@ class WeightSparseLearner(SearchingLearner):
         plan = CompressionPlan.load(self.context.folder / PLAN_NAME)
         return [(kernel, ratio) for name, ratio in plan.values.items() for kernel in kernels_of(model.get_layer(name))]
 
-    def _ratios(self, model: keras.Model, sizes: Mapping[str, Sequence[int]],
-                skipped: Mapping[str, str]) -> Mapping[str, float]:
+    def _ratios(
+        self, model: keras.Model, sizes: Mapping[str, Sequence[int]], skipped: Mapping[str, str]
+    ) -> Mapping[str, float]:
         options = self.options
         if self.found is not None:
             return self.found
@@ -225,8 +282,9 @@ def refuse_unprunable(plan: CompressionPlan, sizes: Mapping[str, Sequence[int]],
             raise UsageError(f'--ws_prune_plan: names {name}, which is not pruned ({reason}); take it out of the plan')
 
 
-def sparsity_rows(before: keras.Model, after: keras.Model, zeros: Mapping[str, int],
-                  skipped: Mapping[str, str]) -> list[dict]:
+def sparsity_rows(
+    before: keras.Model, after: keras.Model, zeros: Mapping[str, int], skipped: Mapping[str, str]
+) -> list[dict]:
     """The report's rows, with `sparsity`: the share of zeros in a layer's kernels, [before, as planned].
 
     Also of layers that are left alone, so that the total is that of the network; `kernel_weights` is their number.
@@ -240,6 +298,6 @@ def sparsity_rows(before: keras.Model, after: keras.Model, zeros: Mapping[str, i
     for row in rows:
         kernels = all_kernels(layers[row['layer']]) if row['layer'] in layers else []
         if kernels:
-            size, present = sum(int(tf.size(kernel)) for kernel in kernels), sum(map(nb_zeros_now, kernels))
+            size, present = sum(int(tf.size(kernel)) for kernel in kernels), sum(map(num_zeros_now, kernels))
             row.update(sparsity=[present / size, zeros.get(row['layer'], present) / size], kernel_weights=size)
     return rows

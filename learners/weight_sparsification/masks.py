@@ -11,7 +11,7 @@ import tensorflow as tf
 from pocketflow.learners.weight_sparsification.schedule import PruningSchedule
 
 
-def nb_zeros(ratios: Any, sizes: Any) -> tf.Tensor:
+def num_zeros(ratios: Any, sizes: Any) -> tf.Tensor:
     """How many of `sizes` weights are zero at a share of `ratios`: rounded, but at least one weight stays.
 
     Args:
@@ -25,23 +25,23 @@ def nb_zeros(ratios: Any, sizes: Any) -> tf.Tensor:
     return tf.cast(tf.minimum(tf.round(tf.cast(ratios, tf.float64) * sizes), sizes - 1.0), tf.int32)
 
 
-def nb_zeros_now(kernel: tf.Variable | tf.Tensor | np.ndarray) -> int:
+def num_zeros_now(kernel: tf.Variable | tf.Tensor | np.ndarray) -> int:
     """How many weights are zero, negative zeros too."""
     return int(np.size(kernel) - np.count_nonzero(kernel))
 
 
-def magnitude_mask(values: tf.Tensor, nb_pruned: tf.Tensor | int) -> tf.Tensor:
-    """Which weights stay if exactly `nb_pruned` go, those of smallest magnitude; of equals the first go first.
+def magnitude_mask(values: tf.Tensor, num_pruned: tf.Tensor | int) -> tf.Tensor:
+    """Which weights stay if exactly `num_pruned` go, those of smallest magnitude; of equals the first go first.
 
     Args:
       values: a kernel of any shape.
-      nb_pruned: scalar integer.
+      num_pruned: scalar integer.
 
     Returns:
       bool, of the kernel's shape.
     """
     magnitudes = tf.reshape(tf.abs(values), [-1])
-    pruned = tf.argsort(magnitudes, stable=True)[:nb_pruned, tf.newaxis]
+    pruned = tf.argsort(magnitudes, stable=True)[:num_pruned, tf.newaxis]
     mask = tf.tensor_scatter_nd_update(tf.ones_like(magnitudes, tf.bool), pruned, tf.zeros_like(pruned[:, 0], tf.bool))
     return tf.reshape(mask, tf.shape(values))
 
@@ -70,7 +70,7 @@ class GradualPruning:
         self._kernels, self._schedule = list(kernels), schedule
         self._sizes = np.array([np.prod(kernel.shape) for kernel in kernels], np.float64)
         self._final = np.array(ratios, np.float64)
-        zeros = np.array([nb_zeros_now(kernel) for kernel in kernels], np.float64)
+        zeros = np.array([num_zeros_now(kernel) for kernel in kernels], np.float64)
         self._initial = np.minimum(zeros / self._sizes, self._final)
         self._backups = [tf.Variable(kernel, trainable=False) for kernel in kernels]
         self._masks = [tf.Variable(tf.ones(kernel.shape, tf.bool), trainable=False) for kernel in kernels]
@@ -96,7 +96,7 @@ class GradualPruning:
 
     def _renew_masks(self, ratios: tf.Tensor) -> None:
         """U <- where(M, W, U), M <- largest |U|, W <- U: pruned weights come back with their last live value."""
-        counts = nb_zeros(ratios, self._sizes)
+        counts = num_zeros(ratios, self._sizes)
         for index, (kernel, mask, backup) in enumerate(zip(self._kernels, self._masks, self._backups, strict=True)):
             backup.assign(tf.where(mask, kernel, backup))
             mask.assign(magnitude_mask(backup, counts[index]))

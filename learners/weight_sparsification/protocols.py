@@ -41,10 +41,13 @@ def heurist(sizes: Mapping[str, int], ratio: float, caps: Mapping[str, float]) -
     return _all_capped(sizes, ratio, limits, wanted, limits @ counts)
 
 
-def _all_capped(sizes: Mapping[str, int], ratio: float, limits: np.ndarray, wanted: float,
-                possible: float) -> dict[str, float]:
+def _all_capped(
+    sizes: Mapping[str, int], ratio: float, limits: np.ndarray, wanted: float, possible: float
+) -> dict[str, float]:
     total = sum(sizes.values())
     if wanted > possible * (1 + 1e-12):
-        raise UsageError(f'--ws_prune_ratio={ratio}: with a weight left in each kernel, at most {possible / total:.6g} '
-                         'of the weights of this network can be zero; give no more')
+        raise UsageError(
+            f'--ws_prune_ratio={ratio}: with a weight left in each kernel, at most {possible / total:.6g} '
+            'of the weights of this network can be zero; give no more'
+        )
     return dict(zip(sizes, map(float, limits), strict=True))

@@ -28,16 +28,16 @@ class PruningSchedule:
     exponent: float = 3.0
 
     @classmethod
-    def over(cls, nb_steps: int, begin: float, end: float, interval: int, exponent: float) -> PruningSchedule:
+    def over(cls, num_steps: int, begin: float, end: float, interval: int, exponent: float) -> PruningSchedule:
         """The schedule of a training.
 
         Args:
-          nb_steps: its number of steps.
+          num_steps: its number of steps.
           begin, end: as shares of the training, begin <= end.
           interval: wanted steps between updates; fewer where `MIN_UPDATES` would not fit between begin and end.
           exponent: see the class.
         """
-        first, last = int(nb_steps * begin), max(1, int(nb_steps * end))
+        first, last = int(num_steps * begin), max(1, int(num_steps * end))
         return cls(first, last, max(1, min(interval, (last - first) // MIN_UPDATES)), exponent)
 
     def is_update(self, step: tf.Tensor) -> tf.Tensor:
@@ -57,4 +57,4 @@ class PruningSchedule:
         way = max(1, self.last - self.first)
         left = tf.clip_by_value(1.0 - tf.cast(step - self.first, tf.float64) / way, 0.0, 1.0)
         left = tf.where(step >= self.last, tf.zeros_like(left), left)
-        return final + (initial - final) * left ** self.exponent
+        return final + (initial - final) * left**self.exponent

@@ -9,8 +9,19 @@ from pocketflow.learners.layer_name_filter import skipped_by_name
 from pocketflow.utils.quantization.encoding import KERNEL_NAMES
 
 _k = keras.layers
-PRUNABLE = (_k.Dense, _k.Conv1D, _k.Conv2D, _k.Conv3D, _k.DepthwiseConv1D, _k.DepthwiseConv2D, _k.SeparableConv1D,
-            _k.SeparableConv2D, _k.Conv1DTranspose, _k.Conv2DTranspose, _k.Conv3DTranspose)
+PRUNABLE = (
+    _k.Dense,
+    _k.Conv1D,
+    _k.Conv2D,
+    _k.Conv3D,
+    _k.DepthwiseConv1D,
+    _k.DepthwiseConv2D,
+    _k.SeparableConv1D,
+    _k.SeparableConv2D,
+    _k.Conv1DTranspose,
+    _k.Conv2DTranspose,
+    _k.Conv3DTranspose,
+)
 SKIP_FLAG = 'ws_skip_names'
 
 

@@ -37,20 +37,26 @@ def check_sizes(**sizes: int) -> None:
 
 def check_range(a_min: float, a_max: float) -> None:
     if not (np.isfinite(a_min) and np.isfinite(a_max) and a_min < a_max):
-        raise UsageError(f'the DDPG agent was given actions from a_min={a_min} to a_max={a_max}: '
-                         'both must be finite, and a_min below a_max')
+        raise UsageError(
+            f'the DDPG agent was given actions from a_min={a_min} to a_max={a_max}: '
+            'both must be finite, and a_min below a_max'
+        )
 
 
-def check_warm_up(nb_smpls_min: int, buf_size: int) -> None:
-    if not 1 <= nb_smpls_min <= buf_size:
-        raise UsageError(f'the DDPG agent was given nb_smpls_min={nb_smpls_min}: must be at least 1 and at most '
-                         f'buf_size={buf_size}, or it would never learn')
+def check_warm_up(min_samples: int, buf_size: int) -> None:
+    if not 1 <= min_samples <= buf_size:
+        raise UsageError(
+            f'the DDPG agent was given min_samples={min_samples}: must be at least 1 and at most '
+            f'buf_size={buf_size}, or it would never learn'
+        )
 
 
 def check_finite(name: str, values: np.ndarray) -> None:
     if not np.isfinite(values).all():
-        raise PocketFlowError(f'the DDPG agent was given {name} with a value that is not finite; '
-                              'look for a candidate whose evaluation diverged')
+        raise PocketFlowError(
+            f'the DDPG agent was given {name} with a value that is not finite; '
+            'look for a candidate whose evaluation diverged'
+        )
 
 
 def as_column(values: np.ndarray) -> np.ndarray:
@@ -69,42 +75,52 @@ def as_rows(values: np.ndarray, width: int) -> np.ndarray:
 class Agent:
     """Learns which action, a vector of numbers in [a_min, a_max], earns the most in each state.
 
-    A roll-out goes `init_rlout`, then for each step `act`, `record` and, as often as wanted, `train`, and at its end
-    `finalize_rlout`. Steps may also be recorded, and trained on, after the roll-out, once their rewards are known.
+    A roll-out goes `begin_rollout`, then for each step `act`, `record` and, as often as wanted, `train`, and at its end
+    `end_rollout`. Steps may also be recorded, and trained on, after the roll-out, once their rewards are known.
 
     All random numbers come from one generator of the agent's own, so equal calls give equal agents on one machine, and
     no other random numbers are disturbed.
     """
 
-    def __init__(self, s_dims: int, a_dims: int, nb_rlouts: int, buf_size: int, a_min: float = 0.0, a_max: float = 1.0,
-                 options: DdpgOptions | None = None, seed: int = 0, nb_smpls_min: int | None = None):
+    def __init__(
+        self,
+        state_dim: int,
+        action_dim: int,
+        num_rollouts: int,
+        buf_size: int,
+        a_min: float = 0.0,
+        a_max: float = 1.0,
+        options: DdpgOptions | None = None,
+        seed: int = 0,
+        min_samples: int | None = None,
+    ):
         """
         Args:
-            s_dims, a_dims: the numbers in a state, and in an action.
-            nb_rlouts: how many roll-outs are planned; decaying noise reaches its end in the last one.
+            state_dim, action_dim: the numbers in a state, and in an action.
+            num_rollouts: how many roll-outs are planned; decaying noise reaches its end in the last one.
             buf_size: how many transitions are remembered.
             a_min, a_max: the range of every number in an action.
             options: by default `DdpgOptions()`.
             seed: at least 0.
-            nb_smpls_min: how many transitions are collected before the agent learns; by default `buf_size`.
+            num_smpls_min: how many transitions are collected before the agent learns; by default `buf_size`.
 
         Raises:
             UsageError: a size, the range or the seed makes no sense.
         """
         self.options = options = options or DdpgOptions()
-        self.nb_smpls_min = buf_size if nb_smpls_min is None else nb_smpls_min
-        check_sizes(s_dims=s_dims, a_dims=a_dims, nb_rlouts=nb_rlouts, buf_size=buf_size)
+        self.min_samples = buf_size if min_samples is None else min_samples
+        check_sizes(state_dim=state_dim, action_dim=action_dim, num_rollouts=num_rollouts, buf_size=buf_size)
         check_range(a_min, a_max)
-        check_warm_up(self.nb_smpls_min, buf_size)
+        check_warm_up(self.min_samples, buf_size)
         if seed < 0:
             raise UsageError(f'the DDPG agent was given seed={seed}: must be at least 0')
         self.rng = new_generator(seed)
-        self.buffer = ReplayBuffer(s_dims, a_dims, buf_size)
+        self.buffer = ReplayBuffer(state_dim, action_dim, buf_size)
         self.baseline = RewardBaseline(options.baseline_decay, options.enable_baseline)
-        self.moments = RunningMoments(s_dims, options.min_variance, options.enable_state_norm)
-        self.exploration = Exploration(options, nb_rlouts)
+        self.moments = RunningMoments(state_dim, options.min_variance, options.enable_state_norm)
+        self.exploration = Exploration(options, num_rollouts)
         with tf.device(CPU):
-            self.networks = ActorCritic(s_dims, a_dims, a_min, a_max, options)
+            self.networks = ActorCritic(state_dim, action_dim, a_min, a_max, options)
             self.behaviour = Behaviour(self.networks.actor, a_min, a_max, options)
         self.reset()
 
@@ -118,37 +134,50 @@ class Agent:
     @property
     def is_ready(self) -> bool:
         """Whether there are transitions enough to learn from."""
-        return len(self.buffer) >= self.nb_smpls_min
+        return len(self.buffer) >= self.min_samples
 
-    def init_rlout(self) -> None:
+    def begin_rollout(self) -> None:
         """Begins a roll-out: lets the noise decay and, if it is on parameters, draws it for the whole roll-out."""
         self.exploration.begin_rollout()
         self.behaviour.begin_rollout(self.exploration.std, self.rng)
 
     def act(self, state: np.ndarray, explore: bool = True) -> np.ndarray:
-        """The action in a state of shape (s_dims,) or (1, s_dims): float32, shape (1, a_dims), in [a_min, a_max].
+        """The action in a state of shape (state_dim,) or (1, state_dim).
+
+        float32, shape (1, action_dim), in [a_min, a_max].
 
         Without `explore` there is no noise, and no random number is drawn.
         """
         states = self.moments.normalize(as_rows(state, self.moments.width))
         return self.behaviour.act(states, self.exploration.std, self.rng) if explore else self.behaviour.policy(states)
 
-    def record(self, states: np.ndarray, actions: np.ndarray, rewards: np.ndarray, terminals: np.ndarray,
-               states_next: np.ndarray) -> None:
+    def record(
+        self,
+        states: np.ndarray,
+        actions: np.ndarray,
+        rewards: np.ndarray,
+        terminals: np.ndarray,
+        states_next: np.ndarray,
+    ) -> None:
         """Remembers transitions: every `record_step`-th of those given.
 
         Args:
-            states, states_next: shape (N, s_dims).
-            actions: those really taken, shape (N, a_dims); they may lie outside the range.
+            states, states_next: shape (N, state_dim).
+            actions: those really taken, shape (N, action_dim); they may lie outside the range.
             rewards, terminals: shape (N,) or (N, 1); a terminal is 1 (or True) where the roll-out ended.
 
         Raises:
             PocketFlowError: a number is not finite.
             ValueError: shapes do not fit.
         """
-        s_dims, a_dims = self.moments.width, self.buffer.columns.actions.shape[1]
-        given = Transitions(as_rows(states, s_dims), as_rows(actions, a_dims), as_column(rewards),
-                            as_column(terminals), as_rows(states_next, s_dims))
+        state_dim, action_dim = self.moments.width, self.buffer.columns.actions.shape[1]
+        given = Transitions(
+            as_rows(states, state_dim),
+            as_rows(actions, action_dim),
+            as_column(rewards),
+            as_column(terminals),
+            as_rows(states_next, state_dim),
+        )
         if len({len(column) for column in given}) != 1:
             raise ValueError(f'the arrays differ in length: {[len(column) for column in given]}')
         for name, column in given._asdict().items():
@@ -160,7 +189,7 @@ class Agent:
     def train(self) -> tuple[float, float, float]:
         """One step of learning: (actor loss, critic loss, standard deviation of the noise).
 
-        Does nothing, with losses 0, while fewer than `nb_smpls_min` transitions are remembered.
+        Does nothing, with losses 0, while fewer than `min_samples` transitions are remembered.
         """
         if not self.is_ready:
             return 0.0, 0.0, self.exploration.std
@@ -170,18 +199,22 @@ class Agent:
             self.exploration.adapt(self.behaviour.distance(states, std, self.rng))
         actor_loss, critic_loss = map(float, self.networks.update(self._sample()))
         if not np.isfinite(actor_loss + critic_loss):
-            raise PocketFlowError('the DDPG agent diverged: its losses are not finite; lower --ddpg_lrn_rate='
-                                  f'{self.options.learning_rate} or the scale of the rewards')
+            raise PocketFlowError(
+                'the DDPG agent diverged: its losses are not finite; lower --ddpg_lrn_rate='
+                f'{self.options.learning_rate} or the scale of the rewards'
+            )
         return actor_loss, critic_loss, self.exploration.std
 
     def _sample(self) -> Transitions:
         """A batch as the networks see it: rewards against the baseline, states normalized."""
         batch = self.buffer.sample(self.options.batch_size, self.rng)
-        return batch._replace(rewards=batch.rewards - np.float32(self.baseline.value),
-                              states=self.moments.normalize(batch.states),
-                              states_next=self.moments.normalize(batch.states_next))
+        return batch._replace(
+            rewards=batch.rewards - np.float32(self.baseline.value),
+            states=self.moments.normalize(batch.states),
+            states_next=self.moments.normalize(batch.states_next),
+        )
 
-    def finalize_rlout(self, rewards: np.ndarray) -> None:
+    def end_rollout(self, rewards: np.ndarray) -> None:
         """Ends a roll-out: its rewards, in an array of any shape, move the baseline."""
         check_finite('rewards', np.asarray(rewards))
         self.baseline.update(np.asarray(rewards))
@@ -189,13 +222,22 @@ class Agent:
     def get_state(self) -> State:
         """All that the future depends on, as a flat dictionary of plain arrays (`numpy.savez(file, **state)`)."""
         parts = {name: part.get_state() for name, part in self._parts().items()}
-        return joined({**parts, 'variables': variables_state(self._variables()),
-                       'generator': {'values': generator_state(self.rng)}})
+        return joined(
+            {
+                **parts,
+                'variables': variables_state(self._variables()),
+                'generator': {'values': generator_state(self.rng)},
+            }
+        )
 
     def _parts(self) -> dict[str, ReplayBuffer | RewardBaseline | RunningMoments | Exploration]:
         """What has a state of plain numbers."""
-        return {'buffer': self.buffer, 'baseline': self.baseline, 'moments': self.moments,
-                'exploration': self.exploration}
+        return {
+            'buffer': self.buffer,
+            'baseline': self.baseline,
+            'moments': self.moments,
+            'exploration': self.exploration,
+        }
 
     def _variables(self) -> list[tf.Variable]:
         return [*self.networks.variables, *self.behaviour.variables]
@@ -208,8 +250,10 @@ class Agent:
         """
         wrong = mismatches(self.get_state(), state)
         if wrong:
-            raise UsageError(f'the saved state of a DDPG agent is of one with other sizes (see {wrong[0]}): go on '
-                             'with the options it was made with, or start anew')
+            raise UsageError(
+                f'the saved state of a DDPG agent is of one with other sizes (see {wrong[0]}): go on '
+                'with the options it was made with, or start anew'
+            )
         for name, part in self._parts().items():
             part.set_state(part_of(state, name))
         set_variables(self._variables(), part_of(state, 'variables'))

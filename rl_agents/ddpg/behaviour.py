@@ -34,7 +34,7 @@ class Behaviour:
             self._perturb(self._parameter_noise(std, rng))
 
     def policy(self, states: np.ndarray) -> np.ndarray:
-        """The actions (N, a_dims) without noise for states (N, s_dims)."""
+        """The actions (N, action_dim) without noise for states (N, state_dim)."""
         return self._within_range(self._clean(states).numpy())
 
     def act(self, states: np.ndarray, std: float, rng: np.random.Generator) -> np.ndarray:

@@ -31,10 +31,10 @@ def half_squared_norm(variables: Sequence[tf.Variable]) -> tf.Tensor:
 class ActorCritic:
     """The two networks, their slowly following targets, and their optimizers."""
 
-    def __init__(self, s_dims: int, a_dims: int, a_min: float, a_max: float, options: DdpgOptions):
+    def __init__(self, state_dim: int, action_dim: int, a_min: float, a_max: float, options: DdpgOptions):
         self.options = options
-        actor_sizes = (s_dims, a_dims, options.actor_depth, options.actor_width, a_min, a_max)
-        critic_sizes = (s_dims, a_dims, options.critic_depth, options.critic_width)
+        actor_sizes = (state_dim, action_dim, options.actor_depth, options.actor_width, a_min, a_max)
+        critic_sizes = (state_dim, action_dim, options.critic_depth, options.critic_width)
         self.actor, self.actor_target = build_actor(*actor_sizes), build_actor(*actor_sizes)
         self.critic, self.critic_target = build_critic(*critic_sizes), build_critic(*critic_sizes)
         self.actor_optimizer = self._optimizer(self.actor)
@@ -57,8 +57,14 @@ class ActorCritic:
     @property
     def variables(self) -> list[tf.Variable]:
         """All that learning changes, always in the same order."""
-        parts = (self.actor, self.critic, self.actor_target, self.critic_target, self.actor_optimizer,
-                 self.critic_optimizer)
+        parts = (
+            self.actor,
+            self.critic,
+            self.actor_target,
+            self.critic_target,
+            self.actor_optimizer,
+            self.critic_optimizer,
+        )
         return [variable for part in parts for variable in part.variables]
 
     def critic_loss(self, batch: Transitions) -> tf.Tensor:
@@ -66,7 +72,7 @@ class ActorCritic:
         values_next = self.critic_target([batch.states_next, self.actor_target(batch.states_next)])
         targets = bellman_targets(batch.rewards, batch.terminals, values_next, self.options.gamma)
         errors = self.critic([batch.states, batch.actions]) - tf.stop_gradient(targets)
-        return 0.5 * tf.reduce_mean(errors ** 2) + self._decay(self.critic)
+        return 0.5 * tf.reduce_mean(errors**2) + self._decay(self.critic)
 
     def actor_loss(self, batch: Transitions) -> tf.Tensor:
         """-mean Q(s, mu(s)), with weight decay."""
@@ -87,8 +93,12 @@ class ActorCritic:
         return actor_loss, critic_loss
 
     @staticmethod
-    def _descend(loss_of: Callable[[Transitions], tf.Tensor], batch: Transitions, network: keras.Model,
-                 optimizer: keras.optimizers.Optimizer) -> tf.Tensor:
+    def _descend(
+        loss_of: Callable[[Transitions], tf.Tensor],
+        batch: Transitions,
+        network: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+    ) -> tf.Tensor:
         """A step for the variables of one network only, whatever else the loss depends on."""
         variables = network.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:

@@ -40,18 +40,21 @@ def hidden(x: tf.Tensor, width: int) -> tf.Tensor:
     return keras.layers.ReLU()(x)
 
 
-def build_actor(s_dims: int, a_dims: int, depth: int, width: int, a_min: float, a_max: float) -> keras.Model:
-    """States (N, s_dims) -> actions (N, a_dims) in [a_min, a_max]."""
-    x = state = keras.Input((s_dims,))
+def build_actor(state_dim: int, action_dim: int, depth: int, width: int, a_min: float, a_max: float) -> keras.Model:
+    """States (N, state_dim) -> actions (N, action_dim) in [a_min, a_max]."""
+    x = state = keras.Input((state_dim,))
     for _ in range(depth):
         x = hidden(x, width)
-    x = keras.layers.Activation('sigmoid')(dense(a_dims)(x))
+    x = keras.layers.Activation('sigmoid')(dense(action_dim)(x))
     return keras.Model(state, keras.layers.Rescaling(a_max - a_min, a_min)(x))
 
 
-def build_critic(s_dims: int, a_dims: int, depth: int, width: int) -> keras.Model:
-    """[states (N, s_dims), actions (N, a_dims)] -> values (N, 1); the action joins after the first hidden layer."""
-    state, action = keras.Input((s_dims,)), keras.Input((a_dims,))
+def build_critic(state_dim: int, action_dim: int, depth: int, width: int) -> keras.Model:
+    """[states (N, state_dim), actions (N, action_dim)] -> values (N, 1).
+
+    The action joins after the first hidden layer.
+    """
+    state, action = keras.Input((state_dim,)), keras.Input((action_dim,))
     x = keras.layers.Concatenate()([hidden(state, width), action])
     for _ in range(depth):
         x = hidden(x, width)
@@ -77,8 +80,12 @@ def initialize(network: keras.Model, rng: np.random.Generator) -> None:
 
 def perturbable(network: keras.Model) -> list[tf.Variable]:
     """The variables that parameter noise may change: all but those of layer normalization (Plappert et al. 2018)."""
-    return [variable for layer in network.layers if not isinstance(layer, keras.layers.LayerNormalization)
-            for variable in layer.trainable_variables]
+    return [
+        variable
+        for layer in network.layers
+        if not isinstance(layer, keras.layers.LayerNormalization)
+        for variable in layer.trainable_variables
+    ]
 
 
 def count_perturbable(network: keras.Model) -> int:

@@ -7,11 +7,11 @@ import numpy as np
 from pocketflow.rl_agents.ddpg.options import DdpgOptions
 
 
-def decayed_std(std_init: float, std_final: float, nb_decays: int, nb_decays_left: int) -> float:
+def decayed_std(std_init: float, std_final: float, num_decays: int, num_decays_left: int) -> float:
     """The standard deviation after some decays, if as many are left: geometric, exactly `std_final` at the end."""
-    if nb_decays_left <= 0:
+    if num_decays_left <= 0:
         return std_final
-    return std_init * (std_final / std_init) ** (nb_decays / (nb_decays + nb_decays_left))
+    return std_init * (std_final / std_init) ** (num_decays / (num_decays + num_decays_left))
 
 
 def adapted_std(std: float, distance: float, target: float, rate: float) -> float:
@@ -26,35 +26,39 @@ class Exploration:
     way from the first to the final value over the roll-outs that are left, and is there in the last one.
     """
 
-    def __init__(self, options: DdpgOptions, nb_rlouts: int):
+    def __init__(self, options: DdpgOptions, num_rollouts: int):
         self.options = options
-        self.nb_rlouts = nb_rlouts
+        self.num_rollouts = num_rollouts
         self.reset()
 
     def reset(self) -> None:
         self.std = self.options.noise_std_init
-        self.nb_begun = 0
-        self.nb_warm_up: int | None = None
+        self.num_begun = 0
+        self.num_warm_up: int | None = None
 
     def begin_rollout(self) -> None:
-        self.nb_begun += 1
-        if self.options.noise_protocol == 'tdecy' and self.nb_warm_up is not None:
-            self.std = decayed_std(self.options.noise_std_init, self.options.noise_std_final,
-                                   self.nb_begun - self.nb_warm_up, self.nb_rlouts - self.nb_begun)
+        self.num_begun += 1
+        if self.options.noise_protocol == 'tdecy' and self.num_warm_up is not None:
+            self.std = decayed_std(
+                self.options.noise_std_init,
+                self.options.noise_std_final,
+                self.num_begun - self.num_warm_up,
+                self.num_rollouts - self.num_begun,
+            )
 
     def end_warm_up(self) -> None:
         """To be called at each training step; the first one counts."""
-        if self.nb_warm_up is None:
-            self.nb_warm_up = self.nb_begun
+        if self.num_warm_up is None:
+            self.num_warm_up = self.num_begun
 
     def adapt(self, distance: float) -> None:
         """`distance`: the mean absolute change of the actions by noise of the present standard deviation."""
         self.std = adapted_std(self.std, distance, self.options.noise_distance, self.options.noise_adapt_rate)
 
     def get_state(self) -> dict[str, np.ndarray]:
-        warm_up = -1 if self.nb_warm_up is None else self.nb_warm_up
-        return {'std': np.float64(self.std), 'nb_begun': np.int64(self.nb_begun), 'nb_warm_up': np.int64(warm_up)}
+        warm_up = -1 if self.num_warm_up is None else self.num_warm_up
+        return {'std': np.float64(self.std), 'nb_begun': np.int64(self.num_begun), 'nb_warm_up': np.int64(warm_up)}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
-        self.std, self.nb_begun = float(state['std']), int(state['nb_begun'])
-        self.nb_warm_up = None if state['nb_warm_up'] < 0 else int(state['nb_warm_up'])
+        self.std, self.num_begun = float(state['std']), int(state['nb_begun'])
+        self.num_warm_up = None if state['nb_warm_up'] < 0 else int(state['nb_warm_up'])

@@ -10,11 +10,11 @@ import numpy as np
 class Transitions(NamedTuple):
     """float32 arrays with one row per transition; `terminals` is 1 where the roll-out ended, else 0."""
 
-    states: np.ndarray  # (N, s_dims)
-    actions: np.ndarray  # (N, a_dims)
+    states: np.ndarray  # (N, state_dim)
+    actions: np.ndarray  # (N, action_dim)
     rewards: np.ndarray  # (N, 1)
     terminals: np.ndarray  # (N, 1)
-    states_next: np.ndarray  # (N, s_dims)
+    states_next: np.ndarray  # (N, state_dim)
 
     def rows(self, index: np.ndarray | slice) -> Transitions:
         return Transitions(*(column[index] for column in self))
@@ -23,10 +23,11 @@ class Transitions(NamedTuple):
 class ReplayBuffer:
     """Holds up to `capacity` transitions."""
 
-    def __init__(self, s_dims: int, a_dims: int, capacity: int):
+    def __init__(self, state_dim: int, action_dim: int, capacity: int):
         self.capacity = capacity
-        self.columns = Transitions(*(np.zeros((capacity, width), np.float32)
-                                     for width in (s_dims, a_dims, 1, 1, s_dims)))
+        self.columns = Transitions(
+            *(np.zeros((capacity, width), np.float32) for width in (state_dim, action_dim, 1, 1, state_dim))
+        )
         self.position = 0
         self.count = 0
 
@@ -39,7 +40,7 @@ class ReplayBuffer:
         kept = min(number, self.capacity)
         places = (self.position + np.arange(number - kept, number)) % self.capacity
         for column, new in zip(self.columns, transitions, strict=True):
-            column[places] = new[number - kept:]
+            column[places] = new[number - kept :]
         self.position = (self.position + number) % self.capacity
         self.count = min(self.count + number, self.capacity)
 

@@ -44,12 +44,20 @@ def new_generator(seed: int) -> np.random.Generator:
 def generator_state(rng: np.random.Generator) -> np.ndarray:
     """The state of a generator by `new_generator`: uint64, shape (13,)."""
     state = rng.bit_generator.state
-    values = [*state['state']['counter'], *state['state']['key'], *state['buffer'],
-              *(state[name] for name in GENERATOR_NUMBERS)]
+    values = [
+        *state['state']['counter'],
+        *state['state']['key'],
+        *state['buffer'],
+        *(state[name] for name in GENERATOR_NUMBERS),
+    ]
     return np.array(values, np.uint64)
 
 
 def set_generator(rng: np.random.Generator, values: np.ndarray) -> None:
     counter, key, buffer, numbers = np.split(np.asarray(values, np.uint64), [4, 6, 10])
-    rng.bit_generator.state = {'bit_generator': 'Philox', 'state': {'counter': counter, 'key': key}, 'buffer': buffer,
-                               **dict(zip(GENERATOR_NUMBERS, map(int, numbers), strict=True))}
+    rng.bit_generator.state = {
+        'bit_generator': 'Philox',
+        'state': {'counter': counter, 'key': key},
+        'buffer': buffer,
+        **dict(zip(GENERATOR_NUMBERS, map(int, numbers), strict=True)),
+    }

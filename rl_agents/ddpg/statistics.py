@@ -61,7 +61,7 @@ class RunningMoments:
         rows = np.asarray(rows, np.float64)
         mean, total = rows.mean(axis=0), self.count + len(rows)
         delta = mean - self.mean
-        self.squares += ((rows - mean) ** 2).sum(axis=0) + delta ** 2 * self.count * len(rows) / total
+        self.squares += ((rows - mean) ** 2).sum(axis=0) + delta**2 * self.count * len(rows) / total
         self.mean += delta * len(rows) / total
         self.count = total
 

@@ -48,8 +48,10 @@ class ExportedFile:
         if samples is None:
             samples = np.random.default_rng(0).standard_normal((NB_SAMPLES, *shape))
         elif samples.shape[1:] != shape or not len(samples):
-            raise UsageError(f'--inputs: has the shape {samples.shape}, but {self.path} takes (N, '
-                             f'{", ".join(map(str, shape))}) with at least one sample')
+            raise UsageError(
+                f'--inputs: has the shape {samples.shape}, but {self.path} takes (N, '
+                f'{", ".join(map(str, shape))}) with at least one sample'
+            )
         if np.issubdtype(self._source['dtype'], np.integer):
             return quantize(samples.astype(np.float32), *self._source['quantization'], self._source['dtype'])
         return samples.astype(self._source['dtype'])

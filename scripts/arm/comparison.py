@@ -13,14 +13,14 @@ from pocketflow.scripts.arm.tolerance import Tolerance
 class Comparison:
     """How far outputs differ, in the tolerance's unit and as a share of the reference's range (max - min).
 
-    `same_top1` counts the samples, of `nb_samples`, whose largest output is at the same place.
+    `same_top1` counts the samples, of `num_samples`, whose largest output is at the same place.
     """
 
     tolerance: Tolerance
     difference: float
     relative: float
     same_top1: int
-    nb_samples: int
+    num_samples: int
 
     @property
     def passed(self) -> bool:
@@ -29,10 +29,15 @@ class Comparison:
     def line(self) -> str:
         """What is printed of it: `float: differs by 2.8e-07 of the range (at most 0.0001), ...: ok`."""
         limit = f'{self.tolerance.limit:g}'
-        found = (f'{self.relative:.2g} of the range (at most {limit})' if self.tolerance.step is None else
-                 f'{self.relative:.2g} of the range, {self.difference:g} steps (at most {limit})')
-        return (f'{self.tolerance.arithmetic}: differs by {found}, same top-1 in {self.same_top1} of '
-                f'{self.nb_samples}: {"ok" if self.passed else "DIFFERS"}')
+        found = (
+            f'{self.relative:.2g} of the range (at most {limit})'
+            if self.tolerance.step is None
+            else f'{self.relative:.2g} of the range, {self.difference:g} steps (at most {limit})'
+        )
+        return (
+            f'{self.tolerance.arithmetic}: differs by {found}, same top-1 in {self.same_top1} of '
+            f'{self.num_samples}: {"ok" if self.passed else "DIFFERS"}'
+        )
 
 
 def compare(reference: np.ndarray, outputs: np.ndarray, tolerance: Tolerance, scale: float = 1.0) -> Comparison:

@@ -60,16 +60,26 @@ def unions(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> Kept:
     graph = trace(model)
     alive = channels_left(graph, kept_identities(graph, kept))
     left = functools.reduce(operator.or_, alive.stored.values())
-    return {step.layer.name: tuple(channel for channel, identity in enumerate(first_seen(graph.classes[step.inputs[0]]))
-                                   if left >> int(identity) & 1)
-            for step in graph.steps if step.reads and alive.is_alive(step)}
+    return {
+        step.layer.name: tuple(
+            channel
+            for channel, identity in enumerate(first_seen(graph.classes[step.inputs[0]]))
+            if left >> int(identity) & 1
+        )
+        for step in graph.steps
+        if step.reads and alive.is_alive(step)
+    }
 
 
 def variants(model: keras.Model, kept: Kept) -> dict[str, keras.Model]:
     """The whole model, and the three ways to prune it, by name."""
     pruned = remove_channels(model, kept)
-    return {'unpruned': model, 'convolution': pruned, 'gather': with_gathers(pruned),
-            'none': remove_channels(drop_inputs(model, kept), unions(model, kept))}
+    return {
+        'unpruned': model,
+        'convolution': pruned,
+        'gather': with_gathers(pruned),
+        'none': remove_channels(drop_inputs(model, kept), unions(model, kept)),
+    }
 
 
 def check_equal(models: Mapping[str, keras.Model], images: np.ndarray) -> None:
@@ -78,29 +88,38 @@ def check_equal(models: Mapping[str, keras.Model], images: np.ndarray) -> None:
     Raises:
       PocketFlowError: the outputs differ, or selects are left in the network that should have none.
     """
-    if _nb_selects(models['none']):
-        raise PocketFlowError(f'{_nb_selects(models["none"])} channel selects are left in the network without selects')
+    if _num_selects(models['none']):
+        raise PocketFlowError(f'{_num_selects(models["none"])} channel selects are left in the network without selects')
     expected = models['convolution'](images).numpy()
     for name in ('gather', 'none'):
         difference = np.abs(models[name](images).numpy() - expected).max() / np.ptp(expected)
         if difference > TOLERANCE:
-            raise PocketFlowError(f'the network with selects by {name} computes something else: outputs differ by '
-                                  f'{difference:.2g} of their range, accepted: {TOLERANCE:g}')
+            raise PocketFlowError(
+                f'the network with selects by {name} computes something else: outputs differ by '
+                f'{difference:.2g} of their range, accepted: {TOLERANCE:g}'
+            )
 
 
-def _nb_selects(model: keras.Model) -> int:
+def _num_selects(model: keras.Model) -> int:
     return sum(isinstance(layer, ChannelSelect) for layer in model.layers)
 
 
-def describe(name: str, models: Mapping[str, keras.Model], files: Mapping[Any, bytes],
-             times: Mapping[Any, float]) -> dict[str, Any]:
+def describe(
+    name: str, models: Mapping[str, keras.Model], files: Mapping[Any, bytes], times: Mapping[Any, float]
+) -> dict[str, Any]:
     """One row: cost, operations, and time per call relative to that of the layer as it is."""
-    row = {'variant': name, 'macs_left': round(total_macs(models[name]) / total_macs(models['unpruned']), 4),
-           'selects': _nb_selects(models[name])}
+    row = {
+        'variant': name,
+        'macs_left': round(total_macs(models[name]) / total_macs(models['unpruned']), 4),
+        'selects': _num_selects(models[name]),
+    }
     for file_format in FORMATS:
         key = file_format, name
-        row |= {f'operations_{file_format}': operators(files[key]).total(), f'ms_{file_format}': round(times[key], 4),
-                f'time_{file_format}': round(times[key] / times[file_format, 'convolution'], 4)}
+        row |= {
+            f'operations_{file_format}': operators(files[key]).total(),
+            f'ms_{file_format}': round(times[key], 4),
+            f'time_{file_format}': round(times[key] / times[file_format, 'convolution'], 4),
+        }
     return row
 
 
@@ -115,15 +134,27 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     times = common.milliseconds(files, images[0], 1, arguments.smoke)
     rows = [describe(name, models, files, times) for name in models]
     _show(model, rows)
-    return {'model': model.name, 'trained': bool(arguments.model), 'prune_ratio': PRUNE_RATIO, 'rows': rows,
-            **{f'{name}_over_convolution_{file_format}': row[f'time_{file_format}']
-               for name, row in zip(models, rows, strict=True) if name in ('gather', 'none')
-               for file_format in FORMATS}}
+    return {
+        'model': model.name,
+        'trained': bool(arguments.model),
+        'prune_ratio': PRUNE_RATIO,
+        'rows': rows,
+        **{
+            f'{name}_over_convolution_{file_format}': row[f'time_{file_format}']
+            for name, row in zip(models, rows, strict=True)
+            if name in ('gather', 'none')
+            for file_format in FORMATS
+        },
+    }
 
 
 def _show(model: keras.Model, rows: Sequence[Mapping[str, Any]]) -> None:
-    labels = {'unpruned': 'unpruned', 'convolution': 'selects as 1x1 convolutions', 'gather': 'selects as gathers',
-              'none': 'no selects, zero weights'}
+    labels = {
+        'unpruned': 'unpruned',
+        'convolution': 'selects as 1x1 convolutions',
+        'gather': 'selects as gathers',
+        'none': 'no selects, zero weights',
+    }
     header = [f'{model.name}, prune ratio {PRUNE_RATIO}', 'MACs left', 'selects']
     for file_format in FORMATS:
         header += [f'operations {file_format}', 'ms', 'relative']

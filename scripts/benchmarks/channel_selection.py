@@ -52,8 +52,10 @@ class Row:
     seconds: float | None
 
     def to_json(self) -> dict[str, Any]:
-        return {name: round(value, 4) if isinstance(value, float) else value
-                for name, value in dataclasses.asdict(self).items()}
+        return {
+            name: round(value, 4) if isinstance(value, float) else value
+            for name, value in dataclasses.asdict(self).items()
+        }
 
     def cells(self) -> tuple[str, ...]:
         seconds = '-' if self.seconds is None else f'{self.seconds:.1f}'
@@ -99,13 +101,16 @@ class Bench:
 def bench(arguments: argparse.Namespace) -> Iterator[Bench]:
     """The bench with its model, in a temporary run directory."""
     if not (arguments.smoke or arguments.model):
-        raise UsageError('--model=PATH is missing: a trained ResNet at CIFAR-10, as scripts/run_local.sh '
-                         '--flagfile=scripts/flags/resnet20_cifar10.flags makes one')
+        raise UsageError(
+            '--model=PATH is missing: a trained ResNet at CIFAR-10, as scripts/run_local.sh '
+            '--flagfile=scripts/flags/resnet20_cifar10.flags makes one'
+        )
     helper = common.make_helper(arguments)
     model = briefly_trained(helper) if arguments.smoke else common.trained_model(arguments.model, helper)
     with tempfile.TemporaryDirectory() as folder, contextlib.closing(MetricsLog(Path(folder))) as log:
-        context = LearnerContext(helper, RunDirectory(folder), Path(folder), LearnerOptions(), TrainerOptions(), log,
-                                 seed=common.SEED)
+        context = LearnerContext(
+            helper, RunDirectory(folder), Path(folder), LearnerOptions(), TrainerOptions(), log, seed=common.SEED
+        )
         yield Bench(helper, model, context, num_images=500 if arguments.smoke else 5000)
 
 
@@ -125,7 +130,7 @@ def peak_memory() -> float:
 
 def margin(rows: list[Row], criterion: str, refit: bool) -> float:
     """By how much a criterion is above the best of the simple ones, those with or without the re-fit."""
-    own, = (row.accuracy for row in rows if row.criterion == criterion)
+    (own,) = (row.accuracy for row in rows if row.criterion == criterion)
     return own - max(row.accuracy for row in rows if row.criterion in SIMPLE and row.refit == refit)
 
 
@@ -136,21 +141,33 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         memory = peak_memory()
         common.say(f'first selection: {first_seconds:.1f} s, {memory:.2f} GiB')
         speed = common.TrainerSpeed(work.helper, arguments.steps)
-        nb_images = work.helper.dataset.options.num_train
-        medians = common.medians_of_rounds({'epoch_seconds': lambda: nb_images / speed(),
-                                            'select_seconds': lambda: work.select('lasso')[1]}, arguments.rounds)
+        num_images = work.helper.dataset.options.num_train
+        medians = common.medians_of_rounds(
+            {'epoch_seconds': lambda: num_images / speed(), 'select_seconds': lambda: work.select('lasso')[1]},
+            arguments.rounds,
+        )
         baseline = work.accuracy(work.model)
         rows = list(work.rows('lasso', lasso, medians['select_seconds']))
         for criterion in CRITERIA[1:]:
             rows += work.rows(criterion, *work.select(criterion))
-    result = {'accuracy_unpruned': baseline, 'accuracy_lasso': rows[0].accuracy, **medians, 'peak_memory_gib': memory,
-              'select_over_epoch': medians['select_seconds'] / medians['epoch_seconds'],
-              'margin_plain': margin(rows, 'lasso', refit=False), 'margin_refit': margin(rows, 'lasso', refit=True),
-              'margin_refit_obs': margin(rows, 'obs', refit=True)}
+    result = {
+        'accuracy_unpruned': baseline,
+        'accuracy_lasso': rows[0].accuracy,
+        **medians,
+        'peak_memory_gib': memory,
+        'select_over_epoch': medians['select_seconds'] / medians['epoch_seconds'],
+        'margin_plain': margin(rows, 'lasso', refit=False),
+        'margin_refit': margin(rows, 'lasso', refit=True),
+        'margin_refit_obs': margin(rows, 'obs', refit=True),
+    }
     _show(work.model, rows, result, arguments)
-    return {'model': work.model.name, 'prune_ratio': PRUNE_RATIO, 'compute_dtype': speed.dtype,
-            **{name: round(value, 4) for name, value in result.items()},
-            'rows': [row.to_json() for row in rows]}
+    return {
+        'model': work.model.name,
+        'prune_ratio': PRUNE_RATIO,
+        'compute_dtype': speed.dtype,
+        **{name: round(value, 4) for name, value in result.items()},
+        'rows': [row.to_json() for row in rows],
+    }
 
 
 def _show(model: keras.Model, rows: list[Row], result: dict[str, float], arguments: argparse.Namespace) -> None:
@@ -158,17 +175,29 @@ def _show(model: keras.Model, rows: list[Row], result: dict[str, float], argumen
     unpruned = ('unpruned', '-', f'{result["accuracy_unpruned"]:.2%}', '100.0%', '-')
     print(format_table([header, unpruned, *(row.cells() for row in rows)]))
     best, seconds = rows[0].accuracy, result['select_seconds']
-    margins = [(label, result[name]) for name, label in (
-        ('margin_plain', 'LASSO {} points above l1 and chance as published, without re-fit'),
-        ('margin_refit', 'LASSO {} points above l1 and chance with our re-fit'),
-        ('margin_refit_obs', 'optimal brain surgeon {} points above l1 and chance with our re-fit'))]
-    goals = [(f'LASSO >= {ACCURACY_GOAL:.0%} before fine-tuning: {best:.2%}', best >= ACCURACY_GOAL),
-             *((f'{label.format(f"{100 * MARGIN_GOAL:g}")}: {100 * value:.2f}', value >= MARGIN_GOAL)
-               for label, value in margins),
-             (f'selection < one training epoch ({result["epoch_seconds"]:.1f} s): {seconds:.1f} s',
-              result['select_over_epoch'] < 1),
-             (f'peak memory < {MEMORY_GOAL:g} GiB: {result["peak_memory_gib"]:.2f} GiB',
-              result['peak_memory_gib'] < MEMORY_GOAL)]
+    margins = [
+        (label, result[name])
+        for name, label in (
+            ('margin_plain', 'LASSO {} points above l1 and chance as published, without re-fit'),
+            ('margin_refit', 'LASSO {} points above l1 and chance with our re-fit'),
+            ('margin_refit_obs', 'optimal brain surgeon {} points above l1 and chance with our re-fit'),
+        )
+    ]
+    goals = [
+        (f'LASSO >= {ACCURACY_GOAL:.0%} before fine-tuning: {best:.2%}', best >= ACCURACY_GOAL),
+        *(
+            (f'{label.format(f"{100 * MARGIN_GOAL:g}")}: {100 * value:.2f}', value >= MARGIN_GOAL)
+            for label, value in margins
+        ),
+        (
+            f'selection < one training epoch ({result["epoch_seconds"]:.1f} s): {seconds:.1f} s',
+            result['select_over_epoch'] < 1,
+        ),
+        (
+            f'peak memory < {MEMORY_GOAL:g} GiB: {result["peak_memory_gib"]:.2f} GiB',
+            result['peak_memory_gib'] < MEMORY_GOAL,
+        ),
+    ]
     for text, is_met in goals:
         print(common.goal(text, is_met, arguments))
 

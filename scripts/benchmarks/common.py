@@ -58,8 +58,11 @@ class Parser(argparse.ArgumentParser):
     def add_model(self, required: bool = False) -> None:
         """`--model`; where it is not required, an untrained network of `--resnet_size` takes its place."""
         group = self.add_mutually_exclusive_group()
-        group.add_argument('--model', metavar='PATH', help='trained ResNet at CIFAR-10: a .keras file or the directory '
-                           'of a finished run')
+        group.add_argument(
+            '--model',
+            metavar='PATH',
+            help='trained ResNet at CIFAR-10: a .keras file or the directory of a finished run',
+        )
         if not required:
             group.add_argument('--resnet_size', type=positive, default=20, help='size of an untrained network')
 
@@ -118,8 +121,10 @@ def data_folder(arguments: argparse.Namespace) -> str:
     """
     folder = arguments.data_dir or os.environ.get(DATA_VARIABLE)
     if not folder:
-        raise UsageError(f'no data: give --data_dir=FOLDER or {DATA_VARIABLE}=FOLDER with the binary version of '
-                         'CIFAR-10, or --smoke for a test without it')
+        raise UsageError(
+            f'no data: give --data_dir=FOLDER or {DATA_VARIABLE}=FOLDER with the binary version of '
+            'CIFAR-10, or --smoke for a test without it'
+        )
     return folder
 
 
@@ -159,22 +164,25 @@ def norm_plan(model: keras.Model, prune_ratio: float) -> dict[str, tuple[int, ..
     """
     readers = reader_channels(model)
     skipped = skip_reasons(model, readers, ChannelPruningOptions())
-    return {name: _channels_of_large_norm(model.get_layer(name), reader, prune_ratio)
-            for name, reader in readers.items() if name not in skipped}
+    return {
+        name: _channels_of_large_norm(model.get_layer(name), reader, prune_ratio)
+        for name, reader in readers.items()
+        if name not in skipped
+    }
 
 
 def _channels_of_large_norm(layer: keras.layers.Layer, reader: ReaderChannels, prune_ratio: float) -> tuple[int, ...]:
     kernel = layer.kernel.numpy()
     weights = kernel.reshape(-1, kernel.shape[-1])
-    nb_inputs = sum(len(places) for places in reader.positions)
-    channel_of = channel_index(reader.positions, len(weights) // nb_inputs)
-    kept = selection.norm_channels(weights, channel_of, selection.nb_kept(reader.nb_channels, 1 - prune_ratio))
+    num_inputs = sum(len(places) for places in reader.positions)
+    channel_of = channel_index(reader.positions, len(weights) // num_inputs)
+    kept = selection.norm_channels(weights, channel_of, selection.num_kept(reader.num_channels, 1 - prune_ratio))
     return tuple(map(int, kept))
 
 
-def milliseconds(files: Mapping[Any, bytes], image: np.ndarray, nb_threads: int, smoke: bool) -> dict[Any, float]:
+def milliseconds(files: Mapping[Any, bytes], image: np.ndarray, num_threads: int, smoke: bool) -> dict[Any, float]:
     """Median milliseconds per call of `.tflite` files at batch 1, timed in turns in this process."""
-    runners = {name: LiteRtRunner(content, nb_threads) for name, content in files.items()}
+    runners = {name: LiteRtRunner(content, num_threads) for name, content in files.items()}
     latencies = time_alternating(runners, image, SMOKE_TIMING if smoke else TIMING)
     return {name: latency.p50 for name, latency in latencies.items()}
 
@@ -191,16 +199,21 @@ class TrainerSpeed:
 
     Args:
       helper: the pair, with its real input pipeline.
-      nb_steps: steps per round that count.
+      num_steps: steps per round that count.
       compute_dtype: as for `--compute_dtype`.
       model: what to train; default: a new model of the pair.
     """
 
-    def __init__(self, helper: AbstractModelHelper, nb_steps: int, compute_dtype: str = 'auto',
-                 model: keras.Model | None = None):
-        self._helper, self._nb_steps = helper, nb_steps
-        self._trainer = Trainer(model or helper.build_model(), helper.calc_loss, make_optimizer(helper),
-                                TrainerOptions(compute_dtype=compute_dtype))
+    def __init__(
+        self, helper: AbstractModelHelper, num_steps: int, compute_dtype: str = 'auto', model: keras.Model | None = None
+    ):
+        self._helper, self._num_steps = helper, num_steps
+        self._trainer = Trainer(
+            model or helper.build_model(),
+            helper.calc_loss,
+            make_optimizer(helper),
+            TrainerOptions(compute_dtype=compute_dtype),
+        )
 
     @property
     def dtype(self) -> str:
@@ -208,15 +221,15 @@ class TrainerSpeed:
         return self._trainer.dtype
 
     def __call__(self) -> float:
-        last_step = int(self._trainer.optimizer.iterations) + STEPS_PER_CALL + self._nb_steps
+        last_step = int(self._trainer.optimizer.iterations) + STEPS_PER_CALL + self._num_steps
         return self._trainer.fit(lambda step: self._helper.build_dataset_train(first_step=step), last_step)
 
 
-def medians_of_rounds(contestants: Mapping[str, Callable[[], float]], nb_rounds: int) -> dict[str, float]:
+def medians_of_rounds(contestants: Mapping[str, Callable[[], float]], num_rounds: int) -> dict[str, float]:
     """Lets all measure once per round, in turns A B A B ..., and returns the median of each."""
     values: dict[str, list[float]] = {name: [] for name in contestants}
-    for number in range(1, nb_rounds + 1):
+    for number in range(1, num_rounds + 1):
         for name, measure in contestants.items():
             values[name].append(measure())
-            say(f'round {number}/{nb_rounds} {name}: {values[name][-1]:.4g}')
+            say(f'round {number}/{num_rounds} {name}: {values[name][-1]:.4g}')
     return {name: statistics.median(measured) for name, measured in values.items()}

@@ -47,14 +47,32 @@ TUNING = ('--enbl_dst', '--lrn_rate_schedule=one-cycle', '--lrn_rate_init=0.2', 
 
 def uniform(bits: int, max_drop: float, min_ratio: float) -> Case:
     """Weights of `bits` bits in all layers but the first and the last, five epochs."""
-    return Case(('--learner=uniform', f'--uql_weight_bits={bits}', '--uql_use_buckets', '--uql_quant_epochs=5',
-                 '--lrn_rate_rat_ft=0.1'), max_drop, min_ratio)
+    return Case(
+        (
+            '--learner=uniform',
+            f'--uql_weight_bits={bits}',
+            '--uql_use_buckets',
+            '--uql_quant_epochs=5',
+            '--lrn_rate_rat_ft=0.1',
+        ),
+        max_drop,
+        min_ratio,
+    )
 
 
 def sparse(ratio: float, max_drop: float, min_ratio: float) -> Case:
     """A share `ratio` of all weights zero, ten epochs."""
-    return Case(('--learner=weight-sparse', f'--ws_prune_ratio={ratio}', '--ws_prune_ratio_prtl=heurist',
-                 '--nb_epochs_rat_ft=0.04', '--ws_mask_update_step=100'), max_drop, min_ratio)
+    return Case(
+        (
+            '--learner=weight-sparse',
+            f'--ws_prune_ratio={ratio}',
+            '--ws_prune_ratio_prtl=heurist',
+            '--nb_epochs_rat_ft=0.04',
+            '--ws_mask_update_step=100',
+        ),
+        max_drop,
+        min_ratio,
+    )
 
 
 CASES = {
@@ -64,17 +82,40 @@ CASES = {
     'sparse-50': sparse(0.5, 0.003, 1.8),
     'sparse-75': sparse(0.75, 0.008, 3.2),
     'sparse-90': sparse(0.9, 0.025, 6.5),
-    'pruned-int8': Case(('--learner=chn-pruned-rmt,uniform-tf', '--cpr_prune_ratio=0.5', '--cpr_criterion=obs',
-                         '--cpr_skip_op_names=shortcut', '--batch_size=32', '--loss_w_dst=32', '--lrn_rate_rat_ft=0.3',
-                         '--loss_w_dcy_rat_ft=0.8', '--nb_epochs_rat_ft=0.04', '--uqtf_quant_epochs=2'),
-                        0.02, 6.0, 1.0),
+    'pruned-int8': Case(
+        (
+            '--learner=chn-pruned-rmt,uniform-tf',
+            '--cpr_prune_ratio=0.5',
+            '--cpr_criterion=obs',
+            '--cpr_skip_op_names=shortcut',
+            '--batch_size=32',
+            '--loss_w_dst=32',
+            '--lrn_rate_rat_ft=0.3',
+            '--loss_w_dcy_rat_ft=0.8',
+            '--nb_epochs_rat_ft=0.04',
+            '--uqtf_quant_epochs=2',
+        ),
+        0.02,
+        6.0,
+        1.0,
+    ),
 }
 SMOKE_CASES = 'uniform-4,sparse-90'
-SMOKE_FLAGS = ('--model=lenet', '--dataset=digits', '--nb_epochs_rat=0.02', '--nb_smpls_export_eval=50', '--nb_repts=5',
-               '--nb_repts_warmup=1', '--nb_smpls_calib=20')
-SMOKE_CHANGES = {'--uql_quant_epochs=5': '--uql_quant_epochs=1', '--lrn_rate_init=0.2': '--lrn_rate_init=0.02',
-                 '--nb_epochs_rat_ft=0.04': '--nb_epochs_rat_ft=0.02',
-                 '--cpr_skip_op_names=shortcut': '--cpr_skip_op_names=conv1'}
+SMOKE_FLAGS = (
+    '--model=lenet',
+    '--dataset=digits',
+    '--nb_epochs_rat=0.02',
+    '--nb_smpls_export_eval=50',
+    '--nb_repts=5',
+    '--nb_repts_warmup=1',
+    '--nb_smpls_calib=20',
+)
+SMOKE_CHANGES = {
+    '--uql_quant_epochs=5': '--uql_quant_epochs=1',
+    '--lrn_rate_init=0.2': '--lrn_rate_init=0.02',
+    '--nb_epochs_rat_ft=0.04': '--nb_epochs_rat_ft=0.02',
+    '--cpr_skip_op_names=shortcut': '--cpr_skip_op_names=conv1',
+}
 
 
 def main_flags(case: Case, arguments: argparse.Namespace) -> list[str]:
@@ -82,8 +123,14 @@ def main_flags(case: Case, arguments: argparse.Namespace) -> list[str]:
     if arguments.smoke:
         own = [SMOKE_CHANGES.get(flag, flag) for flag in (*case.flags, *TUNING)]
         return [*own, *SMOKE_FLAGS, f'--zoo_dir={arguments.work_dir}']
-    return [*case.flags, *TUNING, '--model=resnet', '--dataset=cifar10', f'--save_path={arguments.model}',
-            f'--data_dir_local={common.data_folder(arguments)}']
+    return [
+        *case.flags,
+        *TUNING,
+        '--model=resnet',
+        '--dataset=cifar10',
+        f'--save_path={arguments.model}',
+        f'--data_dir_local={common.data_folder(arguments)}',
+    ]
 
 
 def report_of(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -100,24 +147,42 @@ def report_of(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
 def row(name: str, report: Mapping[str, Any]) -> dict[str, Any]:
     """What is kept of a report."""
     verdict, headline = report['verdict'], report['exports'][0]
-    return {'case': name, 'file': headline['path'], 'accuracy_before': report['baseline']['file_accuracy'],
-            'accuracy': headline['metrics']['accuracy'], 'accuracy_drop': verdict['accuracy_drop'],
-            'bytes': headline['bytes'], 'size_ratio': verdict['size_ratio'], 'speedup': verdict['speedup'],
-            'sparsity': report['stages'][-1]['sparsity'], 'bits': report['stages'][-1]['bits'],
-            'seconds': round(sum(report['seconds'].values()), 1)}
+    return {
+        'case': name,
+        'file': headline['path'],
+        'accuracy_before': report['baseline']['file_accuracy'],
+        'accuracy': headline['metrics']['accuracy'],
+        'accuracy_drop': verdict['accuracy_drop'],
+        'bytes': headline['bytes'],
+        'size_ratio': verdict['size_ratio'],
+        'speedup': verdict['speedup'],
+        'sparsity': report['stages'][-1]['sparsity'],
+        'bits': report['stages'][-1]['bits'],
+        'seconds': round(sum(report['seconds'].values()), 1),
+    }
 
 
 def is_met(case: Case, measured: Mapping[str, Any]) -> bool:
     """Whether a row holds what is expected of its case."""
-    return (measured['accuracy_drop'] <= case.max_drop and measured['size_ratio'] >= case.min_ratio
-            and (case.faster is None or (measured['speedup'] or 0) >= case.faster))
+    return (
+        measured['accuracy_drop'] <= case.max_drop
+        and measured['size_ratio'] >= case.min_ratio
+        and (case.faster is None or (measured['speedup'] or 0) >= case.faster)
+    )
 
 
 def cells(measured: Mapping[str, Any]) -> tuple[str, ...]:
     speedup = '-' if measured['speedup'] is None else f'{measured["speedup"]:.2f}x'
-    return (measured['case'], measured['file'], f'{measured["accuracy_before"]:.2%}', f'{measured["accuracy"]:.2%}',
-            f'{100 * measured["accuracy_drop"]:.2f}', f'{measured["bytes"]:,}', f'{measured["size_ratio"]:.2f}x',
-            speedup)
+    return (
+        measured['case'],
+        measured['file'],
+        f'{measured["accuracy_before"]:.2%}',
+        f'{measured["accuracy"]:.2%}',
+        f'{100 * measured["accuracy_drop"]:.2f}',
+        f'{measured["bytes"]:,}',
+        f'{measured["size_ratio"]:.2f}x',
+        speedup,
+    )
 
 
 HEADER = ('case', 'file', 'before', 'after', 'drop, points', 'bytes', 'smaller', 'speed-up')
@@ -136,8 +201,10 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Runs the cases, prints the table, and returns it."""
     names = chosen(SMOKE_CASES if arguments.smoke else arguments.cases)
     if not (arguments.smoke or arguments.model):
-        raise UsageError('--model=PATH is missing: a trained ResNet-20 at CIFAR-10, as scripts/run_local.sh '
-                         '--flagfile=scripts/flags/resnet20_cifar10.flags makes one')
+        raise UsageError(
+            '--model=PATH is missing: a trained ResNet-20 at CIFAR-10, as scripts/run_local.sh '
+            '--flagfile=scripts/flags/resnet20_cifar10.flags makes one'
+        )
     with tempfile.TemporaryDirectory() as temporary:
         arguments.work_dir = arguments.work_dir or temporary
         rows = [row(name, report_of(name, arguments)) for name in names]
@@ -145,8 +212,13 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     for measured in rows:
         case = CASES[measured['case']]
         speed = '' if case.faster is None else f', speed-up >= {case.faster:g}'
-        print(common.goal(f'{measured["case"]}: drop <= {100 * case.max_drop:g} points, {case.min_ratio:g}x smaller'
-                          f'{speed}', is_met(case, measured), arguments))
+        print(
+            common.goal(
+                f'{measured["case"]}: drop <= {100 * case.max_drop:g} points, {case.min_ratio:g}x smaller{speed}',
+                is_met(case, measured),
+                arguments,
+            )
+        )
     return {'rows': rows, 'met': [None if arguments.smoke else is_met(CASES[item['case']], item) for item in rows]}
 
 

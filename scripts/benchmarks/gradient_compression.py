@@ -30,7 +30,7 @@ from pocketflow.nets.resnet import resnet
 from pocketflow.scripts.benchmarks.charts import byte_chart
 from pocketflow.scripts.benchmarks.quantized_step import StepTime
 from pocketflow.utils.distributed.gradient_compression import CompressionOptions, make_reducer
-from pocketflow.utils.distributed.gradient_compression.traffic import Link, Sizes, bytes_per_step, nb_messages
+from pocketflow.utils.distributed.gradient_compression.traffic import Link, Sizes, bytes_per_step, num_messages
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Alone, MultiGpuOptions, Workers, connect
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.reports.report import format_table
@@ -41,7 +41,9 @@ NB_WORKERS = 2
 PLAIN = 'none'
 SETTINGS = {PLAIN: CompressionOptions(), 'fp16': CompressionOptions(kind='fp16')} | {
     f'{bits} {exchange}': CompressionOptions(kind='ecq', bits=bits, exchange=exchange)
-    for bits in ('ternary', '2', '4', '8') for exchange in ('gather', 'chunked')}
+    for bits in ('ternary', '2', '4', '8')
+    for exchange in ('gather', 'chunked')
+}
 COMPUTED = (PLAIN, 'fp16', 'ternary gather', 'ternary chunked', '4 chunked')
 """What is computed for more workers, and drawn."""
 TIME_GOAL = 0.15
@@ -50,8 +52,11 @@ SAVE_STEP = 100
 ACCURACY_GOAL = 0.5
 """Points."""
 ECQ, UNCOMPENSATED = 'ecq', 'ecq, no compensation'
-TRAININGS = {PLAIN: ('--grad_compression=none',), ECQ: ('--grad_compression=ecq',),
-             UNCOMPENSATED: ('--grad_compression=ecq', '--ecq_error_coeff=0')}
+TRAININGS = {
+    PLAIN: ('--grad_compression=none',),
+    ECQ: ('--grad_compression=ecq',),
+    UNCOMPENSATED: ('--grad_compression=ecq', '--ecq_error_coeff=0'),
+}
 
 
 class Echo(Alone):
@@ -67,19 +72,19 @@ class Echo(Alone):
 class ReduceTime:
     """Milliseconds in which a worker encodes its gradients and decodes those of all."""
 
-    def __init__(self, model: keras.Model, options: CompressionOptions, nb_workers: int, nb_steps: int):
+    def __init__(self, model: keras.Model, options: CompressionOptions, num_workers: int, num_steps: int):
         self._gradients = gradients_of(model, rank=0)
-        self._reduce = tf.function(make_reducer(options, Echo(nb_workers), model.trainable_variables).reduce)
-        self._nb_steps = nb_steps
+        self._reduce = tf.function(make_reducer(options, Echo(num_workers), model.trainable_variables).reduce)
+        self._num_steps = num_steps
 
     def __call__(self) -> float:
         self._run(1)
         begin = time.perf_counter()
-        self._run(self._nb_steps)
-        return 1000 * (time.perf_counter() - begin) / self._nb_steps
+        self._run(self._num_steps)
+        return 1000 * (time.perf_counter() - begin) / self._num_steps
 
-    def _run(self, nb_steps: int) -> None:
-        for step in range(nb_steps):
+    def _run(self, num_steps: int) -> None:
+        for step in range(num_steps):
             result = self._reduce(self._gradients, tf.constant(step, tf.int64))
         result[0].numpy()
 
@@ -96,6 +101,7 @@ def make_model(arguments: argparse.Namespace) -> keras.Model:
 
 # One of two workers.
 
+
 def loopback_bytes() -> int:
     """What this machine has sent to itself so far.
 
@@ -109,7 +115,7 @@ def loopback_bytes() -> int:
 class Traffic:
     """Bytes that each worker has received, and the seconds that took."""
 
-    nb_bytes: float
+    num_bytes: float
     seconds: float
 
     @classmethod
@@ -129,8 +135,8 @@ def traffic_per_step(model: keras.Model, workers: Workers, arguments: argparse.N
     """
     gradients = gradients_of(model, workers.rank)
 
-    def steps(options: CompressionOptions, company: Workers) -> Callable[[], None]:
-        reduce = tf.function(make_reducer(options, company, model.trainable_variables).reduce)
+    def steps(options: CompressionOptions, raise_on_lost_worker: Workers) -> Callable[[], None]:
+        reduce = tf.function(make_reducer(options, raise_on_lost_worker, model.trainable_variables).reduce)
 
         def run() -> None:
             for step in range(arguments.steps):
@@ -146,7 +152,7 @@ def traffic_per_step(model: keras.Model, workers: Workers, arguments: argparse.N
     for _ in range(arguments.rounds):
         for name, task in tasks.items():
             idle, busy = Traffic.of(silent, workers), Traffic.of(task, workers)
-            measured[name].append((busy.nb_bytes - idle.nb_bytes / idle.seconds * busy.seconds) / arguments.steps)
+            measured[name].append((busy.num_bytes - idle.num_bytes / idle.seconds * busy.seconds) / arguments.steps)
     return {name: statistics.median(values) for name, values in measured.items()}
 
 
@@ -161,14 +167,21 @@ def take_part(arguments: argparse.Namespace) -> None:
 
 # The benchmark.
 
+
 def launch(words: Sequence[str]) -> None:
     """Runs Python with these words in two workers.
 
     Raises:
       PocketFlowError: they failed; the reason stands on the standard error.
     """
-    command = [sys.executable, str(ROOT / 'scripts/workers/launch.py'), f'-n={NB_WORKERS}', '--', sys.executable,
-               *words]
+    command = [
+        sys.executable,
+        str(ROOT / 'scripts/workers/launch.py'),
+        f'-n={NB_WORKERS}',
+        '--',
+        sys.executable,
+        *words,
+    ]
     common.say(' '.join(command))
     code = subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
     if code:
@@ -178,8 +191,15 @@ def launch(words: Sequence[str]) -> None:
 def measured_traffic(arguments: argparse.Namespace) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / 'traffic.json'
-        launch([__file__, f'--as_worker={file}', f'--rounds={arguments.rounds}', f'--steps={arguments.steps}',
-                *(['--smoke'] if arguments.smoke else [])])
+        launch(
+            [
+                __file__,
+                f'--as_worker={file}',
+                f'--rounds={arguments.rounds}',
+                f'--steps={arguments.steps}',
+                *(['--smoke'] if arguments.smoke else []),
+            ]
+        )
         return json.loads(file.read_text(encoding='utf-8'))
 
 
@@ -196,37 +216,61 @@ def measured_times(model: keras.Model, arguments: argparse.Namespace) -> dict[st
 def rows_of(sizes: Sizes, traffic: Mapping[str, float], times: Mapping[str, float]) -> list[dict[str, Any]]:
     """One row per setting, for two workers."""
     rows = []
-    for name, nb_bytes in traffic.items():
+    for name, num_bytes in traffic.items():
         computed = bytes_per_step(SETTINGS[name], sizes, NB_WORKERS)
-        rows.append({'setting': name, 'bytes_measured': round(nb_bytes), 'bytes_computed': round(computed),
-                     'fewer_measured': round(traffic[PLAIN] / nb_bytes, 2),
-                     'fewer_computed': round(bytes_per_step(SETTINGS[PLAIN], sizes, NB_WORKERS) / computed, 2),
-                     'ms': round(times[name], 3) if name in times else None,
-                     'share_of_step': round(times[name] / times['step'], 4) if name in times else None})
+        rows.append(
+            {
+                'setting': name,
+                'bytes_measured': round(num_bytes),
+                'bytes_computed': round(computed),
+                'fewer_measured': round(traffic[PLAIN] / num_bytes, 2),
+                'fewer_computed': round(bytes_per_step(SETTINGS[PLAIN], sizes, NB_WORKERS) / computed, 2),
+                'ms': round(times[name], 3) if name in times else None,
+                'share_of_step': round(times[name] / times['step'], 4) if name in times else None,
+            }
+        )
     return rows
 
 
 def more_workers(sizes: Sizes, link: Link) -> list[dict[str, Any]]:
     """Bytes per worker and step, and the milliseconds of them on the network, for 2 to 1024 workers."""
 
-    def cost(options: CompressionOptions, nb_workers: int) -> dict[str, float]:
-        nb_bytes = bytes_per_step(options, sizes, nb_workers)
-        return {'bytes': round(nb_bytes),
-                'ms': round(link.milliseconds(nb_bytes, nb_messages(options, nb_workers)), 3)}
+    def cost(options: CompressionOptions, num_workers: int) -> dict[str, float]:
+        num_bytes = bytes_per_step(options, sizes, num_workers)
+        return {
+            'bytes': round(num_bytes),
+            'ms': round(link.milliseconds(num_bytes, num_messages(options, num_workers)), 3),
+        }
 
-    return [{'workers': 2 ** exponent, **{name: cost(SETTINGS[name], 2 ** exponent) for name in COMPUTED}}
-            for exponent in range(1, 11)]
+    return [
+        {'workers': 2**exponent, **{name: cost(SETTINGS[name], 2**exponent) for name in COMPUTED}}
+        for exponent in range(1, 11)
+    ]
 
 
 def training_flags(arguments: argparse.Namespace) -> list[str]:
     """The flags of main.py that all trainings share; a batch is divided among the workers."""
     pair = ('lenet', 'digits') if arguments.smoke else ('resnet', 'cifar10')
-    share = arguments.train_epochs / PAIRS.get('_at_'.join(pair)).nb_epochs
-    data = (['--batch_size=16'] if arguments.smoke else
-            ['--batch_size=64', f'--data_dir_local={common.data_folder(arguments)}'])
-    return ['--enbl_multi_gpu', f'--model={pair[0]}', f'--dataset={pair[1]}', '--learner=full-prec',
-            '--lrn_rate_schedule=one-cycle', f'--nb_epochs_rat={share:g}', f'--save_step={SAVE_STEP}',
-            '--export_formats=float32', '--nb_smpls_export_eval=50', '--nb_repts=5', '--nb_repts_warmup=1', *data]
+    share = arguments.train_epochs / PAIRS.get('_at_'.join(pair)).num_epochs
+    data = (
+        ['--batch_size=16']
+        if arguments.smoke
+        else ['--batch_size=64', f'--data_dir_local={common.data_folder(arguments)}']
+    )
+    return [
+        '--enbl_multi_gpu',
+        f'--model={pair[0]}',
+        f'--dataset={pair[1]}',
+        '--learner=full-prec',
+        '--lrn_rate_schedule=one-cycle',
+        f'--nb_epochs_rat={share:g}',
+        f'--save_step={SAVE_STEP}',
+        '--export_formats=float32',
+        '--nb_smpls_export_eval=50',
+        '--nb_repts=5',
+        '--nb_repts_warmup=1',
+        *data,
+    ]
 
 
 def accuracies(arguments: argparse.Namespace) -> dict[str, float]:
@@ -238,8 +282,15 @@ def accuracies(arguments: argparse.Namespace) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as temporary:
         for name, flags in TRAININGS.items():
             run = Path(arguments.work_dir or temporary) / name.replace(', ', '-').replace(' ', '-')
-            launch([str(ROOT / 'main.py'), *training_flags(arguments), *flags, f'--run_dir={run}',
-                    f'--zoo_dir={run.parent / "zoo"}'])
+            launch(
+                [
+                    str(ROOT / 'main.py'),
+                    *training_flags(arguments),
+                    *flags,
+                    f'--run_dir={run}',
+                    f'--zoo_dir={run.parent / "zoo"}',
+                ]
+            )
             report = json.loads((run / 'report.json').read_text(encoding='utf-8'))
             found[name] = report['stages'][-1]['metrics']['accuracy']
     return found
@@ -257,25 +308,72 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     rows = rows_of(sizes, measured_traffic(arguments), measured_times(model, arguments))
     trained = accuracies(arguments) if arguments.train_epochs else None
     _show(model, rows, computed, trained, arguments)
-    return {'model': model.name, 'batch_size': arguments.batch_size, **dataclasses.asdict(sizes), 'rows': rows,
-            'more_workers': computed, 'gigabits': arguments.gigabits, 'microseconds': arguments.microseconds,
-            'accuracies': trained}
+    return {
+        'model': model.name,
+        'batch_size': arguments.batch_size,
+        **dataclasses.asdict(sizes),
+        'rows': rows,
+        'more_workers': computed,
+        'gigabits': arguments.gigabits,
+        'microseconds': arguments.microseconds,
+        'accuracies': trained,
+    }
 
 
-def _show(model: keras.Model, rows: list[dict[str, Any]], computed: list[dict[str, Any]],
-          trained: Mapping[str, float] | None, arguments: argparse.Namespace) -> None:
-    lines = [(row['setting'], f'{row["bytes_measured"]:,}', f'{row["bytes_computed"]:,}',
-              f'{row["fewer_measured"]:.2f}x', f'{row["fewer_computed"]:.2f}x',
-              *(('-', '-') if row['ms'] is None else (f'{row["ms"]:.2f}', f'{row["share_of_step"]:.1%}')))
-             for row in rows]
-    print(format_table([(f'{model.name}, two workers', 'bytes received', 'as computed', 'fewer', 'as computed',
-                         'ms to compress', f'of a step at batch {arguments.batch_size}'), *lines]), end='\n\n')
-    print(format_table([(f'{arguments.gigabits} Gbit/s, {arguments.microseconds} us: kB, ms', *COMPUTED)]
-                       + [(f'{row["workers"]} workers', *(f'{row[name]["bytes"] / 1000:,.0f}, {row[name]["ms"]:.1f}'
-                                                          for name in COMPUTED)) for row in computed]), end='\n\n')
+def _show(
+    model: keras.Model,
+    rows: list[dict[str, Any]],
+    computed: list[dict[str, Any]],
+    trained: Mapping[str, float] | None,
+    arguments: argparse.Namespace,
+) -> None:
+    lines = [
+        (
+            row['setting'],
+            f'{row["bytes_measured"]:,}',
+            f'{row["bytes_computed"]:,}',
+            f'{row["fewer_measured"]:.2f}x',
+            f'{row["fewer_computed"]:.2f}x',
+            *(('-', '-') if row['ms'] is None else (f'{row["ms"]:.2f}', f'{row["share_of_step"]:.1%}')),
+        )
+        for row in rows
+    ]
+    print(
+        format_table(
+            [
+                (
+                    f'{model.name}, two workers',
+                    'bytes received',
+                    'as computed',
+                    'fewer',
+                    'as computed',
+                    'ms to compress',
+                    f'of a step at batch {arguments.batch_size}',
+                ),
+                *lines,
+            ]
+        ),
+        end='\n\n',
+    )
+    print(
+        format_table(
+            [(f'{arguments.gigabits} Gbit/s, {arguments.microseconds} us: kB, ms', *COMPUTED)]
+            + [
+                (
+                    f'{row["workers"]} workers',
+                    *(f'{row[name]["bytes"] / 1000:,.0f}, {row[name]["ms"]:.1f}' for name in COMPUTED),
+                )
+                for row in computed
+            ]
+        ),
+        end='\n\n',
+    )
     worst = max(row['share_of_step'] for row in rows if row['share_of_step'] is not None)
-    print(common.goal(f'compression takes < {TIME_GOAL:.0%} of a training step: {worst:.1%} at most',
-                      worst < TIME_GOAL, arguments))
+    print(
+        common.goal(
+            f'compression takes < {TIME_GOAL:.0%} of a training step: {worst:.1%} at most', worst < TIME_GOAL, arguments
+        )
+    )
     if trained:
         show_accuracies(trained, arguments)
 
@@ -284,19 +382,32 @@ def show_accuracies(trained: Mapping[str, float], arguments: argparse.Namespace)
     """Prints what training with each kind of gradients has led to, and whether compression costs little."""
     loss = {name: 100 * (trained[PLAIN] - accuracy) for name, accuracy in trained.items()}
     print()
-    print(format_table([(f'{arguments.train_epochs:g} epochs', 'test accuracy', 'points lost'),
-                        *((name, f'{accuracy:.2%}', f'{loss[name]:.2f}') for name, accuracy in trained.items())]))
-    print(common.goal(f'ecq loses at most {ACCURACY_GOAL} points: {loss[ECQ]:.2f}', loss[ECQ] <= ACCURACY_GOAL,
-                      arguments))
-    print(common.goal(f'it loses more without compensation: {loss[UNCOMPENSATED]:.2f}',
-                      loss[UNCOMPENSATED] > loss[ECQ], arguments))
+    print(
+        format_table(
+            [
+                (f'{arguments.train_epochs:g} epochs', 'test accuracy', 'points lost'),
+                *((name, f'{accuracy:.2%}', f'{loss[name]:.2f}') for name, accuracy in trained.items()),
+            ]
+        )
+    )
+    print(
+        common.goal(f'ecq loses at most {ACCURACY_GOAL} points: {loss[ECQ]:.2f}', loss[ECQ] <= ACCURACY_GOAL, arguments)
+    )
+    print(
+        common.goal(
+            f'it loses more without compensation: {loss[UNCOMPENSATED]:.2f}', loss[UNCOMPENSATED] > loss[ECQ], arguments
+        )
+    )
 
 
 def chart(sizes: Sizes) -> str:
     """An SVG of bytes per worker and step against the number of workers."""
     workers = [round(2 ** (exponent / 4)) for exponent in range(4, 41)]
-    return byte_chart({name: [bytes_per_step(SETTINGS[name], sizes, size) for size in workers] for name in COMPUTED},
-                      workers, 'workers; bytes that each receives per step')
+    return byte_chart(
+        {name: [bytes_per_step(SETTINGS[name], sizes, size) for size in workers] for name in COMPUTED},
+        workers,
+        'workers; bytes that each receives per step',
+    )
 
 
 def positive_number(text: str) -> float:
@@ -318,8 +429,13 @@ def make_parser() -> common.Parser:
     parser.add_argument('--gigabits', type=common.positive, default=1, help='bandwidth of the computed network; 1')
     parser.add_argument('--microseconds', type=common.positive, default=50, help='latency of a message there; 50')
     parser.add_argument('--chart', metavar='FILE', help='also draw bytes against workers, as SVG')
-    parser.add_argument('--train_epochs', type=positive_number, metavar='K', help='also train ResNet-20 at CIFAR-10 '
-                        'for K epochs with two workers: without compression, with it, and without compensation')
+    parser.add_argument(
+        '--train_epochs',
+        type=positive_number,
+        metavar='K',
+        help='also train ResNet-20 at CIFAR-10 '
+        'for K epochs with two workers: without compression, with it, and without compensation',
+    )
     parser.add_argument('--work_dir', help='folder that keeps these runs; default: a temporary one')
     parser.add_argument('--as_worker', help=argparse.SUPPRESS)
     return parser

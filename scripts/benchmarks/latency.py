@@ -22,7 +22,7 @@ from pocketflow.utils.channels import ChannelSelect, remove_channels
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export import convert, new_operators, operators
-from pocketflow.utils.export.runner import nb_usable_threads
+from pocketflow.utils.export.runner import num_usable_threads
 from pocketflow.utils.reports.report import format_table
 
 PRUNE_RATIOS = (0.25, 0.5, 0.75)
@@ -51,12 +51,14 @@ def refuse_new_operators(baseline: Pruned, pruned: Pruned) -> None:
     Raises:
       PocketFlowError: it has.
     """
-    nb_selects = sum(isinstance(layer, ChannelSelect) for layer in pruned.model.layers)
+    num_selects = sum(isinstance(layer, ChannelSelect) for layer in pruned.model.layers)
     for name in FORMATS:
-        extra = new_operators(operators(baseline.files[name]), operators(pruned.files[name]), nb_selects)
+        extra = new_operators(operators(baseline.files[name]), operators(pruned.files[name]), num_selects)
         if extra:
-            raise PocketFlowError(f'the {name} file of prune ratio {pruned.prune_ratio} has operations that the '
-                                  f'uncompressed one has not: {_listed(extra)}')
+            raise PocketFlowError(
+                f'the {name} file of prune ratio {pruned.prune_ratio} has operations that the '
+                f'uncompressed one has not: {_listed(extra)}'
+            )
 
 
 def _listed(counts: Counter[str]) -> str:
@@ -69,11 +71,15 @@ def compare(baseline: Pruned, pruned: Pruned, times: Mapping[str, Mapping[Any, f
     def speedup(kind: str, file_format: str) -> float:
         return times[kind][file_format, 0.0] / times[kind][file_format, pruned.prune_ratio]
 
-    row = {'prune_ratio': pruned.prune_ratio, 'macs_left': total_macs(pruned.model) / total_macs(baseline.model),
-           'parameters_left': total_parameters(pruned.model) / total_parameters(baseline.model),
-           **{f'bytes_left_{name}': len(pruned.files[name]) / len(baseline.files[name]) for name in FORMATS},
-           'speedup_float32_1_thread': speedup('one', 'float32'),
-           'speedup_float32_all_threads': speedup('all', 'float32'), 'speedup_int8_1_thread': speedup('one', 'int8')}
+    row = {
+        'prune_ratio': pruned.prune_ratio,
+        'macs_left': total_macs(pruned.model) / total_macs(baseline.model),
+        'parameters_left': total_parameters(pruned.model) / total_parameters(baseline.model),
+        **{f'bytes_left_{name}': len(pruned.files[name]) / len(baseline.files[name]) for name in FORMATS},
+        'speedup_float32_1_thread': speedup('one', 'float32'),
+        'speedup_float32_all_threads': speedup('all', 'float32'),
+        'speedup_int8_1_thread': speedup('one', 'int8'),
+    }
     return {name: round(value, 4) for name, value in row.items()}
 
 
@@ -84,19 +90,36 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     for network in pruned:
         refuse_new_operators(baseline, network)
     files = {(name, network.prune_ratio): network.files[name] for name in FORMATS for network in networks}
-    threads = {'one': 1, 'all': nb_usable_threads()}
+    threads = {'one': 1, 'all': num_usable_threads()}
     times = {kind: common.milliseconds(files, images[0], count, arguments.smoke) for kind, count in threads.items()}
     rows = [compare(baseline, network, times) for network in pruned]
     _show(model, arguments, rows)
-    return {'model': model.name, 'trained': bool(arguments.model), 'threads': threads['all'], 'rows': rows,
-            'new_operators': 0, 'uncompressed_ms': {name: round(times['one'][name, 0.0], 4) for name in FORMATS}}
+    return {
+        'model': model.name,
+        'trained': bool(arguments.model),
+        'threads': threads['all'],
+        'rows': rows,
+        'new_operators': 0,
+        'uncompressed_ms': {name: round(times['one'][name, 0.0], 4) for name in FORMATS},
+    }
 
 
 def _show(model: keras.Model, arguments: argparse.Namespace, rows: list[dict[str, float]]) -> None:
-    header = (f'{model.name}, {"trained" if arguments.model else "untrained weights"}', 'MACs left', 'parameters left',
-              'bytes float32', 'bytes int8', 'faster float32', f'with {nb_usable_threads()} threads', 'faster int8')
-    lines = [(f'prune ratio {ratio:g}', *(f'{value:.1%}' for value in left), *(f'{value:.2f}x' for value in faster))
-             for ratio, *values in (row.values() for row in rows) for left, faster in [(values[:4], values[4:])]]
+    header = (
+        f'{model.name}, {"trained" if arguments.model else "untrained weights"}',
+        'MACs left',
+        'parameters left',
+        'bytes float32',
+        'bytes int8',
+        'faster float32',
+        f'with {num_usable_threads()} threads',
+        'faster int8',
+    )
+    lines = [
+        (f'prune ratio {ratio:g}', *(f'{value:.1%}' for value in left), *(f'{value:.2f}x' for value in faster))
+        for ratio, *values in (row.values() for row in rows)
+        for left, faster in [(values[:4], values[4:])]
+    ]
     print(format_table([header, *lines]))
     print('operations that the uncompressed files have not, but for channel selects: none')
 

@@ -47,12 +47,12 @@ def unet(size: int, filters: int = 32, depth: int = 4) -> keras.Model:
     inputs = keras.Input((size, size, 3))
     x, passed = inputs, []
     for level in range(depth):
-        passed.append(block(x, filters * 2 ** level))
+        passed.append(block(x, filters * 2**level))
         x = k.MaxPooling2D()(passed[-1])
-    x = block(x, filters * 2 ** depth)
+    x = block(x, filters * 2**depth)
     for level in reversed(range(depth)):
-        x = k.Conv2DTranspose(filters * 2 ** level, 2, strides=2)(x)
-        x = block(k.Concatenate()([x, passed[level]]), filters * 2 ** level)
+        x = k.Conv2DTranspose(filters * 2**level, 2, strides=2)(x)
+        x = block(k.Concatenate()([x, passed[level]]), filters * 2**level)
     return keras.Model(inputs, k.Conv2D(2, 1, name='classes')(x), name='unet')
 
 
@@ -62,11 +62,17 @@ def _application(name: str, **options: Any) -> Callable[[int], keras.Model]:
 
 
 NETWORKS: Mapping[str, Callable[[int], keras.Model]] = {
-    'resnet50': _application('ResNet50'), 'resnet50v2': _application('ResNet50V2'),
-    'mobilenet_v1': _application('MobileNet'), 'mobilenet_v2': _application('MobileNetV2'),
-    'mobilenet_v3_small': _application('MobileNetV3Small'), 'efficientnet_b0': _application('EfficientNetB0'),
-    'densenet121': _application('DenseNet121'), 'inception_v3': _application('InceptionV3'),
-    'xception': _application('Xception'), 'vgg16': _application('VGG16'), 'unet': unet,
+    'resnet50': _application('ResNet50'),
+    'resnet50v2': _application('ResNet50V2'),
+    'mobilenet_v1': _application('MobileNet'),
+    'mobilenet_v2': _application('MobileNetV2'),
+    'mobilenet_v3_small': _application('MobileNetV3Small'),
+    'efficientnet_b0': _application('EfficientNetB0'),
+    'densenet121': _application('DenseNet121'),
+    'inception_v3': _application('InceptionV3'),
+    'xception': _application('Xception'),
+    'vgg16': _application('VGG16'),
+    'unet': unet,
 }
 SMOKE_NETWORKS: Mapping[str, Callable[[int], keras.Model]] = {
     'mobilenet_v1': _application('MobileNet', alpha=0.25, classes=10),
@@ -91,8 +97,13 @@ def pruned(model: keras.Model, images: np.ndarray) -> tuple[Pruned, float]:
     readers = reader_channels(model)
     skipped = skip_reasons(model, readers, ChannelPruningOptions())
     begin = time.perf_counter()
-    result = prune_channels(model, {name: reader for name, reader in readers.items() if name not in skipped},
-                            Sampling(images, 10, 1e-5, common.SEED), 'lasso', 1 - PRUNE_RATIO)
+    result = prune_channels(
+        model,
+        {name: reader for name, reader in readers.items() if name not in skipped},
+        Sampling(images, 10, 1e-5, common.SEED),
+        'lasso',
+        1 - PRUNE_RATIO,
+    )
     return result, time.perf_counter() - begin
 
 
@@ -108,21 +119,35 @@ def measure_network(name: str, model: keras.Model, images: np.ndarray, smoke: bo
     result, seconds = pruned(model, images)
     files = {'before': convert(model, 'float32'), 'after': convert(result.model, 'float32')}
     times = common.milliseconds(files, images[0], 1, smoke)
-    row = {'network': name, 'macs_left': total_macs(result.model) / total_macs(model),
-           'parameters_left': total_parameters(result.model) / total_parameters(model),
-           'bytes_before': len(files['before']), 'bytes_after': len(files['after']),
-           'speedup': times['before'] / times['after'], 'difference': difference(result, images[:4]),
-           'selects': sum(isinstance(layer, ChannelSelect) for layer in result.model.layers), 'seconds': seconds}
-    row = {key: round(value, 4) if isinstance(value, float) and key != 'difference' else value
-           for key, value in row.items()}
+    row = {
+        'network': name,
+        'macs_left': total_macs(result.model) / total_macs(model),
+        'parameters_left': total_parameters(result.model) / total_parameters(model),
+        'bytes_before': len(files['before']),
+        'bytes_after': len(files['after']),
+        'speedup': times['before'] / times['after'],
+        'difference': difference(result, images[:4]),
+        'selects': sum(isinstance(layer, ChannelSelect) for layer in result.model.layers),
+        'seconds': seconds,
+    }
+    row = {
+        key: round(value, 4) if isinstance(value, float) and key != 'difference' else value
+        for key, value in row.items()
+    }
     return {**row, 'why': why(result) if row['macs_left'] > MACS_GOAL else ''}
 
 
 def why(result: Pruned) -> str:
     """What keeps a network large: the layers that keep all their inputs, by reason."""
     reasons = sorted(set(result.notes.values()))
-    return '; '.join(f'{sum(note == reason for note in result.notes.values())} of {len(result.kept)} layers keep all '
-                     f'inputs: {reason}' for reason in reasons) or 'selections'
+    return (
+        '; '.join(
+            f'{sum(note == reason for note in result.notes.values())} of {len(result.kept)} layers keep all '
+            f'inputs: {reason}'
+            for reason in reasons
+        )
+        or 'selections'
+    )
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -146,25 +171,42 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show(rows: Sequence[Mapping[str, Any]], arguments: argparse.Namespace) -> None:
-    header = (f'{arguments.size}x{arguments.size}, prune ratio {PRUNE_RATIO}', 'MACs left', 'parameters left', 'bytes',
-              'smaller', 'faster', 'max difference', 'selects', 'seconds', 'why')
+    header = (
+        f'{arguments.size}x{arguments.size}, prune ratio {PRUNE_RATIO}',
+        'MACs left',
+        'parameters left',
+        'bytes',
+        'smaller',
+        'faster',
+        'max difference',
+        'selects',
+        'seconds',
+        'why',
+    )
     print(format_table([header, *(_cells(row) for row in rows)]))
-    goals = {f'MACs left <= {MACS_GOAL:g}, or a reason': all(row['macs_left'] <= MACS_GOAL or row['why']
-                                                             for row in rows),
-             'no network grows': all(row['macs_left'] <= 1 and row['bytes_after'] <= row['bytes_before']
-                                     for row in rows),
-             'float32 file faster': all(row['speedup'] > 1 for row in rows),
-             f'pruned as masked, within {TOLERANCE:g} of the range': all(row['difference'] <= TOLERANCE
-                                                                        for row in rows)}
+    goals = {
+        f'MACs left <= {MACS_GOAL:g}, or a reason': all(row['macs_left'] <= MACS_GOAL or row['why'] for row in rows),
+        'no network grows': all(row['macs_left'] <= 1 and row['bytes_after'] <= row['bytes_before'] for row in rows),
+        'float32 file faster': all(row['speedup'] > 1 for row in rows),
+        f'pruned as masked, within {TOLERANCE:g} of the range': all(row['difference'] <= TOLERANCE for row in rows),
+    }
     for text, is_met in goals.items():
         print(common.goal(text, is_met, arguments))
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return (row['network'], f'{row["macs_left"]:.1%}', f'{row["parameters_left"]:.1%}',
-            f'{row["bytes_before"]:,} -> {row["bytes_after"]:,}', f'{row["bytes_before"] / row["bytes_after"]:.2f}x',
-            f'{row["speedup"]:.2f}x', f'{row["difference"]:.1e}', str(row['selects']), f'{row["seconds"]:.0f}',
-            row['why'])
+    return (
+        row['network'],
+        f'{row["macs_left"]:.1%}',
+        f'{row["parameters_left"]:.1%}',
+        f'{row["bytes_before"]:,} -> {row["bytes_after"]:,}',
+        f'{row["bytes_before"] / row["bytes_after"]:.2f}x',
+        f'{row["speedup"]:.2f}x',
+        f'{row["difference"]:.1e}',
+        str(row['selects']),
+        f'{row["seconds"]:.0f}',
+        row['why'],
+    )
 
 
 def make_parser() -> common.Parser:

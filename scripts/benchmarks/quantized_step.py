@@ -57,17 +57,17 @@ class StepTime:
         rng = np.random.default_rng(common.SEED)
         self._images = tf.constant(rng.normal(size=(arguments.batch_size, *image_shape)), tf.float32)
         self._labels = tf.constant(rng.integers(10, size=arguments.batch_size), tf.int64)
-        self._nb_steps, self._dtype, self._step = arguments.steps, dtype, _training_step(model)
+        self._num_steps, self._dtype, self._step = arguments.steps, dtype, _training_step(model)
 
     def __call__(self) -> float:
         with compute_dtype(self._dtype):
             self._run(WARM_UP_STEPS)
             begin = time.perf_counter()
-            self._run(self._nb_steps)
-            return 1000 * (time.perf_counter() - begin) / self._nb_steps
+            self._run(self._num_steps)
+            return 1000 * (time.perf_counter() - begin) / self._num_steps
 
-    def _run(self, nb_steps: int) -> None:
-        for _ in range(nb_steps):
+    def _run(self, num_steps: int) -> None:
+        for _ in range(num_steps):
             loss = self._step(self._images, self._labels)
         loss.numpy()  # a GPU may still be at work
 
@@ -109,19 +109,34 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     dtype = resolve_compute_dtype(arguments.compute_dtype, model)
     models = {PLAIN: model} | {name: variant(model, *parts) for name, parts in VARIANTS.items()}
     models[INT8] = quantization_aware(model, noise(model), Settings())
-    times = common.medians_of_rounds({name: StepTime(one, arguments, shape, dtype) for name, one in models.items()},
-                                     arguments.rounds)
+    times = common.medians_of_rounds(
+        {name: StepTime(one, arguments, shape, dtype) for name, one in models.items()}, arguments.rounds
+    )
     rows = [{'variant': name, 'ms': round(ms, 2), 'ratio': round(ms / times[PLAIN], 3)} for name, ms in times.items()]
-    print(format_table([(f'{model.name}, batch {arguments.batch_size}, {dtype}', 'ms per step', 'ratio')]
-                       + [(row['variant'], f'{row["ms"]:.1f}', f'{row["ratio"]:.2f}') for row in rows]))
+    print(
+        format_table(
+            [(f'{model.name}, batch {arguments.batch_size}, {dtype}', 'ms per step', 'ratio')]
+            + [(row['variant'], f'{row["ms"]:.1f}', f'{row["ratio"]:.2f}') for row in rows]
+        )
+    )
     ratios = {}
     for what, wanted in (('weights', True), ('weights and activations', False)):
         ratios[what] = max(row['ratio'] for row in rows[1:] if has_float_activations(row['variant']) == wanted)
-        print(common.goal(f'{what} simulated / plain <= {RATIO_GOAL}: {ratios[what]:.2f}', ratios[what] <= RATIO_GOAL,
-                          arguments))
-    return {'worst_ratio_weights': ratios['weights'], 'ratio_with_activations': ratios['weights and activations'],
-            'rows': rows, 'model': model.name, 'batch_size': arguments.batch_size, 'compute_dtype': dtype,
-            'rounds': arguments.rounds, 'steps': arguments.steps}
+        print(
+            common.goal(
+                f'{what} simulated / plain <= {RATIO_GOAL}: {ratios[what]:.2f}', ratios[what] <= RATIO_GOAL, arguments
+            )
+        )
+    return {
+        'worst_ratio_weights': ratios['weights'],
+        'ratio_with_activations': ratios['weights and activations'],
+        'rows': rows,
+        'model': model.name,
+        'batch_size': arguments.batch_size,
+        'compute_dtype': dtype,
+        'rounds': arguments.rounds,
+        'steps': arguments.steps,
+    }
 
 
 def make_parser() -> common.Parser:

@@ -51,18 +51,53 @@ class Task:
 
 SHARE = ('nb_epochs_rat_ft', 1 / EPOCHS)
 TASKS = {
-    'sparsity-90': Task(('--learner=weight-sparse', '--ws_prune_ratio=0.9', '--ws_prune_ratio_prtl=optimal',
-                         '--ws_mask_update_step=100'), 'ws', 'ws_nb_iters_ft', SHARE, 0.005),
-    'bits-3': Task(('--learner=uniform', '--uql_enbl_rl_agent', '--uql_equivalent_bits=3', '--uql_w_bit_min=2',
-                    '--uql_w_bit_max=5', '--nouql_enbl_rl_global_tune', '--lrn_rate_rat_ft=0.1'),
-                   'uql', None, ('uql_quant_epochs', 1), 0.005),
-    'macs-50': Task(('--learner=chn-pruned-rmt', '--cpr_prune_option=auto', '--cpr_preserve_ratio=0.5',
-                     '--cpr_criterion=obs'), 'cpr', None, SHARE, 0.0, 0.03),
+    'sparsity-90': Task(
+        (
+            '--learner=weight-sparse',
+            '--ws_prune_ratio=0.9',
+            '--ws_prune_ratio_prtl=optimal',
+            '--ws_mask_update_step=100',
+        ),
+        'ws',
+        'ws_nb_iters_ft',
+        SHARE,
+        0.005,
+    ),
+    'bits-3': Task(
+        (
+            '--learner=uniform',
+            '--uql_enbl_rl_agent',
+            '--uql_equivalent_bits=3',
+            '--uql_w_bit_min=2',
+            '--uql_w_bit_max=5',
+            '--nouql_enbl_rl_global_tune',
+            '--lrn_rate_rat_ft=0.1',
+        ),
+        'uql',
+        None,
+        ('uql_quant_epochs', 1),
+        0.005,
+    ),
+    'macs-50': Task(
+        ('--learner=chn-pruned-rmt', '--cpr_prune_option=auto', '--cpr_preserve_ratio=0.5', '--cpr_criterion=obs'),
+        'cpr',
+        None,
+        SHARE,
+        0.0,
+        0.03,
+    ),
 }
 METHODS = (UNIFORM, 'random', 'tpe', 'gp', 'ddpg')
 SMOKE_TASKS = 'bits-3,macs-50'
-SMOKE_FLAGS = ('--model=lenet', '--dataset=digits', '--nb_epochs_rat=0.02', '--nb_smpls_export_eval=50',
-               '--nb_repts=5', '--nb_repts_warmup=1', '--cpr_nb_smpls=100')
+SMOKE_FLAGS = (
+    '--model=lenet',
+    '--dataset=digits',
+    '--nb_epochs_rat=0.02',
+    '--nb_smpls_export_eval=50',
+    '--nb_repts=5',
+    '--nb_repts_warmup=1',
+    '--cpr_nb_smpls=100',
+)
 SMOKE_TUNING = ('--lrn_rate_init=0.02',)
 
 
@@ -70,8 +105,13 @@ def main_flags(task: Task, method: str, arguments: argparse.Namespace) -> list[s
     """The command line of main.py; the uniform choice is the first, and here the only, trial of any method."""
     flag, per_epoch = task.epochs_flag
     trials = 1 if method == UNIFORM else arguments.trials
-    flags = [*task.flags, f'--{task.prefix}_nb_rlouts={trials}', f'--{flag}={arguments.epochs * per_epoch:g}',
-             f'--hp_optimizer={"random" if method == UNIFORM else method}', '--export_formats=pfz']
+    flags = [
+        *task.flags,
+        f'--{task.prefix}_nb_rlouts={trials}',
+        f'--{flag}={arguments.epochs * per_epoch:g}',
+        f'--hp_optimizer={"random" if method == UNIFORM else method}',
+        '--export_formats=pfz',
+    ]
     if task.steps_flag is not None:
         flags.append(f'--{task.steps_flag}={arguments.steps}')
     if method == 'ddpg' and task.prefix != 'uql':
@@ -79,15 +119,25 @@ def main_flags(task: Task, method: str, arguments: argparse.Namespace) -> list[s
     if arguments.smoke:
         own = [flag for flag in (*SMOKE_FLAGS, *SMOKE_TUNING) if task.prefix == 'cpr' or not flag.startswith('--cpr')]
         return [*flags, *own, f'--zoo_dir={arguments.work_dir}']
-    return [*flags, *TUNING, '--model=resnet', '--dataset=cifar10', f'--save_path={arguments.model}',
-            f'--data_dir_local={common.data_folder(arguments)}']
+    return [
+        *flags,
+        *TUNING,
+        '--model=resnet',
+        '--dataset=cifar10',
+        f'--save_path={arguments.model}',
+        f'--data_dir_local={common.data_folder(arguments)}',
+    ]
 
 
 def report_of(name: str, method: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Runs a task by a method, or what a former call has left to do of it, and returns its report."""
     run_dir = Path(arguments.work_dir) / f'{name}-{method}'
-    command = [sys.executable, str(ROOT / 'main.py'), *main_flags(TASKS[name], method, arguments),
-               f'--run_dir={run_dir}']
+    command = [
+        sys.executable,
+        str(ROOT / 'main.py'),
+        *main_flags(TASKS[name], method, arguments),
+        f'--run_dir={run_dir}',
+    ]
     common.say(f'{name}, {method}: {" ".join(command)}')
     if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
         raise PocketFlowError(f'{name}, {method}: main.py failed; its error is above')
@@ -98,10 +148,18 @@ def row(name: str, method: str, report: Mapping[str, Any]) -> dict[str, Any]:
     """What is kept of a report."""
     stage, search = report['stages'][-1], report['searches'][-1]
     winner = next(entry for entry in search['verified'] if entry['source'] == search['winner'])
-    return {'task': name, 'method': method, 'trials': len(search['trials']), 'winner': search['winner'],
-            'reward': winner['reward'], 'accuracy_before': stage['metrics_compressed']['accuracy'],
-            'accuracy': stage['metrics']['accuracy'], 'uncompressed': report['baseline']['metrics']['accuracy'],
-            'search_seconds': round(search['seconds'], 1), 'overhead': round(1 - search['evaluating'], 4)}
+    return {
+        'task': name,
+        'method': method,
+        'trials': len(search['trials']),
+        'winner': search['winner'],
+        'reward': winner['reward'],
+        'accuracy_before': stage['metrics_compressed']['accuracy'],
+        'accuracy': stage['metrics']['accuracy'],
+        'uncompressed': report['baseline']['metrics']['accuracy'],
+        'search_seconds': round(search['seconds'], 1),
+        'overhead': round(1 - search['evaluating'], 4),
+    }
 
 
 HEADER = ('task', 'method', 'trials', 'winner', 'reward', 'before', 'after', 'over uniform', 'search, s', 'overhead')
@@ -109,18 +167,35 @@ HEADER = ('task', 'method', 'trials', 'winner', 'reward', 'before', 'after', 'ov
 
 def cells(measured: Mapping[str, Any], uniform: Mapping[str, Any]) -> tuple[str, ...]:
     gain = 100 * (measured['accuracy'] - uniform['accuracy'])
-    return (measured['task'], measured['method'], str(measured['trials']), measured['winner'],
-            f'{measured["reward"]:.2%}', f'{measured["accuracy_before"]:.2%}', f'{measured["accuracy"]:.2%}',
-            f'{gain:+.2f}', f'{measured["search_seconds"]:.0f}', f'{measured["overhead"]:.1%}')
+    return (
+        measured['task'],
+        measured['method'],
+        str(measured['trials']),
+        measured['winner'],
+        f'{measured["reward"]:.2%}',
+        f'{measured["accuracy_before"]:.2%}',
+        f'{measured["accuracy"]:.2%}',
+        f'{gain:+.2f}',
+        f'{measured["search_seconds"]:.0f}',
+        f'{measured["overhead"]:.1%}',
+    )
 
 
 def gains(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """What each search gained over the uniform choice of its task, in accuracy before and after fine-tuning."""
     uniform = {item['task']: item for item in rows if item['method'] == UNIFORM}
-    return [{'task': item['task'], 'method': item['method'],
-             **{gain: round(item[key] - uniform[item['task']][key], 6)  # accuracies are float32
-                for gain, key in (('gain', 'accuracy'), ('gain_before', 'accuracy_before'))}}
-            for item in rows if item['method'] != UNIFORM]
+    return [
+        {
+            'task': item['task'],
+            'method': item['method'],
+            **{
+                gain: round(item[key] - uniform[item['task']][key], 6)  # accuracies are float32
+                for gain, key in (('gain', 'accuracy'), ('gain_before', 'accuracy_before'))
+            },
+        }
+        for item in rows
+        if item['method'] != UNIFORM
+    ]
 
 
 def is_met(gain: Mapping[str, Any]) -> bool:
@@ -149,8 +224,10 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     tasks = chosen(SMOKE_TASKS if arguments.smoke else arguments.tasks, tuple(TASKS), 'tasks')
     methods = [UNIFORM, *chosen(arguments.methods, METHODS[1:], 'methods')]
     if not (arguments.smoke or arguments.model):
-        raise UsageError('--model=PATH is missing: a ResNet-20 trained without the held-out samples, as scripts/'
-                         'run_local.sh --flagfile=scripts/flags/resnet20_cifar10.flags --enbl_trn_val_split makes one')
+        raise UsageError(
+            '--model=PATH is missing: a ResNet-20 trained without the held-out samples, as scripts/'
+            'run_local.sh --flagfile=scripts/flags/resnet20_cifar10.flags --enbl_trn_val_split makes one'
+        )
     with tempfile.TemporaryDirectory() as temporary:
         arguments.work_dir = arguments.work_dir or temporary
         rows = [row(task, method, report_of(task, method, arguments)) for task in tasks for method in methods]
@@ -166,8 +243,9 @@ def parser() -> common.Parser:
     result = common.Parser(__doc__.splitlines()[0])
     result.add_model(required=True)
     result.add_argument('--tasks', default=','.join(TASKS), help=f'which, separated by commas: {", ".join(TASKS)}')
-    result.add_argument('--methods', default='ddpg', help='which, beside uniform, separated by commas: '
-                        f'{", ".join(METHODS[1:])}')
+    result.add_argument(
+        '--methods', default='ddpg', help=f'which, beside uniform, separated by commas: {", ".join(METHODS[1:])}'
+    )
     result.add_number('--trials', 40, 3, 'trials per search')
     result.add_number('--steps', 60, 2, 'steps of fast fine-tuning per trial')
     result.add_number('--epochs', 5, 1, 'epochs of the final fine-tuning')

@@ -25,18 +25,18 @@ PROBLEMS = {'sparsity': sparsity_problem, 'bits': bits_problem}
 METHODS = ('random', 'tpe', 'gp', 'ddpg')
 
 
-def best_reward(method: str, problem_name: str, seed: int, nb_trials: int, nb_layers: int) -> tuple[float, float]:
+def best_reward(method: str, problem_name: str, seed: int, num_trials: int, num_layers: int) -> tuple[float, float]:
     """(best reward, seconds per trial) of one search, journal on the disk included."""
-    problem, reward = PROBLEMS[problem_name](nb_layers=nb_layers, seed=seed)
+    problem, reward = PROBLEMS[problem_name](num_layers=num_layers, seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         begin = time.monotonic()
-        optimizer = OPTIMIZERS.get(method)(problem, seed, nb_trials)
-        best = search(optimizer, formula(reward), Journal(Path(folder) / 'search.jsonl', problem), nb_trials)
-        return best.reward, (time.monotonic() - begin) / nb_trials
+        optimizer = OPTIMIZERS.get(method)(problem, seed, num_trials)
+        best = search(optimizer, formula(reward), Journal(Path(folder) / 'search.jsonl', problem), num_trials)
+        return best.reward, (time.monotonic() - begin) / num_trials
 
 
-def uniform_reward(problem_name: str, seed: int, nb_layers: int) -> float:
-    problem, reward = PROBLEMS[problem_name](nb_layers=nb_layers, seed=seed)
+def uniform_reward(problem_name: str, seed: int, num_layers: int) -> float:
+    problem, reward = PROBLEMS[problem_name](num_layers=num_layers, seed=seed)
     return reward(problem.uniform())
 
 
@@ -44,8 +44,10 @@ def compare(problem_name: str, arguments: argparse.Namespace) -> list[dict[str, 
     """One row per method: its rewards over the seeds, and against random search with the same seed."""
     results: dict[str, list[tuple[float, float]]] = {}
     for method in METHODS:
-        results[method] = [best_reward(method, problem_name, seed, arguments.trials, arguments.layers)
-                           for seed in range(arguments.seeds)]
+        results[method] = [
+            best_reward(method, problem_name, seed, arguments.trials, arguments.layers)
+            for seed in range(arguments.seeds)
+        ]
         common.say(f'{problem_name}, {method}: {" ".join(f"{reward:.4f}" for reward, _ in results[method])}')
     random = [reward for reward, _ in results['random']]
     return [_row(problem_name, method, runs, random) for method, runs in results.items()]
@@ -54,25 +56,53 @@ def compare(problem_name: str, arguments: argparse.Namespace) -> list[dict[str, 
 def _row(problem_name: str, method: str, runs: list[tuple[float, float]], random: list[float]) -> dict[str, Any]:
     rewards = [reward for reward, _ in runs]
     margins = [reward - other for reward, other in zip(rewards, random, strict=True)]
-    return {'problem': problem_name, 'method': method, 'reward': round(statistics.median(rewards), 4),
-            'margin': round(statistics.median(margins), 4), 'wins': sum(margin > 0 for margin in margins),
-            'milliseconds': round(1000 * statistics.median(seconds for _, seconds in runs), 1)}
+    return {
+        'problem': problem_name,
+        'method': method,
+        'reward': round(statistics.median(rewards), 4),
+        'margin': round(statistics.median(margins), 4),
+        'wins': sum(margin > 0 for margin in margins),
+        'milliseconds': round(1000 * statistics.median(seconds for _, seconds in runs), 1),
+    }
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     rows = [row for name in PROBLEMS for row in compare(name, arguments)]
-    uniform = {name: round(statistics.median(uniform_reward(name, seed, arguments.layers)
-                                             for seed in range(arguments.seeds)), 4) for name in PROBLEMS}
+    uniform = {
+        name: round(
+            statistics.median(uniform_reward(name, seed, arguments.layers) for seed in range(arguments.seeds)), 4
+        )
+        for name in PROBLEMS
+    }
     _show(arguments, rows, uniform)
-    return {'trials': arguments.trials, 'seeds': arguments.seeds, 'layers': arguments.layers, 'uniform': uniform,
-            'least_margin': min(row['margin'] for row in rows if row['method'] != 'random'), 'rows': rows}
+    return {
+        'trials': arguments.trials,
+        'seeds': arguments.seeds,
+        'layers': arguments.layers,
+        'uniform': uniform,
+        'least_margin': min(row['margin'] for row in rows if row['method'] != 'random'),
+        'rows': rows,
+    }
 
 
 def _show(arguments: argparse.Namespace, rows: list[dict[str, Any]], uniform: dict[str, float]) -> None:
-    header = (f'{arguments.trials} trials, {arguments.layers} layers, {arguments.seeds} seeds', 'best reward, median',
-              'over random, median', 'seeds won', 'ms per trial')
-    lines = [(f'{row["problem"]}, {row["method"]}', f'{row["reward"]:.4f}', f'{row["margin"]:+.4f}',
-              str(row['wins']), f'{row["milliseconds"]:.1f}') for row in rows]
+    header = (
+        f'{arguments.trials} trials, {arguments.layers} layers, {arguments.seeds} seeds',
+        'best reward, median',
+        'over random, median',
+        'seeds won',
+        'ms per trial',
+    )
+    lines = [
+        (
+            f'{row["problem"]}, {row["method"]}',
+            f'{row["reward"]:.4f}',
+            f'{row["margin"]:+.4f}',
+            str(row['wins']),
+            f'{row["milliseconds"]:.1f}',
+        )
+        for row in rows
+    ]
     print(format_table([header, *lines]))
     print(f'uniform solution: {", ".join(f"{name} {reward:.4f}" for name, reward in uniform.items())}')
     for method in METHODS[1:]:

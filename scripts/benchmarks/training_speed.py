@@ -31,8 +31,8 @@ PRUNE_RATIO = 0.5
 class BareLoop:
     """Images per second of a hand-written loop; arguments as for `TrainerSpeed`."""
 
-    def __init__(self, helper: AbstractModelHelper, nb_steps: int, dtype: str):
-        self._nb_steps, self._dtype = nb_steps, dtype
+    def __init__(self, helper: AbstractModelHelper, num_steps: int, dtype: str):
+        self._num_steps, self._dtype = num_steps, dtype
         self._batches = list(helper.build_dataset_train().take(NB_BATCHES))
         self._step = _bare_step(helper)
 
@@ -40,12 +40,12 @@ class BareLoop:
         with compute_dtype(self._dtype):
             self._run(STEPS_PER_CALL)
             begin = time.perf_counter()
-            self._run(self._nb_steps)
+            self._run(self._num_steps)
             seconds = time.perf_counter() - begin
-        return self._nb_steps * len(self._batches[0][1]) / seconds
+        return self._num_steps * len(self._batches[0][1]) / seconds
 
-    def _run(self, nb_steps: int) -> None:
-        for images, labels in itertools.islice(itertools.cycle(self._batches), nb_steps):
+    def _run(self, num_steps: int) -> None:
+        for images, labels in itertools.islice(itertools.cycle(self._batches), num_steps):
             loss = self._step(images, labels)
         loss.numpy()  # a GPU may still be at work
 
@@ -68,12 +68,16 @@ def _bare_step(helper: AbstractModelHelper) -> tf.types.experimental.GenericFunc
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     helper = common.make_helper(arguments)
     dtype = resolve_compute_dtype('auto')
-    contestants = {'trainer': common.TrainerSpeed(helper, arguments.steps),
-                   'bare': BareLoop(helper, arguments.steps, dtype)}
+    contestants = {
+        'trainer': common.TrainerSpeed(helper, arguments.steps),
+        'bare': BareLoop(helper, arguments.steps, dtype),
+    }
     if dtype != 'float32':
         contestants['float32'] = common.TrainerSpeed(helper, arguments.steps, 'float32')
-        contestants |= {f'pruned_{name}': common.TrainerSpeed(helper, arguments.steps, name, _pruned(helper))
-                        for name in ('float32', dtype)}
+        contestants |= {
+            f'pruned_{name}': common.TrainerSpeed(helper, arguments.steps, name, _pruned(helper))
+            for name in ('float32', dtype)
+        }
     speeds = common.medians_of_rounds(contestants, arguments.rounds)
     speeds.setdefault('float32', speeds['trainer'])
     ratio = speeds['trainer'] / speeds['bare']
@@ -81,14 +85,22 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     _show(helper, dtype, speeds)
     print(common.goal(f'Trainer / bare loop >= {RATIO_GOAL}: {ratio:.3f}', ratio >= RATIO_GOAL, arguments))
     pruned_gain = speeds[f'pruned_{dtype}'] / speeds['pruned_float32'] if gain else None
-    print(f'{dtype} / float32: {gain:.2f}, after pruning {pruned_gain:.2f}' if gain else
-          'this machine trains in float32')
-    return {'ratio': round(ratio, 4), 'trainer_images_per_second': round(speeds['trainer'], 1),
-            'bare_images_per_second': round(speeds['bare'], 1), 'compute_dtype': dtype,
-            'float32_images_per_second': round(speeds['float32'], 1),
-            'compute_dtype_gain': gain and round(gain, 4),
-            'compute_dtype_gain_pruned': pruned_gain and round(pruned_gain, 4), 'model': helper.model_name,
-            'batch_size': helper.dataset.options.batch_size, 'rounds': arguments.rounds, 'steps': arguments.steps}
+    print(
+        f'{dtype} / float32: {gain:.2f}, after pruning {pruned_gain:.2f}' if gain else 'this machine trains in float32'
+    )
+    return {
+        'ratio': round(ratio, 4),
+        'trainer_images_per_second': round(speeds['trainer'], 1),
+        'bare_images_per_second': round(speeds['bare'], 1),
+        'compute_dtype': dtype,
+        'float32_images_per_second': round(speeds['float32'], 1),
+        'compute_dtype_gain': gain and round(gain, 4),
+        'compute_dtype_gain_pruned': pruned_gain and round(pruned_gain, 4),
+        'model': helper.model_name,
+        'batch_size': helper.dataset.options.batch_size,
+        'rounds': arguments.rounds,
+        'steps': arguments.steps,
+    }
 
 
 def _pruned(helper: AbstractModelHelper) -> keras.Model:
@@ -99,10 +111,17 @@ def _pruned(helper: AbstractModelHelper) -> keras.Model:
 
 def _show(helper: AbstractModelHelper, dtype: str, speeds: dict[str, float]) -> None:
     rows = [(f'{helper.model_name} at {helper.dataset_name}, batch {helper.dataset.options.batch_size}', 'images/s')]
-    rows += [(label, f'{speeds[name]:,.1f}') for name, label in (
-        ('bare', f'bare loop, batches from memory, {dtype}'), ('trainer', f'Trainer, input pipeline, {dtype}'),
-        ('float32', 'Trainer, input pipeline, float32'), ('pruned_float32', 'the same, half of the channels removed'),
-        (f'pruned_{dtype}', f'the same in {dtype}')) if name in speeds]
+    rows += [
+        (label, f'{speeds[name]:,.1f}')
+        for name, label in (
+            ('bare', f'bare loop, batches from memory, {dtype}'),
+            ('trainer', f'Trainer, input pipeline, {dtype}'),
+            ('float32', 'Trainer, input pipeline, float32'),
+            ('pruned_float32', 'the same, half of the channels removed'),
+            (f'pruned_{dtype}', f'the same in {dtype}'),
+        )
+        if name in speeds
+    ]
     print(format_table(rows))
 
 

@@ -58,7 +58,7 @@ def memory_mib() -> float:
     return pages * os.sysconf('SC_PAGE_SIZE') / 2**20
 
 
-def nb_graphs() -> int:
+def num_graphs() -> int:
     """Graphs of functions that are still there."""
     gc.collect()
     return sum(isinstance(value, FuncGraph) for value in gc.get_objects())
@@ -68,15 +68,27 @@ def search_of(helper: AbstractModelHelper, learner: str, arguments: argparse.Nam
     space = folder / f'{learner}.yaml'
     space.write_text(f'parameters:\n  {SPACES[learner]}\n', encoding='utf-8')
     data = helper.dataset
-    search = SearchOptions(space=str(space), optimizer='random', nb_trials=arguments.trials,
-                           nb_epochs=arguments.steps * data.options.batch_size / data.nb_trained)
-    context = LearnerContext(helper, RunDirectory(folder / learner), folder / learner, LearnerOptions(),
-                             TrainerOptions(), None, search=search)
+    search = SearchOptions(
+        space=str(space),
+        optimizer='random',
+        num_trials=arguments.trials,
+        num_epochs=arguments.steps * data.options.batch_size / data.num_trained,
+    )
+    context = LearnerContext(
+        helper,
+        RunDirectory(folder / learner),
+        folder / learner,
+        LearnerOptions(),
+        TrainerOptions(),
+        None,
+        search=search,
+    )
     return FlagSearch(context, [learner], {learner: LEARNERS.get(learner).options_class(**FIXED.get(learner, {}))})
 
 
-def measure_learner(helper: AbstractModelHelper, learner: str, arguments: argparse.Namespace,
-                    folder: Path) -> dict[str, Any]:
+def measure_learner(
+    helper: AbstractModelHelper, learner: str, arguments: argparse.Namespace, folder: Path
+) -> dict[str, Any]:
     """One row: memory after the first trials, which load what all need, and after the last."""
     search, model = search_of(helper, learner, arguments, folder), helper.new_model()
     judge, domain, rng = search.judge_of(model), search.flags.domain, np.random.default_rng(common.SEED)
@@ -84,13 +96,18 @@ def measure_learner(helper: AbstractModelHelper, learner: str, arguments: argpar
     for number in range(arguments.trials):
         judge(domain.decode(rng.random(len(domain.names))), False, -np.inf)
         memory.append(memory_mib())
-        graphs.append(nb_graphs())
+        graphs.append(num_graphs())
         common.say(f'{learner}: trial {number + 1}/{arguments.trials}: {memory[-1]:.0f} MiB, {graphs[-1]} graphs')
-    settled = memory[len(memory) // 5:]
+    settled = memory[len(memory) // 5 :]
     slope = np.polyfit(range(len(settled)), settled, 1)[0] if len(settled) > 1 else 0.0
-    return {'learner': learner, 'trials': arguments.trials, 'mib_first': round(settled[0], 1),
-            'mib_last': round(memory[-1], 1), 'mib_per_trial': round(float(slope), 3),
-            'graphs_left_per_trial': max(0, *(later - earlier for earlier, later in itertools.pairwise(graphs)))}
+    return {
+        'learner': learner,
+        'trials': arguments.trials,
+        'mib_first': round(settled[0], 1),
+        'mib_last': round(memory[-1], 1),
+        'mib_per_trial': round(float(slope), 3),
+        'graphs_left_per_trial': max(0, *(later - earlier for earlier, later in itertools.pairwise(graphs))),
+    }
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -98,14 +115,35 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     learners = SPACES if arguments.learner is None else [arguments.learner]
     with tempfile.TemporaryDirectory() as folder:
         rows = [measure_learner(helper, learner, arguments, Path(folder)) for learner in learners]
-    print(format_table([(f'{helper.model_name}, {arguments.trials} trials', 'MiB at first', 'MiB at the end',
-                         'MiB per trial', 'graphs left per trial')]
-                       + [(row['learner'], *(f'{row[key]:g}' for key in ('mib_first', 'mib_last', 'mib_per_trial',
-                                                                         'graphs_left_per_trial'))) for row in rows]))
+    print(
+        format_table(
+            [
+                (
+                    f'{helper.model_name}, {arguments.trials} trials',
+                    'MiB at first',
+                    'MiB at the end',
+                    'MiB per trial',
+                    'graphs left per trial',
+                )
+            ]
+            + [
+                (
+                    row['learner'],
+                    *(f'{row[key]:g}' for key in ('mib_first', 'mib_last', 'mib_per_trial', 'graphs_left_per_trial')),
+                )
+                for row in rows
+            ]
+        )
+    )
     worst = max(row['mib_per_trial'] for row in rows)
     graphs = max(row['graphs_left_per_trial'] for row in rows)
-    print(common.goal(f'MiB per trial <= {GOAL_MIB}: {worst:.2f}; graphs left: {graphs}',
-                      worst <= GOAL_MIB and not graphs, arguments))
+    print(
+        common.goal(
+            f'MiB per trial <= {GOAL_MIB}: {worst:.2f}; graphs left: {graphs}',
+            worst <= GOAL_MIB and not graphs,
+            arguments,
+        )
+    )
     return {'worst_mib_per_trial': worst, 'graphs_left_per_trial': graphs, 'rows': rows}
 
 

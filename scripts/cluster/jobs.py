@@ -95,7 +95,7 @@ def sbatch_option(text: str) -> str:
 
 def add_resources(parser: Parser) -> None:
     """The options that all kinds of job have."""
-    parser.add_argument('-n', '--nb_gpus', dest='nb_workers', type=count, default=2, help='workers')
+    parser.add_argument('-n', '--nb_gpus', dest='num_workers', type=count, default=2, help='workers')
     parser.add_argument('--cpus', type=count, default=4, help='cores per worker')
     parser.add_argument('--memory', type=count, default=16, help='GiB per worker')
     parser.add_argument('--gpus', type=count_or_none, default=1, help='GPUs per worker: 1, or 0 to train on the cores')
@@ -135,31 +135,43 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     split = argv.index('--') if '--' in argv else len(argv)
     parser = command_line()
     job = parser.parse_args(argv[:split])
-    job.words = argv[split + 1:] or QUICKSTART
+    job.words = argv[split + 1 :] or QUICKSTART
     if job.gpus > 1:
         parser.error(f'--gpus={job.gpus}: a worker uses one GPU; give more workers')
     if 'per_node' in job:
-        job.per_node = job.per_node or min(job.nb_workers, 4)
-        if job.nb_workers % job.per_node:
-            parser.error(f'-n={job.nb_workers} --per_node={job.per_node}: the workers must fill all hosts; give a '
-                         'multiple')
+        job.per_node = job.per_node or min(job.num_workers, 4)
+        if job.num_workers % job.per_node:
+            parser.error(
+                f'-n={job.num_workers} --per_node={job.per_node}: the workers must fill all hosts; give a multiple'
+            )
     return job
 
 
 def slurm(job: argparse.Namespace) -> str:
     """A batch script for sbatch."""
-    options = {'job-name': job.job_name, 'nodes': job.nb_workers // job.per_node, 'ntasks-per-node': job.per_node,
-               'cpus-per-task': job.cpus, 'mem': f'{job.memory * job.per_node}G', 'time': f'{job.hours}:00:00',
-               'output': f'{job.job_name}-%j.log', 'open-mode': 'append', 'signal': f'B:USR1@{NOTICE_S}'}
+    options = {
+        'job-name': job.job_name,
+        'nodes': job.num_workers // job.per_node,
+        'ntasks-per-node': job.per_node,
+        'cpus-per-task': job.cpus,
+        'mem': f'{job.memory * job.per_node}G',
+        'time': f'{job.hours}:00:00',
+        'output': f'{job.job_name}-%j.log',
+        'open-mode': 'append',
+        'signal': f'B:USR1@{NOTICE_S}',
+    }
     if job.gpus:
         options['gpus-per-node'] = job.per_node
     if job.queue:
         options['partition'] = job.queue
     directives = [f'--{name}={value}' for name, value in options.items()] + ['--requeue', *job.sbatch_option]
-    command = [str(ROOT / 'scripts/run_horovod.sh'), f'-n={job.nb_workers}', '--srun']
-    return SLURM_SCRIPT.format(directives='\n'.join(f'#SBATCH {word}' for word in directives),
-                               folder=shlex.quote(str(Path.cwd())), per_node=job.per_node,
-                               command=f'{shlex.join(command)} -H="$hosts" {shlex.join(job.words)}')
+    command = [str(ROOT / 'scripts/run_horovod.sh'), f'-n={job.num_workers}', '--srun']
+    return SLURM_SCRIPT.format(
+        directives='\n'.join(f'#SBATCH {word}' for word in directives),
+        folder=shlex.quote(str(Path.cwd())),
+        per_node=job.per_node,
+        command=f'{shlex.join(command)} -H="$hosts" {shlex.join(job.words)}',
+    )
 
 
 def mpijob(job: argparse.Namespace) -> str:
@@ -167,7 +179,7 @@ def mpijob(job: argparse.Namespace) -> str:
     import yaml  # only here, so that the others need no packages
 
     launcher = container(job, {'cpu': '1', 'memory': '2Gi'})
-    words = [f'{job.workdir}/scripts/run_horovod.sh', f'-n={job.nb_workers}', '--mpi', *job.words]
+    words = [f'{job.workdir}/scripts/run_horovod.sh', f'-n={job.num_workers}', '--mpi', *job.words]
     launcher['command'] = [word.replace('$', '$$') for word in words]  # Kubernetes would replace $(NAME)
     resources = {'cpu': str(job.cpus * job.per_node), 'memory': f'{job.memory * job.per_node}Gi'}
     if job.gpus:
@@ -178,24 +190,40 @@ def mpijob(job: argparse.Namespace) -> str:
     metadata: dict[str, Any] = {'name': job.job_name}
     if job.queue:
         metadata['labels'] = {'kueue.x-k8s.io/queue-name': job.queue}
-    return yaml.safe_dump({
-        'apiVersion': 'kubeflow.org/v2beta1', 'kind': 'MPIJob', 'metadata': metadata,
-        'spec': {'slotsPerWorker': job.per_node, 'runPolicy': {'cleanPodPolicy': 'Running', 'backoffLimit': 10},
-                 'mpiReplicaSpecs': {
-                     'Launcher': replicas(1, launcher, volumes(job)),
-                     'Worker': replicas(job.nb_workers // job.per_node, worker, [*volumes(job), shared_memory])}},
-    }, sort_keys=False, width=10**6, allow_unicode=True)
+    return yaml.safe_dump(
+        {
+            'apiVersion': 'kubeflow.org/v2beta1',
+            'kind': 'MPIJob',
+            'metadata': metadata,
+            'spec': {
+                'slotsPerWorker': job.per_node,
+                'runPolicy': {'cleanPodPolicy': 'Running', 'backoffLimit': 10},
+                'mpiReplicaSpecs': {
+                    'Launcher': replicas(1, launcher, volumes(job)),
+                    'Worker': replicas(job.num_workers // job.per_node, worker, [*volumes(job), shared_memory]),
+                },
+            },
+        },
+        sort_keys=False,
+        width=10**6,
+        allow_unicode=True,
+    )
 
 
 def container(job: argparse.Namespace, resources: dict[str, str]) -> dict[str, Any]:
-    return {'name': job.job_name, 'image': job.image, 'workingDir': job.workdir,
-            'resources': {'requests': dict(resources), 'limits': dict(resources)},
-            'volumeMounts': [{'name': f'mount-{i}', 'mountPath': path} for i, (_, path) in enumerate(job.mount)]}
+    return {
+        'name': job.job_name,
+        'image': job.image,
+        'workingDir': job.workdir,
+        'resources': {'requests': dict(resources), 'limits': dict(resources)},
+        'volumeMounts': [{'name': f'mount-{i}', 'mountPath': path} for i, (_, path) in enumerate(job.mount)],
+    }
 
 
 def volumes(job: argparse.Namespace) -> list[dict[str, Any]]:
-    return [{'name': f'mount-{i}', 'persistentVolumeClaim': {'claimName': claim}}
-            for i, (claim, _) in enumerate(job.mount)]
+    return [
+        {'name': f'mount-{i}', 'persistentVolumeClaim': {'claimName': claim}} for i, (claim, _) in enumerate(job.mount)
+    ]
 
 
 def replicas(number: int, of: dict[str, Any], with_volumes: list[dict[str, Any]]) -> dict[str, Any]:
@@ -207,13 +235,20 @@ def replicas(number: int, of: dict[str, Any], with_volumes: list[dict[str, Any]]
 def tony(job: argparse.Namespace) -> str:
     """A job file of TonY with its Horovod runtime, which starts the rendezvous and each worker with its rank."""
     words = [f'{job.workdir if job.image else ROOT}/scripts/run_local.sh', *job.words, '--enbl_multi_gpu']
-    properties = {'tony.application.name': job.job_name, 'tony.application.framework': 'horovod',
-                  'tony.application.timeout': job.hours * 3600 * 1000,
-                  'tony.application.fail-on-worker-failure-enabled': 'true', 'tony.am.retry-count': 10,
-                  'tony.worker.instances': job.nb_workers, 'tony.worker.vcores': job.cpus,
-                  'tony.worker.memory': f'{job.memory}g', 'tony.worker.gpus': job.gpus,
-                  'tony.worker.command': hadoop_words(['cd', job.workdir if job.image else str(Path.cwd())]) + ' && '
-                  + hadoop_words(words)}
+    properties = {
+        'tony.application.name': job.job_name,
+        'tony.application.framework': 'horovod',
+        'tony.application.timeout': job.hours * 3600 * 1000,
+        'tony.application.fail-on-worker-failure-enabled': 'true',
+        'tony.am.retry-count': 10,
+        'tony.worker.instances': job.num_workers,
+        'tony.worker.vcores': job.cpus,
+        'tony.worker.memory': f'{job.memory}g',
+        'tony.worker.gpus': job.gpus,
+        'tony.worker.command': hadoop_words(['cd', job.workdir if job.image else str(Path.cwd())])
+        + ' && '
+        + hadoop_words(words),
+    }
     if job.queue:
         properties['tony.yarn.queue'] = job.queue
     if job.image:

@@ -66,8 +66,9 @@ class Worker:
         self._patience = job['patience']
         self._stopping = False
         # A session of its own: Ctrl-C at a terminal reaches it through the launcher only, once.
-        self._process = subprocess.Popen(job['command'], cwd=job['cwd'], env=env, stdin=subprocess.DEVNULL,
-                                         start_new_session=True)
+        self._process = subprocess.Popen(
+            job['command'], cwd=job['cwd'], env=env, stdin=subprocess.DEVNULL, start_new_session=True
+        )
 
     def send(self, name: str) -> None:
         """KILL goes to the worker and its children, TERM or INT to the worker, which gets only the first of them."""

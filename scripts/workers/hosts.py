@@ -39,8 +39,9 @@ class Host:
             address = socket.gethostbyname(self.name)
             return address.startswith('127.') or address_towards(address) == address
         except OSError as error:
-            raise UsageError(f'-H: {self.name}: no host is known by this name ({error}); check the spelling, or give '
-                             'its address') from error
+            raise UsageError(
+                f'-H: {self.name}: no host is known by this name ({error}); check the spelling, or give its address'
+            ) from error
 
 
 def parse_hosts(text: str) -> list[Host]:
@@ -52,8 +53,10 @@ def parse_hosts(text: str) -> list[Host]:
     words = text.split(',')
     for word in words:
         if not re.fullmatch(r'[A-Za-z0-9_][\w.-]*:[1-9][0-9]*', word):
-            raise UsageError(f"-H={text}: '{word}' is not HOST:SLOTS; give the hosts as -H=host1:4,host2:4, each with "
-                             'the number of workers that it may run')
+            raise UsageError(
+                f"-H={text}: '{word}' is not HOST:SLOTS; give the hosts as -H=host1:4,host2:4, each with "
+                'the number of workers that it may run'
+            )
     hosts = [Host(name, int(slots)) for name, slots in (word.split(':') for word in words)]
     names = [host.name for host in hosts]
     for name in names:
@@ -62,7 +65,7 @@ def parse_hosts(text: str) -> list[Host]:
     return hosts
 
 
-def nb_gpus(environ: dict[str, str]) -> int:
+def num_gpus(environ: dict[str, str]) -> int:
     """How many NVIDIA GPUs of this machine may be used; 0 without a driver."""
     if not shutil.which('nvidia-smi', path=environ.get('PATH')):
         return 0
@@ -74,32 +77,34 @@ def nb_gpus(environ: dict[str, str]) -> int:
     return min(found, len([name for name in visible.split(',') if name.strip() not in ('', '-1')]))
 
 
-def local_host(nb_workers: int) -> Host:
+def local_host(num_workers: int) -> Host:
     """This machine: one worker per GPU, or, where there is none, as many as are asked for.
 
     Raises:
       UsageError: more workers than GPUs.
     """
-    gpus = nb_gpus(dict(os.environ))
-    if 0 < gpus < nb_workers:
-        raise UsageError(f'-n={nb_workers}: this machine has {gpus} GPU(s), and each worker needs one; give -n={gpus} '
-                         'or less, or more machines by -H=host1:4,host2:4 (CUDA_VISIBLE_DEVICES= trains on the cores)')
-    return Host('localhost', nb_workers)
+    gpus = num_gpus(dict(os.environ))
+    if 0 < gpus < num_workers:
+        raise UsageError(
+            f'-n={num_workers}: this machine has {gpus} GPU(s), and each worker needs one; give -n={gpus} '
+            'or less, or more machines by -H=host1:4,host2:4 (CUDA_VISIBLE_DEVICES= trains on the cores)'
+        )
+    return Host('localhost', num_workers)
 
 
-def choose_hosts(given: str | None, nb_workers: int) -> list[Host]:
+def choose_hosts(given: str | None, num_workers: int) -> list[Host]:
     """The hosts to use, in order; all but the last are full.
 
     Raises:
       UsageError: there is no room for so many workers.
     """
     if given is None:
-        return [local_host(nb_workers)]
+        return [local_host(num_workers)]
     hosts = parse_hosts(given)
     slots = sum(host.slots for host in hosts)
-    if slots < nb_workers:
-        raise UsageError(f'-n={nb_workers}: -H={given} has {slots} slots; give -n={slots} or less, or more slots')
-    used, left = [], nb_workers
+    if slots < num_workers:
+        raise UsageError(f'-n={num_workers}: -H={given} has {slots} slots; give -n={slots} or less, or more slots')
+    used, left = [], num_workers
     for host in hosts:
         if left:
             used.append(Host(host.name, min(host.slots, left)))
@@ -123,11 +128,18 @@ def check_reachable(hosts: Sequence[Host], files: Sequence[Path]) -> None:
 
 
 def _reason_against(host: str, files: Sequence[Path]) -> str | None:
-    check = ' && '.join(f'test -e {quoted} || {{ echo {quoted}; exit 1; }}'
-                        for quoted in (shlex.quote(str(file)) for file in files))
+    check = ' && '.join(
+        f'test -e {quoted} || {{ echo {quoted}; exit 1; }}' for quoted in (shlex.quote(str(file)) for file in files)
+    )
     try:
-        answer = subprocess.run([*SSH, host, check], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                                check=False, timeout=REACH_TIMEOUT_S)
+        answer = subprocess.run(
+            [*SSH, host, check],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=REACH_TIMEOUT_S,
+        )
     except subprocess.TimeoutExpired:
         return f'-H: {host} does not answer over ssh within {REACH_TIMEOUT_S} s'
     if answer.returncode == SSH_FAILED:

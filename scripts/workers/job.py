@@ -30,8 +30,21 @@ LOST_WORKER = LostWorkerError.exit_code
 STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGINT)
 
 # What a worker on another host takes over from here; all else is that host's own.
-FORWARDED = ('CLASSPATH', 'CUDA_', 'HADOOP_', 'HOROVOD_', 'JAVA_HOME', 'KMP_', 'LD_LIBRARY_PATH', 'NCCL_', 'OMP_',
-             'POCKETFLOW_', 'PYTHON', 'TF_', 'XLA_')
+FORWARDED = (
+    'CLASSPATH',
+    'CUDA_',
+    'HADOOP_',
+    'HOROVOD_',
+    'JAVA_HOME',
+    'KMP_',
+    'LD_LIBRARY_PATH',
+    'NCCL_',
+    'OMP_',
+    'POCKETFLOW_',
+    'PYTHON',
+    'TF_',
+    'XLA_',
+)
 PER_TASK = ('SLURM_CPUS_PER_TASK', 'SLURM_TRES_PER_TASK', 'SLURM_NTASKS_PER_NODE', 'SLURM_MEM_PER_CPU')
 
 
@@ -46,7 +59,7 @@ class Patience:
     """
 
     checkpoint: float = 120
-    company: float = 5
+    raise_on_lost_worker: float = 5
     failure: float = 30
 
 
@@ -64,8 +77,19 @@ def agent_command(host: Host, srun: bool) -> list[str]:
         # The workers of a host share all its cores and GPUs and divide them among themselves; what the job asked for
         # per task would contradict that.
         unset = [word for name in PER_TASK for word in ('-u', name)]
-        return ['env', *unset, 'srun', '--overlap', '--nodes=1', '--ntasks=1', f'--nodelist={host.name}', '--mem=0',
-                '--cpu-bind=none', f'--cpus-per-task={os.environ.get("SLURM_CPUS_ON_NODE", "1")}', *agent]
+        return [
+            'env',
+            *unset,
+            'srun',
+            '--overlap',
+            '--nodes=1',
+            '--ntasks=1',
+            f'--nodelist={host.name}',
+            '--mem=0',
+            '--cpu-bind=none',
+            f'--cpus-per-task={os.environ.get("SLURM_CPUS_ON_NODE", "1")}',
+            *agent,
+        ]
     return agent if host.is_local else [*SSH, host.name, f'exec {shlex.join(agent)}']
 
 
@@ -81,15 +105,23 @@ class Worker:
       verbose: shows its output, each line with its rank; worker 0's is always shown, as it is.
     """
 
-    def __init__(self, rank: int, host: Host, command: Sequence[str], task: Mapping, ended: queue.Queue[int],
-                 verbose: bool):
+    def __init__(
+        self, rank: int, host: Host, command: Sequence[str], task: Mapping, ended: queue.Queue[int], verbose: bool
+    ):
         self.rank, self.host = rank, host
         self.status: int | None = None
         self._verbose = verbose
         self._last_lines: collections.deque[str] = collections.deque(maxlen=KEPT_LINES)
         streams = {} if rank == 0 else {'stdout': subprocess.PIPE, 'stderr': subprocess.STDOUT}
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, text=True,
-                                         encoding='utf-8', errors='replace', **streams)
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+            text=True,
+            encoding='utf-8',
+            errors='replace',
+            **streams,
+        )
         self.send(json.dumps(task))
         threading.Thread(target=self._watch, args=(ended,), daemon=True).start()
 
@@ -124,18 +156,18 @@ class Stop:
 
     def __init__(self):
         self.signum: int | None = None
-        self.nb_interrupts = 0
+        self.num_interrupts = 0
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self._note)
 
     def _note(self, signum: int, frame) -> None:
         self.signum = self.signum or signum
-        self.nb_interrupts += signum == signal.SIGINT
+        self.num_interrupts += signum == signal.SIGINT
 
     @property
     def at_once(self) -> bool:
         """Whether Ctrl-C was pressed again."""
-        return self.nb_interrupts > 1
+        return self.num_interrupts > 1
 
 
 class Job:
@@ -154,13 +186,13 @@ class Job:
         self._stop = stop
         self._patience = patience
         self._deadlines: collections.deque[tuple[float, str]] = collections.deque()
-        self._nb_ended = 0
+        self._num_ended = 0
         self._failed: list[Worker] = []
         self._told = False
 
     def run(self) -> int:
         """Waits for all workers; returns the exit code of the job."""
-        while self._nb_ended < len(self._workers):
+        while self._num_ended < len(self._workers):
             with contextlib.suppress(queue.Empty):
                 self._on_end(self._ended.get(timeout=POLL_S))
             self._on_signal()
@@ -168,7 +200,7 @@ class Job:
         return self._conclude()
 
     def _on_end(self, rank: int) -> None:
-        self._nb_ended += 1
+        self._num_ended += 1
         worker = self._workers[rank]
         asked = self._told and worker.status in (*STOPPED, KILLED)
         if not worker.status or asked or self._stop.signum is not None:
@@ -177,7 +209,7 @@ class Job:
         if len(self._failed) == 1 and not self._told:
             # Somebody else may have asked the workers to stop.
             time_left = self._patience.checkpoint if worker.status in STOPPED else self._patience.failure
-            self._plan((self._patience.company, 'TERM'), (time_left, 'KILL'), (5, 'ABANDON'))
+            self._plan((self._patience.raise_on_lost_worker, 'TERM'), (time_left, 'KILL'), (5, 'ABANDON'))
 
     def _plan(self, *steps: tuple[float, str]) -> None:
         """What to tell the workers that are left, each so many seconds after the step before."""
@@ -225,8 +257,10 @@ class Job:
         """Other workers lose their connections while the job is stopped; what counts is the one that writes."""
         killed = [worker.rank for worker in self._workers if worker.status == KILLED]
         if killed:
-            complain(f'worker(s) {", ".join(map(str, killed))} did not end in time and had to be killed; the same '
-                     'command continues from the last checkpoint')
+            complain(
+                f'worker(s) {", ".join(map(str, killed))} did not end in time and had to be killed; the same '
+                'command continues from the last checkpoint'
+            )
         primary = self._workers[0]
         if primary.status in (0, expected, KILLED, LOST_WORKER):
             return expected

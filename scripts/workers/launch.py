@@ -35,7 +35,7 @@ from pocketflow.utils.errors import PocketFlowError, UsageError
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Starts a command once per worker.', allow_abbrev=False)
-    parser.add_argument('-n', dest='nb_workers', type=int, required=True)
+    parser.add_argument('-n', dest='num_workers', type=int, required=True)
     parser.add_argument('-H', dest='hosts')
     parser.add_argument('--srun', action='store_true')
     parser.add_argument('--mpi', action='store_true')
@@ -53,8 +53,13 @@ def run_gloo(options: argparse.Namespace, hosts: Sequence[Host], stop: Stop) -> 
         workers = []
         for rank, (host, env) in enumerate(zip(places, environments, strict=True)):
             forward = not (options.srun or host.is_local)
-            task = {'command': options.command, 'cwd': os.getcwd(), 'env': worker_environment(env, forward),
-                    'server': address, 'patience': options.checkpoint_time}
+            task = {
+                'command': options.command,
+                'cwd': os.getcwd(),
+                'env': worker_environment(env, forward),
+                'server': address,
+                'patience': options.checkpoint_time,
+            }
             workers.append(Worker(rank, host, agent_command(host, options.srun), task, ended, options.verbose_workers))
         return Job(workers, ended, stop, Patience(checkpoint=options.checkpoint_time)).run()
 
@@ -66,8 +71,8 @@ def launch(options: argparse.Namespace, stop: Stop) -> int:
       UsageError: the hosts, or what is installed, do not allow it.
     """
     if options.mpi:
-        mpi.become_mpirun(options.nb_workers, options.hosts, options.command)
-    hosts = choose_hosts(options.hosts, options.nb_workers)
+        mpi.become_mpirun(options.num_workers, options.hosts, options.command)
+    hosts = choose_hosts(options.hosts, options.num_workers)
     if not options.srun:
         check_reachable(hosts, (Path(sys.executable), AGENT))
     elif not shutil.which('srun'):

@@ -14,26 +14,43 @@ from pocketflow.scripts.workers.job import FORWARDED, Patience
 from pocketflow.utils.errors import UsageError
 
 
-def mpirun_command(nb_workers: int, hosts: str | None, command: Sequence[str],
-                   environ: Sequence[str]) -> list[str]:
+def mpirun_command(num_workers: int, hosts: str | None, command: Sequence[str], environ: Sequence[str]) -> list[str]:
     """The words that start mpirun.
 
     Args:
-      nb_workers: how many workers.
+      num_workers: how many workers.
       hosts: `host1:4,host2:4`; None leaves it to Open MPI, which knows this machine, the host file of an MPIJob, or the
         hosts of a Slurm job.
       command: starts one worker.
       environ: names of the variables that are there; those that matter are passed on.
     """
     passed = [name for name in sorted(environ) if name.startswith(FORWARDED)]
-    return ['mpirun', '--allow-run-as-root', '--oversubscribe', '-np', str(nb_workers),
-            *(['-H', hosts] if hosts else []), '--bind-to', 'none', '--map-by', 'slot',
-            '--mca', 'pml', 'ob1', '--mca', 'btl', '^openib',  # as Horovod's own launcher
-            '--mca', 'odls_base_sigkill_timeout', str(int(Patience.checkpoint)),  # by default one second
-            *(word for name in passed for word in ('-x', name)), *command]
+    return [
+        'mpirun',
+        '--allow-run-as-root',
+        '--oversubscribe',
+        '-np',
+        str(num_workers),
+        *(['-H', hosts] if hosts else []),
+        '--bind-to',
+        'none',
+        '--map-by',
+        'slot',
+        '--mca',
+        'pml',
+        'ob1',
+        '--mca',
+        'btl',
+        '^openib',  # as Horovod's own launcher
+        '--mca',
+        'odls_base_sigkill_timeout',
+        str(int(Patience.checkpoint)),  # by default one second
+        *(word for name in passed for word in ('-x', name)),
+        *command,
+    ]
 
 
-def become_mpirun(nb_workers: int, hosts: str | None, command: Sequence[str]) -> NoReturn:
+def become_mpirun(num_workers: int, hosts: str | None, command: Sequence[str]) -> NoReturn:
     """Replaces this process.
 
     Raises:
@@ -41,12 +58,12 @@ def become_mpirun(nb_workers: int, hosts: str | None, command: Sequence[str]) ->
     """
     check_open_mpi()
     if hosts:
-        choose_hosts(hosts, nb_workers)
+        choose_hosts(hosts, num_workers)
     os.environ.update(PYTHONUNBUFFERED='1')
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, signal.SIG_DFL)
-    words = mpirun_command(nb_workers, hosts, command, list(os.environ))
+    words = mpirun_command(num_workers, hosts, command, list(os.environ))
     os.execvp(words[0], words)
 
 

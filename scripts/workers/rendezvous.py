@@ -30,8 +30,9 @@ def rendezvous(hosts: Sequence[Host]) -> Iterator[tuple[list[dict[str, str]], st
       UsageError: Horovod is not installed.
     """
     gloo, assignments, http = _horovod()
-    assigned = assignments.get_host_assignments([assignments.HostInfo(host.name, host.slots) for host in hosts],
-                                                sum(host.slots for host in hosts))
+    assigned = assignments.get_host_assignments(
+        [assignments.HostInfo(host.name, host.slots) for host in hosts], sum(host.slots for host in hosts)
+    )
     address, secret = server_address(hosts), secrets.token_urlsafe(SECRET_BYTES)
     with serving(http, address, secret) as server:
         server.init(assigned)
@@ -40,8 +41,13 @@ def rendezvous(hosts: Sequence[Host]) -> Iterator[tuple[list[dict[str, str]], st
         # Each host finds its own interface, see agent.py; Horovod's name for all of them is dropped.
         shared.pop('HOROVOD_GLOO_IFACE')
         shared.pop('NCCL_SOCKET_IFNAME')
-        yield [{**{name: str(value) for name, value in shared.items()}, **gloo.create_slot_env_vars(slot)}
-               for slot in assigned], address
+        yield (
+            [
+                {**{name: str(value) for name, value in shared.items()}, **gloo.create_slot_env_vars(slot)}
+                for slot in assigned
+            ],
+            address,
+        )
 
 
 @contextlib.contextmanager
@@ -62,11 +68,11 @@ def serving(http: Any, address: str, secret: str) -> Iterator[Any]:
             if not super().parse_request():
                 return False
             prefix = f'/{secret}:{self.server.server_port}/'
-            known = hmac.compare_digest(self.path[:len(prefix)].encode(), prefix.encode())
+            known = hmac.compare_digest(self.path[: len(prefix)].encode(), prefix.encode())
             if not known or self.command not in METHODS:
                 self.send_status_code(404)
                 return False
-            self.path = self.path[len(prefix) - 1:]
+            self.path = self.path[len(prefix) - 1 :]
             return True
 
     server = http.RendezvousHTTPServer((address, 0), Handler, verbose=0)
@@ -94,6 +100,7 @@ def _horovod() -> tuple[Any, Any, Any]:
         from horovod.runner.common.util import hosts  # noqa: TID251
         from horovod.runner.http import http_server  # noqa: TID251
     except ImportError as error:
-        raise UsageError(f'Horovod is not installed ({error}); several workers need it: build it by '
-                         'scripts/install_horovod.sh') from error
+        raise UsageError(
+            f'Horovod is not installed ({error}); several workers need it: build it by scripts/install_horovod.sh'
+        ) from error
     return gloo_run, hosts, http_server

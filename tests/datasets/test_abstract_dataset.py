@@ -22,7 +22,7 @@ class Squares(AbstractDataset):
     name = 'squares'
     options_class = DatasetOptions
     image_shape = (4, 4, 1)
-    nb_classes = 2
+    num_classes = 2
 
     def load(self, split: str) -> Samples:
         return Samples(np.arange(1, 33, dtype=np.uint8).reshape(2, 4, 4, 1), np.arange(2))
@@ -37,7 +37,7 @@ class Counting(AbstractDataset):
     name = 'counting'
     options_class = DatasetOptions
     image_shape = (1, 1, 1)
-    nb_classes = 256
+    num_classes = 256
 
     def load(self, split: str) -> Samples:
         values = np.arange(50 if split == 'train' else 23)
@@ -51,8 +51,12 @@ class Counting(AbstractDataset):
 
 
 def counting(seed: int = 0, **options) -> Counting:
-    return Counting(DatasetOptions(**{'num_train': 50, 'num_val': 10, 'num_eval': 23, 'batch_size': 8,
-                                      'batch_size_eval': 10, **options}), seed)
+    return Counting(
+        DatasetOptions(
+            **{'num_train': 50, 'num_val': 10, 'num_eval': 23, 'batch_size': 8, 'batch_size_eval': 10, **options}
+        ),
+        seed,
+    )
 
 
 def labels_of(batches: tf.data.Dataset, count: int) -> list[int]:
@@ -61,7 +65,7 @@ def labels_of(batches: tf.data.Dataset, count: int) -> list[int]:
 
 def test_each_sample_once_per_epoch_in_changing_order():
     stream = [int(index) for step in range(25) for index in shuffled_indices(tf.constant(step), 8, 50, seed=3)]
-    epochs = [stream[begin:begin + 50] for begin in range(0, 200, 50)]
+    epochs = [stream[begin : begin + 50] for begin in range(0, 200, 50)]
     assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 4
 
@@ -69,7 +73,7 @@ def test_each_sample_once_per_epoch_in_changing_order():
 def test_a_stream_resumes_anywhere():
     data = counting()
     indices = data.split_indices(False)[0]
-    assert labels_of(data.train_batches(indices), 9)[5 * 8:] == labels_of(data.train_batches(indices, 5), 4)
+    assert labels_of(data.train_batches(indices), 9)[5 * 8 :] == labels_of(data.train_batches(indices, 5), 4)
     assert labels_of(data.train_batches(indices), 6) != labels_of(counting(seed=1).train_batches(indices), 6)
 
 
@@ -77,8 +81,10 @@ def test_a_step_takes_no_more_samples_than_there_are():
     data = counting(batch_size=50)
     data.check_batch_size()
     data.shard = Shard(0, 2)
-    with pytest.raises(UsageError, match='--batch_size=50: must be at most 25, so that a step takes no more than the '
-                                         '50 training samples'):
+    with pytest.raises(
+        UsageError,
+        match='--batch_size=50: must be at most 25, so that a step takes no more than the 50 training samples',
+    ):
         data.check_batch_size()
     with pytest.raises(UsageError, match='must be at most 40'):
         counting(batch_size=41, hold_out=True).check_batch_size()
@@ -135,15 +141,26 @@ def test_data_are_known_by_their_training_samples(monkeypatch):
         assert first != counting().fingerprint()
 
 
-@pytest.mark.parametrize(('images', 'labels', 'message'), [
-    (np.zeros((50, 1, 1)), np.zeros(50), r'counting, split train: images of shape \(1, 1\) found, expected \(1, 1, 1'),
-    (np.zeros((50, 1, 1, 1)), np.zeros(49), r'50 images, but labels of shape \(49,\)'),
-    (np.zeros((50, 1, 1, 1)), np.full(50, 256), 'label 256 found, expected 0 to 255; are these the right files'),
-    (np.zeros((50, 1, 1, 1)), np.arange(50) - 1, 'label -1 found'),
-    (np.zeros((50, 1, 1, 1)), np.linspace(0, 1, 50), 'label 0.0204.* found, .* without fractions; .* sample 1'),
-    (np.zeros((50, 1, 1, 1)), np.eye(50), 'one-hot codes'),
-    (np.where(np.arange(50) == 7, np.nan, 0).reshape(-1, 1, 1, 1), np.zeros(50), 'split train: the image of sample 7 '),
-])
+@pytest.mark.parametrize(
+    ('images', 'labels', 'message'),
+    [
+        (
+            np.zeros((50, 1, 1)),
+            np.zeros(50),
+            r'counting, split train: images of shape \(1, 1\) found, expected \(1, 1, 1',
+        ),
+        (np.zeros((50, 1, 1, 1)), np.zeros(49), r'50 images, but labels of shape \(49,\)'),
+        (np.zeros((50, 1, 1, 1)), np.full(50, 256), 'label 256 found, expected 0 to 255; are these the right files'),
+        (np.zeros((50, 1, 1, 1)), np.arange(50) - 1, 'label -1 found'),
+        (np.zeros((50, 1, 1, 1)), np.linspace(0, 1, 50), 'label 0.0204.* found, .* without fractions; .* sample 1'),
+        (np.zeros((50, 1, 1, 1)), np.eye(50), 'one-hot codes'),
+        (
+            np.where(np.arange(50) == 7, np.nan, 0).reshape(-1, 1, 1, 1),
+            np.zeros(50),
+            'split train: the image of sample 7 ',
+        ),
+    ],
+)
 def test_samples_of_another_data_set(monkeypatch, images, labels, message):
     monkeypatch.setattr(Counting, 'load', lambda self, split: Samples(images, labels))
     with pytest.raises(UsageError, match=message):
@@ -174,14 +191,20 @@ def test_crops_are_windows_of_the_padded_image():
     for number in range(40):
         moved = crop_and_flip(images, 2, tf.constant([number, 0])).numpy()
         for image in range(2):
-            match = [(row, column, flip) for row in range(5) for column in range(5) for flip in (1, -1)
-                     if np.array_equal(padded[image, row:row + 4, column:column + 4][:, ::flip], moved[image])]
+            match = [
+                (row, column, flip)
+                for row in range(5)
+                for column in range(5)
+                for flip in (1, -1)
+                if np.array_equal(padded[image, row : row + 4, column : column + 4][:, ::flip], moved[image])
+            ]
             assert match
             seen.add(match[0])
     assert {flip for _, _, flip in seen} == {1, -1}
     assert len(seen) > 20
-    np.testing.assert_array_equal(crop_and_flip(images, 2, tf.constant([1, 2])),
-                                  crop_and_flip(images, 2, tf.constant([1, 2])))
+    np.testing.assert_array_equal(
+        crop_and_flip(images, 2, tf.constant([1, 2])), crop_and_flip(images, 2, tf.constant([1, 2]))
+    )
 
 
 def test_training_images_are_shifted_as_the_options_say_and_mirrored_if_the_data_set_allows_it():

@@ -21,27 +21,42 @@ def test_whole_numbers_of_any_type_are_class_numbers(dtype):
     assert numbers.tolist() == [1, 0, 1] and numbers.dtype == np.int32
 
 
-@pytest.mark.parametrize(('labels', 'message'), [
-    ([0, 0.302], (r'x: label 0.302 found, expected 0 to 9 without fractions; only classes can be learned, no other '
-                  r'numbers \(the first such label is that of sample 1\)')),
-    ([0, 1, -1], r'label -1 found, expected 0 to 9; are these the right files\? \(.* of sample 2\)'),
-    ([2**32, 0], 'label 4294967296 found, expected 0 to 9; .* of sample 0'),
-    ([9.5], 'label 9.5 found'), ([10.0], 'label 10.0 found, expected 0 to 9; are'),
-    ([3, np.nan], 'label nan found, expected 0 to 9; .* of sample 1'), ([np.inf], 'label inf found'),
-    (['cat'], 'labels of type <U3 found, expected class numbers 0 to 9; number the classes'),
-    ([[0, 1], [1, 0]], (r'2 images, but labels of shape \(2, 2\), expected one number per image; these are one-hot '
-                        r'codes: return labels.argmax\(axis=1\)')),
-    ([[0, 1], [1, 1]], r'labels of shape \(2, 2\), expected one number per image$'),
-    ([[0], [1]], r'labels of shape \(2, 1\), expected one number per image; return labels\[:, 0\]'),
-    ([[0.1], [0.7]], r'return labels\[:, 0\]'),
-])
+@pytest.mark.parametrize(
+    ('labels', 'message'),
+    [
+        (
+            [0, 0.302],
+            (
+                r'x: label 0.302 found, expected 0 to 9 without fractions; only classes can be learned, no other '
+                r'numbers \(the first such label is that of sample 1\)'
+            ),
+        ),
+        ([0, 1, -1], r'label -1 found, expected 0 to 9; are these the right files\? \(.* of sample 2\)'),
+        ([2**32, 0], 'label 4294967296 found, expected 0 to 9; .* of sample 0'),
+        ([9.5], 'label 9.5 found'),
+        ([10.0], 'label 10.0 found, expected 0 to 9; are'),
+        ([3, np.nan], 'label nan found, expected 0 to 9; .* of sample 1'),
+        ([np.inf], 'label inf found'),
+        (['cat'], 'labels of type <U3 found, expected class numbers 0 to 9; number the classes'),
+        (
+            [[0, 1], [1, 0]],
+            (
+                r'2 images, but labels of shape \(2, 2\), expected one number per image; these are one-hot '
+                r'codes: return labels.argmax\(axis=1\)'
+            ),
+        ),
+        ([[0, 1], [1, 1]], r'labels of shape \(2, 2\), expected one number per image$'),
+        ([[0], [1]], r'labels of shape \(2, 1\), expected one number per image; return labels\[:, 0\]'),
+        ([[0.1], [0.7]], r'return labels\[:, 0\]'),
+    ],
+)
 def test_labels_that_are_no_class_numbers(labels, message):
     with pytest.raises(UsageError, match=message):
         class_numbers(np.array(labels), 10, 'x')
 
 
 def test_one_class_teaches_nothing():
-    with pytest.raises(UsageError, match='x: nb_classes=1; .* for a yes or no give 2'):
+    with pytest.raises(UsageError, match='x: num_classes=1; .* for a yes or no give 2'):
         class_numbers(np.zeros(3), 1, 'x')
 
 

@@ -43,8 +43,11 @@ def test_bad_files_are_named(cifar10_folder):
     file = cifar10_folder / 'data_batch_3.bin'
     data = file.read_bytes()
     file.write_bytes(data[:-1])
-    with pytest.raises(UsageError, match=r'data_batch_3.bin: 61459 bytes; expected 30730000 \(10000 records of 3073 '
-                                         r'bytes\), or another whole number of records'):
+    with pytest.raises(
+        UsageError,
+        match=r'data_batch_3.bin: 61459 bytes; expected 30730000 \(10000 records of 3073 '
+        r'bytes\), or another whole number of records',
+    ):
         small(cifar10_folder).samples('train')
     file.write_bytes(b'\xff' + data[1:])
     with pytest.raises(UsageError, match='data_batch_3.bin: label 255 found'):
@@ -56,8 +59,11 @@ def test_too_few_samples_name_the_short_files(cifar10_folder, monkeypatch):
     monkeypatch.setattr(cifar10_dataset, 'FILE_BYTES', 20 * 3073)  # what most of the files here have
     file = cifar10_folder / 'data_batch_3.bin'
     file.write_bytes(file.read_bytes()[:-3073])
-    with pytest.raises(UsageError, match=r'hold only 79 samples .* \(data_batch_3.bin: 58387 bytes; expected 61460, '
-                                         r'data_batch_5.bin: missing\)$'):
+    with pytest.raises(
+        UsageError,
+        match=r'hold only 79 samples .* \(data_batch_3.bin: 58387 bytes; expected 61460, '
+        r'data_batch_5.bin: missing\)$',
+    ):
         small(cifar10_folder).samples('train')
     monkeypatch.undo()
     with pytest.raises(UsageError, match=r'\(test_batch.bin: 61460 bytes; expected 30730000\)$'):

@@ -26,24 +26,41 @@ def test_each_image_is_standardised(fmnist_folder):
     np.testing.assert_allclose(np.std(images, (1, 2, 3)), 1, atol=1e-4)
 
 
-@pytest.mark.parametrize(('data', 'message'), [
-    (b'plain', 'not a complete gzip file'),
-    (gzip.compress(b'\0\0\x0d\x01\0\0\0\x01x', mtime=0), 'no idx header'),
-    (gzip.compress(b'\0\0\x08\x04' + b'\0\1\0\0' * 4, mtime=0), r'header promises \(65536, .*\), file holds 0 values'),
-    (gzip.compress(b'\0\0\x08\x01\0\0\0\x05abc', mtime=0), r'header promises \(5,\), file holds 3 values'),
-    (gzip.compress(b'\0\0\x08\x01\0\0\0\x03abc', mtime=0)[:-4], 'not a complete gzip file'),
-])
+@pytest.mark.parametrize(
+    ('data', 'message'),
+    [
+        (b'plain', 'not a complete gzip file'),
+        (gzip.compress(b'\0\0\x0d\x01\0\0\0\x01x', mtime=0), 'no idx header'),
+        (
+            gzip.compress(b'\0\0\x08\x04' + b'\0\1\0\0' * 4, mtime=0),
+            r'header promises \(65536, .*\), file holds 0 values',
+        ),
+        (gzip.compress(b'\0\0\x08\x01\0\0\0\x05abc', mtime=0), r'header promises \(5,\), file holds 3 values'),
+        (gzip.compress(b'\0\0\x08\x01\0\0\0\x03abc', mtime=0)[:-4], 'not a complete gzip file'),
+    ],
+)
 def test_broken_files(data, message):
     with pytest.raises(UsageError, match=f'some.gz: {message}'):
         parse_idx(data, 'some.gz')
 
 
-@pytest.mark.parametrize(('part', 'values', 'message'), [
-    ('labels-idx1', np.arange(30), 'fmnist, split train: label 10 found, expected 0 to 9; are these the right files'),
-    ('labels-idx1', np.zeros((30, 2)), r'30 images, but labels of shape \(30, 2\), expected one number per image'),
-    ('images-idx3', np.zeros((30, 28, 27)), r'images of shape \(28, 27, 1\) found, expected \(28, 28, 1\) \(height'),
-    ('images-idx3', np.zeros((30, 784)), r'images of shape \(784, 1\) found'),
-])
+@pytest.mark.parametrize(
+    ('part', 'values', 'message'),
+    [
+        (
+            'labels-idx1',
+            np.arange(30),
+            'fmnist, split train: label 10 found, expected 0 to 9; are these the right files',
+        ),
+        ('labels-idx1', np.zeros((30, 2)), r'30 images, but labels of shape \(30, 2\), expected one number per image'),
+        (
+            'images-idx3',
+            np.zeros((30, 28, 27)),
+            r'images of shape \(28, 27, 1\) found, expected \(28, 28, 1\) \(height',
+        ),
+        ('images-idx3', np.zeros((30, 784)), r'images of shape \(784, 1\) found'),
+    ],
+)
 def test_files_of_another_data_set(fmnist_folder, part, values, message):
     write_idx(fmnist_folder / f'train-{part}-ubyte.gz', values)
     with pytest.raises(UsageError, match=message):

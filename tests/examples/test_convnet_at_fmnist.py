@@ -30,7 +30,7 @@ def write_data(folder: Path) -> Path:
         labels = np.arange(count) % 10
         images = rng.integers(0, 100, (count, 28, 28))
         for image, label in zip(images, labels, strict=True):
-            image[2 * label:2 * label + 4] += 150
+            image[2 * label : 2 * label + 4] += 150
         write_idx(folder / f'{prefix}-images-idx3-ubyte.gz', images)
         write_idx(folder / f'{prefix}-labels-idx1-ubyte.gz', labels)
     return folder
@@ -38,12 +38,24 @@ def write_data(folder: Path) -> Path:
 
 def test_the_example_is_pruned_end_to_end(tmp_path):
     data = write_data(tmp_path / 'data')
-    outcome = run_main(f'--model_helper={EXAMPLE}', f'--data_dir_local={data}', f'--nb_smpls_train={NB_TRAIN}',
-                       '--nb_smpls_val=10', f'--nb_smpls_eval={NB_EVAL}', '--batch_size=20', *QUICK,
-                       *PRUNING, '--nb_epochs_rat=0.02', '--nb_epochs_rat_ft=0.01', '--lrn_rate_init=0.05',
-                       '--cpr_nb_smpls=50', ONE_FILE, f'--zoo_dir={tmp_path}/zoo')
+    outcome = run_main(
+        f'--model_helper={EXAMPLE}',
+        f'--data_dir_local={data}',
+        f'--nb_smpls_train={NB_TRAIN}',
+        '--nb_smpls_val=10',
+        f'--nb_smpls_eval={NB_EVAL}',
+        '--batch_size=20',
+        *QUICK,
+        *PRUNING,
+        '--nb_epochs_rat=0.02',
+        '--nb_epochs_rat_ft=0.01',
+        '--lrn_rate_init=0.05',
+        '--cpr_nb_smpls=50',
+        ONE_FILE,
+        f'--zoo_dir={tmp_path}/zoo',
+    )
     assert outcome.code == 0, outcome.err
-    run, = (tmp_path / 'zoo' / 'convnet_at_fmnist').iterdir()
+    (run,) = (tmp_path / 'zoo' / 'convnet_at_fmnist').iterdir()
     report = json.loads((run / 'report.json').read_text())
     assert (report['model'], report['dataset']) == ('convnet', 'fmnist')
     assert report['baseline']['parameters'] == 3_274_634

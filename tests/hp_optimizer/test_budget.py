@@ -76,10 +76,14 @@ def test_rounding_up_where_whole_numbers_save():
     assert values.tolist() == [4, 3, 6] or cost(values) > 3900
 
 
-problems = st.integers(1, 8).flatmap(lambda count: st.tuples(
-    st.lists(st.floats(1, 1e4), min_size=count, max_size=count),
-    st.lists(st.floats(-2, 12), min_size=count, max_size=count),
-    st.floats(0, 1), st.booleans()))
+problems = st.integers(1, 8).flatmap(
+    lambda count: st.tuples(
+        st.lists(st.floats(1, 1e4), min_size=count, max_size=count),
+        st.lists(st.floats(-2, 12), min_size=count, max_size=count),
+        st.floats(0, 1),
+        st.booleans(),
+    )
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -117,6 +121,6 @@ def test_a_cost_with_steps_is_searched_to_its_last_affordable_step():
 
 def test_a_smooth_cost_takes_few_evaluations():
     asked = []
-    result = largest_affordable(lambda x: asked.append(x) or x ** 3, 0.3, 0.0, 1.0)
-    assert 0.3 * (1 - TOLERANCE) <= result ** 3 <= 0.3
+    result = largest_affordable(lambda x: asked.append(x) or x**3, 0.3, 0.0, 1.0)
+    assert 0.3 * (1 - TOLERANCE) <= result**3 <= 0.3
     assert len(asked) < 25

@@ -54,12 +54,12 @@ def test_one_that_follows_writes_nothing(path: Path):
     assert [one.number for one in journal.trials] == [1, 2] and not path.exists()
 
 
-@pytest.mark.parametrize('nb_lost', [1, 20])
-def test_a_torn_last_line_is_dropped(path: Path, nb_lost: int):
+@pytest.mark.parametrize('num_lost', [1, 20])
+def test_a_torn_last_line_is_dropped(path: Path, num_lost: int):
     journal = Journal(path, SPACE)
     for number in (1, 2):
         journal.append(trial(number, 0.1 * number, 0.5))
-    path.write_bytes(path.read_bytes()[:-nb_lost])
+    path.write_bytes(path.read_bytes()[:-num_lost])
     again = Journal(path, SPACE)
     assert [one.number for one in again.trials] == [1]
     again.append(trial(2, 0.9, 0.6))
@@ -82,10 +82,14 @@ def test_another_search_is_refused(path: Path):
             Journal(path, domain, context)
 
 
-@pytest.mark.parametrize('header, text', [
-    ('{"a": 1}', 'is not a search journal: its first line is'), ('hello', 'is not a search journal'),
-    (json.dumps({'schema': 9, 'fingerprint': 'x'}), 'of schema 9; this version reads 1'),
-])
+@pytest.mark.parametrize(
+    'header, text',
+    [
+        ('{"a": 1}', 'is not a search journal: its first line is'),
+        ('hello', 'is not a search journal'),
+        (json.dumps({'schema': 9, 'fingerprint': 'x'}), 'of schema 9; this version reads 1'),
+    ],
+)
 def test_a_foreign_file_is_refused(path: Path, header: str, text: str):
     path.parent.mkdir()
     path.write_text(header + '\n', encoding='utf-8')
@@ -104,11 +108,32 @@ def test_a_broken_line_in_the_middle_is_named(path: Path):
 WHOLE = {'number': 2, 'values': {'x': 0.5}, 'cost': None, 'reward': 0.5, 'seconds': 1.0, 'seed': 0, 'extra': {}}
 
 
-@pytest.mark.parametrize('change', [
-    {'number': '2'}, {'number': 3}, {'number': True}, {'values': []}, {'values': {'x': None}}, {'values': {'x': 'y'}},
-    {'values': {'x': 2.0}}, {'values': {'y': 0.5}}, {'cost': 'much'}, {'cost': float('inf')}, {'reward': [0.5]},
-    {'reward': float('nan')}, {'seconds': float('inf')}, {'seconds': -1}, {'seconds': None}, {'seed': 0.5},
-    {'extra': None}, {'extra': {'before': '0.5'}}, {'extra': {'same_as': 2}}, {'extra': {'same_as': 0}}, {'more': 1}])
+@pytest.mark.parametrize(
+    'change',
+    [
+        {'number': '2'},
+        {'number': 3},
+        {'number': True},
+        {'values': []},
+        {'values': {'x': None}},
+        {'values': {'x': 'y'}},
+        {'values': {'x': 2.0}},
+        {'values': {'y': 0.5}},
+        {'cost': 'much'},
+        {'cost': float('inf')},
+        {'reward': [0.5]},
+        {'reward': float('nan')},
+        {'seconds': float('inf')},
+        {'seconds': -1},
+        {'seconds': None},
+        {'seed': 0.5},
+        {'extra': None},
+        {'extra': {'before': '0.5'}},
+        {'extra': {'same_as': 2}},
+        {'extra': {'same_as': 0}},
+        {'more': 1},
+    ],
+)
 def test_lines_of_wrong_types_are_named(path: Path, change: dict):
     Journal(path, SPACE).append(trial(1, 0.1, 0.5))
     with open(path, 'a', encoding='utf-8') as file:
@@ -130,19 +155,19 @@ def test_damaged_lines_are_named_shortly(path: Path, line: bytes):
 
 
 @pytest.mark.parametrize('content', [b'\0' * 4096, b'\x8f\x10', b'nonsense'])
-@pytest.mark.parametrize('nb_trials', [0, 1])
-def test_what_is_no_torn_line_is_kept_aside(path: Path, nb_trials: int, content: bytes, caplog):
-    if nb_trials:
+@pytest.mark.parametrize('num_trials', [0, 1])
+def test_what_is_no_torn_line_is_kept_aside(path: Path, num_trials: int, content: bytes, caplog):
+    if num_trials:
         Journal(path, SPACE).append(trial(1, 0.1, 0.5))
     path.parent.mkdir(exist_ok=True)
-    damaged = (path.read_bytes() if nb_trials else b'') + content
+    damaged = (path.read_bytes() if num_trials else b'') + content
     for name in ('search.jsonl.damaged', 'search.jsonl.damaged-2'):
         path.write_bytes(damaged)
         caplog.clear()
         again = Journal(path, SPACE)
-        assert len(again.trials) == nb_trials and (path.parent / name).read_bytes() == damaged
+        assert len(again.trials) == num_trials and (path.parent / name).read_bytes() == damaged
         assert f'{path}: damaged behind its first ' in caplog.text and f'kept as {name}' in caplog.text
-    again.append(trial(nb_trials + 1, 0.2, 0.5))
+    again.append(trial(num_trials + 1, 0.2, 0.5))
     assert Journal(path, SPACE).trials == again.trials
 
 

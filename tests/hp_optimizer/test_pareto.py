@@ -26,6 +26,7 @@ def beats(one: tuple[float, float], other: tuple[float, float]) -> bool:
 @given(st.lists(st.tuples(SMALL, SMALL), max_size=12))
 def test_exactly_those_that_none_beats(points: list[tuple[float, float]]):
     front = pareto_front(points)
-    assert sorted(front) == [place for place, point in enumerate(points) if not any(
-        beats(other, point) for other in points)]
+    assert sorted(front) == [
+        place for place, point in enumerate(points) if not any(beats(other, point) for other in points)
+    ]
     assert [points[place][0] for place in front] == sorted(points[place][0] for place in front)

@@ -14,13 +14,15 @@ SIZES = {'a': 100, 'b': 200, 'c': 700}
 
 def bits_problem(bits: float = 4, **changes) -> SearchProblem:
     layers = [Layer(name, 2, 8, lambda value, size=size: size * value, (size / 700,)) for name, size in SIZES.items()]
-    return SearchProblem(layers, bits * 1000, **{'integer': True, 'describe': lambda cost: f'{cost / 1000:g} bits',
-                                                 **changes})
+    return SearchProblem(
+        layers, bits * 1000, **{'integer': True, 'describe': lambda cost: f'{cost / 1000:g} bits', **changes}
+    )
 
 
 def sparsity_problem(sparsity: float = 0.75) -> SearchProblem:
-    layers = [Layer(name, 0.25, 1 - 0.25 / 3, lambda value, size=size: size * (1 - value)) for name, size in
-              SIZES.items()]
+    layers = [
+        Layer(name, 0.25, 1 - 0.25 / 3, lambda value, size=size: size * (1 - value)) for name, size in SIZES.items()
+    ]
     return SearchProblem(layers, 1000 * (1 - sparsity))
 
 
@@ -61,7 +63,7 @@ def test_the_centre_is_the_uniform_solution(make, value: float):
 
 def test_the_uniform_solution_of_a_cost_that_does_not_add_up():
     # 100 v + 900 v^2 = 500.
-    root = (-100 + np.sqrt(100 ** 2 + 4 * 900 * 500)) / 1800
+    root = (-100 + np.sqrt(100**2 + 4 * 900 * 500)) / 1800
     assert list(channel_problem().uniform().values()) == pytest.approx([root] * 3, abs=1e-5)
 
 
@@ -72,8 +74,10 @@ def test_the_sides_of_the_centre_reach_to_the_bounds():
 
 
 def test_a_fixed_layer_stays():
-    layers = [Layer('head', 0, 0, lambda value: 100 * (1 - value)),
-              Layer('body', 0, 1, lambda value: 900 * (1 - value))]
+    layers = [
+        Layer('head', 0, 0, lambda value: 100 * (1 - value)),
+        Layer('body', 0, 1, lambda value: 900 * (1 - value)),
+    ]
     problem = SearchProblem(layers, 400)
     values = problem.decode(np.array([0.9, 0.1]))
     assert values == {'head': 0, 'body': pytest.approx(2 / 3, abs=1e-5)}
@@ -87,26 +91,35 @@ def test_more_budget_than_can_be_used():
 def test_a_budget_out_of_reach_names_the_range():
     with pytest.raises(UsageError) as error:
         bits_problem(1.5)
-    assert str(error.value) == ('1.5 bits is out of reach: with the bounds of these 3 layers from 2 bits to 8 bits is '
-                                'reachable')
+    assert str(error.value) == (
+        '1.5 bits is out of reach: with the bounds of these 3 layers from 2 bits to 8 bits is reachable'
+    )
 
 
-@pytest.mark.parametrize('layers, text', [
-    ([], 'one or more layers of different names'),
-    ([Layer('a', 2, 8, float), Layer('a', 2, 8, float)], 'one or more layers of different names'),
-    ([Layer('a', 8, 2, float)], 'layer a: bounds 8 to 2 are reversed'),
-    ([Layer('a', 2.5, 8, float)], 'layer a: bounds 2.5 to 8 must be whole numbers'),
-    ([Layer('a', 2, 8)], 'layer a has no cost, and the network no total_cost'),
-])
+@pytest.mark.parametrize(
+    'layers, text',
+    [
+        ([], 'one or more layers of different names'),
+        ([Layer('a', 2, 8, float), Layer('a', 2, 8, float)], 'one or more layers of different names'),
+        ([Layer('a', 8, 2, float)], 'layer a: bounds 8 to 2 are reversed'),
+        ([Layer('a', 2.5, 8, float)], 'layer a: bounds 2.5 to 8 must be whole numbers'),
+        ([Layer('a', 2, 8)], 'layer a has no cost, and the network no total_cost'),
+    ],
+)
 def test_a_wrong_problem_is_refused(layers: list[Layer], text: str):
     with pytest.raises(UsageError, match=text):
         SearchProblem(layers, 10, integer=True)
 
 
-@pytest.mark.parametrize('values, text', [
-    ({'a': 8, 'b': 8, 'c': 8}, 'the candidate, 8 bits, is over 4 bits'), ({'a': 4, 'b': 4, 'c': 1}, 'layer c: 1 is'),
-    ({'a': 4, 'b': 4.5, 'c': 2}, 'layer b: 4.5 is not a whole number'), ({'a': 4}, 'values for a, b, c, not for a'),
-])
+@pytest.mark.parametrize(
+    'values, text',
+    [
+        ({'a': 8, 'b': 8, 'c': 8}, 'the candidate, 8 bits, is over 4 bits'),
+        ({'a': 4, 'b': 4, 'c': 1}, 'layer c: 1 is'),
+        ({'a': 4, 'b': 4.5, 'c': 2}, 'layer b: 4.5 is not a whole number'),
+        ({'a': 4}, 'values for a, b, c, not for a'),
+    ],
+)
 def test_no_candidate_of_this_problem(values: dict, text: str):
     with pytest.raises(UsageError, match=text):
         bits_problem().encode(values)

@@ -41,8 +41,14 @@ def test_every_point_is_a_candidate_and_comes_back(point: list[float]):
 def test_a_point_by_hand():
     # end = beg + share * (1 - beg), as the original rescaled it; 10^(log 50 + 0.5 (log 2000 - log 50)) = 316.2.
     values = space().decode(np.array([0.5, 0.5, 0.5, 1 / 3, 0.99, 0.0]))
-    assert values == {'end': pytest.approx(0.725), 'beg': 0.45, 'steps': 316, 'rate': pytest.approx(1e-3), 'depth': 4,
-                      'batch': 32}
+    assert values == {
+        'end': pytest.approx(0.725),
+        'beg': 0.45,
+        'steps': 316,
+        'rate': pytest.approx(1e-3),
+        'depth': 4,
+        'batch': 32,
+    }
 
 
 def test_a_smaller_one_leaves_room_for_the_larger():
@@ -59,19 +65,24 @@ def test_a_chain_of_orders():
         assert domain.encode(values) == pytest.approx(point)
 
 
-@pytest.mark.parametrize('make, text', [
-    (lambda: Parameter('x', Kind.FLOAT, 5, 1), 'search space, x: low 5 and high 1: low must be less than high'),
-    (lambda: Parameter('x', Kind.FLOAT, 0, math.inf), 'low must be less than high'),
-    (lambda: Parameter('x', Kind.LOG10, 0, 1), 'x: low 0: a log10 range must begin above 0'),
-    (lambda: Parameter('x', Kind.INT, 0.5, 2), 'bounds of whole numbers must be whole'),
-    (lambda: Parameter('x', Kind.CHOICE, choices=(1, 1)), 'give two or more different values'),
-    (lambda: SearchSpace([BEG, BEG]), 'one or more parameters of different names'),
-    (lambda: SearchSpace([BEG], [Order('end', 'beg')]), 'constraint end >= beg: end is no parameter; known: beg'),
-    (lambda: SearchSpace([BEG, BATCH], [Order('batch', 'beg')]), 'batch is a choice; only numbers have an order'),
-    (lambda: SearchSpace([BEG, END], [Order('end', 'beg'), Order('beg', 'end')]), 'go in a circle'),
-    (lambda: SearchSpace([Parameter('a', Kind.INT, 0, 1), Parameter('b', Kind.INT, 2, 3)], [Order('a', 'b')]),
-     'no candidate keeps a >= b: a ends at 1, b begins at 2'),
-])
+@pytest.mark.parametrize(
+    'make, text',
+    [
+        (lambda: Parameter('x', Kind.FLOAT, 5, 1), 'search space, x: low 5 and high 1: low must be less than high'),
+        (lambda: Parameter('x', Kind.FLOAT, 0, math.inf), 'low must be less than high'),
+        (lambda: Parameter('x', Kind.LOG10, 0, 1), 'x: low 0: a log10 range must begin above 0'),
+        (lambda: Parameter('x', Kind.INT, 0.5, 2), 'bounds of whole numbers must be whole'),
+        (lambda: Parameter('x', Kind.CHOICE, choices=(1, 1)), 'give two or more different values'),
+        (lambda: SearchSpace([BEG, BEG]), 'one or more parameters of different names'),
+        (lambda: SearchSpace([BEG], [Order('end', 'beg')]), 'constraint end >= beg: end is no parameter; known: beg'),
+        (lambda: SearchSpace([BEG, BATCH], [Order('batch', 'beg')]), 'batch is a choice; only numbers have an order'),
+        (lambda: SearchSpace([BEG, END], [Order('end', 'beg'), Order('beg', 'end')]), 'go in a circle'),
+        (
+            lambda: SearchSpace([Parameter('a', Kind.INT, 0, 1), Parameter('b', Kind.INT, 2, 3)], [Order('a', 'b')]),
+            'no candidate keeps a >= b: a ends at 1, b begins at 2',
+        ),
+    ],
+)
 def test_what_leaves_nothing_to_search_is_refused(make, text: str):
     with pytest.raises(UsageError) as error:
         make()
@@ -79,10 +90,15 @@ def test_what_leaves_nothing_to_search_is_refused(make, text: str):
     assert '\n' not in str(error.value)
 
 
-@pytest.mark.parametrize('change, text', [
-    ({'beg': 0.95}, 'beg=0.95 is outside the search space'), ({'depth': 2.5}, 'depth=2.5'), ({'batch': 33}, 'batch=33'),
-    ({'beg': 0.8, 'end': 0.1}, 'breaks end >= beg: 0.1 < 0.8'),
-])
+@pytest.mark.parametrize(
+    'change, text',
+    [
+        ({'beg': 0.95}, 'beg=0.95 is outside the search space'),
+        ({'depth': 2.5}, 'depth=2.5'),
+        ({'batch': 33}, 'batch=33'),
+        ({'beg': 0.8, 'end': 0.1}, 'breaks end >= beg: 0.1 < 0.8'),
+    ],
+)
 def test_no_candidate_of_this_space(change: dict, text: str):
     values = space().decode(np.full(6, 0.5)) | change
     with pytest.raises(UsageError, match=text):
@@ -96,7 +112,12 @@ def test_what_a_candidate_costs():
 
 
 def test_another_space_has_another_fingerprint():
-    prints = {space().fingerprint(), SearchSpace([BEG, END]).fingerprint(), SearchSpace([END, BEG]).fingerprint(),
-              SearchSpace([BEG, END], [Order('end', 'beg')]).fingerprint(), space().fingerprint({'steps': 400})}
+    prints = {
+        space().fingerprint(),
+        SearchSpace([BEG, END]).fingerprint(),
+        SearchSpace([END, BEG]).fingerprint(),
+        SearchSpace([BEG, END], [Order('end', 'beg')]).fingerprint(),
+        space().fingerprint({'steps': 400}),
+    }
     assert len(prints) == 5
     assert space().fingerprint() in prints

@@ -21,7 +21,7 @@ def test_errors_by_hand():
     assert (sparsity_error(0), sparsity_error(1)) == (0, 1)
     weights = np.abs(np.random.default_rng(0).laplace(size=200_000))
     weights.sort()
-    assert sparsity_error(0.75) == pytest.approx((weights[:150_000] ** 2).sum() / (weights ** 2).sum(), abs=0.01)
+    assert sparsity_error(0.75) == pytest.approx((weights[:150_000] ** 2).sum() / (weights**2).sum(), abs=0.01)
 
 
 def test_the_loss_by_hand():
@@ -38,7 +38,7 @@ def test_layers_are_very_different():
 
 @pytest.mark.parametrize('make', [sparsity_problem, bits_problem])
 def test_spending_on_the_sensitive_layers_pays(make):
-    problem, reward = make(nb_layers=8)
+    problem, reward = make(num_layers=8)
     point = np.full(8, 0.5)
     small = np.argsort([layer.features[1] for layer in problem.layers])[:4]
     point[small] = 0.9 if problem.integer else 0.1

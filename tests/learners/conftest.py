@@ -20,8 +20,10 @@ def make_helper(pair: str = 'lenet_at_digits', **net_options) -> AbstractModelHe
     """LeNet at digits, trained for one epoch unless said otherwise."""
     helper_class = PAIRS.get(pair)
     dataset_class = helper_class.dataset_class
-    return helper_class(helper_class.net_options_class(**{'epochs_ratio': 1 / 30, **net_options}),
-                        dataset_class(dataset_class.options_class()))
+    return helper_class(
+        helper_class.net_options_class(**{'epochs_ratio': 1 / 30, **net_options}),
+        dataset_class(dataset_class.options_class()),
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -36,5 +38,6 @@ def make_context(pair: str, folder: Path, **learner_options) -> LearnerContext:
     options = LearnerOptions(**{'epochs_ratio_finetune': 1 / 30, 'zoo_dir': str(folder / 'zoo'), **learner_options})
     trainer_options = TrainerOptions(compute_dtype='float32', summary_step=20, save_step=30)
     _OPEN_LOGS.append(MetricsLog(folder))
-    return LearnerContext(make_helper(pair), RunDirectory(folder), folder / 'stage', options, trainer_options,
-                          _OPEN_LOGS[-1])
+    return LearnerContext(
+        make_helper(pair), RunDirectory(folder), folder / 'stage', options, trainer_options, _OPEN_LOGS[-1]
+    )

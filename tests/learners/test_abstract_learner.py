@@ -59,11 +59,20 @@ def learner(tmp_path, **options) -> Copying:
 def test_a_stage_keeps_its_parts(tmp_path, model):
     result = learner(tmp_path).run(model)
     stage = tmp_path / 'stage'
-    assert {path.name for path in stage.iterdir()} == {'compressed.keras', 'compressed.json', 'plan.json',
-                                                       'checkpoints', 'model.keras', 'result.json'}
+    assert {path.name for path in stage.iterdir()} == {
+        'compressed.keras',
+        'compressed.json',
+        'plan.json',
+        'checkpoints',
+        'model.keras',
+        'result.json',
+    }
     assert CompressionPlan.load(stage / 'plan.json') == PLAN
     assert json.loads((stage / 'result.json').read_text()) == {
-        'metrics_compressed': result.metrics_compressed, 'layers': list(ROWS), 'metrics': result.metrics}
+        'metrics_compressed': result.metrics_compressed,
+        'layers': list(ROWS),
+        'metrics': result.metrics,
+    }
     assert json.loads((tmp_path / 'seconds.json').read_text()).keys() == {'copy', 'train'}
     np.testing.assert_array_equal(load_model(stage / 'compressed.keras').get_weights()[0], model.get_weights()[0])
     assert np.abs(load_model(stage / 'model.keras').get_weights()[0] - model.get_weights()[0]).max() > 0
@@ -103,9 +112,9 @@ def test_a_diverged_training_is_not_called_finished(tmp_path, model, monkeypatch
 
 def test_fine_tuning_has_its_own_schedule(tmp_path):
     given = learner(tmp_path, rate_factor_finetune=0.25)
-    schedule, nb_steps = given.schedule()
-    whole, nb_whole = given.helper.setup_lrn_rate(1 / 400, 1.0)
-    assert nb_steps == nb_whole > 2
+    schedule, num_steps = given.schedule()
+    whole, num_whole = given.helper.setup_lrn_rate(1 / 400, 1.0)
+    assert num_steps == num_whole > 2
     assert float(schedule(2)) == pytest.approx(0.25 * float(whole(2))) != 0
 
 
@@ -113,10 +122,10 @@ def test_fine_tuning_has_its_own_batches(tmp_path, monkeypatch):
     assert learner(tmp_path).training_helper().dataset.options == learner(tmp_path).helper.dataset.options
     given = learner(tmp_path, crop_padding_finetune=0, batch_size_finetune=16)
     batches = []
-    monkeypatch.setattr(Trainer, 'fit', lambda _, make_batches, nb_steps: batches.append((make_batches(0), nb_steps)))
+    monkeypatch.setattr(Trainer, 'fit', lambda _, make_batches, num_steps: batches.append((make_batches(0), num_steps)))
     given._fit(given.helper.build_model(), label=None)
-    (images, labels), nb_steps = next(iter(batches[0][0])), batches[0][1]
-    assert labels.shape == (16,) and nb_steps == 2 * learner(tmp_path).schedule()[1] + 1
+    (images, labels), num_steps = next(iter(batches[0][0])), batches[0][1]
+    assert labels.shape == (16,) and num_steps == 2 * learner(tmp_path).schedule()[1] + 1
     held = given.helper.dataset.normalize(tf.constant(given.helper.dataset.samples('train').images)).numpy()
     assert all(any(np.array_equal(image, one) for one in held) for image in images.numpy())  # not shifted
     assert float(given.schedule()[0](3)) == pytest.approx(0.5 * float(learner(tmp_path).schedule()[0](1)))
@@ -141,8 +150,7 @@ def test_metrics_in_short():
 def test_models_are_saved_whole(tmp_path, model):
     save_model(model, tmp_path / 'new' / 'model.keras')
     assert [path.name for path in (tmp_path / 'new').iterdir()] == ['model.keras']
-    np.testing.assert_array_equal(load_model(tmp_path / 'new' / 'model.keras').get_weights()[0],
-                                  model.get_weights()[0])
+    np.testing.assert_array_equal(load_model(tmp_path / 'new' / 'model.keras').get_weights()[0], model.get_weights()[0])
 
 
 def test_files_that_hold_no_model(tmp_path):

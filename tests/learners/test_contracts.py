@@ -81,7 +81,7 @@ def small_helper(pair: str, folder: Path) -> AbstractModelHelper:
     settings, helper_class = PAIR_SETTINGS[pair], PAIRS.get(pair)
     where = {'data_dir_local': str(settings.write(folder / 'data'))} if settings.write else {}
     data = helper_class.dataset_class(helper_class.dataset_class.options_class(**settings.data, **where))
-    ratio = (NB_STEPS + 0.5) * SMALL['batch_size'] / SMALL['num_train'] / helper_class.nb_epochs
+    ratio = (NB_STEPS + 0.5) * SMALL['batch_size'] / SMALL['num_train'] / helper_class.num_epochs
     return helper_class(helper_class.net_options_class(epochs_ratio=ratio, **settings.net), data)
 
 
@@ -94,8 +94,9 @@ def small_context(pair: str, folder: Path) -> LearnerContext:
 
 def learner(name: str, folder: Path) -> AbstractLearner:
     learner_class = LEARNERS.get(name)
-    return learner_class(small_context('lenet_at_digits', folder),
-                         learner_class.options_class(**LEARNER_SETTINGS[name].options))
+    return learner_class(
+        small_context('lenet_at_digits', folder), learner_class.options_class(**LEARNER_SETTINGS[name].options)
+    )
 
 
 def given_model(folder: Path) -> keras.Model:
@@ -148,8 +149,10 @@ def test_learner_trains_two_steps_and_then_one_more(name, tmp_path, monkeypatch)
     for old, now in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, now)  # the given model was left as it was
     compressed = keras.models.load_model(tmp_path / 'whole' / 'stage' / 'compressed.keras', compile=False)
-    assert any(np.abs(one - two).max() > 0 for one, two in
-               zip(compressed.get_weights(), whole.model.get_weights(), strict=True))
+    assert any(
+        np.abs(one - two).max() > 0
+        for one, two in zip(compressed.get_weights(), whole.model.get_weights(), strict=True)
+    )
 
 
 @pytest.mark.parametrize('name', list(LEARNERS))
@@ -161,8 +164,9 @@ def test_learner_exports_what_it_computes(name, tmp_path):
     settings = LEARNER_SETTINGS[name]
     file, before = convert(result.model, settings.file_format), convert(model, 'float32')
     logits = result.model(images, training=False).numpy()
-    np.testing.assert_allclose(LiteRtRunner(file).predict(images), logits, rtol=0,
-                               atol=settings.tolerance * np.ptp(logits))
+    np.testing.assert_allclose(
+        LiteRtRunner(file).predict(images), logits, rtol=0, atol=settings.tolerance * np.ptp(logits)
+    )
     assert evaluate(result.model, one.helper.calc_loss, one.helper.build_dataset_eval()) == result.metrics
     if settings.shrinks:
         assert len(file) < 0.8 * len(before) and total_macs(result.model) < 0.8 * total_macs(model)
@@ -186,5 +190,9 @@ def test_pair_trains_resumes_evaluates_and_exports(pair, tmp_path, monkeypatch):
     assert whole.metrics.keys() >= {'loss', one.helper.primary_metric} and 0 <= whole.metrics['accuracy'] <= 1
     images = one.helper.training_images(4)
     assert images.shape == (4, *one.helper.dataset.image_shape)
-    np.testing.assert_allclose(LiteRtRunner(convert(whole.model, 'float32')).predict(images),
-                               whole.model(images, training=False), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(
+        LiteRtRunner(convert(whole.model, 'float32')).predict(images),
+        whole.model(images, training=False),
+        rtol=1e-3,
+        atol=1e-3,
+    )

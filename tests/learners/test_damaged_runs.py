@@ -156,8 +156,15 @@ def small_disk(tmp_path):
 
 def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(small_disk, tmp_path):
     folder = small_disk(2000)  # enough for the first checkpoint, but not for the second
-    arguments = (*TASK, *QUICK, ONE_FILE, '--save_step=10', '--summ_step=5', f'--zoo_dir={tmp_path}/zoo',
-                 f'--run_dir={folder}/run')
+    arguments = (
+        *TASK,
+        *QUICK,
+        ONE_FILE,
+        '--save_step=10',
+        '--summ_step=5',
+        f'--zoo_dir={tmp_path}/zoo',
+        f'--run_dir={folder}/run',
+    )
     outcome = run_main(*arguments)
     error = outcome.err.splitlines()[-1]
     assert outcome.code == 1 and 'Traceback' not in outcome.err

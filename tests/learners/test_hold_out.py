@@ -17,9 +17,16 @@ def test_lines_by_hand():
     assert hold_out_lines(WANTED) == ['--nb_smpls_train=60', '--nb_smpls_val=20', '--enbl_trn_val_split=true']
 
 
-@pytest.mark.parametrize('changes, same', [
-    ({}, True), ({'batch_size': 3}, True), ({'hold_out': False}, False), ({'num_val': 10}, False),
-    ({'num_train': 50}, False)])
+@pytest.mark.parametrize(
+    'changes, same',
+    [
+        ({}, True),
+        ({'batch_size': 3}, True),
+        ({'hold_out': False}, False),
+        ({'num_val': 10}, False),
+        ({'num_train': 50}, False),
+    ],
+)
 def test_only_the_same_held_out_samples_count(changes, same, tmp_path: Path):
     (tmp_path / 'flags.txt').write_text('\n'.join(flag_lines([WANTED.replace(**changes)])) + '\n')
     assert trained_with(tmp_path / 'model.keras', hold_out_lines(WANTED)) is same

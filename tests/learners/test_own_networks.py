@@ -61,7 +61,7 @@ class Subclassed(keras.Model):
 @PAIRS.register('own_at_digits')
 class OwnAtDigits(lenet_at_digits.LenetAtDigits):
     model_name = 'own'
-    nb_epochs = 60
+    num_epochs = 60
     {attributes}
 
     def build_model(self):
@@ -95,12 +95,17 @@ def test_an_own_nested_network_goes_through_all_modes():
     helper, run = write_helper(BACKBONE, 'boundaries = (40,)'), '--run_dir=run'
     outcome = run_main(helper, *QUICK, *PRUNING, ONE_FILE, run)
     assert outcome.code == 0, outcome.err
-    assert ("OwnAtDigits.build_model(): the softmax at its end (layer 'logits') was taken off, because the loss takes "
-            'logits') in outcome.err
+    assert (
+        "OwnAtDigits.build_model(): the softmax at its end (layer 'logits') was taken off, because the loss takes "
+        'logits'
+    ) in outcome.err
     assert 'OwnAtDigits.build_model(): 4 % of its parameters (80 of 1,970) are frozen (trainable=False)' in outcome.err
     report = json.loads(Path('run/report.json').read_text())
     assert [row['layer'] for row in report['layers'] if row['layer'] in ('conv1', 'conv2', 'logits')] == [
-        'conv1', 'conv2', 'logits']
+        'conv1',
+        'conv2',
+        'logits',
+    ]
     assert report['compressed']['parameters'] < report['baseline']['parameters']
     model = keras.models.load_model('run/model.keras', compile=False)
     assert model.get_layer('bn').inbound_nodes[0].call_kwargs == {'training': False}
@@ -124,12 +129,16 @@ def ending(line: str) -> str:
 
 REFUSED: dict[str, tuple[str, str]] = {
     'lambda': (ending("x = layers.Lambda(lambda x: x, name='odd')(x)"), "layer 'odd' is a Lambda layer"),
-    'own activation': (ending("x = layers.Dense(5, plain, name='odd')(x)"),
-                       "layer 'odd' has plain as its activation, which no saved model could be read with: decorate it"),
+    'own activation': (
+        ending("x = layers.Dense(5, plain, name='odd')(x)"),
+        "layer 'odd' has plain as its activation, which no saved model could be read with: decorate it",
+    ),
     'own layer': (ending("x = Unregistered(2.0, name='odd')(x)"), "layer 'odd' is of class Unregistered, which"),
     'subclassed': ('return Subclassed()', 'is a subclassed model (Subclassed): its graph of layers cannot be read'),
-    'another Keras': ('import keras as other; return other.Sequential([])',
-                      'not a model of tf_keras; build it with `import tf_keras'),
+    'another Keras': (
+        'import keras as other; return other.Sequential([])',
+        'not a model of tf_keras; build it with `import tf_keras',
+    ),
     'nothing': ('return None', 'it is a builtins.NoneType, not a model of tf_keras'),
     'unfit': ('return keras.Sequential([layers.Conv2D(1, 9)])', 'cannot be built for inputs of shape (8, 8, 1)'),
     'all frozen': (ending('').replace("name='logits'", 'trainable=False'), 'all of its 650 parameters are frozen'),
@@ -157,7 +166,8 @@ def test_a_network_without_prunable_layers_is_told_so():
     outcome = run_main(write_helper(body), '--learner=chn-pruned-rmt')
     assert outcome.code == 2 and outcome.err == (
         "error: no layer is left to prune in model 'own': chn-pruned-rmt prunes Conv2D and Dense layers with several "
-        'input channels; Conv1D (conv) is none of them; logits is skipped unless you pass --cpr_dense_layers=all\n')
+        'input channels; Conv1D (conv) is none of them; logits is skipped unless you pass --cpr_dense_layers=all\n'
+    )
 
 
 def given_model(path: Path, frozen: bool = False) -> keras.Model:
@@ -177,7 +187,7 @@ def test_a_given_model_is_taken_apart(tmp_path, caplog):
     np.testing.assert_allclose(tf.nn.softmax(loaded(images)), model(images), atol=1e-6)
     assert len(loaded.layers) == 4 and loaded.get_layer('conv').trainable is False
     assert frozen_share(loaded) == frozen_share(model) == (40, 40 + 4 * 36 * 10 + 10)
-    warning, = [message for message in caplog.messages if 'taken off' in message]
+    (warning,) = [message for message in caplog.messages if 'taken off' in message]
     assert warning.startswith(f"{tmp_path}/given.keras: the softmax at its end (layer 'last') was taken off")
 
 
@@ -188,15 +198,29 @@ def test_learners_see_the_layers_of_a_nested_backbone():
     assert len(reader_channels(model)) == 36 and len(quantizable_layers(model)) == 53  # the depthwise ones read all
     pruned = remove_channels(model, {'block_1_project': tuple(range(24))})
     assert total_macs(pruned) < total_macs(model) and pruned.get_layer('block_1_depthwise').output_shape[-1] == 24
-    calls = [node.call_kwargs for layer in pruned.layers for node in layer.inbound_nodes
-             if isinstance(layer, layers.BatchNormalization)]
+    calls = [
+        node.call_kwargs
+        for layer in pruned.layers
+        for node in layer.inbound_nodes
+        if isinstance(layer, layers.BatchNormalization)
+    ]
     assert len(calls) == 52 and all(call == {'training': False} for call in calls)
 
 
 def test_a_given_model_is_pruned_with_itself_as_teacher(tmp_path):
     given_model(tmp_path / 'given.keras')
-    outcome = run_main('--model=lenet', '--dataset=digits', *QUICK, *PRUNING, ONE_FILE, '--save_path=given.keras',
-                       '--cpr_dense_layers=all', '--enbl_dst', '--save_path_dst=given.keras', '--run_dir=run')
+    outcome = run_main(
+        '--model=lenet',
+        '--dataset=digits',
+        *QUICK,
+        *PRUNING,
+        ONE_FILE,
+        '--save_path=given.keras',
+        '--cpr_dense_layers=all',
+        '--enbl_dst',
+        '--save_path_dst=given.keras',
+        '--run_dir=run',
+    )
     assert outcome.code == 0, outcome.err
     assert outcome.err.count('was taken off') == 2  # of the model and of its teacher, once each
     teacher = keras.models.load_model('run/teacher/model.keras', compile=False)

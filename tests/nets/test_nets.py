@@ -16,12 +16,16 @@ from pocketflow.utils.errors import UsageError
 
 def helper(pair: str, **net_options) -> AbstractModelHelper:
     helper_class = PAIRS.get(pair)
-    return helper_class(helper_class.net_options_class(**net_options),
-                        helper_class.dataset_class(helper_class.dataset_class.options_class()))
+    return helper_class(
+        helper_class.net_options_class(**net_options),
+        helper_class.dataset_class(helper_class.dataset_class.options_class()),
+    )
 
 
-@pytest.mark.parametrize(('size', 'parameters', 'convolutions'), [
-    (20, 272538, 22), (32, 466970, 34), (44, 661402, 46), (56, 855834, 58), (110, 1730778, 112)])
+@pytest.mark.parametrize(
+    ('size', 'parameters', 'convolutions'),
+    [(20, 272538, 22), (32, 466970, 34), (44, 661402, 46), (56, 855834, 58), (110, 1730778, 112)],
+)
 def test_resnet_has_the_published_size(size, parameters, convolutions):
     model = resnet(size, (32, 32, 3), 10)
     assert sum(int(np.prod(variable.shape)) for variable in model.trainable_variables) == parameters
@@ -42,12 +46,12 @@ def test_every_pair_keeps_its_promises(pair):
     task = helper(pair)
     model = task.build_model()
     assert model.input_shape == (None, *task.dataset.image_shape)
-    assert model.output_shape == (None, task.dataset.nb_classes)
+    assert model.output_shape == (None, task.dataset.num_classes)
     logits = model(np.random.default_rng(0).normal(size=(4, *task.dataset.image_shape)).astype(np.float32)).numpy()
     assert not np.allclose(logits.sum(axis=1), 1)  # logits, no softmax
-    schedule, nb_steps = task.setup_lrn_rate()
-    assert nb_steps == task.dataset.options.num_train * task.nb_epochs // task.dataset.options.batch_size
-    assert float(schedule(nb_steps)) < float(schedule(nb_steps // 4))
+    schedule, num_steps = task.setup_lrn_rate()
+    assert num_steps == task.dataset.options.num_train * task.num_epochs // task.dataset.options.batch_size
+    assert float(schedule(num_steps)) < float(schedule(num_steps // 4))
     assert pair == f'{task.model_name.split("_")[0]}_at_{task.dataset_name.replace("_", "")}'
 
 
@@ -55,8 +59,11 @@ def test_a_model_that_does_not_fit_the_data_is_refused(monkeypatch):
     task = helper('lenet_at_digits')
     assert task.new_model().output_shape == (None, 10)
     monkeypatch.setattr(type(task), 'build_model', lambda self: lenet((8, 8, 1), 7, padding='same'))
-    with pytest.raises(UsageError, match=r'^LenetAtDigits.build_model\(\): maps \(None, 8, 8, 1\) to \(None, 7\), but '
-                                         r'digits needs \(None, 8, 8, 1\) to \(None, 10\); change its first or'):
+    with pytest.raises(
+        UsageError,
+        match=r'^LenetAtDigits.build_model\(\): maps \(None, 8, 8, 1\) to \(None, 7\), but '
+        r'digits needs \(None, 8, 8, 1\) to \(None, 10\); change its first or',
+    ):
         task.new_model()
 
 
@@ -79,16 +86,31 @@ def loss_of_one_hot_codes(labels, outputs):
     return tf.reduce_mean(keras.losses.categorical_crossentropy(labels, outputs))
 
 
-@pytest.mark.parametrize(('calc_loss', 'message'), [
-    (lambda self, labels, outputs, variables: (tf.reduce_mean(outputs), {'error': tf.reduce_mean(outputs)}),
-     'LenetAtDigits.calc_loss: returns error, but not accuracy, which reports and searches compare'),
-    (lambda self, labels, outputs, variables: (tf.reduce_mean(outputs), {}), 'returns no metrics, but not accuracy'),
-    (lambda self, labels, outputs, variables: (outputs, {'accuracy': tf.reduce_sum(labels)}),
-     'calc_loss: loss, accuracy must be single floating-point numbers, means over the batch'),
-    (lambda self, labels, outputs, variables: (loss_of_one_hot_codes(labels, outputs), {}),
-     r'calc_loss fails on labels int32 \[batch\] \(class numbers\) and outputs float32 \[batch, 10\]: ValueError: '),
-    (lambda self, labels, outputs, variables: tf.reduce_mean(outputs), 'calc_loss fails on labels'),
-])
+@pytest.mark.parametrize(
+    ('calc_loss', 'message'),
+    [
+        (
+            lambda self, labels, outputs, variables: (tf.reduce_mean(outputs), {'error': tf.reduce_mean(outputs)}),
+            'LenetAtDigits.calc_loss: returns error, but not accuracy, which reports and searches compare',
+        ),
+        (
+            lambda self, labels, outputs, variables: (tf.reduce_mean(outputs), {}),
+            'returns no metrics, but not accuracy',
+        ),
+        (
+            lambda self, labels, outputs, variables: (outputs, {'accuracy': tf.reduce_sum(labels)}),
+            'calc_loss: loss, accuracy must be single floating-point numbers, means over the batch',
+        ),
+        (
+            lambda self, labels, outputs, variables: (loss_of_one_hot_codes(labels, outputs), {}),
+            (
+                r'calc_loss fails on labels int32 \[batch\] \(class numbers\) and outputs float32 \[batch, 10\]: '
+                'ValueError: '
+            ),
+        ),
+        (lambda self, labels, outputs, variables: tf.reduce_mean(outputs), 'calc_loss fails on labels'),
+    ],
+)
 def test_a_loss_that_cannot_be_used_is_refused(monkeypatch, calc_loss, message):
     task = helper('lenet_at_digits')
     monkeypatch.setattr(type(task), 'calc_loss', calc_loss)
@@ -97,16 +119,20 @@ def test_a_loss_that_cannot_be_used_is_refused(monkeypatch, calc_loss, message):
 
 
 def test_only_kernels_decay():
-    variables = [tf.Variable([3.0], name='conv/kernel'), tf.Variable([4.0], name='dw/depthwise_kernel'),
-                 tf.Variable([5.0], name='conv/bias'), tf.Variable([6.0], name='bn/gamma')]
+    variables = [
+        tf.Variable([3.0], name='conv/kernel'),
+        tf.Variable([4.0], name='dw/depthwise_kernel'),
+        tf.Variable([5.0], name='conv/bias'),
+        tf.Variable([6.0], name='bn/gamma'),
+    ]
     assert float(weight_decay_loss(variables)) == pytest.approx((9 + 16) / 2)
     assert float(weight_decay_loss([])) == 0
 
 
 def test_schedule_scales_with_batch_size_and_epochs():
     task = helper('resnet_at_cifar10')
-    schedule, nb_steps = task.setup_lrn_rate(epochs_ratio=0.1, rate_factor=0.5)
-    assert nb_steps == 50000 * 25 // 128
+    schedule, num_steps = task.setup_lrn_rate(epochs_ratio=0.1, rate_factor=0.5)
+    assert num_steps == 50000 * 25 // 128
     assert float(schedule(0)) == pytest.approx(0.05)
     data = Cifar10Dataset(Cifar10Options(batch_size=256))
     larger = type(task)(task.net, data)
@@ -116,16 +142,16 @@ def test_schedule_scales_with_batch_size_and_epochs():
 def test_several_workers_warm_up_to_a_larger_rate():
     task = helper('resnet_at_cifar10')
     task.dataset.shard = Shard(1, 4)
-    schedule, nb_steps = task.setup_lrn_rate()
-    assert nb_steps == 50000 * 250 // 512
+    schedule, num_steps = task.setup_lrn_rate()
+    assert num_steps == 50000 * 250 // 512
     assert [float(schedule(step)) for step in (0, 244, 488, 9000)] == pytest.approx([0.1, 0.25, 0.4, 0.4])
 
 
 @pytest.mark.parametrize('schedule', ['piecewise', 'one-cycle'])
 def test_no_epochs_are_no_steps(schedule):
     task = helper('resnet_at_cifar10', schedule=schedule)
-    rate, nb_steps = task.setup_lrn_rate(epochs_ratio=0.0)
-    assert nb_steps == 0 and np.isfinite(float(rate(0)))
+    rate, num_steps = task.setup_lrn_rate(epochs_ratio=0.0)
+    assert num_steps == 0 and np.isfinite(float(rate(0)))
     assert task.setup_lrn_rate(epochs_ratio=1e-9)[1] == 1
 
 
@@ -157,27 +183,33 @@ def with_attributes(**attributes) -> AbstractModelHelper:
     return task
 
 
-@pytest.mark.parametrize(('attributes', 'rates'), [
-    ({'boundaries': (1,)}, [1, 0.1, 0.1]),
-    ({'boundaries': (1, 2)}, [1, 0.1, 0.01]),
-    ({'boundaries': ()}, [1, 1, 1]),
-    ({'boundaries': [1, 2], 'factors': [1, 0.5, 0.25]}, [1, 0.5, 0.25]),
-])
+@pytest.mark.parametrize(
+    ('attributes', 'rates'),
+    [
+        ({'boundaries': (1,)}, [1, 0.1, 0.1]),
+        ({'boundaries': (1, 2)}, [1, 0.1, 0.01]),
+        ({'boundaries': ()}, [1, 1, 1]),
+        ({'boundaries': [1, 2], 'factors': [1, 0.5, 0.25]}, [1, 0.5, 0.25]),
+    ],
+)
 def test_learning_rate_drops_at_any_number_of_boundaries(attributes, rates):
     task = with_attributes(**attributes)
     schedule, _ = task.setup_lrn_rate()
-    steps = task.dataset.nb_trained / task.dataset.options.batch_size
+    steps = task.dataset.num_trained / task.dataset.options.batch_size
     found = np.array([float(schedule(int(steps * epoch))) for epoch in (0.5, 1.5, 2.5)])
     np.testing.assert_allclose(found / float(schedule(0)), rates, rtol=1e-6)
 
 
-@pytest.mark.parametrize(('attributes', 'message'), [
-    ({'boundaries': (1, 2), 'factors': (1, 0.1)}, r'^LenetAtDigits: boundaries=.* do not go together: give one'),
-    ({'boundaries': (2, 1)}, r'^LenetAtDigits: boundaries=\(2, 1\): give epochs from 0 on, in increasing order'),
-    ({'boundaries': (-1,)}, r'boundaries=\(-1,\): give epochs from 0 on'),
-    ({'boundaries': 30}, r'^LenetAtDigits: boundaries=30: give a tuple of numbers, as'),
-    ({'boundaries': (30,), 'factors': ('1', 2)}, r"factors=\('1', 2\): give a tuple of numbers"),
-])
+@pytest.mark.parametrize(
+    ('attributes', 'message'),
+    [
+        ({'boundaries': (1, 2), 'factors': (1, 0.1)}, r'^LenetAtDigits: boundaries=.* do not go together: give one'),
+        ({'boundaries': (2, 1)}, r'^LenetAtDigits: boundaries=\(2, 1\): give epochs from 0 on, in increasing order'),
+        ({'boundaries': (-1,)}, r'boundaries=\(-1,\): give epochs from 0 on'),
+        ({'boundaries': 30}, r'^LenetAtDigits: boundaries=30: give a tuple of numbers, as'),
+        ({'boundaries': (30,), 'factors': ('1', 2)}, r"factors=\('1', 2\): give a tuple of numbers"),
+    ],
+)
 def test_schedules_that_make_no_sense_are_refused(attributes, message):
     with pytest.raises(UsageError, match=message):
         with_attributes(**attributes).setup_lrn_rate()

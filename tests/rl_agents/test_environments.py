@@ -24,7 +24,7 @@ def pendulum_at(angle: float, speed: float) -> Pendulum:
 
 def energy(pendulum: Pendulum) -> float:
     """Kinetic and potential energy of a uniform rod of mass 1 and length 1."""
-    return pendulum.speed ** 2 / 6 + 5 * np.cos(pendulum.angle)
+    return pendulum.speed**2 / 6 + 5 * np.cos(pendulum.angle)
 
 
 @pytest.mark.parametrize('environment', [MoveToTarget(3), Pendulum()])
@@ -32,7 +32,7 @@ def test_states_and_rewards_have_their_form(environment: Environment):
     rng = np.random.default_rng(0)
     state = environment.reset(rng)
     for _ in range(5):
-        assert (state.shape, state.dtype) == ((1, environment.s_dims), np.float32)
+        assert (state.shape, state.dtype) == ((1, environment.state_dim), np.float32)
         state, reward = environment.step(random_policy(environment, rng)(state))
         assert isinstance(reward, float)
         assert reward <= 1e-12
@@ -85,8 +85,9 @@ def test_a_pendulum_without_torque_keeps_its_energy():
     assert energy(pendulum) == pytest.approx(-5, abs=0.1)  # a small swing about the lowest point
 
 
-@pytest.mark.parametrize(('angle', 'expected'), [(0.5, 0.5), (2 * np.pi + 0.5, 0.5), (1.5 * np.pi, -0.5 * np.pi),
-                                                 (-7 * np.pi, -np.pi)])
+@pytest.mark.parametrize(
+    ('angle', 'expected'), [(0.5, 0.5), (2 * np.pi + 0.5, 0.5), (1.5 * np.pi, -0.5 * np.pi), (-7 * np.pi, -np.pi)]
+)
 def test_angles_are_taken_from_upright(angle: float, expected: float):
     assert from_upright(angle) == pytest.approx(expected)
 
@@ -99,7 +100,7 @@ class Recorder:
         self.terminals: list[bool] = []
         self.finished: np.ndarray | None = None
 
-    def init_rlout(self) -> None:
+    def begin_rollout(self) -> None:
         self.calls.append('init')
 
     def act(self, state: np.ndarray, explore: bool = True) -> np.ndarray:
@@ -113,7 +114,7 @@ class Recorder:
         self.calls.append('train')
         return 0.0, 0.0, 0.0
 
-    def finalize_rlout(self, rewards: np.ndarray) -> None:
+    def end_rollout(self, rewards: np.ndarray) -> None:
         self.finished = rewards
 
 

@@ -38,40 +38,126 @@ FOLDER = ROOT / 'scripts' / 'benchmarks'
 
 # What the last line promises, and of a benchmark with rows what each row promises.
 PROMISED = {
-    'search': ({'gains'}, {'task', 'method', 'trials', 'winner', 'reward', 'accuracy_before', 'accuracy',
-                           'uncompressed', 'search_seconds', 'overhead'}),
-    'compression': ({'met'}, {'case', 'file', 'accuracy_before', 'accuracy', 'accuracy_drop', 'bytes', 'size_ratio',
-                              'speedup', 'sparsity', 'bits', 'seconds'}),
-    'synthetic_search': ({'trials', 'seeds', 'layers', 'uniform', 'least_margin'},
-                         {'problem', 'method', 'reward', 'margin', 'wins', 'milliseconds'}),
-    'training_speed': ({'ratio', 'trainer_images_per_second', 'bare_images_per_second', 'float32_images_per_second',
-                        'compute_dtype', 'compute_dtype_gain'}, None),
-    'channel_selection': ({'accuracy_lasso', 'margin_refit', 'margin_plain', 'select_seconds', 'epoch_seconds',
-                           'select_over_epoch', 'peak_memory_gib'},
-                          {'criterion', 'refit', 'accuracy', 'macs_left', 'seconds'}),
-    'gradient_compression': ({'kernels', 'others', 'batch_size', 'more_workers', 'accuracies'},
-                             {'setting', 'bytes_measured', 'bytes_computed', 'fewer_measured', 'fewer_computed', 'ms',
-                              'share_of_step'}),
-    'latency': ({'new_operators', 'threads', 'trained'},
-                {'prune_ratio', 'macs_left', 'parameters_left', 'bytes_left_float32', 'bytes_left_int8',
-                 'speedup_float32_1_thread', 'speedup_float32_all_threads', 'speedup_int8_1_thread'}),
-    'trial_memory': ({'worst_mib_per_trial', 'graphs_left_per_trial'},
-                     {'learner', 'trials', 'mib_first', 'mib_last', 'mib_per_trial', 'graphs_left_per_trial'}),
-    'quantized_step': ({'worst_ratio_weights', 'ratio_with_activations', 'compute_dtype', 'model', 'batch_size'},
-                       {'variant', 'ms', 'ratio'}),
-    'channel_select': ({'gather_over_convolution_float32', 'gather_over_convolution_int8',
-                        'none_over_convolution_float32', 'none_over_convolution_int8'},
-                       {'variant', 'macs_left', 'selects', 'ms_float32', 'ms_int8', 'time_float32', 'time_int8'}),
-    'network_coverage': ({'prune_ratio', 'size', 'images'},
-                         {'network', 'macs_left', 'parameters_left', 'bytes_before', 'bytes_after', 'speedup',
-                          'difference', 'selects', 'seconds', 'why'}),
+    'search': (
+        {'gains'},
+        {
+            'task',
+            'method',
+            'trials',
+            'winner',
+            'reward',
+            'accuracy_before',
+            'accuracy',
+            'uncompressed',
+            'search_seconds',
+            'overhead',
+        },
+    ),
+    'compression': (
+        {'met'},
+        {
+            'case',
+            'file',
+            'accuracy_before',
+            'accuracy',
+            'accuracy_drop',
+            'bytes',
+            'size_ratio',
+            'speedup',
+            'sparsity',
+            'bits',
+            'seconds',
+        },
+    ),
+    'synthetic_search': (
+        {'trials', 'seeds', 'layers', 'uniform', 'least_margin'},
+        {'problem', 'method', 'reward', 'margin', 'wins', 'milliseconds'},
+    ),
+    'training_speed': (
+        {
+            'ratio',
+            'trainer_images_per_second',
+            'bare_images_per_second',
+            'float32_images_per_second',
+            'compute_dtype',
+            'compute_dtype_gain',
+        },
+        None,
+    ),
+    'channel_selection': (
+        {
+            'accuracy_lasso',
+            'margin_refit',
+            'margin_plain',
+            'select_seconds',
+            'epoch_seconds',
+            'select_over_epoch',
+            'peak_memory_gib',
+        },
+        {'criterion', 'refit', 'accuracy', 'macs_left', 'seconds'},
+    ),
+    'gradient_compression': (
+        {'kernels', 'others', 'batch_size', 'more_workers', 'accuracies'},
+        {'setting', 'bytes_measured', 'bytes_computed', 'fewer_measured', 'fewer_computed', 'ms', 'share_of_step'},
+    ),
+    'latency': (
+        {'new_operators', 'threads', 'trained'},
+        {
+            'prune_ratio',
+            'macs_left',
+            'parameters_left',
+            'bytes_left_float32',
+            'bytes_left_int8',
+            'speedup_float32_1_thread',
+            'speedup_float32_all_threads',
+            'speedup_int8_1_thread',
+        },
+    ),
+    'trial_memory': (
+        {'worst_mib_per_trial', 'graphs_left_per_trial'},
+        {'learner', 'trials', 'mib_first', 'mib_last', 'mib_per_trial', 'graphs_left_per_trial'},
+    ),
+    'quantized_step': (
+        {'worst_ratio_weights', 'ratio_with_activations', 'compute_dtype', 'model', 'batch_size'},
+        {'variant', 'ms', 'ratio'},
+    ),
+    'channel_select': (
+        {
+            'gather_over_convolution_float32',
+            'gather_over_convolution_int8',
+            'none_over_convolution_float32',
+            'none_over_convolution_int8',
+        },
+        {'variant', 'macs_left', 'selects', 'ms_float32', 'ms_int8', 'time_float32', 'time_int8'},
+    ),
+    'network_coverage': (
+        {'prune_ratio', 'size', 'images'},
+        {
+            'network',
+            'macs_left',
+            'parameters_left',
+            'bytes_before',
+            'bytes_after',
+            'speedup',
+            'difference',
+            'selects',
+            'seconds',
+            'why',
+        },
+    ),
 }
 
 
 def run(name: str, *words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     inherited = {key: value for key, value in os.environ.items() if key != 'POCKETFLOW_CIFAR10'}
-    return subprocess.run([sys.executable, str(FOLDER / f'{name}.py'), *words], cwd=cwd, capture_output=True, text=True,
-                          env={**inherited, 'PYTHONPATH': str(ROOT), 'TMPDIR': str(cwd), **env}, check=False)
+    return subprocess.run(
+        [sys.executable, str(FOLDER / f'{name}.py'), *words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={**inherited, 'PYTHONPATH': str(ROOT), 'TMPDIR': str(cwd), **env},
+        check=False,
+    )
 
 
 def last_line(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -89,7 +175,9 @@ def test_the_launcher_starts_its_benchmark_in_the_environment(name: str):
     file = FOLDER / f'{name}.sh'
     assert os.access(file, os.X_OK)
     assert file.read_text(encoding='utf-8').splitlines()[-2:] == [
-        "ensure_env ''", f'exec "$VENV_PYTHON" "$ROOT/scripts/benchmarks/{name}.py" "$@"']
+        "ensure_env ''",
+        f'exec "$VENV_PYTHON" "$ROOT/scripts/benchmarks/{name}.py" "$@"',
+    ]
 
 
 @pytest.mark.parametrize('name', PROMISED)
@@ -105,8 +193,11 @@ def test_smoke(name: str, tmp_path: Path):
     assert bool(report.get('rows')) == (row_keys is not None)
     assert 'MISSED' not in result.stdout  # tiny settings can judge no goal
     # TensorFlow says this of processors without float16 arithmetic, whatever its log level.
-    lines = [line for line in result.stderr.splitlines() if 'oneDNN supports DT_HALF' not in line
-             and 'All log messages before' not in line]
+    lines = [
+        line
+        for line in result.stderr.splitlines()
+        if 'oneDNN supports DT_HALF' not in line and 'All log messages before' not in line
+    ]
     assert not [line for line in lines if 'WARNING' in line or 'oneDNN' in line]
     assert not list(tmp_path.iterdir())  # nothing is left behind
 
@@ -114,7 +205,7 @@ def test_smoke(name: str, tmp_path: Path):
 def test_a_missing_data_folder_takes_one_line_and_exit_code_2(tmp_path: Path):
     result = run('latency', f'--data_dir={tmp_path}/none', cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, '')
-    line, = result.stderr.splitlines()
+    (line,) = result.stderr.splitlines()
     assert line.startswith(f'error: no data_batch_*.bin in {tmp_path}/none')
 
 
@@ -137,12 +228,15 @@ def test_channel_selection_needs_a_trained_model():
         channel_selection.measure(channel_selection.make_parser().parse_args(['--data_dir=x']))
 
 
-@pytest.mark.parametrize('benchmark, words, expected', [
-    (latency, ['--smoke', '--model=x'], '--smoke uses no data set and no trained model: drop it, or --model'),
-    (latency, ['--model=x', '--resnet_size=56'], 'not allowed with argument'),
-    (latency, ['--resnet=56'], 'unrecognized arguments: --resnet=56; --help lists the flags'),
-    (training_speed, ['--rounds=0'], 'argument --rounds: 0 is not a whole number >= 1'),
-])
+@pytest.mark.parametrize(
+    'benchmark, words, expected',
+    [
+        (latency, ['--smoke', '--model=x'], '--smoke uses no data set and no trained model: drop it, or --model'),
+        (latency, ['--model=x', '--resnet_size=56'], 'not allowed with argument'),
+        (latency, ['--resnet=56'], 'unrecognized arguments: --resnet=56; --help lists the flags'),
+        (training_speed, ['--rounds=0'], 'argument --rounds: 0 is not a whole number >= 1'),
+    ],
+)
 def test_a_wrong_command_line_is_refused(benchmark: ModuleType, words: list[str], expected: str):
     with pytest.raises(UsageError, match=expected):
         benchmark.make_parser().parse_args(words)
@@ -173,17 +267,27 @@ def test_the_three_ways_to_select_compute_the_same():
     models = channel_select.variants(model, plan)
     images = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype(np.float32)
     channel_select.check_equal(models, images)
-    selects = {name: [layer for layer in variant.layers if isinstance(layer, ChannelSelect)]
-               for name, variant in models.items()}
+    selects = {
+        name: [layer for layer in variant.layers if isinstance(layer, ChannelSelect)]
+        for name, variant in models.items()
+    }
     assert len(selects['convolution']) == len(selects['gather']) > 0 == len(selects['none'])
     assert {type(layer) for layer in selects['gather']} == {channel_select.GatherSelect}
     assert total_macs(remove_channels(model, plan)) < total_macs(models['none']) < total_macs(model)
 
 
 def test_the_margin_is_over_the_best_of_the_simple_criteria():
-    rows = [channel_selection.Row(name, refit, accuracy, 0.4, None)
-            for name, refit, accuracy in (('lasso', True, 0.75), ('obs', True, 0.875), ('l1', True, 0.5),
-                                          ('l1', False, 0.125), ('random', True, 0.625), ('random', False, 0.25))]
+    rows = [
+        channel_selection.Row(name, refit, accuracy, 0.4, None)
+        for name, refit, accuracy in (
+            ('lasso', True, 0.75),
+            ('obs', True, 0.875),
+            ('l1', True, 0.5),
+            ('l1', False, 0.125),
+            ('random', True, 0.625),
+            ('random', False, 0.25),
+        )
+    ]
     assert channel_selection.margin(rows, 'lasso', refit=True) == 0.125
     assert channel_selection.margin(rows, 'lasso', refit=False) == 0.5
     assert channel_selection.margin(rows, 'obs', refit=True) == 0.25
@@ -201,8 +305,11 @@ def test_medians_are_of_rounds_in_turns():
 
 def test_the_chart_of_bytes_shows_where_the_exchanges_part():
     drawing = ElementTree.fromstring(gradient_compression.chart(gradient_compression.Sizes(271152, 1386)))
-    lines = [[float(point.split(',')[1]) for point in line.get('points').split()] for line in drawing.iter()
-             if line.tag.endswith('polyline')]
+    lines = [
+        [float(point.split(',')[1]) for point in line.get('points').split()]
+        for line in drawing.iter()
+        if line.tag.endswith('polyline')
+    ]
     none, _, gather, chunked, _ = lines
     assert gather[0] == chunked[0] > none[0] and gather[-1] < none[-1] < chunked[-1]  # downwards
     texts = {text.text for text in drawing.iter() if text.tag.endswith('text')}
@@ -221,8 +328,9 @@ def test_the_loopback_interface_counts_what_this_machine_sends_itself():
     assert gradient_compression.loopback_bytes() - before >= 100000
 
 
-@pytest.mark.parametrize(('accuracies', 'goals'), [
-    ((0.86, 0.856, 0.7), ['met', 'met']), ((0.86, 0.854, 0.855), ['MISSED', 'MISSED'])])
+@pytest.mark.parametrize(
+    ('accuracies', 'goals'), [((0.86, 0.856, 0.7), ['met', 'met']), ((0.86, 0.854, 0.855), ['MISSED', 'MISSED'])]
+)
 def test_trainings_are_compared_with_the_uncompressed_one(accuracies, goals, capsys: pytest.CaptureFixture):
     arguments = gradient_compression.make_parser().parse_args(['--train_epochs=0.5'])
     gradient_compression.show_accuracies(dict(zip(gradient_compression.TRAININGS, accuracies, strict=True)), arguments)
@@ -244,9 +352,16 @@ def test_cases_are_run_in_the_order_of_the_table():
         compression.chosen('uniform-4,sparse-10')
 
 
-@pytest.mark.parametrize(('changes', 'met'), [
-    ({}, True), ({'accuracy_drop': 0.0051}, False), ({'size_ratio': 3.2}, False), ({'speedup': 0.9}, False),
-    ({'speedup': None}, False)])
+@pytest.mark.parametrize(
+    ('changes', 'met'),
+    [
+        ({}, True),
+        ({'accuracy_drop': 0.0051}, False),
+        ({'size_ratio': 3.2}, False),
+        ({'speedup': 0.9}, False),
+        ({'speedup': None}, False),
+    ],
+)
 def test_a_case_is_met_if_all_its_bounds_are(changes, met):
     measured = {'accuracy_drop': 0.005, 'size_ratio': 3.3, 'speedup': 1.0, **changes}
     assert compression.is_met(compression.CASES['uniform-tf'], measured) is met
@@ -257,11 +372,17 @@ def searched(task: str, method: str, before: float, accuracy: float) -> dict[str
 
 
 def test_a_search_is_measured_against_the_uniform_choice_of_its_task():
-    rows = [searched('macs-50', 'uniform', 0.70, 0.80), searched('macs-50', 'gp', 0.74, 0.81),
-            searched('bits-3', 'uniform', 0.5, 0.85), searched('bits-3', 'gp', 0.5, 0.854)]
+    rows = [
+        searched('macs-50', 'uniform', 0.70, 0.80),
+        searched('macs-50', 'gp', 0.74, 0.81),
+        searched('bits-3', 'uniform', 0.5, 0.85),
+        searched('bits-3', 'gp', 0.5, 0.854),
+    ]
     gains = search.gains(rows)
     assert [(item['task'], item['gain'], item['gain_before']) for item in gains] == [
-        ('macs-50', 0.01, 0.04), ('bits-3', 0.004, 0.0)]
+        ('macs-50', 0.01, 0.04),
+        ('bits-3', 0.004, 0.0),
+    ]
     assert [search.is_met(item) for item in gains] == [True, False]
     assert not search.is_met({**gains[0], 'gain_before': 0.0299}) and not search.is_met({**gains[0], 'gain': -0.001})
 
@@ -280,12 +401,16 @@ def main_commands() -> list[list[str]]:
     for words in (['--smoke', '--work_dir=w'], ['--model=m', '--data_dir=d', '--work_dir=w']):
         cases, searches = compression.parser().parse_args(words), search.parser().parse_args(words)
         commands += [compression.main_flags(case, cases) for case in compression.CASES.values()]
-        commands += [search.main_flags(task, method, searches) for task in search.TASKS.values()
-                     for method in search.METHODS]
+        commands += [
+            search.main_flags(task, method, searches) for task in search.TASKS.values() for method in search.METHODS
+        ]
         training = gradient_compression.make_parser().parse_args(
-            ['--train_epochs=2', *(word for word in words if word != '--model=m')])
-        commands += [[*gradient_compression.training_flags(training), *flags]
-                     for flags in gradient_compression.TRAININGS.values()]
+            ['--train_epochs=2', *(word for word in words if word != '--model=m')]
+        )
+        commands += [
+            [*gradient_compression.training_flags(training), *flags]
+            for flags in gradient_compression.TRAININGS.values()
+        ]
     return commands
 
 
@@ -295,8 +420,10 @@ def test_commands_are_accepted_by_the_program(flags: list[str]):
 
 
 def test_an_unknown_task_or_method_is_refused():
-    for words, expected in ((['--tasks=x'], 'unknown .x.; known: sparsity-90'),
-                            (['--methods=uniform'], 'unknown .uniform.; known: random, tpe')):
+    for words, expected in (
+        (['--tasks=x'], 'unknown .x.; known: sparsity-90'),
+        (['--methods=uniform'], 'unknown .uniform.; known: random, tpe'),
+    ):
         arguments = search.parser().parse_args([*words, '--model=m'])
         with pytest.raises(UsageError, match=expected):
             search.measure(arguments)

@@ -60,16 +60,25 @@ def run_script(*words: str | Path, **env: str) -> subprocess.CompletedProcess[st
 def lib(commands: str, arm_dir: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """Runs commands that may use the functions of lib/arm.sh; sourcing it must run nothing."""
     script = f'source {ROOT}/scripts/lib/env.sh; source {ROOT}/scripts/lib/arm.sh; {commands}'
-    return subprocess.run(['bash', '-c', script, 'check_on_arm.sh'], capture_output=True, text=True, check=False,
-                          env={**os.environ, 'POCKETFLOW_ARM_DIR': str(arm_dir), **env})
+    return subprocess.run(
+        ['bash', '-c', script, 'check_on_arm.sh'],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, 'POCKETFLOW_ARM_DIR': str(arm_dir), **env},
+    )
 
 
-@pytest.mark.parametrize(('words', 'message'), [
-    ([], 'name the files to run'),
-    (['nowhere.tflite'], 'nowhere.tflite: no such file'),
-    ([ROOT / 'LICENSE'], 'LICENSE: not a .tflite file'),
-    (['--input=a'], '--input=a: unknown; the only option is --inputs=FILE.npy'),
-    (['--inputs=nowhere.npy', ROOT / 'LICENSE'], '--inputs=nowhere.npy: no such file')])
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        ([], 'name the files to run'),
+        (['nowhere.tflite'], 'nowhere.tflite: no such file'),
+        ([ROOT / 'LICENSE'], 'LICENSE: not a .tflite file'),
+        (['--input=a'], '--input=a: unknown; the only option is --inputs=FILE.npy'),
+        (['--inputs=nowhere.npy', ROOT / 'LICENSE'], '--inputs=nowhere.npy: no such file'),
+    ],
+)
 def test_a_wrong_command_line_takes_one_line(words: list[str | Path], message: str, tmp_path: Path):
     result = run_script(*words, POCKETFLOW_ARM_DIR=str(tmp_path / 'arm'))
     assert (result.returncode, result.stdout) == (2, '')
@@ -77,9 +86,13 @@ def test_a_wrong_command_line_takes_one_line(words: list[str | Path], message: s
     assert not (tmp_path / 'arm').exists()
 
 
-@pytest.mark.parametrize(('name', 'fake', 'message'), [
-    ('uname', '[ "$1" = -m ] || echo Darwin', 'Darwin: the emulation needs Linux'),
-    ('uname', '[ "$1" = -s ] && echo Linux || echo aarch64', 'this machine is a 64-bit ARM itself')])
+@pytest.mark.parametrize(
+    ('name', 'fake', 'message'),
+    [
+        ('uname', '[ "$1" = -m ] || echo Darwin', 'Darwin: the emulation needs Linux'),
+        ('uname', '[ "$1" = -s ] && echo Linux || echo aarch64', 'this machine is a 64-bit ARM itself'),
+    ],
+)
 def test_machines_that_cannot_or_need_not_emulate_are_told(name: str, fake: str, message: str, tmp_path: Path):
     program = tmp_path / 'bin' / name
     program.parent.mkdir()
@@ -96,9 +109,11 @@ def test_without_apt_it_says_what_is_needed(tmp_path: Path):
     assert 'apt-get: not found' in result.stderr and 'Debian 12' in result.stderr and result.stderr.count('\n') == 1
 
 
-FAKE_DOWNLOADS = ('check_arm_host() { :; }; get_qemu() { mkdir -p "$ARM_DIR/new/bin"; cp "$(type -P true)" '
-                  '"$ARM_DIR/new/bin/$QEMU"; echo qemu; }; get_arm_python() { mkdir "$ARM_DIR/new/root"; }; '
-                  'get_arm_wheels() { mkdir "$ARM_DIR/new/site"; };')
+FAKE_DOWNLOADS = (
+    'check_arm_host() { :; }; get_qemu() { mkdir -p "$ARM_DIR/new/bin"; cp "$(type -P true)" '
+    '"$ARM_DIR/new/bin/$QEMU"; echo qemu; }; get_arm_python() { mkdir "$ARM_DIR/new/root"; }; '
+    'get_arm_wheels() { mkdir "$ARM_DIR/new/site"; };'
+)
 
 
 def test_the_folder_is_filled_once_and_again_for_other_wheels(tmp_path: Path):
@@ -113,8 +128,9 @@ def test_the_folder_is_filled_once_and_again_for_other_wheels(tmp_path: Path):
 
 
 def test_an_emulation_that_does_not_start_is_not_ready(tmp_path: Path):
-    result = lib(f'{FAKE_DOWNLOADS} QEMU=no-qemu; get_qemu() {{ mkdir -p "$ARM_DIR/new/bin"; }}; ensure_arm',
-                 tmp_path / 'arm')
+    result = lib(
+        f'{FAKE_DOWNLOADS} QEMU=no-qemu; get_qemu() {{ mkdir -p "$ARM_DIR/new/bin"; }}; ensure_arm', tmp_path / 'arm'
+    )
     assert result.returncode == 1 and 'LiteRT cannot be loaded on the emulated machine' in result.stderr
     assert lib('is_arm_ready', tmp_path / 'arm').returncode == 1
 
@@ -153,8 +169,10 @@ def test_float_outputs_are_compared_by_their_range():
 
 def test_codes_are_compared_by_their_step():
     reference = np.array([[-128, 127], [0, 1]], np.int8)
-    one, two = (compare(reference, reference + np.array([[number, 0], [0, 0]], np.int8), Tolerance('int8', 1, 0.1), 0.1)
-                for number in (1, 2))
+    one, two = (
+        compare(reference, reference + np.array([[number, 0], [0, 0]], np.int8), Tolerance('int8', 1, 0.1), 0.1)
+        for number in (1, 2)
+    )
     assert (one.passed, one.difference) == (True, 1)
     assert (two.passed, two.difference, two.relative) == (False, 2, pytest.approx(2 / 255))
     assert '2 steps (at most 1)' in two.line()
@@ -174,14 +192,17 @@ def test_a_machine_runs_what_the_file_takes(files: dict[str, Path], name: str, t
     assert inputs.dtype == (np.int8 if name == 'int8' else np.float32)
     here = Machine('this machine', sys.executable, tmp_path)
     comparison = check.check(file, np.zeros((2, 8, 8, 3)), here, here)
-    assert (comparison.difference, comparison.nb_samples, comparison.passed) == (0, 2, True)
+    assert (comparison.difference, comparison.num_samples, comparison.passed) == (0, 2, True)
 
 
-def test_a_crash_is_named_and_the_other_files_are_still_run(files: dict[str, Path], tmp_path: Path,
-                                                            capsys: pytest.CaptureFixture[str]):
+def test_a_crash_is_named_and_the_other_files_are_still_run(
+    files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     arm = tmp_path / 'python'
-    arm.write_text(f'#!/bin/sh\ncase $2 in *int8) echo "signal 11" >&2; exit 139;; esac\nexec {sys.executable} "$@"\n',
-                   encoding='utf-8')
+    arm.write_text(
+        f'#!/bin/sh\ncase $2 in *int8) echo "signal 11" >&2; exit 139;; esac\nexec {sys.executable} "$@"\n',
+        encoding='utf-8',
+    )
     arm.chmod(0o755)
     both = [check.ExportedFile(files[name]) for name in ('int8', 'float32')]
     with pytest.raises(PocketFlowError, match='1 of 2 files do not compute on ARM'):
@@ -210,8 +231,10 @@ def test_wrong_files_and_inputs_are_refused(files: dict[str, Path], tmp_path: Pa
         check.load_samples(str(tmp_path / 'words.npy'))
 
 
-@pytest.mark.skipif(not (ARM_DIR / 'ready').is_file(), reason=f'NOT RUN ON ARM: {ARM_DIR} holds no ARM system; '
-                    'scripts/check_on_arm.sh FILE.tflite makes it')
+@pytest.mark.skipif(
+    not (ARM_DIR / 'ready').is_file(),
+    reason=f'NOT RUN ON ARM: {ARM_DIR} holds no ARM system; scripts/check_on_arm.sh FILE.tflite makes it',
+)
 def test_on_an_emulated_arm_the_files_compute_the_same(files: dict[str, Path], tmp_path: Path):
     np.save(tmp_path / 'inputs.npy', np.random.default_rng(1).standard_normal((2, 8, 8, 3)))
     chosen = ('float32', 'int8')

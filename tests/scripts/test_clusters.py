@@ -28,13 +28,20 @@ exit "${FAKE_STATUS:-0}"
 
 
 def jobs(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, ROOT / 'scripts/cluster/jobs.py', *words], capture_output=True, text=True,
-                          check=False)
+    return subprocess.run(
+        [sys.executable, ROOT / 'scripts/cluster/jobs.py', *words], capture_output=True, text=True, check=False
+    )
 
 
 def run_slurm(*words: str, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([ROOT / 'scripts/run_slurm.sh', *words], cwd=cwd, env={**os.environ, **env},
-                          capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [ROOT / 'scripts/run_slurm.sh', *words],
+        cwd=cwd,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def assert_refused(result: subprocess.CompletedProcess[str], text: str) -> None:
@@ -50,13 +57,26 @@ def directives(script: str) -> dict[str, str]:
 
 # Slurm.
 
+
 def test_the_resources_become_directives():
     result = run_slurm('-n=8', '--per_node=4', '--cpus=6', '--memory=10', '--hours=48', '--queue=gpu', '--seed=1')
     assert result.returncode == 0 and result.stderr == ''
     found = directives(result.stdout)
-    assert found.items() >= {'nodes': '2', 'ntasks-per-node': '4', 'cpus-per-task': '6', 'mem': '40G',
-                             'gpus-per-node': '4', 'time': '48:00:00', 'partition': 'gpu', 'requeue': '',
-                             'signal': 'B:USR1@180', 'open-mode': 'append'}.items()
+    assert (
+        found.items()
+        >= {
+            'nodes': '2',
+            'ntasks-per-node': '4',
+            'cpus-per-task': '6',
+            'mem': '40G',
+            'gpus-per-node': '4',
+            'time': '48:00:00',
+            'partition': 'gpu',
+            'requeue': '',
+            'signal': 'B:USR1@180',
+            'open-mode': 'append',
+        }.items()
+    )
     assert subprocess.run(['bash', '-n'], input=result.stdout, text=True, check=False).returncode == 0
 
 
@@ -79,9 +99,17 @@ class BatchJob:
         generated = run_slurm('-n=8', *words, cwd=folder)
         script = folder / 'job.sh'
         script.write_text(generated.stdout.replace(f'{ROOT}/scripts/run_horovod.sh', shlex.quote(str(self.horovod))))
-        self.process = subprocess.Popen(['bash', script], cwd='/', env={
-            **os.environ, 'PATH': f'{folder}:{os.environ["PATH"]}', 'SLURM_JOB_NODELIST': 'n[1-2]',
-            'SLURM_JOB_ID': '77', **env})
+        self.process = subprocess.Popen(
+            ['bash', script],
+            cwd='/',
+            env={
+                **os.environ,
+                'PATH': f'{folder}:{os.environ["PATH"]}',
+                'SLURM_JOB_NODELIST': 'n[1-2]',
+                'SLURM_JOB_ID': '77',
+                **env,
+            },
+        )
 
     def interrupt(self, signum: int) -> None:
         while not self.horovod.with_suffix('.ready').exists():
@@ -96,8 +124,7 @@ def test_the_batch_script_passes_the_words_and_the_exit_code(tmp_path: Path):
     folder.mkdir()
     job = BatchJob(folder, WORDS, FAKE_STATUS='3')
     assert job.process.wait(timeout=60) == 3
-    assert job.horovod.with_suffix('.words').read_text() == '\n'.join(
-        ['-n=8', '--srun', '-H=n1:4,n2:4', *WORDS]) + '\n'
+    assert job.horovod.with_suffix('.words').read_text() == '\n'.join(['-n=8', '--srun', '-H=n1:4,n2:4', *WORDS]) + '\n'
     assert not job.calls.exists()
 
 
@@ -124,22 +151,30 @@ def test_submitting_needs_sbatch(tmp_path: Path):
     assert_refused(run_slurm('--submit', '--seed=1', PATH=str(tmp_path)), '--submit: there is no sbatch here')
 
 
-@pytest.mark.parametrize(('word', 'text'), [
-    ('-n=6', '-n=6 --per_node=4: the workers must fill all hosts; give a multiple'),
-    ('--hours=1.5', "'1.5' is not a whole number >= 1"), ('-H=a:1', 'Slurm chooses the hosts'),
-    ('--job_name=a b', "'a b' is not a name of small letters"), ('x', "'x' is not nets/MODEL_at_DATASET_run.py"),
-    ('--gpus=2', '--gpus=2: a worker uses one GPU; give more workers'),
-    ('--sbatch_option=x', "'x' is not an option of sbatch"), ('-n', 'the number of workers is a whole number >= 1'),
-])
+@pytest.mark.parametrize(
+    ('word', 'text'),
+    [
+        ('-n=6', '-n=6 --per_node=4: the workers must fill all hosts; give a multiple'),
+        ('--hours=1.5', "'1.5' is not a whole number >= 1"),
+        ('-H=a:1', 'Slurm chooses the hosts'),
+        ('--job_name=a b', "'a b' is not a name of small letters"),
+        ('x', "'x' is not nets/MODEL_at_DATASET_run.py"),
+        ('--gpus=2', '--gpus=2: a worker uses one GPU; give more workers'),
+        ('--sbatch_option=x', "'x' is not an option of sbatch"),
+        ('-n', 'the number of workers is a whole number >= 1'),
+    ],
+)
 def test_wrong_words_are_refused_before_they_queue(word: str, text: str):
     assert_refused(run_slurm('--per_node=4', word), text)
 
 
 # Kubernetes.
 
+
 def test_the_manifest_of_an_mpi_job():
-    manifest = yaml.safe_load(jobs('mpijob', '-n=8', '--per_node=4', '--image=r/i:1', '--mount=data:/data',
-                                   '--queue=q', '--', *WORDS).stdout)
+    manifest = yaml.safe_load(
+        jobs('mpijob', '-n=8', '--per_node=4', '--image=r/i:1', '--mount=data:/data', '--queue=q', '--', *WORDS).stdout
+    )
     assert (manifest['apiVersion'], manifest['kind']) == ('kubeflow.org/v2beta1', 'MPIJob')
     assert manifest['metadata']['labels'] == {'kueue.x-k8s.io/queue-name': 'q'}
     spec = manifest['spec']
@@ -157,15 +192,22 @@ def test_the_manifest_of_an_mpi_job():
     assert {volume['name'] for volume in volumes} == {entry['name'] for entry in pod['volumeMounts']}
 
 
-@pytest.mark.parametrize(('words', 'text'), [
-    (['mpijob'], 'required: --image'), (['mpijob', '--image=i', '--mount=data'], "'data' is not CLAIM:/PATH"),
-    (['tony', '--per_node=2'], 'unrecognized arguments: --per_node=2'), (['pbs'], "'pbs'"), ([], 'required: kind'),
-])
+@pytest.mark.parametrize(
+    ('words', 'text'),
+    [
+        (['mpijob'], 'required: --image'),
+        (['mpijob', '--image=i', '--mount=data'], "'data' is not CLAIM:/PATH"),
+        (['tony', '--per_node=2'], 'unrecognized arguments: --per_node=2'),
+        (['pbs'], "'pbs'"),
+        ([], 'required: kind'),
+    ],
+)
 def test_wrong_options_are_refused_in_one_line(words: list[str], text: str):
     assert_refused(jobs(*words), text)
 
 
 # YARN.
+
 
 def test_the_job_file_of_tony(tmp_path: Path):
     result = jobs('tony', '-n=8', '--image=r/i:1', '--queue=q', '--hours=2', f'--workdir={tmp_path}', '--', *WORDS)
@@ -173,10 +215,20 @@ def test_the_job_file_of_tony(tmp_path: Path):
     root = ET.fromstring(result.stdout)
     found = {entry.findtext('name'): entry.findtext('value') for entry in root.iter('property')}
     assert root.tag == 'configuration'
-    assert found.items() >= {'tony.application.framework': 'horovod', 'tony.worker.instances': '8',
-                             'tony.worker.vcores': '4', 'tony.worker.memory': '16g', 'tony.worker.gpus': '1',
-                             'tony.application.timeout': '7200000', 'tony.yarn.queue': 'q',
-                             'tony.docker.enabled': 'true', 'tony.docker.containers.image': 'r/i:1'}.items()
+    assert (
+        found.items()
+        >= {
+            'tony.application.framework': 'horovod',
+            'tony.worker.instances': '8',
+            'tony.worker.vcores': '4',
+            'tony.worker.memory': '16g',
+            'tony.worker.gpus': '1',
+            'tony.application.timeout': '7200000',
+            'tony.yarn.queue': 'q',
+            'tony.docker.enabled': 'true',
+            'tony.docker.containers.image': 'r/i:1',
+        }.items()
+    )
     command = found['tony.worker.command']
     assert '${' not in command  # which Hadoop would replace
     (tmp_path / 'scripts').mkdir()

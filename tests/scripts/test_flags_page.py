@@ -29,8 +29,12 @@ class WideOptions(SmallOptions):
     kind: str = option('kind', 'a', 'which', choices=('a', 'b'))
 
 
-USERS = {'one': SmallOptions, 'two': with_defaults(SmallOptions, 'TwoOptions', rate=0.1), 'three': WideOptions,
-         'four': Options}
+USERS = {
+    'one': SmallOptions,
+    'two': with_defaults(SmallOptions, 'TwoOptions', rate=0.1),
+    'three': WideOptions,
+    'four': Options,
+}
 
 
 def test_the_page_is_up_to_date():
@@ -47,17 +51,31 @@ def test_every_flag_of_the_command_line_is_on_the_page():
 def test_a_chapter_lists_each_flag_once_under_the_class_that_declares_it():
     assert list(chapter('Title', 'Users', USERS)) == [
         '\n## Title',
-        '', '### SmallOptions', '', 'What is common. Users: `one`, `two`, `three`.', '',
-        '| flag | type | default | accepts | meaning |', '| --- | --- | --- | --- | --- |',
+        '',
+        '### SmallOptions',
+        '',
+        'What is common. Users: `one`, `two`, `three`.',
+        '',
+        '| flag | type | default | accepts | meaning |',
+        '| --- | --- | --- | --- | --- |',
         '| `--rate` | float | `0.5` (one, three), `0.1` (two) | a number >= 0 and <= 1 | how fast |',
         '| `--fast` (*) | bool | `false` |  | whether to hurry |',
         '| `--path` | str | - |  | where (needs --fast --rate=1; not with --kind) |',
-        '', '### WideOptions', '', 'What is also set about wide ones. Users: `three`.', '',
-        '| flag | type | default | accepts | meaning |', '| --- | --- | --- | --- | --- |',
+        '',
+        '### WideOptions',
+        '',
+        'What is also set about wide ones. Users: `three`.',
+        '',
+        '| flag | type | default | accepts | meaning |',
+        '| --- | --- | --- | --- | --- |',
         '| `--kind` | str | `a` | one of a, b | which |',
-        '\nWithout flags of their own: `four`.']
+        '\nWithout flags of their own: `four`.',
+    ]
 
 
 def test_superseded_flags_come_once_with_their_reasons():
     assert list(superseded(USERS.values()))[-3:] == [
-        '| --- | --- |', '| `--old_rate` | a\\|b is exact |', '| `--old_haste` | it is always fast |']
+        '| --- | --- |',
+        '| `--old_rate` | a\\|b is exact |',
+        '| `--old_haste` | it is always fast |',
+    ]

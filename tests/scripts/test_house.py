@@ -40,13 +40,13 @@ def test_only_main_reads_the_flags():
 
 CLEAN = {
     'main.py': 'import pocketflow.learners\nfrom absl import flags\nFLAGS = flags.FLAGS\n',
-    'learners/__init__.py':
-        'from pocketflow.learners import abstract_learner\nfrom pocketflow.learners.ws import learner\n',
-    'learners/abstract_learner.py':
-        'from pocketflow.nets import resnet\nfrom pocketflow.utils.errors import UsageError\n',
+    'learners/__init__.py': 'from pocketflow.learners import abstract_learner\n'
+    'from pocketflow.learners.ws import learner\n',
+    'learners/abstract_learner.py': 'from pocketflow.nets import resnet\n'
+    'from pocketflow.utils.errors import UsageError\n',
     'learners/ws/__init__.py': '',
-    'learners/ws/learner.py':
-        'from pocketflow.learners import abstract_learner\nfrom pocketflow.learners.ws.masks import mask\n',
+    'learners/ws/learner.py': 'from pocketflow.learners import abstract_learner\n'
+    'from pocketflow.learners.ws.masks import mask\n',
     'learners/ws/masks.py': 'import numpy\n',
     'learners/cp/__init__.py': '',
     'learners/cp/learner.py': 'from pocketflow.hp_optimizer import tpe\n',
@@ -76,29 +76,50 @@ def test_a_clean_tree_passes(tmp_path: Path):
     assert (bad_edges(root), cycles(root), flag_readers(root)) == ([], [], [])
 
 
-@pytest.mark.parametrize(('file', 'text', 'edge'), [
-    ('utils/errors.py', 'import pocketflow.nets.resnet', 'utils.errors imports nets.resnet'),
-    ('utils/errors.py', 'from pocketflow.learners import abstract_learner',
-     'utils.errors imports learners.abstract_learner'),
-    ('utils/errors.py', 'from ..nets import resnet', 'utils.errors imports nets.resnet'),
-    ('utils/errors.py', 'def late():\n    from pocketflow.datasets.cifar10 import load',
-     'utils.errors imports datasets.cifar10'),
-    ('utils/errors.py', 'from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pocketflow.main',
-     'utils.errors imports main'),
-    ('nets/resnet.py', 'from pocketflow.hp_optimizer import tpe', 'nets.resnet imports hp_optimizer.tpe'),
-    ('datasets/cifar10.py', 'from pocketflow.nets.resnet import ResNet', 'datasets.cifar10 imports nets.resnet'),
-    ('rl_agents/ddpg.py', 'import pocketflow.hp_optimizer.tpe', 'rl_agents.ddpg imports hp_optimizer.tpe'),
-    ('hp_optimizer/tpe.py', 'import pocketflow.nets', 'hp_optimizer.tpe imports nets'),
-    ('nets/resnet.py', 'from tests.settings import TINY', 'nets.resnet imports tests'),
-    ('utils/errors.py', "import importlib\nimportlib.import_module('pocketflow.nets.resnet')",
-     'utils.errors imports nets.resnet'),
-    ('learners/cp/learner.py', 'from pocketflow.learners.ws.masks import mask',
-     'learners.cp.learner imports learners.ws.masks'),
-    ('learners/cp/learner.py', 'from pocketflow.learners import ws', 'learners.cp.learner imports learners.ws'),
-    ('learners/abstract_learner.py', 'from pocketflow.learners.ws import masks',
-     'learners.abstract_learner imports learners.ws.masks'),
-    ('learners/cp/__init__.py', 'from ..ws import masks', 'learners.cp imports learners.ws.masks'),
-])
+@pytest.mark.parametrize(
+    ('file', 'text', 'edge'),
+    [
+        ('utils/errors.py', 'import pocketflow.nets.resnet', 'utils.errors imports nets.resnet'),
+        (
+            'utils/errors.py',
+            'from pocketflow.learners import abstract_learner',
+            'utils.errors imports learners.abstract_learner',
+        ),
+        ('utils/errors.py', 'from ..nets import resnet', 'utils.errors imports nets.resnet'),
+        (
+            'utils/errors.py',
+            'def late():\n    from pocketflow.datasets.cifar10 import load',
+            'utils.errors imports datasets.cifar10',
+        ),
+        (
+            'utils/errors.py',
+            'from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pocketflow.main',
+            'utils.errors imports main',
+        ),
+        ('nets/resnet.py', 'from pocketflow.hp_optimizer import tpe', 'nets.resnet imports hp_optimizer.tpe'),
+        ('datasets/cifar10.py', 'from pocketflow.nets.resnet import ResNet', 'datasets.cifar10 imports nets.resnet'),
+        ('rl_agents/ddpg.py', 'import pocketflow.hp_optimizer.tpe', 'rl_agents.ddpg imports hp_optimizer.tpe'),
+        ('hp_optimizer/tpe.py', 'import pocketflow.nets', 'hp_optimizer.tpe imports nets'),
+        ('nets/resnet.py', 'from tests.settings import TINY', 'nets.resnet imports tests'),
+        (
+            'utils/errors.py',
+            "import importlib\nimportlib.import_module('pocketflow.nets.resnet')",
+            'utils.errors imports nets.resnet',
+        ),
+        (
+            'learners/cp/learner.py',
+            'from pocketflow.learners.ws.masks import mask',
+            'learners.cp.learner imports learners.ws.masks',
+        ),
+        ('learners/cp/learner.py', 'from pocketflow.learners import ws', 'learners.cp.learner imports learners.ws'),
+        (
+            'learners/abstract_learner.py',
+            'from pocketflow.learners.ws import masks',
+            'learners.abstract_learner imports learners.ws.masks',
+        ),
+        ('learners/cp/__init__.py', 'from ..ws import masks', 'learners.cp imports learners.ws.masks'),
+    ],
+)
 def test_a_bad_edge_is_found(tmp_path: Path, file: str, text: str, edge: str):
     assert bad_edges(write_tree(tmp_path, **{file: text})) == [edge]
 
@@ -113,11 +134,14 @@ def test_what_only_a_type_checker_reads_makes_no_cycle(tmp_path: Path):
     assert cycles(write_tree(tmp_path, **{'utils/errors.py': text})) == []
 
 
-@pytest.mark.parametrize('text', [
-    'from absl import flags\nx = flags.FLAGS.seed',
-    'from absl.flags import FLAGS',
-    'def read():\n    return FLAGS.seed',
-])
+@pytest.mark.parametrize(
+    'text',
+    [
+        'from absl import flags\nx = flags.FLAGS.seed',
+        'from absl.flags import FLAGS',
+        'def read():\n    return FLAGS.seed',
+    ],
+)
 def test_a_reader_of_flags_is_found(tmp_path: Path, text: str):
     found = flag_readers(write_tree(tmp_path, **{'nets/resnet.py': text}))
     assert found and all(place.startswith('nets.resnet:') for place in found)

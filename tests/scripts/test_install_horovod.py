@@ -13,8 +13,13 @@ SCRIPT = Path(__file__).resolve().parents[2] / 'scripts/install_horovod.sh'
 
 def bash(commands: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Runs commands that may use the script's functions; sourcing it must run nothing."""
-    return subprocess.run(['bash', '-c', f'source "$SCRIPT"; {commands}', 'install_horovod.sh'], text=True,
-                          env={**os.environ, 'SCRIPT': str(SCRIPT), **env}, capture_output=True, check=False)
+    return subprocess.run(
+        ['bash', '-c', f'source "$SCRIPT"; {commands}', 'install_horovod.sh'],
+        text=True,
+        env={**os.environ, 'SCRIPT': str(SCRIPT), **env},
+        capture_output=True,
+        check=False,
+    )
 
 
 @pytest.fixture
@@ -33,8 +38,10 @@ def test_a_source_that_does_not_name_the_file_once_is_refused(cmake_lists: Path)
     bash(f'drop_xla_line {cmake_lists}')
     result = bash(f'drop_xla_line {cmake_lists}')
     assert result.returncode == 1
-    assert result.stderr == (f'install_horovod.sh: {cmake_lists}: does not name xla_mpi_ops.cc exactly once; '
-                             'this is not the Horovod that constraints.txt pins\n')
+    assert result.stderr == (
+        f'install_horovod.sh: {cmake_lists}: does not name xla_mpi_ops.cc exactly once; '
+        'this is not the Horovod that constraints.txt pins\n'
+    )
 
 
 @pytest.mark.parametrize('compiler', ['no-such-compiler', 'false'])
@@ -51,6 +58,8 @@ def test_the_compiler_of_this_machine_is_accepted():
 
 @pytest.mark.parametrize(('status', 'built'), [(0, ''), (1, 'built\n')])
 def test_it_builds_only_what_cannot_be_imported(status: int, built: str):
-    result = bash(f'ensure_env() {{ :; }}; is_usable() {{ return {status}; }}; '
-                  'install_horovod() { echo built; }; ensure_horovod')
+    result = bash(
+        f'ensure_env() {{ :; }}; is_usable() {{ return {status}; }}; '
+        'install_horovod() { echo built; }; ensure_horovod'
+    )
     assert (result.returncode, result.stdout) == (0, built)

@@ -16,19 +16,23 @@ import pytest
 
 from pocketflow.scripts.workers import hosts as hosts_module
 from pocketflow.scripts.workers.agent import address_towards
-from pocketflow.scripts.workers.hosts import Host, choose_hosts, local_host, nb_gpus, parse_hosts
+from pocketflow.scripts.workers.hosts import Host, choose_hosts, local_host, num_gpus, parse_hosts
 from pocketflow.scripts.workers.job import agent_command, worker_environment
 from pocketflow.scripts.workers.mpi import mpirun_command
 from pocketflow.utils.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH = ROOT / 'scripts/workers/launch.py'
-needs_horovod = pytest.mark.skipif(importlib.util.find_spec('horovod') is None,
-                                   reason='NOT RUN: Horovod is not installed; scripts/install_horovod.sh builds it')
+needs_horovod = pytest.mark.skipif(
+    importlib.util.find_spec('horovod') is None,
+    reason='NOT RUN: Horovod is not installed; scripts/install_horovod.sh builds it',
+)
 
 # What the stand-ins for main.py begin with.
 HEAD = 'import os, signal, sys, time\nrank = int(os.environ["HOROVOD_RANK"])\n'
-CHECKPOINT = HEAD + """
+CHECKPOINT = (
+    HEAD
+    + """
 def stop(signum, frame):
     with open(f'{sys.argv[1]}/got-{rank}', 'a') as file:
         file.write(f'{signum} ')
@@ -41,11 +45,17 @@ signal.signal(signal.SIGINT, stop)
 open(f'{sys.argv[1]}/{os.getpid()}.ready', 'w').close()
 time.sleep(60)
 """
+)
 
 
 def dry_run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([ROOT / 'scripts/run_horovod.sh', *words], env={**os.environ, 'POCKETFLOW_DRY_RUN': '1'},
-                          capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [ROOT / 'scripts/run_horovod.sh', *words],
+        env={**os.environ, 'POCKETFLOW_DRY_RUN': '1'},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def command(options: Sequence[str], code: str, *words: str) -> list[str]:
@@ -57,8 +67,9 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 def run(options: Sequence[str], code: str, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(options, code, *words), env=environment(**env), capture_output=True, text=True,
-                          check=False, timeout=100)
+    return subprocess.run(
+        command(options, code, *words), env=environment(**env), capture_output=True, text=True, check=False, timeout=100
+    )
 
 
 def assert_refused(result: subprocess.CompletedProcess[str], text: str) -> None:
@@ -77,25 +88,59 @@ def fake_program(folder: Path, name: str, script: str) -> str:
 
 # From the user's words to the command.
 
+
 def test_the_words_of_main_and_of_the_launcher_are_told_apart():
-    shown = dry_run('-n=8', 'nets/resnet_at_cifar10_run.py', '-H=a:4,b:4', '--learner=uniform', '--verbose_workers',
-                    '--note=it\'s "5 $HOME" *', '', '--checkpoint_time=300').stdout.split('\n')
+    shown = dry_run(
+        '-n=8',
+        'nets/resnet_at_cifar10_run.py',
+        '-H=a:4,b:4',
+        '--learner=uniform',
+        '--verbose_workers',
+        '--note=it\'s "5 $HOME" *',
+        '',
+        '--checkpoint_time=300',
+    ).stdout.split('\n')
     python = str(ROOT / '.venv/bin/python')
-    assert shown == [python, str(LAUNCH), '-n=8', '-H=a:4,b:4', '--verbose_workers', '--checkpoint_time=300', '--',
-                     python, str(ROOT / 'main.py'), '--enbl_multi_gpu', '--model=resnet', '--dataset=cifar10',
-                     '--learner=uniform', '--note=it\'s "5 $HOME" *', '', '']
+    assert shown == [
+        python,
+        str(LAUNCH),
+        '-n=8',
+        '-H=a:4,b:4',
+        '--verbose_workers',
+        '--checkpoint_time=300',
+        '--',
+        python,
+        str(ROOT / 'main.py'),
+        '--enbl_multi_gpu',
+        '--model=resnet',
+        '--dataset=cifar10',
+        '--learner=uniform',
+        '--note=it\'s "5 $HOME" *',
+        '',
+        '',
+    ]
 
 
 def test_without_flags_it_is_the_quickstart():
     assert dry_run('--nb_gpus=2').stdout.splitlines()[2:] == [
-        '-n=2', '--', str(ROOT / '.venv/bin/python'), str(ROOT / 'main.py'), '--enbl_multi_gpu',
-        f'--flagfile={ROOT}/scripts/flags/quickstart.flags']
+        '-n=2',
+        '--',
+        str(ROOT / '.venv/bin/python'),
+        str(ROOT / 'main.py'),
+        '--enbl_multi_gpu',
+        f'--flagfile={ROOT}/scripts/flags/quickstart.flags',
+    ]
 
 
-@pytest.mark.parametrize(('word', 'text'), [
-    ('-H', '-H: the hosts are written -H=host1:4,host2:4'), ('-n=two', 'the number of workers is a whole number >= 1'),
-    ('--checkpoint_time=soon', 'the time is a whole number of seconds'), ('resnet', "'resnet' is not nets/"),
-])
+@pytest.mark.parametrize(
+    ('word', 'text'),
+    [
+        ('-H', '-H: the hosts are written -H=host1:4,host2:4'),
+        ('-n=two', 'the number of workers is a whole number >= 1'),
+        ('--checkpoint_time=soon', 'the time is a whole number of seconds'),
+        ('resnet', "'resnet' is not nets/"),
+    ],
+)
 def test_malformed_words_are_refused(word: str, text: str):
     assert_refused(dry_run(word), text)
 
@@ -116,6 +161,7 @@ def test_horovod_is_asked_for_once(tmp_path: Path):
 
 # Hosts.
 
+
 @pytest.mark.parametrize('text', ['host', 'host:', 'host:0', 'host:x', 'a:1,,b:1', 'a:1 b:1', '-oProxy=x:1', ':2', ''])
 def test_malformed_hosts_are_refused(text: str):
     with pytest.raises(UsageError, match='is not HOST:SLOTS; give the hosts as -H=host1:4,host2:4'):
@@ -134,15 +180,19 @@ def test_hosts_are_filled_in_order():
 
 
 def test_gpus_limit_the_workers_and_cores_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    assert local_host(1000) == Host('localhost', 1000) or nb_gpus(dict(os.environ))
+    assert local_host(1000) == Host('localhost', 1000) or num_gpus(dict(os.environ))
     path = fake_program(tmp_path, 'nvidia-smi', 'printf "GPU 0: X (UUID: a)\\n  MIG\\nGPU 1: X (UUID: b)\\n"\n')
     monkeypatch.setenv('PATH', path)
     monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
     assert local_host(2) == Host('localhost', 2)
     with pytest.raises(UsageError, match=r'-n=3: this machine has 2 GPU\(s\), and each worker needs one; give -n=2'):
         local_host(3)
-    assert [nb_gpus({'PATH': path, 'CUDA_VISIBLE_DEVICES': devices}) for devices in ('', '-1', '1', '0,1')] == [
-        0, 0, 1, 2]
+    assert [num_gpus({'PATH': path, 'CUDA_VISIBLE_DEVICES': devices}) for devices in ('', '-1', '1', '0,1')] == [
+        0,
+        0,
+        1,
+        2,
+    ]
 
 
 def test_an_unknown_host_is_named():
@@ -151,8 +201,10 @@ def test_an_unknown_host_is_named():
 
 
 def test_the_launcher_refuses_more_workers_than_slots():
-    assert_refused(run(['-n=5', '-H=localhost:2'], ''),
-                   'run_horovod.sh: -n=5: -H=localhost:2 has 2 slots; give -n=2 or less, or more slots')
+    assert_refused(
+        run(['-n=5', '-H=localhost:2'], ''),
+        'run_horovod.sh: -n=5: -H=localhost:2 has 2 slots; give -n=2 or less, or more slots',
+    )
 
 
 def test_the_launcher_refuses_hosts_that_it_cannot_reach(tmp_path: Path):
@@ -161,15 +213,26 @@ def test_the_launcher_refuses_hosts_that_it_cannot_reach(tmp_path: Path):
     except OSError as error:
         pytest.skip(f'NOT RUN: this machine has no network ({error})')
     path = fake_program(tmp_path, 'ssh', 'echo "ssh: connect to host x: refused" >&2; exit 255')
-    assert_refused(run(['-n=2', '-H=localhost:1,192.0.2.1:1'], '', PATH=path),
-                   'run_horovod.sh: -H: 192.0.2.1 cannot be reached over ssh without a password: ssh: connect')
+    assert_refused(
+        run(['-n=2', '-H=localhost:1,192.0.2.1:1'], '', PATH=path),
+        'run_horovod.sh: -H: 192.0.2.1 cannot be reached over ssh without a password: ssh: connect',
+    )
 
 
-@pytest.mark.parametrize(('script', 'reason'), [
-    ('echo "x@y: Permission denied (publickey)." >&2; exit 255', 'over ssh without a password: x@y: Permission denied'),
-    ('echo /repo/agent.py; exit 1', 'has no /repo/agent.py; the repository and its .venv must be at the same place'),
-    ('sleep 30', 'does not answer over ssh within 0.5 s'),
-])
+@pytest.mark.parametrize(
+    ('script', 'reason'),
+    [
+        (
+            'echo "x@y: Permission denied (publickey)." >&2; exit 255',
+            'over ssh without a password: x@y: Permission denied',
+        ),
+        (
+            'echo /repo/agent.py; exit 1',
+            'has no /repo/agent.py; the repository and its .venv must be at the same place',
+        ),
+        ('sleep 30', 'does not answer over ssh within 0.5 s'),
+    ],
+)
 def test_an_unreachable_host_is_named(script: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv('PATH', fake_program(tmp_path, 'ssh', script))
     monkeypatch.setattr(hosts_module, 'REACH_TIMEOUT_S', 0.5)
@@ -178,6 +241,7 @@ def test_an_unreachable_host_is_named(script: str, reason: str, tmp_path: Path, 
 
 
 # Programs that start the agents.
+
 
 def test_the_workers_of_other_hosts_take_over_what_concerns_them(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv('NCCL_DEBUG', 'INFO')
@@ -203,10 +267,13 @@ def test_mpirun_gets_the_variables_and_the_time_to_write_a_checkpoint():
     assert '-H' not in mpirun_command(4, None, ['x'], [])
 
 
-@pytest.mark.parametrize(('script', 'text'), [
-    (None, '--mpi: there is no mpirun; install Open MPI'),
-    ('echo "Intel(R) MPI Library"', '--mpi: mpirun is Intel(R) MPI Library, not Open MPI'),
-])
+@pytest.mark.parametrize(
+    ('script', 'text'),
+    [
+        (None, '--mpi: there is no mpirun; install Open MPI'),
+        ('echo "Intel(R) MPI Library"', '--mpi: mpirun is Intel(R) MPI Library, not Open MPI'),
+    ],
+)
 def test_mpi_needs_open_mpi(script: str | None, text: str, tmp_path: Path):
     path = fake_program(tmp_path, 'mpirun', script) if script else str(tmp_path)
     assert_refused(run(['-n=2', '--mpi'], '', PATH=path), f'run_horovod.sh: {text}')
@@ -217,13 +284,17 @@ def test_slurm_must_be_there(tmp_path: Path):
 
 
 def test_mpirun_takes_over(tmp_path: Path):
-    path = fake_program(tmp_path, 'mpirun', '[ "$1" != --version ] || { echo "mpirun (Open MPI) 4"; exit; }\n'
-                                            'printf "%s|" "$@"; exit 7\n')
+    path = fake_program(
+        tmp_path,
+        'mpirun',
+        '[ "$1" != --version ] || { echo "mpirun (Open MPI) 4"; exit; }\nprintf "%s|" "$@"; exit 7\n',
+    )
     result = run(['-n=2', '--mpi'], 'a  "$HOME" *', PATH=path)
     assert result.returncode == 7 and result.stdout.endswith('|-c|a  "$HOME" *|')
 
 
 # Whole jobs.
+
 
 @needs_horovod
 def test_words_survive_and_only_worker_0_is_heard():
@@ -240,7 +311,9 @@ def test_all_workers_can_be_heard():
     assert sorted(result.stderr.splitlines()) == ['[1] I am 1', '[2] I am 2']
 
 
-STRANGER = HEAD + """
+STRANGER = (
+    HEAD
+    + """
 import http.client
 address, port = os.environ['HOROVOD_GLOO_RENDEZVOUS_ADDR'], int(os.environ['HOROVOD_GLOO_RENDEZVOUS_PORT'])
 host, _, secret = address.partition(f':{port}/')
@@ -260,6 +333,7 @@ for method, path in [('PUT', '/global/x'), ('GET', '/global/x'), ('DELETE', '/gl
 assert ask('PUT', f'/{secret}:{port}/mine/x', b'1')[0] == 200
 assert ask('GET', f'/{secret}:{port}/mine/x') == (200, b'1')
 """
+)
 
 
 @needs_horovod
@@ -308,23 +382,35 @@ def test_workers_that_have_only_lost_each_other_are_a_failure():
 
 @needs_horovod
 def test_a_program_that_cannot_be_started_is_named():
-    result = subprocess.run([sys.executable, LAUNCH, '-n=1', '--', '/no/such program'], env=environment(),
-                            capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, LAUNCH, '-n=1', '--', '/no/such program'],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert result.returncode == 127 and 'cannot start /no/such program' in result.stderr
     assert 'Traceback' not in result.stderr
 
 
 def test_a_missing_horovod_is_told_in_one_line(tmp_path: Path):
     (tmp_path / 'horovod.py').write_text('raise ImportError("No module named horovod")')
-    assert_refused(run(['-n=2'], '', PYTHONPATH=f'{tmp_path}{os.pathsep}{ROOT}'),
-                   'run_horovod.sh: Horovod is not installed (No module named horovod); several workers need it')
+    assert_refused(
+        run(['-n=2'], '', PYTHONPATH=f'{tmp_path}{os.pathsep}{ROOT}'),
+        'run_horovod.sh: Horovod is not installed (No module named horovod); several workers need it',
+    )
 
 
 @pytest.fixture
 def job(tmp_path: Path) -> Iterator[subprocess.Popen]:
     """Two workers that write down their signals, take two seconds for a checkpoint, and are up."""
-    process = subprocess.Popen(command(['-n=2'], CHECKPOINT, str(tmp_path), '2'), env=environment(), text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command(['-n=2'], CHECKPOINT, str(tmp_path), '2'),
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     deadline = time.monotonic() + 60
     while len(worker_pids(tmp_path)) < 2:
         assert time.monotonic() < deadline, process.poll()
@@ -347,8 +433,9 @@ def is_alive(pid: int) -> bool:
 
 @needs_horovod
 @pytest.mark.parametrize(('signum', 'code'), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_stop_reaches_every_worker_once_and_is_waited_for(job: subprocess.Popen, tmp_path: Path, signum: int,
-                                                            code: int):
+def test_a_stop_reaches_every_worker_once_and_is_waited_for(
+    job: subprocess.Popen, tmp_path: Path, signum: int, code: int
+):
     job.send_signal(signum)
     if signum == signal.SIGTERM:
         time.sleep(0.5)
@@ -362,10 +449,13 @@ def test_a_stop_reaches_every_worker_once_and_is_waited_for(job: subprocess.Pope
 
 @needs_horovod
 def test_a_worker_0_that_loses_the_others_while_all_are_stopped_has_been_stopped(tmp_path: Path):
-    code = HEAD + ('signal.signal(signal.SIGTERM, lambda *_: sys.exit(143 if rank else 75))\n'
-                   'open(f"{sys.argv[1]}/{os.getpid()}.ready", "w").close()\ntime.sleep(60)')
-    process = subprocess.Popen(command(['-n=2'], code, str(tmp_path)), env=environment(), stderr=subprocess.PIPE,
-                               text=True)
+    code = HEAD + (
+        'signal.signal(signal.SIGTERM, lambda *_: sys.exit(143 if rank else 75))\n'
+        'open(f"{sys.argv[1]}/{os.getpid()}.ready", "w").close()\ntime.sleep(60)'
+    )
+    process = subprocess.Popen(
+        command(['-n=2'], code, str(tmp_path)), env=environment(), stderr=subprocess.PIPE, text=True
+    )
     while len(worker_pids(tmp_path)) < 2:
         assert process.poll() is None
         time.sleep(0.1)
@@ -396,11 +486,16 @@ def test_a_killed_launcher_leaves_no_worker_behind(job: subprocess.Popen, tmp_pa
 
 
 @needs_horovod
-@pytest.mark.parametrize(('seconds', 'signals', 'code'), [
-    (1, [signal.SIGTERM], 143), (100, [signal.SIGINT, signal.SIGINT], 130)])
+@pytest.mark.parametrize(
+    ('seconds', 'signals', 'code'), [(1, [signal.SIGTERM], 143), (100, [signal.SIGINT, signal.SIGINT], 130)]
+)
 def test_workers_that_do_not_stop_are_killed(seconds: int, signals: list[int], code: int, tmp_path: Path):
-    process = subprocess.Popen(command(['-n=1', f'--checkpoint_time={seconds}'], CHECKPOINT, str(tmp_path), '60'),
-                               env=environment(), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command(['-n=1', f'--checkpoint_time={seconds}'], CHECKPOINT, str(tmp_path), '60'),
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     while not worker_pids(tmp_path):
         assert process.poll() is None
         time.sleep(0.1)
@@ -421,10 +516,18 @@ def test_workers_on_another_host(tmp_path: Path, breaks: bool):
     except OSError as error:
         pytest.skip(f'NOT RUN: this machine has no network ({error})')
     ending = 'echo "Connection lost" >&2; exit 255' if breaks else 'cd /; exec sh -c "$command"'
-    path = fake_program(tmp_path, 'ssh', 'for command; do :; done; echo "$@" >>"$0.log"\n'
-                                         f'case $command in exec*) {ending};; *) exec sh -c "$command";; esac\n')
-    result = run(['-n=2', '-H=localhost:1,192.0.2.1:3'], HEAD + 'open(f"{sys.argv[1]}/{rank}", "w").write(os.getcwd())',
-                 str(tmp_path), PATH=path)
+    path = fake_program(
+        tmp_path,
+        'ssh',
+        'for command; do :; done; echo "$@" >>"$0.log"\n'
+        f'case $command in exec*) {ending};; *) exec sh -c "$command";; esac\n',
+    )
+    result = run(
+        ['-n=2', '-H=localhost:1,192.0.2.1:3'],
+        HEAD + 'open(f"{sys.argv[1]}/{rank}", "w").write(os.getcwd())',
+        str(tmp_path),
+        PATH=path,
+    )
     log = (tmp_path / 'ssh.log').read_text()
     assert '-o BatchMode=yes' in log and ' 192.0.2.1 exec ' in log
     if breaks:

@@ -37,12 +37,23 @@ def repo(tmp_path: Path) -> Path:
     return root
 
 
-def run_local(repo: Path, *words: str, cwd: Path | None = None, shell: str = 'bash',
-              **env: str) -> subprocess.CompletedProcess[str]:
-    settings = {'PATH': os.environ['PATH'], 'PYTHON': str(repo.parent / 'fake python'),
-                'FAKE_LOG': str(repo.parent / 'log'), **env}
-    return subprocess.run([shell, str(repo / 'scripts/run_local.sh'), *words], cwd=cwd or repo, env=settings,
-                          capture_output=True, text=True, check=False)
+def run_local(
+    repo: Path, *words: str, cwd: Path | None = None, shell: str = 'bash', **env: str
+) -> subprocess.CompletedProcess[str]:
+    settings = {
+        'PATH': os.environ['PATH'],
+        'PYTHON': str(repo.parent / 'fake python'),
+        'FAKE_LOG': str(repo.parent / 'log'),
+        **env,
+    }
+    return subprocess.run(
+        [shell, str(repo / 'scripts/run_local.sh'), *words],
+        cwd=cwd or repo,
+        env=settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def main_args(repo: Path, *words: str, **options) -> list[str]:
@@ -70,15 +81,18 @@ def test_without_arguments_it_is_the_quickstart(repo: Path):
     assert main_args(repo, '-n=1') == [f'--flagfile={repo}/scripts/flags/quickstart.flags']
 
 
-@pytest.mark.parametrize(('script', 'flags'), [
-    ('nets/resnet_at_cifar10_run.py', ['--model=resnet', '--dataset=cifar10']),
-    ('./nets/resnet_at_cifar10_run.py', ['--model=resnet', '--dataset=cifar10']),
-    ('nets/resnet_at_cifar10.py', ['--model=resnet', '--dataset=cifar10']),
-    ('/elsewhere/nets/mobilenet_v2_at_ilsvrc12_run.py', ['--model=mobilenet_v2', '--dataset=ilsvrc12']),
-    ('examples/convnet_at_fmnist_run.py', ['--model_helper=examples/convnet_at_fmnist.py']),
-    ('examples/mine.py', ['--model_helper=examples/mine.py']),
-    ('/my nets.d/mine.py', ['--model_helper=/my nets.d/mine.py']),
-])
+@pytest.mark.parametrize(
+    ('script', 'flags'),
+    [
+        ('nets/resnet_at_cifar10_run.py', ['--model=resnet', '--dataset=cifar10']),
+        ('./nets/resnet_at_cifar10_run.py', ['--model=resnet', '--dataset=cifar10']),
+        ('nets/resnet_at_cifar10.py', ['--model=resnet', '--dataset=cifar10']),
+        ('/elsewhere/nets/mobilenet_v2_at_ilsvrc12_run.py', ['--model=mobilenet_v2', '--dataset=ilsvrc12']),
+        ('examples/convnet_at_fmnist_run.py', ['--model_helper=examples/convnet_at_fmnist.py']),
+        ('examples/mine.py', ['--model_helper=examples/mine.py']),
+        ('/my nets.d/mine.py', ['--model_helper=/my nets.d/mine.py']),
+    ],
+)
 def test_the_first_word_may_be_a_script(repo: Path, script: str, flags: list[str]):
     assert main_args(repo, script) == flags
     assert main_args(repo, '-n=1', script, '--learner', 'uniform') == [*flags, '--learner', 'uniform']
@@ -100,20 +114,32 @@ def test_a_file_that_is_named_like_an_original_script_is_taken_as_it_is(repo: Pa
     assert main_args(repo, 'trial_run.py') == ['--model_helper=trial_run.py']
 
 
-@pytest.mark.parametrize('script', [
-    'nets/resnet_cifar10_run.py', 'nets/_at_cifar10_run.py', 'nets/resnet_at_.py', 'nets/a b_at_c_run.py',
-    'nets/resnet_at_cifar10_run', 'nets/resnet.py', 'resnet', 'notes.txt', '',
-])
+@pytest.mark.parametrize(
+    'script',
+    [
+        'nets/resnet_cifar10_run.py',
+        'nets/_at_cifar10_run.py',
+        'nets/resnet_at_.py',
+        'nets/a b_at_c_run.py',
+        'nets/resnet_at_cifar10_run',
+        'nets/resnet.py',
+        'resnet',
+        'notes.txt',
+        '',
+    ],
+)
 def test_a_malformed_script_is_refused(repo: Path, script: str):
-    assert_refused(run_local(repo, script), 2,
-                   f"run_local.sh: '{script}' is not nets/MODEL_at_DATASET_run.py (a pair)")
+    assert_refused(run_local(repo, script), 2, f"run_local.sh: '{script}' is not nets/MODEL_at_DATASET_run.py (a pair)")
 
 
-@pytest.mark.parametrize('words', [
-    ['--learner=full-prec,weight-sparse', '--save_path', '/a b/model'],
-    ['--note=it\'s "5 $HOME" * \\', '', '-v', 'nets/resnet_at_cifar10_run.py', '@x', '--', '-'],
-    ['--flagfile=flags of mine/*.flags'],
-])
+@pytest.mark.parametrize(
+    'words',
+    [
+        ['--learner=full-prec,weight-sparse', '--save_path', '/a b/model'],
+        ['--note=it\'s "5 $HOME" * \\', '', '-v', 'nets/resnet_at_cifar10_run.py', '@x', '--', '-'],
+        ['--flagfile=flags of mine/*.flags'],
+    ],
+)
 def test_other_words_pass_unchanged(repo: Path, words: list[str]):
     assert main_args(repo, *words) == words
 
@@ -125,8 +151,11 @@ def test_one_worker_is_accepted_anywhere(repo: Path, word: str):
 
 @pytest.mark.parametrize('word', ['-n=4', '--nb_gpus=4'])
 def test_several_workers_need_another_launcher(repo: Path, word: str):
-    assert_refused(run_local(repo, word, '--seed=3'), 2,
-                   '-n=4: one worker is started here; several workers need scripts/run_horovod.sh')
+    assert_refused(
+        run_local(repo, word, '--seed=3'),
+        2,
+        '-n=4: one worker is started here; several workers need scripts/run_horovod.sh',
+    )
 
 
 @pytest.mark.parametrize('word', ['-n', '-n=', '-n=0', '-n=two', '--nb_gpus=-1', '--nb_gpus=1.5'])

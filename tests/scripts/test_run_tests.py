@@ -41,8 +41,14 @@ def write_program(file: Path, text: str) -> None:
 
 
 def run(script: Path, *words: str, fail: str = '') -> subprocess.CompletedProcess[str]:
-    return subprocess.run(['bash', str(script), *words], env={'PATH': os.environ['PATH'], 'FAIL': fail},
-                          cwd='/', capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ['bash', str(script), *words],
+        env={'PATH': os.environ['PATH'], 'FAIL': fail},
+        cwd='/',
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_the_steps_in_order(repo: Path):

@@ -91,7 +91,7 @@ def changed(**entries) -> str:
         ('{"schema": 1}', 'this one has none'),
         (changed(values=[1]), r"entry 'values' of a compression plan must be an object, not \[1\]"),
         (changed(values={'logits': 'all'}), "layer 'logits': 'all' is not one or more"),
-        (changed(nb_channels={}), 'nb_channels says that there are None'),
+        (changed(num_channels={}), 'nb_channels says that there are None'),
         (changed(predicted={'macs': 'few'}), "predicted 'macs' of a compression plan is 'few', not a number"),
     ],
 )
@@ -118,14 +118,8 @@ def test_a_plan_for_this_model_fits():
 @pytest.mark.parametrize(
     ('other', 'message'),
     [
-        (
-            plan(),
-            r"another model \('tiny'\) than 'other': layer 'logits' has 5 input channels, the plan expects 4",
-        ),
-        (
-            CompressionPlan('channels', 'x', {'up': (0,)}, {'up': 2}),
-            "no prunable layer 'up'; it has conv, logits",
-        ),
+        (plan(), r"another model \('tiny'\) than 'other': layer 'logits' has 5 input channels, the plan expects 4"),
+        (CompressionPlan('channels', 'x', {'up': (0,)}, {'up': 2}), "no prunable layer 'up'; it has conv, logits"),
         (CompressionPlan('bits', 'x', {'up': 4}), "no layer with weights 'up'; it has conv, logits"),
     ],
 )
@@ -153,6 +147,9 @@ def test_what_is_no_plan_of_the_learner_is_refused_by_the_name_of_the_flag(tmp_p
     with pytest.raises(UsageError, match='^--some_plan: cannot read the compression plan .*none.json'):
         given(tmp_path / 'none.json')
     CompressionPlan('sparsity', 'tiny', {'conv': 0.5}).save(tmp_path / 'plan.json')
-    with pytest.raises(UsageError, match='^--some_plan=.*plan.json: a plan of sparsity; give one of channels, with one '
-                                         'or more distinct channel numbers, ascending from 0 on for each layer$'):
+    with pytest.raises(
+        UsageError,
+        match='^--some_plan=.*plan.json: a plan of sparsity; give one of channels, with one '
+        'or more distinct channel numbers, ascending from 0 on for each layer$',
+    ):
         given(tmp_path / 'plan.json')

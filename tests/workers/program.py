@@ -23,7 +23,7 @@ from pocketflow.utils.distributed.gradient_compression import CompressionOptions
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, MultiGpuOptions, Workers, connect
 from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.system.interrupts import Interrupted
-from pocketflow.utils.training.trainer import Team, Trainer, TrainerOptions, TrainerParts
+from pocketflow.utils.training.trainer import DistributedContext, Trainer, TrainerOptions, TrainerParts
 
 NB_SAMPLES, BATCH = 96, 16
 OPTIONS = TrainerOptions(summary_step=10, save_step=10, compute_dtype='float32')
@@ -37,7 +37,7 @@ class Numbered(AbstractDataset):
     name = 'numbered'
     options_class = DatasetOptions
     image_shape = (4, 4, 2)
-    nb_classes = NB_SAMPLES
+    num_classes = NB_SAMPLES
 
     def load(self, split: str) -> Samples:
         images = np.random.default_rng(0).integers(0, 256, (NB_SAMPLES, *self.image_shape), np.uint8)
@@ -84,22 +84,38 @@ class Training:
       layers: as for `make_model`.
     """
 
-    def __init__(self, workers: Workers, compression: CompressionOptions = NONE, *, folder: Path | None = None,
-                 log: MetricsLog | None = None, interrupt_at: int | None = None, **layers: bool):
+    def __init__(
+        self,
+        workers: Workers,
+        compression: CompressionOptions = NONE,
+        *,
+        folder: Path | None = None,
+        log: MetricsLog | None = None,
+        interrupt_at: int | None = None,
+        **layers: bool,
+    ):
         self.workers, self.model = workers, make_model(workers, **layers)
 
         def constraint(step: tf.Tensor) -> None:
             if interrupt_at is not None:
-                tf.py_function(lambda now: os.kill(os.getpid(), signal.SIGTERM) if now == interrupt_at else None,
-                               [step], [])
+                tf.py_function(
+                    lambda now: os.kill(os.getpid(), signal.SIGTERM) if now == interrupt_at else None, [step], []
+                )
 
         optimizer = keras.optimizers.SGD(0.1, momentum=0.9, jit_compile=False)
-        self.trainer = Trainer(self.model, loss_fn, optimizer, OPTIONS, folder=folder, log=log,
-                               parts=TrainerParts(constraint=constraint),
-                               team=Team(workers, compression, BATCH // 2 * workers.size, seed=3))
+        self.trainer = Trainer(
+            self.model,
+            loss_fn,
+            optimizer,
+            OPTIONS,
+            folder=folder,
+            log=log,
+            parts=TrainerParts(constraint=constraint),
+            distributed=DistributedContext(workers, compression, BATCH // 2 * workers.size, seed=3),
+        )
 
-    def fit(self, nb_steps: int) -> Training:
-        self.trainer.fit(batches(self.workers), nb_steps)
+    def fit(self, num_steps: int) -> Training:
+        self.trainer.fit(batches(self.workers), num_steps)
         return self
 
     @property
@@ -190,9 +206,17 @@ def other_numbers(workers: Workers, folder: Path) -> Iterator[tuple[str, np.ndar
 
 
 def results(workers: Workers, folder: Path) -> Mapping[str, np.ndarray]:
-    return {name: value for part in (exchanges(workers, folder), data(workers), trainings(workers, folder),
-                                     continuations(workers, folder), other_numbers(workers, folder))
-            for name, value in part}
+    return {
+        name: value
+        for part in (
+            exchanges(workers, folder),
+            data(workers),
+            trainings(workers, folder),
+            continuations(workers, folder),
+            other_numbers(workers, folder),
+        )
+        for name, value in part
+    }
 
 
 def main() -> None:

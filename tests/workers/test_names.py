@@ -35,9 +35,9 @@ def command(*arguments: str) -> Command:
     return checked_command(['main.py', *arguments])
 
 
-def begin(arguments: tuple[str, ...], nb_workers: int, finish: bool = False) -> Path:
+def begin(arguments: tuple[str, ...], num_workers: int, finish: bool = False) -> Path:
     """A run directory as so many workers leave it."""
-    invocation = make_invocation(command(*arguments), Several(nb_workers))
+    invocation = make_invocation(command(*arguments), Several(num_workers))
     invocation.run.claim(invocation.recorded_flags, invocation.free_flags)
     invocation.run.release()
     if finish:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pocketflow.hp_optimizer import OPTIMIZERS, Journal, Judged, Trial, search
+from pocketflow.hp_optimizer import OPTIMIZERS, Journal, Trial, TrialResult, search
 from pocketflow.hp_optimizer.domain import Values
 from pocketflow.hp_optimizer.synthetic import sparsity_problem
 from pocketflow.utils.distributed.multi_gpu_wrapper import MultiGpuOptions, Workers, connect
@@ -27,7 +27,7 @@ pytestmark = needs_horovod
 
 
 def optimizer():
-    return OPTIMIZERS.get('ddpg')(sparsity_problem(nb_layers=4)[0], 5, NB_TRIALS, nb_warmup=3, nb_updates=2)
+    return OPTIMIZERS.get('ddpg')(sparsity_problem(num_layers=4)[0], 5, NB_TRIALS, num_warmup=3, num_updates=2)
 
 
 class Part:
@@ -41,13 +41,13 @@ class Part:
     def __init__(self, workers: Workers, interrupt_at: int | None = None):
         self.workers, self.interrupt_at = workers, interrupt_at
         self.evaluated: list[Values] = []
-        self.reward = sparsity_problem(nb_layers=4)[1]
+        self.reward = sparsity_problem(num_layers=4)[1]
 
-    def evaluate(self, values: Values, floor: float) -> Judged:
+    def evaluate(self, values: Values, floor: float) -> TrialResult:
         self.evaluated.append(values)
         if len(self.evaluated) == self.interrupt_at:
             os.kill(os.getpid(), signal.SIGTERM)
-        return Judged(self.reward(values), 1e-17 + self.workers.rank)
+        return TrialResult(self.reward(values), 1e-17 + self.workers.rank)
 
     def search(self, folder: Path, **settings: bool) -> Trial:
         chosen = optimizer()
@@ -91,7 +91,7 @@ def test_they_share_the_trials_and_agree_on_the_best(folder: Path, found: list[d
     whole = trials(folder / 'whole')
     assert [one['counts'][0] for one in found] == [5, 4]
     assert [trial.extra['before'] for trial in whole] == [1e-17, 1.0] * 4 + [1e-17]
-    reward = sparsity_problem(nb_layers=4)[1]
+    reward = sparsity_problem(num_layers=4)[1]
     assert [trial.reward for trial in whole] == [reward(trial.values) for trial in whole]
     assert found[0]['best'] == found[1]['best'] == 1 + int(np.argmax([trial.reward for trial in whole]))
 
@@ -105,7 +105,7 @@ def test_a_signal_to_one_ends_both_and_both_continue_as_if_nothing_had_happened(
 
 def test_together_they_do_as_one(folder: Path, found: list[dict]):
     assert [one['counts'][2] for one in found] == [NB_TRIALS] * 2
-    alone, reward = optimizer(), sparsity_problem(nb_layers=4)[1]
+    alone, reward = optimizer(), sparsity_problem(num_layers=4)[1]
     for trial in trials(folder / 'data'):
         assert trial.values == alone.ask() and trial.extra == {'before': 1e-17}
         alone.tell(trial.values, reward(trial.values))

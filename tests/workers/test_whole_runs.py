@@ -19,22 +19,25 @@ SHORT = ('--nb_epochs_rat=0.015', '--nb_epochs_rat_ft=0.015')
 pytestmark = needs_horovod
 
 
-def run(folder: Path, *flags: str, event: str = '-', nb_workers: int = 2) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *flags: str, event: str = '-', num_workers: int = 2) -> subprocess.CompletedProcess[str]:
     folder.mkdir(exist_ok=True)
-    return launch([PROGRAM, folder, event, *TASK, *QUICK_EXPORT, f'--zoo_dir={folder / "zoo"}', *flags],
-                  folder / 'tmp', nb_workers)
+    return launch(
+        [PROGRAM, folder, event, *TASK, *QUICK_EXPORT, f'--zoo_dir={folder / "zoo"}', *flags],
+        folder / 'tmp',
+        num_workers,
+    )
 
 
-def endings(folder: Path, nb_workers: int) -> list[list]:
+def endings(folder: Path, num_workers: int) -> list[list]:
     """What the trainings have ended with; all workers must agree."""
-    noted = [(folder / f'{rank}.jsonl').read_text().splitlines() for rank in range(nb_workers)]
-    assert noted == [noted[0]] * nb_workers
+    noted = [(folder / f'{rank}.jsonl').read_text().splitlines() for rank in range(num_workers)]
+    assert noted == [noted[0]] * num_workers
     return list(map(json.loads, noted[0]))
 
 
 def run_directory(folder: Path) -> Path:
     """The only one."""
-    path, = (folder / 'zoo').glob('*/*')
+    (path,) = (folder / 'zoo').glob('*/*')
     return path
 
 
@@ -56,15 +59,25 @@ def test_killed_stopped_and_continued_is_as_uninterrupted(tmp_path: Path):
     assert endings(eventful, 2) == endings(whole, 2)
 
 
-@pytest.mark.parametrize(('nb_workers', 'flags', 'trainings'), [
-    (3, ('--learner=chn-pruned-rmt,uniform', '--cpr_nb_smpls=100', '--uql_quant_epochs=0.5'),
-     ['0-full-prec', '1-chn-pruned-rmt', '2-uniform']),
-    (4, ('--learner=full-prec,weight-sparse', '--ws_prune_ratio_prtl=uniform',
-         '--ws_mask_update_step=1'), ['1-full-prec', '2-weight-sparse'])])
-def test_more_workers_end_alike(nb_workers: int, flags: tuple[str, ...], trainings: list[str], tmp_path: Path):
-    ended = run(tmp_path / 'runs', *SHORT, *flags, nb_workers=nb_workers)
+@pytest.mark.parametrize(
+    ('num_workers', 'flags', 'trainings'),
+    [
+        (
+            3,
+            ('--learner=chn-pruned-rmt,uniform', '--cpr_nb_smpls=100', '--uql_quant_epochs=0.5'),
+            ['0-full-prec', '1-chn-pruned-rmt', '2-uniform'],
+        ),
+        (
+            4,
+            ('--learner=full-prec,weight-sparse', '--ws_prune_ratio_prtl=uniform', '--ws_mask_update_step=1'),
+            ['1-full-prec', '2-weight-sparse'],
+        ),
+    ],
+)
+def test_more_workers_end_alike(num_workers: int, flags: tuple[str, ...], trainings: list[str], tmp_path: Path):
+    ended = run(tmp_path / 'runs', *SHORT, *flags, num_workers=num_workers)
     assert ended.returncode == 0, ended.stderr
-    assert [label for label, *_ in endings(tmp_path / 'runs', nb_workers)] == trainings
+    assert [label for label, *_ in endings(tmp_path / 'runs', num_workers)] == trainings
     path = run_directory(tmp_path / 'runs')
-    assert path.name.endswith(f'-{nb_workers}workers')
-    assert f'# workers={nb_workers}' in (path / 'flags.txt').read_text().splitlines()
+    assert path.name.endswith(f'-{num_workers}workers')
+    assert f'# workers={num_workers}' in (path / 'flags.txt').read_text().splitlines()

@@ -12,8 +12,15 @@ from tests.workers.launching import QUICK_EXPORT, ROOT, TASK, launch, needs_horo
 
 PROGRAM = Path(__file__).with_name('program.py')
 NB_SAMPLES = 96
-CHAIN = ('--learner=chn-pruned-rmt,uniform', '--cpr_nb_smpls=100', '--nb_epochs_rat=0.015', '--nb_epochs_rat_ft=0.015',
-         '--uql_quant_epochs=0.5', '--grad_compression=ecq', *QUICK_EXPORT)
+CHAIN = (
+    '--learner=chn-pruned-rmt,uniform',
+    '--cpr_nb_smpls=100',
+    '--nb_epochs_rat=0.015',
+    '--nb_epochs_rat_ft=0.015',
+    '--uql_quant_epochs=0.5',
+    '--grad_compression=ecq',
+    *QUICK_EXPORT,
+)
 
 pytestmark = needs_horovod
 Arrays = dict[str, np.ndarray]
@@ -95,7 +102,8 @@ def test_one_worker_continues_what_two_have_begun(results):
     np.testing.assert_array_equal(both(results, 'two'), primary['one'])
     assert primary['one_step'] == 40  # 20 steps of twice as many samples
     pending = (primary['two_error'] + other['two_error']) / 2 + np.concatenate(
-        [primary['two_chunk_error'], other['two_chunk_error']])
+        [primary['two_chunk_error'], other['two_chunk_error']]
+    )
     np.testing.assert_allclose(primary['one_error'], pending, atol=1e-7)
     assert np.abs(pending).max() > 1e-3
 

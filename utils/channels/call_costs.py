@@ -20,11 +20,11 @@ Shape = tuple[int | None, ...]
 TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)
 
 
-def select_macs(nb_inputs: int, output: Shape) -> int:
+def select_macs(num_inputs: int, output: Shape) -> int:
     """Multiply-adds of a channel selection: on feature maps it is a 1x1 convolution; elsewhere it takes none."""
     if len(output) != 4 or None in output[1:]:
         return 0
-    return kernel_macs([(nb_inputs, output[-1])], math.prod(output[1:-1]))
+    return kernel_macs([(num_inputs, output[-1])], math.prod(output[1:-1]))
 
 
 class _Terms(NamedTuple):
@@ -40,9 +40,9 @@ def least_inputs(step: Step) -> int:
     return step.layer.groups if step.rule is not None and step.rule.grouped else 1
 
 
-def shared_out(macs: int, nb_inputs: int) -> int | Fraction:
+def shared_out(macs: int, num_inputs: int) -> int | Fraction:
     """Multiply-adds for each of some input channels; no whole number for filters that see one group only."""
-    return macs if nb_inputs == 1 else Fraction(macs, nb_inputs)
+    return macs if num_inputs == 1 else Fraction(macs, num_inputs)
 
 
 class CallCosts:
@@ -71,9 +71,9 @@ class CallCosts:
             made: the identities that it makes.
         """
         per_pair, per_input, per_output = self._terms(step)
-        nb_inputs = self._graph.count(step.inputs[0], taken)
-        nb_outputs = self._graph.count(step.outputs[0], made)
-        return int((per_pair * nb_outputs + per_input) * nb_inputs + per_output * nb_outputs)
+        num_inputs = self._graph.count(step.inputs[0], taken)
+        num_outputs = self._graph.count(step.outputs[0], made)
+        return int((per_pair * num_outputs + per_input) * num_inputs + per_output * num_outputs)
 
     def select(self, key: int, stored: int, wanted: int) -> int:
         """Multiply-adds of selecting the identities `wanted` of a tensor that stores `stored`."""
@@ -87,8 +87,8 @@ class CallCosts:
         with_input, with_output, with_both = (self._macs(step, *counts) for counts in ((unit, 0), (0, 1), (unit, 1)))
         return _Terms(shared_out(with_both - with_input - with_output, unit), shared_out(with_input, unit), with_output)
 
-    def _macs(self, step: Step, nb_inputs: int, nb_outputs: int) -> int:
-        shapes = weight_shapes(self._graph, step, nb_inputs, nb_outputs)
+    def _macs(self, step: Step, num_inputs: int, num_outputs: int) -> int:
+        shapes = weight_shapes(self._graph, step, num_inputs, num_outputs)
         tensor = step.node.keras_inputs[0] if isinstance(step.layer, TRANSPOSED) else step.node.outputs
         return kernel_macs([shapes[name] for name in KERNEL_NAMES if name in shapes], _places(tensor.shape))
 

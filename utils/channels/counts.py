@@ -26,9 +26,7 @@ class ChannelCounts:
     outputs_after: int
 
 
-def channel_counts(
-    model: keras.Model | ChannelGraph, kept: Mapping[str, Sequence[int]]
-) -> dict[str, ChannelCounts]:
+def channel_counts(model: keras.Model | ChannelGraph, kept: Mapping[str, Sequence[int]]) -> dict[str, ChannelCounts]:
     """The counts of every reader that `remove_channels(model, kept)` would leave, in the order of execution.
 
     A reader that would be removed as a whole, since nobody needs its result, has zeros after.

@@ -184,26 +184,26 @@ def trace(model: keras.Model | ChannelGraph) -> ChannelGraph:
     return ChannelGraph(model, steps, classes, frozenset(id(t) for t in model.outputs))
 
 
-def _step(node: Any, nb_calls: int) -> Step:
+def _step(node: Any, num_calls: int) -> Step:
     outputs = tuple(id(tensor) for tensor in tf.nest.flatten(node.outputs))
-    rule = None if node.is_input else rule_for(node, nb_calls)
+    rule = None if node.is_input else rule_for(node, num_calls)
     return Step(node.layer, node, rule, tuple(id(tensor) for tensor in node.keras_inputs), outputs)
 
 
 def _outgoing(step: Step, known: Mapping[int, np.ndarray], identities: _Identities) -> dict[int, np.ndarray]:
     tensors = tf.nest.flatten(step.node.outputs)
     if step.rule is None or step.rule.flow is Flow.MAKES:
-        return {id(tensor): identities.fresh(_nb_channels(tensor)) for tensor in tensors}
+        return {id(tensor): identities.fresh(_num_channels(tensor)) for tensor in tensors}
     inputs = [known[key] for key in step.inputs]
-    return {step.outputs[0]: _passed_on(step, inputs, _nb_channels(tensors[0]), identities)}
+    return {step.outputs[0]: _passed_on(step, inputs, _num_channels(tensors[0]), identities)}
 
 
-def _passed_on(step: Step, inputs: list[np.ndarray], nb_out: int, identities: _Identities) -> np.ndarray:
+def _passed_on(step: Step, inputs: list[np.ndarray], num_out: int, identities: _Identities) -> np.ndarray:
     match step.rule.flow:
         case Flow.REPEATS_EACH:
-            return np.repeat(inputs[0], nb_out // len(inputs[0]))
+            return np.repeat(inputs[0], num_out // len(inputs[0]))
         case Flow.REPEATS_ALL:
-            return np.tile(inputs[0], nb_out // len(inputs[0]))
+            return np.tile(inputs[0], num_out // len(inputs[0]))
         case Flow.MERGES:
             return identities.merge(inputs)
         case Flow.JOINS:
@@ -214,7 +214,7 @@ def _passed_on(step: Step, inputs: list[np.ndarray], nb_out: int, identities: _I
             return inputs[0]
 
 
-def _nb_channels(tensor: Any) -> int:
+def _num_channels(tensor: Any) -> int:
     """Size of the last axis; 1 where it is unknown, since such channels cannot be told apart."""
     shape = tensor.shape
     return shape[-1] if shape.rank and len(shape) >= 2 and shape[-1] is not None else 1

@@ -123,7 +123,7 @@ class _Placement:
             self._stored[result] = stored
 
     def _settle_join(self, step: Step) -> None:
-        result, = step.outputs
+        (result,) = step.outputs
         for key in dict.fromkeys(step.inputs):
             now = self._stored[result]
             wider = now | self._stored[key]
@@ -146,8 +146,9 @@ class _Placement:
             return 0
         known = self._extras.get((key, stored))
         if known is None:
-            known = sum([self._least(step, key, stored) - self._least(step, key, need)
-                         for step in self._consumers[key]])
+            known = sum(
+                [self._least(step, key, stored) - self._least(step, key, need) for step in self._consumers[key]]
+            )
             self._extras[key, stored] = known
         return known
 
@@ -161,7 +162,7 @@ class _Placement:
             return min(selected, self._call(step, stored, made))
         if step.rule is None:
             return self._selection(key, stored, self._members[key])
-        result, = step.outputs
+        (result,) = step.outputs
         need = self._need[result]
         wanted = need & self._members[key]
         own = self._call(step, wanted, need) if step.passes else 0

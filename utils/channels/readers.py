@@ -29,7 +29,7 @@ class ReaderChannels:
     positions: tuple[np.ndarray, ...]
 
     @property
-    def nb_channels(self) -> int:
+    def num_channels(self) -> int:
         """How many input channels there are to keep or drop."""
         return len(self.positions)
 
@@ -52,8 +52,7 @@ def kept_identities(graph: ChannelGraph, kept: Mapping[str, Sequence[int]]) -> d
     readers = {step.layer.name: step for step in graph.steps if step.reads}
     check_readers(graph, kept, readers)
     return {
-        name: chosen(name, first_seen(graph.classes[step.inputs[0]]), kept.get(name))
-        for name, step in readers.items()
+        name: chosen(name, first_seen(graph.classes[step.inputs[0]]), kept.get(name)) for name, step in readers.items()
     }
 
 
@@ -92,14 +91,10 @@ def chosen(name: str, ids: np.ndarray, channels: Sequence[int] | None) -> int:
         return bit_set(ids.tolist())
     indices = [_index(name, value) for value in channels]
     if not indices:
-        raise UsageError(
-            f'layer {name!r} would read no channel at all; keep at least one of 0..{len(ids) - 1}'
-        )
+        raise UsageError(f'layer {name!r} would read no channel at all; keep at least one of 0..{len(ids) - 1}')
     bad = next((index for index in indices if not 0 <= index < len(ids)), None)
     if bad is not None:
-        raise UsageError(
-            f'layer {name!r} has no input channel {bad}; it has {len(ids)}, numbered 0..{len(ids) - 1}'
-        )
+        raise UsageError(f'layer {name!r} has no input channel {bad}; it has {len(ids)}, numbered 0..{len(ids) - 1}')
     return bit_set(set(ids[indices].tolist()))
 
 

@@ -164,20 +164,20 @@ class _Builder:
                 value = without_unread(self._graph, step, name, value, self._alive.read[step.layer.name])
             if step.rule.grouped and name == 'kernel':
                 source = step.inputs[0]
-                taken, nb_channels = self._alive.taken(step, source), len(self._graph.classes[source])
-                value = cut_groups(value, taken, nb_channels, step.layer.groups)
+                taken, num_channels = self._alive.taken(step, source), len(self._graph.classes[source])
+                value = cut_groups(value, taken, num_channels, step.layer.groups)
             else:
                 value = cut(value, cuts)
             getattr(layer, name).assign(value)
 
 
-def _copy(layer: keras.layers.Layer, rule: Rule | None = None, nb_outputs: int = 0) -> keras.layers.Layer:
-    """A new layer of the same name and options; it makes `nb_outputs` channels if its rule has a size."""
+def _copy(layer: keras.layers.Layer, rule: Rule | None = None, num_outputs: int = 0) -> keras.layers.Layer:
+    """A new layer of the same name and options; it makes `num_outputs` channels if its rule has a size."""
     config = layer.get_config()
     if rule is not None and rule.size is not None:
-        config[rule.size] = nb_outputs
+        config[rule.size] = num_outputs
     if rule is not None and rule.resize is not None:
-        rule.resize(config, nb_outputs)
+        rule.resize(config, num_outputs)
     if rule is not None:
         config = {name: _without_array(entry) for name, entry in config.items()}
     return type(layer).from_config(config)

@@ -125,9 +125,9 @@ def _whole_copies(layer: Layer, inputs: Sequence[Shape], output: Shape) -> bool:
     return len(output) >= 2 and output[-1] % inputs[0][-1] == 0
 
 
-def _set_target_channels(config: dict[str, Any], nb_channels: int) -> None:
+def _set_target_channels(config: dict[str, Any], num_channels: int) -> None:
     *others, last = config['target_shape']
-    config['target_shape'] = (*others, last if last == -1 else nb_channels)
+    config['target_shape'] = (*others, last if last == -1 else num_channels)
 
 
 def _concatenate_rule(layer: Layer, rank: int) -> Rule:
@@ -139,9 +139,7 @@ def _concatenate_rule(layer: Layer, rank: int) -> Rule:
 _BIAS = {'bias': {-1: Side.OUT}}
 _CONV = Rule(Flow.MAKES, {'kernel': {-2: Side.IN, -1: Side.OUT}, **_BIAS}, size='filters', fits=_ungrouped)
 _GROUPED_CONV = dataclasses.replace(_CONV, fits=_always, grouped=True)
-_TRANSPOSED = Rule(
-    Flow.MAKES, {'kernel': {-1: Side.IN, -2: Side.OUT}, **_BIAS}, size='filters', fits=_ungrouped
-)
+_TRANSPOSED = Rule(Flow.MAKES, {'kernel': {-1: Side.IN, -2: Side.OUT}, **_BIAS}, size='filters', fits=_ungrouped)
 _DENSE = Rule(Flow.MAKES, {'kernel': {-2: Side.IN, -1: Side.OUT}, **_BIAS}, size='units')
 _SEPARABLE = Rule(
     Flow.MAKES,
@@ -225,12 +223,12 @@ def _is_operator(layer: Layer) -> bool:
     return type(layer).__name__ == 'TFOpLambda' and type(layer).__module__.startswith('tf_keras.')
 
 
-def rule_for(node: Any, nb_calls: int) -> Rule | None:
+def rule_for(node: Any, num_calls: int) -> Rule | None:
     """The rule that holds for one call of a layer, or None where there is none.
 
     Args:
         node: the Keras node that records the call.
-        nb_calls: how often the model calls that layer.
+        num_calls: how often the model calls that layer.
     """
     inputs = [tuple(tensor.shape) for tensor in node.keras_inputs]
     output = tf.nest.flatten(node.outputs)[0].shape
@@ -238,7 +236,7 @@ def rule_for(node: Any, nb_calls: int) -> Rule | None:
     rule = _operator_rule(node) if is_operator else _type_rule(node.layer, len(output))
     if rule is None or not (is_operator or _is_ordinary_call(node, rule)):
         return None
-    if nb_calls > 1 and not rule.holds_for_each_call:
+    if num_calls > 1 and not rule.holds_for_each_call:
         return None
     if any(len(shape) < 2 or shape[-1] is None for shape in [*inputs, tuple(output)]):
         return None

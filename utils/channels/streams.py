@@ -63,8 +63,10 @@ def streams(graph: ChannelGraph, names: Collection[str]) -> list[Stream]:
     order = list(sources)
     groups.sort(key=lambda group: order.index(group[1][0]))
     pinned = _pinned(graph, names)
-    return [_stream(graph, {name: sources[name] for name in sorted(members, key=order.index)}, pinned)
-            for _, members in groups]
+    return [
+        _stream(graph, {name: sources[name] for name in sorted(members, key=order.index)}, pinned)
+        for _, members in groups
+    ]
 
 
 def _stream(graph: ChannelGraph, sources: Mapping[str, int], pinned: int) -> Stream:

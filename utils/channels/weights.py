@@ -14,40 +14,40 @@ from pocketflow.utils.channels.rules import Side, weight_names
 Cuts = dict[str, dict[int, np.ndarray]]
 
 
-def axis_indices(channels: np.ndarray, nb_channels: int, length: int) -> np.ndarray:
-    """The places of `channels` on a weight's axis that holds `length / nb_channels` places per channel.
+def axis_indices(channels: np.ndarray, num_channels: int, length: int) -> np.ndarray:
+    """The places of `channels` on a weight's axis that holds `length / num_channels` places per channel.
 
     An axis of length 1 (a weight shared by all channels) is kept.
 
-    >>> axis_indices(np.array([0, 2]), nb_channels=3, length=6).tolist()
+    >>> axis_indices(np.array([0, 2]), num_channels=3, length=6).tolist()
     [0, 1, 4, 5]
     """
     if length == 1:
         return np.zeros(1, dtype=np.int64)
-    places = length // nb_channels
+    places = length // num_channels
     return (channels[:, np.newaxis] * places + np.arange(places)).ravel()
 
 
-def axis_length(nb_left: int, nb_channels: int, length: int) -> int:
-    """How many places of a weight's axis `nb_left` of its channels have: the number of `axis_indices`.
+def axis_length(num_left: int, num_channels: int, length: int) -> int:
+    """How many places of a weight's axis `num_left` of its channels have: the number of `axis_indices`.
 
-    >>> axis_length(2, nb_channels=3, length=6)
+    >>> axis_length(2, num_channels=3, length=6)
     4
     """
-    return 1 if length == 1 else nb_left * (length // nb_channels)
+    return 1 if length == 1 else num_left * (length // num_channels)
 
 
-def cut_groups(kernel: np.ndarray, taken: np.ndarray, nb_channels: int, nb_groups: int) -> np.ndarray:
+def cut_groups(kernel: np.ndarray, taken: np.ndarray, num_channels: int, num_groups: int) -> np.ndarray:
     """What is left of a grouped kernel `[..., channels of a group, filters]` when the channels `taken` are.
 
     Args:
         kernel: its filters are in groups, one after the other.
-        taken: as many of each group, ascending, in 0 .. `nb_channels` - 1.
-        nb_channels: of all groups.
-        nb_groups: how many there are.
+        taken: as many of each group, ascending, in 0 .. `num_channels` - 1.
+        num_channels: of all groups.
+        num_groups: how many there are.
     """
-    group, place = np.divmod(taken, nb_channels // nb_groups)
-    parts = np.split(kernel, nb_groups, axis=-1)
+    group, place = np.divmod(taken, num_channels // num_groups)
+    parts = np.split(kernel, num_groups, axis=-1)
     return np.concatenate([part[..., place[group == number], :] for number, part in enumerate(parts)], axis=-1)
 
 
@@ -82,32 +82,33 @@ def zero_unread(graph: ChannelGraph, step: Step, copy: keras.layers.Layer, read:
 def without_unread(graph: ChannelGraph, step: Step, name: str, value: np.ndarray, read: int) -> np.ndarray:
     """The weight `name` of a reader, with zeros where it meets input channels whose identities are not in `read`."""
     source = step.inputs[0]
-    nb_channels = len(graph.classes[source])
+    num_channels = len(graph.classes[source])
     unread = graph.positions(source, graph.members[source] & ~read)
     if not len(unread):
         return value
     value = value.copy()
     if step.rule.grouped and name == 'kernel':
-        group, place = np.divmod(unread, nb_channels // step.layer.groups)
+        group, place = np.divmod(unread, num_channels // step.layer.groups)
         filters = value.shape[-1] // step.layer.groups
         for number, channel in zip(group.tolist(), place.tolist(), strict=True):
-            value[..., channel, number * filters:(number + 1) * filters] = 0
+            value[..., channel, number * filters : (number + 1) * filters] = 0
         return value
     for axis in (axis for axis, side in step.rule.weights[name].items() if side is Side.IN):
-        np.moveaxis(value, axis, 0)[axis_indices(unread, nb_channels, value.shape[axis])] = 0
+        np.moveaxis(value, axis, 0)[axis_indices(unread, num_channels, value.shape[axis])] = 0
     return value
 
 
-def weight_shapes(graph: ChannelGraph, step: Step, nb_inputs: int, nb_outputs: int) -> dict[str, tuple[int, ...]]:
+def weight_shapes(graph: ChannelGraph, step: Step, num_inputs: int, num_outputs: int) -> dict[str, tuple[int, ...]]:
     """Weight name -> the shape that is left with so many channels, for the weights of a step that has a rule."""
-    left = {Side.IN: nb_inputs, Side.OUT: nb_outputs}
+    left = {Side.IN: num_inputs, Side.OUT: num_outputs}
     total = {Side.IN: len(graph.classes[step.inputs[0]]), Side.OUT: len(graph.classes[step.outputs[0]])}
     shapes = {}
     for name in weight_names(step.layer, step.rule):
         shape = list(getattr(step.layer, name).shape)
         for axis, side in step.rule.weights[name].items():
             is_group = step.rule.grouped and side is Side.IN
-            shape[axis] = left[side] // step.layer.groups if is_group else axis_length(
-                left[side], total[side], shape[axis])
+            shape[axis] = (
+                left[side] // step.layer.groups if is_group else axis_length(left[side], total[side], shape[axis])
+            )
         shapes[name] = tuple(shape)
     return shapes

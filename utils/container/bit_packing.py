@@ -9,9 +9,9 @@ from pocketflow.utils.container.errors import UnreadableError
 _BLOCK = 2**18  # codes at a time; a multiple of 8, so that every block ends with a whole byte
 
 
-def nb_packed_bytes(nb_codes: int, bits: int) -> int:
-    """Bytes that `nb_codes` codes of `bits` bits need."""
-    return -(-nb_codes * bits // 8)
+def num_packed_bytes(num_codes: int, bits: int) -> int:
+    """Bytes that `num_codes` codes of `bits` bits need."""
+    return -(-num_codes * bits // 8)
 
 
 def pack_codes(codes: np.ndarray, bits: int) -> bytes:
@@ -25,26 +25,26 @@ def pack_codes(codes: np.ndarray, bits: int) -> bytes:
       ceil(N * bits / 8) bytes.
     """
     places = np.arange(bits, dtype=np.uint16)
-    blocks = (codes[start:start + _BLOCK].astype(np.uint16) for start in range(0, len(codes), _BLOCK))
+    blocks = (codes[start : start + _BLOCK].astype(np.uint16) for start in range(0, len(codes), _BLOCK))
     return b''.join(_bits_to_bytes((block[:, None] >> places) & 1) for block in blocks)
 
 
-def unpack_codes(packed: bytes, nb_codes: int, bits: int) -> np.ndarray:
-    """The inverse of `pack_codes`: uint16 [nb_codes].
+def unpack_codes(packed: bytes, num_codes: int, bits: int) -> np.ndarray:
+    """The inverse of `pack_codes`: uint16 [num_codes].
 
     Raises:
       UnreadableError: the number of bytes is another one, or the bits that fill up the last byte are not zero.
     """
-    if len(packed) != nb_packed_bytes(nb_codes, bits):
-        raise UnreadableError(f'{nb_codes} codes of {bits} bits in {len(packed)} bytes')
-    nb_used = nb_codes * bits % 8
-    if nb_used and packed[-1] >> nb_used:
+    if len(packed) != num_packed_bytes(num_codes, bits):
+        raise UnreadableError(f'{num_codes} codes of {bits} bits in {len(packed)} bytes')
+    num_used = num_codes * bits % 8
+    if num_used and packed[-1] >> num_used:
         raise UnreadableError('bits behind the last code that are not zero')
     content = np.frombuffer(packed, np.uint8)
-    codes = np.empty(nb_codes, np.uint16)
-    for start in range(0, nb_codes, _BLOCK):
-        block = codes[start:start + _BLOCK]
-        block[:] = _codes_of(content[start * bits // 8:], len(block), bits)
+    codes = np.empty(num_codes, np.uint16)
+    for start in range(0, num_codes, _BLOCK):
+        block = codes[start : start + _BLOCK]
+        block[:] = _codes_of(content[start * bits // 8 :], len(block), bits)
     return codes
 
 
@@ -52,7 +52,7 @@ def _bits_to_bytes(bits: np.ndarray) -> bytes:
     return np.packbits(bits.astype(np.uint8).reshape(-1), bitorder='little').tobytes()
 
 
-def _codes_of(content: np.ndarray, nb_codes: int, bits: int) -> np.ndarray:
-    needed = content[:nb_packed_bytes(nb_codes, bits)]
-    digits = np.unpackbits(needed, count=nb_codes * bits, bitorder='little').reshape(nb_codes, bits)
+def _codes_of(content: np.ndarray, num_codes: int, bits: int) -> np.ndarray:
+    needed = content[: num_packed_bytes(num_codes, bits)]
+    digits = np.unpackbits(needed, count=num_codes * bits, bitorder='little').reshape(num_codes, bits)
     return digits @ (np.uint16(1) << np.arange(bits, dtype=np.uint16))

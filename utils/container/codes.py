@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from pocketflow.utils.container.bit_packing import nb_packed_bytes, pack_codes, unpack_codes
+from pocketflow.utils.container.bit_packing import num_packed_bytes, pack_codes, unpack_codes
 from pocketflow.utils.container.entropy import Stream, compress, decompress
 from pocketflow.utils.container.errors import UnreadableError
 from pocketflow.utils.container.fields import Fields, checked_list
 from pocketflow.utils.container.limits import MAX_NAME_LENGTH, MAX_VALUES
-from pocketflow.utils.container.plain import coded, exactly, nb_stored, values_of
+from pocketflow.utils.container.plain import coded, exactly, num_stored, values_of
 from pocketflow.utils.container.values import DTYPES, from_bytes
 from pocketflow.utils.quantization.encoding import BUCKET_KINDS, AffineEncoding, Buckets, CodebookEncoding, Encoding
 
@@ -45,36 +45,48 @@ class CodeFacts:
 
     def to_json(self) -> dict[str, Any]:
         buckets = self.buckets
-        return {'layer': self.layer, 'packing': self.packing, 'codes': self.dtype.name, 'bits': self.bits,
-                'buckets': [buckets.kind, buckets.size, buckets.nb_channel_axes], 'zero_code': self.zero_code}
+        return {
+            'layer': self.layer,
+            'packing': self.packing,
+            'codes': self.dtype.name,
+            'bits': self.bits,
+            'buckets': [buckets.kind, buckets.size, buckets.num_channel_axes],
+            'zero_code': self.zero_code,
+        }
 
     @classmethod
     def from_json(cls, form: str, fields: Fields, shape: Sequence[int]) -> CodeFacts:
         """The checked facts about a tensor of this shape."""
         bits = fields.integer('bits', 1, MAX_BITS)
         is_symmetric = form == 'affine' and fields.any('zero_code') is not None
-        return cls(form=form, layer=fields.text('layer', MAX_NAME_LENGTH), packing=fields.one_of('packing', PACKINGS),
-                   dtype=_code_dtype(fields, bits), bits=bits, buckets=_buckets(fields, shape),
-                   zero_code=fields.integer('zero_code', 0, 2**bits - 1) if is_symmetric else None)
+        return cls(
+            form=form,
+            layer=fields.text('layer', MAX_NAME_LENGTH),
+            packing=fields.one_of('packing', PACKINGS),
+            dtype=_code_dtype(fields, bits),
+            bits=bits,
+            buckets=_buckets(fields, shape),
+            zero_code=fields.integer('zero_code', 0, 2**bits - 1) if is_symmetric else None,
+        )
 
     @property
-    def nb_streams(self) -> int:
+    def num_streams(self) -> int:
         """Codes, then code books; or codes, scales, and on an asymmetric grid offsets."""
         return 3 if self.form == 'affine' and self.zero_code is None else 2
 
     def table_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         """Of the code books, or of the scales and of the offsets, of a tensor of this shape."""
-        nb_buckets = self.buckets.matrix_shape(shape)[1]
-        return (nb_buckets,) if self.form == 'affine' else (nb_buckets, 2**self.bits)
+        num_buckets = self.buckets.matrix_shape(shape)[1]
+        return (num_buckets,) if self.form == 'affine' else (num_buckets, 2**self.bits)
 
-    def nb_values(self, shape: Sequence[int]) -> int:
+    def num_values(self, shape: Sequence[int]) -> int:
         """Numbers that decoding needs room for: the filled-up buckets and the tables."""
-        tables = (self.nb_streams - 1) * math.prod(self.table_shape(shape))
+        tables = (self.num_streams - 1) * math.prod(self.table_shape(shape))
         return math.prod(self.buckets.matrix_shape(shape)) + tables
 
-    def nb_bytes(self, shape: Sequence[int]) -> int:
+    def num_bytes(self, shape: Sequence[int]) -> int:
         """Memory of the codes and the tables."""
-        tables = (self.nb_streams - 1) * math.prod(self.table_shape(shape))
+        tables = (self.num_streams - 1) * math.prod(self.table_shape(shape))
         return self.dtype.itemsize * math.prod(shape) + _FLOAT.itemsize * tables
 
 
@@ -84,13 +96,19 @@ def write(layer: str, encoding: Encoding) -> tuple[CodeFacts, list[Stream]]:
     Raises:
       ValueError: the encoding breaks a rule of its own, or one of the container's.
     """
-    facts = CodeFacts(form='codebook' if isinstance(encoding, CodebookEncoding) else 'affine', layer=layer,
-                      packing='bits', dtype=encoding.codes.dtype, bits=encoding.bits, buckets=encoding.buckets,
-                      zero_code=getattr(encoding, 'zero_code', None))
+    facts = CodeFacts(
+        form='codebook' if isinstance(encoding, CodebookEncoding) else 'affine',
+        layer=layer,
+        packing='bits',
+        dtype=encoding.codes.dtype,
+        bits=encoding.bits,
+        buckets=encoding.buckets,
+        zero_code=getattr(encoding, 'zero_code', None),
+    )
     _check(facts, encoding)
     tables = [coded(table) for table in _tables(encoding)]
     codes = {packing: [_coded(encoding.codes.reshape(-1), packing, encoding.bits)] for packing in PACKINGS}
-    packing, streams = min(codes.items(), key=lambda item: nb_stored(item[1]))
+    packing, streams = min(codes.items(), key=lambda item: num_stored(item[1]))
     return dataclasses.replace(facts, packing=packing), streams + tables
 
 
@@ -107,11 +125,11 @@ def _coded(codes: np.ndarray, packing: str, bits: int) -> Stream:
     return compress(pack_codes(codes, bits)) if packing == 'bits' else coded(codes.astype(_whole_bytes(bits)))
 
 
-def _read_codes(facts: CodeFacts, stream: Stream, nb_codes: int) -> np.ndarray:
+def _read_codes(facts: CodeFacts, stream: Stream, num_codes: int) -> np.ndarray:
     if facts.packing == 'bits':
-        return unpack_codes(decompress(exactly(stream, nb_packed_bytes(nb_codes, facts.bits))), nb_codes, facts.bits)
+        return unpack_codes(decompress(exactly(stream, num_packed_bytes(num_codes, facts.bits))), num_codes, facts.bits)
     dtype = _whole_bytes(facts.bits)
-    codes = from_bytes(decompress(exactly(stream, nb_codes * dtype.itemsize)), dtype, (nb_codes,))
+    codes = from_bytes(decompress(exactly(stream, num_codes * dtype.itemsize)), dtype, (num_codes,))
     if codes.max(initial=0) >= 2**facts.bits:
         raise UnreadableError(f'code {codes.max()} of {facts.bits} bits')
     return codes
@@ -137,8 +155,9 @@ def _check(facts: CodeFacts, encoding: Encoding) -> None:
         raise ValueError(f'codes outside 0..{2**encoding.bits - 1}')
     for table in _tables(encoding):
         if table.dtype != _FLOAT or table.shape != facts.table_shape(shape):
-            raise ValueError(f'a {table.dtype} table of shape {table.shape}; float32 of shape '
-                             f'{facts.table_shape(shape)} is needed')
+            raise ValueError(
+                f'a {table.dtype} table of shape {table.shape}; float32 of shape {facts.table_shape(shape)} is needed'
+            )
 
 
 def _code_dtype(fields: Fields, bits: int) -> np.dtype:
@@ -149,14 +168,14 @@ def _code_dtype(fields: Fields, bits: int) -> np.dtype:
 
 
 def _buckets(fields: Fields, shape: Sequence[int]) -> Buckets:
-    kind, size, nb_axes = _three(checked_list(fields.any('buckets'), 3, f'buckets of {fields.what}'), fields.what)
-    known = Fields({'kind': kind, 'size': size, 'nb_channel_axes': nb_axes}, f'buckets of {fields.what}')
+    kind, size, num_axes = _three(checked_list(fields.any('buckets'), 3, f'buckets of {fields.what}'), fields.what)
+    known = Fields({'kind': kind, 'size': size, 'nb_channel_axes': num_axes}, f'buckets of {fields.what}')
     known.one_of('kind', BUCKET_KINDS)
     known.integer('size', 1 if kind == 'split' else 0, MAX_VALUES)
     known.integer('nb_channel_axes', 1, 2)
-    if not math.prod(shape) or (kind == 'channel' and nb_axes > len(shape)):
+    if not math.prod(shape) or (kind == 'channel' and num_axes > len(shape)):
         raise UnreadableError(f'{fields.what}: shape {tuple(shape)} cannot be cut into buckets')
-    return Buckets(kind, size, nb_axes)
+    return Buckets(kind, size, num_axes)
 
 
 def _three(values: Sequence[Any], what: str) -> Sequence[Any]:

@@ -54,53 +54,65 @@ class _Entry:
 
     def to_json(self) -> dict[str, Any]:
         facts = self.facts.to_json() if self.facts else {}
-        return {'name': self.name, 'dtype': self.dtype.name, 'shape': self.shape, 'form': self.form, **facts,
-                'streams': self.streams}
+        return {
+            'name': self.name,
+            'dtype': self.dtype.name,
+            'shape': self.shape,
+            'form': self.form,
+            **facts,
+            'streams': self.streams,
+        }
 
     @classmethod
     def from_json(cls, value: Any) -> _Entry:
         fields = Fields(value, 'an entry of the manifest')
         name = fields.text('name', MAX_NAME_LENGTH)
         fields.what = f'tensor {name!r}'
-        shape = tuple(checked_integer(size, 0, MAX_VALUES, f'a size of {fields.what}')
-                      for size in fields.items('shape', MAX_RANK))
+        shape = tuple(
+            checked_integer(size, 0, MAX_VALUES, f'a size of {fields.what}') for size in fields.items('shape', MAX_RANK)
+        )
         if math.prod(shape) > MAX_VALUES:
             raise UnreadableError(f'{fields.what} has {math.prod(shape)} values; at most {MAX_VALUES} are accepted')
         form = fields.one_of('form', (*plain.READERS, *codes.FORMS))
-        entry = cls(name, DTYPES[fields.one_of('dtype', DTYPES)], shape, form,
-                    codes.from_manifest(form, fields, shape),
-                    tuple(_stream(item, fields.what) for item in fields.items('streams', 3)))
+        entry = cls(
+            name,
+            DTYPES[fields.one_of('dtype', DTYPES)],
+            shape,
+            form,
+            codes.from_manifest(form, fields, shape),
+            tuple(_stream(item, fields.what) for item in fields.items('streams', 3)),
+        )
         entry._check()
         return entry
 
     def _check(self) -> None:
         if self.facts and self.dtype != np.float32:
             raise UnreadableError(f'tensor {self.name!r} has codes, and {self.dtype.name} values')
-        nb_expected = self.facts.nb_streams if self.facts else 1 if self.form == 'dense' else 2
-        if len(self.streams) != nb_expected:
-            raise UnreadableError(f'tensor {self.name!r} has {len(self.streams)} streams and needs {nb_expected}')
+        num_expected = self.facts.num_streams if self.facts else 1 if self.form == 'dense' else 2
+        if len(self.streams) != num_expected:
+            raise UnreadableError(f'tensor {self.name!r} has {len(self.streams)} streams and needs {num_expected}')
 
     @property
-    def nb_values(self) -> int:
+    def num_values(self) -> int:
         """Numbers that reading needs room for."""
-        return math.prod(self.shape) + (self.facts.nb_values(self.shape) if self.facts else 0)
+        return math.prod(self.shape) + (self.facts.num_values(self.shape) if self.facts else 0)
 
     @property
-    def nb_bytes(self) -> int:
+    def num_bytes(self) -> int:
         """Memory that the tensor takes once it is read: as an array, as a weight of the model, and its encoding."""
-        encoding = self.facts.nb_bytes(self.shape) if self.facts else 0
+        encoding = self.facts.num_bytes(self.shape) if self.facts else 0
         return 2 * math.prod(self.shape) * self.dtype.itemsize + encoding
 
     @property
-    def nb_bytes_to_read(self) -> int:
+    def num_bytes_to_read(self) -> int:
         """Memory that reading takes besides: the streams before and after decoding, and what goes through them."""
-        nb_values, per_place = math.prod(self.shape), plain.BYTES_PER_PLACE.get(self.form, 0)
-        nb_places = self.streams[0][1] if self.form == 'delta' else nb_values
-        decoding = 2 * _FLOAT.itemsize * self.facts.nb_values(self.shape) if self.facts else 0
-        return sum(nb_raw for _, nb_raw, _ in self.streams) + per_place * nb_places + decoding
+        num_values, per_place = math.prod(self.shape), plain.BYTES_PER_PLACE.get(self.form, 0)
+        num_places = self.streams[0][1] if self.form == 'delta' else num_values
+        decoding = 2 * _FLOAT.itemsize * self.facts.num_values(self.shape) if self.facts else 0
+        return sum(num_raw for _, num_raw, _ in self.streams) + per_place * num_places + decoding
 
     @property
-    def nb_stored(self) -> int:
+    def num_stored(self) -> int:
         return sum(stored for _, _, stored in self.streams)
 
 
@@ -111,7 +123,7 @@ class TensorRow:
     name: str
     shape: tuple[int, ...]
     form: str
-    nb_bytes: int
+    num_bytes: int
 
 
 def write(contents: Contents) -> bytes:
@@ -126,8 +138,11 @@ def write(contents: Contents) -> bytes:
         _check_totals(entries)
     except UnreadableError as error:
         raise PocketFlowError(f'the model cannot be packed: {error}') from error
-    manifest = {'architecture': contents.architecture, 'nb_values': _nb_weights(entries),
-                'tensors': [entry.to_json() for entry in entries]}
+    manifest = {
+        'architecture': contents.architecture,
+        'nb_values': _num_weights(entries),
+        'tensors': [entry.to_json() for entry in entries],
+    }
     return assemble(manifest, itertools.chain.from_iterable(streams for _, streams in parts))
 
 
@@ -138,15 +153,16 @@ def read(content: bytes) -> Contents:
       UnreadableError: the bytes are no container, or not a whole one.
     """
     manifest, entries, body = _read_manifest(content)
-    starts = itertools.accumulate((entry.nb_stored for entry in entries), initial=0)
-    tensors = [_read(entry, body[start:start + entry.nb_stored])
-               for entry, start in zip(entries, starts, strict=False)]
+    starts = itertools.accumulate((entry.num_stored for entry in entries), initial=0)
+    tensors = [
+        _read(entry, body[start : start + entry.num_stored]) for entry, start in zip(entries, starts, strict=False)
+    ]
     return Contents(manifest.object('architecture').value, tensors)
 
 
 def rows(content: bytes) -> list[TensorRow]:
     """The tensors in the model's order; raises an `UnreadableError` if the bytes are no container."""
-    return [TensorRow(entry.name, entry.shape, entry.form, entry.nb_stored) for entry in _read_manifest(content)[1]]
+    return [TensorRow(entry.name, entry.shape, entry.form, entry.num_stored) for entry in _read_manifest(content)[1]]
 
 
 def _written(tensor: Tensor) -> tuple[_Entry, list[Stream]]:
@@ -159,7 +175,7 @@ def _written(tensor: Tensor) -> tuple[_Entry, list[Stream]]:
         except ValueError as error:
             raise PocketFlowError(f'layer {tensor.layer!r} cannot be packed as its encoding: {error}') from error
         form = facts.form
-    sizes = tuple((stream.coder, stream.nb_raw, len(stream.payload)) for stream in streams)
+    sizes = tuple((stream.coder, stream.num_raw, len(stream.payload)) for stream in streams)
     return _Entry(tensor.name, tensor.values.dtype, tensor.values.shape, form, facts, sizes), streams
 
 
@@ -167,35 +183,40 @@ def _read_manifest(content: bytes) -> tuple[Fields, list[_Entry], memoryview]:
     manifest, body = opened(content)
     entries = [_Entry.from_json(value) for value in manifest.items('tensors', MAX_TENSORS)]
     _check_totals(entries)
-    if manifest.integer('nb_values', 0, MAX_VALUES) != _nb_weights(entries):
-        raise UnreadableError(f'the manifest announces {manifest.any("nb_values")} values and lists'
-                              f' {_nb_weights(entries)}')
-    nb_stored = sum(entry.nb_stored for entry in entries)
-    if nb_stored != len(body):
-        raise UnreadableError(f'{len(body)} bytes of tensors where the manifest lists {nb_stored}')
+    if manifest.integer('nb_values', 0, MAX_VALUES) != _num_weights(entries):
+        raise UnreadableError(
+            f'the manifest announces {manifest.any("nb_values")} values and lists {_num_weights(entries)}'
+        )
+    num_stored = sum(entry.num_stored for entry in entries)
+    if num_stored != len(body):
+        raise UnreadableError(f'{len(body)} bytes of tensors where the manifest lists {num_stored}')
     return manifest, entries, body
 
 
 def _check_totals(entries: Sequence[_Entry]) -> None:
-    nb_values = sum(entry.nb_values for entry in entries)
-    if nb_values > MAX_VALUES or len(entries) > MAX_TENSORS:
-        raise UnreadableError(f'{len(entries)} tensors that need {nb_values} values; at most {MAX_TENSORS} and'
-                              f' {MAX_VALUES} are accepted')
-    nb_bytes = sum(entry.nb_bytes for entry in entries) + max((entry.nb_bytes_to_read for entry in entries), default=0)
-    if nb_bytes > MAX_MEMORY:
-        raise UnreadableError(f'reading its tensors would take {nb_bytes} bytes of memory; at most {MAX_MEMORY} are'
-                              ' accepted')
+    num_values = sum(entry.num_values for entry in entries)
+    if num_values > MAX_VALUES or len(entries) > MAX_TENSORS:
+        raise UnreadableError(
+            f'{len(entries)} tensors that need {num_values} values; at most {MAX_TENSORS} and {MAX_VALUES} are accepted'
+        )
+    num_bytes = sum(entry.num_bytes for entry in entries) + max(
+        (entry.num_bytes_to_read for entry in entries), default=0
+    )
+    if num_bytes > MAX_MEMORY:
+        raise UnreadableError(
+            f'reading its tensors would take {num_bytes} bytes of memory; at most {MAX_MEMORY} are accepted'
+        )
 
 
-def _nb_weights(entries: Sequence[_Entry]) -> int:
+def _num_weights(entries: Sequence[_Entry]) -> int:
     return sum(math.prod(entry.shape) for entry in entries)
 
 
 def _read(entry: _Entry, stored: memoryview) -> Tensor:
     streams = []
-    for coder, nb_raw, nb_stored in entry.streams:
-        streams.append(Stream(coder, nb_raw, stored[:nb_stored]))
-        stored = stored[nb_stored:]
+    for coder, num_raw, num_stored in entry.streams:
+        streams.append(Stream(coder, num_raw, stored[:num_stored]))
+        stored = stored[num_stored:]
     try:
         if entry.facts is None:
             return Tensor(entry.name, plain.READERS[entry.form](streams, entry.dtype, entry.shape))
@@ -210,5 +231,8 @@ def _stream(value: Any, what: str) -> tuple[str, int, int]:
     items = checked_list(value, 3, f'a stream of {what}')
     names = ('coder', 'nb_raw', 'nb_stored')
     fields = Fields(dict(zip(names, items, strict=False)), f'a stream of {what}')
-    return (fields.one_of('coder', CODERS), fields.integer('nb_raw', 0, 2**34),
-            fields.integer('nb_stored', 0, MAX_BYTES))
+    return (
+        fields.one_of('coder', CODERS),
+        fields.integer('nb_raw', 0, 2**34),
+        fields.integer('nb_stored', 0, MAX_BYTES),
+    )

@@ -26,5 +26,6 @@ def reading(source: str) -> Iterator[None]:
     except UnreadableError as error:
         raise PocketFlowError(f'{source} is not a readable .pfz container: {error}') from error
     except MemoryError as error:
-        raise PocketFlowError(f'{source} is not a readable .pfz container: this machine has not enough memory'
-                              ' for what it declares') from error
+        raise PocketFlowError(
+            f'{source} is not a readable .pfz container: this machine has not enough memory for what it declares'
+        ) from error

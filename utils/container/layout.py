@@ -34,11 +34,13 @@ def assemble(manifest: Mapping[str, Any], streams: Iterable[Stream]) -> bytes:
     except (TypeError, ValueError) as error:
         raise PocketFlowError(f'the model cannot be packed: its configuration is no JSON ({error})') from error
     coded = compress(text)
-    head = _MANIFEST.pack(_CODER_NUMBERS.index(coded.coder), coded.nb_raw, len(coded.payload))
+    head = _MANIFEST.pack(_CODER_NUMBERS.index(coded.coder), coded.num_raw, len(coded.payload))
     body = b''.join([head, coded.payload, *(stream.payload for stream in streams)])
     if len(text) > MAX_MANIFEST_BYTES or _START + len(body) > MAX_BYTES:
-        raise PocketFlowError(f'the model cannot be packed: {len(text)} bytes of configuration and {len(body)} in all,'
-                              f' at most {MAX_MANIFEST_BYTES} and {MAX_BYTES} are accepted')
+        raise PocketFlowError(
+            f'the model cannot be packed: {len(text)} bytes of configuration and {len(body)} in all,'
+            f' at most {MAX_MANIFEST_BYTES} and {MAX_BYTES} are accepted'
+        )
     return sealed(body)
 
 
@@ -57,27 +59,29 @@ def opened(content: bytes) -> tuple[Fields, memoryview]:
     body = _checked_body(memoryview(content))
     if len(body) < _MANIFEST.size:
         raise UnreadableError('it ends before the manifest')
-    coder, nb_raw, nb_stored = _MANIFEST.unpack(body[:_MANIFEST.size])
-    rest = body[_MANIFEST.size:]
-    if coder >= len(_CODER_NUMBERS) or nb_raw > MAX_MANIFEST_BYTES or nb_stored > len(rest):
-        raise UnreadableError(f'a manifest of {nb_raw} bytes in {nb_stored} of {len(rest)}, by coder {coder}')
-    text = decompress(Stream(_CODER_NUMBERS[coder], nb_raw, rest[:nb_stored]))
-    return Fields(_parsed(text), 'the manifest'), rest[nb_stored:]
+    coder, num_raw, num_stored = _MANIFEST.unpack(body[: _MANIFEST.size])
+    rest = body[_MANIFEST.size :]
+    if coder >= len(_CODER_NUMBERS) or num_raw > MAX_MANIFEST_BYTES or num_stored > len(rest):
+        raise UnreadableError(f'a manifest of {num_raw} bytes in {num_stored} of {len(rest)}, by coder {coder}')
+    text = decompress(Stream(_CODER_NUMBERS[coder], num_raw, rest[:num_stored]))
+    return Fields(_parsed(text), 'the manifest'), rest[num_stored:]
 
 
 def _checked_body(content: memoryview) -> memoryview:
-    if bytes(content[:len(MAGIC)]) != MAGIC:
+    if bytes(content[: len(MAGIC)]) != MAGIC:
         raise UnreadableError('it does not start like one')
     if len(content) < _START:
         raise UnreadableError(f'it ends after {len(content)} bytes')
-    _, major, minor, length = _PREAMBLE.unpack(content[:_PREAMBLE.size])
+    _, major, minor, length = _PREAMBLE.unpack(content[: _PREAMBLE.size])
     if major != VERSION[0]:
-        raise UnreadableError(f'it has format version {major}.{minor}, this program reads {VERSION[0]}.x; use the'
-                              f' version of the program that wrote it, or a newer one')
+        raise UnreadableError(
+            f'it has format version {major}.{minor}, this program reads {VERSION[0]}.x; use the'
+            f' version of the program that wrote it, or a newer one'
+        )
     if length != len(content) or length > MAX_BYTES:
         raise UnreadableError(f'it has {len(content)} bytes and should have {length}, at most {MAX_BYTES}')
     body = content[_START:]
-    if _digest(content[:_PREAMBLE.size], body) != content[_PREAMBLE.size:_START]:
+    if _digest(content[: _PREAMBLE.size], body) != content[_PREAMBLE.size : _START]:
         raise UnreadableError('the checksum is wrong: it was damaged')
     return body
 

@@ -67,8 +67,9 @@ def _config_of(model: keras.Model) -> dict[str, Any]:
     except UnreadableError as error:
         raise PocketFlowError(f'model {model.name!r} cannot be packed: {error}') from error
     except Exception as error:  # layers' get_config raises whatever it likes
-        raise PocketFlowError(f'model {model.name!r} cannot be packed: its configuration cannot be written as JSON'
-                              f' ({first_line(error)})') from error
+        raise PocketFlowError(
+            f'model {model.name!r} cannot be packed: its configuration cannot be written as JSON ({first_line(error)})'
+        ) from error
     return config
 
 
@@ -78,35 +79,41 @@ def _kernel_place(model: keras.Model, name: str) -> int:
     kernel = getattr(layer, kernel_name(layer) or '', None)
     place = next((place for place, weight in enumerate(model.weights) if weight is kernel), None)
     if place is None:
-        raise PocketFlowError(f'an encoding is given for layer {name!r}, which is no layer with a kernel of model'
-                              f' {model.name!r}')
+        raise PocketFlowError(
+            f'an encoding is given for layer {name!r}, which is no layer with a kernel of model {model.name!r}'
+        )
     return place
 
 
 def _numpy(weight: tf.Variable) -> np.ndarray:
     values = np.asarray(weight.numpy())
     if values.dtype.name not in DTYPES:
-        raise PocketFlowError(f'weight {weight.name!r} is of type {values.dtype}, which cannot be packed; known:'
-                              f' {", ".join(DTYPES)}')
+        raise PocketFlowError(
+            f'weight {weight.name!r} is of type {values.dtype}, which cannot be packed; known: {", ".join(DTYPES)}'
+        )
     return values
 
 
 def _check_encoding(layer: str, tensor: Tensor) -> None:
     decoded = tensor.encoding.decode()
     if decoded.dtype != tensor.values.dtype or decoded.shape != tensor.values.shape:
-        raise PocketFlowError(f'the encoding of layer {layer!r} decodes to {decoded.dtype} {decoded.shape}, its kernel'
-                              f' is {tensor.values.dtype} {tensor.values.shape}')
+        raise PocketFlowError(
+            f'the encoding of layer {layer!r} decodes to {decoded.dtype} {decoded.shape}, its kernel'
+            f' is {tensor.values.dtype} {tensor.values.shape}'
+        )
     if to_bytes(decoded) != to_bytes(tensor.values):
-        nb_others = int(np.sum(decoded != tensor.values))
-        raise PocketFlowError(f'the encoding of layer {layer!r} does not decode to its kernel: {nb_others} of'
-                              f' {decoded.size} values differ; pack the model that the encoding was made for')
+        num_others = int(np.sum(decoded != tensor.values))
+        raise PocketFlowError(
+            f'the encoding of layer {layer!r} does not decode to its kernel: {num_others} of'
+            f' {decoded.size} values differ; pack the model that the encoding was made for'
+        )
 
 
 def _built(contents: Contents) -> keras.Model:
-    nb_allowed = sum(tensor.values.size for tensor in contents.tensors)
+    num_allowed = sum(tensor.values.size for tensor in contents.tensors)
     try:
         ordered = with_ordered_layers(architecture.without(contents.architecture, _UNUSED))
-        model = build(lambda: keras.saving.deserialize_keras_object(ordered, safe_mode=True), nb_allowed, fill=False)
+        model = build(lambda: keras.saving.deserialize_keras_object(ordered, safe_mode=True), num_allowed, fill=False)
         nodes_in_order(model)
     except Exception as error:  # Keras, and layers of others, raise whatever they like
         raise UnreadableError(f'Keras cannot build its architecture ({first_line(error)})') from error
@@ -118,8 +125,10 @@ def _check_weights(weights: Sequence[tf.Variable], tensors: Sequence[Tensor]) ->
         raise UnreadableError(f'it holds {len(tensors)} tensors for a model of {len(weights)} weights')
     for weight, tensor in zip(weights, tensors, strict=True):
         if tuple(weight.shape) != tensor.values.shape or weight.dtype.name != tensor.values.dtype.name:
-            raise UnreadableError(f'tensor {tensor.name!r} is {tensor.values.dtype} {tensor.values.shape}, weight'
-                                  f' {weight.name!r} of the model is {weight.dtype.name} {tuple(weight.shape)}')
+            raise UnreadableError(
+                f'tensor {tensor.name!r} is {tensor.values.dtype} {tensor.values.shape}, weight'
+                f' {weight.name!r} of the model is {weight.dtype.name} {tuple(weight.shape)}'
+            )
 
 
 def _encoded(model: keras.Model, tensors: Sequence[Tensor]) -> Iterator[Tensor]:
@@ -133,4 +142,3 @@ def _encoded(model: keras.Model, tensors: Sequence[Tensor]) -> Iterator[Tensor]:
             if not is_kernel:
                 raise UnreadableError(f'tensor {tensor.name!r} is not the kernel of layer {tensor.layer!r}')
             yield tensor
-

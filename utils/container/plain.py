@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pocketflow.utils.container.bit_packing import nb_packed_bytes, pack_codes, unpack_codes
+from pocketflow.utils.container.bit_packing import num_packed_bytes, pack_codes, unpack_codes
 from pocketflow.utils.container.entropy import Stream, compress, decompress
 from pocketflow.utils.container.errors import UnreadableError
 from pocketflow.utils.container.values import from_bytes, nonzero, to_bytes
@@ -57,19 +57,19 @@ def read_dense(streams: Sequence[Stream], dtype: np.dtype, shape: Sequence[int])
 
 def read_bitmap(streams: Sequence[Stream], dtype: np.dtype, shape: Sequence[int]) -> np.ndarray:
     """The inverse of `sparse`, form 'bitmap'; raises an `UnreadableError` where the streams do not fit the tensor."""
-    nb_values = math.prod(shape)
-    map_stream = exactly(streams[0], nb_packed_bytes(nb_values, 1))
-    return _scattered(np.flatnonzero(unpack_codes(decompress(map_stream), nb_values, 1)), streams[1], dtype, shape)
+    num_values = math.prod(shape)
+    map_stream = exactly(streams[0], num_packed_bytes(num_values, 1))
+    return _scattered(np.flatnonzero(unpack_codes(decompress(map_stream), num_values, 1)), streams[1], dtype, shape)
 
 
 def read_delta(streams: Sequence[Stream], dtype: np.dtype, shape: Sequence[int]) -> np.ndarray:
     """The inverse of `sparse`, form 'delta'; raises an `UnreadableError` where the streams do not fit the tensor."""
-    nb_values = math.prod(shape)
-    if streams[0].nb_raw > nb_values:
-        raise UnreadableError(f'{streams[0].nb_raw} gaps in a tensor of {nb_values} values')
+    num_values = math.prod(shape)
+    if streams[0].num_raw > num_values:
+        raise UnreadableError(f'{streams[0].num_raw} gaps in a tensor of {num_values} values')
     positions = positions_of(decompress(streams[0]))
-    if len(positions) and positions[-1] >= nb_values:
-        raise UnreadableError(f'a value at place {positions[-1]} of a tensor of {nb_values} values')
+    if len(positions) and positions[-1] >= num_values:
+        raise UnreadableError(f'a value at place {positions[-1]} of a tensor of {num_values} values')
     return _scattered(positions, streams[1], dtype, shape)
 
 
@@ -83,10 +83,10 @@ def coded(values: np.ndarray) -> Stream:
     return compress(to_bytes(values), values.dtype.itemsize)
 
 
-def exactly(stream: Stream, nb_bytes: int) -> Stream:
+def exactly(stream: Stream, num_bytes: int) -> Stream:
     """The stream, if it declares this number of bytes: checked before anything is decompressed."""
-    if stream.nb_raw != nb_bytes:
-        raise UnreadableError(f'a stream of {stream.nb_raw} bytes where {nb_bytes} are needed')
+    if stream.num_raw != num_bytes:
+        raise UnreadableError(f'a stream of {stream.num_raw} bytes where {num_bytes} are needed')
     return stream
 
 
@@ -97,7 +97,10 @@ def _scattered(positions: np.ndarray, stream: Stream, dtype: np.dtype, shape: Se
 
 
 READERS: dict[str, Callable[[Sequence[Stream], np.dtype, Sequence[int]], np.ndarray]] = {
-    'dense': read_dense, 'bitmap': read_bitmap, 'delta': read_delta}
+    'dense': read_dense,
+    'bitmap': read_bitmap,
+    'delta': read_delta,
+}
 """By form of storage."""
 
 
@@ -112,9 +115,9 @@ def smallest(values: np.ndarray) -> tuple[str, list[Stream]]:
     forms = {'dense': dense(values)} if is_small or share < _MANY else {}
     if share > (0 if is_small else _FEW):
         forms |= sparse(values)
-    return min(forms.items(), key=lambda item: nb_stored(item[1]))
+    return min(forms.items(), key=lambda item: num_stored(item[1]))
 
 
-def nb_stored(streams: Sequence[Stream]) -> int:
+def num_stored(streams: Sequence[Stream]) -> int:
     """Bytes of the streams as they lie in the file."""
     return sum(len(stream.payload) for stream in streams)

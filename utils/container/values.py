@@ -13,8 +13,23 @@ import tensorflow as tf
 
 from pocketflow.utils.container.errors import UnreadableError
 
-DTYPES: dict[str, np.dtype] = {name: np.dtype(name) for name in (
-    'bool', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64', 'float16', 'float32', 'float64')}
+DTYPES: dict[str, np.dtype] = {
+    name: np.dtype(name)
+    for name in (
+        'bool',
+        'int8',
+        'int16',
+        'int32',
+        'int64',
+        'uint8',
+        'uint16',
+        'uint32',
+        'uint64',
+        'float16',
+        'float32',
+        'float64',
+    )
+}
 DTYPES['bfloat16'] = np.dtype(tf.bfloat16.as_numpy_dtype)
 """The types that a container can hold, by name."""
 

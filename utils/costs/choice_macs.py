@@ -93,8 +93,8 @@ class ChoiceMacs:
             total += constant
             if step.rule is not None:
                 (source,), (result,) = step.inputs, step.outputs
-                nb_inputs, nb_outputs = count(source, alive.wants(step, source)), count(result, alive.stored[result])
-                total += (per_pair * nb_outputs + per_input) * nb_inputs + per_output * nb_outputs
+                num_inputs, num_outputs = count(source, alive.wants(step, source)), count(result, alive.stored[result])
+                total += (per_pair * num_outputs + per_input) * num_inputs + per_output * num_outputs
         return total
 
 

@@ -99,7 +99,7 @@ def multiplies(step: Step) -> bool:
     return not (step.picks or is_free(step.layer))
 
 
-def call_macs(graph: ChannelGraph, step: Step, nb_inputs: int, nb_outputs: int) -> int:
+def call_macs(graph: ChannelGraph, step: Step, num_inputs: int, num_outputs: int) -> int:
     """Multiply-adds of one call when its input and output are left with so many channels.
 
     A call without a rule always costs what it does in the whole model. The number is a product of the two
@@ -110,7 +110,7 @@ def call_macs(graph: ChannelGraph, step: Step, nb_inputs: int, nb_outputs: int) 
     """
     if step.rule is None:
         return node_macs(step.node).count
-    return _macs(step, weight_shapes(graph, step, nb_inputs, nb_outputs)).count
+    return _macs(step, weight_shapes(graph, step, num_inputs, num_outputs)).count
 
 
 def _add_call(costs: dict[str, LayerCost], cost: LayerCost) -> None:
@@ -137,8 +137,8 @@ def _output_shape(step: Step) -> Shape:
 
 def _weight_shapes(step: Step, alive: Liveness | None) -> dict[str, tuple[int, ...]]:
     if alive is not None and step.rule is not None:
-        nb_inputs = len(alive.taken(step, step.inputs[0]))
-        return weight_shapes(alive.graph, step, nb_inputs, len(alive.left(step.outputs[0])))
+        num_inputs = len(alive.taken(step, step.inputs[0]))
+        return weight_shapes(alive.graph, step, num_inputs, len(alive.left(step.outputs[0])))
     return kernel_shapes(step.layer) if isinstance(step.layer, KERNEL_LAYERS) else {}
 
 
@@ -154,7 +154,7 @@ def _parameters(step: Step, alive: Liveness | None, shapes: Mapping[str, tuple[i
 def _macs(step: Step, shapes: Mapping[str, tuple[int, ...]]) -> Macs:
     output = _output_shape(step)
     if step.picks:
-        return Macs(select_macs(step.layer.nb_inputs, output))
+        return Macs(select_macs(step.layer.num_inputs, output))
     if isinstance(step.layer, KERNEL_LAYERS):
         kernels = [shapes[name] for name in KERNEL_NAMES if name in shapes]
         return Macs(kernel_layer_macs(step.layer, kernels, tuple(step.node.keras_inputs[0].shape), output))

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 Shape = Sequence[int]
 
 
-def kernel_macs(kernels: Sequence[Shape], nb_positions: int) -> int:
-    """Multiply-adds of kernels of these shapes that are applied at `nb_positions` places.
+def kernel_macs(kernels: Sequence[Shape], num_positions: int) -> int:
+    """Multiply-adds of kernels of these shapes that are applied at `num_positions` places.
 
     Each number of a kernel is used once per place: a 3x3 convolution from 16 to 32 channels on an 8x8 map
     takes 3*3*16*32 * 64 multiply-adds. For transposed convolutions the places are those of the input. A kernel of a
@@ -22,7 +22,7 @@ def kernel_macs(kernels: Sequence[Shape], nb_positions: int) -> int:
     >>> kernel_macs([(3, 3, 16, 32)], 64)
     294912
     """
-    return nb_positions * sum(math.prod(shape) for shape in kernels)
+    return num_positions * sum(math.prod(shape) for shape in kernels)
 
 
 def matmul_macs(output: Shape, contracted: int) -> int:
@@ -59,25 +59,25 @@ def einsum_macs(equation: str, shapes: Sequence[Shape]) -> int:
 def _indices(term: str, rank: int) -> list[str]:
     """The index of each axis; those that `...` stands for are numbered from the last."""
     before, ellipsis, after = term.partition('...')
-    nb_implied = rank - len(before) - len(after) if ellipsis else 0
-    return [*before, *(str(number) for number in range(nb_implied, 0, -1)), *after]
+    num_implied = rank - len(before) - len(after) if ellipsis else 0
+    return [*before, *(str(number) for number in range(num_implied, 0, -1)), *after]
 
 
-def recurrent_macs(kernels: Sequence[Shape], nb_steps: int) -> int:
+def recurrent_macs(kernels: Sequence[Shape], num_steps: int) -> int:
     """Of a recurrent cell over a sequence: every step multiplies with the input's and with the state's kernel.
 
     An LSTM's kernels `[inputs, 4 units]` and `[units, 4 units]` hold all of its gates, a GRU's three.
 
-    >>> recurrent_macs([(3, 8), (2, 8)], nb_steps=5)  # an LSTM of 2 units
+    >>> recurrent_macs([(3, 8), (2, 8)], num_steps=5)  # an LSTM of 2 units
     200
     """
-    return kernel_macs(kernels, nb_steps)
+    return kernel_macs(kernels, num_steps)
 
 
-def additive_attention_macs(nb_queries: int, nb_keys: int, depth: int, value_depth: int, has_scale: bool) -> int:
+def additive_attention_macs(num_queries: int, num_keys: int, depth: int, value_depth: int, has_scale: bool) -> int:
     """Of additive attention: scores are sums of `scale * tanh(query + key)` over the depth, then they weigh the values.
 
-    >>> additive_attention_macs(nb_queries=3, nb_keys=4, depth=2, value_depth=5, has_scale=True)
+    >>> additive_attention_macs(num_queries=3, num_keys=4, depth=2, value_depth=5, has_scale=True)
     84
     """
-    return nb_queries * nb_keys * (depth * has_scale + value_depth)
+    return num_queries * num_keys * (depth * has_scale + value_depth)

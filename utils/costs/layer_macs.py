@@ -22,35 +22,148 @@ from pocketflow.utils.quantization.encoding import KERNEL_NAMES
 _k = keras.layers
 Layer = keras.layers.Layer
 
-CONVOLUTIONS = (_k.Conv1D, _k.Conv2D, _k.Conv3D, _k.SeparableConv1D, _k.SeparableConv2D, _k.DepthwiseConv1D,
-                _k.DepthwiseConv2D)
+CONVOLUTIONS = (
+    _k.Conv1D,
+    _k.Conv2D,
+    _k.Conv3D,
+    _k.SeparableConv1D,
+    _k.SeparableConv2D,
+    _k.DepthwiseConv1D,
+    _k.DepthwiseConv2D,
+)
 TRANSPOSED = (_k.Conv1DTranspose, _k.Conv2DTranspose, _k.Conv3DTranspose)
 KERNEL_LAYERS = (*CONVOLUTIONS, *TRANSPOSED, _k.Dense)
 _CELLS = (_k.SimpleRNNCell, _k.LSTMCell, _k.GRUCell)
 _CONV_LSTM = (_k.ConvLSTM1D, _k.ConvLSTM2D, _k.ConvLSTM3D)
 
 FREE_LAYERS = (
-    _k.InputLayer, _k.Activation, _k.ELU, _k.LeakyReLU, _k.PReLU, _k.ReLU, _k.Softmax, _k.ThresholdedReLU,
-    _k.Embedding, _k.Identity, _k.Masking,
-    _k.Add, _k.Average, _k.Concatenate, _k.Maximum, _k.Minimum, _k.Multiply, _k.Subtract,
-    _k.BatchNormalization, _k.GroupNormalization, _k.LayerNormalization, _k.UnitNormalization, _k.Normalization,
-    _k.AveragePooling1D, _k.AveragePooling2D, _k.AveragePooling3D, _k.MaxPooling1D, _k.MaxPooling2D, _k.MaxPooling3D,
-    _k.GlobalAveragePooling1D, _k.GlobalAveragePooling2D, _k.GlobalAveragePooling3D,
-    _k.GlobalMaxPooling1D, _k.GlobalMaxPooling2D, _k.GlobalMaxPooling3D,
-    _k.CenterCrop, _k.RandomBrightness, _k.RandomContrast, _k.RandomCrop, _k.RandomFlip, _k.RandomHeight,
-    _k.RandomRotation, _k.RandomTranslation, _k.RandomWidth, _k.RandomZoom, _k.Rescaling, _k.Resizing,
-    _k.ActivityRegularization, _k.AlphaDropout, _k.Dropout, _k.GaussianDropout, _k.GaussianNoise,
-    _k.SpatialDropout1D, _k.SpatialDropout2D, _k.SpatialDropout3D,
-    _k.Cropping1D, _k.Cropping2D, _k.Cropping3D, _k.Flatten, _k.Permute, _k.RepeatVector, _k.Reshape,
-    _k.UpSampling1D, _k.UpSampling2D, _k.UpSampling3D, _k.ZeroPadding1D, _k.ZeroPadding2D, _k.ZeroPadding3D)
+    _k.InputLayer,
+    _k.Activation,
+    _k.ELU,
+    _k.LeakyReLU,
+    _k.PReLU,
+    _k.ReLU,
+    _k.Softmax,
+    _k.ThresholdedReLU,
+    _k.Embedding,
+    _k.Identity,
+    _k.Masking,
+    _k.Add,
+    _k.Average,
+    _k.Concatenate,
+    _k.Maximum,
+    _k.Minimum,
+    _k.Multiply,
+    _k.Subtract,
+    _k.BatchNormalization,
+    _k.GroupNormalization,
+    _k.LayerNormalization,
+    _k.UnitNormalization,
+    _k.Normalization,
+    _k.AveragePooling1D,
+    _k.AveragePooling2D,
+    _k.AveragePooling3D,
+    _k.MaxPooling1D,
+    _k.MaxPooling2D,
+    _k.MaxPooling3D,
+    _k.GlobalAveragePooling1D,
+    _k.GlobalAveragePooling2D,
+    _k.GlobalAveragePooling3D,
+    _k.GlobalMaxPooling1D,
+    _k.GlobalMaxPooling2D,
+    _k.GlobalMaxPooling3D,
+    _k.CenterCrop,
+    _k.RandomBrightness,
+    _k.RandomContrast,
+    _k.RandomCrop,
+    _k.RandomFlip,
+    _k.RandomHeight,
+    _k.RandomRotation,
+    _k.RandomTranslation,
+    _k.RandomWidth,
+    _k.RandomZoom,
+    _k.Rescaling,
+    _k.Resizing,
+    _k.ActivityRegularization,
+    _k.AlphaDropout,
+    _k.Dropout,
+    _k.GaussianDropout,
+    _k.GaussianNoise,
+    _k.SpatialDropout1D,
+    _k.SpatialDropout2D,
+    _k.SpatialDropout3D,
+    _k.Cropping1D,
+    _k.Cropping2D,
+    _k.Cropping3D,
+    _k.Flatten,
+    _k.Permute,
+    _k.RepeatVector,
+    _k.Reshape,
+    _k.UpSampling1D,
+    _k.UpSampling2D,
+    _k.UpSampling3D,
+    _k.ZeroPadding1D,
+    _k.ZeroPadding2D,
+    _k.ZeroPadding3D,
+)
 """Layer types without multiply-adds; a layer of a subclass is looked into."""
 
-_FREE_SYMBOLS = frozenset((
-    'add', 'subtract', 'multiply', 'divide', 'truediv', 'neg', 'maximum', 'minimum', 'square', 'sqrt', 'rsqrt', 'exp',
-    'log', 'pow', 'relu', 'relu6', 'leaky_relu', 'elu', 'gelu', 'silu', 'swish', 'sigmoid', 'hard_sigmoid', 'tanh',
-    'softplus', 'softmax', 'clip_by_value', 'cast', 'identity', 'stop_gradient', 'reshape', 'transpose', 'expand_dims',
-    'squeeze', 'concat', 'stack', 'unstack', 'split', 'tile', 'pad', 'gather', 'shape', 'zeros_like', 'ones_like',
-    'reduce_mean', 'reduce_sum', 'reduce_max', 'reduce_min', 'getitem', 'strided_slice', 'where', 'broadcast_to'))
+_FREE_SYMBOLS = frozenset(
+    (
+        'add',
+        'subtract',
+        'multiply',
+        'divide',
+        'truediv',
+        'neg',
+        'maximum',
+        'minimum',
+        'square',
+        'sqrt',
+        'rsqrt',
+        'exp',
+        'log',
+        'pow',
+        'relu',
+        'relu6',
+        'leaky_relu',
+        'elu',
+        'gelu',
+        'silu',
+        'swish',
+        'sigmoid',
+        'hard_sigmoid',
+        'tanh',
+        'softplus',
+        'softmax',
+        'clip_by_value',
+        'cast',
+        'identity',
+        'stop_gradient',
+        'reshape',
+        'transpose',
+        'expand_dims',
+        'squeeze',
+        'concat',
+        'stack',
+        'unstack',
+        'split',
+        'tile',
+        'pad',
+        'gather',
+        'shape',
+        'zeros_like',
+        'ones_like',
+        'reduce_mean',
+        'reduce_sum',
+        'reduce_max',
+        'reduce_min',
+        'getitem',
+        'strided_slice',
+        'where',
+        'broadcast_to',
+    )
+)
 """Last parts of the names of TensorFlow functions without multiply-adds, which need not be traced."""
 
 
@@ -74,8 +187,13 @@ def node_macs(node: Any) -> Macs:
     return layer_macs(node.layer, inputs, tuple(tf.nest.flatten(node.outputs)[0].shape), *arguments)
 
 
-def layer_macs(layer: Layer, inputs: list[tuple[int | None, ...]], output: tuple[int | None, ...],
-               args: Any = None, kwargs: Any = None) -> Macs:
+def layer_macs(
+    layer: Layer,
+    inputs: list[tuple[int | None, ...]],
+    output: tuple[int | None, ...],
+    args: Any = None,
+    kwargs: Any = None,
+) -> Macs:
     """Multiply-adds of one call of a layer or of a model inside a model.
 
     Args:
@@ -109,7 +227,7 @@ def _traced(layer: Layer, args: Any, kwargs: Any) -> Macs:
         layer._clear_losses()  # those that `add_loss` has noted belong to the trace
 
 
-def nb_positions(layer: Layer, shape: tuple[int | None, ...]) -> int:
+def num_positions(layer: Layer, shape: tuple[int | None, ...]) -> int:
     """Number of places of a feature map or sequence of `shape`, without batch and channels.
 
     Raises:
@@ -134,10 +252,11 @@ def kernel_shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
     return {name: tuple(getattr(layer, name).shape) for name in present}
 
 
-def kernel_layer_macs(layer: Layer, kernels: list[Shape], first_input: tuple[int | None, ...],
-                      output: tuple[int | None, ...]) -> int:
+def kernel_layer_macs(
+    layer: Layer, kernels: list[Shape], first_input: tuple[int | None, ...], output: tuple[int | None, ...]
+) -> int:
     """Multiply-adds of one of `KERNEL_LAYERS` with kernels of these shapes."""
-    return kernel_macs(kernels, nb_positions(layer, first_input if isinstance(layer, TRANSPOSED) else output))
+    return kernel_macs(kernels, num_positions(layer, first_input if isinstance(layer, TRANSPOSED) else output))
 
 
 def _kernels(layer: Layer, inputs: list, output: tuple) -> Macs:
@@ -171,7 +290,7 @@ def _recurrent(layer: Layer, inputs: list, output: tuple) -> Macs:
 def _conv_lstm(layer: Layer, inputs: list, output: tuple) -> Macs:
     """At each step a convolution of the input, with the layer's strides and padding, and one of the state."""
     rank = len(layer.kernel_size)
-    places = output[-rank:] if layer.data_format == 'channels_first' else output[-1 - rank:-1]
+    places = output[-rank:] if layer.data_format == 'channels_first' else output[-1 - rank : -1]
     kernels = _shapes(layer.cell.kernel, layer.cell.recurrent_kernel)
     step = Macs(recurrent_macs(kernels, _product(layer, output, places)))
     return step.times(_product(layer, inputs[0], inputs[0][1:2]))
@@ -193,6 +312,12 @@ def _additive_attention(layer: Layer, inputs: list, output: tuple) -> Macs:
 
 
 _FORMULAS: tuple[tuple[Any, Callable[[Layer, list, tuple], Macs]], ...] = (
-    (KERNEL_LAYERS, _kernels), (_CONV_LSTM, _conv_lstm), (_k.RNN, _recurrent), (_CELLS, _cell),
-    (_k.StackedRNNCells, _stacked_cells), (_k.Bidirectional, _bidirectional), (_k.TimeDistributed, _time_distributed),
-    (_k.AdditiveAttention, _additive_attention))
+    (KERNEL_LAYERS, _kernels),
+    (_CONV_LSTM, _conv_lstm),
+    (_k.RNN, _recurrent),
+    (_CELLS, _cell),
+    (_k.StackedRNNCells, _stacked_cells),
+    (_k.Bidirectional, _bidirectional),
+    (_k.TimeDistributed, _time_distributed),
+    (_k.AdditiveAttention, _additive_attention),
+)

@@ -111,7 +111,7 @@ def _kernel(operation: tf.Operation, feature_map: tf.Tensor) -> int:
     """Each number of the kernel, the second input, once per place of a feature map of the whole batch."""
     sizes = _shape(feature_map)
     channels = operation.get_attr('data_format').decode().index('C')
-    return kernel_macs([_shape(operation.inputs[1])], _product(sizes[:channels] + sizes[channels + 1:]))
+    return kernel_macs([_shape(operation.inputs[1])], _product(sizes[:channels] + sizes[channels + 1 :]))
 
 
 _FORMULAS: dict[str, Callable[[tf.Operation], int]] = {
@@ -119,11 +119,32 @@ _FORMULAS: dict[str, Callable[[tf.Operation], int]] = {
     **dict.fromkeys(('BatchMatMul', 'BatchMatMulV2', 'BatchMatMulV3'), lambda operation: _matmul(operation, 'adj_x')),
     'Einsum': _einsum,
     **dict.fromkeys(('Conv', 'Conv2D', 'Conv3D', 'DepthwiseConv2dNative'), _convolution),
-    **dict.fromkeys(('Conv2DBackpropInput', 'Conv3DBackpropInputV2'), _transposed_convolution)}
+    **dict.fromkeys(('Conv2DBackpropInput', 'Conv3DBackpropInputV2'), _transposed_convolution),
+}
 
 _CALLS = ('PartitionedCall', 'StatefulPartitionedCall')
 
-_OPAQUE = ('PyFunc', 'EagerPyFunc', 'Xla', 'Cudnn', 'Sparse', 'FFT', 'IFFT', 'RFFT', 'IRFFT', 'BatchFFT', 'Matrix',
-           'Cholesky', 'Svd', 'Qr', 'SelfAdjointEig', 'Dilation2D', 'Quantized', 'Tridiagonal', 'BlockLSTM', 'GRUBlock',
-           'LSTMBlock')
+_OPAQUE = (
+    'PyFunc',
+    'EagerPyFunc',
+    'Xla',
+    'Cudnn',
+    'Sparse',
+    'FFT',
+    'IFFT',
+    'RFFT',
+    'IRFFT',
+    'BatchFFT',
+    'Matrix',
+    'Cholesky',
+    'Svd',
+    'Qr',
+    'SelfAdjointEig',
+    'Dilation2D',
+    'Quantized',
+    'Tridiagonal',
+    'BlockLSTM',
+    'GRUBlock',
+    'LSTMBlock',
+)
 """How the types of operations begin that may multiply and have no formula."""

@@ -26,5 +26,8 @@ def mirror(workers: Workers, folder: Path) -> None:
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob('*')
-            if path.is_file() and CHECKPOINTS not in path.relative_to(folder).parts}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob('*')
+        if path.is_file() and CHECKPOINTS not in path.relative_to(folder).parts
+    }

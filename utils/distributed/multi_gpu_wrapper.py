@@ -31,8 +31,12 @@ SIGNS_OF_LOSS = ('Horovod has been shut down', 'Connection reset by peer', 'Conn
 class MultiGpuOptions(Options):
     """Whether this process is one of several workers."""
 
-    enabled: bool = option('enbl_multi_gpu', False, 'train with all workers that scripts/run_horovod.sh or horovodrun '
-                           'has started', decides=False)
+    enabled: bool = option(
+        'enbl_multi_gpu',
+        False,
+        'train with all workers that scripts/run_horovod.sh or horovodrun has started',
+        decides=False,
+    )
 
 
 class Workers(abc.ABC):
@@ -143,8 +147,9 @@ class HorovodWorkers(Workers):
 
     def average(self, tensors: Sequence[tf.Tensor], half: bool = False) -> list[tf.Tensor]:
         compression = self._hvd.Compression.fp16 if half else self._hvd.Compression.none
-        return self._hvd.grouped_allreduce(list(tensors), op=self._hvd.Average, compression=compression,
-                                           **self._named('average'))
+        return self._hvd.grouped_allreduce(
+            list(tensors), op=self._hvd.Average, compression=compression, **self._named('average')
+        )
 
     def gather(self, tensor: tf.Tensor) -> tf.Tensor:
         return self._hvd.allgather(tensor, **self._named('gather'))
@@ -196,7 +201,7 @@ def connect(options: MultiGpuOptions) -> Workers:
 
 
 @contextlib.contextmanager
-def company() -> Iterator[None]:
+def raise_on_lost_worker() -> Iterator[None]:
     """The block in which workers need each other.
 
     Raises:
@@ -209,8 +214,10 @@ def company() -> Iterator[None]:
         if not any(sign in str(error) for sign in SIGNS_OF_LOSS):
             raise
         interrupts.check()  # all were asked to stop, and the others have ended first
-        raise LostWorkerError('another worker has ended, and this one cannot go on without it; the same command '
-                              'continues from the last checkpoint') from error
+        raise LostWorkerError(
+            'another worker has ended, and this one cannot go on without it; the same command '
+            'continues from the last checkpoint'
+        ) from error
 
 
 def take_share_of_devices(workers: Workers) -> None:
@@ -218,19 +225,20 @@ def take_share_of_devices(workers: Workers) -> None:
     gpus = tf.config.list_physical_devices('GPU')
     if gpus:
         if workers.local_rank >= len(gpus):
-            raise UsageError(f'{workers.local_size} workers on a machine with {len(gpus)} GPU(s); start at most as '
-                             'many')
+            raise UsageError(
+                f'{workers.local_size} workers on a machine with {len(gpus)} GPU(s); start at most as many'
+            )
         tf.config.set_visible_devices(gpus[workers.local_rank], 'GPU')
         return
-    nb_threads = threads_per_worker(len(os.sched_getaffinity(0)), workers.local_size)
-    tf.config.threading.set_intra_op_parallelism_threads(nb_threads)
-    tf.config.threading.set_inter_op_parallelism_threads(max(2, nb_threads))
+    num_threads = threads_per_worker(len(os.sched_getaffinity(0)), workers.local_size)
+    tf.config.threading.set_intra_op_parallelism_threads(num_threads)
+    tf.config.threading.set_inter_op_parallelism_threads(max(2, num_threads))
 
 
-def threads_per_worker(nb_cores: int, nb_workers: int) -> int:
+def threads_per_worker(num_cores: int, num_workers: int) -> int:
     """How many threads each of the workers on a machine may use.
 
     >>> threads_per_worker(8, 3)
     2
     """
-    return max(1, nb_cores // nb_workers)
+    return max(1, num_cores // num_workers)

@@ -40,7 +40,7 @@ def unpack(packed: bytes | memoryview) -> Any:
     """
     view = memoryview(packed)
     length = int.from_bytes(view[:LENGTH_BYTES], 'little')
-    text, rest = view[LENGTH_BYTES:LENGTH_BYTES + length], _Reader(view[LENGTH_BYTES + length:])
+    text, rest = view[LENGTH_BYTES : LENGTH_BYTES + length], _Reader(view[LENGTH_BYTES + length :])
     value = json.loads(bytes(text), object_hook=rest.restore)
     if rest.left:
         raise ValueError(f'{rest.left} bytes too many')
@@ -95,11 +95,11 @@ class _Reader:
         try:
             name, shape = entry[MARK]
             dtype = np.dtype(np.uint8) if name == 'bytes' else _type_of(name)
-            nb_bytes = math.prod(shape) * dtype.itemsize
-            if min(shape, default=0) < 0 or nb_bytes > self.left:
-                raise ValueError(f'{nb_bytes} bytes announced, {self.left} left')
-            content = bytes(self._view[self._place:self._place + nb_bytes])
-            self._place += nb_bytes
+            num_bytes = math.prod(shape) * dtype.itemsize
+            if min(shape, default=0) < 0 or num_bytes > self.left:
+                raise ValueError(f'{num_bytes} bytes announced, {self.left} left')
+            content = bytes(self._view[self._place : self._place + num_bytes])
+            self._place += num_bytes
             return content if name == 'bytes' else np.frombuffer(content, dtype).reshape(shape).copy()
         except TypeError as error:
             raise ValueError(f'{entry[MARK]!r} describes no array: {error}') from error

@@ -13,7 +13,22 @@ from pocketflow.utils.export.operators import new_operators, operators
 from pocketflow.utils.export.runner import LiteRtRunner
 
 __all__ = [
-    'Agreement', 'Evaluation', 'ExportRecord', 'FileUnderTest', 'Latency', 'LiteRtRunner', 'Source', 'Timing',
-    'agreement', 'convert', 'export_files', 'file_formats', 'formats', 'measure_files', 'new_operators',
-    'operators', 'percentiles', 'time_alternating',
+    'Agreement',
+    'Evaluation',
+    'ExportRecord',
+    'FileUnderTest',
+    'Latency',
+    'LiteRtRunner',
+    'Source',
+    'Timing',
+    'agreement',
+    'convert',
+    'export_files',
+    'file_formats',
+    'formats',
+    'measure_files',
+    'new_operators',
+    'operators',
+    'percentiles',
+    'time_alternating',
 ]

@@ -33,8 +33,8 @@ def agreement(reference_logits: np.ndarray, file_logits: np.ndarray, labels: np.
     outputs; over 1 if these are all equal.
 
     Args:
-      reference_logits: the Keras model's outputs [N, nb_classes].
-      file_logits: the file's outputs [N, nb_classes].
+      reference_logits: the Keras model's outputs [N, num_classes].
+      file_logits: the file's outputs [N, num_classes].
       labels: class numbers [N].
 
     Raises:
@@ -42,24 +42,31 @@ def agreement(reference_logits: np.ndarray, file_logits: np.ndarray, labels: np.
     """
     labels = np.asarray(labels)
     if reference_logits.shape != file_logits.shape or labels.shape != reference_logits.shape[:1]:
-        raise PocketFlowError(f'outputs of shapes {reference_logits.shape} (model) and {file_logits.shape} '
-                              f'(file) cannot be compared on labels of shape {labels.shape}')
+        raise PocketFlowError(
+            f'outputs of shapes {reference_logits.shape} (model) and {file_logits.shape} '
+            f'(file) cannot be compared on labels of shape {labels.shape}'
+        )
     if not np.isfinite(reference_logits).all():
-        raise PocketFlowError("the model's own outputs are not finite, so that no file of it can be checked; its "
-                              'weights are too large: train it, or compress it less')
+        raise PocketFlowError(
+            "the model's own outputs are not finite, so that no file of it can be checked; its "
+            'weights are too large: train it, or compress it less'
+        )
     if not np.isfinite(file_logits).all():
         raise PocketFlowError('the exported file computes outputs that are not finite')
     reference_top1, file_top1 = reference_logits.argmax(-1), file_logits.argmax(-1)
     difference = float(np.abs(reference_logits - file_logits).max())
-    return Agreement(accuracy=float(np.mean(file_top1 == labels)),
-                     reference_accuracy=float(np.mean(reference_top1 == labels)),
-                     top1_agreement=float(np.mean(file_top1 == reference_top1)),
-                     max_abs_diff=difference,
-                     relative_max_abs_diff=difference / (float(np.ptp(reference_logits)) or 1.0))
+    return Agreement(
+        accuracy=float(np.mean(file_top1 == labels)),
+        reference_accuracy=float(np.mean(reference_top1 == labels)),
+        top1_agreement=float(np.mean(file_top1 == reference_top1)),
+        max_abs_diff=difference,
+        relative_max_abs_diff=difference / (float(np.ptp(reference_logits)) or 1.0),
+    )
 
 
-def rounding_difference(predict: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray,
-                        reference_logits: np.ndarray) -> float:
+def rounding_difference(
+    predict: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, reference_logits: np.ndarray
+) -> float:
     """How far rounding errors may move the outputs of a model: the largest absolute difference that they explain.
 
     A model with large weights that cancel each other magnifies them beyond any fixed share of its outputs' range. That

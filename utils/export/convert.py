@@ -25,7 +25,7 @@ def convert(model: keras.Model, file_format: str, calibration: Calibration | Non
     in this process; `ConversionProcess` guards against one that crashes.
 
     Args:
-      model: maps [N, ...] to logits [N, nb_classes]; batch norm and dropout are converted as in inference.
+      model: maps [N, ...] to logits [N, num_classes]; batch norm and dropout are converted as in inference.
       file_format: a name in `file_formats`; an unknown one raises a `UsageError` that lists them.
       calibration: inputs from which 'int8' takes its activation ranges; the other formats ignore them.
 
@@ -55,6 +55,7 @@ def save_program(model: keras.Model, folder: Path) -> Program:
         from pocketflow.utils.quantization.int8.conversion import (
             for_the_converter,  # loads TensorFlow Model Optimization
         )
+
         model = for_the_converter(model)
     # TFLiteConverter.from_keras_model saves the whole Keras model first, with all its per-layer traces: five
     # times slower than a bare module that holds the same variables.
@@ -69,8 +70,11 @@ def save_program(model: keras.Model, folder: Path) -> Program:
 def warn_of_floats(program: Program, content: bytes) -> None:
     """Warns if an int8 file computes in float, which the training did not simulate."""
     if left := float_operators(content):
-        logging.warning('the int8 file of %s computes some operations in float, which is slow: %s', program.name,
-                        ', '.join(f'{count} {name}' for name, count in sorted(left.items())))
+        logging.warning(
+            'the int8 file of %s computes some operations in float, which is slow: %s',
+            program.name,
+            ', '.join(f'{count} {name}' for name, count in sorted(left.items())),
+        )
 
 
 def check_convertible(model: keras.Model) -> None:
@@ -81,12 +85,17 @@ def check_convertible(model: keras.Model) -> None:
     """
     for kind, tensors in (('input', model.inputs), ('output', model.outputs)):
         if len(tensors) != 1:
-            raise PocketFlowError(f'model {model.name!r} has {len(tensors)} {kind}s; '
-                                  f'only models with one {kind} can be exported')
+            raise PocketFlowError(
+                f'model {model.name!r} has {len(tensors)} {kind}s; only models with one {kind} can be exported'
+            )
     if None in model.inputs[0].shape[1:]:
-        raise PocketFlowError(f'model {model.name!r} has an input of open shape '
-                              f'{tuple(model.inputs[0].shape)}; give the input layer a fixed shape')
+        raise PocketFlowError(
+            f'model {model.name!r} has an input of open shape '
+            f'{tuple(model.inputs[0].shape)}; give the input layer a fixed shape'
+        )
     for layer in model.layers:
         if layer.compute_dtype != 'float32':
-            raise PocketFlowError(f'layer {layer.name!r} of model {model.name!r} computes in '
-                                  f'{layer.compute_dtype}; rebuild the model in float32 before exporting it')
+            raise PocketFlowError(
+                f'layer {layer.name!r} of model {model.name!r} computes in '
+                f'{layer.compute_dtype}; rebuild the model in float32 before exporting it'
+            )

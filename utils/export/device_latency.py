@@ -20,8 +20,10 @@ from pocketflow.utils.errors import UsageError
 FORM = 'FORMAT=FILE pairs separated by commas, as int8=bench_int8.txt,float32=bench_float32.txt'
 
 _NUMBER = r'([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)'
-_AVERAGES_US = (re.compile(rf'^.*Inference timings in us:.*Inference \(avg\): {_NUMBER}', re.MULTILINE),
-                re.compile(rf'^.*Average inference timings in us:.*no stats: {_NUMBER}', re.MULTILINE))
+_AVERAGES_US = (
+    re.compile(rf'^.*Inference timings in us:.*Inference \(avg\): {_NUMBER}', re.MULTILINE),
+    re.compile(rf'^.*Average inference timings in us:.*no stats: {_NUMBER}', re.MULTILINE),
+)
 _RUNS_US = re.compile(r'\bcount=[0-9]+ .*')
 _FIELD_US = re.compile(rf'\b(\w+)={_NUMBER}')
 _LINE_MS = re.compile(rf'Inference \((avg|min|max|std)\): +{_NUMBER}(?: ms)?(?: \(([0-9]+) runs\))?')
@@ -42,16 +44,19 @@ def parse_benchmark(text: str) -> dict[str, float | int]:
         found = read(text)
         if found:
             return _checked(found)
-    raise UsageError('holds no result of benchmark_model: neither a line "Inference timings in us: ..." nor one '
-                     '"Inference (avg): ... ms"; give all that the tool printed')
+    raise UsageError(
+        'holds no result of benchmark_model: neither a line "Inference timings in us: ..." nor one '
+        '"Inference (avg): ... ms"; give all that the tool printed'
+    )
 
 
 def _checked(found: dict[str, float | int]) -> dict[str, float | int]:
     """The same with a whole count, unless a figure is too large for a number, as `1e999`, or no time has passed."""
     for name, value in found.items():
         if not math.isfinite(value) or (name == 'mean' and value <= 0):
-            raise UsageError(f'holds a result of benchmark_model that cannot be: {name} is {value}; give what the tool '
-                             'printed')
+            raise UsageError(
+                f'holds a result of benchmark_model that cannot be: {name} is {value}; give what the tool printed'
+            )
     return {name: int(value) if name == 'count' else value for name, value in found.items()}
 
 
@@ -75,8 +80,10 @@ def read_device_latencies(spec: str, formats: Collection[str]) -> dict[str, dict
         if not (file_format and sign and path):
             raise UsageError(f"--device_latency={spec}: '{pair}' is not FORMAT=FILE; accepted: {FORM}")
         if file_format not in formats:
-            raise UsageError(f"--device_latency={spec}: no file of the format '{file_format}' is exported; there are: "
-                             f'{", ".join(formats)}')
+            raise UsageError(
+                f"--device_latency={spec}: no file of the format '{file_format}' is exported; there are: "
+                f'{", ".join(formats)}'
+            )
         if file_format in latencies:
             raise UsageError(f'--device_latency={spec}: names {file_format} twice; give one file for each format')
         latencies[file_format] = _read(file_format, Path(path).expanduser())
@@ -90,8 +97,9 @@ def _read(file_format: str, path: Path) -> dict[str, float | int]:
     try:
         return parse_benchmark(path.read_text(encoding='utf-8', errors='replace'))
     except OSError as error:
-        raise UsageError(f'{flag}: cannot be read ({error.strerror}); give the text that benchmark_model printed '
-                         'on the device') from error
+        raise UsageError(
+            f'{flag}: cannot be read ({error.strerror}); give the text that benchmark_model printed on the device'
+        ) from error
     except UsageError as error:
         raise UsageError(f'{flag}: {error}') from None
 
@@ -103,7 +111,7 @@ def _timings_in_us(text: str) -> dict[str, float | int]:
         return {}
     last = max(matches, key=lambda match: match.start())
     average = float(last[1])
-    runs = _RUNS_US.findall(text[:last.start()])[-1:]
+    runs = _RUNS_US.findall(text[: last.start()])[-1:]
     fields = _run_fields(runs[0]) if runs else {}
     return {'mean': average / 1000} | (fields if fields.get('mean') in (None, average / 1000) else {})
 

@@ -64,9 +64,14 @@ def weight_bits(encodings: Mapping[str, Encoding]) -> dict[str, int]:
 
     That are those on a symmetric grid with one scale per output channel, of at most 8 bits.
     """
-    return {name: encoding.bits for name, encoding in encodings.items()
-            if isinstance(encoding, AffineEncoding) and encoding.zero_code is not None and encoding.bits <= 8
-            and encoding.buckets.kind == 'channel'}
+    return {
+        name: encoding.bits
+        for name, encoding in encodings.items()
+        if isinstance(encoding, AffineEncoding)
+        and encoding.zero_code is not None
+        and encoding.bits <= 8
+        and encoding.buckets.kind == 'channel'
+    }
 
 
 @formats.register(CONTAINER)
@@ -78,8 +83,10 @@ def _container(source: Source) -> bytes:
 def _mixed(source: Source) -> bytes:
     bits = weight_bits(source.encodings)
     if not bits:
-        raise PocketFlowError(f'model {source.model.name!r} cannot be exported as {MIXED}: no kernel of it is on a '
-                              'grid that a .tflite file can hold; train it with --learner=uniform --uql_symmetric')
+        raise PocketFlowError(
+            f'model {source.model.name!r} cannot be exported as {MIXED}: no kernel of it is on a '
+            'grid that a .tflite file can hold; train it with --learner=uniform --uql_symmetric'
+        )
     return mixed_precision(source.convert(source.model, 'float32', None), bits)
 
 

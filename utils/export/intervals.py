@@ -63,16 +63,18 @@ def block_medians(values: Sequence[float], count: int = BLOCKS) -> list[float]:
     return [float(np.median(block)) for block in np.array_split(values, min(count, len(values)) or 1) if len(block)]
 
 
-def speedup_interval(reference: Sequence[float], other: Sequence[float],
-                     confidence: float = CONFIDENCE) -> Interval | None:
+def speedup_interval(
+    reference: Sequence[float], other: Sequence[float], confidence: float = CONFIDENCE
+) -> Interval | None:
     """How many times faster the other is: the interval of the median ratio.
 
     Args:
       reference, other: times of the same rounds, in order.
       confidence: of the interval.
     """
-    return median_interval(block_medians([before / after for before, after in zip(reference, other, strict=True)]),
-                           confidence)
+    return median_interval(
+        block_medians([before / after for before, after in zip(reference, other, strict=True)]), confidence
+    )
 
 
 def is_narrow(interval: Interval | None) -> bool:

@@ -24,14 +24,16 @@ import tf_keras as keras
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.convert import Calibration, save_program, warn_of_floats
 from pocketflow.utils.export.program import Program
-from pocketflow.utils.export.runner import nb_usable_threads
+from pocketflow.utils.export.runner import num_usable_threads
 from pocketflow.utils.system.child_process import module_command
 from pocketflow.utils.system.quiet import quiet_native_output
 
 TIME_LIMIT = 3600.0
 """Seconds that one conversion may take."""
-_LOOP_HINT = ('; its recurrent layers (%s) run as loops, which cannot be calibrated: build them with unroll=True, or '
-              'export another format')
+_LOOP_HINT = (
+    '; its recurrent layers (%s) run as loops, which cannot be calibrated: build them with unroll=True, or '
+    'export another format'
+)
 
 
 class CrashError(Exception):
@@ -57,8 +59,12 @@ class ConversionProcess:
             self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
             path = os.pathsep.join(filter(None, sys.path))
             self._process = subprocess.Popen(
-                module_command('pocketflow.utils.export.conversion_process'), stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE, stderr=self._errors, env={**os.environ, 'PYTHONPATH': path})
+                module_command('pocketflow.utils.export.conversion_process'),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env={**os.environ, 'PYTHONPATH': path},
+            )
 
     def ask(self, action: str, **request: Any) -> None:
         """Has something done.
@@ -100,8 +106,11 @@ class ConversionProcess:
         code = self._process.wait()
         how = f'exit code {code}' if code >= 0 else signal.Signals(-code).name
         self._errors.seek(0)
-        said = [line for line in self._errors.read().decode(errors='replace').splitlines()
-                if 'error:' in line or 'Check failed' in line]
+        said = [
+            line
+            for line in self._errors.read().decode(errors='replace').splitlines()
+            if 'error:' in line or 'Check failed' in line
+        ]
         self._forget()
         return f'crashed ({how})' + (f', saying {said[-1].strip()[:200]!r}' if said else '')
 
@@ -141,12 +150,21 @@ class IsolatedConversions:
         """As `pocketflow.utils.export.convert.convert`; a crash of the converter is a `PocketFlowError`, too."""
         program, output = self._program(model), self._folder / 'converted'
         try:
-            self._ask('convert', folder=str(program.folder), name=program.name, input_shape=program.input_shape,
-                      holds_ranges=program.holds_ranges, format=file_format, output=str(output),
-                      calibration=self._calibration_file(calibration) if file_format == 'int8' else None)
+            self._ask(
+                'convert',
+                folder=str(program.folder),
+                name=program.name,
+                input_shape=program.input_shape,
+                holds_ranges=program.holds_ranges,
+                format=file_format,
+                output=str(output),
+                calibration=self._calibration_file(calibration) if file_format == 'int8' else None,
+            )
         except CrashError as crash:
-            raise PocketFlowError(f'model {model.name!r} cannot be converted to {file_format}: the converter {crash}'
-                                  f'{_hint(model) if file_format == "int8" else ""}') from None
+            raise PocketFlowError(
+                f'model {model.name!r} cannot be converted to {file_format}: the converter {crash}'
+                f'{_hint(model) if file_format == "int8" else ""}'
+            ) from None
         content = output.read_bytes()
         if program.holds_ranges:
             warn_of_floats(program, content)
@@ -161,8 +179,12 @@ class IsolatedConversions:
         file = self._folder / f'model_{file_format}.tflite'
         file.write_bytes(content)
         try:
-            self._ask('try_out', path=str(file), samples=str(self._folder / 'samples.npy'),
-                      num_threads=sorted({1, nb_usable_threads()}))
+            self._ask(
+                'try_out',
+                path=str(file),
+                samples=str(self._folder / 'samples.npy'),
+                num_threads=sorted({1, num_usable_threads()}),
+            )
         except CrashError as crash:
             raise PocketFlowError(f'the {file_format} file cannot be run: LiteRT {crash}') from None
         except PocketFlowError as error:

@@ -40,11 +40,10 @@ class Timing:
         return dataclasses.replace(self, most_rounds=MOST_TIMES * self.rounds, extra_seconds=EXTRA_SECONDS)
 
     @classmethod
-    def of_calls(cls, nb_timed: int, nb_warmup: int) -> Timing:
-        """At least `nb_timed` timed calls of each runner, after at least `nb_warmup` others."""
+    def of_calls(cls, num_timed: int, num_warmup: int) -> Timing:
+        """At least `num_timed` timed calls of each runner, after at least `num_warmup` others."""
         per_turn = cls.settling + cls.invocations_per_round
-        return cls(rounds=math.ceil(nb_timed / cls.invocations_per_round),
-                   warmup=math.ceil(nb_warmup / per_turn))
+        return cls(rounds=math.ceil(num_timed / cls.invocations_per_round), warmup=math.ceil(num_warmup / per_turn))
 
 
 DEFAULT_TIMING = Timing()
@@ -83,8 +82,12 @@ def percentiles(samples: Sequence[float]) -> tuple[float, float]:
     return float(median), float(ninetieth)
 
 
-def time_alternating(runners: Mapping[str, Timed], sample: np.ndarray, timing: Timing = DEFAULT_TIMING,
-                     clock: Callable[[], float] = time.perf_counter) -> dict[str, Latency]:
+def time_alternating(
+    runners: Mapping[str, Timed],
+    sample: np.ndarray,
+    timing: Timing = DEFAULT_TIMING,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, Latency]:
     """Times all runners on one input, in turns A B A B ...
 
     Args:
@@ -104,10 +107,10 @@ def time_alternating(runners: Mapping[str, Timed], sample: np.ndarray, timing: T
     deadline = clock() + timing.extra_seconds
     # Looking at the interval is costlier than a round, and the more often one looks the less it says: at 2, 4, 8 times.
     while len(rounds) < timing.most_rounds and not _is_clear(rounds):
-        nb_wanted = min(2 * len(rounds), timing.most_rounds)
-        while len(rounds) < nb_wanted and clock() < deadline:
+        num_wanted = min(2 * len(rounds), timing.most_rounds)
+        while len(rounds) < num_wanted and clock() < deadline:
             rounds.append(_one_round(runners, timing, clock))
-        if len(rounds) < nb_wanted:
+        if len(rounds) < num_wanted:
             break
     return {name: _latency([turns[name] for turns in rounds]) for name in runners}
 

@@ -19,7 +19,7 @@ from pocketflow.utils.export.formats import CONTAINER, Source, file_name, format
 from pocketflow.utils.export.intervals import Interval, around, speedup_interval
 from pocketflow.utils.export.latency import DEFAULT_TIMING, Latency, Timing, time_alternating
 from pocketflow.utils.export.operators import operators
-from pocketflow.utils.export.runner import LiteRtRunner, nb_usable_threads
+from pocketflow.utils.export.runner import LiteRtRunner, num_usable_threads
 from pocketflow.utils.system.atomic import replacing
 
 FLOAT32_TOLERANCE = 1e-3
@@ -28,7 +28,7 @@ FLOAT32_TOLERANCE = 1e-3
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Inputs [N, ...], class numbers [N] and the Keras model's logits [N, nb_classes] for these inputs.
+    """Inputs [N, ...], class numbers [N] and the Keras model's logits [N, num_classes] for these inputs.
 
     With the model, a difference that is due to its own weights is told from one that is due to its file.
     """
@@ -39,8 +39,7 @@ class Evaluation:
     model: keras.Model | None = None
 
     @classmethod
-    def of_model(cls, model: keras.Model, images: np.ndarray, labels: np.ndarray,
-                 batch_size: int = 64) -> Evaluation:
+    def of_model(cls, model: keras.Model, images: np.ndarray, labels: np.ndarray, batch_size: int = 64) -> Evaluation:
         return cls(images, np.asarray(labels), keras_logits(model, images, batch_size), model)
 
 
@@ -58,13 +57,13 @@ class FileUnderTest:
         return self.file_format != CONTAINER
 
     @property
-    def nb_bytes(self) -> int:
+    def num_bytes(self) -> int:
         return self.path.stat().st_size
 
     def predict(self, batch_size: int) -> np.ndarray:
-        """The logits [N, nb_classes] (float32) that the file computes for the inputs."""
+        """The logits [N, num_classes] (float32) that the file computes for the inputs."""
         if self.runs:
-            return LiteRtRunner(self.path, nb_usable_threads()).predict(self.evaluation.images, batch_size)
+            return LiteRtRunner(self.path, num_usable_threads()).predict(self.evaluation.images, batch_size)
         return keras_logits(load_container(self.path).model, self.evaluation.images, batch_size)
 
 
@@ -79,7 +78,7 @@ class ExportRecord:
 
     file_format: str
     path: str
-    nb_bytes: int
+    num_bytes: int
     gzip_bytes: int
     agreement: Agreement
     latency: Latency | None
@@ -91,22 +90,25 @@ class ExportRecord:
     speedup_interval_all_threads: Interval | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {'format': self.file_format,
-                'path': self.path,
-                'bytes': self.nb_bytes,
-                'gzip_bytes': self.gzip_bytes,
-                'metrics': {'accuracy': self.agreement.accuracy},
-                'max_abs_diff': self.agreement.max_abs_diff,
-                'relative_max_abs_diff': self.agreement.relative_max_abs_diff,
-                'top1_agreement': self.agreement.top1_agreement,
-                'latency_ms': self.latency and self.latency.to_json(),
-                'latency_ms_all_threads': self.latency_all_threads and self.latency_all_threads.to_json(),
-                'size_ratio': round(self.size_ratio, 4),
-                'speedup_vs_uncompressed': self.speedup,
-                'speedup_interval': self.speedup_interval and list(self.speedup_interval),
-                'speedup_interval_all_threads': (self.speedup_interval_all_threads
-                                                 and list(self.speedup_interval_all_threads)),
-                'operators': dict(sorted(self.operators.items()))}
+        return {
+            'format': self.file_format,
+            'path': self.path,
+            'bytes': self.num_bytes,
+            'gzip_bytes': self.gzip_bytes,
+            'metrics': {'accuracy': self.agreement.accuracy},
+            'max_abs_diff': self.agreement.max_abs_diff,
+            'relative_max_abs_diff': self.agreement.relative_max_abs_diff,
+            'top1_agreement': self.agreement.top1_agreement,
+            'latency_ms': self.latency and self.latency.to_json(),
+            'latency_ms_all_threads': self.latency_all_threads and self.latency_all_threads.to_json(),
+            'size_ratio': round(self.size_ratio, 4),
+            'speedup_vs_uncompressed': self.speedup,
+            'speedup_interval': self.speedup_interval and list(self.speedup_interval),
+            'speedup_interval_all_threads': (
+                self.speedup_interval_all_threads and list(self.speedup_interval_all_threads)
+            ),
+            'operators': dict(sorted(self.operators.items())),
+        }
 
 
 def export_files(source: Source, names: Sequence[str], directory: Path) -> dict[str, Path]:
@@ -121,8 +123,14 @@ def export_files(source: Source, names: Sequence[str], directory: Path) -> dict[
     return paths
 
 
-def measure_files(files: Mapping[str, FileUnderTest], directory: Path, reference: str, batch_size: int = 64,
-                  timing: Timing = DEFAULT_TIMING, failed: dict[str, str] | None = None) -> dict[str, ExportRecord]:
+def measure_files(
+    files: Mapping[str, FileUnderTest],
+    directory: Path,
+    reference: str,
+    batch_size: int = 64,
+    timing: Timing = DEFAULT_TIMING,
+    failed: dict[str, str] | None = None,
+) -> dict[str, ExportRecord]:
     """Measures exported files, however they were made, each against its own model; those that run are timed in turns.
 
     Args:
@@ -142,14 +150,21 @@ def measure_files(files: Mapping[str, FileUnderTest], directory: Path, reference
     agreements = _agreements(files, batch_size, reference, failed)
     files = {name: files[name] for name in agreements}
     first = {reference: files[reference], **files}  # the others' speeds are relative to it
-    one_thread, all_threads = (_latencies(first, timing, num_threads) for num_threads in (1, nb_usable_threads()))
-    return {name: _record(file, directory, agreement=agreements[name], latency=one_thread.get(name),
-                          latency_all_threads=all_threads.get(name),
-                          size_ratio=files[reference].nb_bytes / file.nb_bytes,
-                          speedup=_speedup(one_thread.get(reference), one_thread.get(name)),
-                          speedup_interval=_interval(one_thread.get(reference), one_thread.get(name)),
-                          speedup_interval_all_threads=_interval(all_threads.get(reference), all_threads.get(name)))
-            for name, file in files.items()}
+    one_thread, all_threads = (_latencies(first, timing, num_threads) for num_threads in (1, num_usable_threads()))
+    return {
+        name: _record(
+            file,
+            directory,
+            agreement=agreements[name],
+            latency=one_thread.get(name),
+            latency_all_threads=all_threads.get(name),
+            size_ratio=files[reference].num_bytes / file.num_bytes,
+            speedup=_speedup(one_thread.get(reference), one_thread.get(name)),
+            speedup_interval=_interval(one_thread.get(reference), one_thread.get(name)),
+            speedup_interval_all_threads=_interval(all_threads.get(reference), all_threads.get(name)),
+        )
+        for name, file in files.items()
+    }
 
 
 def _speedup(reference: Latency | None, latency: Latency | None) -> float | None:
@@ -167,8 +182,9 @@ def keras_logits(model: keras.Model, images: np.ndarray, batch_size: int = 64) -
     return np.asarray(model.predict(images, batch_size=batch_size, verbose=0), np.float32)
 
 
-def _agreements(files: Mapping[str, FileUnderTest], batch_size: int, reference: str,
-                failed: dict[str, str] | None) -> dict[str, Agreement]:
+def _agreements(
+    files: Mapping[str, FileUnderTest], batch_size: int, reference: str, failed: dict[str, str] | None
+) -> dict[str, Agreement]:
     agreements = {}
     for name, file in files.items():
         try:
@@ -186,20 +202,29 @@ def _agreement_of_file(file: FileUnderTest, batch_size: int) -> Agreement:
     result = agreement(evaluation.reference_logits, file.predict(batch_size), evaluation.labels)
     if file.file_format in (CONTAINER, 'float32') and result.relative_max_abs_diff > FLOAT32_TOLERANCE:
         if not _is_explained_by_rounding(evaluation, result, batch_size):
-            raise PocketFlowError(f'{file.path} does not compute what its model computes: outputs differ by '
-                                  f'{result.relative_max_abs_diff:.2g} of their range, '
-                                  f'accepted: {FLOAT32_TOLERANCE:g}')
-        logging.warning("%s: outputs differ by %.2g of their range from the model's, since the model magnifies "
-                        'rounding errors: its own outputs move as much when its inputs change in their last digits; '
-                        'train it longer, or compress it less', file.path, result.relative_max_abs_diff)
+            raise PocketFlowError(
+                f'{file.path} does not compute what its model computes: outputs differ by '
+                f'{result.relative_max_abs_diff:.2g} of their range, '
+                f'accepted: {FLOAT32_TOLERANCE:g}'
+            )
+        logging.warning(
+            "%s: outputs differ by %.2g of their range from the model's, since the model magnifies "
+            'rounding errors: its own outputs move as much when its inputs change in their last digits; '
+            'train it longer, or compress it less',
+            file.path,
+            result.relative_max_abs_diff,
+        )
     return result
 
 
 def _is_explained_by_rounding(evaluation: Evaluation, result: Agreement, batch_size: int) -> bool:
     if evaluation.model is None:
         return False
-    explained = rounding_difference(lambda images: keras_logits(evaluation.model, images, batch_size),
-                                    evaluation.images, evaluation.reference_logits)
+    explained = rounding_difference(
+        lambda images: keras_logits(evaluation.model, images, batch_size),
+        evaluation.images,
+        evaluation.reference_logits,
+    )
     return result.max_abs_diff <= explained
 
 
@@ -213,6 +238,11 @@ def _latencies(files: Mapping[str, FileUnderTest], timing: Timing, num_threads: 
 
 def _record(file: FileUnderTest, directory: Path, **measured: Any) -> ExportRecord:
     content = file.path.read_bytes()
-    return ExportRecord(file.file_format, path=file.path.relative_to(directory).as_posix(), nb_bytes=len(content),
-                        gzip_bytes=len(gzip.compress(content, mtime=0)),
-                        operators=operators(content) if file.runs else {}, **measured)
+    return ExportRecord(
+        file.file_format,
+        path=file.path.relative_to(directory).as_posix(),
+        num_bytes=len(content),
+        gzip_bytes=len(gzip.compress(content, mtime=0)),
+        operators=operators(content) if file.runs else {},
+        **measured,
+    )

@@ -87,10 +87,10 @@ def symmetric_grid(weights: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarr
     normed = weights / np.where(largest > 0, largest, 1)[:, np.newaxis]
     steps = np.full(len(weights), top)
     open_channels = np.arange(len(weights))
-    for nb_steps in range(top, 0, -1):
-        multiples = normed[open_channels] * np.float32(nb_steps)
+    for num_steps in range(top, 0, -1):
+        multiples = normed[open_channels] * np.float32(num_steps)
         fits = np.abs(multiples - np.rint(multiples)).max(1) < ON_GRID
-        steps[open_channels[fits]] = nb_steps
+        steps[open_channels[fits]] = num_steps
         open_channels = open_channels[~fits]
         if not len(open_channels):
             break
@@ -101,22 +101,30 @@ def symmetric_grid(weights: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarr
 def _changes(weights: Weights, layer: str, width: int) -> list[_Change]:
     """What happens to the operations of a layer; a layer that is used twice has two."""
     if width < SMALLEST_BITS:
-        raise PocketFlowError(f'layer {layer!r} has weights of {width} bits; a .tflite file holds symmetric weights '
-                              f'of {SMALLEST_BITS} to {LARGEST_BITS} bits, wider ones as float32')
+        raise PocketFlowError(
+            f'layer {layer!r} has weights of {width} bits; a .tflite file holds symmetric weights '
+            f'of {SMALLEST_BITS} to {LARGEST_BITS} bits, wider ones as float32'
+        )
     found = [operator for operator in weights.operators() if layer in operator.layers]
     if not found:
-        raise PocketFlowError(f'layer {layer!r} cannot be found in the .tflite file: no convolution or fully connected '
-                              'operation is named after it; leave it out of the bits plan')
+        raise PocketFlowError(
+            f'layer {layer!r} cannot be found in the .tflite file: no convolution or fully connected '
+            'operation is named after it; leave it out of the bits plan'
+        )
     if any(weights.type_of(operator) != 'FLOAT32' for operator in found):
-        raise PocketFlowError(f'the weights of layer {layer!r} are not float32 in the .tflite file; give the file of '
-                              'the format float32')
+        raise PocketFlowError(
+            f'the weights of layer {layer!r} are not float32 in the .tflite file; give the file of the format float32'
+        )
     return [_Change(layer, operator, width) for operator in found] if width <= LARGEST_BITS else []
 
 
 def _storage_bits(change: _Change) -> int:
     if change.width <= 4 and change.operator.kind == DEPTHWISE:
-        logging.info('layer %s: LiteRT has no int4 for depthwise convolutions, the %d-bit weights are stored as int8',
-                     change.layer, change.width)
+        logging.info(
+            'layer %s: LiteRT has no int4 for depthwise convolutions, the %d-bit weights are stored as int8',
+            change.layer,
+            change.width,
+        )
         return 8
     return 4 if change.width <= 4 else 8
 
@@ -156,5 +164,9 @@ def _write_grids(source: Weights, target: Weights, changes: Sequence[_Change]) -
         if not np.allclose(codes * scales[:, np.newaxis], values.reshape(codes.shape), rtol=1e-4, atol=0):
             rounded.append(change.layer)
     if rounded:  # a plan for weights that were trained on their grids should lose nothing
-        logging.info('%d of %d layers had weights on no symmetric grid of their width, which were rounded: %s',
-                     len(rounded), len(changes), ', '.join(rounded))
+        logging.info(
+            '%d of %d layers had weights on no symmetric grid of their width, which were rounded: %s',
+            len(rounded),
+            len(changes),
+            ', '.join(rounded),
+        )

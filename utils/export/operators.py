@@ -47,8 +47,10 @@ def _operations(content: bytes) -> Iterator[tuple[str, set[str]]]:
         for operator in (graph.Operators(number) for number in range(graph.OperatorsLength())):
             places = [operator.Inputs(number) for number in range(operator.InputsLength())]
             places += [operator.Outputs(number) for number in range(operator.OutputsLength())]
-            yield names[operator.OpcodeIndex()], {type_name(graph.Tensors(place).Type()) for place in places
-                                                  if place >= 0}
+            yield (
+                names[operator.OpcodeIndex()],
+                {type_name(graph.Tensors(place).Type()) for place in places if place >= 0},
+            )
 
 
 def _operator_name(code: schema.OperatorCode) -> str:
@@ -57,7 +59,7 @@ def _operator_name(code: schema.OperatorCode) -> str:
     return code.CustomCode().decode() if name == 'CUSTOM' and code.CustomCode() else name
 
 
-def new_operators(baseline: Counter[str], compressed: Counter[str], nb_selects: int = 0) -> Counter[str]:
+def new_operators(baseline: Counter[str], compressed: Counter[str], num_selects: int = 0) -> Counter[str]:
     """The operations that the compressed file has more of than the uncompressed one, but for channel selects.
 
     Compare files of one format: quantizing adds operations of its own. An empty result is what compression
@@ -65,11 +67,11 @@ def new_operators(baseline: Counter[str], compressed: Counter[str], nb_selects: 
 
     Args:
       baseline, compressed: what `operators` says of the two files.
-      nb_selects: how many channel selects the compressed model has; each may be one of `SELECT_OPERATORS`.
+      num_selects: how many channel selects the compressed model has; each may be one of `SELECT_OPERATORS`.
     """
     extra = compressed - baseline
     for name in SELECT_OPERATORS:
-        allowed = min(extra[name], nb_selects)
+        allowed = min(extra[name], num_selects)
         extra[name] -= allowed
-        nb_selects -= allowed
+        num_selects -= allowed
     return +extra

@@ -12,18 +12,33 @@ from pocketflow.utils.options import Options, option
 class ExportOptions(Options):
     """Formats, and the effort spent on measuring each file."""
 
-    formats: str | None = option('export_formats', None, 'formats to export, separated by commas: ' +
-                                 ', '.join(known_formats) + '; the verdict is on the first; default: what suits the '
-                                 'learner')
-    num_eval: int | None = option('nb_smpls_export_eval', None, 'evaluation samples to run each file on; default: all',
-                                  low=1)
+    formats: str | None = option(
+        'export_formats',
+        None,
+        'formats to export, separated by commas: '
+        + ', '.join(known_formats)
+        + '; the verdict is on the first; default: what suits the '
+        'learner',
+    )
+    num_eval: int | None = option(
+        'nb_smpls_export_eval', None, 'evaluation samples to run each file on; default: all', low=1
+    )
     num_calibration: int = option('nb_smpls_calib', 500, 'training images that calibrate the int8 file', low=1)
-    rounds: int = option('nb_repts', 100, 'timed runs of each file at least; up to ten times as many, for seconds, '
-                         'while it is not clear how many times faster it is', low=1)
+    rounds: int = option(
+        'nb_repts',
+        100,
+        'timed runs of each file at least; up to ten times as many, for seconds, '
+        'while it is not clear how many times faster it is',
+        low=1,
+    )
     warmup: int = option('nb_repts_warmup', 20, 'untimed runs before them', low=0)
-    device_latency: str | None = option('device_latency', None, 'what benchmark_model printed on a device, for the '
-                                        'report: FORMAT=FILE pairs separated by commas', decides=False,
-                                        needs='exec_mode=export')
+    device_latency: str | None = option(
+        'device_latency',
+        None,
+        'what benchmark_model printed on a device, for the report: FORMAT=FILE pairs separated by commas',
+        decides=False,
+        needs='exec_mode=export',
+    )
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -57,15 +57,18 @@ def convert_program(program: Program, file_format: str, calibration: Calibration
     """
     entry: Convert = file_formats.get(file_format)
     if program.holds_ranges and file_format != 'int8':
-        raise PocketFlowError(f'model {program.name!r} was trained for int8 arithmetic and cannot be converted to '
-                              f'{file_format}: choose --export_formats=int8')
+        raise PocketFlowError(
+            f'model {program.name!r} was trained for int8 arithmetic and cannot be converted to '
+            f'{file_format}: choose --export_formats=int8'
+        )
     try:
         return bytes(entry(program, calibration))
     except PocketFlowError:
         raise
     except Exception as error:  # the converter raises whatever its passes raise
-        raise PocketFlowError(f'model {program.name!r} cannot be converted to {file_format}: '
-                              f'{first_reason(str(error))}') from error
+        raise PocketFlowError(
+            f'model {program.name!r} cannot be converted to {file_format}: {first_reason(str(error))}'
+        ) from error
 
 
 def _converter(program: Program) -> tf.lite.TFLiteConverter:
@@ -104,8 +107,9 @@ def _int8(program: Program, calibration: Calibration | None) -> bytes:
     if program.holds_ranges:
         return converter.convert()
     if calibration is None:
-        raise PocketFlowError(f'model {program.name!r} cannot be converted to int8 without calibration data: '
-                              'pass some training inputs')
+        raise PocketFlowError(
+            f'model {program.name!r} cannot be converted to int8 without calibration data: pass some training inputs'
+        )
     converter.representative_dataset = lambda: _single_samples(calibration, program)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     # The two halves of the conversion one by one, as TensorFlow's own QuantizationDebugger runs them, since the ranges
@@ -126,20 +130,23 @@ def _single_samples(calibration: Calibration, program: Program) -> Iterator[list
     """The calibration data one sample at a time, as the converter wants them: lists of one array [1, ...]."""
     expected = program.input_shape
     is_one_batch = isinstance(calibration, np.ndarray) and calibration.shape[1:] == expected
-    nb_samples = 0
+    num_samples = 0
     for batch in [calibration] if is_one_batch else calibration:
         if np.shape(batch)[1:] != expected:
-            raise PocketFlowError(f'calibration batch of shape {np.shape(batch)}, but model {program.name!r} '
-                                  f'takes {(None, *expected)}; give inputs only, without labels')
+            raise PocketFlowError(
+                f'calibration batch of shape {np.shape(batch)}, but model {program.name!r} '
+                f'takes {(None, *expected)}; give inputs only, without labels'
+            )
         for sample in np.asarray(batch, np.float32):
             if not np.isfinite(sample).all():
-                raise PocketFlowError(f'model {program.name!r} cannot be converted to int8: calibration sample '
-                                      f'{nb_samples} holds values that are not finite; leave it out or repair it')
-            nb_samples += 1
+                raise PocketFlowError(
+                    f'model {program.name!r} cannot be converted to int8: calibration sample '
+                    f'{num_samples} holds values that are not finite; leave it out or repair it'
+                )
+            num_samples += 1
             yield [sample[np.newaxis]]
-    if not nb_samples:
-        raise PocketFlowError(f'the calibration data for model {program.name!r} are empty; '
-                              'pass some training inputs')
+    if not num_samples:
+        raise PocketFlowError(f'the calibration data for model {program.name!r} are empty; pass some training inputs')
 
 
 def first_reason(message: str) -> str:

@@ -16,12 +16,12 @@ from ai_edge_litert import schema_py_generated as schema
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.operators import operator_names, type_name
 
-LEAST_SHARE = 2.0 ** -10
+LEAST_SHARE = 2.0**-10
 """Least width of a range, in units of the magnitude that the operation could reach.
 
 The rounding of its inputs alone moves an output by 1/255 of that magnitude, so that no accuracy is lost.
 """
-NOTHING = 2.0 ** -20
+NOTHING = 2.0**-20
 """Width of a range, in the same units, up to which a tensor counts as zero; the calibrator writes 1e-38 for zero."""
 LARGEST_VALUE = 1e37
 """Ranges above this come from infinities: a ReLU makes the largest float32 number of them."""
@@ -61,8 +61,10 @@ def _check_finite(graph: schema.SubGraph) -> None:
         tensor = graph.Tensors(number)
         limits = _limits(tensor)
         if limits is not None and not max(map(abs, limits)) < LARGEST_VALUE:  # true for NaN, too
-            raise PocketFlowError(f'tensor {tensor.Name().decode().split(";")[0]!r} is not finite on the calibration '
-                                  f'images (from {limits[0]:.3g} to {limits[1]:.3g}); are the images, and the weights?')
+            raise PocketFlowError(
+                f'tensor {tensor.Name().decode().split(";")[0]!r} is not finite on the calibration '
+                f'images (from {limits[0]:.3g} to {limits[1]:.3g}); are the images, and the weights?'
+            )
 
 
 def _widen(model: schema.Model, graph: schema.SubGraph, operator: schema.Operator, kind: str) -> None:

@@ -17,7 +17,7 @@ from pocketflow.utils.export.operators import operators
 from pocketflow.utils.system.quiet import quiet_native_output
 
 
-def nb_usable_threads() -> int:
+def num_usable_threads() -> int:
     """The CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
@@ -57,7 +57,7 @@ class LiteRtRunner:
         self._load()
 
     @property
-    def nb_bytes(self) -> int:
+    def num_bytes(self) -> int:
         return len(self._content)
 
     @property
@@ -81,7 +81,7 @@ class LiteRtRunner:
         batch_size = self._possible_batch(min(batch_size, len(images)))
         outputs = []
         for start in range(0, len(images), batch_size):
-            self.set_input(images[start:start + batch_size])
+            self.set_input(images[start : start + batch_size])
             self.invoke()
             outputs.append(self.output())
         return np.concatenate(outputs)
@@ -126,14 +126,17 @@ class LiteRtRunner:
 
     def _failure(self, attempt: str, error: Exception) -> PocketFlowError:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        return PocketFlowError(f'{self._name}: LiteRT cannot {attempt} this file ({reason}); if it is damaged, '
-                               '--exec_mode=export writes it again')
+        return PocketFlowError(
+            f'{self._name}: LiteRT cannot {attempt} this file ({reason}); if it is damaged, '
+            '--exec_mode=export writes it again'
+        )
 
     def _check_shape(self, images: np.ndarray) -> None:
         expected = tuple(int(size) for size in self._input['shape'][1:])
         if not len(images) or images.shape[1:] != expected:
-            raise PocketFlowError(f'input of shape {images.shape}, '
-                                  f'but the file takes {(None, *expected)}, at least one sample')
+            raise PocketFlowError(
+                f'input of shape {images.shape}, but the file takes {(None, *expected)}, at least one sample'
+            )
 
     def _resize(self, batch_size: int) -> None:
         if batch_size != self._batch:

@@ -64,10 +64,12 @@ class Weights:
         if self.type_of(operator) == 'FLOAT32':
             return data.reshape(shape).copy()
         codes = unpack_nibbles(data, int(np.prod(shape))) if self.type_of(operator) == 'INT4' else data
-        channels_last = np.moveaxis(codes.reshape(shape).astype(np.float32), tensor.Quantization().QuantizedDimension(),
-                                    -1)
-        return np.moveaxis(channels_last * tensor.Quantization().ScaleAsNumpy(), -1,
-                           tensor.Quantization().QuantizedDimension())
+        channels_last = np.moveaxis(
+            codes.reshape(shape).astype(np.float32), tensor.Quantization().QuantizedDimension(), -1
+        )
+        return np.moveaxis(
+            channels_last * tensor.Quantization().ScaleAsNumpy(), -1, tensor.Quantization().QuantizedDimension()
+        )
 
     def write(self, operator: WeightedOperator, codes: np.ndarray, scales: np.ndarray) -> None:
         """Replaces the codes (int8, of the shape in the file) and scales [channels] of integer weights."""
@@ -78,8 +80,11 @@ class Weights:
     def _operators(self) -> Iterator[WeightedOperator]:
         kinds = operator_names(self._model)
         operators = [self._graph.Operators(number) for number in range(self._graph.OperatorsLength())]
-        stored = {operator.Outputs(0): operator.Inputs(0) for operator in operators
-                  if kinds[operator.OpcodeIndex()] == 'DEQUANTIZE'}
+        stored = {
+            operator.Outputs(0): operator.Inputs(0)
+            for operator in operators
+            if kinds[operator.OpcodeIndex()] == 'DEQUANTIZE'
+        }
         for operator in operators:
             kind = kinds[operator.OpcodeIndex()]
             if kind in CHANNEL_AXES:

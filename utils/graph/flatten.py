@@ -35,8 +35,11 @@ class _Surroundings:
     trainable: bool = True
 
     def inside(self, model: keras.Model, training: bool | None) -> _Surroundings:
-        return _Surroundings((*self.models, model.name), self.training if training is None else training,
-                             self.trainable and model.trainable)
+        return _Surroundings(
+            (*self.models, model.name),
+            self.training if training is None else training,
+            self.trainable and model.trainable,
+        )
 
 
 def flatten(model: keras.Model) -> keras.Model:
@@ -78,14 +81,20 @@ def _refuse_unreadable(model: keras.Model, outermost: keras.Model) -> None:
         return
     kind = type(model).__name__
     if isinstance(model, keras.Sequential) and follows_graph:
-        raise UsageError(f'model {model.name!r} is a Sequential model that was never built: give its first layer an '
-                         'input_shape, or begin with keras.Input(shape)')
+        raise UsageError(
+            f'model {model.name!r} is a Sequential model that was never built: give its first layer an '
+            'input_shape, or begin with keras.Input(shape)'
+        )
     if model is outermost:
-        raise UsageError(f'model {model.name!r} is a subclassed model ({kind}): its graph of layers cannot be read; '
-                         'build it with keras.Model(inputs, outputs)')
-    raise UsageError(f'model {outermost.name!r}: its layer {model.name!r} is a subclassed model ({kind}), whose layers '
-                     'cannot be read; build it with keras.Model(inputs, outputs), or derive it from keras.layers.Layer '
-                     'to keep it as one layer')
+        raise UsageError(
+            f'model {model.name!r} is a subclassed model ({kind}): its graph of layers cannot be read; '
+            'build it with keras.Model(inputs, outputs)'
+        )
+    raise UsageError(
+        f'model {outermost.name!r}: its layer {model.name!r} is a subclassed model ({kind}), whose layers '
+        'cannot be read; build it with keras.Model(inputs, outputs), or derive it from keras.layers.Layer '
+        'to keep it as one layer'
+    )
 
 
 class _Flattener:
@@ -116,8 +125,9 @@ class _Flattener:
         for node in nodes_in_order(model):
             if node.is_input:
                 continue
-            args, kwargs = tf.nest.map_structure(lambda value: tensors.get(id(value), value),
-                                                 (node.call_args, node.call_kwargs))
+            args, kwargs = tf.nest.map_structure(
+                lambda value: tensors.get(id(value), value), (node.call_args, node.call_kwargs)
+            )
             if isinstance(node.layer, keras.Model):
                 results = self._inlined(node.layer, args, kwargs, around)
             else:
@@ -137,20 +147,23 @@ class _Flattener:
         for layer, copy in self._copies.values():
             copy.set_weights(layer.get_weights())
 
-    def _inlined(self, nested: keras.Model, args: tuple[Any, ...], kwargs: dict[str, Any],
-                 around: _Surroundings) -> list[Any]:
+    def _inlined(
+        self, nested: keras.Model, args: tuple[Any, ...], kwargs: dict[str, Any], around: _Surroundings
+    ) -> list[Any]:
         """The outputs of a nested model for these arguments."""
         _refuse_unreadable(nested, self._model)
         given, training = _arguments(self._model, nested, args, kwargs)
         values = nested._flatten_to_reference_inputs(given)
-        inputs = {id(inner): _conformed(self._model, nested, value, inner)
-                  for inner, value in zip(nested.inputs, values, strict=True)}
+        inputs = {
+            id(inner): _conformed(self._model, nested, value, inner)
+            for inner, value in zip(nested.inputs, values, strict=True)
+        }
         tensors = self.replay(nested, inputs, around.inside(nested, training))
         return [tensors[id(tensor)] for tensor in nested.outputs]
 
     def _free_name(self, name: str, models: tuple[str, ...]) -> str:
         """A name that no other layer has: as it is, or with more and more of its models in front, or numbered."""
-        candidates = ['_'.join((*models[len(models) - depth:], name)) for depth in range(len(models) + 1)]
+        candidates = ['_'.join((*models[len(models) - depth :], name)) for depth in range(len(models) + 1)]
         number = 1
         while candidates[0] in self._names:
             number += 1
@@ -177,23 +190,28 @@ def _with_training(layer: keras.layers.Layer, kwargs: dict[str, Any], training: 
     return {**kwargs, 'training': training}
 
 
-def _arguments(outermost: keras.Model, nested: keras.Model, args: tuple[Any, ...],
-               kwargs: dict[str, Any]) -> tuple[Any, bool | None]:
+def _arguments(
+    outermost: keras.Model, nested: keras.Model, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, bool | None]:
     """(inputs, training) of a call of a nested model."""
     given = {**dict(zip(('inputs', 'training', 'mask'), args, strict=False)), **kwargs}
     inputs, training, mask = (given.pop(name, None) for name in ('inputs', 'training', 'mask'))
     # A 0 or 1 means the same as False or True; a tensor would decide anew in every call.
     if not isinstance(training, bool | int | None) or mask is not None or given:
         odd = 'a mask' if mask is not None else ', '.join(given) or 'training=TENSOR'
-        raise UsageError(f'model {outermost.name!r}: its nested model {nested.name!r} is called with {odd}, which '
-                         'cannot be merged into one graph; call it as base(x) or base(x, training=False)')
+        raise UsageError(
+            f'model {outermost.name!r}: its nested model {nested.name!r} is called with {odd}, which '
+            'cannot be merged into one graph; call it as base(x) or base(x, training=False)'
+        )
     return inputs, None if training is None else bool(training)
 
 
 def _conformed(outermost: keras.Model, nested: keras.Model, value: Any, reference: Any) -> Any:
     """An input of a nested model as Keras hands it on: of the type that the model was built with."""
     if value.shape.rank != reference.shape.rank:
-        raise UsageError(f'model {outermost.name!r}: its nested model {nested.name!r} was built for inputs of shape '
-                         f'{tuple(reference.shape)} and is called with {tuple(value.shape)}, which cannot be merged '
-                         'into one graph; reshape them first')
+        raise UsageError(
+            f'model {outermost.name!r}: its nested model {nested.name!r} was built for inputs of shape '
+            f'{tuple(reference.shape)} and is called with {tuple(value.shape)}, which cannot be merged '
+            'into one graph; reshape them first'
+        )
     return value if value.dtype == reference.dtype else tf.cast(value, reference.dtype)

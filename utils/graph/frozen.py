@@ -16,8 +16,12 @@ def frozen_share(model: keras.Model) -> tuple[int, int]:
     """(frozen parameters, those plus the trainable ones); what is never trained, as moving means, does not count."""
     trained = {id(variable) for variable in model.trainable_variables}
     # Frozen layers report their variables as non-trainable ones, mixed with those that never were trainable.
-    ever = {id(variable): variable for layer in model.submodules if isinstance(layer, keras.layers.Layer)
-            for variable in layer._trainable_weights}
+    ever = {
+        id(variable): variable
+        for layer in model.submodules
+        if isinstance(layer, keras.layers.Layer)
+        for variable in layer._trainable_weights
+    }
     frozen = _size(variable for key, variable in ever.items() if key not in trained)
     return frozen, frozen + _size(model.trainable_variables)
 
@@ -26,16 +30,24 @@ def warn_of_frozen(model: keras.Model, source: str) -> None:
     """Warns if a part of a model that is about to be trained is frozen; `source` is where the model comes from."""
     frozen, total = frozen_share(model)
     if frozen:
-        logging.warning('%s: %.0f %% of its parameters (%s of %s) are frozen (trainable=False): training and '
-                        'fine-tuning change only the others', source, 100 * frozen / total, f'{frozen:,}', f'{total:,}')
+        logging.warning(
+            '%s: %.0f %% of its parameters (%s of %s) are frozen (trainable=False): training and '
+            'fine-tuning change only the others',
+            source,
+            100 * frozen / total,
+            f'{frozen:,}',
+            f'{total:,}',
+        )
 
 
 def refuse_frozen(model: keras.Model, source: str) -> None:
     """Raises a `UsageError` if training a model could not change anything."""
     frozen, total = frozen_share(model)
     if frozen and frozen == total:
-        raise UsageError(f'{source}: all of its {total:,} parameters are frozen (trainable=False), so that nothing '
-                         'could be trained; set trainable = True on the model or on some of its layers')
+        raise UsageError(
+            f'{source}: all of its {total:,} parameters are frozen (trainable=False), so that nothing '
+            'could be trained; set trainable = True on the model or on some of its layers'
+        )
 
 
 def _size(variables: Iterable[tf.Variable]) -> int:

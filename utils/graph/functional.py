@@ -27,7 +27,8 @@ def nodes_in_order(model: keras.Model) -> list[Any]:
         name = getattr(model, 'name', model)
         raise UsageError(
             f'model {name!r} is a {type(model).__name__}, not a functional Keras model: its graph of layers'
-            ' cannot be read; build it with keras.Model(inputs, outputs)')
+            ' cannot be read; build it with keras.Model(inputs, outputs)'
+        )
     return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
 
 
@@ -53,18 +54,26 @@ def output_extremes(model: keras.Model, names: Sequence[str], images: np.ndarray
     if not names:
         return np.zeros((1, 0, 2), np.float32)
     used = {id(tensor) for node in nodes_in_order(model) for tensor in tf.nest.flatten(node.outputs)}
-    outputs = [[node.outputs for node in model.get_layer(name).inbound_nodes if id(node.outputs) in used]
-               for name in names]
+    outputs = [
+        [node.outputs for node in model.get_layer(name).inbound_nodes if id(node.outputs) in used] for name in names
+    ]
     watched = keras.Model(model.inputs, outputs)
 
     @tf.function(reduce_retracing=True)
     def extremes(batch: tf.Tensor) -> tf.Tensor:
-        return tf.stack([(tf.reduce_min([tf.reduce_min(tensor) for tensor in tensors]),
-                          tf.reduce_max([tf.reduce_max(tensor) for tensor in tensors]))
-                         for tensors in watched(batch, training=False)])
+        return tf.stack(
+            [
+                (
+                    tf.reduce_min([tf.reduce_min(tensor) for tensor in tensors]),
+                    tf.reduce_max([tf.reduce_max(tensor) for tensor in tensors]),
+                )
+                for tensors in watched(batch, training=False)
+            ]
+        )
 
-    return np.stack([extremes(images[start:start + batch_size]).numpy()
-                     for start in range(0, len(images), batch_size)])
+    return np.stack(
+        [extremes(images[start : start + batch_size]).numpy() for start in range(0, len(images), batch_size)]
+    )
 
 
 def rebuild(model: keras.Model, edit: Edit) -> keras.Model:
@@ -93,8 +102,9 @@ def rebuild(model: keras.Model, edit: Edit) -> keras.Model:
         if node.is_input:
             results = copies[layer.name].output
         else:
-            args, kwargs = tf.nest.map_structure(lambda value: tensors.get(id(value), value),
-                                                 (node.call_args, node.call_kwargs))
+            args, kwargs = tf.nest.map_structure(
+                lambda value: tensors.get(id(value), value), (node.call_args, node.call_kwargs)
+            )
             results = calls[layer.name](*args, **kwargs)
         tensors.update(zip(map(id, tf.nest.flatten(node.outputs)), tf.nest.flatten(results), strict=True))
     inputs, outputs = tf.nest.map_structure(lambda tensor: tensors[id(tensor)], [model.input, model.output])

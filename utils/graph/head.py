@@ -23,8 +23,15 @@ OPERATIONS = {'nn.softmax': 'softmax', 'math.softmax': 'softmax', 'math.sigmoid'
 RESHAPING = (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Permute, keras.layers.Dropout)
 RESHAPING_OPERATIONS = ('reshape', 'squeeze', 'compat.v1.squeeze', 'cast', 'identity')
 """What may follow a head and only moves its values."""
-WITH_ACTIVATION = (keras.layers.Dense, keras.layers.EinsumDense, keras.layers.Conv1D, keras.layers.Conv2D,
-                   keras.layers.Conv3D, keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
+WITH_ACTIVATION = (
+    keras.layers.Dense,
+    keras.layers.EinsumDense,
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
+)
 """Layers whose last step is their activation; that of others may be somewhere within."""
 
 
@@ -137,10 +144,12 @@ def _refuse_other_uses(model: keras.Model, head: Any) -> None:
     """Raises a `UsageError` if more than the model's output depends on the head."""
     made = {id(tensor) for tensor in tf.nest.flatten(head.outputs)}
     nodes = nodes_in_order(model)
-    nb_readers = sum(any(id(tensor) in made for tensor in tf.nest.flatten(node.keras_inputs)) for node in nodes)
-    nb_readers += id(model.outputs[0]) in made
-    nb_calls = sum(node.layer is head.layer for node in nodes)
-    if nb_readers > 1 or nb_calls > 1:
-        raise UsageError(f'model {model.name!r} ends with a {_function(head.layer)} (layer {head.layer.name!r}), but '
-                         'the loss takes logits, and the probabilities are used elsewhere in the network too; let its '
-                         'output be the logits')
+    num_readers = sum(any(id(tensor) in made for tensor in tf.nest.flatten(node.keras_inputs)) for node in nodes)
+    num_readers += id(model.outputs[0]) in made
+    num_calls = sum(node.layer is head.layer for node in nodes)
+    if num_readers > 1 or num_calls > 1:
+        raise UsageError(
+            f'model {model.name!r} ends with a {_function(head.layer)} (layer {head.layer.name!r}), but '
+            'the loss takes logits, and the probabilities are used elsewhere in the network too; let its '
+            'output be the logits'
+        )

@@ -50,8 +50,10 @@ def check_round_trip(model: keras.Model, source: str) -> None:
     except UnreadableError as error:
         raise UsageError(f'{source}: once saved, the model could not be read again: {error}') from error
     except Exception as error:  # Keras, and layers of others, raise whatever they like
-        raise UsageError(f'{source}: the model cannot be saved and read again ({first_line(error)}); check get_config '
-                         'of its own layers, and the constants that its operations are called with') from error
+        raise UsageError(
+            f'{source}: the model cannot be saved and read again ({first_line(error)}); check get_config '
+            'of its own layers, and the constants that its operations are called with'
+        ) from error
     if has_own:
         _check_outputs(model, restored, copy, source)
 
@@ -65,9 +67,11 @@ def _check_layer(layer: keras.layers.Layer, where: str) -> None:
         if problem is None:
             keras.saving.deserialize_keras_object(config)
     except Exception as error:  # layers of others raise whatever they like
-        raise UsageError(f'{where} ({type(layer).__name__}) cannot be saved and read again ({first_line(error)}); '
-                         'give its class a get_config with all arguments of __init__, as numbers, strings and lists, '
-                         f'and decorate it with {DECORATOR}') from error
+        raise UsageError(
+            f'{where} ({type(layer).__name__}) cannot be saved and read again ({first_line(error)}); '
+            'give its class a get_config with all arguments of __init__, as numbers, strings and lists, '
+            f'and decorate it with {DECORATOR}'
+        ) from error
     if problem:
         raise UsageError(f'{where} {problem}')
 
@@ -79,11 +83,15 @@ def _is_own(layer_class: type) -> bool:
 def _unregistered(layer_class: type) -> str | None:
     """What is wrong with the class of a layer, if it cannot be found again by its name."""
     if issubclass(layer_class, keras.layers.Lambda):
-        return ('is a Lambda layer, which holds Python code; saved models must not: write it as a keras.layers.Layer '
-                f'of your own, decorated with {DECORATOR}, or as TensorFlow operations on the tensors')
+        return (
+            'is a Lambda layer, which holds Python code; saved models must not: write it as a keras.layers.Layer '
+            f'of your own, decorated with {DECORATOR}, or as TensorFlow operations on the tensors'
+        )
     if _is_own(layer_class) and not _is_registered(keras.saving.get_registered_name(layer_class)):
-        return (f'is of class {layer_class.__name__}, which no saved model could be read with: decorate the class with '
-                f'{DECORATOR} in the file of --model_helper')
+        return (
+            f'is of class {layer_class.__name__}, which no saved model could be read with: decorate the class with '
+            f'{DECORATOR} in the file of --model_helper'
+        )
     return None
 
 
@@ -97,8 +105,13 @@ def _problems(key: str, value: Any) -> Iterator[str]:
         problem = _problem(key, value)
         if problem:
             yield problem
-    children = value.items() if isinstance(value, Mapping) else ((key, item) for item in value) if isinstance(
-        value, list) else ()
+    children = (
+        value.items()
+        if isinstance(value, Mapping)
+        else ((key, item) for item in value)
+        if isinstance(value, list)
+        else ()
+    )
     for name, child in children:
         yield from _problems(name, child)
 
@@ -108,13 +121,19 @@ def _problem(key: str, config: Mapping[str, Any]) -> str | None:
     if name == '__lambda__' or (name is None and key.endswith('activation')):
         return f'has a lambda as its {key}, which no saved model may hold: write a function, decorated with {DECORATOR}'
     registered = config['config'] if name == 'function' else config.get('registered_name')
-    is_known = (name is None or 'module' not in config or _is_registered(registered)
-                or str(config['module']).split('.')[0] in KNOWN_MODULES
-                or (name == 'function' and registered in vars(keras.activations)))
+    is_known = (
+        name is None
+        or 'module' not in config
+        or _is_registered(registered)
+        or str(config['module']).split('.')[0] in KNOWN_MODULES
+        or (name == 'function' and registered in vars(keras.activations))
+    )
     if is_known:
         return None
-    return (f'has {registered or name} as its {key}, which no saved model could be read with: decorate it with '
-            f'{DECORATOR} in the file of --model_helper')
+    return (
+        f'has {registered or name} as its {key}, which no saved model could be read with: decorate it with '
+        f'{DECORATOR} in the file of --model_helper'
+    )
 
 
 def _restored(model: keras.Model, config: Mapping[str, Any]) -> keras.Model:
@@ -134,16 +153,20 @@ def _all_layers(model: keras.Model) -> list[keras.layers.Layer]:
 def _check_outputs(model: keras.Model, restored: keras.Model, copy: keras.Model, source: str) -> None:
     """Raises a `UsageError` if the model came back as another one: a `get_config` may leave something out."""
     rng = np.random.default_rng(0)
-    inputs = [tf.cast(rng.normal(size=(NB_SAMPLES, *(size or 1 for size in tensor.shape[1:]))), tensor.dtype)
-              for tensor in model.inputs]
+    inputs = [
+        tf.cast(rng.normal(size=(NB_SAMPLES, *(size or 1 for size in tensor.shape[1:]))), tensor.dtype)
+        for tensor in model.inputs
+    ]
     expected = _outputs(model, inputs)
     if not _agree(expected, _outputs(model, inputs)):  # random in inference too, so that nothing can be compared
         return
     for other, what in ((restored, 'saved and read again'), (copy, 'copied')):
         if not _agree(expected, _outputs(other, inputs)):
             own = sorted({type(part).__name__ for part in _all_layers(model) if _is_own(type(part))})
-            raise UsageError(f'{source}: {what}, the model computes something else; its own layers ({", ".join(own)}) '
-                             'must give all arguments of __init__ in get_config')
+            raise UsageError(
+                f'{source}: {what}, the model computes something else; its own layers ({", ".join(own)}) '
+                'must give all arguments of __init__ in get_config'
+            )
 
 
 def _outputs(model: keras.Model, inputs: list[tf.Tensor]) -> list[np.ndarray]:
@@ -151,5 +174,7 @@ def _outputs(model: keras.Model, inputs: list[tf.Tensor]) -> list[np.ndarray]:
 
 
 def _agree(expected: list[np.ndarray], found: list[np.ndarray]) -> bool:
-    return all(np.allclose(one, other, rtol=0, atol=RELATIVE_TOLERANCE * max(1e-6, np.abs(one).max()), equal_nan=True)
-               for one, other in zip(expected, found, strict=True))
+    return all(
+        np.allclose(one, other, rtol=0, atol=RELATIVE_TOLERANCE * max(1e-6, np.abs(one).max()), equal_nan=True)
+        for one, other in zip(expected, found, strict=True)
+    )

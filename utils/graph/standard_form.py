@@ -28,13 +28,18 @@ class StandardForm:
     def log(self, source: str) -> None:
         """Warns of a head that was taken off; `source` is where the model comes from."""
         if self.head is not None:
-            logging.warning('%s: the %s at its end (layer %r) was taken off, because the loss takes logits; the saved '
-                            'and the exported models give logits too, in the same order of classes', source,
-                            self.head.function, self.head.layer)
+            logging.warning(
+                '%s: the %s at its end (layer %r) was taken off, because the loss takes logits; the saved '
+                'and the exported models give logits too, in the same order of classes',
+                source,
+                self.head.function,
+                self.head.layer,
+            )
 
 
-def standard_form(model: keras.Model, input_shape: Sequence[int] | None = None,
-                  wants_logits: bool = True) -> StandardForm:
+def standard_form(
+    model: keras.Model, input_shape: Sequence[int] | None = None, wants_logits: bool = True
+) -> StandardForm:
     """Brings a model into this form; one that has it is handed on as it is.
 
     Args:
@@ -46,8 +51,10 @@ def standard_form(model: keras.Model, input_shape: Sequence[int] | None = None,
       UsageError: the model cannot be brought into this form.
     """
     if not isinstance(model, keras.Model):
-        raise UsageError(f'it is a {type(model).__module__}.{type(model).__name__}, not a model of tf_keras; build it '
-                         'with `import tf_keras as keras` (tf.keras is another version of Keras)')
+        raise UsageError(
+            f'it is a {type(model).__module__}.{type(model).__name__}, not a model of tf_keras; build it '
+            'with `import tf_keras as keras` (tf.keras is another version of Keras)'
+        )
     if isinstance(model, keras.Sequential) and not model.built and input_shape is not None:
         _build(model, input_shape)
     flat = flatten(model)
@@ -59,5 +66,6 @@ def _build(model: keras.Sequential, input_shape: Sequence[int]) -> None:
         model.build((None, *input_shape))
     except Exception as error:  # layers raise whatever they like
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UsageError(f'model {model.name!r} cannot be built for inputs of shape {tuple(input_shape)} '
-                         f'({reason})') from error
+        raise UsageError(
+            f'model {model.name!r} cannot be built for inputs of shape {tuple(input_shape)} ({reason})'
+        ) from error

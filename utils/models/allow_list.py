@@ -42,8 +42,12 @@ LAYERS = _names("""
 """Of `keras.layers`."""
 
 REFUSED_LAYERS = {
-    'Lambda': 'holds code', 'TFSMLayer': 'loads another file', 'StringLookup': 'may load a vocabulary file',
-    'IntegerLookup': 'may load a vocabulary file', 'TextVectorization': 'may load a vocabulary file'}
+    'Lambda': 'holds code',
+    'TFSMLayer': 'loads another file',
+    'StringLookup': 'may load a vocabulary file',
+    'IntegerLookup': 'may load a vocabulary file',
+    'TextVectorization': 'may load a vocabulary file',
+}
 """Why some well-known layers are not on the list."""
 
 INITIALIZERS = _names("""
@@ -126,11 +130,22 @@ _ROUNDING = _names("""
 """)
 
 FUNCTIONS = frozenset().union(
-    _TENSORS, *({f'{prefix}.{name}' for name in names} for prefix, names in (
-        ('math', _MATHS), ('nn', _NETWORKS), ('linalg', _MATRICES), ('image', _IMAGES), ('signal', _SIGNALS),
-        ('quantization', _ROUNDING), ('keras.activations', ACTIVATIONS),
-        ('__operators__', ('add', 'eq', 'ne', 'getitem')))),
-    _MATHS)  # some have a name of their own in TensorFlow 1, as compat.v1.argmax
+    _TENSORS,
+    *(
+        {f'{prefix}.{name}' for name in names}
+        for prefix, names in (
+            ('math', _MATHS),
+            ('nn', _NETWORKS),
+            ('linalg', _MATRICES),
+            ('image', _IMAGES),
+            ('signal', _SIGNALS),
+            ('quantization', _ROUNDING),
+            ('keras.activations', ACTIVATIONS),
+            ('__operators__', ('add', 'eq', 'ne', 'getitem')),
+        )
+    ),
+    _MATHS,
+)  # some have a name of their own in TensorFlow 1, as compat.v1.argmax
 """Public names of TensorFlow functions that only compute from the tensors that they are given.
 
 Not among them: what makes tensors from sizes alone (`eye`, `fill`, `range`, `linspace`, `random`), reads or writes
@@ -138,8 +153,13 @@ anything (`io`, `print`, `raw_ops`), or calls Python (`py_function`, `numpy_func
 """
 
 _V1 = 'compat.v1.'
-_BASES = (keras.layers.Layer, keras.initializers.Initializer, keras.regularizers.Regularizer,
-          keras.constraints.Constraint, keras.mixed_precision.Policy)
+_BASES = (
+    keras.layers.Layer,
+    keras.initializers.Initializer,
+    keras.regularizers.Regularizer,
+    keras.constraints.Constraint,
+    keras.mixed_precision.Policy,
+)
 _PACKAGE = 'PocketFlow>'
 """How the names begin that this program registers its own classes by; they include quantizers, which have no base."""
 

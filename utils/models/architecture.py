@@ -26,8 +26,9 @@ MAX_STEPS = 100
 
 _FREE_INTEGERS = ('seed', 'shared_object_id', 'start', 'stop', 'step')  # places of a slice may be 2^31 - 1
 _SHORTHANDS = ('initializer', 'regularizer', 'constraint', 'activation')
-_NUMBERS = frozenset((
-    'bool', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64', 'float16', 'float32', 'float64'))
+_NUMBERS = frozenset(
+    ('bool', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64', 'float16', 'float32', 'float64')
+)
 _VALUES = ('__numpy__', '__tensor__')
 
 
@@ -47,8 +48,10 @@ def parsed(text: bytes | str) -> Any:
 def check_version(version: Any) -> None:
     """Raises an `UnreadableError` if a model was saved by a release whose files are not read."""
     if isinstance(version, str) and version.startswith('3'):
-        raise UnreadableError(f'it was saved by Keras {version[:20]}, and only files of Keras 2 are read; build the '
-                              'same network with tf_keras, copy the weights with set_weights, and save that')
+        raise UnreadableError(
+            f'it was saved by Keras {version[:20]}, and only files of Keras 2 are read; build the '
+            'same network with tf_keras, copy the weights with set_weights, and save that'
+        )
 
 
 def check(config: Any, allow_unrolled: bool = False) -> None:
@@ -63,17 +66,19 @@ def check(config: Any, allow_unrolled: bool = False) -> None:
         the first such thing is named.
     """
     if not _is_model(config):
-        raise UnreadableError('its architecture is not that of a functional or sequential Keras model; a subclassed '
-                              'model has to be built with keras.Model(inputs, outputs)')
-    nb_objects, lists = 0, []
+        raise UnreadableError(
+            'its architecture is not that of a functional or sequential Keras model; a subclassed '
+            'model has to be built with keras.Model(inputs, outputs)'
+        )
+    num_objects, lists = 0, []
     for key, value, layer in _walk(config):
         try:
             if key == 'unroll' and value and not allow_unrolled:
                 raise UnreadableError('its architecture has an unrolled recurrent layer; only unroll=False is accepted')
-            nb_objects += _check_value(key, value)
+            num_objects += _check_value(key, value)
         except UnreadableError as error:
             raise UnreadableError(f'{error}{f" (in layer {_short(layer)})" if layer else ""}') from None
-        if nb_objects > MAX_OBJECTS:
+        if num_objects > MAX_OBJECTS:
             raise UnreadableError(f'its architecture has more than {MAX_OBJECTS} parts')
         if key == 'layers' and isinstance(value, list):
             lists.append(value)
@@ -99,16 +104,22 @@ def _without(config: Any, keys: Collection[str]) -> Any:
 def check_class(name: str) -> None:
     """Checks the name of a layer's class; raises an `UnreadableError` if it is one that is never accepted."""
     if name in allow_list.REFUSED_LAYERS:
-        raise UnreadableError(f'its architecture has a {name} layer, which {allow_list.REFUSED_LAYERS[name]}; such'
-                              ' layers are not accepted: replace it by a registered layer of your own')
+        raise UnreadableError(
+            f'its architecture has a {name} layer, which {allow_list.REFUSED_LAYERS[name]}; such'
+            ' layers are not accepted: replace it by a registered layer of your own'
+        )
 
 
 def _is_model(config: Any) -> bool:
     if not isinstance(config, dict) or not isinstance(name := config.get('class_name'), str):
         return False
     module, registered = config.get('module'), config.get('registered_name')
-    return isinstance(config.get('config'), dict | list) and name in allow_list.MODELS and registered in (
-        None, name) and ('module' not in config or name in allow_list.CLASSES.get(str(module), ()))
+    return (
+        isinstance(config.get('config'), dict | list)
+        and name in allow_list.MODELS
+        and registered in (None, name)
+        and ('module' not in config or name in allow_list.CLASSES.get(str(module), ()))
+    )
 
 
 def _walk(config: Any) -> Iterator[tuple[str, Any, str]]:
@@ -145,8 +156,10 @@ def _check_value(key: str, value: Any) -> bool:
         _check_object(key, value)
         return True
     if isinstance(value, dict) and key.endswith('activation'):
-        raise UnreadableError('its architecture has a lambda as an activation, which holds code and is not accepted:'
-                              ' use a named function, registered with Keras')
+        raise UnreadableError(
+            'its architecture has a lambda as an activation, which holds code and is not accepted:'
+            ' use a named function, registered with Keras'
+        )
     if key == 'layers':
         _check_layers(value)
     elif isinstance(value, str):
@@ -166,8 +179,10 @@ def _check_layers(layers: Any) -> None:
 def _check_text(key: str, value: str) -> None:
     kind = next((kind for kind in _SHORTHANDS if key == kind or key.endswith(f'_{kind}')), None)
     if kind and not allow_list.is_shorthand(kind, value):
-        raise UnreadableError(f'its architecture names the {kind} {_short(value)}, which is not of Keras and is not'
-                              ' registered; register it in your --model_helper file')
+        raise UnreadableError(
+            f'its architecture names the {kind} {_short(value)}, which is not of Keras and is not'
+            ' registered; register it in your --model_helper file'
+        )
 
 
 def _check_integer(key: str, value: int) -> None:
@@ -187,9 +202,11 @@ def _check_object(key: str, config: Mapping[str, Any]) -> None:
     elif name == 'function':
         _check_function(module, config.get('config'), registered)
     elif not allow_list.is_class(module, name, registered):
-        raise UnreadableError(f'its architecture needs {_short(registered or name)}{_of(module)}, which is no layer of'
-                              ' Keras and is not registered; import the module that registers it, or register it in'
-                              ' your --model_helper file')
+        raise UnreadableError(
+            f'its architecture needs {_short(registered or name)}{_of(module)}, which is no layer of'
+            ' Keras and is not registered; import the module that registers it, or register it in'
+            ' your --model_helper file'
+        )
     elif name in allow_list.OPERATION_LAYERS:
         _check_operation(config)
 
@@ -200,15 +217,19 @@ def _of(module: str | None) -> str:
 
 def _check_function(module: Any, name: Any, registered: str | None) -> None:
     if registered not in (None, 'function', name) or not allow_list.is_activation(name, module):
-        raise UnreadableError(f'its architecture needs the function {_short(name)} of {_short(module)}, which is no'
-                              ' activation of Keras and is not registered; register it in your --model_helper file')
+        raise UnreadableError(
+            f'its architecture needs the function {_short(name)} of {_short(module)}, which is no'
+            ' activation of Keras and is not registered; register it in your --model_helper file'
+        )
 
 
 def _check_operation(config: Mapping[str, Any]) -> None:
     function = config['config'].get('function') if isinstance(config.get('config'), dict) else None
     if not allow_list.is_function(function):
-        raise UnreadableError(f'its architecture calls the TensorFlow function {_short(function)}, which is not'
-                              ' accepted: use a Keras layer, or a registered layer of your own')
+        raise UnreadableError(
+            f'its architecture calls the TensorFlow function {_short(function)}, which is not'
+            ' accepted: use a Keras layer, or a registered layer of your own'
+        )
 
 
 def _check_numbers(config: Any) -> None:
@@ -221,4 +242,3 @@ def _short(value: Any) -> str:
         return repr(value)[:80]
     except ValueError:  # an integer of more digits than Python prints
         return 'a very large number'
-

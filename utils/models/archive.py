@@ -39,20 +39,22 @@ def read_config(path: str | os.PathLike) -> tuple[Any, bytes]:
     return architecture.parsed(text), text
 
 
-def nb_values(path: str | os.PathLike) -> int:
-    """Number of values in the weights of a `.keras` file whose parts were checked; raises as `hdf5.nb_values`."""
+def num_values(path: str | os.PathLike) -> int:
+    """Number of values in the weights of a `.keras` file whose parts were checked; raises as `hdf5.num_values`."""
     with zipfile.ZipFile(path) as archive:
         content = archive.read(WEIGHTS)
     with h5py.File(io.BytesIO(content), 'r') as file:
-        return hdf5.nb_values(file, len(content))
+        return hdf5.num_values(file, len(content))
 
 
 def _checked_members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     members = archive.infolist()
     by_name = {member.filename: member for member in members}
     if len(members) > MAX_MEMBERS or len(by_name) < len(members):
-        raise UnreadableError(f'its {len(members)} parts are not those that Keras writes: some have the same name, or '
-                              f'they are more than {MAX_MEMBERS}')
+        raise UnreadableError(
+            f'its {len(members)} parts are not those that Keras writes: some have the same name, or '
+            f'they are more than {MAX_MEMBERS}'
+        )
     if CONFIG not in by_name:
         return by_name
     for name, member in by_name.items():
@@ -61,15 +63,18 @@ def _checked_members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
         if member.flag_bits & 1:
             raise UnreadableError(f'its part {name!r} is encrypted')
         if name == WEIGHTS and member.compress_type != zipfile.ZIP_STORED:
-            raise UnreadableError(f'its part {WEIGHTS} is compressed, which Keras does not do; unpack it, and zip it '
-                                  'without compression (zip -0)')
+            raise UnreadableError(
+                f'its part {WEIGHTS} is compressed, which Keras does not do; unpack it, and zip it '
+                'without compression (zip -0)'
+            )
     return by_name
 
 
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, max_bytes: int) -> bytes:
     if member.file_size > max_bytes:
-        raise UnreadableError(f'its part {member.filename} has {member.file_size} bytes; at most {max_bytes} are '
-                              'accepted')
+        raise UnreadableError(
+            f'its part {member.filename} has {member.file_size} bytes; at most {max_bytes} are accepted'
+        )
     with archive.open(member) as file:
         return file.read(max_bytes + 1)
 

@@ -37,25 +37,30 @@ def with_ordered_layers(config: Any) -> Any:
     if not isinstance(config, dict):
         return config
     copies = {key: with_ordered_layers(value) for key, value in config.items()}
-    return {key: OrderedLayers(value) if key == 'layers' and isinstance(value, list) else value
-            for key, value in copies.items()}
+    return {
+        key: OrderedLayers(value) if key == 'layers' and isinstance(value, list) else value
+        for key, value in copies.items()
+    }
 
 
-def build(make: Callable[[], keras.Model], nb_values: int, fill: bool = True) -> keras.Model:
+def build(make: Callable[[], keras.Model], num_values: int, fill: bool = True) -> keras.Model:
     """What `make` returns, with its weights and the sizes of its tensors bounded.
 
     Args:
       make: builds a model with Keras.
-      nb_values: numbers that its weights may hold.
+      num_values: numbers that its weights may hold.
       fill: whether weights get the first values that their layers choose; else they are zeros, which is quicker.
 
     Raises:
       UnreadableError: it would take more than that; or whatever Keras raises.
     """
-    bounds = _Bounds(nb_values, fill)
+    bounds = _Bounds(num_values, fill)
     try:
-        with keras.saving.custom_object_scope(_UNREGISTERED), tf.variable_creator_scope(bounds.create), (
-                _watched_calls(bounds)):
+        with (
+            keras.saving.custom_object_scope(_UNREGISTERED),
+            tf.variable_creator_scope(bounds.create),
+            _watched_calls(bounds),
+        ):
             return make()
     except Exception as error:
         if bounds.reason is None:
@@ -66,9 +71,9 @@ def build(make: Callable[[], keras.Model], nb_values: int, fill: bool = True) ->
 class _Bounds:
     """Counts what a model takes while it is built, and stops where it is too much; `reason` then says of what."""
 
-    def __init__(self, nb_values: int, fill: bool) -> None:
-        self.nb_values, self.fill = nb_values, fill
-        self.nb_made, self.nb_calls = 0, 0
+    def __init__(self, num_values: int, fill: bool) -> None:
+        self.num_values, self.fill = num_values, fill
+        self.num_made, self.num_calls = 0, 0
         self.reason: str | None = None
 
     def stop(self, reason: str) -> None:
@@ -80,29 +85,31 @@ class _Bounds:
         shape = kwargs.get('shape')
         if shape is not None and callable(kwargs.get('initial_value')):
             shape, dtype = tf.TensorShape(shape), tf.as_dtype(kwargs.get('dtype') or tf.float32)
-            self.nb_made += math.prod(shape.as_list())
-            if self.nb_made > self.nb_values:
-                self.stop(f'its layers need more than the {self.nb_values} values that are stored')
+            self.num_made += math.prod(shape.as_list())
+            if self.num_made > self.num_values:
+                self.stop(f'its layers need more than the {self.num_values} values that are stored')
             if not self.fill:
                 kwargs['initial_value'] = lambda: tf.zeros(shape, dtype)
         return next_creator(**kwargs)
 
     def count_call(self) -> None:
-        self.nb_calls += 1
-        if self.nb_calls > MAX_CALLS:
+        self.num_calls += 1
+        if self.num_calls > MAX_CALLS:
             self.stop(f'its layers are called more than {MAX_CALLS} times')
 
     def check_sizes(self, layer: keras.layers.Layer, tensors: Any) -> None:
         for tensor in tf.nest.flatten(tensors):
             sizes = _sizes(tensor)
             if math.prod(size or 1 for size in sizes) > MAX_FEATURES:
-                self.stop(f'layer {layer.name!r} works on a tensor of shape {sizes}; up to {MAX_FEATURES} values per '
-                          'sample are accepted')
+                self.stop(
+                    f'layer {layer.name!r} works on a tensor of shape {sizes}; up to {MAX_FEATURES} values per '
+                    'sample are accepted'
+                )
 
     def check_parts(self, layer: keras.layers.Layer, args: Any, kwargs: Any) -> None:
-        nb_parts = _nb_parts(layer, args, kwargs)
-        if nb_parts > MAX_PARTS:
-            self.stop(f'layer {layer.name!r} writes out {nb_parts} parts; up to {MAX_PARTS} are accepted')
+        num_parts = _num_parts(layer, args, kwargs)
+        if num_parts > MAX_PARTS:
+            self.stop(f'layer {layer.name!r} writes out {num_parts} parts; up to {MAX_PARTS} are accepted')
 
 
 @contextlib.contextmanager
@@ -125,7 +132,7 @@ def _watched_calls(bounds: _Bounds) -> Iterator[None]:
         keras.layers.Layer.__call__ = original
 
 
-def _nb_parts(layer: keras.layers.Layer, args: Any, kwargs: Any) -> int:
+def _num_parts(layer: keras.layers.Layer, args: Any, kwargs: Any) -> int:
     """How many times Keras or TensorFlow repeat something in Python for this call: steps, or tensors that are made."""
     sizes = _sizes(next(iter(tf.nest.flatten((args, kwargs))), None))
     symbol = getattr(layer, 'symbol', None)

@@ -36,8 +36,10 @@ def check(layers: Sequence[Mapping[str, Any]]) -> None:
         raise UnreadableError('its architecture has two layers of the same name')
     for layer in layers:
         if any(next(_inputs(node), None) is None for node in _nodes(layer)):
-            raise UnreadableError(f'its architecture calls layer {_name(layer)[:80]!r} on constants alone; replace it'
-                                  ' by the constant that it computes')
+            raise UnreadableError(
+                f'its architecture calls layer {_name(layer)[:80]!r} on constants alone; replace it'
+                ' by the constant that it computes'
+            )
 
 
 class OrderedLayers(list):
@@ -49,13 +51,13 @@ class OrderedLayers(list):
 
     def __init__(self, layers: Sequence[Any]) -> None:
         super().__init__(layers)
-        self._nb_left = _NB_PASSES
+        self._num_left = _NB_PASSES
 
     def __iter__(self) -> Iterator[Any]:
-        self._nb_left -= 1
-        if self._nb_left < 0:
+        self._num_left -= 1
+        if self._num_left < 0:
             raise UnreadableError('a layer is called on something that no layer makes')
-        is_first = self._nb_left == _NB_PASSES - 1
+        is_first = self._num_left == _NB_PASSES - 1
         return super().__iter__() if is_first else iter(in_order(list(super().__iter__())))
 
 
@@ -66,18 +68,21 @@ def in_order(layers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
       UnreadableError: a call depends on one that does not exist, or on itself.
     """
     by_name = {_name(layer): layer for layer in layers}
-    needs = {(name, place): _needs(name, place, node, by_name)
-             for name, layer in by_name.items() for place, node in enumerate(_nodes(layer))}
-    readers, nb_missing = defaultdict(list), {}
+    needs = {
+        (name, place): _needs(name, place, node, by_name)
+        for name, layer in by_name.items()
+        for place, node in enumerate(_nodes(layer))
+    }
+    readers, num_missing = defaultdict(list), {}
     for call, needed in needs.items():
-        nb_missing[call] = len(needed)
+        num_missing[call] = len(needed)
         for other in needed:
             readers[other].append(call)
-    ready = [call for call, nb in nb_missing.items() if not nb]
+    ready = [call for call, nb in num_missing.items() if not nb]
     for call in ready:  # grows while it is gone through
         for reader in readers[call]:
-            nb_missing[reader] -= 1
-            if not nb_missing[reader]:
+            num_missing[reader] -= 1
+            if not num_missing[reader]:
                 ready.append(reader)
     if len(ready) < len(needs):
         raise UnreadableError('a layer is called on something that no layer makes')

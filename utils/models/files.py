@@ -52,8 +52,10 @@ def load_model(path: Path | str) -> keras.Model:
     except OSError as error:
         raise UsageError(f'{path}: cannot be read as a Keras model: {error.strerror or first_line(error)}') from error
     except Exception as error:  # whatever Keras, HDF5 and zip make of damage
-        raise UsageError(f'{path}: cannot be read as a Keras model ({type(error).__name__}: {first_line(error)}); give '
-                         'a .keras file that this version of tf_keras has written') from error
+        raise UsageError(
+            f'{path}: cannot be read as a Keras model ({type(error).__name__}: {first_line(error)}); give '
+            'a .keras file that this version of tf_keras has written'
+        ) from error
 
 
 def _from_archive(path: Path | str) -> keras.Model:
@@ -63,10 +65,10 @@ def _from_archive(path: Path | str) -> keras.Model:
     register_classes_in(text)
     config = architecture.without(config, ('compile_config',))
     architecture.check(config, allow_unrolled=True)
-    nb_values = archive.nb_values(path) + FREE_VALUES
+    num_values = archive.num_values(path) + FREE_VALUES
     ordered = with_ordered_layers(config)
     with ObjectSharingScope():
-        model = build(lambda: keras.saving.deserialize_keras_object(ordered, safe_mode=True), nb_values)
+        model = build(lambda: keras.saving.deserialize_keras_object(ordered, safe_mode=True), num_values)
     model.load_weights(path)
     return model
 
@@ -75,10 +77,10 @@ def _from_hdf5(path: Path | str) -> keras.Model:
     if Path(path).suffix not in _HDF5_SUFFIXES:
         raise UnreadableError('it is an HDF5 file; give it a name that ends in .h5')
     with h5py.File(path, 'r') as file:
-        nb_values = hdf5.nb_values(file, os.path.getsize(path)) + FREE_VALUES
+        num_values = hdf5.num_values(file, os.path.getsize(path)) + FREE_VALUES
         config = hdf5.read_config(file)
     architecture.check(config, allow_unrolled=True)
     ordered = with_ordered_layers(config)
-    model = build(lambda: keras.models.model_from_config(ordered), nb_values)
+    model = build(lambda: keras.models.model_from_config(ordered), num_values)
     model.load_weights(path)
     return model

@@ -24,12 +24,12 @@ _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FL
 _JSON_LISTS = ('TensorShape', '__tuple__')  # how older releases write them
 
 
-def nb_values(file: h5py.File, nb_bytes: int) -> int:
+def num_values(file: h5py.File, num_bytes: int) -> int:
     """Number of values of all arrays in a file.
 
     Args:
       file: the opened file.
-      nb_bytes: its size.
+      num_bytes: its size.
 
     Raises:
       UnreadableError: it holds anything but plain arrays of numbers, or declares far more than it has.
@@ -42,8 +42,8 @@ def nb_values(file: h5py.File, nb_bytes: int) -> int:
             _check_array(name, item)
             nb += item.size
             declared += max(item.size, math.prod(item.chunks or ())) * item.dtype.itemsize
-        if declared > max(MAX_UNPACKED * nb_bytes, SMALL_BYTES):
-            raise UnreadableError(f'its arrays have {declared} bytes and more, the file only {nb_bytes}')
+        if declared > max(MAX_UNPACKED * num_bytes, SMALL_BYTES):
+            raise UnreadableError(f'its arrays have {declared} bytes and more, the file only {num_bytes}')
     return nb
 
 
@@ -51,8 +51,10 @@ def read_config(file: h5py.File) -> Any:
     """The architecture in the file of a whole model; raises an `UnreadableError` if there is none that can be read."""
     text = file.attrs.get('model_config')
     if text is None:
-        raise UnreadableError('it holds weights without an architecture (HDF5); build the network with tf_keras, call '
-                              'load_weights, and save the model as .keras')
+        raise UnreadableError(
+            'it holds weights without an architecture (HDF5); build the network with tf_keras, call '
+            'load_weights, and save the model as .keras'
+        )
     version = file.attrs.get('keras_version')
     architecture.check_version(version.decode('utf-8', 'replace') if isinstance(version, bytes) else version)
     if not isinstance(text, str | bytes) or len(text) > architecture.MAX_BYTES:

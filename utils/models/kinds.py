@@ -15,7 +15,8 @@ _OTHERS = (
     (4, b'TFL3', f'it is a TensorFlow Lite file, which is finished and cannot be compressed further; {_AS_KERAS}'),
     (0, b'\x1f\x8b', 'it is packed by gzip; unpack it'),
     (0, b'\x93NUMPY', 'it is a NumPy array; build the network, set its weights, and save it as .keras'),
-    *((0, bytes((0x80, version)), _PICKLE) for version in range(2, 6)))
+    *((0, bytes((0x80, version)), _PICKLE) for version in range(2, 6)),
+)
 _HEAD = 512
 
 
@@ -38,7 +39,8 @@ def other_kind(path: str | os.PathLike) -> str:
     if _is_text(head):
         is_json = head.lstrip()[:1] == b'{' and b'class_name' in head
         return ('it is the architecture of a model without its weights (JSON)' if is_json else 'it is a text file') + (
-            '; save the model by model.save as .keras')
+            '; save the model by model.save as .keras'
+        )
     return 'it is of no kind that is known here; give a .keras file that tf_keras has written'
 
 
@@ -60,5 +62,5 @@ def _is_text(head: bytes) -> bool:
     except UnicodeDecodeError as error:
         if error.start < len(head) - 4:  # a character may be cut in two
             return False
-        text = head[:error.start].decode('utf-8')
+        text = head[: error.start].decode('utf-8')
     return all(character.isprintable() or character.isspace() for character in text)

@@ -25,10 +25,21 @@ from pocketflow.utils.errors import UsageError
 OptionsT = TypeVar('OptionsT', bound='Options')
 
 
-def option(flag: str, default: Any, help: str, *, low: float | None = None, high: float | None = None,
-           choices: Sequence[str] | None = None, above: float | None = None, below: float | None = None,
-           decides: bool = True, names: Literal['model', 'plan'] | None = None, needs: str = '',
-           unless: str = '') -> Any:
+def option(
+    flag: str,
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: Sequence[str] | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    decides: bool = True,
+    names: Literal['model', 'plan'] | None = None,
+    needs: str = '',
+    unless: str = '',
+) -> Any:
     """A dataclass field that is also a flag.
 
     Args:
@@ -44,8 +55,19 @@ def option(flag: str, default: Any, help: str, *, low: float | None = None, high
         value, a flag that is on or has any value.
       unless: what of other flags, written alike, leaves this one without effect.
     """
-    metadata = {'flag': flag, 'help': help, 'low': low, 'high': high, 'above': above, 'below': below,
-                'choices': choices, 'decides': decides, 'names': names, 'needs': needs, 'unless': unless}
+    metadata = {
+        'flag': flag,
+        'help': help,
+        'low': low,
+        'high': high,
+        'above': above,
+        'below': below,
+        'choices': choices,
+        'decides': decides,
+        'names': names,
+        'needs': needs,
+        'unless': unless,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -89,8 +111,11 @@ def accepted(field: dataclasses.Field) -> str:
     meta = field.metadata
     if meta['choices']:
         return f'one of {", ".join(meta["choices"])}'
-    bounds = [f'{sign} {meta[key]}' for key, sign in (('above', '>'), ('low', '>='), ('high', '<='), ('below', '<'))
-              if meta[key] is not None]
+    bounds = [
+        f'{sign} {meta[key]}'
+        for key, sign in (('above', '>'), ('low', '>='), ('high', '<='), ('below', '<'))
+        if meta[key] is not None
+    ]
     return ('a number ' + ' and '.join(bounds)).strip()
 
 
@@ -123,23 +148,39 @@ def define_flags(options_class: type[Options], flag_values: flags.FlagValues, gr
         name = field.metadata['flag']
         if name in flag_values:
             if flag_values[name].default != field.default:
-                raise ValueError(f'flag --{name} is declared with two defaults: '
-                                 f'{flag_values[name].default} and {field.default}')
+                raise ValueError(
+                    f'flag --{name} is declared with two defaults: {flag_values[name].default} and {field.default}'
+                )
             continue
         define = _DEFINE[value_type(options_class, field)]
-        define(name, field.default, help_text(field), flag_values=flag_values,
-               module_name=group or options_class.__module__)
-    for define, reasons in ((flags.DEFINE_string, options_class.superseded),
-                            (flags.DEFINE_boolean, options_class.superseded_switches)):
+        define(
+            name,
+            field.default,
+            help_text(field),
+            flag_values=flag_values,
+            module_name=group or options_class.__module__,
+        )
+    for define, reasons in (
+        (flags.DEFINE_string, options_class.superseded),
+        (flags.DEFINE_boolean, options_class.superseded_switches),
+    ):
         for name, reason in reasons.items():
-            define(name, None, f'no effect any more: {reason}', flag_values=flag_values,
-                   module_name=group or options_class.__module__)
+            define(
+                name,
+                None,
+                f'no effect any more: {reason}',
+                flag_values=flag_values,
+                module_name=group or options_class.__module__,
+            )
 
 
 def superseded_flags(options_classes: Iterable[type[Options]]) -> dict[str, str]:
     """Flag -> why it has no effect any more."""
-    return {flag: reason for options_class in options_classes
-            for flag, reason in {**options_class.superseded, **options_class.superseded_switches}.items()}
+    return {
+        flag: reason
+        for options_class in options_classes
+        for flag, reason in {**options_class.superseded, **options_class.superseded_switches}.items()
+    }
 
 
 def help_text(field: dataclasses.Field) -> str:
@@ -154,15 +195,18 @@ def is_restricted(field: dataclasses.Field) -> bool:
 
 def dependence(field: dataclasses.Field) -> str:
     """What a field needs to have an effect, in words: `needs --hpo_space; not with --ws_prune_plan`."""
-    rules = {'needs': ' '.join(f'--{condition}' for condition in field.metadata['needs'].split()),
-             'not with': ' or '.join(f'--{condition}' for condition in field.metadata['unless'].split())}
+    rules = {
+        'needs': ' '.join(f'--{condition}' for condition in field.metadata['needs'].split()),
+        'not with': ' or '.join(f'--{condition}' for condition in field.metadata['unless'].split()),
+    }
     return '; '.join(f'{words} {conditions}' for words, conditions in rules.items() if conditions)
 
 
 def from_flags(options_class: type[OptionsT], flag_values: flags.FlagValues) -> OptionsT:
     """Builds the checked options from parsed flags."""
-    return options_class(**{field.name: flag_values[field.metadata['flag']].value
-                            for field in option_fields(options_class)})
+    return options_class(
+        **{field.name: flag_values[field.metadata['flag']].value for field in option_fields(options_class)}
+    )
 
 
 def flag_lines(options: Iterable[Options], decisive: bool = False) -> list[str]:
@@ -181,8 +225,12 @@ def flag_lines(options: Iterable[Options], decisive: bool = False) -> list[str]:
 
 def indecisive_flags(options_classes: Iterable[type[Options]]) -> list[str]:
     """The names of the flags that do not decide results."""
-    return [field.metadata['flag'] for options_class in options_classes for field in option_fields(options_class)
-            if not field.metadata['decides']]
+    return [
+        field.metadata['flag']
+        for options_class in options_classes
+        for field in option_fields(options_class)
+        if not field.metadata['decides']
+    ]
 
 
 def _as_text(value: Any) -> str:
@@ -196,6 +244,8 @@ def with_defaults(options_class: type[OptionsT], name: str, **defaults: Any) -> 
     """
     hints = typing.get_type_hints(options_class)
     known = {field.name: field for field in option_fields(options_class)}
-    new = [(key, hints[key], dataclasses.field(default=value, metadata=known[key].metadata))
-           for key, value in defaults.items()]
+    new = [
+        (key, hints[key], dataclasses.field(default=value, metadata=known[key].metadata))
+        for key, value in defaults.items()
+    ]
     return dataclasses.make_dataclass(name, new, bases=(options_class,), frozen=True)

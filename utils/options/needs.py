@@ -15,8 +15,9 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options.fields import Options, option_fields
 
 
-def refuse_idle_flags(options_classes: Collection[type[Options]], flag_values: flags.FlagValues,
-                      searched: Collection[str] = ()) -> None:
+def refuse_idle_flags(
+    options_classes: Collection[type[Options]], flag_values: flags.FlagValues, searched: Collection[str] = ()
+) -> None:
     """Raises a `UsageError` for a flag that another one deprives of its effect.
 
     Only for values other than the default: recorded flag files hold all flags.
@@ -30,16 +31,21 @@ def refuse_idle_flags(options_classes: Collection[type[Options]], flag_values: f
         given = argument(flag, flag_values)
         for condition in needs:
             if not _holds(condition, flag_values) and _flag_of(condition) not in searched:
-                raise UsageError(f'{given} would have no effect: it needs {_wanted(condition, flag_values)}; give '
-                                 'that, or drop the flag')
+                raise UsageError(
+                    f'{given} would have no effect: it needs {_wanted(condition, flag_values)}; give '
+                    'that, or drop the flag'
+                )
         for condition in unless:
             if _holds(condition, flag_values) and _flag_of(condition) not in searched:
-                raise UsageError(f'{given} would have no effect with {argument(_flag_of(condition), flag_values)}; '
-                                 'drop one of the two')
+                raise UsageError(
+                    f'{given} would have no effect with {argument(_flag_of(condition), flag_values)}; '
+                    'drop one of the two'
+                )
 
 
-def refuse_replaced_flags(chain: Mapping[str, Mapping[str, str]], shared: type[Options],
-                          flag_values: flags.FlagValues) -> None:
+def refuse_replaced_flags(
+    chain: Mapping[str, Mapping[str, str]], shared: type[Options], flag_values: flags.FlagValues
+) -> None:
     """Raises a `UsageError` for a flag of all learners that no learner of a chain goes by.
 
     Args:
@@ -49,11 +55,16 @@ def refuse_replaced_flags(chain: Mapping[str, Mapping[str, str]], shared: type[O
     """
     for field in option_fields(shared):
         flag = field.metadata['flag']
-        own = [flags_of[flag] for flags_of in chain.values()
-               if flag in flags_of and flag_values[flags_of[flag]].value is not None]
+        own = [
+            flags_of[flag]
+            for flags_of in chain.values()
+            if flag in flags_of and flag_values[flags_of[flag]].value is not None
+        ]
         if flag_values[flag].value != field.default and len(own) == len(chain):
-            raise UsageError(f'{argument(flag, flag_values)} would have no effect: --learner={",".join(chain)} goes by '
-                             f'{", ".join(f"--{name}" for name in own)}; give that, or drop the flag')
+            raise UsageError(
+                f'{argument(flag, flag_values)} would have no effect: --learner={",".join(chain)} goes by '
+                f'{", ".join(f"--{name}" for name in own)}; give that, or drop the flag'
+            )
 
 
 def argument(flag: str, flag_values: flags.FlagValues) -> str:
@@ -64,8 +75,9 @@ def argument(flag: str, flag_values: flags.FlagValues) -> str:
     return f'--{flag}={value}'
 
 
-def _dependent(options_classes: Collection[type[Options]],
-               flag_values: flags.FlagValues) -> Iterator[tuple[str, list[str], list[str]]]:
+def _dependent(
+    options_classes: Collection[type[Options]], flag_values: flags.FlagValues
+) -> Iterator[tuple[str, list[str], list[str]]]:
     """(flag, conditions that must hold, conditions that must not) of those that are not at their default."""
     for options_class in options_classes:
         for field in option_fields(options_class):

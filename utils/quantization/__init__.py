@@ -10,12 +10,12 @@ from pocketflow.utils.quantization.layers import (
 from pocketflow.utils.quantization.models import (
     activation_layers,
     activation_ranges,
-    bake,
     codebook_variables,
     excluding,
     quantizable_layers,
     quantized_copy,
     quantized_layers,
+    strip_quantization,
     unquantizable_layers,
 )
 from pocketflow.utils.quantization.quantizers import (
@@ -29,8 +29,25 @@ from pocketflow.utils.quantization.quantizers import (
 )
 
 __all__ = [
-    'FULL_BITS', 'MAX_CODEBOOK_BITS', 'MAX_WEIGHT_BITS', 'BucketQuantizer', 'CodebookQuantizer', 'QuantizeActivation',
-    'QuantizedConv2D', 'QuantizedDense', 'QuantizedDepthwiseConv2D', 'QuantizedKernel', 'Quantizer',
-    'UniformQuantizer', 'activation_layers', 'activation_ranges', 'bake', 'codebook_variables', 'excluding',
-    'quantizable_layers', 'quantized_copy', 'quantized_layers', 'unquantizable_layers',
+    'FULL_BITS',
+    'MAX_CODEBOOK_BITS',
+    'MAX_WEIGHT_BITS',
+    'BucketQuantizer',
+    'CodebookQuantizer',
+    'QuantizeActivation',
+    'QuantizedConv2D',
+    'QuantizedDense',
+    'QuantizedDepthwiseConv2D',
+    'QuantizedKernel',
+    'Quantizer',
+    'UniformQuantizer',
+    'activation_layers',
+    'activation_ranges',
+    'strip_quantization',
+    'codebook_variables',
+    'excluding',
+    'quantizable_layers',
+    'quantized_copy',
+    'quantized_layers',
+    'unquantizable_layers',
 ]

@@ -14,12 +14,12 @@ NB_ITERATIONS = 100
 """Of k-means: milliseconds for a layer. From quantiles of Laplacian weights, 10 leave twice the squared error."""
 
 
-def initial_codebooks(rows: np.ndarray, nb_entries: int, style: str) -> np.ndarray:
+def initial_codebooks(rows: np.ndarray, num_entries: int, style: str) -> np.ndarray:
     """Where k-means starts.
 
     Args:
       rows: weights [buckets, elements].
-      nb_entries: K, entries of each code book.
+      num_entries: K, entries of each code book.
       style: 'quantile': entry j is the 100 (j+1) / (K+1)-th percentile (an element of the bucket); 'uniform': evenly
         spaced from the least to the greatest.
 
@@ -27,38 +27,38 @@ def initial_codebooks(rows: np.ndarray, nb_entries: int, style: str) -> np.ndarr
       float64 [buckets, K], ascending, in the units of `rows`.
     """
     if style == 'quantile':
-        places = np.arange(1, nb_entries + 1) / (nb_entries + 1) * (rows.shape[1] - 1)
+        places = np.arange(1, num_entries + 1) / (num_entries + 1) * (rows.shape[1] - 1)
         return np.sort(rows, axis=1)[:, np.rint(places).astype(int)].astype(np.float64)
-    return np.linspace(rows.min(axis=1), rows.max(axis=1), nb_entries, axis=1, dtype=np.float64)
+    return np.linspace(rows.min(axis=1), rows.max(axis=1), num_entries, axis=1, dtype=np.float64)
 
 
-def fit_codebooks(rows: np.ndarray, nb_entries: int, style: str, nb_iterations: int = NB_ITERATIONS) -> np.ndarray:
+def fit_codebooks(rows: np.ndarray, num_entries: int, style: str, num_iterations: int = NB_ITERATIONS) -> np.ndarray:
     """Code books by k-means (Lloyd 1982), for all buckets at once.
 
     Args:
       rows: normalised weights [buckets, elements], in [0, 1].
-      nb_entries, style: as for `initial_codebooks`.
-      nb_iterations: of k-means.
+      num_entries, style: as for `initial_codebooks`.
+      num_iterations: of k-means.
 
     Returns:
       float32 [buckets, K], ascending. Entries that no weight chose are moved to the weights that fit worst, so an
       entry stays unused only where a bucket has fewer distinct values than entries.
     """
     rows = np.sort(rows.astype(np.float64), axis=1)
-    books = initial_codebooks(rows, nb_entries, style)
-    for _ in range(nb_iterations):
+    books = initial_codebooks(rows, num_entries, style)
+    for _ in range(num_iterations):
         books = _lloyd_step(rows, books)
     return books.astype(np.float32)
 
 
 def _lloyd_step(rows: np.ndarray, books: np.ndarray) -> np.ndarray:
     """Each entry becomes the mean of the (sorted) weights nearest to it."""
-    nb_buckets, length = rows.shape
+    num_buckets, length = rows.shape
     # Sorted weights make every cluster a run; buckets are told apart by shifting them two units from each other.
-    shift = 2.0 * np.arange(nb_buckets)[:, np.newaxis]
+    shift = 2.0 * np.arange(num_buckets)[:, np.newaxis]
     ends = np.searchsorted((rows + shift).ravel(), (midpoints(books) + shift).ravel(), side='right')
-    starts = length * np.arange(nb_buckets)[:, np.newaxis]
-    edges = np.concatenate([starts, ends.reshape(nb_buckets, -1), starts + length], axis=1)
+    starts = length * np.arange(num_buckets)[:, np.newaxis]
+    edges = np.concatenate([starts, ends.reshape(num_buckets, -1), starts + length], axis=1)
     sums = np.concatenate([[0.0], np.cumsum(rows)])[edges]
     counts = np.diff(edges, axis=1)
     means = np.where(counts > 0, np.diff(sums, axis=1) / np.maximum(counts, 1), books)
@@ -71,10 +71,10 @@ def _reseeded(values: np.ndarray, book: np.ndarray, counts: np.ndarray) -> np.nd
     """The code book with its empty entries at the distinct values farthest from their own entries."""
     candidates = np.unique(values)
     distances = np.abs(candidates[:, np.newaxis] - book[counts > 0]).min(axis=1)
-    worst = np.argsort(-distances, kind='stable')[:np.count_nonzero(counts == 0)]
+    worst = np.argsort(-distances, kind='stable')[: np.count_nonzero(counts == 0)]
     worst = worst[distances[worst] > 0]
     book = book.copy()
-    book[np.flatnonzero(counts == 0)[:len(worst)]] = candidates[worst]
+    book[np.flatnonzero(counts == 0)[: len(worst)]] = candidates[worst]
     return book
 
 

@@ -25,13 +25,13 @@ class Buckets:
       kind: 'tensor' (one bucket), 'channel' (one per output channel) or 'split' (consecutive runs of `size` elements
         of the flattened tensor; the last one is filled up with copies of the last element).
       size: elements per bucket, for 'split'.
-      nb_channel_axes: for 'channel', how many of the last axes number the output channels: 1, and 2 for depthwise
+      num_channel_axes: for 'channel', how many of the last axes number the output channels: 1, and 2 for depthwise
         kernels [height, width, channels, multiplier].
     """
 
     kind: str = 'tensor'
     size: int = 0
-    nb_channel_axes: int = 1
+    num_channel_axes: int = 1
 
     def __post_init__(self) -> None:
         if self.kind not in BUCKET_KINDS:
@@ -41,37 +41,37 @@ class Buckets:
 
     def matrix_shape(self, shape: Sequence[int]) -> tuple[int, int]:
         """(elements per bucket, buckets) for a tensor of this shape."""
-        nb_values = math.prod(shape)
+        num_values = math.prod(shape)
         match self.kind:
             case 'channel':
-                nb_buckets = math.prod(shape[-self.nb_channel_axes:])
-                return nb_values // nb_buckets, nb_buckets
+                num_buckets = math.prod(shape[-self.num_channel_axes :])
+                return num_values // num_buckets, num_buckets
             case 'split':
-                return self.size, -(-nb_values // self.size)
+                return self.size, -(-num_values // self.size)
             case _:
-                return nb_values, 1
+                return num_values, 1
 
     def matrix(self, values: Any) -> Any:
         """The tensor (NumPy or TensorFlow, of static shape) as [elements per bucket, buckets], of its own kind."""
-        length, nb_buckets = self.matrix_shape(values.shape)
+        length, num_buckets = self.matrix_shape(values.shape)
         if self.kind != 'split':
-            return tf.reshape(values, (length, nb_buckets)) if tf.is_tensor(values) else values.reshape(length, -1)
-        nb_missing = length * nb_buckets - math.prod(values.shape)
+            return tf.reshape(values, (length, num_buckets)) if tf.is_tensor(values) else values.reshape(length, -1)
+        num_missing = length * num_buckets - math.prod(values.shape)
         if tf.is_tensor(values):
             flat = tf.reshape(values, [-1])
-            return tf.transpose(tf.reshape(tf.concat([flat, tf.repeat(flat[-1:], nb_missing)], 0), (-1, length)))
+            return tf.transpose(tf.reshape(tf.concat([flat, tf.repeat(flat[-1:], num_missing)], 0), (-1, length)))
         flat = values.reshape(-1)
-        return np.concatenate([flat, np.repeat(flat[-1:], nb_missing)]).reshape(-1, length).T
+        return np.concatenate([flat, np.repeat(flat[-1:], num_missing)]).reshape(-1, length).T
 
     def tensor(self, matrix: Any, shape: Sequence[int]) -> Any:
         """The inverse of `matrix` for a tensor of this shape."""
         shape = tuple(int(size) for size in shape)
         if self.kind != 'split':
             return tf.reshape(matrix, shape) if tf.is_tensor(matrix) else matrix.reshape(shape)
-        nb_values = math.prod(shape)
+        num_values = math.prod(shape)
         if tf.is_tensor(matrix):
-            return tf.reshape(tf.reshape(tf.transpose(matrix), [-1])[:nb_values], shape)
-        return matrix.T.reshape(-1)[:nb_values].reshape(shape)
+            return tf.reshape(tf.reshape(tf.transpose(matrix), [-1])[:num_values], shape)
+        return matrix.T.reshape(-1)[:num_values].reshape(shape)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -143,8 +143,16 @@ def kernel_name(layer: Any) -> str | None:
     return next((name for name in KERNEL_NAMES if getattr(layer, name, None) is not None), None)
 
 
-SCALING_LAYERS = frozenset(('BatchNormalization', 'SyncBatchNormalization', 'LayerNormalization', 'GroupNormalization',
-                            'Normalization', 'PReLU'))
+SCALING_LAYERS = frozenset(
+    (
+        'BatchNormalization',
+        'SyncBatchNormalization',
+        'LayerNormalization',
+        'GroupNormalization',
+        'Normalization',
+        'PReLU',
+    )
+)
 """Layer types whose weights only scale and shift."""
 
 
@@ -173,13 +181,13 @@ def kernel_statistics(model: Any, widths: Mapping[str, int]) -> KernelStatistics
       model: a Keras model of plain layers.
       widths: bits per weight of the layer's (first) kernel by layer name; other kernels have those of their type.
     """
-    nb_weights = nb_zeros = nb_bits = 0
+    num_weights = num_zeros = num_bits = 0
     for layer in model.layers:
         first = getattr(layer, kernel_name(layer) or '', None)
         for weight in kernels(layer):
             kernel = weight.numpy()
             bits = widths.get(layer.name, 8 * kernel.itemsize) if weight is first else 8 * kernel.itemsize
-            nb_weights += kernel.size
-            nb_zeros += kernel.size - np.count_nonzero(kernel)
-            nb_bits += kernel.size * bits
-    return KernelStatistics(nb_zeros / max(nb_weights, 1), nb_bits / max(nb_weights, 1))
+            num_weights += kernel.size
+            num_zeros += kernel.size - np.count_nonzero(kernel)
+            num_bits += kernel.size * bits
+    return KernelStatistics(num_zeros / max(num_weights, 1), num_bits / max(num_weights, 1))

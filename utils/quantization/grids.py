@@ -8,7 +8,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 
-def nb_steps(bits: tf.Tensor | int) -> tf.Tensor:
+def num_steps(bits: tf.Tensor | int) -> tf.Tensor:
     """2^bits - 1, the number of steps between the ends of a grid, as a float32 scalar; for 1 to 32 bits."""
     wide = tf.cast(bits, tf.int64)
     return tf.cast(tf.bitwise.left_shift(tf.ones_like(wide), wide) - 1, tf.float32)
@@ -27,12 +27,12 @@ def min_max_grid(matrix: tf.Tensor, bits: tf.Tensor | int) -> tuple[tf.Tensor, t
       (scale, offset), float32 [buckets]: the point number `code` is `code * scale + offset`.
     """
     low = tf.reduce_min(matrix, axis=0)
-    return _step(tf.reduce_max(matrix, axis=0) - low, nb_steps(bits)), low
+    return _step(tf.reduce_max(matrix, axis=0) - low, num_steps(bits)), low
 
 
 def symmetric_top(bits: tf.Tensor | int) -> tf.Tensor:
     """2^(bits - 1) - 1, the greatest code of a symmetric grid, as a float32 scalar."""
-    return nb_steps(tf.cast(bits, tf.int64) - 1)
+    return num_steps(tf.cast(bits, tf.int64) - 1)
 
 
 def symmetric_grid(matrix: tf.Tensor, bits: tf.Tensor | int) -> tf.Tensor:
@@ -54,7 +54,7 @@ def range_grid(low: tf.Tensor, high: tf.Tensor, bits: tf.Tensor | int) -> tuple[
     Returns:
       (scale, least code, greatest code), float32 scalars: the points are `code * scale`.
     """
-    low, high, nb = tf.minimum(low, 0.0), tf.maximum(high, 0.0), nb_steps(bits)
+    low, high, nb = tf.minimum(low, 0.0), tf.maximum(high, 0.0), num_steps(bits)
     scale = _step(high - low, nb)
     least = tf.round(low / scale)
     return scale, least, least + nb

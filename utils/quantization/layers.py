@@ -87,8 +87,9 @@ class QuantizedDense(QuantizedKernel, keras.layers.Dense):
     plain_class = keras.layers.Dense
 
 
-QUANTIZED = {layer_class.plain_class: layer_class
-             for layer_class in (QuantizedConv2D, QuantizedDepthwiseConv2D, QuantizedDense)}
+QUANTIZED = {
+    layer_class.plain_class: layer_class for layer_class in (QuantizedConv2D, QuantizedDepthwiseConv2D, QuantizedDense)
+}
 """Plain layer class -> its quantized class. Exact classes: a subclass may compute something else."""
 
 

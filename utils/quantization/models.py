@@ -17,11 +17,30 @@ from pocketflow.utils.quantization.quantizers import FULL_BITS, CodebookQuantize
 Layer = keras.layers.Layer
 _k = keras.layers
 
-_WITH_ACTIVATION = (_k.Activation, _k.Dense, _k.Conv1D, _k.Conv2D, _k.Conv3D, _k.DepthwiseConv1D, _k.DepthwiseConv2D,
-                    _k.SeparableConv1D, _k.SeparableConv2D)
-_QUANTIZED_ACTIVATIONS = frozenset({
-    keras.activations.relu, keras.activations.tanh, keras.activations.sigmoid, keras.activations.softplus,
-    tf.nn.relu, tf.nn.relu6, tf.nn.tanh, tf.nn.sigmoid, tf.nn.softplus})
+_WITH_ACTIVATION = (
+    _k.Activation,
+    _k.Dense,
+    _k.Conv1D,
+    _k.Conv2D,
+    _k.Conv3D,
+    _k.DepthwiseConv1D,
+    _k.DepthwiseConv2D,
+    _k.SeparableConv1D,
+    _k.SeparableConv2D,
+)
+_QUANTIZED_ACTIVATIONS = frozenset(
+    {
+        keras.activations.relu,
+        keras.activations.tanh,
+        keras.activations.sigmoid,
+        keras.activations.softplus,
+        tf.nn.relu,
+        tf.nn.relu6,
+        tf.nn.tanh,
+        tf.nn.sigmoid,
+        tf.nn.softplus,
+    }
+)
 BATCH_SIZE = 100
 
 
@@ -37,14 +56,20 @@ def quantizable_layers(model: keras.Model) -> list[Layer]:
 
 def unquantizable_layers(model: keras.Model) -> dict[str, str]:
     """Why other layers with kernels stay in full precision, by name."""
-    return {layer.name: f'{type(layer).__name__} is not quantized' for layer in layers_in_order(model)
-            if type(layer) not in QUANTIZED and any('kernel' in weight.name.split('/')[-1] for weight in layer.weights)}
+    return {
+        layer.name: f'{type(layer).__name__} is not quantized'
+        for layer in layers_in_order(model)
+        if type(layer) not in QUANTIZED and any('kernel' in weight.name.split('/')[-1] for weight in layer.weights)
+    }
 
 
 def activation_layers(model: keras.Model) -> list[Layer]:
     """The layers that end in a ReLU, ReLU6, tanh, sigmoid or softplus, in order."""
-    return [layer for layer in layers_in_order(model) if isinstance(layer, _k.ReLU) or (
-        isinstance(layer, _WITH_ACTIVATION) and _is_quantized(layer.activation))]
+    return [
+        layer
+        for layer in layers_in_order(model)
+        if isinstance(layer, _k.ReLU) or (isinstance(layer, _WITH_ACTIVATION) and _is_quantized(layer.activation))
+    ]
 
 
 def _is_quantized(activation: Any) -> bool:
@@ -66,8 +91,12 @@ def activation_ranges(model: keras.Model, images: np.ndarray) -> dict[str, tuple
     return {name: (float(low), float(high)) for name, (low, high) in zip(names, means, strict=True)}
 
 
-def quantized_copy(model: keras.Model, quantizers: Mapping[str, Quantizer], activation_bits: int = FULL_BITS,
-                   ranges: Mapping[str, tuple[float, float]] | None = None) -> keras.Model:
+def quantized_copy(
+    model: keras.Model,
+    quantizers: Mapping[str, Quantizer],
+    activation_bits: int = FULL_BITS,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+) -> keras.Model:
     """A copy of a functional model that simulates quantization.
 
     Args:
@@ -83,8 +112,10 @@ def quantized_copy(model: keras.Model, quantizers: Mapping[str, Quantizer], acti
     replaced = {name: _quantized_layer(model.get_layer(name), quantizer) for name, quantizer in quantizers.items()}
     activations = {}
     if activation_bits < FULL_BITS:
-        activations = {layer.name: QuantizeActivation(activation_bits, name=f'{layer.name}_quantize')
-                       for layer in activation_layers(model)}
+        activations = {
+            layer.name: QuantizeActivation(activation_bits, name=f'{layer.name}_quantize')
+            for layer in activation_layers(model)
+        }
 
     def edit(layer: Layer, copy: Layer) -> Call:
         if activations and isinstance(layer, QuantizeActivation):
@@ -128,8 +159,9 @@ def quantized_layers(model: keras.Model) -> list[QuantizedKernel]:
 
 def codebook_variables(model: keras.Model) -> list[tf.Variable]:
     """All code books of a model."""
-    return [layer.quantizer.codebooks for layer in quantized_layers(model)
-            if isinstance(layer.quantizer, CodebookQuantizer)]
+    return [
+        layer.quantizer.codebooks for layer in quantized_layers(model) if isinstance(layer.quantizer, CodebookQuantizer)
+    ]
 
 
 def excluding(variables: Iterable[tf.Variable], excluded: Sequence[tf.Variable]) -> list[tf.Variable]:
@@ -138,7 +170,7 @@ def excluding(variables: Iterable[tf.Variable], excluded: Sequence[tf.Variable])
     return [variable for variable in variables if id(variable) not in known]
 
 
-def bake(model: keras.Model) -> tuple[keras.Model, dict[str, Encoding]]:
+def strip_quantization(model: keras.Model) -> tuple[keras.Model, dict[str, Encoding]]:
     """The plain model that a model with simulated quantization stands for.
 
     Returns:

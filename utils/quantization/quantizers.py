@@ -28,7 +28,7 @@ FULL_BITS = 32
 
 def code_type(bits: int) -> np.dtype:
     """The smallest unsigned integer type for codes of so many bits."""
-    return np.min_scalar_type(2 ** bits - 1)
+    return np.min_scalar_type(2**bits - 1)
 
 
 class Quantizer(abc.ABC):
@@ -49,8 +49,13 @@ class Quantizer(abc.ABC):
           add_weight: the owning layer's `add_weight`.
           shape: of the tensors to be quantized.
         """
-        self.bits = add_weight(name='bits', shape=(), dtype='int32', trainable=False,
-                               initializer=keras.initializers.Constant(self._initial_bits))
+        self.bits = add_weight(
+            name='bits',
+            shape=(),
+            dtype='int32',
+            trainable=False,
+            initializer=keras.initializers.Constant(self._initial_bits),
+        )
 
     @abc.abstractmethod
     def quantize(self, values: tf.Tensor) -> tf.Tensor:
@@ -91,8 +96,10 @@ class UniformQuantizer(Quantizer):
 
     def build(self, add_weight: AddWeight, shape: Sequence[int]) -> None:
         super().build(add_weight, shape)
-        self.low, self.high = (add_weight(name=name, shape=(), dtype='float32', trainable=False, initializer='zeros')
-                               for name in ('low', 'high'))
+        self.low, self.high = (
+            add_weight(name=name, shape=(), dtype='float32', trainable=False, initializer='zeros')
+            for name in ('low', 'high')
+        )
 
     def observe(self, values: tf.Tensor) -> None:
         """Lets the range follow what a training batch spans."""
@@ -106,8 +113,9 @@ class UniformQuantizer(Quantizer):
         scale, least, greatest = (number.numpy() for number in self._grid())
         codes = np.clip(np.round(values / scale), least, greatest).astype(np.int64) - int(least)
         bits = int(self.bits)
-        return AffineEncoding(codes.astype(code_type(bits)), bits, Buckets(), np.reshape(scale, 1),
-                              zero_code=-int(least))
+        return AffineEncoding(
+            codes.astype(code_type(bits)), bits, Buckets(), np.reshape(scale, 1), zero_code=-int(least)
+        )
 
     def _grid(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         return grids.range_grid(self.low, self.high, self.bits)
@@ -144,8 +152,14 @@ class BucketQuantizer(Quantizer):
         codes = self.buckets.tensor(codes.numpy(), values.shape)
         bits = int(self.bits)
         zero_code = 2 ** (bits - 1) - 1 if self.symmetric else None
-        return AffineEncoding((codes + (zero_code or 0)).astype(code_type(bits)), bits, self.buckets, scales.numpy(),
-                              None if offsets is None else offsets.numpy(), zero_code)
+        return AffineEncoding(
+            (codes + (zero_code or 0)).astype(code_type(bits)),
+            bits,
+            self.buckets,
+            scales.numpy(),
+            None if offsets is None else offsets.numpy(),
+            zero_code,
+        )
 
     def _codes(self, matrix: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
         """(codes of the matrix's shape, scales, offsets), all float32; symmetric grids have no offsets."""
@@ -172,24 +186,26 @@ class CodebookQuantizer(Quantizer):
       max_bits: the greatest width that `bits` may later take; default: `bits`.
     """
 
-    def __init__(self, bits: int, buckets: Buckets | dict[str, Any], style: str = 'quantile',
-                 max_bits: int | None = None):
+    def __init__(
+        self, bits: int, buckets: Buckets | dict[str, Any], style: str = 'quantile', max_bits: int | None = None
+    ):
         super().__init__(bits)
         self.buckets, self.style, self.max_bits = as_buckets(buckets), style, max_bits or bits
         self.codebooks: tf.Variable | None = None
 
     def build(self, add_weight: AddWeight, shape: Sequence[int]) -> None:
         super().build(add_weight, shape)
-        _, nb_buckets = self.buckets.matrix_shape(shape)
-        self.codebooks = add_weight(name='codebooks', shape=(nb_buckets, 2 ** self.max_bits), dtype='float32',
-                                    initializer='zeros')
+        _, num_buckets = self.buckets.matrix_shape(shape)
+        self.codebooks = add_weight(
+            name='codebooks', shape=(num_buckets, 2**self.max_bits), dtype='float32', initializer='zeros'
+        )
 
     def reset(self, values: np.ndarray) -> None:
         """Fits the code books to these weights; to be called first, and whenever `bits` was changed."""
         rows, span, low = self._normalised(tf.convert_to_tensor(values))
-        nb_entries = 2 ** int(self.bits)
-        fitted = codebooks.fit_codebooks(rows.numpy(), nb_entries, self.style)
-        unused = np.ones((len(fitted), self.codebooks.shape[1] - nb_entries), np.float32)
+        num_entries = 2 ** int(self.bits)
+        fitted = codebooks.fit_codebooks(rows.numpy(), num_entries, self.style)
+        unused = np.ones((len(fitted), self.codebooks.shape[1] - num_entries), np.float32)
         self.codebooks.assign(np.concatenate([fitted, unused], axis=1))
 
     def quantize(self, values: tf.Tensor) -> tf.Tensor:
@@ -205,12 +221,16 @@ class CodebookQuantizer(Quantizer):
         books = self._sorted()
         places = codebooks.nearest_entries(rows, books).numpy().T
         bits = int(self.bits)
-        return CodebookEncoding(self.buckets.tensor(places.astype(code_type(bits)), values.shape), bits, self.buckets,
-                                (books * span + low).numpy())
+        return CodebookEncoding(
+            self.buckets.tensor(places.astype(code_type(bits)), values.shape),
+            bits,
+            self.buckets,
+            (books * span + low).numpy(),
+        )
 
     def _sorted(self) -> tf.Tensor:
         """The code books in use, ascending: training may let entries pass each other."""
-        return tf.sort(self.codebooks[:, :tf.bitwise.left_shift(1, self.bits)], axis=1)
+        return tf.sort(self.codebooks[:, : tf.bitwise.left_shift(1, self.bits)], axis=1)
 
     def _normalised(self, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Weights as [buckets, elements] in [0, 1], and alpha and beta, float32 [buckets, 1]."""
@@ -220,5 +240,9 @@ class CodebookQuantizer(Quantizer):
         return (rows - low) / tf.where(span > 0, span, tf.ones_like(span)), span, low
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), 'buckets': dataclasses.asdict(self.buckets), 'style': self.style,
-                'max_bits': self.max_bits}
+        return {
+            **super().get_config(),
+            'buckets': dataclasses.asdict(self.buckets),
+            'style': self.style,
+            'max_bits': self.max_bits,
+        }

@@ -55,12 +55,17 @@ class Box:
     bottom: float
 
     def overlaps(self, other: Box) -> bool:
-        return (self.left < other.right and other.left < self.right
-                and self.top < other.bottom and other.top < self.bottom)
+        return (
+            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
+        )
 
     def inside(self, other: Box) -> bool:
-        return (self.left >= other.left and self.right <= other.right
-                and self.top >= other.top and self.bottom <= other.bottom)
+        return (
+            self.left >= other.left
+            and self.right <= other.right
+            and self.top >= other.top
+            and self.bottom <= other.bottom
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,8 +134,7 @@ class LayerChart:
 def nice_step(span: float, intervals: int) -> float:
     """The smallest of 1, 2, 2.5 and 5 times a power of ten that covers `span` (above 0) in so many steps."""
     power = 10.0 ** math.floor(math.log10(span / intervals))
-    return next(factor * power for factor in (1, 2, 2.5, 5, 10, 20)
-                if factor * power * intervals >= span * (1 - 1e-9))
+    return next(factor * power for factor in (1, 2, 2.5, 5, 10, 20) if factor * power * intervals >= span * (1 - 1e-9))
 
 
 def ticks_between(low: float, high: float, intervals: int) -> list[float]:
@@ -142,12 +146,17 @@ def ticks_between(low: float, high: float, intervals: int) -> list[float]:
 
 def decimals(values: Sequence[float]) -> int:
     """Digits after the point that tell all the values from each other."""
-    return next((digits for digits in range(6) if all(math.isclose(round(value, digits), value, abs_tol=1e-9)
-                                                      for value in values)), 6)
+    return next(
+        (
+            digits
+            for digits in range(6)
+            if all(math.isclose(round(value, digits), value, abs_tol=1e-9) for value in values)
+        ),
+        6,
+    )
 
 
-def scatter(points: Sequence[Point], title: str, x_title: str,
-            unit: Callable[[float], tuple[float, str]]) -> Scatter:
+def scatter(points: Sequence[Point], title: str, x_title: str, unit: Callable[[float], tuple[float, str]]) -> Scatter:
     """The chart of some files; the cost axis begins at zero, so that half the way is half the cost.
 
     Args:
@@ -160,13 +169,25 @@ def scatter(points: Sequence[Point], title: str, x_title: str,
     xs = ticks_between(0, EDGE * max((point.cost for point in points), default=0) / scale or 1, 5)
     ys = _accuracy_ticks([100 * point.accuracy for point in points])
     plot = Box(left=58, top=14, right=506, bottom=286)
-    places = [(between(point.cost / scale, xs, plot.left, plot.right),
-               between(100 * point.accuracy, ys, plot.bottom, plot.top)) for point in points]
-    tips = [f'{point.name}: {point.cost / scale:.3g} {unit_name}, {100 * point.accuracy:.2f} %'
-            for point in points]
-    return Scatter(title, f'{x_title} ({unit_name})', width=520, height=334, plot=plot,
-                   x_ticks=axis_ticks(xs, plot.left, plot.right), y_ticks=axis_ticks(ys, plot.bottom, plot.top),
-                   markers=_markers(points, places, tips, plot), description='; '.join(tips))
+    places = [
+        (
+            between(point.cost / scale, xs, plot.left, plot.right),
+            between(100 * point.accuracy, ys, plot.bottom, plot.top),
+        )
+        for point in points
+    ]
+    tips = [f'{point.name}: {point.cost / scale:.3g} {unit_name}, {100 * point.accuracy:.2f} %' for point in points]
+    return Scatter(
+        title,
+        f'{x_title} ({unit_name})',
+        width=520,
+        height=334,
+        plot=plot,
+        x_ticks=axis_ticks(xs, plot.left, plot.right),
+        y_ticks=axis_ticks(ys, plot.bottom, plot.top),
+        markers=_markers(points, places, tips, plot),
+        description='; '.join(tips),
+    )
 
 
 def _accuracy_ticks(percents: Sequence[float]) -> list[float]:
@@ -187,11 +208,14 @@ def between(value: float, ticks: Sequence[float], first: float, last: float) -> 
     return round(first + (last - first) * (value - ticks[0]) / (ticks[-1] - ticks[0]), 1)
 
 
-def _markers(points: Sequence[Point], places: Sequence[tuple[float, float]], tips: Sequence[str],
-             plot: Box) -> list[Marker]:
+def _markers(
+    points: Sequence[Point], places: Sequence[tuple[float, float]], tips: Sequence[str], plot: Box
+) -> list[Marker]:
     labels = place_labels(places, [point.name for point in points], plot)
-    return [Marker(x, y, point.name, tip, label, point.uncompressed)
-            for point, (x, y), tip, label in zip(points, places, tips, labels, strict=True)]
+    return [
+        Marker(x, y, point.name, tip, label, point.uncompressed)
+        for point, (x, y), tip, label in zip(points, places, tips, labels, strict=True)
+    ]
 
 
 def place_labels(places: Sequence[tuple[float, float]], names: Sequence[str], plot: Box) -> list[Label]:
@@ -205,8 +229,14 @@ def place_labels(places: Sequence[tuple[float, float]], names: Sequence[str], pl
     for place, name in zip(places, names, strict=True):
         width = CHARACTER_WIDTH * len(name)
         candidates = [(label, _label_box(label, width)) for label in _candidates(*place)]
-        label, box = next((candidate for candidate in candidates if candidate[1].inside(plot)
-                           and not any(candidate[1].overlaps(other) for other in taken)), candidates[0])
+        label, box = next(
+            (
+                candidate
+                for candidate in candidates
+                if candidate[1].inside(plot) and not any(candidate[1].overlaps(other) for other in taken)
+            ),
+            candidates[0],
+        )
         taken.append(box)
         labels.append(label)
     return labels
@@ -214,11 +244,18 @@ def place_labels(places: Sequence[tuple[float, float]], names: Sequence[str], pl
 
 def _candidates(x: float, y: float) -> list[Label]:
     gap, baseline = MARKER_RADIUS + 3, y + 4
-    near = [Label(x + gap, baseline, 'start', False), Label(x - gap, baseline, 'end', False),
-            Label(x, y - gap - 2, 'middle', False), Label(x, y + gap + 11, 'middle', False)]
+    near = [
+        Label(x + gap, baseline, 'start', False),
+        Label(x - gap, baseline, 'end', False),
+        Label(x, y - gap - 2, 'middle', False),
+        Label(x, y + gap + 11, 'middle', False),
+    ]
     shifts = [sign * LINE_HEIGHT * steps for steps in range(1, 7) for sign in (-1, 1)]
-    return near + [Label(x + sign * 2 * gap, baseline + shift, anchor, True)
-                   for shift in shifts for sign, anchor in ((1, 'start'), (-1, 'end'))]
+    return near + [
+        Label(x + sign * 2 * gap, baseline + shift, anchor, True)
+        for shift in shifts
+        for sign, anchor in ((1, 'start'), (-1, 'end'))
+    ]
 
 
 def _label_box(label: Label, width: float) -> Box:
@@ -237,17 +274,32 @@ def layer_chart(rows: Sequence[Mapping]) -> LayerChart:
     macs_at = max(640, bars_at + 300)
     longest = max((max(row['macs']) for row in rows), default=0) or 1
     scale = (macs_at - bars_at - 16) / longest
-    bars = [_bars(row, label, 30 + 24 * index, scale)
-            for index, (row, label) in enumerate(zip(rows, labels, strict=True))]
+    bars = [
+        _bars(row, label, 30 + 24 * index, scale) for index, (row, label) in enumerate(zip(rows, labels, strict=True))
+    ]
     shown = [f'{bar.name} {bar.macs}' for bar in bars[:DESCRIBED]] + ['...'] * (len(bars) > DESCRIBED)
-    return LayerChart(width=macs_at + 270, height=34 + 24 * len(bars), bars_at=bars_at, macs_at=macs_at,
-                      kept_at=macs_at + 160, rows=bars, description='; '.join(shown))
+    return LayerChart(
+        width=macs_at + 270,
+        height=34 + 24 * len(bars),
+        bars_at=bars_at,
+        macs_at=macs_at,
+        kept_at=macs_at + 160,
+        rows=bars,
+        description='; '.join(shown),
+    )
 
 
 def _bars(row: Mapping, label: str, top: float, scale: float) -> Bars:
     before, after = row['macs']
-    return Bars(top, row['layer'], label, _length(before, scale), _length(after, scale),
-                macs=arrow(compact(before), compact(after)), kept=kept(row, 'inputs'))
+    return Bars(
+        top,
+        row['layer'],
+        label,
+        _length(before, scale),
+        _length(after, scale),
+        macs=arrow(compact(before), compact(after)),
+        kept=kept(row, 'inputs'),
+    )
 
 
 def _length(value: float, scale: float) -> float:

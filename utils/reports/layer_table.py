@@ -18,17 +18,27 @@ that changes neither leaves these two out."""
 
 EXTRA_COLUMNS = ('sparsity', 'bits')
 
-ROW_SHAPE = {'layer': str, 'inputs?': [int, int], 'outputs?': [int, int], 'macs': [int, int], 'parameters': [int, int],
-             'sparsity?': [float, float], 'bits?': [float, float], 'note': str, 'uncounted?': [str],
-             'kernel_weights?': Number(low=0)}
+ROW_SHAPE = {
+    'layer': str,
+    'inputs?': [int, int],
+    'outputs?': [int, int],
+    'macs': [int, int],
+    'parameters': [int, int],
+    'sparsity?': [float, float],
+    'bits?': [float, float],
+    'note': str,
+    'uncounted?': [str],
+    'kernel_weights?': Number(low=0),
+}
 """What of a row is read again; see `pocketflow.utils.runs.records`."""
 OTHERS = 'other weights'
 """Name of the row for all layers that only scale and shift: one row, so that the totals are those of the network. No
 layer has this name, since Keras allows no spaces."""
 
 
-def layer_rows(before: keras.Model, after: keras.Model, counts: Mapping[str, ChannelCounts],
-               skipped: Mapping[str, str]) -> list[dict]:
+def layer_rows(
+    before: keras.Model, after: keras.Model, counts: Mapping[str, ChannelCounts], skipped: Mapping[str, str]
+) -> list[dict]:
     """One row for each layer that multiplies or has weights, in the order of execution; new ones of `after` come last.
 
     MACs and parameters of the rows add up to those of both models: layers that only scale and shift share one row.
@@ -44,8 +54,9 @@ def layer_rows(before: keras.Model, after: keras.Model, counts: Mapping[str, Cha
     """
     costs = [layer_costs(model) for model in (before, after)]
     larger, smaller = ({cost.name: cost for cost in each if _has_row(cost)} for each in costs)
-    rows = [_row(larger.get(name), smaller.get(name), counts.get(name), skipped.get(name))
-            for name in {**larger, **smaller}]
+    rows = [
+        _row(larger.get(name), smaller.get(name), counts.get(name), skipped.get(name)) for name in {**larger, **smaller}
+    ]
     return [*rows, *_others([[cost for cost in each if not _has_row(cost)] for each in costs])]
 
 
@@ -62,8 +73,14 @@ def _others(costs: Sequence[Sequence[LayerCost]]) -> list[dict]:
 
 def _row(before: LayerCost | None, after: LayerCost | None, counts: ChannelCounts | None, reason: str | None) -> dict:
     layer = before or after
-    channels = {} if counts is None else {'inputs': [counts.inputs_before, counts.inputs_after],
-                                          'outputs': [counts.outputs_before, counts.outputs_after]}
+    channels = (
+        {}
+        if counts is None
+        else {
+            'inputs': [counts.inputs_before, counts.inputs_after],
+            'outputs': [counts.outputs_before, counts.outputs_after],
+        }
+    )
     spans = {key: [getattr(cost, key) if cost else 0 for cost in (before, after)] for key in ('macs', 'parameters')}
     uncounted = list(layer.uncounted)
     note = 'channel select' if layer.kind == ChannelSelect.__name__ else _note(reason, spans['macs'])
@@ -99,15 +116,25 @@ def format_rows(rows: Sequence[Mapping]) -> str:
     """The rows as a table for people, with a line of totals; columns that say nothing are left out."""
     total = {key: [sum(row[key][side] for row in rows) for side in (0, 1)] for key in ('macs', 'parameters')}
     extra = [key for key in EXTRA_COLUMNS if any(key in row for row in rows)]
-    cells = [('layer', 'inputs', 'outputs', 'MACs', 'parameters', *extra, 'note'),
-             *((*_cells(row), *(extra_cell(row, key) for key in extra), row['note']) for row in rows),
-             ('total', '', '', _arrow(total['macs']), _arrow(total['parameters']),
-              *(total_cell(rows, key) for key in extra), left_share(rows))]
+    cells = [
+        ('layer', 'inputs', 'outputs', 'MACs', 'parameters', *extra, 'note'),
+        *((*_cells(row), *(extra_cell(row, key) for key in extra), row['note']) for row in rows),
+        (
+            'total',
+            '',
+            '',
+            _arrow(total['macs']),
+            _arrow(total['parameters']),
+            *(total_cell(rows, key) for key in extra),
+            left_share(rows),
+        ),
+    ]
     used = [column for column in range(len(cells[0])) if any(line[column] for line in cells[1:])]
     cells = [[line[column] for column in used] for line in cells]
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    return '\n'.join('  '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-                     for line in cells)
+    return '\n'.join(
+        '  '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells
+    )
 
 
 def _cells(row: Mapping) -> tuple[str, ...]:

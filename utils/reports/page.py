@@ -23,8 +23,12 @@ from pocketflow.utils.system import atomic
 TOLERATED_DROP = 0.01
 """Accuracy drops up to one point are shown in green; the words beside the colour say so."""
 
-AMOUNTS = {'parameters': 'parameters', 'multiply-accumulates (MACs)': 'macs',
-           '.keras file, bytes': 'keras_bytes', 'exported file, bytes': 'file_bytes'}
+AMOUNTS = {
+    'parameters': 'parameters',
+    'multiply-accumulates (MACs)': 'macs',
+    '.keras file, bytes': 'keras_bytes',
+    'exported file, bytes': 'file_bytes',
+}
 
 GOOD, BAD, NEUTRAL = 'good', 'bad', ''
 
@@ -62,37 +66,47 @@ def write_page(report: Mapping, path: Path) -> None:
 
 def render(report: Mapping) -> str:
     """The page's HTML."""
-    environment = jinja2.Environment(loader=jinja2.PackageLoader('pocketflow.utils.reports'), autoescape=True,
-                                     trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    environment.filters.update(duration=figures.duration, integer=figures.integer, percent=figures.percent,
-                               significant=figures.significant)
-    environment.globals.update(kept=kept, extra_cell=extra_cell, total_cell=total_cell, format_metric=format_metric,
-                               missing=figures.MISSING)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader('pocketflow.utils.reports'),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(
+        duration=figures.duration, integer=figures.integer, percent=figures.percent, significant=figures.significant
+    )
+    environment.globals.update(
+        kept=kept, extra_cell=extra_cell, total_cell=total_cell, format_metric=format_metric, missing=figures.MISSING
+    )
     return environment.get_template('report.html').render(page_context(report)) + '\n'
 
 
 def page_context(report: Mapping) -> dict:
     """What the template draws from: the report, and the rows and charts that follow from it."""
     layers, verdict = report['layers'], report['verdict']
-    return {'report': report,
-            'heading': f'{report["model"]} at {report["dataset"]}',
-            'learners': ', then '.join(report['learners']),
-            'verdict_line': verdict_line(verdict, report['compressed']) if verdict else '',
-            'cards': verdict_cards(report) if verdict else [],
-            'rows': comparison(report),
-            'charts': trade_offs(report),
-            'layer_chart': layer_chart([row for row in layers if any(row['macs'])]) if layers else None,
-            'searches': searches(report),
-            'has_channels': any('inputs' in row or 'outputs' in row for row in layers),
-            'has_notes': any(row['note'] for row in layers) or bool(left_share(layers)),
-            'left_share': left_share(layers),
-            'extra_columns': [key for key in EXTRA_COLUMNS if any(key in row for row in layers)],
-            'layer_totals': {key: [sum(row[key][side] for row in layers) for side in (0, 1)]
-                             for key in ('macs', 'parameters')},
-            'timed_on_device': any('device_latency_ms' in item for item in report['exports']),
-            'stage_metrics': metric_names(report['stages']),
-            'uncounted': ' '.join(uncounted_line(report)),
-            'operators': operator_table(report['exports'])}
+    return {
+        'report': report,
+        'heading': f'{report["model"]} at {report["dataset"]}',
+        'learners': ', then '.join(report['learners']),
+        'verdict_line': verdict_line(verdict, report['compressed']) if verdict else '',
+        'cards': verdict_cards(report) if verdict else [],
+        'rows': comparison(report),
+        'charts': trade_offs(report),
+        'layer_chart': layer_chart([row for row in layers if any(row['macs'])]) if layers else None,
+        'searches': searches(report),
+        'has_channels': any('inputs' in row or 'outputs' in row for row in layers),
+        'has_notes': any(row['note'] for row in layers) or bool(left_share(layers)),
+        'left_share': left_share(layers),
+        'extra_columns': [key for key in EXTRA_COLUMNS if any(key in row for row in layers)],
+        'layer_totals': {
+            key: [sum(row[key][side] for row in layers) for side in (0, 1)] for key in ('macs', 'parameters')
+        },
+        'timed_on_device': any('device_latency_ms' in item for item in report['exports']),
+        'stage_metrics': metric_names(report['stages']),
+        'uncounted': ' '.join(uncounted_line(report)),
+        'operators': operator_table(report['exports']),
+    }
 
 
 def verdict_cards(report: Mapping) -> list[Card]:
@@ -100,10 +114,16 @@ def verdict_cards(report: Mapping) -> list[Card]:
     before, after, verdict = report['baseline'], report['compressed'], report['verdict']
     size = figures.times(before['file_bytes'], after['file_bytes'], 'less', 'more')
     sizes = arrow(figures.human_bytes(before['file_bytes']), figures.human_bytes(after['file_bytes']))
-    return [Card('File size', 'Smaller' if verdict['smaller'] else 'Not smaller', f'{size}: {sizes}',
-                 _state(verdict['smaller'])),
-            _speed_card(before['latency_ms'], after['latency_ms'], after.get(INTERVAL)),
-            _accuracy_card(before['file_accuracy'], after['file_accuracy'], verdict['accuracy_drop'])]
+    return [
+        Card(
+            'File size',
+            'Smaller' if verdict['smaller'] else 'Not smaller',
+            f'{size}: {sizes}',
+            _state(verdict['smaller']),
+        ),
+        _speed_card(before['latency_ms'], after['latency_ms'], after.get(INTERVAL)),
+        _accuracy_card(before['file_accuracy'], after['file_accuracy'], verdict['accuracy_drop']),
+    ]
 
 
 def _speed_card(before: Mapping | None, after: Mapping | None, interval: Sequence[float] | None) -> Card:
@@ -130,23 +150,37 @@ def _accuracy_card(before: float, after: float, drop: float) -> Card:
     points = figures.rounded(100 * drop, 2)
     words = f'{"Drops" if points > 0 else "Gains"} {abs(points):.2f} points' if points else 'No accuracy lost'
     limit = f', {"within" if drop <= TOLERATED_DROP else "more than"} one point' if points > 0 else ''
-    return Card('Accuracy', words, arrow(figures.percent(before), figures.percent(after)) + limit,
-                _state(drop <= TOLERATED_DROP))
+    return Card(
+        'Accuracy',
+        words,
+        arrow(figures.percent(before), figures.percent(after)) + limit,
+        _state(drop <= TOLERATED_DROP),
+    )
 
 
 def comparison(report: Mapping) -> list[Row]:
     """Figures before and after; both are those of the uncompressed model where nothing was compressed."""
     before = report['baseline']
     after = report['compressed'] if report['verdict'] else before
-    return [*(_metric_row(name, before['metrics'].get(name), after['metrics'].get(name))
-              for name in metric_order(before['metrics'])),
-            _metric_row('accuracy of the exported file', before['file_accuracy'], after['file_accuracy']),
-            *(_amount_row(label, before[key], after[key])
-              for label, key in AMOUNTS.items()),
-            *(_latency_row(f'latency {quantile}, {threads}', before[key][quantile], after[key][quantile],
-                           after.get(key.replace('latency_ms', INTERVAL)))
-              for threads, key in (('one thread', 'latency_ms'), ('all threads', 'latency_ms_all_threads'))
-              for quantile in ('p50', 'p90') if before[key] and after[key])]
+    return [
+        *(
+            _metric_row(name, before['metrics'].get(name), after['metrics'].get(name))
+            for name in metric_order(before['metrics'])
+        ),
+        _metric_row('accuracy of the exported file', before['file_accuracy'], after['file_accuracy']),
+        *(_amount_row(label, before[key], after[key]) for label, key in AMOUNTS.items()),
+        *(
+            _latency_row(
+                f'latency {quantile}, {threads}',
+                before[key][quantile],
+                after[key][quantile],
+                after.get(key.replace('latency_ms', INTERVAL)),
+            )
+            for threads, key in (('one thread', 'latency_ms'), ('all threads', 'latency_ms_all_threads'))
+            for quantile in ('p50', 'p90')
+            if before[key] and after[key]
+        ),
+    ]
 
 
 def metric_order(metrics: Mapping) -> list[str]:
@@ -156,8 +190,9 @@ def metric_order(metrics: Mapping) -> list[str]:
 
 def metric_names(stages: Sequence[Mapping]) -> list[str]:
     """The metrics of any stage, accuracies first."""
-    return metric_order({name: None for stage in stages for key in ('metrics_compressed', 'metrics')
-                         for name in stage.get(key) or {}})
+    return metric_order(
+        {name: None for stage in stages for key in ('metrics_compressed', 'metrics') for name in stage.get(key) or {}}
+    )
 
 
 def is_share(metric: str) -> bool:
@@ -171,8 +206,7 @@ def format_metric(name: str, value: float | None) -> str:
 
 
 def _metric_row(name: str, before: float | None, after: float | None) -> Row:
-    return Row(name, format_metric(name, before), format_metric(name, after),
-               metric_change(name, before, after))
+    return Row(name, format_metric(name, before), format_metric(name, after), metric_change(name, before, after))
 
 
 def metric_change(name: str, before: float | None, after: float | None) -> str:
@@ -184,8 +218,13 @@ def metric_change(name: str, before: float | None, after: float | None) -> str:
 
 
 def _amount_row(label: str, before: int, after: int) -> Row:
-    return Row(label, figures.integer(before), figures.integer(after),
-               figures.times(before, after, 'less', 'MORE'), _cost_state(before, after))
+    return Row(
+        label,
+        figures.integer(before),
+        figures.integer(after),
+        figures.times(before, after, 'less', 'MORE'),
+        _cost_state(before, after),
+    )
 
 
 def _latency_row(label: str, before: float, after: float, interval: Sequence[float] | None) -> Row:
@@ -205,11 +244,23 @@ def _cost_state(before: float, after: float) -> str:
 def trade_offs(report: Mapping) -> list[Scatter]:
     """Accuracy over bytes and accuracy over latency, for the uncompressed file and for every exported one."""
     timed = [item for item in report['exports'] if item['latency_ms']]
-    charts = [scatter(_points(report, 'file_bytes', report['exports'], lambda item: item['bytes']),
-                      'Accuracy over file size', 'size of the exported file', figures.byte_unit)]
+    charts = [
+        scatter(
+            _points(report, 'file_bytes', report['exports'], lambda item: item['bytes']),
+            'Accuracy over file size',
+            'size of the exported file',
+            figures.byte_unit,
+        )
+    ]
     if timed and report['baseline']['latency_ms']:
-        charts.append(scatter(_points(report, 'latency_ms', timed, lambda item: item['latency_ms']['p50']),
-                              'Accuracy over latency', 'median time per image, one thread', lambda _: (1.0, 'ms')))
+        charts.append(
+            scatter(
+                _points(report, 'latency_ms', timed, lambda item: item['latency_ms']['p50']),
+                'Accuracy over latency',
+                'median time per image, one thread',
+                lambda _: (1.0, 'ms'),
+            )
+        )
     return charts
 
 

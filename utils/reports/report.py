@@ -18,29 +18,79 @@ INTERVAL = 'speedup_interval'
 
 _COUNT, _ACCURACY, _LATENCY = Number(low=0), {'accuracy': float}, ({'p50': Number(above=0)}, None)
 _INTERVAL = ([Number(above=0), Number(above=0)], None)
-_MODEL = {'metrics': _ACCURACY, 'parameters': _COUNT, 'macs': _COUNT, 'keras_bytes': _COUNT, 'file': str,
-          'file_bytes': _COUNT, 'timed_file': (str, None), 'latency_ms': _LATENCY, 'latency_ms_all_threads': _LATENCY,
-          'speedup_interval?': _INTERVAL, 'speedup_interval_all_threads?': _INTERVAL,
-          'macs_not_counted?': {...: [str]}}
+_MODEL = {
+    'metrics': _ACCURACY,
+    'parameters': _COUNT,
+    'macs': _COUNT,
+    'keras_bytes': _COUNT,
+    'file': str,
+    'file_bytes': _COUNT,
+    'timed_file': (str, None),
+    'latency_ms': _LATENCY,
+    'latency_ms_all_threads': _LATENCY,
+    'speedup_interval?': _INTERVAL,
+    'speedup_interval_all_threads?': _INTERVAL,
+    'macs_not_counted?': {...: [str]},
+}
 SHAPE = {
-    'model': str, 'dataset': str, 'learners': [str], 'command': str, 'baseline': _MODEL, 'compressed': _MODEL,
-    'layers': [ROW_SHAPE], 'searches?': [SEARCH_SHAPE],
-    'stages': [{'learner': str, 'metrics_compressed': _ACCURACY, 'metrics': _ACCURACY, 'parameters': _COUNT,
-                'macs': _COUNT, 'sparsity': float, 'bits': float}],
-    'exports': [{'format': str, 'path': str, 'bytes': _COUNT, 'gzip_bytes': _COUNT, 'metrics': _ACCURACY,
-                 'top1_agreement': float, 'max_abs_diff': float, 'size_ratio': float, 'latency_ms': _LATENCY,
-                 'speedup_vs_uncompressed': (Number(), None), 'device_latency_ms?': {'mean': Number()}}],
+    'model': str,
+    'dataset': str,
+    'learners': [str],
+    'command': str,
+    'baseline': _MODEL,
+    'compressed': _MODEL,
+    'layers': [ROW_SHAPE],
+    'searches?': [SEARCH_SHAPE],
+    'stages': [
+        {
+            'learner': str,
+            'metrics_compressed': _ACCURACY,
+            'metrics': _ACCURACY,
+            'parameters': _COUNT,
+            'macs': _COUNT,
+            'sparsity': float,
+            'bits': float,
+        }
+    ],
+    'exports': [
+        {
+            'format': str,
+            'path': str,
+            'bytes': _COUNT,
+            'gzip_bytes': _COUNT,
+            'metrics': _ACCURACY,
+            'top1_agreement': float,
+            'max_abs_diff': float,
+            'size_ratio': float,
+            'latency_ms': _LATENCY,
+            'speedup_vs_uncompressed': (Number(), None),
+            'device_latency_ms?': {'mean': Number()},
+        }
+    ],
     'failed_exports?': [{'format': str, 'reason': str, 'required': bool}],
-    'verdict': ({'smaller': bool, 'faster': (bool, None), 'accuracy_drop': Number(), 'size_ratio': Number(),
-                 'speedup': (Number(above=0), None)}, None)}
+    'verdict': (
+        {
+            'smaller': bool,
+            'faster': (bool, None),
+            'accuracy_drop': Number(),
+            'size_ratio': Number(),
+            'speedup': (Number(above=0), None),
+        },
+        None,
+    ),
+}
 """What of a report is read again; see `pocketflow.utils.runs.records`."""
 
 
 def format_table(rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their widest cell: the first to the left, the others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return '\n'.join('  '.join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in
-                                                           zip(row[1:], widths[1:], strict=True))]) for row in rows)
+    return '\n'.join(
+        '  '.join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in rows
+    )
 
 
 def summary(report: Mapping) -> str:
@@ -84,14 +134,21 @@ def _comparison(report: Mapping) -> list[tuple[str, str, str, str]]:
 
     gain = after['metrics']['accuracy'] - before['metrics']['accuracy']
     suffixes = dict.fromkeys(Path(entry['file']).suffix for entry in (before, after))
-    return [('', 'uncompressed', 'compressed', ''),
-            ('accuracy', f'{before["metrics"]["accuracy"]:.4f}', f'{after["metrics"]["accuracy"]:.4f}',
-             f'{signed(100 * gain, 2)} points'),
-            ('parameters', *times('parameters')), ('MACs', *times('macs')),
-            ('.keras file, bytes', *times('keras_bytes')),
-            (f'{" / ".join(suffixes)} file, bytes', *times('file_bytes')),
-            ('latency p50, one thread', *latency('latency_ms')),
-            ('latency p50, all threads', *latency('latency_ms_all_threads'))]
+    return [
+        ('', 'uncompressed', 'compressed', ''),
+        (
+            'accuracy',
+            f'{before["metrics"]["accuracy"]:.4f}',
+            f'{after["metrics"]["accuracy"]:.4f}',
+            f'{signed(100 * gain, 2)} points',
+        ),
+        ('parameters', *times('parameters')),
+        ('MACs', *times('macs')),
+        ('.keras file, bytes', *times('keras_bytes')),
+        (f'{" / ".join(suffixes)} file, bytes', *times('file_bytes')),
+        ('latency p50, one thread', *latency('latency_ms')),
+        ('latency p50, all threads', *latency('latency_ms_all_threads')),
+    ]
 
 
 def speed_words(before: float, after: float, interval: Sequence[float] | None) -> str:
@@ -105,19 +162,51 @@ def speed_words(before: float, after: float, interval: Sequence[float] | None) -
 
 def _stages(stages: Sequence[Mapping]) -> list[tuple[str, ...]]:
     rows = [('stage', 'accuracy before tuning', 'accuracy', 'parameters', 'MACs', 'zeros', 'bits per weight')]
-    rows += [(stage['learner'], f'{stage["metrics_compressed"]["accuracy"]:.4f}', f'{stage["metrics"]["accuracy"]:.4f}',
-              f'{stage["parameters"]:,}', f'{stage["macs"]:,}', f'{100 * stage["sparsity"]:.1f} %',
-              f'{stage["bits"]:.2f}') for stage in stages]
+    rows += [
+        (
+            stage['learner'],
+            f'{stage["metrics_compressed"]["accuracy"]:.4f}',
+            f'{stage["metrics"]["accuracy"]:.4f}',
+            f'{stage["parameters"]:,}',
+            f'{stage["macs"]:,}',
+            f'{100 * stage["sparsity"]:.1f} %',
+            f'{stage["bits"]:.2f}',
+        )
+        for stage in stages
+    ]
     return rows
 
 
 def _exports(exports: Sequence[Mapping]) -> list[tuple[str, ...]]:
     timed = any('device_latency_ms' in item for item in exports)
-    rows = [('file', 'bytes', 'smaller', 'gzipped', 'accuracy', 'same top-1', 'max diff', 'p50 ms', 'speed-up',
-             *(['device ms'] if timed else []))]
-    rows += [(item['path'], f'{item["bytes"]:,}', f'{item["size_ratio"]:.2f}x', f'{item["gzip_bytes"]:,}',
-              f'{item["metrics"]["accuracy"]:.4f}', f'{100 * item["top1_agreement"]:.2f} %',
-              f'{item["max_abs_diff"]:.2g}', *_speed(item), *([_device(item)] if timed else [])) for item in exports]
+    rows = [
+        (
+            'file',
+            'bytes',
+            'smaller',
+            'gzipped',
+            'accuracy',
+            'same top-1',
+            'max diff',
+            'p50 ms',
+            'speed-up',
+            *(['device ms'] if timed else []),
+        )
+    ]
+    rows += [
+        (
+            item['path'],
+            f'{item["bytes"]:,}',
+            f'{item["size_ratio"]:.2f}x',
+            f'{item["gzip_bytes"]:,}',
+            f'{item["metrics"]["accuracy"]:.4f}',
+            f'{100 * item["top1_agreement"]:.2f} %',
+            f'{item["max_abs_diff"]:.2g}',
+            *_speed(item),
+            *([_device(item)] if timed else []),
+        )
+        for item in exports
+    ]
     return rows
 
 

@@ -57,8 +57,13 @@ class VerdictOptions(Options):
 
     require_smaller: bool = option('require_smaller', False, 'exit with 1 unless the exported file is smaller')
     require_faster: bool = option('require_faster', False, 'exit with 1 unless the exported file is faster')
-    max_accuracy_drop: float | None = option('max_accuracy_drop', None, 'exit with 1 if the accuracy drops by more '
-                                             'than this share (0.01 is one point)', low=0, high=1)
+    max_accuracy_drop: float | None = option(
+        'max_accuracy_drop',
+        None,
+        'exit with 1 if the accuracy drops by more than this share (0.01 is one point)',
+        low=0,
+        high=1,
+    )
 
 
 def judge(baseline: Mapping, compressed: Mapping) -> dict:
@@ -76,11 +81,18 @@ def judge(baseline: Mapping, compressed: Mapping) -> dict:
     timed = baseline['latency_ms'] and compressed['latency_ms']
     speedup = baseline['latency_ms']['p50'] / compressed['latency_ms']['p50'] if timed else None
     interval = compressed.get('speedup_interval') if timed else None
-    return {'smaller': size_ratio > 1, 'faster': speedup and compare_speeds(speedup, interval) is Speed.FASTER,
-            'accuracy_drop': round(baseline['file_accuracy'] - compressed['file_accuracy'], 6),
-            'size_ratio': round(size_ratio, 4), 'speedup': speedup and round(speedup, 4),
-            **({'speedup_interval': interval and [round(end, 4) for end in interval]}
-               if 'speedup_interval' in compressed else {})}
+    return {
+        'smaller': size_ratio > 1,
+        'faster': speedup and compare_speeds(speedup, interval) is Speed.FASTER,
+        'accuracy_drop': round(baseline['file_accuracy'] - compressed['file_accuracy'], 6),
+        'size_ratio': round(size_ratio, 4),
+        'speedup': speedup and round(speedup, 4),
+        **(
+            {'speedup_interval': interval and [round(end, 4) for end in interval]}
+            if 'speedup_interval' in compressed
+            else {}
+        ),
+    }
 
 
 def as_fast(speedup: float) -> bool:
@@ -119,8 +131,9 @@ def _macs_left(baseline: Mapping | None, compressed: Mapping) -> str:
 def refuse_conditions(options: VerdictOptions, reason: str) -> None:
     """Raises a `UsageError` if there are conditions although no verdict is made; the reason follows a "but"."""
     if options != VerdictOptions():
-        raise UsageError('--require_smaller, --require_faster and --max_accuracy_drop judge a compressed model, but '
-                         f'{reason}')
+        raise UsageError(
+            f'--require_smaller, --require_faster and --max_accuracy_drop judge a compressed model, but {reason}'
+        )
 
 
 def enforce(verdict: Mapping | None, options: VerdictOptions) -> None:

@@ -42,10 +42,10 @@ class MetricsLog:
         content = self._path.read_bytes()
         *lines, tail = content.split(b'\n')
         entries = [parsed(line, LINE_SHAPE) for line in lines]
-        nb_damaged = sum(entry is None for entry in entries) + (bool(tail) and not tail.startswith(b'{'))
-        if nb_damaged:
+        num_damaged = sum(entry is None for entry in entries) + (bool(tail) and not tail.startswith(b'{'))
+        if num_damaged:
             aside = set_aside(self._path)
-            logging.warning('%s: %d damaged line(s) left out; the file as it was is kept as %s', self._path, nb_damaged,
+            logging.warning('%s: %d damaged line(s) left out; the file as it was is kept as %s', self._path, num_damaged,
                             aside.name)
         kept = [line + b'\n' for line, entry in zip(lines, entries, strict=True)
                 if entry is not None and not _is_later(entry, stage, step)]

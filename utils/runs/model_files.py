@@ -22,17 +22,17 @@ def refuse_damaged(path: Path, remedy: str) -> None:
         raise DamagedRecordError(f'{path}: {reason}; {remedy}')
 
 
-def what_is_wrong(path: Path, nb_bytes: int | None = None) -> str | None:
+def what_is_wrong(path: Path, num_bytes: int | None = None) -> str | None:
     """Why a file cannot be the one that was written; `None` if nothing tells so.
 
     Args:
       path: a `.keras` file, of which the check sums are compared, or any other one.
-      nb_bytes: its length, if known.
+      num_bytes: its length, if known.
     """
     if not path.is_file():
         return 'is gone'
-    if nb_bytes is not None and path.stat().st_size != nb_bytes:
-        return f'is damaged ({path.stat().st_size:,} of {nb_bytes:,} bytes)'
+    if num_bytes is not None and path.stat().st_size != num_bytes:
+        return f'is damaged ({path.stat().st_size:,} of {num_bytes:,} bytes)'
     return _damage_of_archive(path) if path.suffix == '.keras' else None
 
 
@@ -47,8 +47,8 @@ def _damage_of_archive(path: Path) -> str | None:
 
 def damaged_files(run: Path, report: Mapping) -> list[str]:
     """One phrase for each file of a finished run that is gone or is not the one that the report is about."""
-    return [f'{name} {reason}' for name, nb_bytes in dict(_files(report)).items()
-            if (reason := what_is_wrong(run / name, nb_bytes)) is not None]
+    return [f'{name} {reason}' for name, num_bytes in dict(_files(report)).items()
+            if (reason := what_is_wrong(run / name, num_bytes)) is not None]
 
 
 def _files(report: Mapping) -> Iterator[tuple[str, int]]:

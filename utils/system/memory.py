@@ -53,8 +53,10 @@ def _of_groups(root: Path) -> Iterator[int]:
         if controllers == '':
             base, names = root / 'sys/fs/cgroup', ('memory.max', 'memory.current', 'inactive_file')
         elif 'memory' in controllers.split(','):
-            base, names = root / 'sys/fs/cgroup/memory', ('memory.limit_in_bytes', 'memory.usage_in_bytes',
-                                                          'total_inactive_file')
+            base, names = (
+                root / 'sys/fs/cgroup/memory',
+                ('memory.limit_in_bytes', 'memory.usage_in_bytes', 'total_inactive_file'),
+            )
         else:
             continue
         inner = PurePosixPath(path.lstrip('/'))

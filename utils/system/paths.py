@@ -33,7 +33,7 @@ def shown(path: str | bytes | os.PathLike | int, most: int = 200) -> str:
     """A path for a message: on one line, without what a terminal cannot show, cut in the middle if it is long."""
     text = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else str(path)
     text = ''.join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-    return text if len(text) <= most else f'{text[:most // 2]}...{text[-most // 2:]}'
+    return text if len(text) <= most else f'{text[: most // 2]}...{text[-most // 2 :]}'
 
 
 @contextlib.contextmanager
@@ -59,5 +59,6 @@ def refuse_unusable_text(what: str, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise UsageError(f'{what}={shown(text)}: is no UTF-8 text; rename the file or folder, or set a UTF-8 '
-                         'locale') from None
+        raise UsageError(
+            f'{what}={shown(text)}: is no UTF-8 text; rename the file or folder, or set a UTF-8 locale'
+        ) from None

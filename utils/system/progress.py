@@ -75,8 +75,9 @@ class Progress:
         self.label, self.total, self.step = label, total, first
         self.units_per_step, self.unit = units_per_step, unit
         self.rate = Rate()
-        self._bar = (tqdm(total=total, initial=first, desc=label, leave=False, bar_format=BAR)
-                     if sys.stderr.isatty() else None)
+        self._bar = (
+            tqdm(total=total, initial=first, desc=label, leave=False, bar_format=BAR) if sys.stderr.isatty() else None
+        )
 
     def advance(self, steps: int) -> None:
         self.step += steps
@@ -95,8 +96,16 @@ class Progress:
             return
         shown = ' '.join([note] * bool(note) + [f'{name} {number(value)}' for name, value in values.items()])
         eta = duration((self.total - self.step) * self.units_per_step / rate) if rate else '-'
-        logging.info('%s step %d/%d [%.0f %%] %s | %s | ETA %s', self.label, self.step, self.total,
-                     100 * self.step / self.total, shown, speed, eta)
+        logging.info(
+            '%s step %d/%d [%.0f %%] %s | %s | ETA %s',
+            self.label,
+            self.step,
+            self.total,
+            100 * self.step / self.total,
+            shown,
+            speed,
+            eta,
+        )
 
     def _room_beside(self, speed: str) -> int:
         """Columns of the terminal that are left for values behind the bar and the speed."""

@@ -16,15 +16,27 @@ import tensorflow as tf
 from pocketflow.utils.system.atomic import TEMPORARY_PREFIX
 
 _ROOM, _RIGHTS, _GONE, _DISK = (
-    'make room there', 'let this user write there, or read what was given',
+    'make room there',
+    'let this user write there, or read what was given',
     'it was removed while the program was at work, or its disk is gone; bring it back',
-    'look after the disk')
+    'look after the disk',
+)
 ADVICE = {
-    errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM, errno.EFBIG: 'let files there be larger',
-    errno.EROFS: 'make its file system writable', errno.EACCES: _RIGHTS, errno.EPERM: _RIGHTS,
-    errno.ENOENT: _GONE, errno.ENOTDIR: _GONE, errno.ESTALE: _GONE, errno.ENODEV: _GONE, errno.ENXIO: _GONE,
-    errno.EIO: _DISK, errno.EMFILE: 'let the process open more files (ulimit -n)',
-    errno.ENFILE: 'let the system open more files'}
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: 'let files there be larger',
+    errno.EROFS: 'make its file system writable',
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.ENOENT: _GONE,
+    errno.ENOTDIR: _GONE,
+    errno.ESTALE: _GONE,
+    errno.ENODEV: _GONE,
+    errno.ENXIO: _GONE,
+    errno.EIO: _DISK,
+    errno.EMFILE: 'let the process open more files (ulimit -n)',
+    errno.ENFILE: 'let the system open more files',
+}
 """What to do, by the number of the error."""
 
 _BY_WORDS = {os.strerror(number): number for number in ADVICE}
@@ -39,9 +51,11 @@ def storage_failure(error: BaseException) -> str | None:
         found = _refusal(cause)
         if found is not None:
             number, path = found
-            return (f'{_known_part(path) or "a file of this run"}: {os.strerror(number)}; {ADVICE[number]}: the same '
-                    'command then continues from the last checkpoint, bit for bit (files are written whole or not at '
-                    'all)')
+            return (
+                f'{_known_part(path) or "a file of this run"}: {os.strerror(number)}; {ADVICE[number]}: the same '
+                'command then continues from the last checkpoint, bit for bit (files are written whole or not at '
+                'all)'
+            )
     return None
 
 

@@ -36,8 +36,11 @@ def newest_first(folder: Path, samples_per_step: int = 1) -> list[Path]:
       samples_per_step: what is taken for those that do not say it.
     """
     names = {match[1] for file in folder.glob('ckpt-*') if (match := _FILE.fullmatch(file.name)) and file.is_file()}
-    return sorted((folder / name for name in names),
-                  key=lambda prefix: (samples_seen(prefix, samples_per_step), step_of(prefix)), reverse=True)
+    return sorted(
+        (folder / name for name in names),
+        key=lambda prefix: (samples_seen(prefix, samples_per_step), step_of(prefix)),
+        reverse=True,
+    )
 
 
 def step_of(prefix: Path) -> int:
@@ -61,8 +64,11 @@ def stored_value(prefix: Path, key: str) -> Any | None:
 
 def files_of(prefix: Path) -> list[Path]:
     """The files of one checkpoint; the index, without which it is none, comes last."""
-    files = [file for file in prefix.parent.iterdir() if (match := _FILE.fullmatch(file.name)) and file.is_file()
-             and match[1] == prefix.name]
+    files = [
+        file
+        for file in prefix.parent.iterdir()
+        if (match := _FILE.fullmatch(file.name)) and file.is_file() and match[1] == prefix.name
+    ]
     return sorted(files, key=lambda file: (file.suffix == '.index', file.name))
 
 
@@ -95,7 +101,7 @@ def remove_outdated(folder: Path, written: Path, samples_per_step: int) -> None:
     present = step_of(written) * samples_per_step
     others = [prefix for prefix in newest_first(folder, samples_per_step) if prefix != written]
     earlier = [prefix for prefix in others if samples_seen(prefix, samples_per_step) <= present]
-    for prefix in set(others) - set(earlier[:KEPT - 1]):
+    for prefix in set(others) - set(earlier[: KEPT - 1]):
         for file in reversed(files_of(prefix)):
             file.unlink(missing_ok=True)
 

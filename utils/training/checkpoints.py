@@ -62,24 +62,44 @@ class Checkpoints:
       note: a text that goes with the present step; saved and restored, the same for all workers.
     """
 
-    def __init__(self, folder: Path | None, model: keras.Model, optimizer: keras.optimizers.Optimizer, *,
-                 state: Sequence[tf.Variable] = (), local_state: Sequence[tf.Variable] = (),
-                 adopt: Callable[[Sequence[np.ndarray]], None] | None = None, workers: Workers = ALONE,
-                 samples_per_step: int = 1):
+    def __init__(
+        self,
+        folder: Path | None,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        *,
+        state: Sequence[tf.Variable] = (),
+        local_state: Sequence[tf.Variable] = (),
+        adopt: Callable[[Sequence[np.ndarray]], None] | None = None,
+        workers: Workers = ALONE,
+        samples_per_step: int = 1,
+    ):
         self._workers, self._optimizer = workers, optimizer
         self._generators = random_generators(model)
-        self._shared = [*model.variables, *optimizer.variables, *state,
-                        *(generator.state for generator in self._generators)]
+        self._shared = [
+            *model.variables,
+            *optimizer.variables,
+            *state,
+            *(generator.state for generator in self._generators),
+        ]
         self._local, self._adopt = list(local_state), adopt
         # Of other workers there may be more or fewer, and their parts may be smaller or larger.
-        self._gathered = [tf.Variable(tf.zeros([0, *variable.shape]), shape=[None] * (1 + len(variable.shape)),
-                                      trainable=False) for variable in self._local]
+        self._gathered = [
+            tf.Variable(tf.zeros([0, *variable.shape]), shape=[None] * (1 + len(variable.shape)), trainable=False)
+            for variable in self._local
+        ]
         self._samples_per_step = samples_per_step
         self._recorded_samples = tf.Variable(samples_per_step, trainable=False, dtype=tf.int64)
         self._folder = folder if workers.is_primary else None
         self.note, self._recorded_note = '', tf.Variable('', trainable=False)
-        parts = {'model': model, 'optimizer': optimizer, 'generators': self._generators, 'state': list(state),
-                 'gathered': self._gathered, 'samples_per_step': self._recorded_samples}
+        parts = {
+            'model': model,
+            'optimizer': optimizer,
+            'generators': self._generators,
+            'state': list(state),
+            'gathered': self._gathered,
+            'samples_per_step': self._recorded_samples,
+        }
         self._checkpoint = tf.train.Checkpoint(**parts, note=self._recorded_note)
         self._former = tf.train.Checkpoint(**parts)
 
@@ -123,8 +143,10 @@ class Checkpoints:
                 return
             if prefix != prefixes[-1]:
                 logging.warning('%s: damaged checkpoint (%s); going on from the one before', prefix, reason)
-        raise PocketFlowError(f'{prefix}: damaged checkpoint ({reason}), and no other one is intact; delete the folder '
-                              f'{self._folder} to train the stage again')
+        raise PocketFlowError(
+            f'{prefix}: damaged checkpoint ({reason}), and no other one is intact; delete the folder '
+            f'{self._folder} to train the stage again'
+        )
 
     def _read(self, prefix: Path) -> str | None:
         """Loads an intact checkpoint, or says what of the present model it lacks."""
@@ -151,9 +173,9 @@ class Checkpoints:
 
     def _scatter(self) -> None:
         states = [self._workers.share(gathered.numpy) for gathered in self._gathered]
-        nb_workers = len(states[0]) if states else 0
-        if nb_workers == self._workers.size:
+        num_workers = len(states[0]) if states else 0
+        if num_workers == self._workers.size:
             for local, state in zip(self._local, states, strict=True):
                 local.assign(state[self._workers.rank])
-        elif nb_workers:
+        elif num_workers:
             self._adopt(states)

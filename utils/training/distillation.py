@@ -19,12 +19,18 @@ class DistillationOptions(Options):
     enabled: bool = option('enbl_dst', False, 'add the distillation loss')
     weight: float = option('loss_w_dst', 4.0, 'weight of the distillation loss', low=0, needs='enbl_dst')
     temperature: float = option('tempr_dst', 4.0, 'temperature of the softened answers', above=0, needs='enbl_dst')
-    teacher_path: str | None = option('save_path_dst', None, 'saved model of another teacher; default: the '
-                                      'uncompressed model', needs='enbl_dst', names='model')
+    teacher_path: str | None = option(
+        'save_path_dst',
+        None,
+        'saved model of another teacher; default: the uncompressed model',
+        needs='enbl_dst',
+        names='model',
+    )
 
 
-def distillation_loss(teacher_logits: tf.Tensor, student_logits: tf.Tensor, weight: float,
-                      temperature: float) -> tf.Tensor:
+def distillation_loss(
+    teacher_logits: tf.Tensor, student_logits: tf.Tensor, weight: float, temperature: float
+) -> tf.Tensor:
     """Mean cross-entropy between the softened answers: w * mean_n CE(softmax(t_n / T), softmax(s_n / T)).
 
     Hinton et al. 2015, section 2, without their factor T^2.

@@ -43,8 +43,9 @@ def suits_bfloat16(model: keras.Model) -> bool:
     return all(count % BFLOAT16_CHANNELS == 0 for count in filters)
 
 
-def resolve_compute_dtype(wanted: str, model: keras.Model | None = None, has_bfloat16: bool | None = None,
-                          has_gpu: bool | None = None) -> str:
+def resolve_compute_dtype(
+    wanted: str, model: keras.Model | None = None, has_bfloat16: bool | None = None, has_gpu: bool | None = None
+) -> str:
     """`'float32'` or `'bfloat16'` for what `--compute_dtype` says.
 
     Args:
@@ -61,8 +62,10 @@ def resolve_compute_dtype(wanted: str, model: keras.Model | None = None, has_bfl
         fits = model is None or suits_bfloat16(model)
         return 'bfloat16' if has_bfloat16 and not has_gpu and fits else 'float32'
     if wanted == 'bfloat16' and has_gpu:
-        raise UsageError('--compute_dtype=bfloat16: only for training on CPUs; on a GPU use float32, which runs in '
-                         'TensorFloat-32 on the matrix units')
+        raise UsageError(
+            '--compute_dtype=bfloat16: only for training on CPUs; on a GPU use float32, which runs in '
+            'TensorFloat-32 on the matrix units'
+        )
     return wanted
 
 

@@ -22,8 +22,9 @@ def scaled_learning_rate(initial: float, batch_size: int, batch_size_norm: float
     return initial * batch_size / batch_size_norm
 
 
-def piecewise_constant(initial: float, steps_per_epoch: float, boundaries: Sequence[float],
-                       factors: Sequence[float]) -> Schedule:
+def piecewise_constant(
+    initial: float, steps_per_epoch: float, boundaries: Sequence[float], factors: Sequence[float]
+) -> Schedule:
     """`initial * factors[i]` between the boundaries.
 
     Args:
@@ -44,26 +45,29 @@ def check_drops(boundaries: Sequence[float], factors: Sequence[float]) -> None:
         if not isinstance(values, Sequence) or not all(isinstance(value, int | float) for value in values):
             raise UsageError(f'{name}={values!r}: give a tuple of numbers, as (30, 40) or (30,)')
     if len(factors) != len(boundaries) + 1:
-        raise UsageError(f'boundaries={tuple(boundaries)} (epochs after which the learning rate changes) and factors='
-                         f'{tuple(factors)} (of the learning rate, before and after each) do not go together: give one '
-                         'factor more than boundaries, or no factors for a tenth after each boundary')
+        raise UsageError(
+            f'boundaries={tuple(boundaries)} (epochs after which the learning rate changes) and factors='
+            f'{tuple(factors)} (of the learning rate, before and after each) do not go together: give one '
+            'factor more than boundaries, or no factors for a tenth after each boundary'
+        )
     if list(boundaries) != sorted(boundaries) or any(epoch < 0 for epoch in boundaries):
         raise UsageError(f'boundaries={tuple(boundaries)}: give epochs from 0 on, in increasing order')
 
 
-def tenths(nb_boundaries: int) -> tuple[float, ...]:
+def tenths(num_boundaries: int) -> tuple[float, ...]:
     """Factors for that many boundaries: 1, and a tenth of the factor before after each."""
-    return tuple(10.0 ** -i for i in range(nb_boundaries + 1))
+    return tuple(10.0**-i for i in range(num_boundaries + 1))
 
 
-def one_cycle(peak: float, nb_steps: int) -> Schedule:
+def one_cycle(peak: float, num_steps: int) -> Schedule:
     """Linearly from 0 up to `peak` in the first quarter, then down to 0 along half a cosine.
 
     Smith and Topin 2017, https://arxiv.org/abs/1708.07120, without the cycle of the momentum.
     """
-    warmup = max(1, int(WARMUP_SHARE * nb_steps))
-    return keras.optimizers.schedules.CosineDecay(0.0, max(1, nb_steps - warmup), warmup_target=peak,
-                                                  warmup_steps=warmup)
+    warmup = max(1, int(WARMUP_SHARE * num_steps))
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, num_steps - warmup), warmup_target=peak, warmup_steps=warmup
+    )
 
 
 @keras.saving.register_keras_serializable(package='PocketFlow')
@@ -75,16 +79,16 @@ class GradualWarmup(Schedule):
     Args:
       schedule: what follows.
       start: the factor at step 0, in (0, 1].
-      nb_steps: after how many steps it is 1.
+      num_steps: after how many steps it is 1.
     """
 
-    def __init__(self, schedule: Schedule, start: float, nb_steps: int):
+    def __init__(self, schedule: Schedule, start: float, num_steps: int):
         super().__init__()
-        self.schedule, self.start, self.nb_steps = schedule, start, nb_steps
+        self.schedule, self.start, self.num_steps = schedule, start, num_steps
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        progress = tf.minimum(tf.cast(step, tf.float32) / max(self.nb_steps, 1), 1.0)
+        progress = tf.minimum(tf.cast(step, tf.float32) / max(self.num_steps, 1), 1.0)
         return self.schedule(step) * (self.start + (1 - self.start) * progress)
 
     def get_config(self) -> dict:
-        return {'schedule': self.schedule, 'start': self.start, 'nb_steps': self.nb_steps}
+        return {'schedule': self.schedule, 'start': self.start, 'num_steps': self.num_steps}

@@ -37,8 +37,7 @@ RUINED = 1e6
 """How many times its former loss, or a loss of 1, a network has after a training that went astray: a network that only
 guesses has a loss of a few units, one whose training diverged has one beyond all measure, if it is finite at all."""
 
-WAY_OUT = ('lower --lrn_rate_init, or try --compute_dtype=float32 (other flags need another --run_dir, if you gave '
-           'one)')
+WAY_OUT = 'lower --lrn_rate_init, or try --compute_dtype=float32 (other flags need another --run_dir, if you gave one)'
 
 LossFn = Callable[[tf.Tensor, tf.Tensor, list], tuple[tf.Tensor, dict[str, tf.Tensor]]]
 
@@ -49,8 +48,7 @@ class TrainerOptions(Options):
 
     summary_step: int = option('summ_step', 100, 'report and log every this many steps', low=1, decides=False)
     save_step: int = option('save_step', 1000, 'write a checkpoint every this many steps', low=1, decides=False)
-    compute_dtype: str = option('compute_dtype', 'auto', 'auto: bfloat16 where it is faster',
-                                choices=COMPUTE_DTYPES)
+    compute_dtype: str = option('compute_dtype', 'auto', 'auto: bfloat16 where it is faster', choices=COMPUTE_DTYPES)
 
 
 class DivergedError(PocketFlowError):
@@ -65,8 +63,10 @@ def refuse_divergence(before: float, after: float, label: str) -> None:
       label: what was trained.
     """
     if not after <= RUINED * max(1.0, before):  # not a number, too
-        raise DivergedError(f'{label}: the loss on the evaluation set is {after:.4g} after training ({before:.4g} '
-                            f'before): it has diverged; {WAY_OUT}')
+        raise DivergedError(
+            f'{label}: the loss on the evaluation set is {after:.4g} after training ({before:.4g} '
+            f'before): it has diverged; {WAY_OUT}'
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +88,7 @@ class TrainerParts:
 
 
 @dataclasses.dataclass(frozen=True)
-class Team:
+class DistributedContext:
     """Who trains together.
 
     Attributes:
@@ -118,29 +118,46 @@ class Trainer:
       team: who trains together.
     """
 
-    def __init__(self, model: keras.Model, loss_fn: LossFn, optimizer: keras.optimizers.Optimizer,
-                 options: TrainerOptions, *, folder: Path | None = None, parts: TrainerParts = TrainerParts(),
-                 log: MetricsLog | None = None, label: str | None = 'train', team: Team = Team()):
+    def __init__(
+        self,
+        model: keras.Model,
+        loss_fn: LossFn,
+        optimizer: keras.optimizers.Optimizer,
+        options: TrainerOptions,
+        *,
+        folder: Path | None = None,
+        parts: TrainerParts = TrainerParts(),
+        log: MetricsLog | None = None,
+        label: str | None = 'train',
+        distributed: DistributedContext = DistributedContext(),
+    ):
         self.model, self.loss_fn, self.optimizer = model, loss_fn, optimizer
         self.options, self.parts = options, parts
         self.log, self.label = log, label
         self.dtype = resolve_compute_dtype(options.compute_dtype, model)
         self.variables = list(model.trainable_variables if parts.variables is None else parts.variables)
         self.optimizer.build(self.variables)
-        self.workers, self._samples_per_step = team.workers, team.samples_per_step
-        self._reducer = make_reducer(team.compression, team.workers, self.variables, team.seed)
-        self._checkpoints = Checkpoints(folder, model, optimizer, state=parts.state,
-                                        local_state=self._reducer.local_state, adopt=self._reducer.adopt,
-                                        workers=team.workers, samples_per_step=team.samples_per_step)
+        self.workers, self._samples_per_step = distributed.workers, distributed.samples_per_step
+        self._reducer = make_reducer(distributed.compression, distributed.workers, self.variables, distributed.seed)
+        self._checkpoints = Checkpoints(
+            folder,
+            model,
+            optimizer,
+            state=parts.state,
+            local_state=self._reducer.local_state,
+            adopt=self._reducer.adopt,
+            workers=distributed.workers,
+            samples_per_step=distributed.samples_per_step,
+        )
         self._stop = tf.Variable(False, trainable=False)
         self._run_steps = tf.function(self._run)
 
-    def fit(self, make_batches: Callable[[int], tf.data.Dataset], nb_steps: int) -> float:
-        """Trains until step `nb_steps`, from the newest checkpoint if there is one.
+    def fit(self, make_batches: Callable[[int], tf.data.Dataset], num_steps: int) -> float:
+        """Trains until step `num_steps`, from the newest checkpoint if there is one.
 
         Args:
           make_batches: gives the endless stream of batches that starts with a given step.
-          nb_steps: total number of steps.
+          num_steps: total number of steps.
 
         Returns:
           Steady-state training speed in images per second.
@@ -156,30 +173,31 @@ class Trainer:
         step = self._checkpoints.restore(self.label)
         if self.log is not None:
             self.log.rewind(f'{self.label}/train', step)
-        if step >= nb_steps:
+        if step >= num_steps:
             return 0.0
         with compute_dtype(self.dtype), interrupts.deferred(lambda: self._stop.assign(True)) as signals:
-            return self._loop(make_batches(step), step, nb_steps, signals)
+            return self._loop(make_batches(step), step, num_steps, signals)
 
-    def _loop(self, batches: tf.data.Dataset, step: int, nb_steps: int, signals: interrupts.Deferred) -> float:
+    def _loop(self, batches: tf.data.Dataset, step: int, num_steps: int, signals: interrupts.Deferred) -> float:
         iterator = iter(batches)
         batch_size = batches.element_spec[1].shape[0] or 1
-        progress = Progress(self.label or 'tuning', nb_steps, step, batch_size * self.workers.size)
+        progress = Progress(self.label or 'tuning', num_steps, step, batch_size * self.workers.size)
         means = WeightedMeans()
         means.go_on_from(self._checkpoints.note)
-        while step < nb_steps:
-            count = steps_until_due(step, nb_steps, self.options.summary_step, self.options.save_step)
+        while step < num_steps:
+            count = steps_until_due(step, num_steps, self.options.summary_step, self.options.save_step)
             totals, count = self._run_steps(iterator, tf.constant(count))
             count = int(count)
             if count:
                 values = {name: float(total) / count for name, total in totals.items()}
                 if not math.isfinite(loss := values['loss']):
-                    raise DivergedError(f'the loss is {loss} between steps {step} and {step + count} of '
-                                        f'{self.label}; {WAY_OUT}')
+                    raise DivergedError(
+                        f'the loss is {loss} between steps {step} and {step + count} of {self.label}; {WAY_OUT}'
+                    )
                 step += count
                 progress.advance(count)
                 means.add(values, count * self._samples_per_step)
-                self._after(step, nb_steps, means, progress)
+                self._after(step, num_steps, means, progress)
             if self._must_stop(signals):
                 self._save(means)
                 progress.close()
@@ -192,14 +210,14 @@ class Trainer:
         requested = signals.signum is not None
         return requested if self.workers.size == 1 else self.workers.any(requested)
 
-    def _after(self, step: int, nb_steps: int, means: WeightedMeans, progress: Progress) -> None:
-        if is_due(step, self.options.summary_step, nb_steps):
+    def _after(self, step: int, num_steps: int, means: WeightedMeans, progress: Progress) -> None:
+        if is_due(step, self.options.summary_step, num_steps):
             values = {'learning_rate': float(self.optimizer.learning_rate), **means.take()}
             if self.label is not None:
                 progress.report(values)
             if self.log is not None:
                 self.log.write(f'{self.label}/train', step, {**values, 'images_per_second': progress.rate.per_second})
-        if is_due(step, self.options.save_step, nb_steps):
+        if is_due(step, self.options.save_step, num_steps):
             self._save(means)
             progress.rate.skip()
 
@@ -276,17 +294,17 @@ class Evaluation:
 
         self._values_of = values_of
 
-    def __call__(self, nb_batches: int | None = None) -> dict[str, float]:
+    def __call__(self, num_batches: int | None = None) -> dict[str, float]:
         """Loss and metrics over one pass, each sample counted once (a short last batch weighs less).
 
         Args:
-          nb_batches: only the first so many batches; default: all.
+          num_batches: only the first so many batches; default: all.
 
         Returns:
           Means by name, `loss` first.
         """
         means = WeightedMeans()
-        for images, labels in self._batches if nb_batches is None else self._batches.take(nb_batches):
+        for images, labels in self._batches if num_batches is None else self._batches.take(num_batches):
             interrupts.check()
             values = self._values_of(images, labels)
             means.add({name: float(value) for name, value in values.items()}, len(labels))

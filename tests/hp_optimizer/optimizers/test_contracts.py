@@ -23,24 +23,33 @@ NB_TRIALS = 12
 
 
 def flags_space() -> tuple[SearchSpace, Callable]:
-    space = SearchSpace([Parameter('beg', Kind.FLOAT, 0, 0.9), Parameter('end', Kind.FLOAT, 0, 1),
-                         Parameter('steps', Kind.LOG10, 50, 2000, whole=True),
-                         Parameter('batch', Kind.CHOICE, choices=(32, 64, 128))], [Order('end', 'beg')])
+    space = SearchSpace(
+        [
+            Parameter('beg', Kind.FLOAT, 0, 0.9),
+            Parameter('end', Kind.FLOAT, 0, 1),
+            Parameter('steps', Kind.LOG10, 50, 2000, whole=True),
+            Parameter('batch', Kind.CHOICE, choices=(32, 64, 128)),
+        ],
+        [Order('end', 'beg')],
+    )
     return space, lambda values: values['end'] - values['beg'] ** 2 + values['steps'] / 2000
 
 
-DOMAINS = {'sparsity': functools.partial(sparsity_problem, nb_layers=3),
-           'bits': functools.partial(bits_problem, nb_layers=6), 'flags': flags_space}
-FAST = {'ddpg': {'nb_updates': 2}, 'gp': {'nb_rounds': 2, 'nb_candidates': 20}}
+DOMAINS = {
+    'sparsity': functools.partial(sparsity_problem, num_layers=3),
+    'bits': functools.partial(bits_problem, num_layers=6),
+    'flags': flags_space,
+}
+FAST = {'ddpg': {'num_updates': 2}, 'gp': {'num_rounds': 2, 'num_candidates': 20}}
 
 
 def make(name: str, domain: Domain, seed: int = 3) -> HyperParamOptimizer:
     return OPTIMIZERS.get(name)(domain, seed, NB_TRIALS, **FAST.get(name, {}))
 
 
-def run(optimizer: HyperParamOptimizer, reward: Callable, nb_trials: int) -> list[dict]:
+def run(optimizer: HyperParamOptimizer, reward: Callable, num_trials: int) -> list[dict]:
     asked = []
-    for _ in range(nb_trials):
+    for _ in range(num_trials):
         asked.append(optimizer.ask())
         optimizer.tell(asked[-1], reward(asked[-1]))
     return asked
@@ -60,7 +69,7 @@ def test_candidates_keep_the_rules_and_repeat_with_the_seed(name: str, domain_na
 
     path = tmp_path / 'journal.jsonl'
     driver.search(make(name, domain), formula(reward), Journal(path, domain), NB_TRIALS // 2 + 2)
-    assert [trial.values for trial in Journal(path, domain).trials] == asked[:NB_TRIALS // 2 + 2]
+    assert [trial.values for trial in Journal(path, domain).trials] == asked[: NB_TRIALS // 2 + 2]
     # A fresh process, which is only told the journal, goes on with what the first would have asked.
     driver.search(make(name, domain), formula(reward), Journal(path, domain), NB_TRIALS)
     assert [trial.values for trial in Journal(path, domain).trials] == asked
@@ -140,11 +149,11 @@ def test_what_is_no_candidate_is_refused(name: str):
 
 
 @pytest.mark.parametrize('name', list(OPTIMIZERS))
-@pytest.mark.parametrize('nb_trials', [1, 3])
-def test_a_search_may_be_very_short(name: str, nb_trials: int):
+@pytest.mark.parametrize('num_trials', [1, 3])
+def test_a_search_may_be_very_short(name: str, num_trials: int):
     domain, reward = DOMAINS['sparsity']()
-    optimizer = OPTIMIZERS.get(name)(domain, 0, nb_trials, **FAST.get(name, {}))
-    assert len(run(optimizer, reward, nb_trials)) == nb_trials
+    optimizer = OPTIMIZERS.get(name)(domain, 0, num_trials, **FAST.get(name, {}))
+    assert len(run(optimizer, reward, num_trials)) == num_trials
 
 
 def test_the_command_line_knows_them_all():

@@ -9,11 +9,11 @@ from pocketflow.hp_optimizer.optimizers.ddpg import TUNED, DdpgOptimizer, tuned
 from pocketflow.hp_optimizer.synthetic import sparsity_problem
 from pocketflow.rl_agents.ddpg import DdpgOptions
 
-PROBLEM, REWARD = sparsity_problem(nb_layers=3)
+PROBLEM, REWARD = sparsity_problem(num_layers=3)
 
 
 def make(**settings) -> DdpgOptimizer:
-    return DdpgOptimizer(PROBLEM, 0, 6, nb_warmup=2, nb_updates=1, **settings)
+    return DdpgOptimizer(PROBLEM, 0, 6, num_warmup=2, num_updates=1, **settings)
 
 
 def test_what_the_user_set_is_kept():

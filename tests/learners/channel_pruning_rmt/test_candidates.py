@@ -16,7 +16,7 @@ from pocketflow.learners.search.trial_network import TrialNetwork, Tuning
 from pocketflow.utils.channels import reader_channels, remove_channels
 from pocketflow.utils.costs.cost_model import total_macs
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.training.trainer import Team, TrainerOptions, TrainerParts
+from pocketflow.utils.training.trainer import DistributedContext, TrainerOptions, TrainerParts
 from tests.learners.search.conftest import drawn, tiny_helper, tiny_net
 
 PRUNED = ('b', 'hidden', 'logits')
@@ -33,7 +33,7 @@ def given() -> keras.Model:
 
 def make(criterion: str = 'lasso', share: float = 0.5, model: keras.Model | None = None) -> ChannelCandidates:
     model = model or given()
-    readers = {name: reader for name, reader in reader_channels(model).items() if reader.nb_channels > 1}
+    readers = {name: reader for name, reader in reader_channels(model).items() if reader.num_channels > 1}
     return ChannelCandidates(model, readers, criterion, share, Sampling(images(), 5, 1e-5, 0), TrainerParts())
 
 
@@ -90,15 +90,17 @@ def test_a_candidate_keeps_the_first_channels_of_one_order():
 def test_masks_stay_while_a_candidate_is_tuned():
     helper = tiny_helper()
     candidates = make(model=given())
-    tuning = Tuning(helper.calc_loss, 0.1, 5, 10, None, False, TrainerOptions(compute_dtype='float32'), Team())
+    tuning = Tuning(
+        helper.calc_loss, 0.1, 5, 10, None, False, TrainerOptions(compute_dtype='float32'), DistributedContext()
+    )
     network = TrialNetwork(candidates, helper, tuning)
     one, two = drawn(candidates.domain, 'random', 3)[1:]
     for values in (one, two):
         network.judge(values)
         for name, kept in candidates.chosen(values).items():
             kernel = candidates.model.get_layer(name).kernel.numpy()
-            nb_channels = reader_channels(given())[name].nb_channels
-            by_channel = np.abs(kernel).reshape(-1, nb_channels, kernel.shape[-1]).max(axis=(0, 2))
+            num_channels = reader_channels(given())[name].num_channels
+            by_channel = np.abs(kernel).reshape(-1, num_channels, kernel.shape[-1]).max(axis=(0, 2))
             assert np.flatnonzero(by_channel).tolist() == kept
         assert difference(candidates.model, pruned(candidates, values)) <= 1e-4
     assert candidates.parts.constraint is not None and len(candidates.parts.state) == len(PRUNED)
@@ -139,8 +141,11 @@ def test_what_the_report_says():
 
 
 def test_budgets_out_of_reach():
-    with pytest.raises(UsageError, match=r'^0.001 of the multiply-adds is out of reach: with the bounds of these 3 '
-                                         r'layers from 0\.\d+ of the multiply-adds to 1 of the multiply-adds is '):
+    with pytest.raises(
+        UsageError,
+        match=r'^0.001 of the multiply-adds is out of reach: with the bounds of these 3 '
+        r'layers from 0\.\d+ of the multiply-adds to 1 of the multiply-adds is ',
+    ):
         make(share=0.001)
 
 
@@ -148,5 +153,6 @@ def test_other_parts_of_training_stay():
     parts = TrainerParts(variables=given().trainable_variables[:1])
     readers = {'hidden': reader_channels(given())['hidden']}
     candidates = ChannelCandidates(given(), readers, 'l1', 0.9, Sampling(images(), 5, 1e-5, 0), parts)
-    assert candidates.parts == dataclasses.replace(parts, constraint=candidates.parts.constraint,
-                                                   state=candidates.parts.state)
+    assert candidates.parts == dataclasses.replace(
+        parts, constraint=candidates.parts.constraint, state=candidates.parts.state
+    )

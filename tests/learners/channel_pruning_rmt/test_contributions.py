@@ -51,8 +51,12 @@ def test_grams_are_those_of_each_channel_run_alone():
         np.testing.assert_allclose(found[name].gram, parts @ parts.T, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(found[name].cross, parts @ parts.sum(axis=0), rtol=1e-4, atol=1e-4)
         assert found[name].energy == pytest.approx(np.square(parts.sum(axis=0)).sum(), rel=1e-4)
-    assert {name: one.num_rows for name, one in found.items()} == {'first': 7 * 36, 'second': 7 * 9, 'hidden': 7,
-                                                                   'logits': 7}
+    assert {name: one.num_rows for name, one in found.items()} == {
+        'first': 7 * 36,
+        'second': 7 * 9,
+        'hidden': 7,
+        'logits': 7,
+    }
 
 
 def test_batches_add_up(monkeypatch):

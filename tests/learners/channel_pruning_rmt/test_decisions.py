@@ -36,7 +36,7 @@ def statistics_of(contributions: np.ndarray) -> ChannelStatistics:
 
 def decider(model: keras.Model, statistics: dict[str, ChannelStatistics], share: float = 0.5) -> Decider:
     readers = {name: reader for name, reader in reader_channels(model).items() if name in statistics}
-    norms = {name: np.ones(reader.nb_channels) for name, reader in readers.items()}
+    norms = {name: np.ones(reader.num_channels) for name, reader in readers.items()}
     chooser = Chooser('lasso', statistics, norms, np.random.default_rng(0))
     return Decider(trace(model), readers, share, lambda: chooser)
 
@@ -59,8 +59,11 @@ def test_what_is_lost_by_hand():
 def test_no_reader_outweighs_another_by_the_size_of_its_output(criterion):
     model = bottleneck_net()
     stream = next(stream for stream in streams(trace(model), ['a1', 'b1', 'head']))
-    statistics = {'a1': independent(16, [0, 1], energy=1000.0), 'b1': independent(16, [2, 3]),
-                  'head': independent(16, [4, 5])}
+    statistics = {
+        'a1': independent(16, [0, 1], energy=1000.0),
+        'b1': independent(16, [2, 3]),
+        'head': independent(16, [4, 5]),
+    }
     chooser = Chooser(criterion, statistics, {}, np.random.default_rng(0))
     chosen = chooser.choose(stream, ['a1', 'b1', 'head'], 6, np.zeros(16, bool))
     assert chosen.tolist() == [0, 1, 2, 3, 4, 5]
@@ -102,8 +105,10 @@ def test_no_pruning_asks_for_no_statistics():
     model = bottleneck_net()
     readers = {name: reader for name, reader in reader_channels(model).items() if name != 'stem'}
     decisions = Decider(trace(model), readers, 1.0, lambda: pytest.fail('not needed')).decide()
-    assert not decisions.joint and decisions.counts.items() <= {name: reader.nb_channels
-                                                                for name, reader in readers.items()}.items()
+    assert (
+        not decisions.joint
+        and decisions.counts.items() <= {name: reader.num_channels for name, reader in readers.items()}.items()
+    )
 
 
 def test_every_reader_keeps_a_channel():

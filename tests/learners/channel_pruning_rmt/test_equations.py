@@ -38,8 +38,9 @@ def test_channel_regression_equals_the_regression_on_explicit_contributions():
     rng = np.random.default_rng(0)
     patches, weights, targets = rng.normal(size=(50, 12)), rng.normal(size=(12, 5)), rng.normal(size=(50, 5))
     channel_of = channel_index([np.array([0]), np.array([1, 3]), np.array([2])], 3)
-    contributions = np.stack([(patches[:, channel_of == c] @ weights[channel_of == c]).ravel()
-                              for c in range(3)], axis=1)
+    contributions = np.stack(
+        [(patches[:, channel_of == c] @ weights[channel_of == c]).ravel() for c in range(3)], axis=1
+    )
     gram, cross = equations_of(patches, targets).channel_regression(weights, channel_of)
     np.testing.assert_allclose(gram, contributions.T @ contributions)
     np.testing.assert_allclose(cross, contributions.T @ targets.ravel())
@@ -80,16 +81,18 @@ def test_rows_answer_as_normal_equations_do(num_rows, monkeypatch):
     rows, normal = rows_and_normal(num_rows)
     rng = np.random.default_rng(7)
     weights, channel_of = rng.normal(size=(8, 6)), np.array([0, 1, 2, 1, 0, 1, 2, 1])
-    assert rows.nb_rows == num_rows and rows.energy == pytest.approx(normal.energy)
+    assert rows.num_rows == num_rows and rows.energy == pytest.approx(normal.energy)
     assert rows.residual(weights) == pytest.approx(normal.residual(weights))
     np.testing.assert_allclose(rows.normal().gram, normal.gram)
     np.testing.assert_allclose(rows.normal().cross, normal.cross)
-    for one, two in zip(rows.channel_regression(weights, channel_of), normal.channel_regression(weights, channel_of),
-                        strict=True):
+    for one, two in zip(
+        rows.channel_regression(weights, channel_of), normal.channel_regression(weights, channel_of), strict=True
+    ):
         np.testing.assert_allclose(one, two)
     kept, blocks = np.array([0, 2, 3, 6]), [(np.arange(4), np.arange(2)), (np.arange(4, 8), np.arange(2, 6))]
-    for one, two in zip(*(list(reconstructions(each, kept, [1e-3, 1.0], weights, blocks)) for each in (rows, normal)),
-                        strict=True):
+    for one, two in zip(
+        *(list(reconstructions(each, kept, [1e-3, 1.0], weights, blocks)) for each in (rows, normal)), strict=True
+    ):
         np.testing.assert_allclose(one, two, atol=1e-9)
         assert not one[:4, 2:].any() and not one[4:, :2].any() and not one[[1, 4, 5, 7]].any()
         assert one[[0, 2, 3]][:, :2].all() and one[6, 2:].all()
@@ -102,7 +105,7 @@ def test_parts_add_up():
     np.testing.assert_array_equal(whole.patches, rows.patches)
     summed = parts[0].normal() + parts[1].normal()
     np.testing.assert_allclose(summed.gram, normal.gram)
-    assert summed.nb_rows == 20 and summed.energy == pytest.approx(normal.energy)
+    assert summed.num_rows == 20 and summed.energy == pytest.approx(normal.energy)
 
 
 def test_shrinking_towards_a_start_by_hand():

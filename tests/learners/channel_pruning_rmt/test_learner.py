@@ -55,8 +55,9 @@ def compress(tmp_path, model=None, **options):
 
 def test_channels_are_removed_where_they_are_made(tmp_path):
     result = compress(tmp_path, prune_ratio=0.5)
-    kernels = {name: result.model.get_layer(name).kernel.shape.as_list()
-               for name in ('conv1', 'conv2', 'hidden', 'logits')}
+    kernels = {
+        name: result.model.get_layer(name).kernel.shape.as_list() for name in ('conv1', 'conv2', 'hidden', 'logits')
+    }
     assert kernels == {'conv1': [3, 3, 1, 4], 'conv2': [3, 3, 4, 3], 'hidden': [48, 12], 'logits': [12, 10]}
     assert [type(layer).__name__ for layer in result.model.layers] == [type(layer).__name__ for layer in net().layers]
     rows = {row['layer']: row for row in result.layers}
@@ -88,8 +89,10 @@ def shared_net(is_shared: bool) -> keras.Model:
 def test_an_activation_may_be_called_at_several_places(tmp_path, dense):
     separate, shared = (compress(tmp_path, shared_net(is_shared), dense=dense) for is_shared in (False, True))
     assert shared.plan.values == separate.plan.values
-    assert {name: len(kept) for name, kept in shared.plan.values.items() if name != 'logits'} == {'first': 4,
-                                                                                                  'second': 4}
+    assert {name: len(kept) for name, kept in shared.plan.values.items() if name != 'logits'} == {
+        'first': 4,
+        'second': 4,
+    }
     for one, two in zip(shared.model.get_weights(), separate.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -118,22 +121,32 @@ def test_a_saved_plan_repeats_the_model(tmp_path):
     assert from_run.plan.values == first.plan.values
 
 
-@pytest.mark.parametrize(('layer', 'options', 'message'), [
-    ('conv2', {'skip_last': True}, 'prunes conv2, which cpr_skip_last_layer skips; pass --nocpr_skip_last_layer'),
-    ('hidden', {'dense': 'none'}, 'prunes hidden, which cpr_dense_layers skips; pass --cpr_dense_layers=all'),
-    ('hidden', {'skip_names': 'hid'}, 'prunes hidden, which cpr_skip_op_names skips; pass other --cpr_skip_op_names'),
-])
+@pytest.mark.parametrize(
+    ('layer', 'options', 'message'),
+    [
+        ('conv2', {'skip_last': True}, 'prunes conv2, which cpr_skip_last_layer skips; pass --nocpr_skip_last_layer'),
+        ('hidden', {'dense': 'none'}, 'prunes hidden, which cpr_dense_layers skips; pass --cpr_dense_layers=all'),
+        (
+            'hidden',
+            {'skip_names': 'hid'},
+            'prunes hidden, which cpr_skip_op_names skips; pass other --cpr_skip_op_names',
+        ),
+    ],
+)
 def test_a_plan_for_skipped_layers_is_refused(tmp_path, layer, options, message):
     CompressionPlan('channels', 'net', {layer: (0, 1)}, {layer: {'conv2': 8, 'hidden': 6}[layer]}).save(
-        tmp_path / 'plan.json')
+        tmp_path / 'plan.json'
+    )
     with pytest.raises(UsageError, match=message):
         compress(tmp_path, warm_start=True, plan_path=str(tmp_path / 'plan.json'), **options)
 
 
 def test_what_cannot_work_is_refused_before_training(tmp_path):
     learner(tmp_path, skip_names='conv2').check_layers(net)
-    with pytest.raises(UsageError, match="--cpr_skip_op_names=cnov2: no layer .* has 'cnov2' in its name; those are "
-                                         'conv1, conv2, hidden, logits'):
+    with pytest.raises(
+        UsageError,
+        match="--cpr_skip_op_names=cnov2: no layer .* has 'cnov2' in its name; those are conv1, conv2, hidden, logits",
+    ):
         learner(tmp_path, skip_names='cnov2').check_layers(net)
     with pytest.raises(UsageError, match='no layer is left to prune'):
         learner(tmp_path, skip_names='conv,hidden').check_layers(net)
@@ -187,8 +200,11 @@ def test_the_least_damping_is_enough_for_a_single_sample(tmp_path, criterion):
 def test_memory_is_looked_at_before_training(tmp_path, monkeypatch):
     learner(tmp_path).check_model(net)
     monkeypatch.setattr(memory, 'available_bytes', lambda: 1_000_000)
-    with pytest.raises(UsageError, match=r'^choosing channels on 300 images would take .* of memory, of which '
-                                         r'layer hidden \(96 weights in each of 12 filters\) .*; 1 MB are .*--cpr_'):
+    with pytest.raises(
+        UsageError,
+        match=r'^choosing channels on 300 images would take .* of memory, of which '
+        r'layer hidden \(96 weights in each of 12 filters\) .*; 1 MB are .*--cpr_',
+    ):
         learner(tmp_path).check_model(net)
 
 
@@ -203,5 +219,6 @@ def test_a_network_that_cannot_gain_comes_back_as_large_as_it_was(tmp_path, capl
         result = compress(tmp_path, model)
     assert [weight.shape for weight in result.model.weights] == [weight.shape for weight in model.weights]
     assert {row['layer']: row['note'] for row in result.layers}['side'] == (
-        'skipped because: no multiply-adds would be saved')
+        'skipped because: no multiply-adds would be saved'
+    )
     assert 'channel pruning saves nothing here' in caplog.text

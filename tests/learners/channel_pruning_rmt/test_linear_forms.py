@@ -23,11 +23,18 @@ def all_places(size: tuple[int, int]) -> np.ndarray:
     return np.stack(np.meshgrid(*map(np.arange, size), indexing='ij'), axis=-1).reshape(-1, 2)
 
 
-@pytest.mark.parametrize('options', [
-    {'kernel_size': 3, 'padding': 'same'}, {'kernel_size': 3, 'padding': 'valid'},
-    {'kernel_size': 3, 'strides': 2, 'padding': 'same'}, {'kernel_size': (5, 2), 'strides': (2, 3), 'padding': 'valid'},
-    {'kernel_size': 3, 'dilation_rate': 2, 'padding': 'same'}, {'kernel_size': 1, 'strides': 2, 'padding': 'same'},
-    {'kernel_size': 4, 'strides': 3, 'padding': 'same'}])
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'kernel_size': 3, 'padding': 'same'},
+        {'kernel_size': 3, 'padding': 'valid'},
+        {'kernel_size': 3, 'strides': 2, 'padding': 'same'},
+        {'kernel_size': (5, 2), 'strides': (2, 3), 'padding': 'valid'},
+        {'kernel_size': 3, 'dilation_rate': 2, 'padding': 'same'},
+        {'kernel_size': 1, 'strides': 2, 'padding': 'same'},
+        {'kernel_size': 4, 'strides': 3, 'padding': 'same'},
+    ],
+)
 def test_windows_times_kernel_are_the_outputs(options):
     keras.utils.set_random_seed(0)
     layer = layers.Conv2D(4, use_bias=False, **options)
@@ -43,15 +50,24 @@ def test_windows_times_kernel_are_the_outputs(options):
 SAME, VALID = {'padding': 'same'}, {'padding': 'valid'}
 
 
-@pytest.mark.parametrize('make', [
-    lambda: layers.Conv2D(6, 3, strides=2, **SAME), lambda: layers.Conv2D(6, 3, groups=2, **SAME),
-    lambda: layers.Conv2D(8, (1, 2), groups=4, strides=3), lambda: layers.SeparableConv2D(5, 3, **SAME),
-    lambda: layers.SeparableConv2D(5, (3, 2), strides=2, depth_multiplier=2, **VALID),
-    lambda: layers.SeparableConv2D(5, 3, dilation_rate=2, **SAME),
-    lambda: layers.Conv2DTranspose(6, 3, strides=2, **SAME), lambda: layers.Conv2DTranspose(6, 3, strides=2, **VALID),
-    lambda: layers.Conv2DTranspose(6, (2, 3), strides=(3, 1), **SAME),
-    lambda: layers.Conv2DTranspose(6, 2, strides=2, **SAME), lambda: layers.Conv2DTranspose(3, 1, strides=3, **VALID),
-    lambda: layers.Conv2DTranspose(6, 5, **VALID), lambda: layers.Conv2DTranspose(6, 4, strides=2, **SAME)])
+@pytest.mark.parametrize(
+    'make',
+    [
+        lambda: layers.Conv2D(6, 3, strides=2, **SAME),
+        lambda: layers.Conv2D(6, 3, groups=2, **SAME),
+        lambda: layers.Conv2D(8, (1, 2), groups=4, strides=3),
+        lambda: layers.SeparableConv2D(5, 3, **SAME),
+        lambda: layers.SeparableConv2D(5, (3, 2), strides=2, depth_multiplier=2, **VALID),
+        lambda: layers.SeparableConv2D(5, 3, dilation_rate=2, **SAME),
+        lambda: layers.Conv2DTranspose(6, 3, strides=2, **SAME),
+        lambda: layers.Conv2DTranspose(6, 3, strides=2, **VALID),
+        lambda: layers.Conv2DTranspose(6, (2, 3), strides=(3, 1), **SAME),
+        lambda: layers.Conv2DTranspose(6, 2, strides=2, **SAME),
+        lambda: layers.Conv2DTranspose(3, 1, strides=3, **VALID),
+        lambda: layers.Conv2DTranspose(6, 5, **VALID),
+        lambda: layers.Conv2DTranspose(6, 4, strides=2, **SAME),
+    ],
+)
 def test_patches_times_weights_are_the_outputs(make):
     keras.utils.set_random_seed(0)
     layer, inputs = make(), tf.random.normal([3, 7, 8, 4])
@@ -60,8 +76,9 @@ def test_patches_times_weights_are_the_outputs(make):
     places = all_places(outputs.shape[1:3])
     weights = form.weights()
     assert weights.shape == form.shape
-    np.testing.assert_allclose(form.patches(inputs, places) @ weights.astype(np.float32), values_at(outputs, places),
-                               atol=1e-5)
+    np.testing.assert_allclose(
+        form.patches(inputs, places) @ weights.astype(np.float32), values_at(outputs, places), atol=1e-5
+    )
     inside = np.zeros(form.shape, bool)
     for features, of_outputs in form.blocks():
         inside[np.ix_(features, of_outputs)] = True
@@ -70,9 +87,16 @@ def test_patches_times_weights_are_the_outputs(make):
     np.testing.assert_allclose(layer(inputs), 2 * outputs, atol=1e-5)
 
 
-@pytest.mark.parametrize('make', [
-    lambda: layers.Conv2D(6, 3), lambda: layers.Conv2D(6, 3, groups=2), lambda: layers.Conv2DTranspose(6, 3, strides=2),
-    lambda: layers.SeparableConv2D(5, 3, depth_multiplier=2), lambda: layers.Dense(5)])
+@pytest.mark.parametrize(
+    'make',
+    [
+        lambda: layers.Conv2D(6, 3),
+        lambda: layers.Conv2D(6, 3, groups=2),
+        lambda: layers.Conv2DTranspose(6, 3, strides=2),
+        lambda: layers.SeparableConv2D(5, 3, depth_multiplier=2),
+        lambda: layers.Dense(5),
+    ],
+)
 def test_features_belong_to_the_channel_that_they_come_from(make):
     keras.utils.set_random_seed(0)
     layer = make()
@@ -89,8 +113,12 @@ def test_features_belong_to_the_channel_that_they_come_from(make):
 
 
 def test_layers_without_a_form():
-    for layer in (layers.DepthwiseConv2D(3), layers.Conv1D(4, 3), layers.Conv2D(4, 3, data_format='channels_first'),
-                  layers.Conv2DTranspose(4, 3, strides=2, output_padding=1)):
+    for layer in (
+        layers.DepthwiseConv2D(3),
+        layers.Conv1D(4, 3),
+        layers.Conv2D(4, 3, data_format='channels_first'),
+        layers.Conv2DTranspose(4, 3, strides=2, output_padding=1),
+    ):
         assert linear_form(layer) is None
 
 

@@ -12,7 +12,7 @@ from pocketflow.learners.channel_pruning_rmt.memory import Demand, require_memor
 from pocketflow.utils.errors import UsageError
 
 layers = keras.layers
-GIB = 2 ** 30
+GIB = 2**30
 
 
 def demand_of(shape: tuple[int, int, int], *body: keras.layers.Layer) -> Demand:
@@ -23,13 +23,20 @@ def demand_of(shape: tuple[int, int, int], *body: keras.layers.Layer) -> Demand:
 
 def vgg_head() -> Demand:
     """The first dense layer of VGG-16: 25,088 inputs."""
-    return Demand(4 * 224 * 224 * 3, 3 * 4 * 224 * 224 * 64, {'conv5': (4608, 512), 'fc1': (25088, 4096)},
-                  {'conv5': 10, 'fc1': 1})
+    return Demand(
+        4 * 224 * 224 * 3, 3 * 4 * 224 * 224 * 64, {'conv5': (4608, 512), 'fc1': (25088, 4096)}, {'conv5': 10, 'fc1': 1}
+    )
 
 
 def test_what_a_model_asks_for():
-    demand = demand_of((8, 8, 2), layers.Conv2D(6, 3, name='conv'), layers.GlobalAveragePooling2D(keepdims=True),
-                       layers.Conv2D(4, 1, name='squeeze'), layers.Flatten(), layers.Dense(3, name='dense'))
+    demand = demand_of(
+        (8, 8, 2),
+        layers.Conv2D(6, 3, name='conv'),
+        layers.GlobalAveragePooling2D(keepdims=True),
+        layers.Conv2D(4, 1, name='squeeze'),
+        layers.Flatten(),
+        layers.Dense(3, name='dense'),
+    )
     assert demand.shapes == {'conv': (18, 6), 'squeeze': (6, 4), 'dense': (4, 3)}
     assert demand.rows_per_image == {'conv': 10, 'squeeze': 1, 'dense': 1}
     assert demand.image_bytes == 8 * 8 * 2 * 4
@@ -38,12 +45,12 @@ def test_what_a_model_asks_for():
 
 def test_the_brain_surgeon_asks_for_the_gram_matrix_itself():
     plain = vgg_head()
-    surgeon = dataclasses.replace(plain, needs_gram=True)
-    assert surgeon.of_layer('fc1', 5000) - plain.of_layer('fc1', 5000) == 6 * 8 * 25088**2
-    assert surgeon.of_layer('conv5', 5000) == plain.of_layer('conv5', 5000)
+    obs = dataclasses.replace(plain, needs_gram=True)
+    assert obs.of_layer('fc1', 5000) - plain.of_layer('fc1', 5000) == 6 * 8 * 25088**2
+    assert obs.of_layer('conv5', 5000) == plain.of_layer('conv5', 5000)
     require_memory(plain, 5000, 16 * GIB)
     with pytest.raises(UsageError, match='leave the layer out: --cpr_skip_op_names=fc1$'):
-        require_memory(surgeon, 5000, 16 * GIB)
+        require_memory(obs, 5000, 16 * GIB)
 
 
 def test_enough_memory_says_nothing():
@@ -52,8 +59,10 @@ def test_enough_memory_says_nothing():
 
 
 def test_the_number_of_images_that_fits_is_named():
-    message = (r'^choosing channels on 5000 images would take 12 GB of memory, of which layer fc1 \(25088 weights in '
-               r'each of 4096 filters\) 8\.5 GB; 8\.6 GB are available; give --cpr_nb_smpls=(\d+) or less$')
+    message = (
+        r'^choosing channels on 5000 images would take 12 GB of memory, of which layer fc1 \(25088 weights in '
+        r'each of 4096 filters\) 8\.5 GB; 8\.6 GB are available; give --cpr_nb_smpls=(\d+) or less$'
+    )
     with pytest.raises(UsageError, match=message) as error:
         require_memory(vgg_head(), 5000, 8 * GIB)
     fits = int(str(error.value).split('=')[1].split()[0])

@@ -34,8 +34,10 @@ def prefixes(name: str, criterion: str) -> list[tuple[list[int], list[int]]]:
     """For every number of channels: the first so many of the order, and what the criterion chooses."""
     one, rng = regressions()[name], np.random.default_rng(0)
     order = one.order(criterion, rng)
-    return [(sorted(order[:count].tolist()), one.choose(criterion, count, rng).tolist())
-            for count in range(1, NB_CHANNELS[name] + 1)]
+    return [
+        (sorted(order[:count].tolist()), one.choose(criterion, count, rng).tolist())
+        for count in range(1, NB_CHANNELS[name] + 1)
+    ]
 
 
 @pytest.mark.parametrize('name', NB_CHANNELS)
@@ -72,7 +74,7 @@ def test_norms_order_by_hand():
 
 def test_rows_belong_to_channels_at_every_offset():
     convolution, dense = regressions()['b'], regressions()['hidden']
-    assert convolution.nb_channels == 8 and dense.nb_channels == 12
+    assert convolution.num_channels == 8 and dense.num_channels == 12
     assert convolution.rows_of(np.array([2])).tolist() == list(range(2, 72, 8))
     assert dense.rows_of(np.array([1, 3])).tolist() == [1, 3, 13, 15, 25, 27, 37, 39]
     np.testing.assert_array_equal(convolution.weights, models()[1].get_layer('b').kernel.numpy().reshape(72, 12))
@@ -147,8 +149,9 @@ def test_held_out_images_remain_unseen_where_rows_are_few():
     fit, held = (patches[:48], targets[:48]), (patches[48:], targets[48:])
     few, many = (settled(split(fit, held, count), 0 * weights) for count in (48, 200))
     assert np.abs(few - many).max() > 1e-3
-    alone = reconstructions(SampledRows(*fit).normal(), np.arange(40), strengths(1e-5), 0 * few,
-                            [(np.arange(40), np.arange(3))])
+    alone = reconstructions(
+        SampledRows(*fit).normal(), np.arange(40), strengths(1e-5), 0 * few, [(np.arange(40), np.arange(3))]
+    )
     assert min(np.abs(few - one).max() for one in alone) < 1e-12
 
 

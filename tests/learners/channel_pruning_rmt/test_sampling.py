@@ -30,8 +30,10 @@ def block() -> keras.Model:
 def partners_of(model: keras.Model) -> dict[str, list[tuple[str, int]]]:
     """Layer that completes an addition -> (name of the layer that makes another operand, its output)."""
     steps = trace(model).steps
-    return {name: [(steps[call].layer.name, output) for call, output in places]
-            for name, places in residual_partners(model).items()}
+    return {
+        name: [(steps[call].layer.name, output) for call, output in places]
+        for name, places in residual_partners(model).items()
+    }
 
 
 def test_partners_are_found_for_the_last_convolution_only():
@@ -75,10 +77,10 @@ def test_an_activation_that_is_called_at_several_places_is_not_mistaken_for_anot
         np.testing.assert_array_equal(equations.cross, expected[name].cross)
 
 
-def sampler_of(full: keras.Model, pruned: keras.Model, nb_positions: int = 36) -> LayerSampler:
+def sampler_of(full: keras.Model, pruned: keras.Model, num_positions: int = 36) -> LayerSampler:
     images = np.random.default_rng(0).normal(size=(20, 6, 6, 3)).astype(np.float32)
     layer_names = ['first', 'shortcut', 'second', 'dense']
-    return LayerSampler(full, pruned, layer_names, images, nb_positions, np.random.default_rng(0))
+    return LayerSampler(full, pruned, layer_names, images, num_positions, np.random.default_rng(0))
 
 
 def copy_of(model: keras.Model) -> keras.Model:
@@ -95,7 +97,7 @@ def test_unpruned_weights_solve_the_equations_of_an_unpruned_model():
         kernel = full.get_layer(name).kernel.numpy()
         weights = kernel.astype(np.float64).reshape(-1, kernel.shape[-1])
         assert equations.residual(weights) / equations.energy < 1e-9
-        assert equations.nb_rows == (20 if name == 'dense' else 20 * 36)
+        assert equations.num_rows == (20 if name == 'dense' else 20 * 36)
 
 
 def test_the_last_operand_makes_up_for_the_others():
@@ -108,7 +110,7 @@ def test_the_last_operand_makes_up_for_the_others():
     kernel = full.get_layer('second').kernel.numpy().astype(np.float64).reshape(-1, 4)
     equations = sampler.equations('second').whole
     # The shortcut now gives 1 more at every place; the branch is asked for 1 less.
-    assert equations.residual(kernel) == pytest.approx(equations.nb_rows * 4, rel=1e-4)
+    assert equations.residual(kernel) == pytest.approx(equations.num_rows * 4, rel=1e-4)
 
 
 def test_one_image_of_five_is_held_out_and_equal_images_are_on_one_side():
@@ -123,11 +125,11 @@ def test_one_image_of_five_is_held_out_and_equal_images_are_on_one_side():
 
 def test_images_are_fitted_on_or_held_out_and_positions_are_counted_once():
     full = block()
-    sampler = sampler_of(full, copy_of(full), nb_positions=50)  # there are 36
+    sampler = sampler_of(full, copy_of(full), num_positions=50)  # there are 36
     found = {name: sampler.equations(name) for name in ('first', 'shortcut', 'second', 'dense')}
     for name, split in found.items():
         rows = 1 if name == 'dense' else 36
-        assert (split.fitting.nb_rows, split.held_out.nb_rows, split.num_distinct) == (16 * rows, 4 * rows, 16 * rows)
+        assert (split.fitting.num_rows, split.held_out.num_rows, split.num_distinct) == (16 * rows, 4 * rows, 16 * rows)
 
 
 def test_repeated_images_and_positions_are_no_new_rows():
@@ -135,7 +137,7 @@ def test_repeated_images_and_positions_are_no_new_rows():
     images = np.random.default_rng(0).normal(size=(5, 6, 6, 3)).astype(np.float32)[[0, 1, 2, 3, 4] * 4]
     sampler = LayerSampler(full, copy_of(full), ['dense'], images, 10, np.random.default_rng(0))
     split = sampler.equations('dense')
-    assert (split.fitting.nb_rows, split.held_out.nb_rows, split.num_distinct) == (16, 4, 4)
+    assert (split.fitting.num_rows, split.held_out.num_rows, split.num_distinct) == (16, 4, 4)
     sampler = LayerSampler(full, copy_of(full), ['first'], images, 30, np.random.default_rng(0))
     places = sampler._places[0]['first']
     assert sampler.equations('first').num_distinct == 4 * len({tuple(place) for place in places.tolist()}) < 4 * 30
@@ -148,7 +150,7 @@ def test_behind_a_global_pooling_an_image_is_one_row():
     model = keras.Model(inputs, layers.Conv2D(2, 1, name='squeeze')(pooled))
     images = np.random.default_rng(0).normal(size=(20, 6, 6, 3)).astype(np.float32)
     split = LayerSampler(model, copy_of(model), ['squeeze'], images, 10, np.random.default_rng(0)).equations('squeeze')
-    assert (split.whole.nb_rows, split.num_distinct) == (20, 16)
+    assert (split.whole.num_rows, split.num_distinct) == (20, 16)
 
 
 def test_layers_with_more_features_than_rows_keep_the_rows():
@@ -165,8 +167,10 @@ def test_memory_for_feature_maps_does_not_change_the_equations(monkeypatch):
     images = np.random.default_rng(0).normal(size=(20, 6, 6, 3)).astype(np.float32)
     names = ['first', 'shortcut', 'second', 'dense']
     monkeypatch.setattr(sampling, 'CHUNK_BYTES', 5000)  # a few images at a time
-    samplers = [LayerSampler(full, copy_of(full), names, images, 9, np.random.default_rng(0), max_bytes)
-                for max_bytes in (10**9, 0)]
+    samplers = [
+        LayerSampler(full, copy_of(full), names, images, 9, np.random.default_rng(0), max_bytes)
+        for max_bytes in (10**9, 0)
+    ]
     for name in names:
         one, two = (sampler.equations(name).whole for sampler in samplers)
         np.testing.assert_array_equal(one.gram, two.gram)

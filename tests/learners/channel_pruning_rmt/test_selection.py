@@ -8,10 +8,10 @@ from pocketflow.learners.channel_pruning_rmt import selection
 from pocketflow.learners.channel_pruning_rmt.selection import (
     lasso_channels,
     lasso_order,
-    nb_kept,
     norm_channels,
+    num_kept,
+    obs_channels,
     random_channels,
-    surgeon_channels,
 )
 from tests.learners.channel_pruning_rmt.test_equations import equations_of, reconstruct
 
@@ -38,13 +38,13 @@ def test_lasso_agrees_with_the_path_of_scikit_learn():
             assert lasso_channels(features.T @ features, features.T @ target, count).tolist() == expected.tolist()
 
 
-@pytest.mark.parametrize('nb_keep', [1, 3, 5, 6])
-def test_the_count_is_exact_for_dependent_and_dead_channels(nb_keep):
+@pytest.mark.parametrize('num_keep', [1, 3, 5, 6])
+def test_the_count_is_exact_for_dependent_and_dead_channels(num_keep):
     rng = np.random.default_rng(3)
     base = rng.normal(size=(100, 2))
     features = np.concatenate([base, base, base[:, :1] + base[:, 1:], np.zeros((100, 1))], axis=1)
-    kept = lasso_channels(features.T @ features, features.T @ base.sum(axis=1), nb_keep)
-    assert len(set(kept.tolist())) == nb_keep
+    kept = lasso_channels(features.T @ features, features.T @ base.sum(axis=1), num_keep)
+    assert len(set(kept.tolist())) == num_keep
 
 
 def test_the_surgeon_removes_what_costs_least_after_refitting():
@@ -58,13 +58,14 @@ def test_the_surgeon_removes_what_costs_least_after_refitting():
         return equations.residual(reconstruct(equations, np.flatnonzero(channel_of != channel), 1e-12))
 
     errors = [error_without(channel) for channel in range(4)]
-    kept = surgeon_channels(equations, channel_of, 3, 1e-12)
+    kept = obs_channels(equations, channel_of, 3, 1e-12)
     assert set(range(4)) - set(kept.tolist()) == {int(np.argmin(errors))}
-    pair = surgeon_channels(equations, channel_of, 2, 1e-12)
+    pair = obs_channels(equations, channel_of, 2, 1e-12)
     chosen = [channel for channel in kept if channel not in pair][0]
     rest = [[c for c in kept if c != gone] for gone in kept]
-    by_refit = [equations.residual(reconstruct(equations, np.flatnonzero(np.isin(channel_of, keep)), 1e-12))
-                for keep in rest]
+    by_refit = [
+        equations.residual(reconstruct(equations, np.flatnonzero(np.isin(channel_of, keep)), 1e-12)) for keep in rest
+    ]
     assert chosen == kept[int(np.argmin(by_refit))]
 
 
@@ -75,17 +76,28 @@ def test_norms_and_draws():
     assert len(set(drawn.tolist())) == 4 and max(drawn) < 10
 
 
-@pytest.mark.parametrize(('nb_channels', 'share', 'expected'), [
-    (16, 0.5, 8), (10, 1 - 0.9, 1), (3, 0.5, 1), (16, 1.0, 16), (1, 0.5, 1), (64, 0.01, 1), (10, 0.7, 7), (10, 0.79, 7),
-    (16, 0.5 * (1 - 1e-8), 8)])
-def test_number_kept(nb_channels, share, expected):
-    assert nb_kept(nb_channels, share) == expected
+@pytest.mark.parametrize(
+    ('num_channels', 'share', 'expected'),
+    [
+        (16, 0.5, 8),
+        (10, 1 - 0.9, 1),
+        (3, 0.5, 1),
+        (16, 1.0, 16),
+        (1, 0.5, 1),
+        (64, 0.01, 1),
+        (10, 0.7, 7),
+        (10, 0.79, 7),
+        (16, 0.5 * (1 - 1e-8), 8),
+    ],
+)
+def test_number_kept(num_channels, share, expected):
+    assert num_kept(num_channels, share) == expected
 
 
-@pytest.mark.parametrize('nb_channels', [5, 12])
-def test_a_path_that_is_cut_off_chooses_what_the_whole_path_does(nb_channels: int, monkeypatch: pytest.MonkeyPatch):
-    rng = np.random.default_rng(nb_channels)
-    features = rng.normal(size=(40, nb_channels)) @ rng.normal(size=(nb_channels, nb_channels))
+@pytest.mark.parametrize('num_channels', [5, 12])
+def test_a_path_that_is_cut_off_chooses_what_the_whole_path_does(num_channels: int, monkeypatch: pytest.MonkeyPatch):
+    rng = np.random.default_rng(num_channels)
+    features = rng.normal(size=(40, num_channels)) @ rng.normal(size=(num_channels, num_channels))
     features[:, 3] = features[:, 1]
     gram, cross = features.T @ features, features.T @ (features.sum(axis=1) + rng.normal(size=40))
     steps = []
@@ -95,11 +107,11 @@ def test_a_path_that_is_cut_off_chooses_what_the_whole_path_does(nb_channels: in
         return lars_path_gram(*args, max_iter=max_iter, **options)
 
     monkeypatch.setattr(selection, 'lars_path_gram', counted)
-    cut_off = [lasso_channels(gram, cross, count).tolist() for count in range(1, nb_channels + 1)]
-    assert max(steps[:2]) < nb_channels
+    cut_off = [lasso_channels(gram, cross, count).tolist() for count in range(1, num_channels + 1)]
+    assert max(steps[:2]) < num_channels
     whole = selection._lasso_path
     monkeypatch.setattr(selection, '_lasso_path', lambda gram, cross, _: whole(gram, cross, len(cross)))
-    assert cut_off == [lasso_channels(gram, cross, count).tolist() for count in range(1, nb_channels + 1)]
+    assert cut_off == [lasso_channels(gram, cross, count).tolist() for count in range(1, num_channels + 1)]
 
 
 def test_all_channels_are_ordered_along_one_path(monkeypatch: pytest.MonkeyPatch):

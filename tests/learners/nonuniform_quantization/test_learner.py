@@ -19,8 +19,9 @@ def model() -> keras.Model:
 
 
 def learner(folder, **options) -> NonUniformQuantLearner:
-    return NonUniformQuantLearner(make_context('lenet_at_digits', folder),
-                                  NonUniformQuantizationOptions(**{'quant_epochs': 2, **options}))
+    return NonUniformQuantLearner(
+        make_context('lenet_at_digits', folder), NonUniformQuantizationOptions(**{'quant_epochs': 2, **options})
+    )
 
 
 def test_a_stage_ends_with_code_books(tmp_path, model):
@@ -43,12 +44,16 @@ def trained_parts(folder, model, mode: str) -> tuple[bool, bool]:
     others = [layer.kernel_variable for layer in quantized_layers(quantized)] + [quantized.get_layer('conv1').bias]
     before = [[variable.numpy() for variable in part] for part in (others, books)]
     one._train(quantized)
-    return tuple(any((old != new.numpy()).any() for old, new in zip(values, part, strict=True))
-                 for values, part in zip(before, (others, books), strict=True))
+    return tuple(
+        any((old != new.numpy()).any() for old, new in zip(values, part, strict=True))
+        for values, part in zip(before, (others, books), strict=True)
+    )
 
 
-@pytest.mark.parametrize('mode, expected', [('weights', (True, False)), ('cluster', (False, True)),
-                                            ('clusters', (False, True)), ('both', (True, True))])
+@pytest.mark.parametrize(
+    'mode, expected',
+    [('weights', (True, False)), ('cluster', (False, True)), ('clusters', (False, True)), ('both', (True, True))],
+)
 def test_modes(tmp_path, model, mode, expected):
     assert trained_parts(tmp_path, model, mode) == expected
 
@@ -64,7 +69,7 @@ def test_code_books_start_near_the_weights(tmp_path, model, style, bucket_type):
 
 
 def test_buckets_are_not_larger_than_the_layer(tmp_path, model):
-    one = learner(tmp_path, use_buckets=True, bucket_size=10 ** 6)
+    one = learner(tmp_path, use_buckets=True, bucket_size=10**6)
     assert one.make_quantizer(model.get_layer('fc4'), 4).buckets.size == 2560
 
 
@@ -76,13 +81,16 @@ def test_a_plan_is_read_by_its_own_flag(tmp_path, model):
     assert learner(tmp_path, bits_plan=str(tmp_path / 'plan.json')).compress(model).plan.values['conv2'] == 3
 
 
-@pytest.mark.parametrize('options, message', [
-    ({'weight_bits': 9}, '--nuql_weight_bits=9: must be a number >= 1 and <= 8'),
-    ({'activation_bits': 33}, '--nuql_activation_bits=33: must be a number >= 2 and <= 32'),
-    ({'opt_mode': 'all'}, '--nuql_opt_mode=all: must be one of weights, cluster, clusters, both'),
-    ({'init_style': 'random'}, '--nuql_init_style=random: must be one of quantile, uniform'),
-    ({'quant_epochs': -1}, '--nuql_quant_epochs=-1: must be a number >= 0'),
-])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        ({'weight_bits': 9}, '--nuql_weight_bits=9: must be a number >= 1 and <= 8'),
+        ({'activation_bits': 33}, '--nuql_activation_bits=33: must be a number >= 2 and <= 32'),
+        ({'opt_mode': 'all'}, '--nuql_opt_mode=all: must be one of weights, cluster, clusters, both'),
+        ({'init_style': 'random'}, '--nuql_init_style=random: must be one of quantile, uniform'),
+        ({'quant_epochs': -1}, '--nuql_quant_epochs=-1: must be a number >= 0'),
+    ],
+)
 def test_wrong_options(options, message):
     with pytest.raises(UsageError, match=message):
         NonUniformQuantizationOptions(**options)

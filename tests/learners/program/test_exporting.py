@@ -37,7 +37,9 @@ def test_two_models_are_compared_in_the_first_format(tmp_path):
     result = exporter(tmp_path).export(before, after, ['float16', 'float32'])
     assert result.keys() == {'baseline', 'compressed', 'exports'}
     assert [(item['format'], item['path']) for item in result['exports']] == [
-        ('float16', 'model_float16.tflite'), ('float32', 'model_float32.tflite')]
+        ('float16', 'model_float16.tflite'),
+        ('float32', 'model_float32.tflite'),
+    ]
     assert [path.name for path in (tmp_path / 'baseline').glob('*.tflite')] == ['model_float16.tflite']
     for entry, folder in ((result['baseline'], tmp_path / 'baseline'), (result['compressed'], tmp_path)):
         assert entry['metrics'] == METRICS
@@ -46,19 +48,22 @@ def test_two_models_are_compared_in_the_first_format(tmp_path):
         assert entry['keras_bytes'] == (folder / 'model.keras').stat().st_size
     assert result['compressed']['latency_ms'] == result['exports'][0]['latency_ms']
     assert result['exports'][0]['speedup_vs_uncompressed'] == pytest.approx(
-        result['baseline']['latency_ms']['p50'] / result['compressed']['latency_ms']['p50'])
+        result['baseline']['latency_ms']['p50'] / result['compressed']['latency_ms']['p50']
+    )
 
 
 def test_the_uncompressed_model_is_compared_in_the_format_asked_for(tmp_path):
-    result = exporter(tmp_path).export(candidate(tmp_path / 'baseline'), candidate(tmp_path), ['pfz', 'float16'],
-                                       'float32')
+    result = exporter(tmp_path).export(
+        candidate(tmp_path / 'baseline'), candidate(tmp_path), ['pfz', 'float16'], 'float32'
+    )
     before, after = result['baseline'], result['compressed']
     assert before['file'] == before['timed_file'] == 'baseline/model_float32.tflite'
     assert (after['file'], after['timed_file']) == ('model.pfz', 'model_float16.tflite')
     assert after['file_bytes'] == (tmp_path / 'model.pfz').stat().st_size
     assert after['latency_ms'] == result['exports'][1]['latency_ms'] and result['exports'][0]['latency_ms'] is None
     assert [item['size_ratio'] for item in result['exports']] == [
-        pytest.approx(before['file_bytes'] / item['bytes'], abs=1e-4) for item in result['exports']]
+        pytest.approx(before['file_bytes'] / item['bytes'], abs=1e-4) for item in result['exports']
+    ]
 
 
 def test_one_model_is_exported_once(tmp_path):
@@ -74,8 +79,8 @@ def test_accuracy_is_that_of_the_file_on_the_wanted_samples(tmp_path):
     helper = make_helper()
     result = exporter(tmp_path).export(only, only, ['float32'])
     images, labels = next(iter(helper.build_dataset_eval().as_numpy_iterator()))
-    logits = LiteRtRunner(tmp_path / 'model_float32.tflite').predict(images[:QUICK['num_eval']])
-    assert result['compressed']['file_accuracy'] == np.mean(logits.argmax(-1) == labels[:QUICK['num_eval']])
+    logits = LiteRtRunner(tmp_path / 'model_float32.tflite').predict(images[: QUICK['num_eval']])
+    assert result['compressed']['file_accuracy'] == np.mean(logits.argmax(-1) == labels[: QUICK['num_eval']])
 
 
 def test_calibration_uses_training_images(tmp_path, monkeypatch):
@@ -107,7 +112,7 @@ def test_what_the_macs_leave_out_is_in_the_entry(tmp_path):
 @pytest.mark.parametrize(('load', 'warns'), [(2.0, False), (13.9, True)])
 def test_a_busy_machine_is_warned_of(monkeypatch, load, warns):
     said = []
-    monkeypatch.setattr(exporting, 'nb_usable_threads', lambda: 2)
+    monkeypatch.setattr(exporting, 'num_usable_threads', lambda: 2)
     monkeypatch.setattr(exporting.os, 'getloadavg', lambda: (load, 1.0, 1.0))
     monkeypatch.setattr(exporting.logging, 'warning', lambda *words: said.append(words[0] % words[1:]))
     exporting.warn_if_busy()
@@ -133,8 +138,10 @@ class Failing:
         assert content
 
 
-@pytest.mark.parametrize(('names', 'given', 'required'), [
-    (['int8'], None, False), (['int8'], 'float32,int8', True), (['float32'], None, True)])
+@pytest.mark.parametrize(
+    ('names', 'given', 'required'),
+    [(['int8'], None, False), (['int8'], 'float32,int8', True), (['float32'], None, True)],
+)
 def test_a_format_that_fails_costs_no_other(names, given, required, tmp_path):
     one = Exporter(make_helper(), ExportOptions(**QUICK, formats=given), tmp_path, Failing(*names))
     formats = ['float32', 'int8', 'dynamic']
@@ -143,8 +150,9 @@ def test_a_format_that_fails_costs_no_other(names, given, required, tmp_path):
     assert [item['format'] for item in result['exports']] == made
     assert result['compressed']['file'] == f'model_{made[0]}.tflite'
     assert result['baseline']['file'] == f'baseline/model_{made[0]}.tflite'
-    assert result['failed_exports'] == [{'format': name, 'reason': f'{name} crashed', 'required': required}
-                                        for name in names]
+    assert result['failed_exports'] == [
+        {'format': name, 'reason': f'{name} crashed', 'required': required} for name in names
+    ]
     if required:
         with pytest.raises(PocketFlowError, match=f'not exported: {names[0]}: {names[0]} crashed'):
             refuse_failed_exports(result['failed_exports'])

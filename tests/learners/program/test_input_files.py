@@ -16,8 +16,14 @@ from pocketflow.utils.options import option_fields
 from pocketflow.utils.runs.run_directory import RunDirectory
 from pocketflow.utils.training.distillation import DistillationOptions
 
-KIND_OF_FLAGS = {'save_path': 'model', 'save_path_dst': 'model', 'cpr_save_path_ws': 'plan', 'ws_prune_plan': 'plan',
-                 'uql_bits_plan': 'plan', 'nuql_bits_plan': 'plan'}
+KIND_OF_FLAGS = {
+    'save_path': 'model',
+    'save_path_dst': 'model',
+    'cpr_save_path_ws': 'plan',
+    'ws_prune_plan': 'plan',
+    'uql_bits_plan': 'plan',
+    'nuql_bits_plan': 'plan',
+}
 
 
 def archive(path: Path, **members: str) -> Path:
@@ -30,8 +36,9 @@ def archive(path: Path, **members: str) -> Path:
 def test_every_option_that_names_a_file_says_so():
     classes = [LearnerOptions, DistillationOptions, *(LEARNERS.get(name).options_class for name in LEARNERS)]
     fields = [field for options_class in classes for field in option_fields(options_class)]
-    assert {field.metadata['flag']: field.metadata['names'] for field in fields
-            if field.metadata['names']} == KIND_OF_FLAGS
+    assert {
+        field.metadata['flag']: field.metadata['names'] for field in fields if field.metadata['names']
+    } == KIND_OF_FLAGS
     assert all(field.metadata['names'] for field in fields if field.name.endswith(('_path', 'plan_path', 'bits_plan')))
 
 
@@ -58,8 +65,11 @@ def test_files_and_run_directories(tmp_path):
     run = str(tmp_path / 'run')
 
     def found(path: str, teacher: str, plan_path: str) -> dict[str, Path]:
-        return named_files(LearnerOptions(save_path=path), DistillationOptions(teacher_path=teacher),
-                           {'weight-sparse': sparse(plan_path=plan_path)})
+        return named_files(
+            LearnerOptions(save_path=path),
+            DistillationOptions(teacher_path=teacher),
+            {'weight-sparse': sparse(plan_path=plan_path)},
+        )
 
     expected = {f'--save_path={run}': model, f'--save_path_dst={model}': model, f'--ws_prune_plan={run}': plan}
     assert found(run, str(model), run) == expected
@@ -78,7 +88,12 @@ def test_changed_files_are_refused_and_missing_ones_are_not(tmp_path):
     record_inputs(run, {'--ws_prune_plan=p': file})
     record_inputs(run, {})
     file.write_text('two')
-    with pytest.raises(UsageError, match=(f'^--ws_prune_plan=p has changed since the run in {tmp_path} began; give '
-                                          'another --run_dir, or delete that directory$')):
+    with pytest.raises(
+        UsageError,
+        match=(
+            f'^--ws_prune_plan=p has changed since the run in {tmp_path} began; give '
+            'another --run_dir, or delete that directory$'
+        ),
+    ):
         record_inputs(run, {'--ws_prune_plan=p': file, '--save_path=m': file})
     assert (tmp_path / 'inputs.json').read_text() == before

@@ -26,14 +26,56 @@ from tests.learners.conftest import make_helper
 
 ROOT = Path(__file__).resolve().parents[3]
 
-REPORT_KEYS = {'schema', 'model', 'dataset', 'learners', 'seed', 'command', 'versions', 'machine', 'baseline',
-               'compressed', 'exports', 'stages', 'layers', 'searches', 'seconds', 'verdict'}
-ENTRY_KEYS = {'metrics', 'parameters', 'macs', 'keras_bytes', 'file', 'file_bytes', 'file_accuracy', 'timed_file',
-              'latency_ms', 'latency_ms_all_threads', 'speedup_interval', 'speedup_interval_all_threads'}
+REPORT_KEYS = {
+    'schema',
+    'model',
+    'dataset',
+    'learners',
+    'seed',
+    'command',
+    'versions',
+    'machine',
+    'baseline',
+    'compressed',
+    'exports',
+    'stages',
+    'layers',
+    'searches',
+    'seconds',
+    'verdict',
+}
+ENTRY_KEYS = {
+    'metrics',
+    'parameters',
+    'macs',
+    'keras_bytes',
+    'file',
+    'file_bytes',
+    'file_accuracy',
+    'timed_file',
+    'latency_ms',
+    'latency_ms_all_threads',
+    'speedup_interval',
+    'speedup_interval_all_threads',
+}
 STAGE_KEYS = {'learner', 'metrics_compressed', 'metrics', 'parameters', 'macs', 'sparsity', 'bits'}
-EXPORT_KEYS = {'format', 'path', 'bytes', 'gzip_bytes', 'metrics', 'max_abs_diff', 'relative_max_abs_diff',
-               'top1_agreement', 'latency_ms', 'latency_ms_all_threads', 'size_ratio', 'speedup_vs_uncompressed',
-               'speedup_interval', 'speedup_interval_all_threads', 'operators'}
+EXPORT_KEYS = {
+    'format',
+    'path',
+    'bytes',
+    'gzip_bytes',
+    'metrics',
+    'max_abs_diff',
+    'relative_max_abs_diff',
+    'top1_agreement',
+    'latency_ms',
+    'latency_ms_all_threads',
+    'size_ratio',
+    'speedup_vs_uncompressed',
+    'speedup_interval',
+    'speedup_interval_all_threads',
+    'operators',
+}
 FORMATS = ('float32', 'float16', 'dynamic', 'int8')
 
 
@@ -43,8 +85,11 @@ def copy_of(run: FinishedRun, folder: Path) -> Path:
 
 def times(run: Path) -> dict[str, int]:
     """When each file was last written; the log may grow."""
-    return {str(path): path.stat().st_mtime_ns for path in run.rglob('*')
-            if path.is_file() and path.name not in ('log.txt', '.lock')}
+    return {
+        str(path): path.stat().st_mtime_ns
+        for path in run.rglob('*')
+        if path.is_file() and path.name not in ('log.txt', '.lock')
+    }
 
 
 def weights(path: Path) -> list[np.ndarray]:
@@ -58,9 +103,21 @@ def assert_same_weights(one: Path, other: Path) -> None:
 
 def test_run_directory_holds_everything(pruned_run):
     names = {path.name for path in pruned_run.path.iterdir()} - {'.lock'}
-    assert names == {'flags.txt', 'data.txt', 'log.txt', 'metrics.jsonl', 'events', 'seconds.json', '0-full-prec',
-                     '1-chn-pruned-rmt', 'model.keras', 'baseline', 'report.json', 'report.html',
-                     *(f'model_{name}.tflite' for name in FORMATS)}
+    assert names == {
+        'flags.txt',
+        'data.txt',
+        'log.txt',
+        'metrics.jsonl',
+        'events',
+        'seconds.json',
+        '0-full-prec',
+        '1-chn-pruned-rmt',
+        'model.keras',
+        'baseline',
+        'report.json',
+        'report.html',
+        *(f'model_{name}.tflite' for name in FORMATS),
+    }
     assert {path.name for path in (pruned_run.path / 'baseline').iterdir()} == {'model.keras', 'model_float32.tflite'}
     assert not list(pruned_run.path.rglob('.tmp-*'))
     assert CompressionPlan.load(pruned_run.path / '1-chn-pruned-rmt' / 'plan.json').values['conv2']
@@ -77,8 +134,14 @@ def test_report_has_the_agreed_keys(pruned_run):
     assert [item['format'] for item in report['exports']] == list(FORMATS)
     assert all(item.keys() == EXPORT_KEYS for item in report['exports'])
     assert [stage.keys() for stage in report['stages']] == [STAGE_KEYS]
-    assert report['verdict'].keys() == {'smaller', 'faster', 'accuracy_drop', 'size_ratio', 'speedup',
-                                        'speedup_interval'}
+    assert report['verdict'].keys() == {
+        'smaller',
+        'faster',
+        'accuracy_drop',
+        'size_ratio',
+        'speedup',
+        'speedup_interval',
+    }
     assert report['seconds'].keys() == {'train', 'select', 'finetune', 'export'}
     assert report['command'].startswith('python main.py --model=lenet --dataset=digits')
     assert (report['schema'], report['model'], report['dataset'], report['seed']) == (1, 'lenet', 'digits', 0)
@@ -117,18 +180,31 @@ def test_the_exported_file_by_itself_computes_what_the_model_computes(pruned_run
 
 def test_pruning_adds_no_operators(pruned_run, tmp_path):
     write_cifar10(tmp_path / 'data')
-    outcome = run_main('--model=resnet', '--resnet_size=8', '--dataset=cifar10', f'--data_dir_local={tmp_path}/data',
-                       '--nb_smpls_train=100', '--nb_smpls_val=20', '--nb_smpls_eval=20', '--batch_size=20', *QUICK,
-                       *PRUNING, '--nb_epochs_rat=0.002', '--nb_epochs_rat_ft=0.002', ONE_FILE,
-                       f'--run_dir={tmp_path}/run')
+    outcome = run_main(
+        '--model=resnet',
+        '--resnet_size=8',
+        '--dataset=cifar10',
+        f'--data_dir_local={tmp_path}/data',
+        '--nb_smpls_train=100',
+        '--nb_smpls_val=20',
+        '--nb_smpls_eval=20',
+        '--batch_size=20',
+        *QUICK,
+        *PRUNING,
+        '--nb_epochs_rat=0.002',
+        '--nb_epochs_rat_ft=0.002',
+        ONE_FILE,
+        f'--run_dir={tmp_path}/run',
+    )
     assert outcome.code == 0, outcome.err
     for run in (pruned_run.path, tmp_path / 'run'):
         model = keras.models.load_model(run / 'model.keras', compile=False)
-        before, after = (LiteRtRunner(folder / 'model_float32.tflite').operators()
-                         for folder in (run / 'baseline', run))
-        nb_selects = sum(isinstance(layer, ChannelSelect) for layer in model.layers)
-        assert nb_selects == 0, 'readers of a residual stream share their channels'
-        assert not new_operators(before, after, nb_selects)
+        before, after = (
+            LiteRtRunner(folder / 'model_float32.tflite').operators() for folder in (run / 'baseline', run)
+        )
+        num_selects = sum(isinstance(layer, ChannelSelect) for layer in model.layers)
+        assert num_selects == 0, 'readers of a residual stream share their channels'
+        assert not new_operators(before, after, num_selects)
     report = json.loads((tmp_path / 'run' / 'report.json').read_text())
     assert report['model'] == 'resnet_8' and report['compressed']['macs'] < 0.6 * report['baseline']['macs']
 
@@ -184,15 +260,25 @@ def test_files_that_a_run_began_from_may_go_but_not_change(trained_run, pruned_r
     run, model, plan = tmp_path / 'run', tmp_path / 'model.keras', tmp_path / 'plan.json'
     shutil.copy(trained_run.path / 'model.keras', model)
     shutil.copy(pruned_run.path / '1-chn-pruned-rmt' / 'plan.json', plan)
-    arguments = (*TASK, *QUICK, *PRUNING, ONE_FILE, f'--save_path={model}', '--cpr_warm_start',
-                 f'--cpr_save_path_ws={plan}', f'--run_dir={run}')
+    arguments = (
+        *TASK,
+        *QUICK,
+        *PRUNING,
+        ONE_FILE,
+        f'--save_path={model}',
+        '--cpr_warm_start',
+        f'--cpr_save_path_ws={plan}',
+        f'--run_dir={run}',
+    )
     first = run_main(*arguments)
     assert first.code == 0, first.err
     save_model(load_model(model), model)  # with another date
     assert run_main(*arguments).out == first.out
     before = times(run)
-    for line, change in ((f'--cpr_save_path_ws={plan}', lambda: plan.write_text(plan.read_text() + ' ')),
-                         (f'--save_path={model}', lambda: save_model(make_helper().build_model(), model))):
+    for line, change in (
+        (f'--cpr_save_path_ws={plan}', lambda: plan.write_text(plan.read_text() + ' ')),
+        (f'--save_path={model}', lambda: save_model(make_helper().build_model(), model)),
+    ):
         change()
         changed = run_main(*arguments)
         assert (changed.code, changed.out) == (2, '')
@@ -208,8 +294,9 @@ def test_files_that_a_run_began_from_may_go_but_not_change(trained_run, pruned_r
 
 def test_no_finetuning_leaves_the_compressed_weights(trained_run, tmp_path):
     run = tmp_path / 'run'
-    outcome = run_main(*TASK, *QUICK, *PRUNING, ONE_FILE, '--nb_epochs_rat_ft=0', f'--save_path={trained_run.path}',
-                       f'--run_dir={run}')
+    outcome = run_main(
+        *TASK, *QUICK, *PRUNING, ONE_FILE, '--nb_epochs_rat_ft=0', f'--save_path={trained_run.path}', f'--run_dir={run}'
+    )
     assert outcome.code == 0, outcome.err
     assert_same_weights(run / '1-chn-pruned-rmt' / 'compressed.keras', run / 'model.keras')
 
@@ -223,8 +310,9 @@ def test_uncompressed_run_has_no_verdict(trained_run):
 
 
 def test_training_with_a_teacher_has_no_verdict(trained_run, tmp_path):
-    outcome = run_main(*TASK, *QUICK, ONE_FILE, '--enbl_dst', f'--zoo_dir={trained_run.path.parents[1]}',
-                       f'--run_dir={tmp_path}/run')
+    outcome = run_main(
+        *TASK, *QUICK, ONE_FILE, '--enbl_dst', f'--zoo_dir={trained_run.path.parents[1]}', f'--run_dir={tmp_path}/run'
+    )
     assert outcome.code == 0, outcome.err
     report = json.loads((tmp_path / 'run' / 'report.json').read_text())
     assert report['verdict'] is None and report['baseline'] == report['compressed']
@@ -233,8 +321,17 @@ def test_training_with_a_teacher_has_no_verdict(trained_run, tmp_path):
 
 
 def test_accuracy_drop_is_an_exit_code_after_the_report(trained_run, tmp_path):
-    arguments = (*TASK, *QUICK, *PRUNING, ONE_FILE, '--cpr_prune_ratio=0.97', '--cpr_criterion=random',
-                 '--lrn_rate_rat_ft=1e-6', f'--save_path={trained_run.path}', f'--run_dir={tmp_path}/run')
+    arguments = (
+        *TASK,
+        *QUICK,
+        *PRUNING,
+        ONE_FILE,
+        '--cpr_prune_ratio=0.97',
+        '--cpr_criterion=random',
+        '--lrn_rate_rat_ft=1e-6',
+        f'--save_path={trained_run.path}',
+        f'--run_dir={tmp_path}/run',
+    )
     outcome = run_main(*arguments, '--max_accuracy_drop=0.001')
     assert outcome.code == 1
     assert 'error: the compressed model does not meet --max_accuracy_drop=0.001 (drop 0.' in outcome.err
@@ -290,8 +387,14 @@ def test_export_again_in_further_formats(pruned_run, tmp_path, monkeypatch):
 
 
 def test_the_run_is_judged_by_its_own_first_format(trained_run, tmp_path):
-    arguments = (*TASK, *QUICK, *PRUNING, '--export_formats=float16,dynamic', f'--save_path={trained_run.path}',
-                 f'--run_dir={tmp_path}/run')
+    arguments = (
+        *TASK,
+        *QUICK,
+        *PRUNING,
+        '--export_formats=float16,dynamic',
+        f'--save_path={trained_run.path}',
+        f'--run_dir={tmp_path}/run',
+    )
     first = run_main(*arguments)
     again = run_main('--exec_mode=export', f'--run_dir={tmp_path}/run', '--export_formats=float32', '--require_smaller')
     assert (first.code, again.code) == (0, 0), first.err + again.err
@@ -304,18 +407,21 @@ def test_the_run_is_judged_by_its_own_first_format(trained_run, tmp_path):
 
 def test_latencies_of_a_device_are_read_on_exporting(pruned_run, tmp_path):
     run, text = copy_of(pruned_run, tmp_path), tmp_path / 'bench.txt'
-    text.write_text('Inference timings in us: Init: 855, First inference: 9, Warmup (avg): 9, '
-                    'Inference (avg): 3209.4\n')
-    outcome = run_main('--exec_mode=export', f'--run_dir={run}', ONE_FILE,
-                       f'--device_latency=float32={text},uncompressed={text}')
+    text.write_text(
+        'Inference timings in us: Init: 855, First inference: 9, Warmup (avg): 9, Inference (avg): 3209.4\n'
+    )
+    outcome = run_main(
+        '--exec_mode=export', f'--run_dir={run}', ONE_FILE, f'--device_latency=float32={text},uncompressed={text}'
+    )
     assert outcome.code == 0, outcome.err
     report = json.loads((run / 'report.json').read_text())
     assert report['exports'][0]['device_latency_ms'] == report['baseline']['device_latency_ms'] == {'mean': 3.2094}
     text.write_text(text.read_text().replace('3209.4', '1000'))
     assert run_main('--exec_mode=export', f'--run_dir={run}', f'--device_latency=int8={text}').code == 0
     report = json.loads((run / 'report.json').read_text())
-    timed = {item['format']: item['device_latency_ms']['mean'] for item in report['exports']
-             if 'device_latency_ms' in item}
+    timed = {
+        item['format']: item['device_latency_ms']['mean'] for item in report['exports'] if 'device_latency_ms' in item
+    }
     assert timed == {'float32': 3.2094, 'int8': 1.0}
     refused = run_main(*TASK, f'--device_latency=float32={text}', f'--run_dir={tmp_path}/new')
     assert refused.code == 2 and 'it needs --exec_mode=export' in refused.err
@@ -327,22 +433,34 @@ def test_export_of_a_model_that_no_run_made(trained_run, tmp_path):
     outcome = run_main(*arguments, '--export_formats=pfz,float32')
     assert outcome.code == 0, outcome.err
     assert ' step ' not in outcome.err and 'verdict' not in outcome.out
-    unpacked = run_main(*TASK, '--exec_mode=export', f'--save_path={tmp_path}/one/model.pfz',
-                        f'--run_dir={tmp_path}/two', '--export_formats=float32', *QUICK)
+    unpacked = run_main(
+        *TASK,
+        '--exec_mode=export',
+        f'--save_path={tmp_path}/one/model.pfz',
+        f'--run_dir={tmp_path}/two',
+        '--export_formats=float32',
+        *QUICK,
+    )
     assert unpacked.code == 0, unpacked.err
     assert_same_weights(tmp_path / 'two' / 'model.keras', model)
     again = run_main('--exec_mode=export', f'--run_dir={tmp_path}/one', '--export_formats=float16')
     assert again.code == 0 and ' step ' not in again.err
     exports = json.loads((tmp_path / 'one' / 'report.json').read_text())['exports']
     assert [item['format'] for item in exports] == ['pfz', 'float32', 'float16']
-    refused = run_main(*TASK, '--learner=full-prec', f'--save_path={model}', '--enbl_warm_start',
-                       f'--run_dir={tmp_path}/one')
+    refused = run_main(
+        *TASK, '--learner=full-prec', f'--save_path={model}', '--enbl_warm_start', f'--run_dir={tmp_path}/one'
+    )
     assert refused.code == 2 and 'other flags' in refused.err
 
 
-@pytest.mark.parametrize(('name', 'message'), [
-    ('nowhere.keras', '--save_path=nowhere.keras: no saved model there'),
-    ('text.pfz', 'text.pfz is not a readable .pfz container'), ('text.keras', 'cannot be read as a Keras model')])
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('nowhere.keras', '--save_path=nowhere.keras: no saved model there'),
+        ('text.pfz', 'text.pfz is not a readable .pfz container'),
+        ('text.keras', 'cannot be read as a Keras model'),
+    ],
+)
 def test_export_of_no_model_leaves_nothing_behind(name, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for suffix in ('pfz', 'keras'):
@@ -374,12 +492,13 @@ def test_conditions_without_a_verdict_are_refused(condition, pruned_run, trained
     monkeypatch.chdir(tmp_path)
     model = f'--save_path={trained_run.path}'
     for arguments, reason in (
-            (('--exec_mode=eval', f'--run_dir={pruned_run.path}'), '--exec_mode=eval makes no verdict'),
-            ((*TASK, '--exec_mode=eval', model), '--exec_mode=eval makes no verdict'),
-            (('--exec_mode=benchmark', f'--run_dir={pruned_run.path}'), '--exec_mode=benchmark makes no verdict'),
-            (('--exec_mode=export', f'--run_dir={trained_run.path}'), '--learner=full-prec compresses nothing'),
-            ((*TASK, '--exec_mode=export', model), '--learner=full-prec compresses nothing'),
-            ((*TASK, *PRUNING, '--exec_mode=export', model), 'the model at --save_path is exported as it is')):
+        (('--exec_mode=eval', f'--run_dir={pruned_run.path}'), '--exec_mode=eval makes no verdict'),
+        ((*TASK, '--exec_mode=eval', model), '--exec_mode=eval makes no verdict'),
+        (('--exec_mode=benchmark', f'--run_dir={pruned_run.path}'), '--exec_mode=benchmark makes no verdict'),
+        (('--exec_mode=export', f'--run_dir={trained_run.path}'), '--learner=full-prec compresses nothing'),
+        ((*TASK, '--exec_mode=export', model), '--learner=full-prec compresses nothing'),
+        ((*TASK, *PRUNING, '--exec_mode=export', model), 'the model at --save_path is exported as it is'),
+    ):
         outcome = run_main(*arguments, condition)
         assert (outcome.code, outcome.out, outcome.err) == (2, '', f'error: {NO_VERDICT}{reason}\n')
     assert not list(tmp_path.iterdir())
@@ -391,7 +510,9 @@ def test_benchmark_prints_a_line_per_file(pruned_run):
     lines = outcome.out.splitlines()
     assert outcome.code == 0 and lines[0].split()[:2] == ['file', 'bytes']
     assert [line.split()[0] for line in lines[1:]] == [
-        'baseline/model_float32.tflite', *sorted(f'model_{name}.tflite' for name in FORMATS)]
+        'baseline/model_float32.tflite',
+        *sorted(f'model_{name}.tflite' for name in FORMATS),
+    ]
     assert all(float(cell) > 0 for line in lines[1:] for cell in line.split()[2:])
     assert times(pruned_run.path) == before
 
@@ -423,8 +544,19 @@ def test_benchmark_without_files(pruned_run, tmp_path):
     assert outcome.code == 2 and 'holds no exported files; run --exec_mode=export first' in outcome.err
 
 
-LONGER = (*TASK, *QUICK, *PRUNING, ONE_FILE, '--nb_epochs_rat=0.15', '--nb_epochs_rat_ft=0.15', '--deterministic',
-          '--compute_dtype=float32', '--summ_step=20', '--save_step=60', '--zoo_dir=/nonexistent')
+LONGER = (
+    *TASK,
+    *QUICK,
+    *PRUNING,
+    ONE_FILE,
+    '--nb_epochs_rat=0.15',
+    '--nb_epochs_rat_ft=0.15',
+    '--deterministic',
+    '--compute_dtype=float32',
+    '--summ_step=20',
+    '--save_step=60',
+    '--zoo_dir=/nonexistent',
+)
 
 
 def kill(command: list[str], signum: int, phrase: str) -> tuple[int, str]:
@@ -446,9 +578,14 @@ def uninterrupted(tmp_path_factory) -> Path:
     return run
 
 
-@pytest.mark.parametrize(('signum', 'code', 'phrase'), [
-    (signal.SIGTERM, 143, '0-full-prec step 120/'), (signal.SIGKILL, -9, '0-full-prec step 120/'),
-    (signal.SIGKILL, -9, '1-chn-pruned-rmt step 120/')])
+@pytest.mark.parametrize(
+    ('signum', 'code', 'phrase'),
+    [
+        (signal.SIGTERM, 143, '0-full-prec step 120/'),
+        (signal.SIGKILL, -9, '0-full-prec step 120/'),
+        (signal.SIGKILL, -9, '1-chn-pruned-rmt step 120/'),
+    ],
+)
 def test_killed_and_continued_is_as_good_as_never_stopped(tmp_path, uninterrupted, signum, code, phrase):
     command = [sys.executable, 'main.py', *LONGER, f'--run_dir={tmp_path}/run']
     returned, rest = kill(command, signum, phrase)

@@ -47,21 +47,30 @@ def last_losses(run: Path) -> dict[str, dict]:
     return {line['stage']: line for line in metric_lines(run)}
 
 
-@pytest.mark.parametrize(('names', 'shared', 'distillation', 'expected'), [
-    (['full-prec'], {}, {}, True),
-    (['full-prec', 'chn-pruned-rmt'], {}, {}, True),
-    (['chn-pruned-rmt'], {}, {}, False),
-    (['full-prec'], {'warm_start': True, 'save_path': 'm.keras'}, {}, False),
-    (['full-prec'], {}, {'enabled': True}, False),
-    (['full-prec'], {}, {'enabled': True, 'teacher_path': 't.keras'}, True),
-])
+@pytest.mark.parametrize(
+    ('names', 'shared', 'distillation', 'expected'),
+    [
+        (['full-prec'], {}, {}, True),
+        (['full-prec', 'chn-pruned-rmt'], {}, {}, True),
+        (['chn-pruned-rmt'], {}, {}, False),
+        (['full-prec'], {'warm_start': True, 'save_path': 'm.keras'}, {}, False),
+        (['full-prec'], {}, {'enabled': True}, False),
+        (['full-prec'], {}, {'enabled': True, 'teacher_path': 't.keras'}, True),
+    ],
+)
 def test_what_trains_from_scratch(names, shared, distillation, expected):
     assert trains_from_scratch(names, LearnerOptions(**shared), DistillationOptions(**distillation)) is expected
 
 
-@pytest.mark.parametrize(('names', 'shared', 'expected'), [
-    (['full-prec'], {}, False), (['full-prec', 'uniform'], {}, True), (['uniform'], {}, True),
-    (['full-prec'], {'warm_start': True, 'save_path': 'm.keras'}, True)])
+@pytest.mark.parametrize(
+    ('names', 'shared', 'expected'),
+    [
+        (['full-prec'], {}, False),
+        (['full-prec', 'uniform'], {}, True),
+        (['uniform'], {}, True),
+        (['full-prec'], {'warm_start': True, 'save_path': 'm.keras'}, True),
+    ],
+)
 def test_what_can_be_compared_with_the_baseline(names, shared, expected):
     assert starts_from_baseline(names, LearnerOptions(**shared)) is expected
 
@@ -154,8 +163,9 @@ def test_a_learner_leaves_the_model_before_it_alone(trained_run, tmp_path):
     assert run.report['baseline']['metrics'] == trained_run.report['compressed']['metrics']
     assert run.report['compressed']['metrics']['loss'] < run.report['baseline']['metrics']['loss']
     assert run.report['verdict']['size_ratio'] == 1
-    np.testing.assert_array_equal(kernels(run.path / 'baseline' / 'model.keras'),
-                                  kernels(trained_run.path / 'model.keras'))
+    np.testing.assert_array_equal(
+        kernels(run.path / 'baseline' / 'model.keras'), kernels(trained_run.path / 'model.keras')
+    )
 
 
 def test_chain_prunes_the_pruned_model(trained_run):
@@ -184,8 +194,10 @@ def test_distillation_changes_the_training(trained_run, tmp_path):
     line = last_losses(helped.path)[f'{PRUNED_STAGE}/train']
     assert 0 < line['distillation_loss'] < line['loss']
     assert 'distillation_loss' not in last_losses(plain.path)[f'{PRUNED_STAGE}/train']
-    start, without, with_teacher = (kernels(run.path / PRUNED_STAGE / f'{name}.keras') for run, name in (
-        (helped, 'compressed'), (plain, 'model'), (helped, 'model')))
+    start, without, with_teacher = (
+        kernels(run.path / PRUNED_STAGE / f'{name}.keras')
+        for run, name in ((helped, 'compressed'), (plain, 'model'), (helped, 'model'))
+    )
     np.testing.assert_array_equal(start, kernels(plain.path / PRUNED_STAGE / 'compressed.keras'))
     assert np.abs(with_teacher - start).max() > 1e-3  # it was trained at all
     assert np.abs(with_teacher - without).max() > 1e-3
@@ -204,8 +216,9 @@ def test_full_precision_student_gets_a_trained_teacher(trained_run, tmp_path):
     assert last_losses(trained.path).keys() == {'0-full-prec/train', '1-full-prec/train'}
     for run in (found, trained):
         assert last_losses(run.path)['1-full-prec/train']['distillation_loss'] > 0
-        np.testing.assert_allclose(kernels(run.path / 'baseline' / 'model.keras'),
-                                   kernels(trained_run.path / 'model.keras'), atol=1e-4)
+        np.testing.assert_allclose(
+            kernels(run.path / 'baseline' / 'model.keras'), kernels(trained_run.path / 'model.keras'), atol=1e-4
+        )
         assert run.report['verdict'] is None
 
 
@@ -220,20 +233,31 @@ def test_models_that_do_not_fit_are_refused_before_anything_is_written(flag, tmp
     other = tmp_path / 'other.keras'
     save_model(make_helper('lenet_at_cifar10').build_model(), other)
     arguments = (*TASK, *QUICK, *PRUNING, '--enbl_dst', f'--run_dir={tmp_path}/run')
-    for given, message in ((other, 'maps (None, 32, 32, 3) to (None, 10), but digits needs (None, 8, 8, 1)'),
-                           (tmp_path / 'nowhere', f'{flag}={tmp_path}/nowhere: no saved model there'),
-                           (Path(__file__), 'cannot be read as a Keras model')):
+    for given, message in (
+        (other, 'maps (None, 32, 32, 3) to (None, 10), but digits needs (None, 8, 8, 1)'),
+        (tmp_path / 'nowhere', f'{flag}={tmp_path}/nowhere: no saved model there'),
+        (Path(__file__), 'cannot be read as a Keras model'),
+    ):
         outcome = run_main(*arguments, f'{flag}={given}')
         assert outcome.code == 2 and message in outcome.err
         assert 'Traceback' not in outcome.err and not (tmp_path / 'run').exists()
 
 
-@pytest.mark.parametrize(('chain', 'message'), [
-    ('uniform,chn-pruned-rmt', 'chn-pruned-rmt cannot follow uniform: any change of its weights would move them off'),
-    ('uniform-tf,weight-sparse', 'weight-sparse cannot follow uniform-tf: '),
-    ('weight-sparse,chn-pruned-rmt', 'chn-pruned-rmt cannot follow weight-sparse: the least-squares re-fit would fill'),
-    ('weight-sparse,non-uniform', 'non-uniform cannot follow weight-sparse: its zeros are not on the grids'),
-])
+@pytest.mark.parametrize(
+    ('chain', 'message'),
+    [
+        (
+            'uniform,chn-pruned-rmt',
+            'chn-pruned-rmt cannot follow uniform: any change of its weights would move them off',
+        ),
+        ('uniform-tf,weight-sparse', 'weight-sparse cannot follow uniform-tf: '),
+        (
+            'weight-sparse,chn-pruned-rmt',
+            'chn-pruned-rmt cannot follow weight-sparse: the least-squares re-fit would fill',
+        ),
+        ('weight-sparse,non-uniform', 'non-uniform cannot follow weight-sparse: its zeros are not on the grids'),
+    ],
+)
 def test_chains_that_cannot_work(chain, message, tmp_path):
     outcome = run_main(*TASK, f'--learner={chain}', f'--run_dir={tmp_path}/run')
     assert outcome.code == 2 and f'--learner={chain}: {message}' in outcome.err
@@ -345,15 +369,22 @@ class FaultyAtDigits(lenet_at_digits.LenetAtDigits):
 """
 
 
-@pytest.mark.parametrize(('fault', 'metrics', 'message'), [
-    ('labels = labels / 10', 'metrics', 'digits, split train: label 0.1 found, expected 0 to 9 without fractions'),
-    ('labels = np.eye(10)[labels]', 'metrics', 'return labels.argmax(axis=1) from load()'),
-    ('images = images.astype(float); images[5, 0] = np.nan if split == "eval" else 0', 'metrics',
-     'digits, split eval: the image of sample 5 has values that are infinite or not a number'),
-    ('pass', '{"error": loss}', 'FaultyAtDigits.calc_loss: returns error, but not accuracy'),
-])
-def test_samples_that_cannot_be_trained_with_are_refused_before_anything_is_written(fault, metrics, message, tmp_path,
-                                                                                    monkeypatch):
+@pytest.mark.parametrize(
+    ('fault', 'metrics', 'message'),
+    [
+        ('labels = labels / 10', 'metrics', 'digits, split train: label 0.1 found, expected 0 to 9 without fractions'),
+        ('labels = np.eye(10)[labels]', 'metrics', 'return labels.argmax(axis=1) from load()'),
+        (
+            'images = images.astype(float); images[5, 0] = np.nan if split == "eval" else 0',
+            'metrics',
+            'digits, split eval: the image of sample 5 has values that are infinite or not a number',
+        ),
+        ('pass', '{"error": loss}', 'FaultyAtDigits.calc_loss: returns error, but not accuracy'),
+    ],
+)
+def test_samples_that_cannot_be_trained_with_are_refused_before_anything_is_written(
+    fault, metrics, message, tmp_path, monkeypatch
+):
     monkeypatch.setattr(PAIRS, '_entries', dict(PAIRS._entries))
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'faulty.py').write_text(UNUSABLE.replace('{fault}', fault).replace('{metrics}', metrics))

@@ -45,7 +45,7 @@ class TinyHelper(ClassificationHelper):
 
     dataset_class = DigitsDataset
     model_name = 'tiny'
-    nb_epochs = 60
+    num_epochs = 60
     boundaries = (30, 40, 50)
 
     def build_model(self) -> keras.Model:
@@ -53,8 +53,9 @@ class TinyHelper(ClassificationHelper):
 
 
 def tiny_helper(**net_options) -> TinyHelper:
-    data = DigitsOptions(num_train=NB_TRAIN, num_val=NB_VAL, num_eval=NB_EVAL, batch_size=8, batch_size_eval=7,
-                         hold_out=True)
+    data = DigitsOptions(
+        num_train=NB_TRAIN, num_val=NB_VAL, num_eval=NB_EVAL, batch_size=8, batch_size_eval=7, hold_out=True
+    )
     return TinyHelper(NetOptions(**net_options), DigitsDataset(data))
 
 
@@ -65,7 +66,7 @@ def tiny_context(folder: Path, search: SearchOptions | None = None) -> LearnerCo
 
 def drawn(domain: Domain, method: str, count: int = 20) -> list[Values]:
     """The first candidates that a method asks for."""
-    optimizer = OPTIMIZERS.get(method)(domain, seed=3, nb_trials=count)
+    optimizer = OPTIMIZERS.get(method)(domain, seed=3, num_trials=count)
     found = []
     for _ in range(count):
         found.append(optimizer.ask())

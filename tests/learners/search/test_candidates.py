@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pocketflow.hp_optimizer import Kind, Parameter, SearchSpace
-from pocketflow.learners.search.candidates import Subject, four_axes, layer_features
+from pocketflow.learners.search.candidates import SearchTarget, four_axes, layer_features
 
 
 def test_features_are_relative_to_the_largest_layer():
@@ -19,9 +19,18 @@ def test_features_of_a_single_layer():
     assert layer_features({'dense': (4, 2)})['dense'] == (1, 1, 1, 1, 1, 0)
 
 
-@pytest.mark.parametrize(('shape', 'expected'), [
-    ((), (1, 1, 1, 1)), ((5,), (1, 1, 1, 5)), ((4, 2), (1, 1, 4, 2)), ((3, 4, 2), (1, 3, 4, 2)),
-    ((3, 5, 4, 2), (3, 5, 4, 2)), ((2, 3, 5, 4, 2), (6, 5, 4, 2)), ((2, 2, 3, 5, 4, 2), (12, 5, 4, 2))])
+@pytest.mark.parametrize(
+    ('shape', 'expected'),
+    [
+        ((), (1, 1, 1, 1)),
+        ((5,), (1, 1, 1, 5)),
+        ((4, 2), (1, 1, 4, 2)),
+        ((3, 4, 2), (1, 3, 4, 2)),
+        ((3, 5, 4, 2), (3, 5, 4, 2)),
+        ((2, 3, 5, 4, 2), (6, 5, 4, 2)),
+        ((2, 2, 3, 5, 4, 2), (12, 5, 4, 2)),
+    ],
+)
 def test_kernels_of_any_rank_have_four_axes(shape, expected):
     assert four_axes(shape) == expected
 
@@ -34,8 +43,8 @@ def test_features_of_kernels_of_several_ranks():
 
 
 def test_a_subject_has_no_budget_and_is_chosen_as_it_is_unless_it_says_so():
-    subject = Subject()
-    subject.domain = SearchSpace([Parameter('a', Kind.FLOAT)])
-    assert subject.budget is None and subject.cost_unit is None and not subject.sizes
+    target = SearchTarget()
+    target.domain = SearchSpace([Parameter('a', Kind.FLOAT)])
+    assert target.budget is None and target.cost_unit is None and not target.sizes
     values = {'a': 0.5}
-    assert subject.chosen(values) == values and subject.chosen(values) is not values
+    assert target.chosen(values) == values and target.chosen(values) is not values

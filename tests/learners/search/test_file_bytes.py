@@ -9,7 +9,7 @@ from pocketflow.learners.search.file_bytes import (
     MANIFEST_BYTES_PER_LAYER,
     codebook_bytes,
     grid_bytes,
-    nb_buckets,
+    num_buckets,
     rest_bytes,
     sparse_bytes,
 )
@@ -31,16 +31,18 @@ def test_a_quantized_kernel_is_codes_and_what_they_stand_for():
     assert codebook_bytes(80, 1, 5) == 10 + 4 * 2 * 5
 
 
-@pytest.mark.parametrize(('buckets', 'count'), [
-    (Buckets(), 1), (Buckets('channel', nb_channel_axes=1), 8), (Buckets('split', 36), 2), (Buckets('split', 50), 2)])
+@pytest.mark.parametrize(
+    ('buckets', 'count'),
+    [(Buckets(), 1), (Buckets('channel', num_channel_axes=1), 8), (Buckets('split', 36), 2), (Buckets('split', 50), 2)],
+)
 def test_number_of_buckets(buckets, count):
-    assert nb_buckets(buckets, KERNELS['a']) == count
+    assert num_buckets(buckets, KERNELS['a']) == count
 
 
 def test_the_rest_is_the_file_without_the_kernels():
     model = tiny_net()
     content = pack(model)
-    kernels = {row.name.split('/')[0]: row.nb_bytes for row in tensor_table(content) if len(row.shape) > 1}
+    kernels = {row.name.split('/')[0]: row.num_bytes for row in tensor_table(content) if len(row.shape) > 1}
     assert set(kernels) == set(KERNELS)
     rest = rest_bytes(model, {'b', 'hidden'})
     assert rest == len(content) - kernels['b'] - kernels['hidden'] + 2 * MANIFEST_BYTES_PER_LAYER

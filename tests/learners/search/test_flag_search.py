@@ -69,12 +69,14 @@ def _fake(monkeypatch):
     monkeypatch.setattr(flag_search, 'evaluate', lambda model, loss_fn, held_out: {'accuracy': model})
 
 
-def searching(folder: Path, space: str = SPACE, options: Options | None = None, name: str = 'fake',
-              **search) -> FlagSearch:
+def searching(
+    folder: Path, space: str = SPACE, options: Options | None = None, name: str = 'fake', **search
+) -> FlagSearch:
     folder.mkdir(exist_ok=True, parents=True)
     (folder / 'space.yaml').write_text(space)
-    search_options = SearchOptions(space=str(folder / 'space.yaml'),
-                                   **{'nb_trials': 12, 'optimizer': 'random', 'nb_epochs': 0.5, **search})
+    search_options = SearchOptions(
+        space=str(folder / 'space.yaml'), **{'num_trials': 12, 'optimizer': 'random', 'num_epochs': 0.5, **search}
+    )
     return FlagSearch(tiny_context(folder / 'run', search_options), [name], {name: options or FakeOptions()})
 
 
@@ -91,9 +93,16 @@ def test_the_winner_is_what_the_stages_run_with(tmp_path):
     learner_options, shared = searching(tmp_path).run(1.0)
     record = read_record(tmp_path / 'run' / 'search')
     chosen = learner_options['fake']
-    assert record['chosen'] == record['flags'] == {
-        'fake_begin': chosen.begin, 'fake_end': chosen.end, 'fake_count': chosen.count,
-        'lrn_rate_rat_ft': shared.rate_factor_finetune}
+    assert (
+        record['chosen']
+        == record['flags']
+        == {
+            'fake_begin': chosen.begin,
+            'fake_end': chosen.end,
+            'fake_count': chosen.count,
+            'lrn_rate_rat_ft': shared.rate_factor_finetune,
+        }
+    )
     best = max(record['verified'], key=lambda entry: entry['reward'])
     assert record['winner'] == best['source'] and record['chosen'] == best['values']
     assert best['reward'] == pytest.approx(1 - (chosen.begin - 0.2) ** 2 - (chosen.end - 0.9) ** 2)
@@ -103,14 +112,14 @@ def test_the_winner_is_what_the_stages_run_with(tmp_path):
 
 def test_trials_are_short_and_others_longer(tmp_path):
     searching(tmp_path, verify_factor=3.0).run(1.0)
-    epochs = [context.nb_epochs for context, _ in FakeLearner.tried]
+    epochs = [context.num_epochs for context, _ in FakeLearner.tried]
     assert epochs == [0.5] * 12 + [1.5] * 5
     assert all(context.log is None and not context.folder.exists() for context, _ in FakeLearner.tried)
 
 
 def test_training_that_diverges_is_a_trial_without_reward(tmp_path):
     space = 'parameters:\n  fake_count: {type: int, low: 8, high: 9}\n'
-    searching(tmp_path, space, nb_trials=6).run(1.0)
+    searching(tmp_path, space, num_trials=6).run(1.0)
     record = read_record(tmp_path / 'run' / 'search')
     for trial in record['trials']:
         assert (trial['reward'] is None) == (trial['values']['fake_count'] == 9)
@@ -139,7 +148,7 @@ def test_other_epochs_or_options_are_another_search(tmp_path, monkeypatch):
     monkeypatch.setattr(FakeLearner, 'dies_at', 2)
     with pytest.raises(KeyboardInterrupt):
         searching(tmp_path).run(1.0)
-    for change in ({'nb_epochs': 0.7}, {'options': FakeOptions(count=4)}):
+    for change in ({'num_epochs': 0.7}, {'options': FakeOptions(count=4)}):
         with pytest.raises(UsageError, match='is the journal of another search'):
             searching(tmp_path, **change).run(1.0)
 
@@ -148,13 +157,18 @@ REAL = 'parameters:\n  {flag}: {{type: int, low: 1, high: 20}}\n'
 
 
 def test_a_typo_is_named_with_what_there_is(tmp_path):
-    with pytest.raises(UsageError, match=r"^--hpo_space=.*space.yaml: unknown flag 'ws_update_mask_step'; flags that "
-                                         r'can be searched: .*loss_w_dcy_rat_ft, lrn_rate_rat_ft, .*'
-                                         r'ws_mask_update_step, '):
-        searching(tmp_path, REAL.format(flag='ws_update_mask_step'), WeightSparseOptions(protocol='uniform'),
-                  'weight-sparse')
-    right = searching(tmp_path, REAL.format(flag='ws_mask_update_step'), WeightSparseOptions(protocol='uniform'),
-                      'weight-sparse')
+    with pytest.raises(
+        UsageError,
+        match=r"^--hpo_space=.*space.yaml: unknown flag 'ws_update_mask_step'; flags that "
+        r'can be searched: .*loss_w_dcy_rat_ft, lrn_rate_rat_ft, .*'
+        r'ws_mask_update_step, ',
+    ):
+        searching(
+            tmp_path, REAL.format(flag='ws_update_mask_step'), WeightSparseOptions(protocol='uniform'), 'weight-sparse'
+        )
+    right = searching(
+        tmp_path, REAL.format(flag='ws_mask_update_step'), WeightSparseOptions(protocol='uniform'), 'weight-sparse'
+    )
     assert right.flags.options({'ws_mask_update_step': 7})[0]['weight-sparse'].update_step == 7
 
 
@@ -164,21 +178,31 @@ def test_what_all_share_is_searched_only_where_it_makes_sense(tmp_path, flag):
         searching(tmp_path, REAL.format(flag=flag))
 
 
-@pytest.mark.parametrize(('name', 'options'), [
-    ('weight-sparse', WeightSparseOptions(protocol='optimal')),
-    ('uniform', UniformQuantizationOptions(enbl_search=True))])
+@pytest.mark.parametrize(
+    ('name', 'options'),
+    [
+        ('weight-sparse', WeightSparseOptions(protocol='optimal')),
+        ('uniform', UniformQuantizationOptions(enbl_search=True)),
+    ],
+)
 def test_searches_within_trials_are_refused(tmp_path, name, options):
-    with pytest.raises(UsageError, match=f'^--hpo_space: {name} would search its values per layer within every trial; '
-                                         'give it a fixed rule, as by --ws_prune_ratio_prtl=uniform, or drop '):
+    with pytest.raises(
+        UsageError,
+        match=f'^--hpo_space: {name} would search its values per layer within every trial; '
+        'give it a fixed rule, as by --ws_prune_ratio_prtl=uniform, or drop ',
+    ):
         searching(tmp_path, 'parameters:\n  lrn_rate_rat_ft: {type: log10, low: 0.01, high: 1}\n', options, name)
     refuse_nested({'weight-sparse': WeightSparseOptions(protocol='heurist'), 'fake': FakeOptions()})
 
 
-@pytest.mark.parametrize(('space', 'message'), [
-    ('fake_begin: {type: float, low: 0, high: 2}', '--fake_begin=2.0: must be a number >= 0 and <= 1$'),
-    ('fake_begin: {type: float, low: 0, high: 1}', 'begins after its end'),  # the end stays at 0.5
-    ('fake_count: {choice: [1, 0, 3]}', '--fake_count=0: must be a number >= 1$'),
-])
+@pytest.mark.parametrize(
+    ('space', 'message'),
+    [
+        ('fake_begin: {type: float, low: 0, high: 2}', '--fake_begin=2.0: must be a number >= 0 and <= 1$'),
+        ('fake_begin: {type: float, low: 0, high: 1}', 'begins after its end'),  # the end stays at 0.5
+        ('fake_count: {choice: [1, 0, 3]}', '--fake_count=0: must be a number >= 1$'),
+    ],
+)
 def test_values_that_would_end_the_search_are_refused_before_it_begins(tmp_path, space, message):
     with pytest.raises(UsageError, match=f'^--hpo_space=.*space.yaml: holds values that cannot be: .*{message}'):
         searching(tmp_path, f'parameters:\n  {space}\n')
@@ -186,8 +210,12 @@ def test_values_that_would_end_the_search_are_refused_before_it_begins(tmp_path,
 
 def test_choices_that_would_search_within_trials_are_refused(tmp_path):
     with pytest.raises(UsageError, match='^--hpo_space=.*: holds values that cannot be: weight-sparse would search'):
-        searching(tmp_path, 'parameters:\n  ws_prune_ratio_prtl: {choice: [uniform, heurist, optimal]}\n',
-                  WeightSparseOptions(protocol='uniform'), 'weight-sparse')
+        searching(
+            tmp_path,
+            'parameters:\n  ws_prune_ratio_prtl: {choice: [uniform, heurist, optimal]}\n',
+            WeightSparseOptions(protocol='uniform'),
+            'weight-sparse',
+        )
 
 
 def test_shared_options_can_be_searched_for_any_learner(tmp_path):
@@ -207,8 +235,9 @@ def test_a_search_goes_on_with_another_zoo_but_not_with_other_training(tmp_path)
     def again(**changes) -> FlagSearch:
         search = searching(tmp_path)
         shared = search.context.learner_options.replace(**changes)
-        search = FlagSearch(dataclasses.replace(search.context, learner_options=shared), search.names,
-                            {'fake': FakeOptions()})
+        search = FlagSearch(
+            dataclasses.replace(search.context, learner_options=shared), search.names, {'fake': FakeOptions()}
+        )
         (tmp_path / 'run' / 'search' / 'search.json').unlink(missing_ok=True)
         return search
 
@@ -219,8 +248,9 @@ def test_a_search_goes_on_with_another_zoo_but_not_with_other_training(tmp_path)
         again(decay_factor_finetune=0.7).run(1.0)
 
 
-@pytest.mark.parametrize('options, tried', [(FakeOptions(begin=0.2, end=0.9, count=3), True),
-                                            (FakeOptions(count=20), False)])
+@pytest.mark.parametrize(
+    'options, tried', [(FakeOptions(begin=0.2, end=0.9, count=3), True), (FakeOptions(count=20), False)]
+)
 def test_what_the_command_line_gives_is_verified_too_where_the_space_holds_it(options, tried, tmp_path):
     chosen, shared = searching(tmp_path, options=options).run(1.0)
     record = read_record(tmp_path / 'run' / 'search')

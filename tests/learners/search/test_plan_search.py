@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from pocketflow.hp_optimizer import Judged, Layer, SearchProblem
+from pocketflow.hp_optimizer import Layer, SearchProblem, TrialResult
 from pocketflow.hp_optimizer.domain import Values
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.search import plan_search
-from pocketflow.learners.search.candidates import Subject
+from pocketflow.learners.search.candidates import SearchTarget
 from pocketflow.learners.search.plan_search import PlanSearch, SearchSettings, read_record
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.reports.search import results as search_results
@@ -26,14 +26,19 @@ BEST = {'one': 0.4, 'two': 0.7, 'three': 0.85}
 METHODS = ('ddpg', 'gp', 'random', 'tpe')
 
 
-class Formula(Subject):
+class Formula(SearchTarget):
     """Sparsities of three layers, of a mean of three quarters."""
 
     searched, budget, cost_unit, sizes = 'sparsity', 'a sparsity of 0.75', 'non-zero weights', SIZES
 
     def __init__(self) -> None:
-        self.domain = SearchProblem([Layer(name, 0.25, 0.95, lambda value, size=size: size * (1 - value), (size / 500,))
-                                     for name, size in SIZES.items()], 250)
+        self.domain = SearchProblem(
+            [
+                Layer(name, 0.25, 0.95, lambda value, size=size: size * (1 - value), (size / 500,))
+                for name, size in SIZES.items()
+            ],
+            250,
+        )
 
     def chosen(self, values: Values) -> dict[str, Any]:
         return {name: round(value, 6) for name, value in values.items()}
@@ -46,18 +51,19 @@ class Judge:
         self.asked: list[tuple[Values, bool]] = []
         self._dies_at = dies_at
 
-    def __call__(self, values: Values, longer: bool, floor: float) -> Judged:
+    def __call__(self, values: Values, longer: bool, floor: float) -> TrialResult:
         if self._dies_at == len(self.asked):
             raise KeyboardInterrupt
         self.asked.append((values, longer))
         loss = sum((values[name] - best) ** 2 for name, best in BEST.items())
-        return Judged(1 - loss * (2 if longer else 1), 0.5 - loss)
+        return TrialResult(1 - loss * (2 if longer else 1), 0.5 - loss)
 
 
-def searching(folder: Path, method: str = 'random', nb_rlouts: int = 8, nb_verified: int = 2,
-              **settings) -> PlanSearch:
-    context = tiny_context(folder, SearchOptions(optimizer=method, nb_verified=nb_verified))
-    plain = SearchSettings(nb_rlouts, 3, judged_by={'steps': 5})
+def searching(
+    folder: Path, method: str = 'random', num_rollouts: int = 8, num_verified: int = 2, **settings
+) -> PlanSearch:
+    context = tiny_context(folder, SearchOptions(optimizer=method, num_verified=num_verified))
+    plain = SearchSettings(num_rollouts, 3, reward_settings={'steps': 5})
     return PlanSearch(context, 'weight-sparse', dataclasses.replace(plain, **settings))
 
 
@@ -72,12 +78,29 @@ def run(one: PlanSearch, judge: Callable) -> dict[str, Any]:
 def timeless(record: dict[str, Any]) -> dict[str, Any]:
     """A record without what depends on the clock."""
     kept = {key: value for key, value in record.items() if key not in ('seconds', 'evaluating')}
-    return {**kept, **{part: [{key: value for key, value in trial.items() if key != 'seconds'}
-                              for trial in record[part]] for part in ('trials', 'verified')}}
+    return {
+        **kept,
+        **{
+            part: [{key: value for key, value in trial.items() if key != 'seconds'} for trial in record[part]]
+            for part in ('trials', 'verified')
+        },
+    }
 
 
-ENTRY = {'learner', 'optimizer', 'searched', 'budget', 'cost_unit', 'seconds', 'evaluating', 'trials', 'front',
-         'verified', 'winner', 'layers'}
+ENTRY = {
+    'learner',
+    'optimizer',
+    'searched',
+    'budget',
+    'cost_unit',
+    'seconds',
+    'evaluating',
+    'trials',
+    'front',
+    'verified',
+    'winner',
+    'layers',
+}
 """What the record must hold, as `pocketflow.utils.reports.search.results` has it."""
 
 
@@ -85,8 +108,16 @@ def test_the_record_is_what_the_report_reads(tmp_path):
     record = run(searching(tmp_path), Judge())
     assert set(record) >= ENTRY and all(f'`{key}`' in search_results.__doc__ for key in ENTRY)
     assert [trial['number'] for trial in record['trials']] == list(range(1, 9))
-    assert set(record['trials'][0]) == {'number', 'reward', 'before', 'cost', 'screened', 'same_as', 'seconds',
-                                        'values'}
+    assert set(record['trials'][0]) == {
+        'number',
+        'reward',
+        'before',
+        'cost',
+        'screened',
+        'same_as',
+        'seconds',
+        'values',
+    }
     assert all(set(entry) >= {'source', 'trial', 'reward', 'cost', 'values'} for entry in record['verified'])
     assert [row['layer'] for row in record['layers']] == list(SIZES)
     assert [row['weights'] for row in record['layers']] == list(SIZES.values())
@@ -120,7 +151,7 @@ def test_the_winner_is_the_best_of_the_verified_and_uniform_is_among_them(tmp_pa
 
 def test_the_policy_of_the_agent_is_verified_too(tmp_path):
     record = run(searching(tmp_path, 'ddpg'), Judge())
-    policy, = (entry for entry in record['verified'] if entry['source'] == 'policy')
+    (policy,) = (entry for entry in record['verified'] if entry['source'] == 'policy')
     assert policy['trial'] is None and sum(size * (1 - policy['values'][name]) for name, size in SIZES.items()) <= 251
 
 
@@ -128,9 +159,9 @@ def test_a_winner_that_only_longer_tuning_shows(tmp_path):
     """The trials rank candidates one way, longer tuning the other."""
     judge = Judge()
 
-    def contrary(values: Values, longer: bool, floor: float) -> Judged:
+    def contrary(values: Values, longer: bool, floor: float) -> TrialResult:
         reward = judge(values, longer, floor).reward
-        return Judged(-reward if longer else reward)
+        return TrialResult(-reward if longer else reward)
 
     record = run(searching(tmp_path), contrary)
     rewards = {entry['source']: entry['reward'] for entry in record['verified']}
@@ -140,9 +171,9 @@ def test_a_winner_that_only_longer_tuning_shows(tmp_path):
 def test_candidates_without_a_reward_are_not_verified(tmp_path):
     judge = Judge()
 
-    def fails(values: Values, longer: bool, floor: float) -> Judged:
-        judged = judge(values, longer, floor)
-        return judged if len(judge.asked) in (1, 4) or longer else Judged(float('nan'), judged.before)
+    def fails(values: Values, longer: bool, floor: float) -> TrialResult:
+        result = judge(values, longer, floor)
+        return result if len(judge.asked) in (1, 4) or longer else TrialResult(float('nan'), result.before)
 
     record = run(searching(tmp_path), fails)
     assert [entry['source'] for entry in record['verified']] == ['uniform', 'trial 4']
@@ -151,7 +182,7 @@ def test_candidates_without_a_reward_are_not_verified(tmp_path):
 
 def test_nothing_but_failures(tmp_path):
     with pytest.raises(PocketFlowError, match='weight-sparse: search: none of 8 trials had a finite reward'):
-        run(searching(tmp_path), lambda values, longer, floor: Judged(float('nan')))
+        run(searching(tmp_path), lambda values, longer, floor: TrialResult(float('nan')))
 
 
 @pytest.mark.parametrize('method', ['tpe', 'ddpg'])
@@ -175,29 +206,35 @@ def test_a_finished_search_is_only_read(tmp_path):
     assert read_record(tmp_path / 'stage') == record
 
 
-@pytest.mark.parametrize('change', [{'judged_by': {'steps': 6}}, {'nb_rlouts': 8, 'method': 'tpe'}])
+@pytest.mark.parametrize('change', [{'reward_settings': {'steps': 6}}, {'num_rollouts': 8, 'method': 'tpe'}])
 def test_a_journal_of_other_settings_is_refused(tmp_path, change):
     with pytest.raises(KeyboardInterrupt):
         run(searching(tmp_path), Judge(3))
     journal = tmp_path / 'stage' / 'search.jsonl'
     before = journal.read_text()
-    with pytest.raises(UsageError, match=r'search.jsonl is the journal of another search \(fingerprint .* its layers, '
-                                         'bounds, budget or evaluation differ; use another run directory, or delete '):
+    with pytest.raises(
+        UsageError,
+        match=r'search.jsonl is the journal of another search \(fingerprint .* its layers, '
+        'bounds, budget or evaluation differ; use another run directory, or delete ',
+    ):
         run(searching(tmp_path, **change), Judge())
     assert journal.read_text() == before
 
 
 @pytest.mark.parametrize('method', METHODS)
 def test_one_trial_is_enough(tmp_path, method):
-    record = run(searching(tmp_path, method, nb_rlouts=1), Judge())
+    record = run(searching(tmp_path, method, num_rollouts=1), Judge())
     assert len(record['trials']) == 1 and record['winner'] == 'uniform' and record['front'] == [1]
     assert [entry['source'] for entry in record['verified']] == ['uniform']
     assert record['chosen'] == dict.fromkeys(SIZES, 0.75)
 
 
-@pytest.mark.parametrize(('nb_rlouts', 'nb_rlouts_min', 'expected'), [(8, 50, 4), (9, 50, 4), (8, 3, 3), (1, 50, 1)])
-def test_roll_outs_before_the_agent_acts_are_half_of_all_at_most(tmp_path, monkeypatch, nb_rlouts, nb_rlouts_min,
-                                                                 expected):
+@pytest.mark.parametrize(
+    ('num_rollouts', 'num_rollouts_min', 'expected'), [(8, 50, 4), (9, 50, 4), (8, 3, 3), (1, 50, 1)]
+)
+def test_roll_outs_before_the_agent_acts_are_half_of_all_at_most(
+    tmp_path, monkeypatch, num_rollouts, num_rollouts_min, expected
+):
     made: dict[str, Any] = {}
     ddpg = plan_search.OPTIMIZERS.get('ddpg')
 
@@ -208,8 +245,8 @@ def test_roll_outs_before_the_agent_acts_are_half_of_all_at_most(tmp_path, monke
             return lambda *arguments, **more: (made.update(more), ddpg(*arguments, **more))[1]
 
     monkeypatch.setattr(plan_search, 'OPTIMIZERS', Spy)
-    run(searching(tmp_path, 'ddpg', nb_rlouts, nb_rlouts_min=nb_rlouts_min, random_layers=True), Judge())
-    assert made['nb_warmup'] == expected and made['enbl_random_layers'] is True
+    run(searching(tmp_path, 'ddpg', num_rollouts, num_rollouts_min=num_rollouts_min, random_layers=True), Judge())
+    assert made['num_warmup'] == expected and made['enbl_random_layers'] is True
 
 
 def test_the_front_is_of_candidates_that_none_beats(tmp_path):
@@ -220,9 +257,9 @@ def test_the_front_is_of_candidates_that_none_beats(tmp_path):
 
     judge = Judge()
 
-    def dearer(values: Values, longer: bool, floor: float) -> Judged:
+    def dearer(values: Values, longer: bool, floor: float) -> TrialResult:
         judge(values, longer, floor)
-        return Judged(1 - len(judge.asked) / 100)
+        return TrialResult(1 - len(judge.asked) / 100)
 
     record = run(searching(tmp_path), dearer)
     assert record['front'][0] == 1 or 1 in record['front']
@@ -236,11 +273,11 @@ def test_screening_is_for_the_search_alone(tmp_path):
     floors: list[tuple[bool, float]] = []
     judge = Judge()
 
-    def noting(values: Values, longer: bool, floor: float) -> Judged:
+    def noting(values: Values, longer: bool, floor: float) -> TrialResult:
         floors.append((longer, floor))
         return judge(values, longer, floor)
 
-    record = run(searching(tmp_path, nb_rlouts=16, screening=True), noting)
+    record = run(searching(tmp_path, num_rollouts=16, screening=True), noting)
     assert any(floor > float('-inf') for longer, floor in floors if not longer)
     assert all(floor == float('-inf') for longer, floor in floors if longer)
     assert record['trials'][0]['before'] is not None

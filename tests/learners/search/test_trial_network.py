@@ -17,17 +17,19 @@ from pocketflow.hp_optimizer.domain import Values
 from pocketflow.learners.search.candidates import Candidates
 from pocketflow.learners.search.trial_network import TRIAL_MOMENTUM, HalfCosine, TrialNetwork, Tuning, unsharded
 from pocketflow.learners.weight_sparsification.candidates import SparsityCandidates
-from pocketflow.learners.weight_sparsification.masks import nb_zeros_now
+from pocketflow.learners.weight_sparsification.masks import num_zeros_now
 from pocketflow.learners.weight_sparsification.selection import prunable_layers
 from pocketflow.nets.abstract_model_helper import ClassificationHelper, NetOptions
-from pocketflow.utils.training.trainer import Team, Trainer, TrainerOptions, TrainerParts
+from pocketflow.utils.training.trainer import DistributedContext, Trainer, TrainerOptions, TrainerParts
 from tests.learners.search.conftest import KERNELS, NB_VAL, drawn, tiny_helper, tiny_net
 
 NB_TRAIN, NB_HELD_OUT, NB_EVAL = 60, 20, 40
 
 
 def tuning_of(helper: ClassificationHelper, **changes) -> Tuning:
-    plain = Tuning(helper.calc_loss, 0.1, 6, 12, None, False, TrainerOptions(compute_dtype='float32'), Team())
+    plain = Tuning(
+        helper.calc_loss, 0.1, 6, 12, None, False, TrainerOptions(compute_dtype='float32'), DistributedContext()
+    )
     return dataclasses.replace(plain, **changes)
 
 
@@ -46,11 +48,13 @@ def assert_equal(one: list[np.ndarray], two: list[np.ndarray]) -> None:
         np.testing.assert_array_equal(first, second)
 
 
-@pytest.mark.parametrize(('step', 'expected'), [
-    (0, 0.4), (2.5, 0.2 * (1 + math.sqrt(0.5))), (5, 0.2), (7.5, 0.2 * (1 - math.sqrt(0.5))), (10, 0.0)])
+@pytest.mark.parametrize(
+    ('step', 'expected'),
+    [(0, 0.4), (2.5, 0.2 * (1 + math.sqrt(0.5))), (5, 0.2), (7.5, 0.2 * (1 - math.sqrt(0.5))), (10, 0.0)],
+)
 def test_half_a_cosine(step, expected):
     schedule = HalfCosine(0.4)
-    schedule.nb_steps.assign(10)
+    schedule.num_steps.assign(10)
     assert float(schedule(tf.constant(step))) == pytest.approx(expected, abs=1e-7)
     assert schedule.get_config() == {'peak': 0.4}
 
@@ -93,8 +97,9 @@ def test_tuning_keeps_the_zeros_and_follows_longer_when_asked():
     values = candidates.domain.uniform()
     network.judge(values)
     short = variables(candidates)
-    assert sum(nb_zeros_now(candidates.model.get_layer(name).kernel) for name in KERNELS) == sum(
-        round(0.5 * math.prod(shape)) for shape in KERNELS.values())
+    assert sum(num_zeros_now(candidates.model.get_layer(name).kernel) for name in KERNELS) == sum(
+        round(0.5 * math.prod(shape)) for shape in KERNELS.values()
+    )
     network.judge(values, longer=True)
     assert any(np.any(one != two) for one, two in zip(short, variables(candidates), strict=True))
 
@@ -124,31 +129,31 @@ def test_everything_is_traced_once():
 
 def test_without_steps_nothing_is_trained(monkeypatch):
     monkeypatch.setattr(Trainer, 'fit', lambda *_: pytest.fail('trained'))
-    network, candidates = make(nb_steps=0, screening=True)
+    network, candidates = make(num_steps=0, screening=True)
     candidates.apply(candidates.domain.uniform())
     masked = variables(candidates)
-    judged = network.judge(candidates.domain.uniform())
-    assert 0 <= judged.reward <= 1 and math.isnan(judged.before)
+    result = network.judge(candidates.domain.uniform())
+    assert 0 <= result.reward <= 1 and math.isnan(result.before)
     assert_equal(variables(candidates), masked)
 
 
 def test_a_candidate_below_the_floor_is_not_tuned(monkeypatch):
     monkeypatch.setattr(Trainer, 'fit', lambda *_: pytest.fail('trained'))
     network, candidates = make(screening=True)
-    judged = network.judge(candidates.domain.uniform(), floor=1.1)
-    assert math.isnan(judged.reward) and 0 <= judged.before <= 1
+    result = network.judge(candidates.domain.uniform(), floor=1.1)
+    assert math.isnan(result.reward) and 0 <= result.before <= 1
 
 
 def test_the_longer_tuning_is_not_screened():
     network, candidates = make(screening=True)
-    judged = network.judge(candidates.domain.uniform(), longer=True, floor=1.1)
-    assert math.isfinite(judged.reward) and math.isnan(judged.before)
+    result = network.judge(candidates.domain.uniform(), longer=True, floor=1.1)
+    assert math.isfinite(result.reward) and math.isnan(result.before)
 
 
 def test_a_candidate_that_diverges_is_worth_nothing_and_harms_no_other():
     network, candidates = make(peak=1e30)
     assert math.isnan(network.judge(candidates.domain.uniform()).reward)
-    network._tuning = dataclasses.replace(network._tuning, nb_steps=0)
+    network._tuning = dataclasses.replace(network._tuning, num_steps=0)
     assert math.isfinite(network.judge(candidates.domain.uniform()).reward)
 
 
@@ -171,7 +176,7 @@ class Recorder(keras.layers.Layer):
 class NumberedDataset(AbstractDataset):
     """Images whose every pixel is the number of the sample; those for evaluation begin at 100."""
 
-    name, options_class, image_shape, nb_classes = 'numbered', DatasetOptions, (2, 2, 1), 10
+    name, options_class, image_shape, num_classes = 'numbered', DatasetOptions, (2, 2, 1), 10
 
     def load(self, split: str) -> Samples:
         numbers = np.arange(NB_TRAIN) if split == 'train' else 100 + np.arange(NB_EVAL)
@@ -187,7 +192,7 @@ class NumberedDataset(AbstractDataset):
 class NumberedHelper(ClassificationHelper):
     """A dense layer behind the recorder."""
 
-    dataset_class, model_name, nb_epochs, boundaries = NumberedDataset, 'recorder', 60, (30,)
+    dataset_class, model_name, num_epochs, boundaries = NumberedDataset, 'recorder', 60, (30,)
 
     def build_model(self) -> keras.Model:
         inputs = keras.Input((2, 2, 1))
@@ -206,8 +211,9 @@ class Anything(Candidates):
 
 
 def numbered(shard: Shard | None = None, hold_out: bool = True) -> NumberedHelper:
-    options = DatasetOptions(num_train=NB_TRAIN, num_val=NB_HELD_OUT, num_eval=NB_EVAL, batch_size=8,
-                             batch_size_eval=7, hold_out=hold_out)
+    options = DatasetOptions(
+        num_train=NB_TRAIN, num_val=NB_HELD_OUT, num_eval=NB_EVAL, batch_size=8, batch_size_eval=7, hold_out=hold_out
+    )
     dataset = NumberedDataset(options, seed=1)
     dataset.shard = shard or Shard()
     return NumberedHelper(NetOptions(), dataset)
@@ -217,9 +223,9 @@ def samples_seen(helper: NumberedHelper, longer: bool = False, **changes) -> tup
     """What the network saw in training, and what its reward came from."""
     for numbers in SEEN.values():
         numbers.clear()
-    tuning = tuning_of(helper, peak=1e-6, nb_steps=40, nb_longer=40, **changes)
-    judged = TrialNetwork(Anything(helper.build_model()), helper, tuning).judge({'a': 0.5}, longer)
-    assert math.isfinite(judged.reward)
+    tuning = tuning_of(helper, peak=1e-6, num_steps=40, num_longer=40, **changes)
+    result = TrialNetwork(Anything(helper.build_model()), helper, tuning).judge({'a': 0.5}, longer)
+    assert math.isfinite(result.reward)
     return list(SEEN[True]), list(SEEN[False])
 
 
@@ -230,12 +236,12 @@ def held_out_samples() -> set[int]:
 @pytest.mark.parametrize('hold_out', [True, False])
 @pytest.mark.parametrize('longer', [True, False])
 def test_rewards_come_from_samples_that_nothing_is_trained_or_evaluated_on(longer, hold_out):
-    trained, judged = samples_seen(numbered(hold_out=hold_out), longer)
+    trained, result = samples_seen(numbered(hold_out=hold_out), longer)
     assert len(trained) == 40 * 8 and len(set(trained)) == NB_TRAIN - NB_HELD_OUT
-    assert sorted(judged) == sorted(held_out_samples()) and len(judged) == NB_HELD_OUT
-    assert not set(trained) & set(judged)
+    assert sorted(result) == sorted(held_out_samples()) and len(result) == NB_HELD_OUT
+    assert not set(trained) & set(result)
     evaluated = _numbers(numbered().build_dataset_eval())
-    assert evaluated == set(range(100, 100 + NB_EVAL)) and not evaluated & {*trained, *judged}
+    assert evaluated == set(range(100, 100 + NB_EVAL)) and not evaluated & {*trained, *result}
 
 
 def _numbers(batches: tf.data.Dataset) -> set[int]:
@@ -244,18 +250,18 @@ def _numbers(batches: tf.data.Dataset) -> set[int]:
 
 def test_with_two_shards_too():
     shares = [samples_seen(numbered(Shard(rank, 2))) for rank in (0, 1)]
-    for trained, judged in shares:
-        assert sorted(judged) == sorted(held_out_samples())
+    for trained, result in shares:
+        assert sorted(result) == sorted(held_out_samples())
         assert not set(trained) & held_out_samples()
     assert shares[0][0] != shares[1][0]
     assert set(shares[0][0]) | set(shares[1][0]) == set(range(NB_TRAIN)) - held_out_samples()
 
 
 def test_short_judgements_see_the_first_batches_only():
-    _, judged = samples_seen(numbered(), nb_eval_batches=2)
-    assert judged == sorted(held_out_samples())[:14]
-    _, judged = samples_seen(numbered(), longer=True, nb_eval_batches=2)
-    assert len(judged) == NB_HELD_OUT
+    _, result = samples_seen(numbered(), num_eval_batches=2)
+    assert result == sorted(held_out_samples())[:14]
+    _, result = samples_seen(numbered(), longer=True, num_eval_batches=2)
+    assert len(result) == NB_HELD_OUT
 
 
 def test_what_layers_are_sampled_from_is_not_held_out():

@@ -19,8 +19,9 @@ def model() -> keras.Model:
 
 
 def learner(folder, **options) -> UniformQuantLearner:
-    return UniformQuantLearner(make_context('lenet_at_digits', folder),
-                               UniformQuantizationOptions(**{'quant_epochs': 2, **options}))
+    return UniformQuantLearner(
+        make_context('lenet_at_digits', folder), UniformQuantizationOptions(**{'quant_epochs': 2, **options})
+    )
 
 
 def test_first_and_last_layer_stay_as_they_are(tmp_path, model):
@@ -29,8 +30,12 @@ def test_first_and_last_layer_stay_as_they_are(tmp_path, model):
     assert result.plan.kind == 'bits' and result.plan.values == {'conv2': 4, 'fc3': 4}
     assert result.plan.predicted == {'mean_bits': 4.0}
     rows = {row['layer']: row for row in result.layers}
-    assert {name: row['bits'] for name, row in rows.items()} == {'conv1': [32, 32], 'conv2': [32, 4], 'fc3': [32, 4],
-                                                                 'fc4': [32, 32]}
+    assert {name: row['bits'] for name, row in rows.items()} == {
+        'conv1': [32, 32],
+        'conv2': [32, 4],
+        'fc3': [32, 4],
+        'fc4': [32, 32],
+    }
     assert rows['conv1']['note'] == 'skipped because: first layer' and rows['conv2']['note'] == ''
     assert rows['fc4']['note'] == 'skipped because: last layer'
     everything = learner(tmp_path / 'all', quantize_all_layers=True).compress(model)
@@ -74,11 +79,11 @@ def test_symmetric_weights_can_be_exported_as_integers(tmp_path, model):
 
 def test_the_schedule_is_the_pairs_own_in_fewer_epochs(tmp_path):
     one = learner(tmp_path, quant_epochs=3)
-    schedule, nb_steps = one.schedule()
-    whole, nb_whole = one.helper.setup_lrn_rate(3 / one.helper.nb_epochs)
-    assert nb_steps == nb_whole > 0
+    schedule, num_steps = one.schedule()
+    whole, num_whole = one.helper.setup_lrn_rate(3 / one.helper.num_epochs)
+    assert num_steps == num_whole > 0
     factor = one.context.learner_options.rate_factor_finetune
-    assert float(schedule(nb_steps // 2)) == pytest.approx(factor * float(whole(nb_steps // 2)))
+    assert float(schedule(num_steps // 2)) == pytest.approx(factor * float(whole(num_steps // 2)))
     assert learner(tmp_path / 'none', quant_epochs=0).schedule()[1] == 0
 
 
@@ -118,8 +123,11 @@ def test_plans_that_can_be_refused_at_once(tmp_path):
 def test_plans_that_do_not_fit_the_model(tmp_path, model):
     with pytest.raises(UsageError, match=r"made for another model .* no layer with weights 'conv9'"):
         with_plan(tmp_path, {'conv9': 4}).compress(model)
-    with pytest.raises(UsageError, match=r'--uql_bits_plan: the plan quantizes conv1, which stays in full precision '
-                                         r'\(first layer\); pass --uql_quantize_all_layers'):
+    with pytest.raises(
+        UsageError,
+        match=r'--uql_bits_plan: the plan quantizes conv1, which stays in full precision '
+        r'\(first layer\); pass --uql_quantize_all_layers',
+    ):
         with_plan(tmp_path, {'conv1': 4}).compress(model)
     assert with_plan(tmp_path, {'conv1': 4}, quantize_all_layers=True).compress(model).plan.values['conv1'] == 4
     with pytest.raises(UsageError, match='no layer is left to quantize'):
@@ -142,17 +150,22 @@ def test_a_model_of_first_and_last_layer_only(tmp_path):
         learner(tmp_path).compress(model)
 
 
-@pytest.mark.parametrize('options, message', [
-    ({'weight_bits': 0}, '--uql_weight_bits=0: must be a number >= 1 and <= 16'),
-    ({'weight_bits': 17}, '--uql_weight_bits=17: must be a number >= 1 and <= 16'),
-    ({'activation_bits': 1}, '--uql_activation_bits=1: must be a number >= 2 and <= 32'),
-    ({'bucket_type': 'row'}, '--uql_bucket_type=row: must be one of channel, split'),
-    ({'bucket_size': 1}, '--uql_bucket_size=1: must be a number >= 2'),
-    ({'symmetric': True, 'weight_bits': 1}, '--uql_weight_bits=1: with --uql_symmetric it must be 2 to 8'),
-    ({'symmetric': True, 'weight_bits': 16}, '--uql_weight_bits=16: with --uql_symmetric it must be 2 to 8'),
-    ({'symmetric': True, 'use_buckets': True, 'bucket_type': 'split'},
-     '--uql_bucket_type=split: --uql_symmetric has one grid per output channel'),
-])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        ({'weight_bits': 0}, '--uql_weight_bits=0: must be a number >= 1 and <= 16'),
+        ({'weight_bits': 17}, '--uql_weight_bits=17: must be a number >= 1 and <= 16'),
+        ({'activation_bits': 1}, '--uql_activation_bits=1: must be a number >= 2 and <= 32'),
+        ({'bucket_type': 'row'}, '--uql_bucket_type=row: must be one of channel, split'),
+        ({'bucket_size': 1}, '--uql_bucket_size=1: must be a number >= 2'),
+        ({'symmetric': True, 'weight_bits': 1}, '--uql_weight_bits=1: with --uql_symmetric it must be 2 to 8'),
+        ({'symmetric': True, 'weight_bits': 16}, '--uql_weight_bits=16: with --uql_symmetric it must be 2 to 8'),
+        (
+            {'symmetric': True, 'use_buckets': True, 'bucket_type': 'split'},
+            '--uql_bucket_type=split: --uql_symmetric has one grid per output channel',
+        ),
+    ],
+)
 def test_wrong_options(options, message):
     with pytest.raises(UsageError, match=message):
         UniformQuantizationOptions(**options)

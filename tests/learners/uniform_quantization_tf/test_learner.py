@@ -30,15 +30,19 @@ def trained() -> keras.Model:
     """LeNet after four epochs."""
     keras.utils.set_random_seed(0)
     helper = make_helper(epochs_ratio=4 / 30)
-    schedule, nb_steps = helper.setup_lrn_rate()
+    schedule, num_steps = helper.setup_lrn_rate()
     model = helper.build_model()
-    Trainer(model, helper.calc_loss, keras.optimizers.SGD(schedule, 0.9), make_context('lenet_at_digits', Path('/tmp'))
-            .trainer_options).fit(lambda step: helper.build_dataset_train(first_step=step), nb_steps)
+    Trainer(
+        model,
+        helper.calc_loss,
+        keras.optimizers.SGD(schedule, 0.9),
+        make_context('lenet_at_digits', Path('/tmp')).trainer_options,
+    ).fit(lambda step: helper.build_dataset_train(first_step=step), num_steps)
     return model
 
 
-def learner(folder: Path, nb_epochs: float = 1, **options) -> UniformQuantTFLearner:
-    context: LearnerContext = make_context('lenet_at_digits', folder, epochs_ratio_finetune=nb_epochs / 30)
+def learner(folder: Path, num_epochs: float = 1, **options) -> UniformQuantTFLearner:
+    context: LearnerContext = make_context('lenet_at_digits', folder, epochs_ratio_finetune=num_epochs / 30)
     return UniformQuantTFLearner(context, UniformQuantizationTFOptions(num_images=200, **options))
 
 
@@ -47,8 +51,9 @@ def test_accuracy_of_the_file_is_that_of_the_model(trained, tmp_path):
     before = one.evaluate(trained)['accuracy']
     result = one.run(trained)
     assert result.metrics_compressed['accuracy'] > before - 0.02 and result.metrics['accuracy'] > before - 0.02
-    images, labels = (np.concatenate(parts) for parts in
-                      zip(*one.helper.build_dataset_eval().as_numpy_iterator(), strict=True))
+    images, labels = (
+        np.concatenate(parts) for parts in zip(*one.helper.build_dataset_eval().as_numpy_iterator(), strict=True)
+    )
     logits = LiteRtRunner(convert(result.model, 'int8')).predict(images)
     assert np.mean(logits.argmax(1) == result.model.predict(images, verbose=0).argmax(1)) >= 0.99
     assert abs(np.mean(logits.argmax(1) == labels) - result.metrics['accuracy']) <= 0.01
@@ -62,8 +67,12 @@ def test_accuracy_of_the_file_is_that_of_the_model(trained, tmp_path):
 
 def test_sparsity_is_preserved(trained, tmp_path):
     sparse = keras.models.clone_model(trained)
-    sparse.set_weights([weight * (np.abs(weight) > np.median(np.abs(weight))) if weight.ndim > 1 else weight
-                        for weight in trained.get_weights()])
+    sparse.set_weights(
+        [
+            weight * (np.abs(weight) > np.median(np.abs(weight))) if weight.ndim > 1 else weight
+            for weight in trained.get_weights()
+        ]
+    )
     result = learner(tmp_path).run(sparse)
     for layer in result.model.layers:
         if getattr(layer, 'kernel_variable', None) is not None:
@@ -81,16 +90,16 @@ def test_dense_kernels_need_no_masks(trained, tmp_path):
 
 def test_the_steps_reach_the_layers(trained, tmp_path):
     result = learner(tmp_path, quant_delay=3).run(trained)
-    _, nb_steps = learner(tmp_path).schedule()
+    _, num_steps = learner(tmp_path).schedule()
     steps = [int(layer.optimizer_step) for layer in result.model.layers if hasattr(layer, 'optimizer_step')]
-    assert steps and set(steps) == {nb_steps}
+    assert steps and set(steps) == {num_steps}
 
 
 def test_the_rate_is_a_share_of_that_of_the_net(tmp_path):
     one = learner(tmp_path, rate_factor=0.5)
-    expected, nb_steps = one.helper.setup_lrn_rate(1 / 30, 0.5)
+    expected, num_steps = one.helper.setup_lrn_rate(1 / 30, 0.5)
     schedule, steps = one.schedule()
-    assert steps == nb_steps and float(schedule(0)) == float(expected(0))
+    assert steps == num_steps and float(schedule(0)) == float(expected(0))
 
 
 def test_a_delay_beyond_the_end_is_refused(trained, tmp_path):
@@ -111,13 +120,13 @@ def network(*stack: keras.layers.Layer) -> keras.Model:
 
 
 def test_a_network_that_cannot_become_an_int8_file_is_refused_before_training(tmp_path):
-    complex_layer = keras.layers.Lambda(lambda images: tf.abs(tf.signal.rfft(images[..., 0]))[..., tf.newaxis],
-                                        name='spectrum')
+    complex_layer = keras.layers.Lambda(
+        lambda images: tf.abs(tf.signal.rfft(images[..., 0]))[..., tf.newaxis], name='spectrum'
+    )
     with pytest.raises(UsageError, match=r'cannot make an int8 file .*: spectrum \(Lambda\); replace'):
         learner(tmp_path).check_layers(lambda: network(complex_layer))
     with pytest.raises(UsageError, match="layer 'odd' of model .* is a TimeDistributed"):
-        learner(tmp_path).check_layers(
-            lambda: network(keras.layers.TimeDistributed(keras.layers.Dense(3), name='odd')))
+        learner(tmp_path).check_layers(lambda: network(keras.layers.TimeDistributed(keras.layers.Dense(3), name='odd')))
 
 
 def test_usual_networks_are_not_tried_out(tmp_path, monkeypatch):

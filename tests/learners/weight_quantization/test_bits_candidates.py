@@ -13,7 +13,7 @@ from pocketflow.learners.search.file_bytes import codebook_bytes, grid_bytes, re
 from pocketflow.learners.weight_quantization.bits_candidates import BitsCandidates
 from pocketflow.utils.container import pack
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.quantization import BucketQuantizer, CodebookQuantizer, bake, quantized_copy
+from pocketflow.utils.quantization import BucketQuantizer, CodebookQuantizer, quantized_copy, strip_quantization
 from pocketflow.utils.quantization.encoding import Buckets
 from pocketflow.utils.training.trainer import TrainerParts
 from tests.learners.search.conftest import KERNELS, drawn, tiny_helper, tiny_net
@@ -37,7 +37,7 @@ def make(kind: str = 'grids', mean_bits: float = 4.0, max_bytes: int | None = No
 def rest_of(kind: str) -> int:
     """Bytes of the file beside the kernels."""
     quantized = quantized_copy(tiny_net(), {name: QUANTIZERS[kind](HIGH) for name in KERNELS})
-    return rest_bytes(bake(quantized)[0], SIZES)
+    return rest_bytes(strip_quantization(quantized)[0], SIZES)
 
 
 def bits_of(model: keras.Model) -> dict[str, int]:
@@ -69,7 +69,7 @@ def test_kernels_have_no_more_values_than_their_bits_allow(kind):
     for values in drawn(candidates.domain, 'random', 3):
         candidates.model.set_weights(first)
         candidates.apply(values)
-        _, encodings = bake(candidates.model)
+        _, encodings = strip_quantization(candidates.model)
         for name, encoding in encodings.items():
             matrix = encoding.buckets.matrix(encoding.decode())
             assert max(len(np.unique(column)) for column in matrix.T) <= 2 ** values[name]
@@ -98,13 +98,17 @@ def test_files_keep_a_budget_in_bytes_and_use_it(kind, method):
         candidates.apply(values)
         cost = sum(bytes_of(kind, name, bits) for name, bits in values.items())
         assert cost == pytest.approx(candidates.domain.cost(values)) and cost <= max_bytes - rest
-        assert 0.7 * max_bytes < len(pack(*bake(candidates.model))) <= max_bytes
+        assert 0.7 * max_bytes < len(pack(*strip_quantization(candidates.model))) <= max_bytes
 
 
 @functools.cache
 def bytes_of(kind: str, name: str, bits: int) -> float:
-    count = {'grids': 1, 'grids per channel': KERNELS[name][-1], 'code books': 1,
-             'code books per bucket': math.ceil(SIZES[name] / 300)}[kind]
+    count = {
+        'grids': 1,
+        'grids per channel': KERNELS[name][-1],
+        'code books': 1,
+        'code books per bucket': math.ceil(SIZES[name] / 300),
+    }[kind]
     return (codebook_bytes if 'books' in kind else grid_bytes)(SIZES[name], bits, count)
 
 
@@ -116,10 +120,16 @@ def test_the_uniform_choice_is_the_same_for_all():
 
 
 def test_budgets_out_of_reach():
-    with pytest.raises(UsageError, match='^a mean of 1.5 bits per weight is out of reach: with the bounds of these 4 '
-                                         'layers from a mean of 2 bits per weight to a mean of 6 bits per weight is '
-                                         'reachable$'):
+    with pytest.raises(
+        UsageError,
+        match='^a mean of 1.5 bits per weight is out of reach: with the bounds of these 4 '
+        'layers from a mean of 2 bits per weight to a mean of 6 bits per weight is '
+        'reachable$',
+    ):
         make(mean_bits=1.5)
-    with pytest.raises(UsageError, match=r'^a file of 10 bytes is out of reach: .* from a file of [\d,]+ bytes to a '
-                                         r'file of [\d,]+ bytes is reachable$'):
+    with pytest.raises(
+        UsageError,
+        match=r'^a file of 10 bytes is out of reach: .* from a file of [\d,]+ bytes to a '
+        r'file of [\d,]+ bytes is reachable$',
+    ):
         make(max_bytes=10)

@@ -12,7 +12,7 @@ import tf_keras as keras
 from pocketflow.hp_optimizer.domain import Values
 from pocketflow.learners.search.file_bytes import rest_bytes
 from pocketflow.learners.weight_sparsification.candidates import SparsityCandidates, multi_objective, sparsity_bounds
-from pocketflow.learners.weight_sparsification.masks import nb_zeros_now
+from pocketflow.learners.weight_sparsification.masks import num_zeros_now
 from pocketflow.learners.weight_sparsification.selection import kernels_of, prunable_layers
 from pocketflow.utils.container import pack
 from pocketflow.utils.errors import UsageError
@@ -23,18 +23,22 @@ SIZES = {name: math.prod(shape) for name, shape in KERNELS.items()}
 TOTAL = sum(SIZES.values())
 
 
-def make(model: keras.Model | None = None, ratio: float = 0.75, has_budget: bool = True,
-         max_bytes: int | None = None, parts: TrainerParts | None = None) -> SparsityCandidates:
+def make(
+    model: keras.Model | None = None,
+    ratio: float = 0.75,
+    has_budget: bool = True,
+    max_bytes: int | None = None,
+    parts: TrainerParts | None = None,
+) -> SparsityCandidates:
     model = tiny_net() if model is None else model
-    return SparsityCandidates(model, prunable_layers(model, {}), ratio, has_budget, max_bytes,
-                              parts or TrainerParts())
+    return SparsityCandidates(model, prunable_layers(model, {}), ratio, has_budget, max_bytes, parts or TrainerParts())
 
 
 def applied(candidates: SparsityCandidates, first: list[np.ndarray], values: Values) -> dict[str, int]:
     """Zeros per layer of a candidate that is made from the first weights."""
     candidates.model.set_weights(first)
     candidates.apply(values)
-    return {name: sum(map(nb_zeros_now, kernels_of(candidates.model.get_layer(name)))) for name in candidates.sizes}
+    return {name: sum(map(num_zeros_now, kernels_of(candidates.model.get_layer(name)))) for name in candidates.sizes}
 
 
 def test_bounds_by_hand():
@@ -92,7 +96,7 @@ def test_masks_are_state_and_keep_zeros_in_training():
         kernel.assign_add(tf.ones(shape))
         candidates.parts.constraint(tf.constant(1, tf.int64))
         assert not np.any(kernel.numpy()[~masks[shape].numpy()])
-        assert nb_zeros_now(kernel) == np.count_nonzero(~masks[shape].numpy())
+        assert num_zeros_now(kernel) == np.count_nonzero(~masks[shape].numpy())
 
 
 def test_other_parts_of_training_stay():
@@ -118,8 +122,11 @@ def test_budgets_in_bytes_out_of_reach_are_refused_with_what_can_be_reached():
     model = tiny_net()
     rest = rest_bytes(model, SIZES)
     least, most = rest + TOTAL / 255 + 5 * len(SIZES), rest + TOTAL / 8 + 4 * TOTAL
-    with pytest.raises(UsageError, match=f'^a file of 10 bytes is out of reach: with the bounds of these 4 layers from '
-                                         f'a file of {least:,.0f} bytes to a file of {most:,.0f} bytes is reachable$'):
+    with pytest.raises(
+        UsageError,
+        match=f'^a file of 10 bytes is out of reach: with the bounds of these 4 layers from '
+        f'a file of {least:,.0f} bytes to a file of {most:,.0f} bytes is reachable$',
+    ):
         make(model, max_bytes=10)
 
 
@@ -140,8 +147,10 @@ def test_without_budget_layers_are_free_and_zeros_count():
         zeros = sum(values[name] * size for name, size in SIZES.items())
         assert cost == pytest.approx(TOTAL - zeros)
         assert candidates.reward(0.9, values) == pytest.approx(0.9 * math.log(1 + zeros / TOTAL))
-        assert all(sparsity_bounds(0.75, size)[0] <= values[name] <= sparsity_bounds(0.75, size)[1]
-                   for name, size in SIZES.items())
+        assert all(
+            sparsity_bounds(0.75, size)[0] <= values[name] <= sparsity_bounds(0.75, size)[1]
+            for name, size in SIZES.items()
+        )
     assert max(costs) > 1.2 * min(costs)
 
 

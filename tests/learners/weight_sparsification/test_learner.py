@@ -20,7 +20,7 @@ from pocketflow.learners.weight_sparsification.learner import (
     load_sparsity_plan,
     sparsity_rows,
 )
-from pocketflow.learners.weight_sparsification.masks import nb_zeros_now
+from pocketflow.learners.weight_sparsification.masks import num_zeros_now
 from pocketflow.learners.weight_sparsification.selection import kernels_of, skip_reasons
 from pocketflow.utils.channels import remove_channels
 from pocketflow.utils.compression_plan import CompressionPlan
@@ -40,8 +40,9 @@ SIZES = {'conv1': 800, 'conv2': 51200, 'fc3': 65536, 'fc4': 2560}
 def make_learner(folder: Path, epochs: float = 1 / 20, summary_step: int = 20, **options) -> WeightSparseLearner:
     context = make_context('lenet_at_digits', folder, epochs_ratio_finetune=epochs)
     trainer = TrainerOptions(compute_dtype='float32', summary_step=summary_step, save_step=100)
-    return WeightSparseLearner(dataclasses.replace(context, trainer_options=trainer),
-                               WeightSparseOptions(**{'protocol': 'uniform', **options}))
+    return WeightSparseLearner(
+        dataclasses.replace(context, trainer_options=trainer), WeightSparseOptions(**{'protocol': 'uniform', **options})
+    )
 
 
 def new_model() -> keras.Model:
@@ -57,7 +58,7 @@ def trained(tmp_path_factory) -> keras.Model:
 
 
 def zeros(model: keras.Model) -> dict[str, int]:
-    return {layer.name: sum(map(nb_zeros_now, kernels_of(layer))) for layer in model.layers if kernels_of(layer)}
+    return {layer.name: sum(map(num_zeros_now, kernels_of(layer))) for layer in model.layers if kernels_of(layer)}
 
 
 def plan_file(folder: Path, values: dict[str, float], kind: str = 'sparsity') -> str:
@@ -169,8 +170,8 @@ def test_both_kernels_of_a_separable_convolution_are_pruned(tmp_path):
     result = one.compress(model)
     result.plan.save(one.context.folder / PLAN_NAME)
     finished = one.finish(result.model).model
-    assert [nb_zeros_now(kernel) for kernel in kernels_of(finished.get_layer('separable'))] == [27, 24]
-    row, = result.layers
+    assert [num_zeros_now(kernel) for kernel in kernels_of(finished.get_layer('separable'))] == [27, 24]
+    (row,) = result.layers
     assert row['sparsity'] == [0.0, 51 / 68]
 
 
@@ -179,8 +180,12 @@ def test_a_given_plan_is_followed(trained, tmp_path):
     result = run(make_learner(tmp_path / 'run', epochs=0, plan_path=path), trained)
     assert zeros(result.model) == {'conv1': 0, 'conv2': 25600, 'fc3': 62259, 'fc4': 0}
     notes = {row['layer']: row['note'] for row in result.layers}
-    assert notes == {'conv1': 'skipped because: it is not in ws_prune_plan', 'conv2': '', 'fc3': '',
-                     'fc4': 'skipped because: it is not in ws_prune_plan'}
+    assert notes == {
+        'conv1': 'skipped because: it is not in ws_prune_plan',
+        'conv2': '',
+        'fc3': '',
+        'fc4': 'skipped because: it is not in ws_prune_plan',
+    }
     (tmp_path / 'run' / 'stage').rename(tmp_path / 'run' / '2-weight-sparse')
     assert dict(load_sparsity_plan(str(tmp_path / 'run')).values) == {'conv2': 0.5, 'fc3': 0.95}
 
@@ -211,15 +216,21 @@ def test_a_teacher_stays(trained, tmp_path):
     assert one.trainer_parts(new_model()).distillation is teacher
 
 
-@pytest.mark.parametrize(('options', 'message'), [
-    ({'prune_ratio': 1.0}, '--ws_prune_ratio=1.0: must be a number >= 0 and < 1$'),
-    ({'protocol': 'best'}, '--ws_prune_ratio_prtl=best: must be one of uniform, heurist, optimal$'),
-    ({'nb_rlouts': 0}, '--ws_nb_rlouts=0: must be a number >= 1$'),
-    ({'exponent': 0.0}, '--ws_prune_ratio_exp=0.0: must be a number > 0$'),
-    ({'update_step': 0}, '--ws_mask_update_step=0: must be a number >= 1$'),
-    ({'begin': 0.6}, '--ws_iter_ratio_beg=0.6: pruning begins after its end; give at most --ws_iter_ratio_end=0.5$'),
-    ({'end': 1.5}, '--ws_iter_ratio_end=1.5: must be a number >= 0 and <= 1$'),
-])
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'prune_ratio': 1.0}, '--ws_prune_ratio=1.0: must be a number >= 0 and < 1$'),
+        ({'protocol': 'best'}, '--ws_prune_ratio_prtl=best: must be one of uniform, heurist, optimal$'),
+        ({'num_rollouts': 0}, '--ws_nb_rlouts=0: must be a number >= 1$'),
+        ({'exponent': 0.0}, '--ws_prune_ratio_exp=0.0: must be a number > 0$'),
+        ({'update_step': 0}, '--ws_mask_update_step=0: must be a number >= 1$'),
+        (
+            {'begin': 0.6},
+            '--ws_iter_ratio_beg=0.6: pruning begins after its end; give at most --ws_iter_ratio_end=0.5$',
+        ),
+        ({'end': 1.5}, '--ws_iter_ratio_end=1.5: must be a number >= 0 and <= 1$'),
+    ],
+)
 def test_wrong_options(options, message):
     with pytest.raises(UsageError, match=message):
         WeightSparseOptions(**options)
@@ -230,11 +241,18 @@ def test_nothing_to_prune(tmp_path):
         make_learner(tmp_path, skip_names='c').compress(new_model())
 
 
-@pytest.mark.parametrize(('values', 'options', 'message'), [
-    ({'conv9': 0.5}, {}, "made for another model .*: it has no layer with weights 'conv9'"),
-    ({'conv1': 0.5}, {'skip_names': 'conv1'}, r'names conv1, which is not pruned \(ws_skip_names=conv1\); take it out'),
-    ({}, {}, 'names no layer; give at least one'),
-])
+@pytest.mark.parametrize(
+    ('values', 'options', 'message'),
+    [
+        ({'conv9': 0.5}, {}, "made for another model .*: it has no layer with weights 'conv9'"),
+        (
+            {'conv1': 0.5},
+            {'skip_names': 'conv1'},
+            r'names conv1, which is not pruned \(ws_skip_names=conv1\); take it out',
+        ),
+        ({}, {}, 'names no layer; give at least one'),
+    ],
+)
 def test_plans_that_do_not_fit(tmp_path, values, options, message):
     with pytest.raises(UsageError, match=message):
         make_learner(tmp_path, plan_path=plan_file(tmp_path, values), **options).compress(new_model())
@@ -249,10 +267,11 @@ def test_a_plan_for_a_layer_without_kernel(tmp_path):
 
 def test_files_are_checked_before_anything_is_trained(tmp_path):
     make_learner(tmp_path).check_inputs()
-    for path, message in ((str(tmp_path / 'nowhere.json'), 'cannot read the compression plan'),
-                          (str(tmp_path), 'no plan of weight-sparse in that run directory'),
-                          (plan_file(tmp_path, {'conv1': 8}, 'bits'),
-                           '--ws_prune_plan=.*: a plan of bits; give one of sparsity')):
+    for path, message in (
+        (str(tmp_path / 'nowhere.json'), 'cannot read the compression plan'),
+        (str(tmp_path), 'no plan of weight-sparse in that run directory'),
+        (plan_file(tmp_path, {'conv1': 8}, 'bits'), '--ws_prune_plan=.*: a plan of bits; give one of sparsity'),
+    ):
         with pytest.raises(UsageError, match=message):
             make_learner(tmp_path, plan_path=path).check_inputs()
 
@@ -262,9 +281,10 @@ def test_what_cannot_work_is_refused_before_training(tmp_path):
     learner.check_layers(new_model)
     learner.check_model(new_model)
     for options, message in (
-            ({'skip_names': 'cnov2'}, "--ws_skip_names=cnov2: no layer .* has 'cnov2' in its name; those are conv1"),
-            ({'skip_names': 'c'}, 'no layer is left to prune'),
-            ({'plan_path': plan_file(tmp_path, {'conv9': 0.5})}, "another model .* no layer with weights 'conv9'")):
+        ({'skip_names': 'cnov2'}, "--ws_skip_names=cnov2: no layer .* has 'cnov2' in its name; those are conv1"),
+        ({'skip_names': 'c'}, 'no layer is left to prune'),
+        ({'plan_path': plan_file(tmp_path, {'conv9': 0.5})}, "another model .* no layer with weights 'conv9'"),
+    ):
         with pytest.raises(UsageError, match=message):
             make_learner(tmp_path, **options).check_layers(new_model)
     with pytest.raises(UsageError, match='--ws_prune_ratio=0.99999: with a weight left in each kernel, at most'):

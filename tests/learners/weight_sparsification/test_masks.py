@@ -10,8 +10,8 @@ from pocketflow.learners.weight_sparsification.masks import (
     GradualPruning,
     apply_mask,
     magnitude_mask,
-    nb_zeros,
-    nb_zeros_now,
+    num_zeros,
+    num_zeros_now,
 )
 from pocketflow.learners.weight_sparsification.schedule import PruningSchedule
 
@@ -20,15 +20,15 @@ def variable(*values: float) -> tf.Variable:
     return tf.Variable(np.array(values, np.float32))
 
 
-def mask_of(values: list, nb_pruned: int) -> list:
-    return magnitude_mask(tf.constant(values, tf.float32), nb_pruned).numpy().tolist()
+def mask_of(values: list, num_pruned: int) -> list:
+    return magnitude_mask(tf.constant(values, tf.float32), num_pruned).numpy().tolist()
 
 
 def test_number_of_zeros():
-    assert [int(nb_zeros(ratio, 10)) for ratio in (0, 0.04, 0.06, 0.74, 0.76, 0.99)] == [0, 0, 1, 7, 8, 9]
-    assert int(nb_zeros(0.999, 1)) == 0
-    assert nb_zeros(np.array([0.5, 0.2]), np.array([4.0, 5.0])).numpy().tolist() == [2, 1]
-    assert nb_zeros_now(np.array([0.0, -0.0, 1e-30])) == 2
+    assert [int(num_zeros(ratio, 10)) for ratio in (0, 0.04, 0.06, 0.74, 0.76, 0.99)] == [0, 0, 1, 7, 8, 9]
+    assert int(num_zeros(0.999, 1)) == 0
+    assert num_zeros(np.array([0.5, 0.2]), np.array([4.0, 5.0])).numpy().tolist() == [2, 1]
+    assert num_zeros_now(np.array([0.0, -0.0, 1e-30])) == 2
 
 
 def test_the_smallest_magnitudes_go():
@@ -117,13 +117,13 @@ def test_state_holds_all_that_a_continuation_needs():
     for old, new in zip([kernel, *first.state], [fresh, *second.state], strict=True):
         new.assign(old)
     np.testing.assert_array_equal(train(fresh, second, range(6, 9)), whole)
-    assert nb_zeros_now(whole) == 32
+    assert num_zeros_now(whole) == 32
 
 
 def test_several_kernels_have_their_own_ratios():
     kernels = [tf.Variable(tf.random.normal((3, 3, 4))), tf.Variable(tf.random.normal((10, 20)))]
     one = GradualPruning(kernels, [0.25, 0.9], PruningSchedule(0, 1, 1))
     one.constrain(tf.constant(1, tf.int64))
-    assert [nb_zeros_now(kernel) for kernel in kernels] == [9, 180]
+    assert [num_zeros_now(kernel) for kernel in kernels] == [9, 180]
     assert float(one.sparsity) == pytest.approx(189 / 236)
     assert len(one.state) == 5

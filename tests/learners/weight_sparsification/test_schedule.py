@@ -9,14 +9,15 @@ import tensorflow as tf
 from pocketflow.learners.weight_sparsification.schedule import MIN_UPDATES, PruningSchedule
 
 
-def updates(schedule: PruningSchedule, nb_steps: int) -> list[int]:
-    steps = tf.range(1, nb_steps + 1, dtype=tf.int64)
+def updates(schedule: PruningSchedule, num_steps: int) -> list[int]:
+    steps = tf.range(1, num_steps + 1, dtype=tf.int64)
     return steps[schedule.is_update(steps)].numpy().tolist()
 
 
 def ratio(schedule: PruningSchedule, step: int, final: float, initial: float = 0.0) -> float:
-    return float(schedule.ratios(tf.constant(step, tf.int64), tf.constant(initial, tf.float64),
-                                 tf.constant(final, tf.float64)))
+    return float(
+        schedule.ratios(tf.constant(step, tf.int64), tf.constant(initial, tf.float64), tf.constant(final, tf.float64))
+    )
 
 
 def test_schedule_of_a_long_training():
@@ -35,18 +36,25 @@ def test_the_end_is_an_update_even_between_multiples_of_the_interval():
     assert updates(PruningSchedule(10, 35, 10), 100) == [10, 20, 30, 35]
 
 
-@pytest.mark.parametrize('nb_steps', [1, 2, 3, 7])
+@pytest.mark.parametrize('num_steps', [1, 2, 3, 7])
 @pytest.mark.parametrize(('begin', 'end'), [(0.0, 0.0), (0.1, 0.5), (0.5, 0.5), (1.0, 1.0), (0.0, 1.0)])
-def test_the_final_ratio_is_reached_in_the_shortest_trainings(nb_steps, begin, end):
-    schedule = PruningSchedule.over(nb_steps, begin, end, 500, 3.0)
-    assert updates(schedule, nb_steps)[-1] == max(1, int(nb_steps * end)) == schedule.last
+def test_the_final_ratio_is_reached_in_the_shortest_trainings(num_steps, begin, end):
+    schedule = PruningSchedule.over(num_steps, begin, end, 500, 3.0)
+    assert updates(schedule, num_steps)[-1] == max(1, int(num_steps * end)) == schedule.last
     assert ratio(schedule, schedule.last, 0.75) == 0.75
 
 
 def test_equation_1():
     schedule = PruningSchedule(100, 500, 50, 3.0)
-    expected = {0: 0.0, 100: 0.0, 200: 0.8 * (1 - 0.75 ** 3), 300: 0.8 * (1 - 0.5 ** 3), 499: 0.8 * (1 - 0.0025 ** 3),
-                500: 0.8, 900: 0.8}
+    expected = {
+        0: 0.0,
+        100: 0.0,
+        200: 0.8 * (1 - 0.75**3),
+        300: 0.8 * (1 - 0.5**3),
+        499: 0.8 * (1 - 0.0025**3),
+        500: 0.8,
+        900: 0.8,
+    }
     assert expected[200] == pytest.approx(0.4625) and expected[300] == pytest.approx(0.7)
     for step, value in expected.items():
         assert ratio(schedule, step, 0.8) == pytest.approx(value, abs=1e-12), step

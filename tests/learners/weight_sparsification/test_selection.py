@@ -35,11 +35,16 @@ def test_layers_are_found_by_type():
 
 
 def test_only_kernels_are_selected():
-    shapes = {name: [tuple(kernel.shape) for kernel in kernels]
-              for name, kernels in prunable_layers(net(), {}).items()}
-    assert shapes == {'conv': [(3, 3, 2, 4)], 'depthwise': [(3, 3, 4, 1)], 'pointwise': [(1, 1, 4, 6)],
-                      'separable': [(3, 3, 6, 1), (1, 1, 6, 5)], 'transposed': [(3, 3, 3, 5)],
-                      'conv1d': [(3, 3, 4)], 'logits': [(3, 2)]}
+    shapes = {name: [tuple(kernel.shape) for kernel in kernels] for name, kernels in prunable_layers(net(), {}).items()}
+    assert shapes == {
+        'conv': [(3, 3, 2, 4)],
+        'depthwise': [(3, 3, 4, 1)],
+        'pointwise': [(1, 1, 4, 6)],
+        'separable': [(3, 3, 6, 1), (1, 1, 6, 5)],
+        'transposed': [(3, 3, 3, 5)],
+        'conv1d': [(3, 3, 4)],
+        'logits': [(3, 2)],
+    }
     assert kernels_of(layers.BatchNormalization()) == []
 
 
@@ -47,6 +52,9 @@ def test_layers_skipped_by_name_or_because_they_are_frozen():
     model = net()
     model.get_layer('logits').trainable = False
     assert skip_reasons(model, ' point, 1d,') == {
-        'pointwise': 'ws_skip_names=point', 'conv1d': 'ws_skip_names=1d', 'logits': 'it is not trainable',
-        'gru': 'GRU is of no type that is pruned'}
+        'pointwise': 'ws_skip_names=point',
+        'conv1d': 'ws_skip_names=1d',
+        'logits': 'it is not trainable',
+        'gru': 'GRU is of no type that is pruned',
+    }
     assert selected(model, 'point,1d') == ['conv', 'depthwise', 'separable', 'transposed']

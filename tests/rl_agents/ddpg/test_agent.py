@@ -22,23 +22,23 @@ KINDS = {
 
 
 def new_agent(options: DdpgOptions = SMALL, **changes: Any) -> Agent:
-    return Agent(**{'s_dims': 3, 'a_dims': 2, 'nb_rlouts': 6, 'buf_size': 8, 'options': options, **changes})
+    return Agent(**{'state_dim': 3, 'action_dim': 2, 'num_rollouts': 6, 'buf_size': 8, 'options': options, **changes})
 
 
-def play(agent: Agent, nb_rlouts: int, rlout_len: int = 4) -> list[np.ndarray]:
+def play(agent: Agent, num_rollouts: int, rollout_length: int = 4) -> list[np.ndarray]:
     """Some roll-outs in a world without chance; returns all that the agent did and said."""
     seen = []
-    for _ in range(nb_rlouts):
-        agent.init_rlout()
+    for _ in range(num_rollouts):
+        agent.begin_rollout()
         state, rewards = np.zeros((1, 3), np.float32), []
-        for step in range(rlout_len):
+        for step in range(rollout_length):
             action = agent.act(state)
             state_next = (state + [[0.5, *action[0]]]).astype(np.float32)
             rewards.append(float(action.sum() - state.sum() ** 2))
-            agent.record(state, action, rewards[-1], step == rlout_len - 1, state_next)
+            agent.record(state, action, rewards[-1], step == rollout_length - 1, state_next)
             seen += [action.ravel(), np.array(agent.train())]
             state = state_next
-        agent.finalize_rlout(np.array(rewards))
+        agent.end_rollout(np.array(rewards))
     return [*seen, agent.act(state, explore=False).ravel()]
 
 
@@ -52,18 +52,21 @@ def assert_all_equal(one: list[np.ndarray], other: list[np.ndarray]) -> None:
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize(('changes', 'message'), [
-    ({'buf_size': 0}, 'buf_size=0: must be at least 1'),
-    ({'nb_rlouts': 0}, 'nb_rlouts=0: must be at least 1'),
-    ({'s_dims': 0}, 's_dims=0'),
-    ({'a_dims': 0}, 'a_dims=0'),
-    ({'a_min': 1.0, 'a_max': 1.0}, 'a_min=1.0 to a_max=1.0: both must be finite, and a_min below a_max'),
-    ({'a_max': float('nan')}, 'a_max=nan'),
-    ({'a_max': float('inf')}, 'a_max=inf'),
-    ({'seed': -1}, 'seed=-1: must be at least 0'),
-    ({'nb_smpls_min': 9}, 'nb_smpls_min=9: .* at most buf_size=8'),
-    ({'nb_smpls_min': 0}, 'nb_smpls_min=0'),
-])
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'buf_size': 0}, 'buf_size=0: must be at least 1'),
+        ({'num_rollouts': 0}, 'num_rollouts=0: must be at least 1'),
+        ({'state_dim': 0}, 's_dims=0'),
+        ({'action_dim': 0}, 'a_dims=0'),
+        ({'a_min': 1.0, 'a_max': 1.0}, 'a_min=1.0 to a_max=1.0: both must be finite, and a_min below a_max'),
+        ({'a_max': float('nan')}, 'a_max=nan'),
+        ({'a_max': float('inf')}, 'a_max=inf'),
+        ({'seed': -1}, 'seed=-1: must be at least 0'),
+        ({'min_samples': 9}, 'min_samples=9: .* at most buf_size=8'),
+        ({'min_samples': 0}, 'min_samples=0'),
+    ],
+)
 def test_what_makes_no_sense_is_refused(changes: dict, message: str):
     with pytest.raises(UsageError, match=message):
         new_agent(**changes)
@@ -87,7 +90,7 @@ def test_equal_calls_give_equal_agents_and_a_restored_one_goes_on_bit_by_bit(kin
 
 def test_a_state_taken_within_a_rollout_holds_the_perturbed_actor():
     agent, restored = new_agent(), new_agent(seed=1)
-    agent.init_rlout()
+    agent.begin_rollout()
     restored.set_state(agent.get_state())
     np.testing.assert_array_equal(restored.act(np.ones(3)), agent.act(np.ones(3)))
 
@@ -124,14 +127,14 @@ def test_the_generator_comes_back_from_thirteen_numbers():
     values = generator_state(rng)
     assert (values.dtype, values.shape) == (np.uint64, (13,))
     set_generator(other, values)
-    for draw in (lambda g: g.integers(2 ** 31, size=5, dtype=np.int32), lambda g: g.normal(size=4)):
+    for draw in (lambda g: g.integers(2**31, size=5, dtype=np.int32), lambda g: g.normal(size=4)):
         np.testing.assert_array_equal(draw(rng), draw(other))
 
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_actions_have_their_shape_and_range(kind: str):
     agent = new_agent(KINDS[kind].replace(noise_std_init=50.0), a_min=-0.1, a_max=0.3)
-    agent.init_rlout()
+    agent.begin_rollout()
     states = np.random.default_rng(0).normal(size=(30, 3))
     for explore in (True, False):
         actions = [agent.act(state, explore) for state in states]
@@ -142,17 +145,17 @@ def test_actions_have_their_shape_and_range(kind: str):
 
 def test_noise_on_parameters_stays_through_a_rollout_and_changes_with_the_next():
     agent, state = new_agent(), np.ones(3)
-    agent.init_rlout()
+    agent.begin_rollout()
     first = agent.act(state)
     np.testing.assert_array_equal(agent.act(state), first)
     assert not np.array_equal(agent.act(state, explore=False), first)
-    agent.init_rlout()
+    agent.begin_rollout()
     assert not np.array_equal(agent.act(state), first)
 
 
 def test_noise_on_parameters_stays_although_the_actor_learns():
     agent = new_agent(buf_size=1)
-    agent.init_rlout()
+    agent.begin_rollout()
     noisy, clean = (agent.act(np.ones(3), explore) for explore in (True, False))
     agent.record(np.ones(3), noisy, 1.0, False, np.zeros(3))
     agent.train()
@@ -175,13 +178,13 @@ def test_adapting_noise_moves_by_one_step_for_each_training_step():
         assert agent.exploration.std == pytest.approx(expected)
 
 
-@pytest.mark.parametrize('nb_smpls_min', [None, 2])
-def test_nothing_is_learned_in_the_warm_up(nb_smpls_min: int | None):
-    agent = new_agent(nb_smpls_min=nb_smpls_min)
+@pytest.mark.parametrize('min_samples', [None, 2])
+def test_nothing_is_learned_in_the_warm_up(min_samples: int | None):
+    agent = new_agent(min_samples=min_samples)
     before = agent.get_state()
     for count in range(1, 9):
         agent.record(np.ones(3), np.ones(2), 1.0, False, np.zeros(3))
-        ready = count >= (nb_smpls_min or 8)
+        ready = count >= (min_samples or 8)
         assert agent.is_ready == ready
         actor_loss, critic_loss, std = agent.train()
         assert (actor_loss, critic_loss) != (0.0, 0.0) if ready else (actor_loss, critic_loss) == (0.0, 0.0)
@@ -201,13 +204,13 @@ def test_every_kth_of_the_transitions_recorded_together_is_kept():
     agent = new_agent(SMALL.replace(record_step=3))
     rewards = np.arange(7)
     agent.record(np.zeros((7, 3)), np.zeros((7, 2)), rewards, np.zeros(7), np.zeros((7, 3)))
-    assert agent.buffer.columns.rewards[:len(agent.buffer), 0].tolist() == [0, 3, 6]
+    assert agent.buffer.columns.rewards[: len(agent.buffer), 0].tolist() == [0, 3, 6]
 
 
 def test_rewards_are_learned_against_the_baseline():
     agent = new_agent(buf_size=1)
     agent.record(np.zeros(3), np.zeros(2), [[5.0]], [[1.0]], np.zeros(3))
-    agent.finalize_rlout(np.array([[2.0], [4.0]]))
+    agent.end_rollout(np.array([[2.0], [4.0]]))
     np.testing.assert_array_equal(agent._sample().rewards, [[2.0]] * 4)
     assert agent.buffer.columns.rewards[0, 0] == 5
 
@@ -244,7 +247,7 @@ def test_a_number_that_is_not_finite_is_refused_where_it_comes_in():
     with pytest.raises(PocketFlowError, match='rewards with a value that is not finite'):
         agent.record(np.zeros(3), np.zeros(2), np.nan, False, np.zeros(3))
     with pytest.raises(PocketFlowError, match='rewards with a value that is not finite'):
-        agent.finalize_rlout(np.array([np.inf]))
+        agent.end_rollout(np.array([np.inf]))
     assert len(agent.buffer) == 0
 
 
@@ -266,6 +269,13 @@ def test_arrays_that_do_not_fit_are_refused():
 def test_learning_is_traced_once():
     agent = new_agent(KINDS['param-adapt'])
     play(agent, 4)
-    counts = [function.experimental_get_tracing_count() for function in
-              (agent.networks.update, agent.behaviour._distance, agent.behaviour._noisy, agent.behaviour._clean)]
+    counts = [
+        function.experimental_get_tracing_count()
+        for function in (
+            agent.networks.update,
+            agent.behaviour._distance,
+            agent.behaviour._noisy,
+            agent.behaviour._clean,
+        )
+    ]
     assert counts == [1, 1, 1, 1]

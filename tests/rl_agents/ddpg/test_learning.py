@@ -41,8 +41,9 @@ def same(one: list[np.ndarray], other: list[np.ndarray]) -> list[bool]:
 
 
 def test_bellman_targets():
-    rewards, terminals, values_next = (tf.constant(column) for column in
-                                       ([[1.0], [1.0], [-2.0]], [[0.0], [1.0], [0.0]], [[10.0], [10.0], [4.0]]))
+    rewards, terminals, values_next = (
+        tf.constant(column) for column in ([[1.0], [1.0], [-2.0]], [[0.0], [1.0], [0.0]], [[10.0], [10.0], [4.0]])
+    )
     np.testing.assert_allclose(bellman_targets(rewards, terminals, values_next, 0.9), [[10.0], [1.0], [1.6]])
 
 
@@ -71,7 +72,7 @@ def test_the_critic_loss_is_half_the_mean_squared_error_against_the_targets_netw
     q_next = networks.critic_target([data.states_next, networks.actor_target(data.states_next)]).numpy()
     y = data.rewards + 0.9 * (1 - data.terminals) * q_next
     errors = networks.critic([data.states, data.actions]).numpy() - y
-    assert float(networks.critic_loss(data)) == pytest.approx(0.5 * np.mean(errors ** 2), rel=1e-5)
+    assert float(networks.critic_loss(data)) == pytest.approx(0.5 * np.mean(errors**2), rel=1e-5)
 
 
 def test_the_actor_loss_is_minus_the_mean_value_of_its_own_actions(networks: ActorCritic):
@@ -83,7 +84,7 @@ def test_the_actor_loss_is_minus_the_mean_value_of_its_own_actions(networks: Act
 def test_weight_decay_is_added_to_both_losses(networks: ActorCritic):
     decaying, data = new_networks(SMALL.replace(weight_decay=0.1)), batch()
     for name, loss in (('actor', 'actor_loss'), ('critic', 'critic_loss')):
-        decay = 0.05 * sum(float(np.sum(value ** 2)) for value in values(getattr(networks, name)))
+        decay = 0.05 * sum(float(np.sum(value**2)) for value in values(getattr(networks, name)))
         assert float(getattr(decaying, loss)(data)) == pytest.approx(float(getattr(networks, loss)(data)) + decay)
 
 

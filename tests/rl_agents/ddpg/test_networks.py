@@ -32,8 +32,9 @@ def layers_of(network: keras.Model, kind: type) -> list[keras.layers.Layer]:
 
 def test_sizes_are_those_asked_for(actor: keras.Model):
     critic = build_critic(3, 2, depth=2, width=4)
-    shapes = [[tuple(layer.kernel.shape) for layer in layers_of(network, keras.layers.Dense)]
-              for network in (actor, critic)]
+    shapes = [
+        [tuple(layer.kernel.shape) for layer in layers_of(network, keras.layers.Dense)] for network in (actor, critic)
+    ]
     assert shapes == [[(3, 4), (4, 4), (4, 2)], [(3, 4), (6, 4), (4, 4), (4, 1)]]
     assert [len(layers_of(network, keras.layers.LayerNormalization)) for network in (actor, critic)] == [2, 3]
 
@@ -95,8 +96,9 @@ def test_layer_normalization_is_not_perturbed(actor: keras.Model):
     other = keras.models.clone_model(actor)
     noise = np.arange(1, count_perturbable(actor) + 1, dtype=np.float32)
     perturb(other, actor, noise)
-    differences = np.concatenate([(new - old).numpy().ravel() for new, old in
-                                  zip(perturbable(other), perturbable(actor), strict=True)])
+    differences = np.concatenate(
+        [(new - old).numpy().ravel() for new, old in zip(perturbable(other), perturbable(actor), strict=True)]
+    )
     np.testing.assert_allclose(differences, noise, rtol=1e-6)
     pairs = zip(*(layers_of(network, keras.layers.LayerNormalization) for network in (other, actor)), strict=True)
     for new, old in pairs:

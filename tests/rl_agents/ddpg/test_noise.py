@@ -8,10 +8,10 @@ from pocketflow.rl_agents.ddpg import DdpgOptions
 from pocketflow.rl_agents.ddpg.noise import Exploration, adapted_std, decayed_std
 
 
-def stds(exploration: Exploration, nb_rlouts: int, first_training: int | None) -> list[float]:
+def stds(exploration: Exploration, num_rollouts: int, first_training: int | None) -> list[float]:
     """The standard deviation in each roll-out, with training from one of them (counted from 1) on."""
     found = []
-    for rollout in range(1, nb_rlouts + 1):
+    for rollout in range(1, num_rollouts + 1):
         exploration.begin_rollout()
         found.append(exploration.std)
         if first_training is not None and rollout >= first_training:
@@ -20,7 +20,7 @@ def stds(exploration: Exploration, nb_rlouts: int, first_training: int | None) -
 
 
 def test_decay_is_geometric():
-    assert [decayed_std(1.0, 1e-4, done, 4 - done) for done in range(5)] == pytest.approx([1, .1, .01, .001, 1e-4])
+    assert [decayed_std(1.0, 1e-4, done, 4 - done) for done in range(5)] == pytest.approx([1, 0.1, 0.01, 0.001, 1e-4])
 
 
 def test_decay_ends_exactly_and_stays_there():
@@ -34,16 +34,16 @@ def test_adapting_is_a_step_towards_the_target():
 
 
 def test_noise_waits_for_the_warm_up_and_then_goes_all_the_way():
-    exploration = Exploration(DdpgOptions(noise_std_init=1.0, noise_std_final=1e-3), nb_rlouts=6)
-    assert stds(exploration, 6, first_training=3) == pytest.approx([1, 1, 1, .1, .01, .001])
+    exploration = Exploration(DdpgOptions(noise_std_init=1.0, noise_std_final=1e-3), num_rollouts=6)
+    assert stds(exploration, 6, first_training=3) == pytest.approx([1, 1, 1, 0.1, 0.01, 0.001])
     assert exploration.std == 1e-3
 
 
-@pytest.mark.parametrize('nb_rlouts', [2, 3, 7, 200])
+@pytest.mark.parametrize('num_rollouts', [2, 3, 7, 200])
 @pytest.mark.parametrize('first_training', [1, 2, 50])
-def test_the_last_rollout_has_the_final_noise_however_long_the_warm_up(nb_rlouts: int, first_training: int):
-    found = stds(Exploration(DdpgOptions(), nb_rlouts), nb_rlouts, first_training)
-    assert found[-1] == (1e-5 if first_training < nb_rlouts else 1.0)
+def test_the_last_rollout_has_the_final_noise_however_long_the_warm_up(num_rollouts: int, first_training: int):
+    found = stds(Exploration(DdpgOptions(), num_rollouts), num_rollouts, first_training)
+    assert found[-1] == (1e-5 if first_training < num_rollouts else 1.0)
     assert found == sorted(found, reverse=True)
 
 

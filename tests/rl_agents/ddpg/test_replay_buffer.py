@@ -12,12 +12,13 @@ from pocketflow.rl_agents.ddpg.replay_buffer import ReplayBuffer, Transitions
 def numbered(*numbers: int) -> Transitions:
     """Transitions that carry a number in each place, different ones in each column."""
     column = np.array(numbers, np.float32)[:, np.newaxis]
-    return Transitions(np.hstack([column, -column]), column + 100, column + 200, column % 2,
-                       np.hstack([column + 1, -column - 1]))
+    return Transitions(
+        np.hstack([column, -column]), column + 100, column + 200, column % 2, np.hstack([column + 1, -column - 1])
+    )
 
 
 def held(buffer: ReplayBuffer) -> list[int]:
-    return [int(number) for number in buffer.columns.states[:buffer.count, 0]]
+    return [int(number) for number in buffer.columns.states[: buffer.count, 0]]
 
 
 def test_the_newest_overwrite_the_oldest():

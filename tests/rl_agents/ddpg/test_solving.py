@@ -20,20 +20,28 @@ class Task:
     environment: Environment
     options: DdpgOptions
     solved: float
-    rlout_len: int
+    rollout_length: int
     eval_len: int
-    nb_rlouts: int = 30
+    num_rollouts: int = 30
     warm_up: int = 300
     steps_per_train: int = 1
 
     def new_agent(self) -> Agent:
-        return Agent(self.environment.s_dims, self.environment.a_dims, self.nb_rlouts, self.nb_rlouts * self.rlout_len,
-                     self.environment.a_min, self.environment.a_max, self.options, nb_smpls_min=self.warm_up)
+        return Agent(
+            self.environment.state_dim,
+            self.environment.action_dim,
+            self.num_rollouts,
+            self.num_rollouts * self.rollout_length,
+            self.environment.a_min,
+            self.environment.a_max,
+            self.options,
+            min_samples=self.warm_up,
+        )
 
     def trained_agent(self) -> Agent:
         agent, rng = self.new_agent(), np.random.default_rng(0)
-        for _ in range(self.nb_rlouts):
-            learn(agent, self.environment, self.rlout_len, rng, self.steps_per_train)
+        for _ in range(self.num_rollouts):
+            learn(agent, self.environment, self.rollout_length, rng, self.steps_per_train)
         return agent
 
     def score(self, policy) -> float:
@@ -42,11 +50,18 @@ class Task:
 
 TASKS = {
     'move to target, noise on parameters': Task(
-        MoveToTarget(2), SMALL.replace(learning_rate=2e-3, tau=0.02), solved=-0.2, rlout_len=40, eval_len=40),
+        MoveToTarget(2), SMALL.replace(learning_rate=2e-3, tau=0.02), solved=-0.2, rollout_length=40, eval_len=40
+    ),
     'pendulum, noise on actions': Task(
-        Pendulum(), SMALL.replace(learning_rate=4e-3, tau=0.04, gamma=0.95, batch_size=128, noise_type='action',
-                                  noise_std_final=0.1),
-        solved=-2.0, rlout_len=100, eval_len=200, steps_per_train=2),
+        Pendulum(),
+        SMALL.replace(
+            learning_rate=4e-3, tau=0.04, gamma=0.95, batch_size=128, noise_type='action', noise_std_final=0.1
+        ),
+        solved=-2.0,
+        rollout_length=100,
+        eval_len=200,
+        steps_per_train=2,
+    ),
 }
 
 

@@ -105,7 +105,7 @@ def random_net(draw: st.DrawFn) -> tuple[keras.Model, dict[str, list[int]]]:
     outputs = [net.head(joined), *([tensors[-2]] if draw(st.booleans()) else [])]
     model = keras.Model(inputs, outputs)
     kept = {
-        name: draw(st.lists(st.integers(0, reader.nb_channels - 1), min_size=1, unique=True))
+        name: draw(st.lists(st.integers(0, reader.num_channels - 1), min_size=1, unique=True))
         for name, reader in reader_channels(model).items()
         if draw(st.integers(0, 3))
     }

@@ -25,7 +25,7 @@ def test_readers_in_order_with_their_channels(model):
     readers = reader_channels(model)
     assert list(readers) == ['a', 'b', 'c']
     assert [reader.kind for reader in readers.values()] == ['conv', 'conv', 'dense']
-    assert [reader.nb_channels for reader in readers.values()] == [3, 7, 2]
+    assert [reader.num_channels for reader in readers.values()] == [3, 7, 2]
     assert [p.tolist() for p in readers['b'].positions] == [[0, 7], [1, 8], [2, 9], [3, 10], [4], [5], [6]]
     assert [p.tolist() for p in readers['c'].positions] == [[0, 2, 4, 6], [1, 3, 5, 7]]
 

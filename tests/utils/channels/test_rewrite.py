@@ -116,7 +116,7 @@ def test_a_tensor_concatenated_with_itself_has_each_channel_once(removed):
     inputs = image()
     x = conv('a')(inputs)
     model = keras.Model(inputs, pooled(conv('b')(layers.Concatenate()([x, x]))))
-    assert reader_channels(model)['b'].nb_channels == 4
+    assert reader_channels(model)['b'].num_channels == 4
     smaller = removed(model, {'b': [1, 3]})
     assert channels_of(smaller, 'a') == 2
     assert smaller.get_layer('b').kernel.shape == (3, 3, 4, 4)
@@ -137,7 +137,7 @@ def test_a_depthwise_convolution_passes_identities_on(removed, selects, multipli
     depthwise = layers.DepthwiseConv2D(3, depth_multiplier=multiplier, name='depthwise')
     x = layers.BatchNormalization(name='norm')(depthwise(conv('a')(inputs)))
     model = keras.Model(inputs, pooled(conv('b')(x)))
-    assert reader_channels(model)['b'].nb_channels == 4
+    assert reader_channels(model)['b'].num_channels == 4
     smaller = removed(model, {'b': [0, 3]})
     assert smaller.get_layer('depthwise').depthwise_kernel.shape == (3, 3, 2, multiplier)
     assert smaller.get_layer('norm').gamma.shape == (2 * multiplier,)

@@ -17,7 +17,7 @@ class OwnConv(layers.Conv2D):
 
 def rule(layer, shape=(4, 4, 6)):
     layer(keras.Input(shape))
-    return rule_for(layer.inbound_nodes[0], nb_calls=1)
+    return rule_for(layer.inbound_nodes[0], num_calls=1)
 
 
 @pytest.mark.parametrize(
@@ -60,25 +60,33 @@ def test_layers_without_a_rule(layer):
     assert rule(layer) is None
 
 
-@pytest.mark.parametrize(('layer', 'has_rule'), [
-    (layers.Conv2D(6, 1), False), (layers.BatchNormalization(), False), (layers.Flatten(), False),
-    (layers.ReLU(), True), (layers.Activation('swish'), True), (layers.MaxPooling2D(), True)])
+@pytest.mark.parametrize(
+    ('layer', 'has_rule'),
+    [
+        (layers.Conv2D(6, 1), False),
+        (layers.BatchNormalization(), False),
+        (layers.Flatten(), False),
+        (layers.ReLU(), True),
+        (layers.Activation('swish'), True),
+        (layers.MaxPooling2D(), True),
+    ],
+)
 def test_of_the_layers_that_are_called_twice_those_have_a_rule_that_pass_channels_on_without_weights(layer, has_rule):
     layer(keras.Input((4, 4, 6)))
-    assert (rule_for(layer.inbound_nodes[0], nb_calls=2) is not None) is has_rule
+    assert (rule_for(layer.inbound_nodes[0], num_calls=2) is not None) is has_rule
 
 
 def test_a_layer_with_a_weight_that_its_rule_does_not_know_has_no_rule():
     layer = layers.Conv2D(2, 1)
     layer(keras.Input((4, 4, 6)))
     layer.add_weight(name='mask', shape=(2,))
-    assert rule_for(layer.inbound_nodes[0], nb_calls=1) is None
+    assert rule_for(layer.inbound_nodes[0], num_calls=1) is None
 
 
 def test_a_merge_with_a_constant_has_no_rule():
     layer = layers.Add()
     layer([keras.Input((4, 4, 6)), tf.ones((1, 4, 4, 6))])
-    assert rule_for(layer.inbound_nodes[0], nb_calls=1) is None
+    assert rule_for(layer.inbound_nodes[0], num_calls=1) is None
 
 
 def test_channels_of_unknown_number_have_no_rule():

@@ -17,8 +17,10 @@ def conv(filters: int, name: str):
 
 def found(model: keras.Model, names: list[str]) -> list[tuple[list[str], int, int]]:
     """(readers, channels, pinned channels) of each stream."""
-    return [(list(stream.places), len(stream.identities), int(stream.pinned.sum()))
-            for stream in streams(trace(model), names)]
+    return [
+        (list(stream.places), len(stream.identities), int(stream.pinned.sum()))
+        for stream in streams(trace(model), names)
+    ]
 
 
 def test_readers_of_a_residual_stream_are_one_and_a_branch_is_another():
@@ -36,9 +38,12 @@ def test_a_dense_block_is_one_stream_in_which_each_reads_what_was_made_before():
     x = conv(4, 'stem')(inputs)
     for name in 'ab':
         x = layers.Concatenate()([x, conv(2, name)(x)])
-    stream, = streams(trace(keras.Model(inputs, conv(4, 'head')(x))), ['a', 'b', 'head'])
+    (stream,) = streams(trace(keras.Model(inputs, conv(4, 'head')(x))), ['a', 'b', 'head'])
     assert {name: places.tolist() for name, places in stream.places.items()} == {
-        'a': [0, 1, 2, 3], 'b': [0, 1, 2, 3, 4, 5], 'head': list(range(8))}
+        'a': [0, 1, 2, 3],
+        'b': [0, 1, 2, 3, 4, 5],
+        'head': list(range(8)),
+    }
     assert stream.channels_of('b', np.array([1, 5, 7])).tolist() == [1, 5]
 
 
@@ -54,7 +59,7 @@ def test_readers_that_a_third_links():
     inputs = keras.Input((4, 4, 3))
     x, y = conv(4, 'x')(inputs), conv(2, 'y')(inputs)
     outputs = [conv(3, 'one')(x), conv(3, 'two')(y), conv(3, 'both')(layers.Concatenate()([x, y]))]
-    stream, = streams(trace(keras.Model(inputs, outputs)), ['one', 'two', 'both'])
+    (stream,) = streams(trace(keras.Model(inputs, outputs)), ['one', 'two', 'both'])
     assert stream.places.keys() == {'one', 'two', 'both'} and len(stream.identities) == 6
 
 
@@ -62,7 +67,7 @@ def test_channels_that_other_readers_read_are_parts_of_their_own():
     inputs = keras.Input((4, 4, 3))
     skip, deep = conv(4, 'skip')(inputs), conv(2, 'deep')(inputs)
     outputs = [conv(3, 'encoder')(skip), conv(3, 'decoder')(layers.Concatenate()([deep, skip]))]
-    stream, = streams(trace(keras.Model(inputs, outputs)), ['encoder', 'decoder'])
+    (stream,) = streams(trace(keras.Model(inputs, outputs)), ['encoder', 'decoder'])
     parts = {tuple(stream.identities[part].tolist()) for part in stream.parts()}
     by_encoder = tuple(stream.identities[stream.places['encoder']].tolist())
     assert len(parts) == 2 and by_encoder in parts

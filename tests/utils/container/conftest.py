@@ -17,7 +17,9 @@ def net() -> keras.Model:
 @pytest.fixture
 def encodings() -> dict[str, Encoding]:
     """One of each kind for the kernels of `net`."""
-    return {'stem': encoded('symmetric', 4, Buckets('channel'), (3, 3, 3, 8)),
-            'depthwise': encoded('asymmetric', 3, Buckets('channel', nb_channel_axes=2), (3, 3, 8, 1)),
-            'conv': encoded('codebook', 2, Buckets('split', size=24), (1, 1, 8, 8)),
-            'logits': encoded('codebook', 5, Buckets(), (3, 4))}
+    return {
+        'stem': encoded('symmetric', 4, Buckets('channel'), (3, 3, 3, 8)),
+        'depthwise': encoded('asymmetric', 3, Buckets('channel', num_channel_axes=2), (3, 3, 8, 1)),
+        'conv': encoded('codebook', 2, Buckets('split', size=24), (1, 1, 8, 8)),
+        'logits': encoded('codebook', 5, Buckets(), (3, 4)),
+    }

@@ -39,13 +39,13 @@ def encoded(kind: str, bits: int, buckets: Buckets, shape: tuple[int, ...], seed
     middle = 2 ** (bits - 1)
     normal = np.round(rng.normal(middle, max(middle / 3, 0.5), shape))
     codes = np.clip(normal, 0, 2**bits - 1).astype(np.uint8 if bits <= 8 else np.uint16)
-    nb_buckets = buckets.matrix_shape(shape)[1]
+    num_buckets = buckets.matrix_shape(shape)[1]
     if kind == 'codebook':
-        return CodebookEncoding(codes, bits, buckets, rng.normal(size=(nb_buckets, 2**bits)).astype(np.float32))
-    scales = rng.uniform(0.01, 0.02, nb_buckets).astype(np.float32)
+        return CodebookEncoding(codes, bits, buckets, rng.normal(size=(num_buckets, 2**bits)).astype(np.float32))
+    scales = rng.uniform(0.01, 0.02, num_buckets).astype(np.float32)
     if kind == 'symmetric':
         return AffineEncoding(codes, bits, buckets, scales, zero_code=middle)
-    return AffineEncoding(codes, bits, buckets, scales, offsets=-rng.uniform(size=nb_buckets).astype(np.float32))
+    return AffineEncoding(codes, bits, buckets, scales, offsets=-rng.uniform(size=num_buckets).astype(np.float32))
 
 
 def residual_net() -> keras.Model:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pocketflow.utils.container import bit_packing
-from pocketflow.utils.container.bit_packing import nb_packed_bytes, pack_codes, unpack_codes
+from pocketflow.utils.container.bit_packing import num_packed_bytes, pack_codes, unpack_codes
 from pocketflow.utils.container.errors import UnreadableError
 
 
@@ -23,7 +23,7 @@ def test_all_widths_come_back(bits, block, monkeypatch):
     codes = np.random.default_rng(bits).integers(0, 2**bits, 101).astype(np.uint16)
     codes[:2] = 0, 2**bits - 1
     packed = pack_codes(codes, bits)
-    assert len(packed) == nb_packed_bytes(101, bits)
+    assert len(packed) == num_packed_bytes(101, bits)
     np.testing.assert_array_equal(unpack_codes(packed, 101, bits), codes)
 
 

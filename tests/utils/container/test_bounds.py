@@ -16,13 +16,17 @@ from tests.utils.container.samples import assert_same_model, fill
 from tests.utils.container.test_fuzz import with_manifest
 
 layers = keras.layers
-OPERATION = {'module': 'tf_keras.src.layers.core.tf_op_layer', 'class_name': 'TFOpLambda',
-             'registered_name': 'TFOpLambda', 'name': 'op'}
+OPERATION = {
+    'module': 'tf_keras.src.layers.core.tf_op_layer',
+    'class_name': 'TFOpLambda',
+    'registered_name': 'TFOpLambda',
+    'name': 'op',
+}
 
 
-def chain(nb_layers: int) -> keras.Model:
+def chain(num_layers: int) -> keras.Model:
     inputs = stream = keras.Input((2,), name='images')
-    for place in range(nb_layers):
+    for place in range(num_layers):
         stream = layers.ReLU(name=f'relu_{place}')(stream)
     return keras.Model(inputs, stream, name='chain')
 
@@ -43,22 +47,34 @@ def test_shared_layers_in_reverse_order():
     contents = model_io.contents_of(fill(keras.Model(inputs, stream)), {})
     reverse = copy.deepcopy(contents.architecture)
     reverse['config']['layers'].reverse()
-    one, two = (model_io.model_of(Contents(architecture, contents.tensors))[0]
-                for architecture in (contents.architecture, reverse))
+    one, two = (
+        model_io.model_of(Contents(architecture, contents.tensors))[0]
+        for architecture in (contents.architecture, reverse)
+    )
     samples = np.eye(4, dtype=np.float32)
     assert {layer.name for layer in one.layers} == {layer.name for layer in two.layers}
     assert one(samples).shape == two(samples).shape
 
 
-@pytest.mark.parametrize(('function', 'value', 'arguments'), [
-    ('math.multiply', [1.0, 2.0], {'y': 3.0}), ('tile', [1.0], {'multiples': [2**24]}),
-    ('linalg.diag', [1.0] * 100, {}), ('zeros_like', [[1.0]], {})])
+@pytest.mark.parametrize(
+    ('function', 'value', 'arguments'),
+    [
+        ('math.multiply', [1.0, 2.0], {'y': 3.0}),
+        ('tile', [1.0], {'multiples': [2**24]}),
+        ('linalg.diag', [1.0] * 100, {}),
+        ('zeros_like', [[1.0]], {}),
+    ],
+)
 def test_operations_on_constants_are_not_run(function, value, arguments):
     contents = model_io.contents_of(chain(2), {})
     architecture = copy.deepcopy(contents.architecture)
-    architecture['config']['layers'].append({
-        **OPERATION, 'config': {'name': 'op', 'function': function, 'dtype': 'float32'},
-        'inbound_nodes': [['_CONSTANT_VALUE', -1, value, arguments]]})
+    architecture['config']['layers'].append(
+        {
+            **OPERATION,
+            'config': {'name': 'op', 'function': function, 'dtype': 'float32'},
+            'inbound_nodes': [['_CONSTANT_VALUE', -1, value, arguments]],
+        }
+    )
     with pytest.raises(UnreadableError, match="calls layer 'op' on constants alone; replace it by the constant"):
         model_io.model_of(Contents(architecture, contents.tensors))
 
@@ -69,10 +85,14 @@ def test_a_constant_beside_a_tensor_is_no_bomb():
     assert_same_model(model_io.model_of(model_io.contents_of(model, {}))[0], model)
 
 
-@pytest.mark.parametrize(('dtype', 'form', 'streams'), [
-    ('float64', 'dense', [['lzma', 2**31, 100]]),
-    ('float32', 'delta', [['lzma', 2**28, 50], ['lzma', 0, 50]]),
-    ('float64', 'bitmap', [['lzma', 2**25, 50], ['lzma', 0, 50]])])
+@pytest.mark.parametrize(
+    ('dtype', 'form', 'streams'),
+    [
+        ('float64', 'dense', [['lzma', 2**31, 100]]),
+        ('float32', 'delta', [['lzma', 2**28, 50], ['lzma', 0, 50]]),
+        ('float64', 'bitmap', [['lzma', 2**25, 50], ['lzma', 0, 50]]),
+    ],
+)
 def test_memory_is_worked_out_with_the_width_of_values_and_all_copies(dtype, form, streams):
     content = pack(keras.Sequential([keras.Input((2,)), layers.Dense(2, use_bias=False)]))
 

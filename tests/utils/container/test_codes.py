@@ -16,8 +16,14 @@ from tests.utils.container.samples import assert_same_encoding, encoded
 
 SHAPE = (3, 3, 4, 6)
 KINDS = ('symmetric', 'asymmetric', 'codebook')
-BUCKETS = (Buckets(), Buckets('channel'), Buckets('channel', nb_channel_axes=2), Buckets('split', size=50),
-           Buckets('split', size=1000), Buckets('split', size=1))
+BUCKETS = (
+    Buckets(),
+    Buckets('channel'),
+    Buckets('channel', num_channel_axes=2),
+    Buckets('split', size=50),
+    Buckets('split', size=1000),
+    Buckets('split', size=1),
+)
 
 
 def there_and_back(encoding):
@@ -62,18 +68,23 @@ def test_the_smaller_packing_is_taken():
 SOUND = encoded('symmetric', 4, Buckets('channel'), SHAPE)
 
 
-@pytest.mark.parametrize(('encoding', 'message'), [
-    (dataclasses.replace(SOUND, codes=SOUND.codes + np.uint8(8)), r'codes outside 0\.\.15'),
-    (dataclasses.replace(SOUND, bits=17), "'bits' of the encoding is not an integer in 1..16"),
-    (dataclasses.replace(SOUND, zero_code=16), "'zero_code' of the encoding is not an integer in 0..15"),
-    (dataclasses.replace(SOUND, scales=SOUND.scales.astype(np.float64)), 'float64 table of shape'),
-    (dataclasses.replace(SOUND, scales=SOUND.scales[:2]), r'table of shape \(2,\); float32 of shape \(6,\)'),
-    (dataclasses.replace(SOUND, codes=SOUND.codes.astype(np.float32)), "'codes' of the encoding is 'float32'"),
-    (dataclasses.replace(SOUND, codes=np.zeros((0, 6), np.uint8)), 'cannot be cut into buckets'),
-    (dataclasses.replace(SOUND, codes=np.zeros(3, np.uint8), buckets=Buckets('channel', nb_channel_axes=2)),
-     'cannot be cut into buckets'),
-    (CodebookEncoding(SOUND.codes, 4, Buckets(), np.zeros((1, 8), np.float32)), r'float32 of shape \(1, 16\)'),
-])
+@pytest.mark.parametrize(
+    ('encoding', 'message'),
+    [
+        (dataclasses.replace(SOUND, codes=SOUND.codes + np.uint8(8)), r'codes outside 0\.\.15'),
+        (dataclasses.replace(SOUND, bits=17), "'bits' of the encoding is not an integer in 1..16"),
+        (dataclasses.replace(SOUND, zero_code=16), "'zero_code' of the encoding is not an integer in 0..15"),
+        (dataclasses.replace(SOUND, scales=SOUND.scales.astype(np.float64)), 'float64 table of shape'),
+        (dataclasses.replace(SOUND, scales=SOUND.scales[:2]), r'table of shape \(2,\); float32 of shape \(6,\)'),
+        (dataclasses.replace(SOUND, codes=SOUND.codes.astype(np.float32)), "'codes' of the encoding is 'float32'"),
+        (dataclasses.replace(SOUND, codes=np.zeros((0, 6), np.uint8)), 'cannot be cut into buckets'),
+        (
+            dataclasses.replace(SOUND, codes=np.zeros(3, np.uint8), buckets=Buckets('channel', num_channel_axes=2)),
+            'cannot be cut into buckets',
+        ),
+        (CodebookEncoding(SOUND.codes, 4, Buckets(), np.zeros((1, 8), np.float32)), r'float32 of shape \(1, 16\)'),
+    ],
+)
 def test_encodings_that_break_a_rule_are_refused(encoding, message):
     with pytest.raises(ValueError, match=message):
         codes.write('layer', encoding)
@@ -87,11 +98,29 @@ def test_codes_too_large_for_their_bits_are_refused():
         codes.read(facts, [too_large, scales], SHAPE)
 
 
-@pytest.mark.parametrize(('key', 'value'), [
-    ('bits', 0), ('bits', True), ('bits', 4.0), ('packing', 'zip'), ('packing', None), ('codes', 'float32'),
-    ('codes', []), ('buckets', ['row', 0, 1]), ('buckets', ['split', 0, 1]), ('buckets', ['split', 2**40, 1]),
-    ('buckets', ['tensor', 0]), ('buckets', 'tensor'), ('buckets', [[], 0, 1]), ('buckets', ['channel', 0, 3]),
-    ('zero_code', -1), ('zero_code', '8'), ('layer', 5), ('layer', 'x' * 5000)])
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        ('bits', 0),
+        ('bits', True),
+        ('bits', 4.0),
+        ('packing', 'zip'),
+        ('packing', None),
+        ('codes', 'float32'),
+        ('codes', []),
+        ('buckets', ['row', 0, 1]),
+        ('buckets', ['split', 0, 1]),
+        ('buckets', ['split', 2**40, 1]),
+        ('buckets', ['tensor', 0]),
+        ('buckets', 'tensor'),
+        ('buckets', [[], 0, 1]),
+        ('buckets', ['channel', 0, 3]),
+        ('zero_code', -1),
+        ('zero_code', '8'),
+        ('layer', 5),
+        ('layer', 'x' * 5000),
+    ],
+)
 def test_facts_that_cannot_be_are_refused(key, value):
     facts = codes.write('layer', SOUND)[0].to_json()
     with pytest.raises(UnreadableError):
@@ -100,7 +129,7 @@ def test_facts_that_cannot_be_are_refused(key, value):
 
 def test_the_room_that_decoding_needs():
     def room(encoding: AffineEncoding | CodebookEncoding) -> int:
-        return codes.write('layer', encoding)[0].nb_values(SHAPE)
+        return codes.write('layer', encoding)[0].num_values(SHAPE)
 
     assert room(encoded('symmetric', 4, Buckets('channel'), SHAPE)) == 216 + 6
     assert room(encoded('asymmetric', 4, Buckets('split', size=100), SHAPE)) == 300 + 3 + 3

@@ -46,7 +46,7 @@ def test_the_table_lists_every_weight(net, encodings):
     assert [row.shape for row in rows] == [tuple(weight.shape) for weight in net.weights]
     forms = {row.name: row.form for row in rows}
     assert forms['stem/kernel:0'] == 'affine' and forms['conv/kernel:0'] == 'codebook'
-    assert isinstance(rows[0], TensorRow) and 0 < sum(row.nb_bytes for row in rows) < len(content)
+    assert isinstance(rows[0], TensorRow) and 0 < sum(row.num_bytes for row in rows) < len(content)
 
 
 def test_codes_take_few_bytes():
@@ -54,9 +54,11 @@ def test_codes_take_few_bytes():
     net = fill(residual_net())
     buckets = Buckets('channel')
     net.get_layer('stem').kernel.assign(encoded('symmetric', 4, buckets, (3, 3, 3, 8)).decode())
-    by_value = {row.name: row.nb_bytes for row in tensor_table(pack(net))}['stem/kernel:0']
-    by_code = {row.name: row.nb_bytes for row in tensor_table(
-        pack(net, {'stem': encoded('symmetric', 4, buckets, (3, 3, 3, 8))}))}['stem/kernel:0']
+    by_value = {row.name: row.num_bytes for row in tensor_table(pack(net))}['stem/kernel:0']
+    by_code = {
+        row.name: row.num_bytes
+        for row in tensor_table(pack(net, {'stem': encoded('symmetric', 4, buckets, (3, 3, 3, 8))}))
+    }['stem/kernel:0']
     assert by_code < 216 / 2 + 8 * 4 + 10 and by_code < by_value
 
 

@@ -21,7 +21,7 @@ SKEWED = np.random.default_rng(1).binomial(1, 0.02, 4000).astype(np.uint8).tobyt
 @pytest.mark.parametrize('raw', [b'', b'a', NOISE, REPEATED, SKEWED, bytes(10**5)])
 def test_what_goes_in_comes_out(raw):
     stream = compress(raw)
-    assert stream.nb_raw == len(raw) and len(stream.payload) <= len(raw)
+    assert stream.num_raw == len(raw) and len(stream.payload) <= len(raw)
     assert decompress(stream) == raw
 
 
@@ -55,7 +55,7 @@ def test_the_number_of_bytes_must_be_exact(difference):
     for raw in SAMPLES:
         stream = compress(raw)
         with pytest.raises(UnreadableError, match='does not hold'):
-            decompress(dataclasses.replace(stream, nb_raw=stream.nb_raw + difference))
+            decompress(dataclasses.replace(stream, num_raw=stream.num_raw + difference))
 
 
 def test_an_unknown_coder_is_refused():

@@ -17,19 +17,22 @@ def test_sound_fields_are_given_as_they_are():
     assert fields.object('object').integer('number', 0, 1) == 1
 
 
-@pytest.mark.parametrize(('take', 'message'), [
-    (lambda f: f.any('x'), "it has no 'x'"),
-    (lambda f: f.integer('number', 4, 9), "'number' of it is not an integer in 4..9"),
-    (lambda f: f.integer('text', 0, 9), "'text' of it is not an integer in 0..9"),
-    (lambda f: f.text('text', 2), "'text' of it is not a text of at most 2 characters"),
-    (lambda f: f.text('number', 2), "'number' of it is not a text"),
-    (lambda f: f.one_of('text', ['abd', 'abe']), "'text' of it is 'abc'; known: abd, abe"),
-    (lambda f: f.one_of('list', ['abd']), "'list' of it is .*; known: abd"),
-    (lambda f: f.items('list', 1), "'list' of it is not a list of at most 1 items"),
-    (lambda f: f.items('text', 9), "'text' of it is not a list"),
-    (lambda f: f.object('list'), "'list' of it is not a JSON object"),
-    (lambda f: f.object('object').integer('number', 2, 3), "'number' of 'object' of it is not"),
-])
+@pytest.mark.parametrize(
+    ('take', 'message'),
+    [
+        (lambda f: f.any('x'), "it has no 'x'"),
+        (lambda f: f.integer('number', 4, 9), "'number' of it is not an integer in 4..9"),
+        (lambda f: f.integer('text', 0, 9), "'text' of it is not an integer in 0..9"),
+        (lambda f: f.text('text', 2), "'text' of it is not a text of at most 2 characters"),
+        (lambda f: f.text('number', 2), "'number' of it is not a text"),
+        (lambda f: f.one_of('text', ['abd', 'abe']), "'text' of it is 'abc'; known: abd, abe"),
+        (lambda f: f.one_of('list', ['abd']), "'list' of it is .*; known: abd"),
+        (lambda f: f.items('list', 1), "'list' of it is not a list of at most 1 items"),
+        (lambda f: f.items('text', 9), "'text' of it is not a list"),
+        (lambda f: f.object('list'), "'list' of it is not a JSON object"),
+        (lambda f: f.object('object').integer('number', 2, 3), "'number' of 'object' of it is not"),
+    ],
+)
 def test_others_are_refused_by_name(take, message):
     with pytest.raises(UnreadableError, match=message):
         take(Fields(SOUND, 'it'))

@@ -31,13 +31,16 @@ def content() -> bytes:
     inputs = keras.Input((5, 5, 2), name='images')
     stream = keras.layers.Conv2D(4, 3, name='conv')(inputs)
     stream = keras.layers.Conv2D(3, 2, name='sparse')(stream)
-    model = fill(keras.Model(inputs, keras.layers.Dense(3, name='dense')(keras.layers.Flatten(name='flat')(stream)),
-                             name='net'))
+    model = fill(
+        keras.Model(inputs, keras.layers.Dense(3, name='dense')(keras.layers.Flatten(name='flat')(stream)), name='net')
+    )
     sparse = np.zeros((2, 2, 4, 3), np.float32)
     sparse[1, 0, 2] = 1.5, -0.5, 2.5
     model.get_layer('sparse').kernel.assign(sparse)
-    encodings = {'conv': encoded('symmetric', 3, Buckets('channel'), (3, 3, 2, 4)),
-                 'dense': encoded('codebook', 2, Buckets('split', size=8), (12, 3))}
+    encodings = {
+        'conv': encoded('symmetric', 3, Buckets('channel'), (3, 3, 2, 4)),
+        'dense': encoded('codebook', 2, Buckets('split', size=8), (12, 3)),
+    }
     for name, encoding in encodings.items():
         model.get_layer(name).kernel.assign(encoding.decode())
     packed = pack(model, encodings)
@@ -53,7 +56,7 @@ def flipped(rng: random.Random, content: bytes) -> bytes:
 
 
 def truncated(rng: random.Random, content: bytes) -> bytes:
-    return content[:rng.randrange(len(content))]
+    return content[: rng.randrange(len(content))]
 
 
 def extended(rng: random.Random, content: bytes) -> bytes:
@@ -63,7 +66,7 @@ def extended(rng: random.Random, content: bytes) -> bytes:
 def shuffled(rng: random.Random, content: bytes) -> bytes:
     start, length = rng.randrange(len(content)), rng.randrange(1, 60)
     other = rng.randrange(len(content))
-    return content[:start] + content[other:other + length] + content[start + rng.choice((0, length)):]
+    return content[:start] + content[other : other + length] + content[start + rng.choice((0, length)) :]
 
 
 def random_bytes(rng: random.Random, content: bytes) -> bytes:
@@ -90,28 +93,74 @@ def loads(content: bytes) -> Contents | None:
 
 
 def test_bodies_with_a_right_checksum_load_or_are_refused(content):
-    rng, nb_loaded = random.Random(1), 0
+    rng, num_loaded = random.Random(1), 0
     streams = len(content) - len(layout.opened(content)[1])
     for case in range(NB_FORGED_BODIES):
         if case % 2:  # only what lies behind the manifest
             forged = content[:streams] + flipped(rng, content[streams:])
         else:
             forged = DAMAGES[case // 2 % 4](rng, content)
-        nb_loaded += loads(layout.sealed(forged[48:])) is not None
-    assert 0 < nb_loaded < NB_FORGED_BODIES
+        num_loaded += loads(layout.sealed(forged[48:])) is not None
+    assert 0 < num_loaded < NB_FORGED_BODIES
 
 
 INTERESTING: tuple[Any, ...] = (
-    None, True, False, -1, 0, 1, 2, 3, 7, 16, 255, 2**16, 2**24, 2**28, 2**31, 2**63, 2**100, 0.5, 1e308, float('nan'),
-    '', 'conv', 'dense', 'bitmap', 'delta', 'affine', 'codebook', 'lzma', 'deflate', 'stored', 'bits', 'bytes', 'uint8',
-    'float16', 'int64', 'bool', 'split', 'tensor', 'x' * 2000, [], {}, [[]], [0], [1, 1, 1], {'class_name': 'Lambda'},
-    ['stored', 0, 0], ['split', 2**28, 1], ['channel', 0, 2])
+    None,
+    True,
+    False,
+    -1,
+    0,
+    1,
+    2,
+    3,
+    7,
+    16,
+    255,
+    2**16,
+    2**24,
+    2**28,
+    2**31,
+    2**63,
+    2**100,
+    0.5,
+    1e308,
+    float('nan'),
+    '',
+    'conv',
+    'dense',
+    'bitmap',
+    'delta',
+    'affine',
+    'codebook',
+    'lzma',
+    'deflate',
+    'stored',
+    'bits',
+    'bytes',
+    'uint8',
+    'float16',
+    'int64',
+    'bool',
+    'split',
+    'tensor',
+    'x' * 2000,
+    [],
+    {},
+    [[]],
+    [0],
+    [1, 1, 1],
+    {'class_name': 'Lambda'},
+    ['stored', 0, 0],
+    ['split', 2**28, 1],
+    ['channel', 0, 2],
+)
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
     """Every (container, key) inside a JSON value."""
-    items = list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(
-        value, list) else []
+    items = (
+        list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
+    )
     return [place for key, item in items for place in [(value, key), *places(item)]]
 
 
@@ -141,20 +190,20 @@ def with_manifest(content: bytes, change: Callable[[Any], None]) -> bytes:
 
 
 def test_manifests_with_a_right_checksum_load_or_are_refused(content):
-    rng, nb_loaded = random.Random(2), 0
+    rng, num_loaded = random.Random(2), 0
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(NB_FORGED_MANIFESTS):
-        nb_loaded += loads(with_manifest(content, lambda m: mutate(rng, m['tensors']))) is not None
-    assert 0 < nb_loaded < NB_FORGED_MANIFESTS
+        num_loaded += loads(with_manifest(content, lambda m: mutate(rng, m['tensors']))) is not None
+    assert 0 < num_loaded < NB_FORGED_MANIFESTS
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**18, 'more than 256 MiB'
 
 
 def test_architectures_with_a_right_checksum_load_or_are_refused(content):
-    rng, nb_loaded = random.Random(3), 0
+    rng, num_loaded = random.Random(3), 0
     for _ in range(NB_MODELS):
         forged = with_manifest(content, lambda m: mutate(rng, m['architecture']))
         try:
-            nb_loaded += len(unpack(forged).model.layers) > 0
+            num_loaded += len(unpack(forged).model.layers) > 0
         except PocketFlowError as error:
             assert str(error).startswith('the content is not a readable .pfz container: ')
-    assert 0 < nb_loaded < NB_MODELS
+    assert 0 < num_loaded < NB_MODELS

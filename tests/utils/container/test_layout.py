@@ -16,8 +16,8 @@ from pocketflow.utils.errors import PocketFlowError
 MANIFEST = {'a': [1, 2.5, None], 'b': 'text' * 30}
 
 
-def frame(text: bytes, coder: int = 0, nb_raw: int | None = None) -> bytes:
-    return layout.sealed(struct.pack('<BII', coder, len(text) if nb_raw is None else nb_raw, len(text)) + text)
+def frame(text: bytes, coder: int = 0, num_raw: int | None = None) -> bytes:
+    return layout.sealed(struct.pack('<BII', coder, len(text) if num_raw is None else num_raw, len(text)) + text)
 
 
 def test_the_bytes_are_where_the_documentation_says():
@@ -25,16 +25,16 @@ def test_the_bytes_are_where_the_documentation_says():
     assert content[:4] == b'PFZ\x1a' and content.endswith(b'xyz')
     assert struct.unpack('<HHQ', content[4:16]) == (1, 0, len(content))
     assert content[16:48] == hashlib.sha256(content[:16] + content[48:]).digest()
-    coder, nb_raw, nb_stored = struct.unpack('<BII', content[48:57])
-    assert nb_raw == len(json.dumps(MANIFEST, separators=(',', ':'))) and len(content) == 57 + nb_stored + 3
+    coder, num_raw, num_stored = struct.unpack('<BII', content[48:57])
+    assert num_raw == len(json.dumps(MANIFEST, separators=(',', ':'))) and len(content) == 57 + num_stored + 3
     manifest, body = layout.opened(content)
     assert manifest.value == MANIFEST and bytes(body) == b'xyz'
 
 
-@pytest.mark.parametrize('nb_kept', [0, 3, 4, 15, 47, 48, 56, 60, -1])
-def test_a_part_is_refused(nb_kept):
+@pytest.mark.parametrize('num_kept', [0, 3, 4, 15, 47, 48, 56, 60, -1])
+def test_a_part_is_refused(num_kept):
     with pytest.raises(UnreadableError, match='it ends after|does not start like|it has .* bytes and should have'):
-        layout.opened(layout.assemble(MANIFEST, [])[:nb_kept])
+        layout.opened(layout.assemble(MANIFEST, [])[:num_kept])
 
 
 def test_more_is_refused():

@@ -94,11 +94,17 @@ def split_and_added() -> keras.Model:
     return keras.Model(inputs, left + right)
 
 
-@pytest.mark.parametrize('make', [
-    shared_layers, nested, frozen, split_and_added,
-    lambda: keras.Sequential([keras.Input((4,)), layers.Flatten()]),
-    lambda: keras.Sequential([keras.Input((8, 8, 2)), layers.SeparableConv2D(3, 3), layers.Conv2DTranspose(2, 2)]),
-])
+@pytest.mark.parametrize(
+    'make',
+    [
+        shared_layers,
+        nested,
+        frozen,
+        split_and_added,
+        lambda: keras.Sequential([keras.Input((4,)), layers.Flatten()]),
+        lambda: keras.Sequential([keras.Input((8, 8, 2)), layers.SeparableConv2D(3, 3), layers.Conv2DTranspose(2, 2)]),
+    ],
+)
 def test_every_shape_of_graph_comes_back(make):
     model = fill(make(), seed=3)
     assert_same_model(round_trip(model), model)
@@ -171,21 +177,24 @@ def changed(contents: Contents, change) -> Contents:
     return Contents(architecture, contents.tensors)
 
 
-@pytest.mark.parametrize(('change', 'message'), [
-    (lambda at: at['b'].update(inbound_nodes=[[['b', 0, 0, {}]]]), 'called on something that no layer makes'),
-    (lambda at: at['b'].update(inbound_nodes=[[['a', 1, 0, {}]]]), 'called on something that no layer makes'),
-    (lambda at: at['b'].update(inbound_nodes=[[['a', 0, 0, {'x': ['a', 0, 9]}]]]), 'that no layer makes'),
-    (lambda at: at['b'].update(inbound_nodes=[[['nowhere', 0, 0, {}]]]), 'Keras cannot build'),
-    (lambda at: at['b'].update(inbound_nodes=5), 'Keras cannot build'),
-    (lambda at: at['b'].update(inbound_nodes=[]), 'Keras cannot build'),
-    (lambda at: at['b']['config'].update(units=2**24), 'need more than the 23 values that are stored'),
-    (lambda at: at['b']['config'].update(units=1), 'weight .* of the model is float32'),
-    (lambda at: at['b']['config'].update(units='many'), 'Keras cannot build'),
-    (lambda at: at['b']['config'].update(use_bias=False), 'it holds 4 tensors for a model of 3 weights'),
-    (lambda at: at['b']['config'].update(activation='no such'), "names the activation 'no such', which is not of"),
-    (lambda at: at['b']['config'].update(dtype='float64'), 'weight .* of the model is float64'),
-    (lambda at: at['b'].pop('config'), 'Keras cannot build|no layer of Keras'),
-])
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (lambda at: at['b'].update(inbound_nodes=[[['b', 0, 0, {}]]]), 'called on something that no layer makes'),
+        (lambda at: at['b'].update(inbound_nodes=[[['a', 1, 0, {}]]]), 'called on something that no layer makes'),
+        (lambda at: at['b'].update(inbound_nodes=[[['a', 0, 0, {'x': ['a', 0, 9]}]]]), 'that no layer makes'),
+        (lambda at: at['b'].update(inbound_nodes=[[['nowhere', 0, 0, {}]]]), 'Keras cannot build'),
+        (lambda at: at['b'].update(inbound_nodes=5), 'Keras cannot build'),
+        (lambda at: at['b'].update(inbound_nodes=[]), 'Keras cannot build'),
+        (lambda at: at['b']['config'].update(units=2**24), 'need more than the 23 values that are stored'),
+        (lambda at: at['b']['config'].update(units=1), 'weight .* of the model is float32'),
+        (lambda at: at['b']['config'].update(units='many'), 'Keras cannot build'),
+        (lambda at: at['b']['config'].update(use_bias=False), 'it holds 4 tensors for a model of 3 weights'),
+        (lambda at: at['b']['config'].update(activation='no such'), "names the activation 'no such', which is not of"),
+        (lambda at: at['b']['config'].update(dtype='float64'), 'weight .* of the model is float64'),
+        (lambda at: at['b'].pop('config'), 'Keras cannot build|no layer of Keras'),
+    ],
+)
 def test_an_architecture_that_does_not_work_is_refused(small, change, message):
     with pytest.raises(UnreadableError, match=message):
         model_io.model_of(changed(small, change))

@@ -49,8 +49,8 @@ def test_the_form_fits_the_share_of_zeros(share, expected, size):
     values = sparse_tensor(share, size)
     form, streams = plain.smallest(values)
     assert form == expected
-    sizes = map(plain.nb_stored, [plain.dense(values), *plain.sparse(values).values()])
-    assert plain.nb_stored(streams) == min(sizes)
+    sizes = map(plain.num_stored, [plain.dense(values), *plain.sparse(values).values()])
+    assert plain.num_stored(streams) == min(sizes)
 
 
 def test_scalars_and_nothing():
@@ -61,7 +61,7 @@ def test_scalars_and_nothing():
 
 def test_streams_that_do_not_fit_are_refused_before_they_are_read():
     places, values = plain.sparse(sparse_tensor(0.5))['bitmap']
-    huge = dataclasses.replace(values, nb_raw=2**33)
+    huge = dataclasses.replace(values, num_raw=2**33)
     with pytest.raises(UnreadableError, match='a stream of 8589934592 bytes where'):
         plain.read_bitmap([places, huge], FLOAT, (100, 30))
     with pytest.raises(UnreadableError, match='where 376 are needed'):

@@ -25,7 +25,7 @@ def quick(model, kept) -> int:
 
 def random_choice(graph, rng) -> dict[str, list[int]]:
     """Random channels of about three readers in four."""
-    sizes = {name: reader.nb_channels for name, reader in reader_channels(graph).items() if rng.random() < 0.75}
+    sizes = {name: reader.num_channels for name, reader in reader_channels(graph).items() if rng.random() < 0.75}
     return {name: rng.permutation(size)[: rng.integers(1, size + 1)].tolist() for name, size in sizes.items()}
 
 

@@ -61,9 +61,7 @@ def test_a_model_inside_a_model_counts():
 
 
 def test_an_unknown_size_is_refused():
-    with pytest.raises(
-        UsageError, match=r"layer 'wide' depends on a size that is unknown: .*\(None, None, 8, 2\)"
-    ):
+    with pytest.raises(UsageError, match=r"layer 'wide' depends on a size that is unknown: .*\(None, None, 8, 2\)"):
         cost_of(layers.Conv2D(2, 1, name='wide'), (None, 8, 4))
 
 
@@ -80,15 +78,11 @@ def test_predicted_costs_are_those_of_the_rewritten_model():
     inputs = keras.Input((6, 6, 3))
     x = layers.Conv2D(8, 3, padding='same', name='stem')(inputs)
     y = layers.PReLU(shared_axes=[1, 2])(layers.BatchNormalization()(x))
-    y = layers.DepthwiseConv2D(3, padding='same', depth_multiplier=2)(
-        layers.Conv2D(4, 3, padding='same', name='a')(y)
-    )
+    y = layers.DepthwiseConv2D(3, padding='same', depth_multiplier=2)(layers.Conv2D(4, 3, padding='same', name='a')(y))
     x = layers.Add()([x, layers.SeparableConv2D(8, 3, padding='same', name='b')(y)])
     x = layers.Conv2DTranspose(5, 2, strides=2, name='up')(layers.LayerNormalization()(x))
     dead = layers.Dense(4)(layers.Flatten()(x))
-    x = layers.Concatenate()(
-        [layers.Reshape((6, -1))(x), layers.Reshape((6, 4))(layers.RepeatVector(6)(dead))]
-    )
+    x = layers.Concatenate()([layers.Reshape((6, -1))(x), layers.Reshape((6, 4))(layers.RepeatVector(6)(dead))])
     model = keras.Model(inputs, layers.Dense(5, name='logits')(layers.Flatten()(x)))
     kept = {'a': [1, 2, 5], 'b': [0, 3], 'up': [1], 'logits': [0, 2]}
     graph, smaller = trace(model), remove_channels(model, kept)

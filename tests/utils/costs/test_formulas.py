@@ -24,14 +24,18 @@ def test_matrix_products():
     assert matmul_macs((5, 2, 3), 4) == 5 * 24
 
 
-@pytest.mark.parametrize(('equation', 'shapes', 'macs'), [
-    ('ab,bc->ac', [(2, 3), (3, 4)], 24),
-    ('ab, bc -> ac', [(2, 3), (3, 4)], 24),
-    ('bij,bjk->bik', [(5, 2, 3), (5, 3, 4)], 5 * 24),
-    ('abc,cde->abde', [(1, 7, 6), (6, 2, 3)], 7 * 6 * 2 * 3),
-    ('...x,xy->...y', [(1, 7, 6), (6, 2)], 7 * 6 * 2),
-    ('...ij,...jk->...ik', [(5, 1, 2, 3), (4, 3, 6)], 5 * 4 * 2 * 3 * 6),
-    ('ab->ba', [(2, 3)], 0)])
+@pytest.mark.parametrize(
+    ('equation', 'shapes', 'macs'),
+    [
+        ('ab,bc->ac', [(2, 3), (3, 4)], 24),
+        ('ab, bc -> ac', [(2, 3), (3, 4)], 24),
+        ('bij,bjk->bik', [(5, 2, 3), (5, 3, 4)], 5 * 24),
+        ('abc,cde->abde', [(1, 7, 6), (6, 2, 3)], 7 * 6 * 2 * 3),
+        ('...x,xy->...y', [(1, 7, 6), (6, 2)], 7 * 6 * 2),
+        ('...ij,...jk->...ik', [(5, 1, 2, 3), (4, 3, 6)], 5 * 4 * 2 * 3 * 6),
+        ('ab->ba', [(2, 3)], 0),
+    ],
+)
 def test_einstein_summation(equation, shapes, macs):
     assert einsum_macs(equation, shapes) == macs
 

@@ -41,11 +41,17 @@ BY_HAND = {
     'cell': (layers.RNN(layers.LSTMCell(4)), [(5, 3)], 5 * LSTM_STEP),
     'cells': (layers.RNN([layers.LSTMCell(4), layers.SimpleRNNCell(2)]), [(5, 3)], 5 * (LSTM_STEP + 4 * 2 + 2 * 2)),
     'conv lstm': (layers.ConvLSTM2D(2, 3, padding='same'), [(5, 4, 4, 3)], 5 * 16 * (9 * 3 * 8 + 9 * 2 * 8)),
-    'conv lstm 1d': (layers.ConvLSTM1D(2, 3, strides=2, return_sequences=True), [(5, 9, 3)],
-                     5 * 4 * (3 * 3 * 8 + 3 * 2 * 8)),
+    'conv lstm 1d': (
+        layers.ConvLSTM1D(2, 3, strides=2, return_sequences=True),
+        [(5, 9, 3)],
+        5 * 4 * (3 * 3 * 8 + 3 * 2 * 8),
+    ),
     'time distributed': (layers.TimeDistributed(layers.Conv2D(2, 3)), [(6, 5, 5, 3)], 6 * 9 * 9 * 3 * 2),
-    'time distributed model': (layers.TimeDistributed(keras.Sequential([keras.Input((3,)), layers.Dense(4)])),
-                               [(6, 3)], 6 * 12),
+    'time distributed model': (
+        layers.TimeDistributed(keras.Sequential([keras.Input((3,)), layers.Dense(4)])),
+        [(6, 3)],
+        6 * 12,
+    ),
     'attention': (layers.Attention(), [(7, 3), (5, 3)], 7 * 5 * 3 + 7 * 5 * 3),
     'additive attention': (layers.AdditiveAttention(), [(7, 3), (5, 3)], 7 * 5 * 3 + 7 * 5 * 3),
     'embedding': (layers.Embedding(100, 8), [(7,)], 0),
@@ -137,9 +143,10 @@ def profiled_macs(model: keras.Model) -> float:
         return tf.compat.v1.profiler.profile(frozen.graph, cmd='op', options=options).total_float_ops / 2
 
 
-@pytest.mark.parametrize('kind', [
-    'dense on a sequence', 'depthwise1d', 'separable1d', 'unrolled gru', 'attention', 'dot',
-    'local1d', 'lambda'])
+@pytest.mark.parametrize(
+    'kind',
+    ['dense on a sequence', 'depthwise1d', 'separable1d', 'unrolled gru', 'attention', 'dot', 'local1d', 'lambda'],
+)
 def test_as_the_profiler_counts(kind):
     layer, shapes, _ = BY_HAND[kind]
     model = net(layer, *shapes)

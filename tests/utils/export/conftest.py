@@ -15,18 +15,24 @@ def randomise_batch_norms(model: keras.Model, seed: int = 0) -> keras.Model:
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             size = layer.gamma.shape[0]
-            layer.set_weights([rng.uniform(.5, 1.5, size), rng.normal(0, .3, size),
-                               rng.normal(0, .3, size), rng.uniform(.5, 2, size)])
+            layer.set_weights(
+                [
+                    rng.uniform(0.5, 1.5, size),
+                    rng.normal(0, 0.3, size),
+                    rng.normal(0, 0.3, size),
+                    rng.uniform(0.5, 2, size),
+                ]
+            )
     return model
 
 
-def build_residual_net(nb_filters: int = 16) -> keras.Model:
+def build_residual_net(num_filters: int = 16) -> keras.Model:
     """Two convolutions in a residual block, a batch norm behind the sum, pooling, ten logits."""
     keras.utils.set_random_seed(1)
     inputs = keras.Input(IMAGE_SHAPE)
-    stem = keras.layers.Conv2D(nb_filters, 3, padding='same', use_bias=False)(inputs)
+    stem = keras.layers.Conv2D(num_filters, 3, padding='same', use_bias=False)(inputs)
     branch = keras.layers.ReLU()(keras.layers.BatchNormalization()(stem))
-    branch = keras.layers.Conv2D(nb_filters, 3, padding='same', use_bias=False)(branch)
+    branch = keras.layers.Conv2D(num_filters, 3, padding='same', use_bias=False)(branch)
     total = keras.layers.BatchNormalization()(keras.layers.Add()([stem, branch]))
     features = keras.layers.Flatten()(keras.layers.AveragePooling2D(4)(keras.layers.ReLU()(total)))
     return randomise_batch_norms(keras.Model(inputs, keras.layers.Dense(10)(features), name='residual'))

@@ -12,8 +12,9 @@ REFERENCE = np.float32([[1, 0], [0, 3], [2, -1], [0, 1]])
 def test_hand_checked_numbers():
     in_file = np.float32([[1, 0.5], [0, 3], [-1, 0], [0, 1]])  # top-1: 0, 1, 1, 1; the model's: 0, 1, 0, 1
     result = agreement(REFERENCE, in_file, np.array([0, 1, 1, 0]))
-    assert result == Agreement(accuracy=0.75, reference_accuracy=0.5, top1_agreement=0.75, max_abs_diff=3.0,
-                               relative_max_abs_diff=0.75)  # 3 over the range -1 ... 3
+    assert result == Agreement(
+        accuracy=0.75, reference_accuracy=0.5, top1_agreement=0.75, max_abs_diff=3.0, relative_max_abs_diff=0.75
+    )  # 3 over the range -1 ... 3
 
 
 def test_equal_outputs_agree_completely():
@@ -46,7 +47,9 @@ def test_a_model_whose_own_outputs_are_not_finite_is_named():
 
 def test_rounding_is_magnified_by_weights_that_cancel():
     inputs = np.full((50, 2), 1.5, np.float32)
-    found = [rounding_difference(lambda x, scale=scale: scale * (x[:, :1] - x[:, 1:]), inputs, np.zeros((50, 1)))
-             for scale in (1.0, 1e6)]
+    found = [
+        rounding_difference(lambda x, scale=scale: scale * (x[:, :1] - x[:, 1:]), inputs, np.zeros((50, 1)))
+        for scale in (1.0, 1e6)
+    ]
     # An input moves by 1.5e-6 and the other by as much the other way, or not at all; ten times that are explained.
     assert found == pytest.approx([3e-5, 30], rel=0.1)

@@ -38,11 +38,14 @@ def test_smaller_formats_give_smaller_files(net, images):
     assert sizes['float16'] > sizes['dynamic']
 
 
-@pytest.mark.parametrize('shape_calibration', [
-    pytest.param(lambda images: [images[:4], images[4:5]], id='batches'),
-    pytest.param(lambda images: (batch for batch in [images[:5]]), id='generator'),
-    pytest.param(lambda images: tf.data.Dataset.from_tensor_slices(images[:5]).batch(2), id='tf.data'),
-])
+@pytest.mark.parametrize(
+    'shape_calibration',
+    [
+        pytest.param(lambda images: [images[:4], images[4:5]], id='batches'),
+        pytest.param(lambda images: (batch for batch in [images[:5]]), id='generator'),
+        pytest.param(lambda images: tf.data.Dataset.from_tensor_slices(images[:5]).batch(2), id='tf.data'),
+    ],
+)
 def test_calibration_may_come_in_batches(net, images, shape_calibration):
     assert convert(net, 'int8', shape_calibration(images)) == convert(net, 'int8', images[:5])
 
@@ -79,9 +82,15 @@ def test_open_shape_and_other_precision_are_refused():
 
 def test_a_model_that_cannot_be_converted_fails_in_one_line():
     inputs = keras.Input((4, 4, 1))
-    patches = keras.layers.Lambda(lambda images: tf.raw_ops.ImageProjectiveTransformV3(
-        images=images, transforms=[[1., 0, 0, 0, 1, 0, 0, 0]], output_shape=[4, 4], fill_value=0.,
-        interpolation='NEAREST'))(inputs)
+    patches = keras.layers.Lambda(
+        lambda images: tf.raw_ops.ImageProjectiveTransformV3(
+            images=images,
+            transforms=[[1.0, 0, 0, 0, 1, 0, 0, 0]],
+            output_shape=[4, 4],
+            fill_value=0.0,
+            interpolation='NEAREST',
+        )
+    )(inputs)
     with pytest.raises(PocketFlowError) as caught:
         convert(keras.Model(inputs, patches, name='odd'), 'float32')
     message = str(caught.value)

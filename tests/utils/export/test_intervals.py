@@ -17,10 +17,20 @@ from pocketflow.utils.export.intervals import (
 )
 
 
-@pytest.mark.parametrize(('count', 'confidence', 'rank'), [
-    # Both tails of the binomial distribution: 2 / 2^5 > 0.05, 2 / 2^6 < 0.05, 2 / 2^7 > 0.01, 2 / 2^8 < 0.01, and
-    # 2 (1 + 10) / 2^10 < 0.05 < 2 (1 + 10 + 45) / 2^10.
-    (0, 0.95, None), (1, 0.95, None), (5, 0.95, None), (6, 0.95, 0), (10, 0.95, 1), (7, 0.99, None), (8, 0.99, 0)])
+@pytest.mark.parametrize(
+    ('count', 'confidence', 'rank'),
+    [
+        # Both tails of the binomial distribution: 2 / 2^5 > 0.05, 2 / 2^6 < 0.05, 2 / 2^7 > 0.01, 2 / 2^8 < 0.01, and
+        # 2 (1 + 10) / 2^10 < 0.05 < 2 (1 + 10 + 45) / 2^10.
+        (0, 0.95, None),
+        (1, 0.95, None),
+        (5, 0.95, None),
+        (6, 0.95, 0),
+        (10, 0.95, 1),
+        (7, 0.99, None),
+        (8, 0.99, 0),
+    ],
+)
 def test_ranks_by_hand(count, confidence, rank):
     assert interval_rank(count, confidence) == rank
 
@@ -64,6 +74,8 @@ def test_neighbours_that_go_together_are_no_proof():
 
 def test_the_promise_is_kept():
     rng = np.random.default_rng(0)
-    held = [low <= 1.0 <= high for low, high in (median_interval(np.exp(rng.standard_cauchy(25) / 9), 0.95)
-                                                 for _ in range(400))]
+    held = [
+        low <= 1.0 <= high
+        for low, high in (median_interval(np.exp(rng.standard_cauchy(25) / 9), 0.95) for _ in range(400))
+    ]
     assert np.mean(held) >= 0.94

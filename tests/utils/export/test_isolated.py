@@ -31,8 +31,11 @@ def test_a_crash_is_one_line_and_the_next_model_is_converted(net, images, tmp_pa
     looping = keras.Model(inputs, keras.layers.Dense(4)(keras.layers.GRU(5, name='memory')(inputs)), name='looping')
     sequences = np.ones((3, 6, 3), np.float32)
     with isolated_conversions(tmp_path, images[:2]) as conversions:
-        with pytest.raises(PocketFlowError, match=r"'looping' cannot be converted to int8: the converter crashed \("
-                           r'SIG.*recurrent layers \(memory\) run as loops.* unroll=True') as caught:
+        with pytest.raises(
+            PocketFlowError,
+            match=r"'looping' cannot be converted to int8: the converter crashed \("
+            r'SIG.*recurrent layers \(memory\) run as loops.* unroll=True',
+        ) as caught:
             conversions.convert(looping, 'int8', sequences)
         assert '\n' not in str(caught.value)
         assert conversions.convert(net, 'float32') == convert(net, 'float32')
@@ -46,8 +49,10 @@ def test_what_a_killed_process_left_is_removed(net, images, tmp_path):
 
 
 def test_a_file_that_lite_rt_refuses_is_named(images, tmp_path):
-    with (isolated_conversions(tmp_path, images[:2]) as conversions,
-          pytest.raises(PocketFlowError, match='^model_int8.tflite: LiteRT cannot load this file')):
+    with (
+        isolated_conversions(tmp_path, images[:2]) as conversions,
+        pytest.raises(PocketFlowError, match='^model_int8.tflite: LiteRT cannot load this file'),
+    ):
         conversions.try_out('int8', b'nonsense')
 
 

@@ -24,16 +24,16 @@ class FakeRunner:
 
     def __init__(self, machine: FakeMachine, name: str, *seconds: float) -> None:
         self.machine, self.name, self.seconds = machine, name, seconds
-        self.nb_calls = 0
+        self.num_calls = 0
         self.input: np.ndarray | None = None
 
     def set_input(self, images: np.ndarray) -> None:
         self.input = images
 
     def invoke(self) -> None:
-        self.machine.now += self.seconds[self.nb_calls % len(self.seconds)]
+        self.machine.now += self.seconds[self.num_calls % len(self.seconds)]
         self.machine.diary.append(self.name)
-        self.nb_calls += 1
+        self.num_calls += 1
 
 
 def test_percentiles_by_hand():
@@ -60,8 +60,8 @@ def test_each_turn_has_settling_and_timed_calls():
 
 
 def test_effort_may_be_given_in_calls():
-    assert Timing.of_calls(nb_timed=100, nb_warmup=20) == Timing(rounds=20, warmup=3)
-    assert Timing.of_calls(nb_timed=1, nb_warmup=0) == Timing(rounds=1, warmup=0)
+    assert Timing.of_calls(num_timed=100, num_warmup=20) == Timing(rounds=20, warmup=3)
+    assert Timing.of_calls(num_timed=1, num_warmup=0) == Timing(rounds=1, warmup=0)
 
 
 def test_only_timed_calls_after_the_warmup_count_in_milliseconds():
@@ -104,8 +104,8 @@ def test_timing_ends_though_the_ratio_is_not_clear():
     assert timed(0.002, Timing(rounds=3, **ONE_CALL).until_clear(), *scattered)[0] == 30
     assert timed(0.002, Timing(rounds=3, **ONE_CALL), *scattered)[0] == 3
     short = Timing(rounds=3, most_rounds=1000, extra_seconds=0.1, **ONE_CALL)
-    nb_rounds, machine = timed(0.002, short, *scattered)
-    assert 3 < nb_rounds < 60 and machine.now < 0.12
+    num_rounds, machine = timed(0.002, short, *scattered)
+    assert 3 < num_rounds < 60 and machine.now < 0.12
 
 
 def test_each_round_has_its_median():

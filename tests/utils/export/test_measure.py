@@ -41,9 +41,22 @@ def test_records_have_exactly_these_keys(export):
     _, records = export
     for record in records:
         assert list(record.to_json()) == [
-            'format', 'path', 'bytes', 'gzip_bytes', 'metrics', 'max_abs_diff', 'relative_max_abs_diff',
-            'top1_agreement', 'latency_ms', 'latency_ms_all_threads', 'size_ratio', 'speedup_vs_uncompressed',
-            'speedup_interval', 'speedup_interval_all_threads', 'operators']
+            'format',
+            'path',
+            'bytes',
+            'gzip_bytes',
+            'metrics',
+            'max_abs_diff',
+            'relative_max_abs_diff',
+            'top1_agreement',
+            'latency_ms',
+            'latency_ms_all_threads',
+            'size_ratio',
+            'speedup_vs_uncompressed',
+            'speedup_interval',
+            'speedup_interval_all_threads',
+            'operators',
+        ]
     assert [record.to_json()['format'] for record in records] == ['int8', 'float32']
 
 
@@ -57,7 +70,7 @@ def test_figures_are_those_of_the_file(export):
     for record in records:
         content = (directory / record.path).read_bytes()
         assert record.path == f'model_{record.file_format}.tflite'
-        assert record.nb_bytes == len(content)
+        assert record.num_bytes == len(content)
         assert record.gzip_bytes == len(gzip.compress(content, mtime=0))
         assert record.operators['CONV_2D'] == 2
 
@@ -80,8 +93,11 @@ def test_latencies(export):
 
 def test_speedup_is_the_ratio_of_medians_to_the_reference(net, images, labels, tmp_path, monkeypatch):
     milliseconds = {'before': 6.0, 'after': 2.0}
-    monkeypatch.setattr(measure, 'time_alternating', lambda runners, sample, timing: {
-        name: measure.Latency(milliseconds[name], 9.0, ()) for name in runners})
+    monkeypatch.setattr(
+        measure,
+        'time_alternating',
+        lambda runners, sample, timing: {name: measure.Latency(milliseconds[name], 9.0, ()) for name in runners},
+    )
     path = export_files(Source(net), ['float32'], tmp_path)['float32']
     file = FileUnderTest('float32', path, Evaluation.of_model(net, images, labels))
     records = measure_files({'before': file, 'after': file}, tmp_path, 'before')
@@ -90,8 +106,13 @@ def test_speedup_is_the_ratio_of_medians_to_the_reference(net, images, labels, t
 
 def test_the_interval_is_that_of_the_rounds_and_includes_the_speedup(net, images, labels, tmp_path, monkeypatch):
     rounds = {'before': (6.0,) * 8, 'after': (2.0, 3.0, *(2.4,) * 6)}
-    monkeypatch.setattr(measure, 'time_alternating', lambda runners, sample, timing: {
-        name: measure.Latency({'before': 6.0, 'after': 1.5}[name], 9.0, (), rounds[name]) for name in runners})
+    monkeypatch.setattr(
+        measure,
+        'time_alternating',
+        lambda runners, sample, timing: {
+            name: measure.Latency({'before': 6.0, 'after': 1.5}[name], 9.0, (), rounds[name]) for name in runners
+        },
+    )
     path = export_files(Source(net), ['float32'], tmp_path)['float32']
     file = FileUnderTest('float32', path, Evaluation.of_model(net, images, labels))
     records = measure_files({'after': file, 'before': file}, tmp_path, 'before')
@@ -102,8 +123,9 @@ def test_the_interval_is_that_of_the_rounds_and_includes_the_speedup(net, images
 def test_a_container_is_unpacked_and_not_timed(net, images, labels, tmp_path):
     paths = export_files(Source(net), ['pfz', 'float32'], tmp_path)
     assert paths['pfz'].name == 'model.pfz'
-    records = measure_files(under_test(paths, Evaluation.of_model(net, images, labels)), tmp_path, 'float32',
-                            timing=QUICK)
+    records = measure_files(
+        under_test(paths, Evaluation.of_model(net, images, labels)), tmp_path, 'float32', timing=QUICK
+    )
     packed = records['pfz'].to_json()
     assert (packed['max_abs_diff'], packed['top1_agreement'], packed['operators']) == (0, 1, {})
     assert packed['latency_ms'] is None and packed['speedup_vs_uncompressed'] is None

@@ -34,13 +34,16 @@ def test_a_channel_select_of_vectors_is_one_gather():
     assert operators(convert(model, 'float32')) == Counter(GATHER=1, FULLY_CONNECTED=1)
 
 
-@pytest.mark.parametrize(('compressed', 'nb_selects', 'extra'), [
-    (Counter(CONV_2D=3, ADD=1), 0, Counter()),
-    (Counter(CONV_2D=2), 0, Counter()),
-    (Counter(CONV_2D=3, ADD=1, GATHER=4), 4, Counter()),
-    (Counter(CONV_2D=3, ADD=1, GATHER=4), 3, Counter(GATHER=1)),
-    (Counter(CONV_2D=5, ADD=1, TRANSPOSE=1, GATHER=1), 3, Counter(TRANSPOSE=1)),
-    (Counter(CONV_2D=5, ADD=1, TRANSPOSE=1), 1, Counter(CONV_2D=1, TRANSPOSE=1)),
-])
-def test_new_operators(compressed, nb_selects, extra):
-    assert new_operators(Counter(CONV_2D=3, ADD=1), compressed, nb_selects) == extra
+@pytest.mark.parametrize(
+    ('compressed', 'num_selects', 'extra'),
+    [
+        (Counter(CONV_2D=3, ADD=1), 0, Counter()),
+        (Counter(CONV_2D=2), 0, Counter()),
+        (Counter(CONV_2D=3, ADD=1, GATHER=4), 4, Counter()),
+        (Counter(CONV_2D=3, ADD=1, GATHER=4), 3, Counter(GATHER=1)),
+        (Counter(CONV_2D=5, ADD=1, TRANSPOSE=1, GATHER=1), 3, Counter(TRANSPOSE=1)),
+        (Counter(CONV_2D=5, ADD=1, TRANSPOSE=1), 1, Counter(CONV_2D=1, TRANSPOSE=1)),
+    ],
+)
+def test_new_operators(compressed, num_selects, extra):
+    assert new_operators(Counter(CONV_2D=3, ADD=1), compressed, num_selects) == extra

@@ -33,10 +33,12 @@ STRUCTURES = {
     'addition': lambda features: layers.Add()([features, dead_conv(features)]),
     'product': lambda features: layers.Multiply()([features, dead_conv(features)]),
     'concatenation': lambda features: layers.Concatenate()([features, dead_conv(features)]),
-    'dense': lambda features: layers.Reshape((1, 1, 8))(layers.Dense(8, 'relu', bias_initializer=NEVER)(
-        layers.Flatten()(features))),
+    'dense': lambda features: layers.Reshape((1, 1, 8))(
+        layers.Dense(8, 'relu', bias_initializer=NEVER)(layers.Flatten()(features))
+    ),
     'swish': lambda features: layers.Conv2D(8, 1)(dead_conv(features, activation='swish')),
-    'squeeze and excite': squeezed}
+    'squeeze and excite': squeezed,
+}
 
 
 def build(structure: str) -> keras.Model:
@@ -54,14 +56,25 @@ def test_a_tensor_of_zeros_gives_a_right_int8_file(structure, images):
     logits = model(images, training=False).numpy()
     codes = 2 * max(np.ptp(logits), np.abs(logits).max()) / 255
     assert np.abs(LiteRtRunner(content).predict(images) - logits).max() < 2 * codes
-    assert min(scale for details in Interpreter(model_content=content).get_tensor_details()
-               if details['dtype'] is np.int8 for scale in details['quantization_parameters']['scales']) > 1e-7
+    assert (
+        min(
+            scale
+            for details in Interpreter(model_content=content).get_tensor_details()
+            if details['dtype'] is np.int8
+            for scale in details['quantization_parameters']['scales']
+        )
+        > 1e-7
+    )
 
 
-@pytest.mark.parametrize(('value', 'message'), [
-    (np.inf, "'net' cannot be converted to int8: calibration sample 3 holds values that are not finite"),
-    (np.nan, "'net' cannot be converted to int8: calibration sample 3 holds values that are not finite"),
-    (1e38, "'net' cannot be converted to int8: tensor '.*' is not finite on the calibration images")])
+@pytest.mark.parametrize(
+    ('value', 'message'),
+    [
+        (np.inf, "'net' cannot be converted to int8: calibration sample 3 holds values that are not finite"),
+        (np.nan, "'net' cannot be converted to int8: calibration sample 3 holds values that are not finite"),
+        (1e38, "'net' cannot be converted to int8: tensor '.*' is not finite on the calibration images"),
+    ],
+)
 def test_calibration_that_is_not_finite_is_refused_in_one_line(value, message, images):
     spoilt = images.copy()
     spoilt[3, 0, 0, 0] = value

@@ -6,7 +6,7 @@ import tf_keras as keras
 
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.convert import convert
-from pocketflow.utils.export.runner import LiteRtRunner, dequantize, nb_usable_threads, quantize
+from pocketflow.utils.export.runner import LiteRtRunner, dequantize, num_usable_threads, quantize
 
 
 @pytest.fixture(scope='module')
@@ -72,7 +72,7 @@ def test_recurrent_layers_start_anew_with_each_sample(layer, file_format):
     np.testing.assert_allclose(runner.predict(samples, 1), expected, atol=1e-6)
     np.testing.assert_allclose(runner.predict(samples, 4), expected, atol=1e-6)
     for number in (5, 0):  # single calls, as they are timed
-        runner.set_input(samples[number:number + 1])
+        runner.set_input(samples[number : number + 1])
         runner.invoke()
         np.testing.assert_allclose(runner.output()[0], expected[number], atol=1e-6)
 
@@ -88,7 +88,7 @@ def test_the_codes_of_an_int8_state_start_at_zero():
 def test_a_file_on_disk_and_its_bytes_are_the_same(content, images, tmp_path):
     path = tmp_path / 'net.tflite'
     path.write_bytes(content)
-    assert LiteRtRunner(path).nb_bytes == path.stat().st_size == len(content)
+    assert LiteRtRunner(path).num_bytes == path.stat().st_size == len(content)
     np.testing.assert_array_equal(LiteRtRunner(path).predict(images), LiteRtRunner(content).predict(images))
 
 
@@ -101,9 +101,12 @@ def test_operators_are_those_of_the_file_though_a_delegate_runs_them(content, im
 
 def test_a_damaged_file_is_named(content, tmp_path):
     path = tmp_path / 'net.tflite'
-    path.write_bytes(content[:len(content) // 2])
-    with pytest.raises(PocketFlowError, match=r'net.tflite: LiteRT cannot load this file \(.+\); if it is damaged, '
-                                              '--exec_mode=export writes it again'):
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(
+        PocketFlowError,
+        match=r'net.tflite: LiteRT cannot load this file \(.+\); if it is damaged, '
+        '--exec_mode=export writes it again',
+    ):
         LiteRtRunner(path)
     with pytest.raises(PocketFlowError, match='the content: LiteRT cannot load this file'):
         LiteRtRunner(b'nonsense')
@@ -117,8 +120,11 @@ def test_a_file_that_cannot_be_run_is_named(content, images, tmp_path, monkeypat
     path.write_bytes(content)
     runner = LiteRtRunner(path)
     monkeypatch.setattr(runner._interpreter, 'invoke', fail)
-    with pytest.raises(PocketFlowError, match=r'net.tflite: LiteRT cannot run this file \(failed to create XNNPACK '
-                                              r'runtime\)'):
+    with pytest.raises(
+        PocketFlowError,
+        match=r'net.tflite: LiteRT cannot run this file \(failed to create XNNPACK '
+        r'runtime\)',
+    ):
         runner.predict(images)
 
 
@@ -130,4 +136,4 @@ def test_wrong_inputs_are_refused(content):
 
 
 def test_there_is_a_usable_thread():
-    assert nb_usable_threads() >= 1
+    assert num_usable_threads() >= 1

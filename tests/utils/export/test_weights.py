@@ -7,14 +7,17 @@ from pocketflow.utils.export.convert import convert
 from pocketflow.utils.export.weights import Weights, layer_names, pack_nibbles, unpack_nibbles
 
 
-@pytest.mark.parametrize(('tensor_name', 'layers'), [
-    ('net/conv/Conv2D', {'conv'}),
-    ('net/relu/Relu;net/bn/FusedBatchNormV3;net/conv_1/Conv2D1', {'relu', 'bn', 'conv_1'}),
-    ('net/block/conv/Conv2D', {'block', 'conv'}),
-    ('net/dense/Tensordot/MatMul', {'dense', 'Tensordot'}),
-    ('conv/conv_1/Conv2D', {'conv_1'}),
-    ('StatefulPartitionedCall:0', set()),
-])
+@pytest.mark.parametrize(
+    ('tensor_name', 'layers'),
+    [
+        ('net/conv/Conv2D', {'conv'}),
+        ('net/relu/Relu;net/bn/FusedBatchNormV3;net/conv_1/Conv2D1', {'relu', 'bn', 'conv_1'}),
+        ('net/block/conv/Conv2D', {'block', 'conv'}),
+        ('net/dense/Tensordot/MatMul', {'dense', 'Tensordot'}),
+        ('conv/conv_1/Conv2D', {'conv_1'}),
+        ('StatefulPartitionedCall:0', set()),
+    ],
+)
 def test_layer_names(tensor_name, layers):
     assert layer_names(tensor_name) == layers
 

@@ -20,8 +20,11 @@ def randomized(model: keras.Model) -> keras.Model:
     """The model with random weights, also where they begin as zeros and ones."""
     rng = np.random.default_rng(1)
     for weight in model.weights:
-        weight.assign(rng.uniform(0.5, 1.5, weight.shape) * np.sign(rng.normal(size=weight.shape))
-                      if weight.name.split('/')[-1].startswith('kernel') else rng.uniform(0.5, 1.5, weight.shape))
+        weight.assign(
+            rng.uniform(0.5, 1.5, weight.shape) * np.sign(rng.normal(size=weight.shape))
+            if weight.name.split('/')[-1].startswith('kernel')
+            else rng.uniform(0.5, 1.5, weight.shape)
+        )
     return model
 
 
@@ -93,8 +96,14 @@ def test_the_innermost_training_argument_counts():
     outer = keras.Model(inputs, features, name='outer')
     flat = flatten(transfer(outer, training=True))
     arguments = {layer.name: layer.inbound_nodes[0].call_kwargs for layer in flat.layers[1:]}
-    assert arguments == {'conv': {}, 'bn': {'training': False}, 'relu': {}, 'drop': {'training': True}, 'flat': {},
-                         'logits': {}}
+    assert arguments == {
+        'conv': {},
+        'bn': {'training': False},
+        'relu': {},
+        'drop': {'training': True},
+        'flat': {},
+        'logits': {},
+    }
 
 
 def test_frozen_models_stay_frozen():
@@ -138,15 +147,37 @@ def test_names_that_collide_get_those_of_their_models_in_front():
     features = layers.Add(name='add')([backbone('left')(features), backbone('right')(features)])
     model = randomized(with_head(features, inputs))
     flat = flatten(model)
-    assert {layer.name for layer in flat.layers} == {'images', 'conv', 'left_conv', 'right_conv', 'bn', 'right_bn',
-                                                     'relu', 'right_relu', 'add', 'flat', 'logits'}
+    assert {layer.name for layer in flat.layers} == {
+        'images',
+        'conv',
+        'left_conv',
+        'right_conv',
+        'bn',
+        'right_bn',
+        'relu',
+        'right_relu',
+        'add',
+        'flat',
+        'logits',
+    }
     assert_same(flat, model)
 
 
 def test_sequential_models_become_functional():
     base = keras.Sequential([layers.Conv2D(3, 3), layers.BatchNormalization()])
-    model = randomized(keras.Sequential([layers.Input(SHAPE), layers.Rescaling(2.0), base, backbone_of(3),
-                                         layers.GlobalAveragePooling2D(), layers.Dense(4)], name='net'))
+    model = randomized(
+        keras.Sequential(
+            [
+                layers.Input(SHAPE),
+                layers.Rescaling(2.0),
+                base,
+                backbone_of(3),
+                layers.GlobalAveragePooling2D(),
+                layers.Dense(4),
+            ],
+            name='net',
+        )
+    )
     assert_same(flatten(model), model)
 
 
@@ -231,8 +262,9 @@ def nested_models(draw: st.DrawFn, depth: int = 2) -> keras.Model:
 
 
 @pytest.mark.filterwarnings('ignore:Do not use the `random` module')  # which Keras uses for its initializers
-@hypothesis.settings(max_examples=8, deadline=None, derandomize=True,
-                     suppress_health_check=list(hypothesis.HealthCheck))
+@hypothesis.settings(
+    max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(hypothesis.HealthCheck)
+)
 @hypothesis.given(nested_models())
 def test_random_nested_models_compute_the_same(model):
     randomized(model)

@@ -12,8 +12,13 @@ layers = keras.layers
 
 
 def network() -> keras.Model:
-    return keras.Sequential([layers.Dense(3, input_shape=(2,), name='first'), layers.BatchNormalization(name='bn'),
-                             layers.Dense(1, name='last')])
+    return keras.Sequential(
+        [
+            layers.Dense(3, input_shape=(2,), name='first'),
+            layers.BatchNormalization(name='bn'),
+            layers.Dense(1, name='last'),
+        ]
+    )
 
 
 def test_moving_statistics_are_not_counted():
@@ -30,7 +35,7 @@ def test_a_frozen_part_is_named(caplog):
         assert caplog.messages == []
         model.get_layer('first').trainable = False
         warn_of_frozen(model, 'here')
-    message, = caplog.messages
+    (message,) = caplog.messages
     assert message.startswith('here: 47 % of its parameters (9 of 19) are frozen (trainable=False): training and')
     refuse_frozen(model, 'here')
 

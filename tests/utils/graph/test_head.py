@@ -30,20 +30,30 @@ HEADS: dict[str, tuple[Callable[[tf.Tensor], tf.Tensor], Head]] = {
     'activation layer': (lambda x: layers.Activation('softmax', name='head')(dense(x)), Head('softmax', 'head')),
     'activation': (lambda x: dense(x, 'softmax'), Head('softmax', 'dense')),
     'sigmoid': (lambda x: dense(x, 'sigmoid'), Head('sigmoid', 'dense')),
-    'sigmoid layer': (lambda x: layers.Activation(keras.activations.sigmoid, name='head')(dense(x)),
-                      Head('sigmoid', 'head')),
-    'convolution': (lambda x: layers.Flatten()(layers.Conv2D(3, 1, activation='softmax', name='conv2')(x)),
-                    Head('softmax', 'conv2')),
+    'sigmoid layer': (
+        lambda x: layers.Activation(keras.activations.sigmoid, name='head')(dense(x)),
+        Head('sigmoid', 'head'),
+    ),
+    'convolution': (
+        lambda x: layers.Flatten()(layers.Conv2D(3, 1, activation='softmax', name='conv2')(x)),
+        Head('softmax', 'conv2'),
+    ),
     'operator': (lambda x: tf.nn.softmax(dense(x)), Head('softmax', 'tf.nn.softmax')),
     'operator with an axis': (lambda x: tf.nn.softmax(dense(x), axis=-1), Head('softmax', 'tf.nn.softmax')),
     'keras function': (lambda x: keras.activations.softmax(dense(x)), Head('softmax', 'tf.nn.softmax')),
     'operator sigmoid': (lambda x: tf.sigmoid(dense(x)), Head('sigmoid', 'tf.math.sigmoid')),
-    'reshape before': (lambda x: layers.Softmax(name='head')(layers.Reshape((3,))(layers.Conv2D(3, 1)(x))),
-                       Head('softmax', 'head')),
-    'reshape behind': (lambda x: layers.Reshape((3,))(layers.Softmax(name='head')(layers.Conv2D(3, 1)(x))),
-                       Head('softmax', 'head')),
-    'cast behind': (lambda x: layers.Activation('linear', dtype='float32')(layers.Softmax(name='head')(dense(x))),
-                    Head('softmax', 'head')),
+    'reshape before': (
+        lambda x: layers.Softmax(name='head')(layers.Reshape((3,))(layers.Conv2D(3, 1)(x))),
+        Head('softmax', 'head'),
+    ),
+    'reshape behind': (
+        lambda x: layers.Reshape((3,))(layers.Softmax(name='head')(layers.Conv2D(3, 1)(x))),
+        Head('softmax', 'head'),
+    ),
+    'cast behind': (
+        lambda x: layers.Activation('linear', dtype='float32')(layers.Softmax(name='head')(dense(x))),
+        Head('softmax', 'head'),
+    ),
 }
 
 
@@ -66,14 +76,17 @@ def test_heads_are_taken_off(name):
     assert logits.name == 'net' and take_head_off(logits) == (logits, None)
 
 
-@pytest.mark.parametrize('end', [
-    dense,
-    lambda x: dense(x, 'relu'),
-    lambda x: layers.Activation('log_softmax')(dense(x)),  # to the loss, the same as logits
-    lambda x: layers.Flatten()(layers.Softmax(axis=1)(layers.Reshape((2, 2))(x))),  # two distributions of two
-    lambda x: layers.Dense(3, name='last')(dense(x, 'softmax')),
-    lambda x: [dense(x, 'softmax'), x],
-])
+@pytest.mark.parametrize(
+    'end',
+    [
+        dense,
+        lambda x: dense(x, 'relu'),
+        lambda x: layers.Activation('log_softmax')(dense(x)),  # to the loss, the same as logits
+        lambda x: layers.Flatten()(layers.Softmax(axis=1)(layers.Reshape((2, 2))(x))),  # two distributions of two
+        lambda x: layers.Dense(3, name='last')(dense(x, 'softmax')),
+        lambda x: [dense(x, 'softmax'), x],
+    ],
+)
 def test_other_ends_stay_as_they_are(end):
     model = network(end)
     assert take_head_off(model) == (model, None)

@@ -90,22 +90,29 @@ def test_what_can_be_read_again_is_accepted(name):
 REFUSED = {
     'lambda': (lambda: layers.Lambda(lambda x: x, name='odd'), 'is a Lambda layer, which holds Python code'),
     'lambda activation': (lambda: layers.Dense(2, lambda x: x, name='odd'), 'has a lambda as its activation'),
-    'lambda initializer': (lambda: layers.Dense(2, kernel_initializer=lambda shape, dtype=None: tf.ones(shape),
-                                                name='odd'), 'has a lambda as its kernel_initializer'),
+    'lambda initializer': (
+        lambda: layers.Dense(2, kernel_initializer=lambda shape, dtype=None: tf.ones(shape), name='odd'),
+        'has a lambda as its kernel_initializer',
+    ),
     'function': (lambda: layers.Dense(2, odd_sign, name='odd'), 'has odd_sign as its activation, which no saved'),
     'function of TensorFlow': (lambda: layers.Dense(2, tf.sin, name='odd'), 'has sin as its activation'),
     'class': (lambda: Scale(name='odd'), 'is of class Scale, which no saved model could be'),
     'class within': (lambda: layers.TimeDistributed(Scale(), name='odd'), 'is of class Scale'),
-    'class that Keras does not find there': (lambda: layers.TimeDistributed(KnownScale(), name='odd'),
-                                             r'\(TimeDistributed\) cannot be saved and read again .*KnownScale'),
-    'no JSON': (lambda: Unspeakable(name='odd'),
-                r'\(Unspeakable\) cannot be saved and read again \(.*Cannot serialize object'),
+    'class that Keras does not find there': (
+        lambda: layers.TimeDistributed(KnownScale(), name='odd'),
+        r'\(TimeDistributed\) cannot be saved and read again .*KnownScale',
+    ),
+    'no JSON': (
+        lambda: Unspeakable(name='odd'),
+        r'\(Unspeakable\) cannot be saved and read again \(.*Cannot serialize object',
+    ),
     'no such argument': (lambda: Stubborn(name='odd'), r'\(Stubborn\) cannot be saved and read again .* get_config'),
 }
 
 
-@pytest.mark.filterwarnings('ignore:The object being serialized includes a `lambda`',
-                            'ignore:The `keras.initializers.serialize')
+@pytest.mark.filterwarnings(
+    'ignore:The object being serialized includes a `lambda`', 'ignore:The `keras.initializers.serialize'
+)
 @pytest.mark.parametrize('name', REFUSED)
 def test_what_cannot_be_read_again_is_refused_by_name(name):
     make, message = REFUSED[name]
@@ -118,8 +125,11 @@ def test_what_cannot_be_read_again_is_refused_by_name(name):
 
 def test_a_layer_that_forgets_its_arguments_is_refused():
     check_round_trip(with_layer(Forgetful()), 'here')
-    with pytest.raises(UsageError, match=r'here: saved and read again, the model computes something else; its own '
-                                         r'layers \(Forgetful\) must give all arguments of __init__ in get_config'):
+    with pytest.raises(
+        UsageError,
+        match=r'here: saved and read again, the model computes something else; its own '
+        r'layers \(Forgetful\) must give all arguments of __init__ in get_config',
+    ):
         check_round_trip(with_layer(Forgetful(3.0)), 'here')
 
 

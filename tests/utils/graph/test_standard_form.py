@@ -32,9 +32,11 @@ def test_a_sequential_model_is_built_and_loses_its_head(model, caplog):
     np.testing.assert_allclose(tf.nn.softmax(form.model(IMAGES)), model(IMAGES), atol=1e-6)
     with caplog.at_level(logging.WARNING, logger='absl'):
         form.log('here')
-    message, = caplog.messages
-    assert message == ("here: the softmax at its end (layer 'last') was taken off, because the loss takes logits; the "
-                       'saved and the exported models give logits too, in the same order of classes')
+    (message,) = caplog.messages
+    assert message == (
+        "here: the softmax at its end (layer 'last') was taken off, because the loss takes logits; the "
+        'saved and the exported models give logits too, in the same order of classes'
+    )
 
 
 def test_a_head_behind_nested_models_is_found():

@@ -86,8 +86,11 @@ def legacy(config: Any) -> Any:
         return [legacy(item) for item in config]
     if not isinstance(config, dict):
         return config
-    return {key: legacy(value) for key, value in config.items()
-            if key not in ('module', 'registered_name', 'build_config', 'compile_config')}
+    return {
+        key: legacy(value)
+        for key, value in config.items()
+        if key not in ('module', 'registered_name', 'build_config', 'compile_config')
+    }
 
 
 def refused(folder: Path, write: Callable[[Path, str], Path], message: str, name: str = 'model.keras') -> None:

@@ -18,30 +18,78 @@ def test_all_names_exist():
 
 
 def test_functions_are_functions_of_tensorflow():
-    missing = {name for name in allow_list.FUNCTIONS
-               if not any(get_symbol_from_name(prefix + name) for prefix in ('', 'compat.v1.'))}
+    missing = {
+        name
+        for name in allow_list.FUNCTIONS
+        if not any(get_symbol_from_name(prefix + name) for prefix in ('', 'compat.v1.'))
+    }
     assert missing <= {f'keras.activations.{name}' for name in allow_list.ACTIVATIONS} | allow_list._MATHS
     classes = {name for name in allow_list.FUNCTIONS if inspect.isclass(get_symbol_from_name(name))}
     assert not classes
 
 
-@pytest.mark.parametrize('name', [
-    'io.write_file', 'io.read_file', 'raw_ops.WriteFile', 'py_function', 'numpy_function', 'load_op_library', 'print',
-    'eye', 'linalg.eye', 'fill', 'range', 'linspace', 'zeros', 'ones', 'constant', 'random.normal', 'map_fn',
-    'while_loop', 'cond', 'function', 'nn.fixed_unigram_candidate_sampler', 'nn.RNNCellDropoutWrapper',
-    'keras.models.load_model', 'keras.utils.get_file', 'os.system', 'compat.v1.py_func', 'compat.v1.compat.v1.abs',
-    'image.decode_jpeg', 'saved_model.load', 'data.Dataset', '__internal__.saved_model.load_internal', '', None, 5])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'io.write_file',
+        'io.read_file',
+        'raw_ops.WriteFile',
+        'py_function',
+        'numpy_function',
+        'load_op_library',
+        'print',
+        'eye',
+        'linalg.eye',
+        'fill',
+        'range',
+        'linspace',
+        'zeros',
+        'ones',
+        'constant',
+        'random.normal',
+        'map_fn',
+        'while_loop',
+        'cond',
+        'function',
+        'nn.fixed_unigram_candidate_sampler',
+        'nn.RNNCellDropoutWrapper',
+        'keras.models.load_model',
+        'keras.utils.get_file',
+        'os.system',
+        'compat.v1.py_func',
+        'compat.v1.compat.v1.abs',
+        'image.decode_jpeg',
+        'saved_model.load',
+        'data.Dataset',
+        '__internal__.saved_model.load_internal',
+        '',
+        None,
+        5,
+    ],
+)
 def test_what_does_more_than_compute_is_not_among_them(name):
     assert not allow_list.is_function(name)
 
 
 def test_public_layers_that_are_not_listed_are_known_ones():
     """A new release may bring layers; each is to be looked at."""
-    public = {layer.__name__ for layer in vars(keras.layers).values()
-              if inspect.isclass(layer) and issubclass(layer, keras.layers.Layer)}
+    public = {
+        layer.__name__
+        for layer in vars(keras.layers).values()
+        if inspect.isclass(layer) and issubclass(layer, keras.layers.Layer)
+    }
     assert public - allow_list.LAYERS == {
-        'AbstractRNNCell', 'DenseFeatures', 'IntegerLookup', 'Lambda', 'Layer', 'LocallyConnected1D',
-        'LocallyConnected2D', 'StringLookup', 'TextVectorization', 'Wrapper'}
+        'AbstractRNNCell',
+        'DenseFeatures',
+        'IntegerLookup',
+        'Lambda',
+        'Layer',
+        'LocallyConnected1D',
+        'LocallyConnected2D',
+        'StringLookup',
+        'TextVectorization',
+        'Wrapper',
+    }
 
 
 @keras.saving.register_keras_serializable(package='AllowListTest')

@@ -15,8 +15,12 @@ layers = keras.layers
 
 
 def a_layer(name: str, *inputs: list[tuple[str, int]]) -> dict[str, Any]:
-    return {'name': name, 'class_name': 'Add', 'config': {'name': name},
-            'inbound_nodes': [[[other, index, 0, {}] for other, index in node] for node in inputs]}
+    return {
+        'name': name,
+        'class_name': 'Add',
+        'config': {'name': name},
+        'inbound_nodes': [[[other, index, 0, {}] for other, index in node] for node in inputs],
+    }
 
 
 def names(in_order: list[dict[str, Any]]) -> list[str]:
@@ -45,8 +49,11 @@ def test_a_long_chain_in_reverse_order_takes_no_time():
 
 
 def test_calls_that_do_not_exist():
-    for bad in ([a_layer('a', [('a', 0)])], [a_layer('a', [('b', 0)]), a_layer('b', [('a', 0)])],
-                [a_layer('in'), a_layer('a', [('in', 0)]), a_layer('b', [('a', 1)])]):
+    for bad in (
+        [a_layer('a', [('a', 0)])],
+        [a_layer('a', [('b', 0)]), a_layer('b', [('a', 0)])],
+        [a_layer('in'), a_layer('a', [('in', 0)]), a_layer('b', [('a', 1)])],
+    ):
         with pytest.raises(UnreadableError, match='called on something that no layer makes'):
             calls.in_order(bad)
     with pytest.raises(UnreadableError, match="called on the output of 'nowhere'"):
@@ -71,4 +78,4 @@ def test_keras_makes_all_calls_in_one_go(reverse):
         config['config']['layers'].reverse()
     ordered = with_ordered_layers(config)
     build(lambda: keras.saving.deserialize_keras_object(ordered), 1000)
-    assert ordered['config']['layers']._nb_left == calls._NB_PASSES - 2
+    assert ordered['config']['layers']._num_left == calls._NB_PASSES - 2

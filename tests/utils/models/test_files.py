@@ -68,19 +68,44 @@ MODELS = {
     'hard swish': lambda: on_images(lambda x: x * tf.nn.relu6(x + 3.0) / 6.0),
     'operators': lambda: on_images(lambda x: tf.concat([1.0 - x[:, ::2, :, 1:3], tf.split(x, 2, -1)[0][:, 1::2]], -1)),
     'reshaped': lambda: on_images(lambda x: tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [tf.shape(x)[0], -1])),
-    'functions': lambda: on_images(lambda x: tf.pad(tf.image.resize(tf.reduce_mean(x, -1, keepdims=True), (4, 4)),
-                                                    [[0, 0], [1, 1], [0, 0], [0, 0]])),
+    'functions': lambda: on_images(
+        lambda x: tf.pad(
+            tf.image.resize(tf.reduce_mean(x, -1, keepdims=True), (4, 4)), [[0, 0], [1, 1], [0, 0], [0, 0]]
+        )
+    ),
     'attention': lambda: on_steps(lambda x: tf.matmul(tf.nn.softmax(tf.matmul(x, x, transpose_b=True)), x)),
-    'activations': lambda: on_images(lambda x: layers.Dense(3, activation=tf.nn.relu6)(layers.Conv2D(
-        4, 3, activation=layers.LeakyReLU(0.2))(layers.Dense(4, activation=doubled)(x)))),
-    'settings': lambda: on_images(layers.Conv2D(
-        2, 3, kernel_regularizer='l1_l2', kernel_initializer=tf.constant_initializer(0.5), kernel_constraint='max_norm',
-        bias_initializer='ones', dtype='mixed_bfloat16')),
+    'activations': lambda: on_images(
+        lambda x: layers.Dense(3, activation=tf.nn.relu6)(
+            layers.Conv2D(4, 3, activation=layers.LeakyReLU(0.2))(layers.Dense(4, activation=doubled)(x))
+        )
+    ),
+    'settings': lambda: on_images(
+        layers.Conv2D(
+            2,
+            3,
+            kernel_regularizer='l1_l2',
+            kernel_initializer=tf.constant_initializer(0.5),
+            kernel_constraint='max_norm',
+            bias_initializer='ones',
+            dtype='mixed_bfloat16',
+        )
+    ),
     'separable': lambda: on_images(lambda x: layers.Conv2DTranspose(2, 2)(layers.SeparableConv2D(3, 3)(x))),
-    'preprocessing': lambda: on_images(lambda x: layers.RandomFlip()(layers.Resizing(4, 4)(layers.Normalization(
-        mean=[1.0, 2.0, 3.0, 4.0], variance=[1.0] * 4)(layers.Rescaling(1 / 255)(x))), training=False)),
-    'recurrent': lambda: on_steps(lambda x: layers.Bidirectional(layers.LSTM(3, unroll=True))(layers.TimeDistributed(
-        layers.Dense(3))(layers.RNN([layers.LSTMCell(3), layers.GRUCell(4)], return_sequences=True)(x)))),
+    'preprocessing': lambda: on_images(
+        lambda x: layers.RandomFlip()(
+            layers.Resizing(4, 4)(
+                layers.Normalization(mean=[1.0, 2.0, 3.0, 4.0], variance=[1.0] * 4)(layers.Rescaling(1 / 255)(x))
+            ),
+            training=False,
+        )
+    ),
+    'recurrent': lambda: on_steps(
+        lambda x: layers.Bidirectional(layers.LSTM(3, unroll=True))(
+            layers.TimeDistributed(layers.Dense(3))(
+                layers.RNN([layers.LSTMCell(3), layers.GRUCell(4)], return_sequences=True)(x)
+            )
+        )
+    ),
     'heads': lambda: on_steps(lambda x: layers.LayerNormalization()(layers.MultiHeadAttention(2, 3)(x, x))),
     'own layer': lambda: on_images(Scaled(2.0)),
     'nested': with_nested_models,

@@ -31,7 +31,8 @@ def with_npz(parts: Parts, marker: str) -> Parts:
     content = io.BytesIO()
     np.savez(content, array=np.array([Touch(marker)], dtype=object))
     return {name: text for name, text in parts.items() if name != 'model.weights.h5'} | {
-        'model.weights.npz': content.getvalue()}
+        'model.weights.npz': content.getvalue()
+    }
 
 
 def encrypted(path: Path, parts: Parts) -> Path:
@@ -44,23 +45,33 @@ def encrypted(path: Path, parts: Parts) -> Path:
 
 ARCHIVES: dict[str, tuple[Callable[[Path, str, Parts], Path], str]] = {
     'outside': (lambda path, marker, parts: zipped(path, {**parts, '../marker': b'x'}), r"a part named '\.\./marker'"),
-    'outside the assets': (lambda path, marker, parts: zipped(path, {**parts, 'assets/../../marker': b'x'}),
-                           'a part named .assets/'),
+    'outside the assets': (
+        lambda path, marker, parts: zipped(path, {**parts, 'assets/../../marker': b'x'}),
+        'a part named .assets/',
+    ),
     'absolute': (lambda path, marker, parts: zipped(path, {**parts, marker: b'x'}), "a part named '/.*marker'"),
     'other part': (lambda path, marker, parts: zipped(path, {**parts, 'setup.py': b'x'}), "a part named 'setup.py'"),
     'twice': (lambda path, marker, parts: zipped(path, [*parts.items(), ('config.json', b'{}')]), 'have the same name'),
-    'bomb of text': (lambda path, marker, parts: zipped(path, {**parts, 'config.json': bytes(2**25)}, ('config.json',)),
-                     'part config.json has 33554432 bytes; at most 16777216'),
-    'bomb of weights': (lambda path, marker, parts: zipped(path, {**parts, 'model.weights.h5': bytes(2**25)},
-                                                           ('model.weights.h5',)), 'model.weights.h5 is compressed'),
+    'bomb of text': (
+        lambda path, marker, parts: zipped(path, {**parts, 'config.json': bytes(2**25)}, ('config.json',)),
+        'part config.json has 33554432 bytes; at most 16777216',
+    ),
+    'bomb of weights': (
+        lambda path, marker, parts: zipped(path, {**parts, 'model.weights.h5': bytes(2**25)}, ('model.weights.h5',)),
+        'model.weights.h5 is compressed',
+    ),
     'encrypted': (lambda path, marker, parts: encrypted(path, parts), 'is encrypted'),
     'pickled weights': (lambda path, marker, parts: zipped(path, with_npz(parts, marker)), "named 'model.weights.npz'"),
     'no weights': (lambda path, marker, parts: zipped(path, {'config.json': parts['config.json']}), 'has no model.w'),
     'no architecture': (lambda path, marker, parts: zipped(path, {'a.txt': b'x'}), 'a zip archive without config.json'),
-    'PyTorch': (lambda path, marker, parts: zipped(path, {'net/data.pkl': pickle.dumps(Touch(marker))}),
-                'it is a PyTorch file'),
-    'Keras 3': (lambda path, marker, parts: zipped(path, {**parts, 'metadata.json': b'{"keras_version": "3.9.2"}'}),
-                'it was saved by Keras 3.9.2, and only files of Keras 2 are read; build the same network'),
+    'PyTorch': (
+        lambda path, marker, parts: zipped(path, {'net/data.pkl': pickle.dumps(Touch(marker))}),
+        'it is a PyTorch file',
+    ),
+    'Keras 3': (
+        lambda path, marker, parts: zipped(path, {**parts, 'metadata.json': b'{"keras_version": "3.9.2"}'}),
+        'it was saved by Keras 3.9.2, and only files of Keras 2 are read; build the same network',
+    ),
     'no JSON': (lambda path, marker, parts: zipped(path, {**parts, 'config.json': b'{"class_name": '}), 'is no JSON'),
     'nested JSON': (lambda path, marker, parts: zipped(path, {**parts, 'config.json': b'[' * 10**6}), 'too deep'),
     'long number': (lambda path, marker, parts: zipped(path, {**parts, 'config.json': b'9' * 10**5}), 'is no JSON'),
@@ -92,10 +103,14 @@ WEIGHTS: dict[str, tuple[Callable[[h5py.File, str], Any], str]] = {
     'external storage': (external, "array 'x' lies in another file"),
     'virtual': (virtual, "array 'x' lies in another file"),
     'texts': (lambda file, marker: file.update(x=['text']), "array 'x' is not one of numbers"),
-    'bomb': (lambda file, marker: file.create_dataset('x', (2**34,), 'f4', chunks=(2**20,), compression='gzip'),
-             r'its arrays have \d+ bytes and more, the file only \d+'),
-    'large chunk': (lambda file, marker: file.create_dataset('x', (1,), 'f4', maxshape=(None,), chunks=(2**26,)),
-                    r'its arrays have \d+ bytes and more'),
+    'bomb': (
+        lambda file, marker: file.create_dataset('x', (2**34,), 'f4', chunks=(2**20,), compression='gzip'),
+        r'its arrays have \d+ bytes and more, the file only \d+',
+    ),
+    'large chunk': (
+        lambda file, marker: file.create_dataset('x', (1,), 'f4', maxshape=(None,), chunks=(2**26,)),
+        r'its arrays have \d+ bytes and more',
+    ),
     'ring': (lambda file, marker: file.create_group('a').update(a=file['a']), "group 'a' in it has two places"),
 }
 
@@ -103,15 +118,20 @@ WEIGHTS: dict[str, tuple[Callable[[h5py.File, str], Any], str]] = {
 @pytest.mark.parametrize('kind', WEIGHTS)
 def test_weights_are_refused(tmp_path, parts, kind):
     change, message = WEIGHTS[kind]
-    refused(tmp_path, lambda path, marker: zipped(path, with_weights(parts, lambda file: change(file, marker))),
-            message)
+    refused(
+        tmp_path, lambda path, marker: zipped(path, with_weights(parts, lambda file: change(file, marker))), message
+    )
 
 
 @pytest.mark.parametrize('kind', ['external link', 'external storage', 'bomb'])
 def test_weights_of_an_older_release_are_refused(tmp_path, parts, kind):
     change, message = WEIGHTS[kind]
-    refused(tmp_path, lambda path, marker: whole_hdf5(path, legacy(config_of(parts)), lambda file: change(
-        file, marker)), message, name='model.h5')
+    refused(
+        tmp_path,
+        lambda path, marker: whole_hdf5(path, legacy(config_of(parts)), lambda file: change(file, marker)),
+        message,
+        name='model.h5',
+    )
 
 
 OTHERS: dict[str, tuple[str, Callable[[Path, str], bytes], str]] = {
@@ -138,16 +158,21 @@ def test_other_models_are_named(tmp_path, parts):
     (tmp_path / 'saved' / 'variables').mkdir(parents=True)
     (tmp_path / 'saved' / 'saved_model.pb').write_bytes(b'x')
     for path, message in (
-            (tmp_path / 'saved', 'it is a SavedModel, a compiled graph; give the tf_keras model'),
-            (tmp_path, 'it is a folder without a model.keras'),
-            (tmp_path / 'missing.keras', 'No such file or directory'),
-            (zipped(tmp_path / 'model.zip', parts), 'it is a zip archive; give it a name that ends in .keras'),
-            (whole_hdf5(tmp_path / 'w.h5', '', lambda file: file.attrs.__delitem__('model_config')),
-             'it holds weights without an architecture'),
-            (whole_hdf5(tmp_path / '3.h5', '{}', lambda file: file.attrs.update(keras_version='3.1.0')),
-             'it was saved by Keras 3.1.0'),
-            (whole_hdf5(tmp_path / 'list.h5', '[]'), 'not that of a functional or sequential'),
-            (whole_hdf5(tmp_path / 'model.bin', '{}'), 'it is an HDF5 file; give it a name that ends in .h5')):
+        (tmp_path / 'saved', 'it is a SavedModel, a compiled graph; give the tf_keras model'),
+        (tmp_path, 'it is a folder without a model.keras'),
+        (tmp_path / 'missing.keras', 'No such file or directory'),
+        (zipped(tmp_path / 'model.zip', parts), 'it is a zip archive; give it a name that ends in .keras'),
+        (
+            whole_hdf5(tmp_path / 'w.h5', '', lambda file: file.attrs.__delitem__('model_config')),
+            'it holds weights without an architecture',
+        ),
+        (
+            whole_hdf5(tmp_path / '3.h5', '{}', lambda file: file.attrs.update(keras_version='3.1.0')),
+            'it was saved by Keras 3.1.0',
+        ),
+        (whole_hdf5(tmp_path / 'list.h5', '[]'), 'not that of a functional or sequential'),
+        (whole_hdf5(tmp_path / 'model.bin', '{}'), 'it is an HDF5 file; give it a name that ends in .h5'),
+    ):
         with pytest.raises(UsageError, match=message) as error:
             load_model(path)
         assert '\n' not in str(error.value)

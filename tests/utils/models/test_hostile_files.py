@@ -15,16 +15,7 @@ import pytest
 
 from pocketflow.utils.models import building
 from pocketflow.utils.models.files import load_model
-from tests.utils.models.conftest import (
-    Config,
-    by_name,
-    config_of,
-    edited,
-    legacy,
-    refused,
-    whole_hdf5,
-    zipped,
-)
+from tests.utils.models.conftest import Config, by_name, config_of, edited, legacy, refused, whole_hdf5, zipped
 
 Change = Callable[[Config, str], Any]
 OPERATIONS = 'tf_keras.src.layers.core.tf_op_layer'
@@ -38,23 +29,42 @@ def code(marker: str) -> list[Any]:
 
 
 def a_lambda(marker: str, name: str = 'relu') -> Config:
-    return {'module': 'keras.layers', 'class_name': 'Lambda', 'registered_name': None, 'config': {
-        'name': name, 'function': code(marker), 'function_type': 'lambda', 'module': 'builtins', 'arguments': {},
-        'output_shape': None, 'output_shape_type': 'raw', 'output_shape_module': None}}
+    return {
+        'module': 'keras.layers',
+        'class_name': 'Lambda',
+        'registered_name': None,
+        'config': {
+            'name': name,
+            'function': code(marker),
+            'function_type': 'lambda',
+            'module': 'builtins',
+            'arguments': {},
+            'output_shape': None,
+            'output_shape_type': 'raw',
+            'output_shape_module': None,
+        },
+    }
 
 
 def layer(**config: Any) -> Change:
     """Puts a layer of this configuration in place of the last one; texts may name the marker."""
+
     def change(model: Config, marker: str) -> None:
         by_name(model)['relu'].update(json.loads(json.dumps(config).replace('MARKER', marker)))
+
     return change
 
 
 def calling(function: str, inputs: Any = INPUT, class_name: str = 'TFOpLambda', **arguments: Any) -> Change:
     """Puts a call of a TensorFlow function in place of the last layer."""
     inputs = [*inputs[:3], {**(inputs[3] if len(inputs) > 3 else {}), **arguments}]
-    return layer(module=OPERATIONS, class_name=class_name, registered_name=class_name, inbound_nodes=[inputs],
-                 config={'name': 'relu', 'trainable': True, 'dtype': 'float32', 'function': function})
+    return layer(
+        module=OPERATIONS,
+        class_name=class_name,
+        registered_name=class_name,
+        inbound_nodes=[inputs],
+        config={'name': 'relu', 'trainable': True, 'dtype': 'float32', 'function': function},
+    )
 
 
 def on_constant(function: str, value: Any, **arguments: Any) -> Change:
@@ -63,8 +73,10 @@ def on_constant(function: str, value: Any, **arguments: Any) -> Change:
 
 def dense(**values: Any) -> Change:
     """Sets values of the dense layer."""
+
     def change(model: Config, marker: str) -> None:
         by_name(model)['dense']['config'].update(json.loads(json.dumps(values).replace('MARKER', marker)))
+
     return change
 
 
@@ -78,30 +90,50 @@ def an_object(module: str, name: str, /, **config: Any) -> Config:
 
 def within(wrap: Callable[[Config], Config]) -> Change:
     """Puts a Lambda into something in place of the last layer."""
+
     def change(model: Config, marker: str) -> None:
         by_name(model)['relu'].update(wrap(a_lambda(marker, 'inner')))
+
     return change
 
 
 def a_model(*inside: Config, name: str = 'inner_net') -> Config:
     first = an_object('keras.layers', 'InputLayer', name='inner_images', batch_input_shape=[None, 4], dtype='float32')
-    return {'module': 'keras', 'class_name': 'Sequential', 'registered_name': None,
-            'config': {'name': name, 'layers': [first, *inside]}}
+    return {
+        'module': 'keras',
+        'class_name': 'Sequential',
+        'registered_name': None,
+        'config': {'name': name, 'layers': [first, *inside]},
+    }
 
 
 def doubled(model: Config, marker: str) -> None:
     """Models in models, each of which calls the one inside twice: 2^20 calls of the innermost layer."""
     inner = an_object('keras.layers', 'ReLU', name='m0')
     for level in range(1, 21):
-        first = {**an_object('keras.layers', 'InputLayer', name=f'i{level}', batch_input_shape=[None, 4],
-                             dtype='float32'), 'name': f'i{level}', 'inbound_nodes': []}
+        first = {
+            **an_object('keras.layers', 'InputLayer', name=f'i{level}', batch_input_shape=[None, 4], dtype='float32'),
+            'name': f'i{level}',
+            'inbound_nodes': [],
+        }
         offset = int(level > 1)
-        inner = {**inner, 'name': f'm{level - 1}', 'inbound_nodes': [
-            [[f'i{level}', 0, 0, {}]], [[f'm{level - 1}', offset, 0, {}]]]}
-        inner = {'module': 'tf_keras.src.engine.functional', 'class_name': 'Functional',
-                 'registered_name': 'Functional', 'config': {
-                     'name': f'm{level}', 'trainable': True, 'layers': [first, inner],
-                     'input_layers': [[f'i{level}', 0, 0]], 'output_layers': [[f'm{level - 1}', offset + 1, 0]]}}
+        inner = {
+            **inner,
+            'name': f'm{level - 1}',
+            'inbound_nodes': [[[f'i{level}', 0, 0, {}]], [[f'm{level - 1}', offset, 0, {}]]],
+        }
+        inner = {
+            'module': 'tf_keras.src.engine.functional',
+            'class_name': 'Functional',
+            'registered_name': 'Functional',
+            'config': {
+                'name': f'm{level}',
+                'trainable': True,
+                'layers': [first, inner],
+                'input_layers': [[f'i{level}', 0, 0]],
+                'output_layers': [[f'm{level - 1}', offset + 1, 0]],
+            },
+        }
     by_name(model)['relu'].update({**inner, 'config': {**inner['config'], 'name': 'relu'}})
 
 
@@ -115,7 +147,8 @@ def deep(model: Config, marker: str) -> None:
 def many_layers(model: Config, marker: str) -> None:
     model['config']['layers'] += [
         {**an_object('keras.layers', 'ReLU', name=f'r{place}'), 'name': f'r{place}', 'inbound_nodes': []}
-        for place in range(9000)]
+        for place in range(9000)
+    ]
 
 
 def before_last(model: Config, *, name: str, module: str = 'keras.layers', **config: Any) -> None:
@@ -123,8 +156,9 @@ def before_last(model: Config, *, name: str, module: str = 'keras.layers', **con
     first, last = by_name(model)['dense'], model['config']['layers'].pop()
     first['name'] = first['config']['name'] = 'first'
     model['config']['layers'] += [
-        {**an_object(module, name, name='dense', **config), 'name': 'dense', 'inbound_nodes': [
-            [['first', 0, 0, {}]]]}, last]
+        {**an_object(module, name, name='dense', **config), 'name': 'dense', 'inbound_nodes': [[['first', 0, 0, {}]]]},
+        last,
+    ]
 
 
 def square(model: Config) -> None:
@@ -137,13 +171,16 @@ def lengthened(model: Config) -> None:
 
 def unrolled(model: Config, marker: str) -> None:
     lengthened(model)
-    by_name(model)['relu'].update(an_object('keras.layers', 'SimpleRNN', name='relu', units=1, unroll=True),
-                                  build_config=None)
+    by_name(model)['relu'].update(
+        an_object('keras.layers', 'SimpleRNN', name='relu', units=1, unroll=True), build_config=None
+    )
 
 
 ARCHITECTURES: dict[str, tuple[Change, str]] = {
-    'lambda': (lambda model, marker: by_name(model)['relu'].update(a_lambda(marker)),
-               "has a Lambda layer, which holds code; .* registered layer .*in layer 'relu'"),
+    'lambda': (
+        lambda model, marker: by_name(model)['relu'].update(a_lambda(marker)),
+        "has a Lambda layer, which holds code; .* registered layer .*in layer 'relu'",
+    ),
     'write_file': (on_constant('io.write_file', 'MARKER', contents='x'), "function 'io.write_file', which is not acc"),
     'write_file of an input': (calling('io.write_file', filename='MARKER'), "function 'io.write_file', which"),
     'raw_ops': (on_constant('raw_ops.WriteFile', 'MARKER', contents='x'), "function 'raw_ops.WriteFile'"),
@@ -160,46 +197,93 @@ ARCHITECTURES: dict[str, tuple[Change, str]] = {
     'load_model': (on_constant('keras.models.load_model', 'MARKER'), "function 'keras.models.load_model'"),
     'map_fn': (calling('map_fn', fn='MARKER'), "function 'map_fn'"),
     'slicing': (on_constant('io.write_file', 'MARKER', contents='x', class_name='SlicingOpLambda'), 'io.write_file'),
-    'function in a list': (layer(
-        module=OPERATIONS, class_name='TFOpLambda', registered_name='TFOpLambda',
-        config={'name': 'relu', 'function': ['io.write_file']}), r"function \['io.write_file'\]"),
-    'class method': (layer(module=OPERATIONS, class_name='ClassMethod', registered_name='ClassMethod', config={
-        'name': 'relu', 'cls_symbol': 'io.TFRecordWriter', 'method_name': '__init__'}), "needs 'ClassMethod'"),
-    'instance method': (layer(module=OPERATIONS, class_name='InstanceMethod', registered_name='InstanceMethod',
-                              config={'name': 'relu', 'attr_name': 'eval'}), "needs 'InstanceMethod'"),
+    'function in a list': (
+        layer(
+            module=OPERATIONS,
+            class_name='TFOpLambda',
+            registered_name='TFOpLambda',
+            config={'name': 'relu', 'function': ['io.write_file']},
+        ),
+        r"function \['io.write_file'\]",
+    ),
+    'class method': (
+        layer(
+            module=OPERATIONS,
+            class_name='ClassMethod',
+            registered_name='ClassMethod',
+            config={'name': 'relu', 'cls_symbol': 'io.TFRecordWriter', 'method_name': '__init__'},
+        ),
+        "needs 'ClassMethod'",
+    ),
+    'instance method': (
+        layer(
+            module=OPERATIONS,
+            class_name='InstanceMethod',
+            registered_name='InstanceMethod',
+            config={'name': 'relu', 'attr_name': 'eval'},
+        ),
+        "needs 'InstanceMethod'",
+    ),
     'class of os': (layer(module='os', class_name='mkdir', config='MARKER'), "needs 'mkdir' of 'os', which is no lay"),
-    'Popen': (layer(module='subprocess', class_name='Popen', config={'args': ['touch', 'MARKER']}),
-              "needs 'Popen' of 'subprocess'"),
-    'registered as Keras': (layer(module='keras.layers', class_name='ReLU', registered_name='Custom>Evil'),
-                            "needs 'Custom>Evil' of 'keras.layers', which .* is not registered"),
+    'Popen': (
+        layer(module='subprocess', class_name='Popen', config={'args': ['touch', 'MARKER']}),
+        "needs 'Popen' of 'subprocess'",
+    ),
+    'registered as Keras': (
+        layer(module='keras.layers', class_name='ReLU', registered_name='Custom>Evil'),
+        "needs 'Custom>Evil' of 'keras.layers', which .* is not registered",
+    ),
     'qualified name': (layer(module='keras.layers', class_name='Layer.from_config'), "needs 'Layer.from_config'"),
     'module of Keras': (layer(module='keras.utils', class_name='get_file'), "needs 'get_file' of 'keras.utils'"),
     'no module': (layer(module=None, class_name='ReLU'), "names class 'ReLU' of module None"),
     'own optimizer': (layer(module='keras.optimizers', class_name='SGD'), "needs 'SGD' of 'keras.optimizers'"),
-    'TFSMLayer': (layer(module='keras.layers', class_name='TFSMLayer', config={'filepath': 'MARKER'}),
-                  'TFSMLayer layer, which loads another file'),
-    'vocabulary': (layer(module='keras.layers', class_name='StringLookup', config={'vocabulary': '/etc/passwd'}),
-                   'StringLookup layer, which may load a vocabulary file'),
-    'TimeDistributed': (within(lambda inner: an_object('keras.layers', 'TimeDistributed', name='relu', layer=inner)),
-                        "Lambda layer, which holds code.*in layer 'inner'"),
-    'Bidirectional': (within(lambda inner: an_object('keras.layers', 'Bidirectional', name='relu', layer=inner)),
-                      "Lambda layer, which holds code.*in layer 'inner'"),
+    'TFSMLayer': (
+        layer(module='keras.layers', class_name='TFSMLayer', config={'filepath': 'MARKER'}),
+        'TFSMLayer layer, which loads another file',
+    ),
+    'vocabulary': (
+        layer(module='keras.layers', class_name='StringLookup', config={'vocabulary': '/etc/passwd'}),
+        'StringLookup layer, which may load a vocabulary file',
+    ),
+    'TimeDistributed': (
+        within(lambda inner: an_object('keras.layers', 'TimeDistributed', name='relu', layer=inner)),
+        "Lambda layer, which holds code.*in layer 'inner'",
+    ),
+    'Bidirectional': (
+        within(lambda inner: an_object('keras.layers', 'Bidirectional', name='relu', layer=inner)),
+        "Lambda layer, which holds code.*in layer 'inner'",
+    ),
     'cell': (within(lambda inner: an_object('keras.layers', 'RNN', name='relu', cell=inner)), 'Lambda layer'),
     'nested model': (within(a_model), "Lambda layer, which holds code.*in layer 'inner'"),
-    'model in a wrapper': (within(lambda inner: an_object('keras.layers', 'TimeDistributed', name='relu',
-                                                          layer=a_model(inner))), 'Lambda layer, which holds code'),
-    'own wrapper': (within(lambda inner: {
-        'module': 'pocketflow.utils.quantization.int8.wrappers', 'class_name': 'QuantizedLayer',
-        'registered_name': 'PocketFlow>QuantizedLayer', 'config': {'name': 'relu', 'layer': inner, 'simulation': {}}}),
-        "Lambda layer, which holds code.*in layer 'inner'"),
+    'model in a wrapper': (
+        within(lambda inner: an_object('keras.layers', 'TimeDistributed', name='relu', layer=a_model(inner))),
+        'Lambda layer, which holds code',
+    ),
+    'own wrapper': (
+        within(
+            lambda inner: {
+                'module': 'pocketflow.utils.quantization.int8.wrappers',
+                'class_name': 'QuantizedLayer',
+                'registered_name': 'PocketFlow>QuantizedLayer',
+                'config': {'name': 'relu', 'layer': inner, 'simulation': {}},
+            }
+        ),
+        "Lambda layer, which holds code.*in layer 'inner'",
+    ),
     'build_config': (layer(build_config=an_object('os', 'mkdir', path='MARKER')), "needs 'mkdir' of 'os'"),
     'activation': (dense(activation=function('os', 'mkdir')), "needs the function 'mkdir' of 'os'.*in layer 'dense'"),
     'builtin activation': (dense(activation=function('builtins', 'eval')), "needs the function 'eval' of 'builtins'"),
     'two names': (dense(activation=function('builtins', 'relu6', 'eval')), "needs the function 'relu6'"),
-    'activation of TensorFlow': (dense(activation=function('tensorflow.python.ops.io_ops', 'write_file')),
-                                 "needs the function 'write_file'"),
-    'activation lambda': (lambda model, marker: by_name(model)['dense']['config'].update(
-        activation={'class_name': '__lambda__', 'config': {'value': code(marker)}}), "needs '__lambda__'"),
+    'activation of TensorFlow': (
+        dense(activation=function('tensorflow.python.ops.io_ops', 'write_file')),
+        "needs the function 'write_file'",
+    ),
+    'activation lambda': (
+        lambda model, marker: by_name(model)['dense']['config'].update(
+            activation={'class_name': '__lambda__', 'config': {'value': code(marker)}}
+        ),
+        "needs '__lambda__'",
+    ),
     'activation text': (dense(activation='eval'), "names the activation 'eval', which is not of Keras"),
     'initializer': (dense(kernel_initializer=an_object('os', 'mkdir', path='MARKER')), "needs 'mkdir' of 'os'"),
     'initializer function': (dense(kernel_initializer=function('os', 'mkdir')), "needs the function 'mkdir' of 'os'"),
@@ -208,11 +292,30 @@ ARCHITECTURES: dict[str, tuple[Change, str]] = {
     'regularizer text': (dense(kernel_regularizer='deserialize_keras_object'), 'names the regularizer'),
     'constraint': (dense(kernel_constraint=an_object('shutil', 'rmtree', path='MARKER')), "needs 'rmtree' of 'shutil'"),
     'policy': (dense(dtype=an_object('os', 'mkdir', name='MARKER')), "needs 'mkdir' of 'os'"),
-    'type spec': (layer(config={'name': 'relu', 'max_value': {
-        'class_name': '__typespec__', 'spec_name': 'system', 'module': 'os', 'registered_name': None, 'config': []}}),
-        "needs '__typespec__'|names class '__typespec__'"),
-    'array of texts': (layer(config={'name': 'relu', 'max_value': {
-        'class_name': '__numpy__', 'config': {'value': [1], 'dtype': 'S999999999'}}}), 'array that is not one of numb'),
+    'type spec': (
+        layer(
+            config={
+                'name': 'relu',
+                'max_value': {
+                    'class_name': '__typespec__',
+                    'spec_name': 'system',
+                    'module': 'os',
+                    'registered_name': None,
+                    'config': [],
+                },
+            }
+        ),
+        "needs '__typespec__'|names class '__typespec__'",
+    ),
+    'array of texts': (
+        layer(
+            config={
+                'name': 'relu',
+                'max_value': {'class_name': '__numpy__', 'config': {'value': [1], 'dtype': 'S999999999'}},
+            }
+        ),
+        'array that is not one of numb',
+    ),
     'no text': (layer(class_name=['ReLU']), r"names class \['ReLU'\]"),
     'layers of another kind': (lambda model, marker: model['config'].update(layers={'a': 1}), 'layers .* are no list'),
     'no layer': (lambda model, marker: model['config'].update(layers=[5]), 'lists something that is no layer'),
@@ -223,11 +326,15 @@ ARCHITECTURES: dict[str, tuple[Change, str]] = {
     'eye': (on_constant('linalg.eye', 26000), "'linalg.eye'|on constants alone"),
     'fill': (calling('fill', value=0.0), "function 'fill'"),
     'tile': (calling('tile', multiples=[1, 2**24 + 1]), 'says multiples=16777217; sizes up to 16777216'),
-    'resize': (lambda model, marker: (square(model), calling('image.resize', size=[2**20, 2**20])(model, marker)),
-               r"layer 'relu' works on a tensor of shape \[None, 1048576, 1048576, 1\]; up to 268435456 values"),
+    'resize': (
+        lambda model, marker: (square(model), calling('image.resize', size=[2**20, 2**20])(model, marker)),
+        r"layer 'relu' works on a tensor of shape \[None, 1048576, 1048576, 1\]; up to 268435456 values",
+    ),
     'unroll': (unrolled, "layer 'relu' writes out 1048576 parts; up to 1024 are accepted"),
-    'unstack': (lambda model, marker: (lengthened(model), calling('unstack', axis=1)(model, marker)),
-                "layer 'relu' writes out 1048576 parts; up to 1024 are accepted"),
+    'unstack': (
+        lambda model, marker: (lengthened(model), calling('unstack', axis=1)(model, marker)),
+        "layer 'relu' writes out 1048576 parts; up to 1024 are accepted",
+    ),
     'split': (calling('split', num_or_size_splits=2**20, axis=1), "layer 'relu' writes out 1048576 parts"),
     'many layers': (many_layers, 'has more than 8192 layers'),
     'doubled': (doubled, 'its layers are called more than 500 times'),
@@ -247,13 +354,23 @@ def test_an_architecture_is_refused(tmp_path, parts, kind):
     refused(tmp_path, lambda path, marker: zipped(path, edited(parts, lambda model: change(model, marker))), message)
 
 
-@pytest.mark.parametrize('kind', [kind for kind in ARCHITECTURES if kind not in (
-    'no module', 'registered as Keras', 'build_config', 'own wrapper', 'many layers')])
+@pytest.mark.parametrize(
+    'kind',
+    [
+        kind
+        for kind in ARCHITECTURES
+        if kind not in ('no module', 'registered as Keras', 'build_config', 'own wrapper', 'many layers')
+    ],
+)
 def test_so_it_is_in_the_format_of_older_releases(tmp_path, parts, kind):
     change, _ = ARCHITECTURES[kind]
     config = config_of(parts)
-    refused(tmp_path, lambda path, marker: (change(config, marker), whole_hdf5(path, legacy(config)))[1], '.',
-            name='model.h5')
+    refused(
+        tmp_path,
+        lambda path, marker: (change(config, marker), whole_hdf5(path, legacy(config)))[1],
+        '.',
+        name='model.h5',
+    )
 
 
 def test_how_a_model_was_compiled_is_not_looked_at(tmp_path, parts):

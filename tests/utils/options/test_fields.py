@@ -49,15 +49,18 @@ def test_defaults_and_given_values():
     assert given == Pruning(0.25, 'random', True, 'a b', 3)
 
 
-@pytest.mark.parametrize(('argument', 'message'), [
-    ('--prune_ratio=1.3', r'--prune_ratio=1.3: must be a number >= 0 and < 1$'),
-    ('--prune_ratio=1', r'--prune_ratio=1.0: must be a number >= 0 and < 1$'),
-    ('--passes=9', r'--passes=9: must be a number <= 8$'),
-    ('--prune_ratio=nan', r'--prune_ratio=nan: must be a number'),
-    ('--style=best', r'--style=best: must be one of lasso, random'),
-    ('--steps=0', r'--steps=0: must be a number > 0'),
-    ('--warm', r'--warm needs --path'),
-])
+@pytest.mark.parametrize(
+    ('argument', 'message'),
+    [
+        ('--prune_ratio=1.3', r'--prune_ratio=1.3: must be a number >= 0 and < 1$'),
+        ('--prune_ratio=1', r'--prune_ratio=1.0: must be a number >= 0 and < 1$'),
+        ('--passes=9', r'--passes=9: must be a number <= 8$'),
+        ('--prune_ratio=nan', r'--prune_ratio=nan: must be a number'),
+        ('--style=best', r'--style=best: must be one of lasso, random'),
+        ('--steps=0', r'--steps=0: must be a number > 0'),
+        ('--warm', r'--warm needs --path'),
+    ],
+)
 def test_wrong_values_name_flag_value_and_rule(argument, message):
     with pytest.raises(UsageError, match=message):
         parsed(argument)
@@ -102,12 +105,15 @@ class Successor(Pruning):
     superseded_switches = {'old_haste': 'it is always fast'}
 
 
-@pytest.mark.parametrize('old', [('--old_haste',), ('--noold_haste',), ('--old_haste=true',), ('--old_rate=0.1',),
-                                 ('--old_rate', '0.1')])
+@pytest.mark.parametrize(
+    'old', [('--old_haste',), ('--noold_haste',), ('--old_haste=true',), ('--old_rate=0.1',), ('--old_rate', '0.1')]
+)
 def test_superseded_flags_take_what_they_took_and_leave_the_next_flag_alone(old):
     assert parsed(*old, '--steps=7', options_class=Successor).steps == 7
 
 
 def test_superseded_flags_of_several_options_with_their_reasons():
-    assert superseded_flags([Pruning, Successor]) == {'old_rate': 'the solution is exact',
-                                                      'old_haste': 'it is always fast'}
+    assert superseded_flags([Pruning, Successor]) == {
+        'old_rate': 'the solution is exact',
+        'old_haste': 'it is always fast',
+    }

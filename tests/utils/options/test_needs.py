@@ -52,26 +52,45 @@ def parsed(*arguments: str) -> flags.FlagValues:
     return values
 
 
-@pytest.mark.parametrize('arguments', [
-    (), ('--method=bake', '--fan'), ('--method=bake', '--rack=1', '--degrees=200'), ('--recipe=bread', '--page=7'),
-    ('--minutes=5',), ('--shine=0.1',), ('--nocrust',),
-    ('--nofan', '--page=1', '--rack=2', '--degrees=180'),  # defaults, as recorded flag files hold them
-    ('--recipe=bread', '--minutes=30'),
-])
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        (),
+        ('--method=bake', '--fan'),
+        ('--method=bake', '--rack=1', '--degrees=200'),
+        ('--recipe=bread', '--page=7'),
+        ('--minutes=5',),
+        ('--shine=0.1',),
+        ('--nocrust',),
+        ('--nofan', '--page=1', '--rack=2', '--degrees=180'),  # defaults, as recorded flag files hold them
+        ('--recipe=bread', '--minutes=30'),
+    ],
+)
 def test_flags_with_an_effect_are_accepted(arguments):
     refuse_idle_flags((BakingOptions, OvenOptions), parsed(*arguments))
 
 
-@pytest.mark.parametrize(('arguments', 'message'), [
-    (('--fan',), '--fan would have no effect: it needs --method=bake; give that, or drop the flag'),
-    (('--page=7',), '--page=7 would have no effect: it needs --recipe=...; give that, or drop the flag'),
-    (('--minutes=5', '--recipe=bread'),
-     '--minutes=5.0 would have no effect with --recipe=bread; drop one of the two'),
-    (('--degrees=200',), '--degrees=200 would have no effect: it needs --method=bake; give that, or drop the flag'),
-    (('--degrees=200', '--method=bake', '--fan'), '--degrees=200 would have no effect with --fan; drop one of the two'),
-    (('--shine=0.1', '--nocrust'), '--shine=0.1 would have no effect: it needs --crust; give that, or drop the flag'),
-    (('--rack=1',), '--rack=1 would have no effect: it needs --method=bake; give that, or drop the flag'),
-])
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (('--fan',), '--fan would have no effect: it needs --method=bake; give that, or drop the flag'),
+        (('--page=7',), '--page=7 would have no effect: it needs --recipe=...; give that, or drop the flag'),
+        (
+            ('--minutes=5', '--recipe=bread'),
+            '--minutes=5.0 would have no effect with --recipe=bread; drop one of the two',
+        ),
+        (('--degrees=200',), '--degrees=200 would have no effect: it needs --method=bake; give that, or drop the flag'),
+        (
+            ('--degrees=200', '--method=bake', '--fan'),
+            '--degrees=200 would have no effect with --fan; drop one of the two',
+        ),
+        (
+            ('--shine=0.1', '--nocrust'),
+            '--shine=0.1 would have no effect: it needs --crust; give that, or drop the flag',
+        ),
+        (('--rack=1',), '--rack=1 would have no effect: it needs --method=bake; give that, or drop the flag'),
+    ],
+)
 def test_the_message_names_flag_value_and_the_way_out(arguments, message):
     with pytest.raises(UsageError) as caught:
         refuse_idle_flags((BakingOptions, OvenOptions), parsed(*arguments))
@@ -103,11 +122,18 @@ def test_a_shared_flag_that_one_goes_by_is_accepted(chain):
     refuse_replaced_flags(chain, BakingOptions, parsed('--minutes=5'))
 
 
-@pytest.mark.parametrize(('chain', 'more', 'message'), [
-    ({'cake': CAKE}, (), '--learner=cake goes by --degrees; give that, or drop the flag'),
-    ({'bread': BREAD}, ('--recipe=x',), '--learner=bread goes by --recipe; give that, or drop the flag'),
-    ({'cake': CAKE, 'bread': BREAD}, ('--recipe=x',), '--learner=cake,bread goes by --degrees, --recipe; give that'),
-])
+@pytest.mark.parametrize(
+    ('chain', 'more', 'message'),
+    [
+        ({'cake': CAKE}, (), '--learner=cake goes by --degrees; give that, or drop the flag'),
+        ({'bread': BREAD}, ('--recipe=x',), '--learner=bread goes by --recipe; give that, or drop the flag'),
+        (
+            {'cake': CAKE, 'bread': BREAD},
+            ('--recipe=x',),
+            '--learner=cake,bread goes by --degrees, --recipe; give that',
+        ),
+    ],
+)
 def test_a_shared_flag_that_none_goes_by_is_refused(chain, more, message):
     refuse_replaced_flags(chain, BakingOptions, parsed('--minutes=30', *more))
     with pytest.raises(UsageError) as caught:
@@ -118,7 +144,11 @@ def test_a_shared_flag_that_none_goes_by_is_refused(chain, more, message):
 def test_flags_are_shown_as_they_are_written():
     values = parsed('--fan', '--nocrust', '--recipe=a b')
     assert [argument(flag, values) for flag in ('fan', 'crust', 'recipe', 'page')] == [
-        '--fan', '--nocrust', '--recipe=a b', '--page=1']
+        '--fan',
+        '--nocrust',
+        '--recipe=a b',
+        '--page=1',
+    ]
 
 
 def test_the_help_says_what_a_flag_needs():

@@ -26,7 +26,7 @@ def test_fitted_codebooks_are_near_the_best(style):
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(3, 400))
     rows = (rows - rows.min(1, keepdims=True)) / np.ptp(rows, axis=1, keepdims=True)
-    books = codebooks.fit_codebooks(rows, 8, style, nb_iterations=50)
+    books = codebooks.fit_codebooks(rows, 8, style, num_iterations=50)
     for row, book in zip(rows, books, strict=True):
         error = np.square(row[:, None] - book).min(1).sum()
         best = KMeans(8, n_init=5, random_state=0).fit(row[:, None]).inertia_
@@ -36,8 +36,10 @@ def test_fitted_codebooks_are_near_the_best(style):
 
 def test_a_few_iterations_are_better_than_none():
     rows = np.abs(np.random.default_rng(0).normal(size=(1, 500)))
-    errors = [np.square(rows.T - codebooks.fit_codebooks(rows, 16, 'quantile', count)).min(1).sum()
-              for count in (0, codebooks.NB_ITERATIONS)]
+    errors = [
+        np.square(rows.T - codebooks.fit_codebooks(rows, 16, 'quantile', count)).min(1).sum()
+        for count in (0, codebooks.NB_ITERATIONS)
+    ]
     assert errors[1] < 0.5 * errors[0]
 
 

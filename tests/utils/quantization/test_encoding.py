@@ -15,8 +15,13 @@ from pocketflow.utils.quantization.encoding import (
     kernel_statistics,
 )
 
-BUCKETS = [Buckets(), Buckets('channel'), Buckets('channel', nb_channel_axes=2), Buckets('split', 5),
-           Buckets('split', 100)]
+BUCKETS = [
+    Buckets(),
+    Buckets('channel'),
+    Buckets('channel', num_channel_axes=2),
+    Buckets('split', 5),
+    Buckets('split', 100),
+]
 
 
 @pytest.mark.parametrize('buckets', BUCKETS)
@@ -34,7 +39,9 @@ def test_buckets_by_hand():
     np.testing.assert_array_equal(Buckets('channel').matrix(values), values)
     np.testing.assert_array_equal(Buckets('split', 4).matrix(values), [[0, 4], [1, 5], [2, 5], [3, 5]])
     depthwise = np.arange(8).reshape(1, 2, 2, 2)
-    np.testing.assert_array_equal(Buckets('channel', nb_channel_axes=2).matrix(depthwise), [[0, 1, 2, 3], [4, 5, 6, 7]])
+    np.testing.assert_array_equal(
+        Buckets('channel', num_channel_axes=2).matrix(depthwise), [[0, 1, 2, 3], [4, 5, 6, 7]]
+    )
 
 
 @pytest.mark.parametrize('wrong', [('row', 0), ('split', 0)])

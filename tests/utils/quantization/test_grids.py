@@ -13,7 +13,7 @@ def column(*values: float) -> tf.Tensor:
 
 @pytest.mark.parametrize('bits', [1, 2, 8, 16, 31, 32])
 def test_number_of_steps(bits):
-    assert float(grids.nb_steps(tf.constant(bits))) == np.float32(2 ** bits - 1)
+    assert float(grids.num_steps(tf.constant(bits))) == np.float32(2**bits - 1)
 
 
 def test_min_max_grid():
@@ -28,14 +28,17 @@ def test_symmetric_grid():
     assert float(grids.symmetric_top(8)) == 127
 
 
-@pytest.mark.parametrize('low, high, bits, expected', [
-    (0.0, 1.5, 2, (0.5, 0, 3)),
-    (0.5, 1.5, 2, (0.5, 0, 3)),  # widened down to zero
-    (-1.0, 2.0, 2, (1.0, -1, 2)),
-    (-0.9, 2.1, 2, (1.0, -1, 2)),  # moved so that zero is on it
-    (-3.0, -1.0, 2, (1.0, -3, 0)),
-    (0.0, 0.0, 8, (1.0, 0, 255)),
-])
+@pytest.mark.parametrize(
+    'low, high, bits, expected',
+    [
+        (0.0, 1.5, 2, (0.5, 0, 3)),
+        (0.5, 1.5, 2, (0.5, 0, 3)),  # widened down to zero
+        (-1.0, 2.0, 2, (1.0, -1, 2)),
+        (-0.9, 2.1, 2, (1.0, -1, 2)),  # moved so that zero is on it
+        (-3.0, -1.0, 2, (1.0, -3, 0)),
+        (0.0, 0.0, 8, (1.0, 0, 255)),
+    ],
+)
 def test_range_grid(low, high, bits, expected):
     np.testing.assert_allclose(grids.range_grid(tf.constant(low), tf.constant(high), bits), expected, rtol=1e-6)
 

@@ -55,8 +55,9 @@ def test_kernels_and_code_books_are_trained(layer_class, config):
     assert all(np.abs(one).max() > 0 for one in tape.gradient(loss, layer.trainable_variables))
 
 
-@pytest.mark.parametrize('make_quantizer', [lambda: BucketQuantizer(8, Buckets('channel')),
-                                            lambda: CodebookQuantizer(8, Buckets())])
+@pytest.mark.parametrize(
+    'make_quantizer', [lambda: BucketQuantizer(8, Buckets('channel')), lambda: CodebookQuantizer(8, Buckets())]
+)
 def test_other_bits_need_no_new_trace(make_quantizer):
     layer = QuantizedDense(40, quantizer=make_quantizer())
     layer.build((None, 30))

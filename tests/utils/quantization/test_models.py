@@ -18,23 +18,30 @@ from pocketflow.utils.quantization import (
     Quantizer,
     activation_layers,
     activation_ranges,
-    bake,
     codebook_variables,
     excluding,
     quantizable_layers,
     quantized_copy,
     quantized_layers,
+    strip_quantization,
     unquantizable_layers,
 )
 from pocketflow.utils.quantization.encoding import Buckets, kernel_name
 
 layers = keras.layers
-MAKERS = [lambda: BucketQuantizer(3, Buckets('channel')), lambda: BucketQuantizer(3, Buckets('split', 11), True),
-          lambda: CodebookQuantizer(3, Buckets('split', 16))]
+MAKERS = [
+    lambda: BucketQuantizer(3, Buckets('channel')),
+    lambda: BucketQuantizer(3, Buckets('split', 11), True),
+    lambda: CodebookQuantizer(3, Buckets('split', 16)),
+]
 
 
-def copy_of(model: keras.Model, make: Callable[[], Quantizer] = MAKERS[0], activation_bits: int = 32,
-            images: np.ndarray | None = None) -> keras.Model:
+def copy_of(
+    model: keras.Model,
+    make: Callable[[], Quantizer] = MAKERS[0],
+    activation_bits: int = 32,
+    images: np.ndarray | None = None,
+) -> keras.Model:
     ranges = activation_ranges(model, images) if images is not None else None
     return quantized_copy(model, {layer.name: make() for layer in quantizable_layers(model)}, activation_bits, ranges)
 
@@ -67,7 +74,7 @@ def test_the_copy_has_the_same_names_weights_and_almost_the_same_results(net, im
 @pytest.mark.parametrize('make', MAKERS)
 def test_baking_keeps_every_bit(net, images, make):
     quantized = copy_of(net, make, 4, images)
-    baked, encodings = bake(quantized)
+    baked, encodings = strip_quantization(quantized)
     assert list(encodings) == ['stem', 'depthwise', 'pointwise', 'hidden', 'logits']
     for name, encoding in encodings.items():
         layer = baked.get_layer(name)
@@ -77,7 +84,7 @@ def test_baking_keeps_every_bit(net, images, make):
 
 
 def test_quantized_activations_can_be_converted(net, images):
-    baked, _ = bake(copy_of(net, MAKERS[0], 4, images))
+    baked, _ = strip_quantization(copy_of(net, MAKERS[0], 4, images))
     expected = baked(images).numpy()
     results = LiteRtRunner(convert(baked, 'float32')).predict(images)
     # Values that are all but halfway between two points of the grid may go either way.
@@ -89,7 +96,7 @@ def test_activations_of_32_bits_leave_no_layer_behind(net, images):
     for layer in quantized.layers:
         if isinstance(layer, QuantizeActivation):
             layer.quantizer.bits.assign(32)
-    assert [layer.name for layer in bake(quantized)[0].layers] == [layer.name for layer in net.layers]
+    assert [layer.name for layer in strip_quantization(quantized)[0].layers] == [layer.name for layer in net.layers]
 
 
 @pytest.mark.parametrize('make', MAKERS)
@@ -98,8 +105,9 @@ def test_saved_models_come_back_exactly(net, images, tmp_path, make):
     optimizer = keras.optimizers.SGD(0.01)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(quantized(images, training=True) ** 2)
-    optimizer.apply_gradients(zip(tape.gradient(loss, quantized.trainable_variables), quantized.trainable_variables,
-                                  strict=True))
+    optimizer.apply_gradients(
+        zip(tape.gradient(loss, quantized.trainable_variables), quantized.trainable_variables, strict=True)
+    )
     quantized_layers(quantized)[0].quantizer.bits.assign(2)
     quantized.save(tmp_path / 'model.keras')
     loaded = keras.models.load_model(tmp_path / 'model.keras', compile=False)
@@ -107,7 +115,9 @@ def test_saved_models_come_back_exactly(net, images, tmp_path, make):
     assert int(quantized_layers(loaded)[0].quantizer.bits) == 2
     for one, other in zip(loaded.get_weights(), quantized.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
-    for one, other in zip(bake(loaded)[1].values(), bake(quantized)[1].values(), strict=True):
+    for one, other in zip(
+        strip_quantization(loaded)[1].values(), strip_quantization(quantized)[1].values(), strict=True
+    ):
         np.testing.assert_array_equal(one.codes, other.codes)
 
 
@@ -116,9 +126,10 @@ def test_ranges_are_means_over_batches(net, monkeypatch):
     images = np.random.default_rng(3).normal(size=(8, 6, 6, 2)).astype(np.float32)
     ranges = activation_ranges(net, images)
     watched = keras.Model(net.input, net.get_layer('depthwise').output)
-    outputs = [watched(images[start:start + 4], training=False).numpy() for start in (0, 4)]
-    assert ranges['depthwise'] == pytest.approx((np.mean([part.min() for part in outputs]),
-                                                 np.mean([part.max() for part in outputs])), rel=1e-5)
+    outputs = [watched(images[start : start + 4], training=False).numpy() for start in (0, 4)]
+    assert ranges['depthwise'] == pytest.approx(
+        (np.mean([part.min() for part in outputs]), np.mean([part.max() for part in outputs])), rel=1e-5
+    )
     assert ranges['relu'][0] == 0
     relu = copy_of(net, MAKERS[0], 8, images).get_layer('relu_quantize').quantizer
     assert (float(relu.low), float(relu.high)) == pytest.approx(ranges['relu'])
@@ -142,11 +153,11 @@ def test_pruned_models_with_channel_selects(images):
     assert any(isinstance(layer, ChannelSelect) for layer in model.layers)
     quantized = copy_of(model, lambda: BucketQuantizer(16, Buckets()))
     np.testing.assert_allclose(quantized(images), model(images), atol=1e-3)
-    np.testing.assert_array_equal(bake(quantized)[0](images), quantized(images))
+    np.testing.assert_array_equal(strip_quantization(quantized)[0](images), quantized(images))
 
 
 def test_a_second_quantization_replaces_the_first(net, images):
-    once, _ = bake(copy_of(net, MAKERS[0], 8, images))
+    once, _ = strip_quantization(copy_of(net, MAKERS[0], 8, images))
     twice = copy_of(once, MAKERS[0], 4, images)
     bits = [int(layer.quantizer.bits) for layer in twice.layers if isinstance(layer, QuantizeActivation)]
     assert bits == [4] * 4
@@ -158,5 +169,6 @@ def test_weight_decay_leaves_code_books_alone(net):
     others = excluding(quantized.trainable_variables, books)
     assert len(books) == 5 and len(others) == len(net.trainable_variables)
     assert float(weight_decay_loss(quantized.trainable_variables)) == pytest.approx(
-        float(weight_decay_loss(net.trainable_variables)))
+        float(weight_decay_loss(net.trainable_variables))
+    )
     assert float(weight_decay_loss(books)) == 0

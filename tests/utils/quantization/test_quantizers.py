@@ -9,7 +9,7 @@ from pocketflow.utils.quantization import BucketQuantizer, CodebookQuantizer, Qu
 from pocketflow.utils.quantization.encoding import AffineEncoding, Buckets, CodebookEncoding
 
 SHAPE = (3, 3, 2, 6)
-BUCKETS = (Buckets(), Buckets('channel'), Buckets('channel', nb_channel_axes=2), Buckets('split', 10))
+BUCKETS = (Buckets(), Buckets('channel'), Buckets('channel', num_channel_axes=2), Buckets('split', 10))
 
 
 def built(quantizer: Quantizer, values: np.ndarray) -> Quantizer:
@@ -68,17 +68,20 @@ def test_code_books_by_hand():
 
 @pytest.mark.parametrize('buckets', BUCKETS)
 @pytest.mark.parametrize('bits', [2, 4, 8, 12])
-@pytest.mark.parametrize('make', [
-    lambda bits, buckets: BucketQuantizer(bits, buckets),
-    lambda bits, buckets: BucketQuantizer(bits, buckets, symmetric=True),
-    lambda bits, buckets: CodebookQuantizer(min(bits, 6), buckets),
-])
+@pytest.mark.parametrize(
+    'make',
+    [
+        lambda bits, buckets: BucketQuantizer(bits, buckets),
+        lambda bits, buckets: BucketQuantizer(bits, buckets, symmetric=True),
+        lambda bits, buckets: CodebookQuantizer(min(bits, 6), buckets),
+    ],
+)
 def test_what_is_stored_is_what_was_trained(make, bits, buckets):
     values = weights()
     quantizer = built(make(bits, buckets), values)
     encoding = quantizer.encode(values)
     np.testing.assert_array_equal(encoding.decode(), quantizer.quantize(values))
-    assert encoding.codes.shape == SHAPE and encoding.codes.max() < 2 ** encoding.bits
+    assert encoding.codes.shape == SHAPE and encoding.codes.max() < 2**encoding.bits
     assert np.abs(encoding.decode() - values).max() <= np.ptp(values) / 2  # nearest, so never far
 
 
@@ -141,8 +144,10 @@ def test_fewer_entries_than_there_is_room_for():
 
 def test_k_means_beats_the_uniform_grid():
     values = np.random.default_rng(0).laplace(size=(40, 50)).astype(np.float32)
-    errors = [np.square(built(quantizer, values).quantize(values) - values).mean()
-              for quantizer in (BucketQuantizer(4, Buckets()), CodebookQuantizer(4, Buckets()))]
+    errors = [
+        np.square(built(quantizer, values).quantize(values) - values).mean()
+        for quantizer in (BucketQuantizer(4, Buckets()), CodebookQuantizer(4, Buckets()))
+    ]
     assert errors[1] < 0.5 * errors[0]
 
 
@@ -160,9 +165,14 @@ def test_ranges_of_activations():
     assert (float(quantizer.low), float(quantizer.high)) == (-0.625, 1.5)
 
 
-@pytest.mark.parametrize('quantizer', [
-    UniformQuantizer(5, momentum=0.5), BucketQuantizer(3, Buckets('split', 7), symmetric=True),
-    CodebookQuantizer(3, Buckets('channel', nb_channel_axes=2), 'uniform', max_bits=6)])
+@pytest.mark.parametrize(
+    'quantizer',
+    [
+        UniformQuantizer(5, momentum=0.5),
+        BucketQuantizer(3, Buckets('split', 7), symmetric=True),
+        CodebookQuantizer(3, Buckets('channel', num_channel_axes=2), 'uniform', max_bits=6),
+    ],
+)
 def test_configs_describe_quantizers(quantizer):
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(quantizer))
     assert type(again) is type(quantizer) and again.get_config() == quantizer.get_config()

@@ -21,8 +21,10 @@ from pocketflow.utils.reports.charts import (
 )
 
 
-@pytest.mark.parametrize('span, intervals, step', [(10, 5, 2), (10, 4, 2.5), (11, 5, 2.5), (13, 5, 5),
-                                                   (0.1, 5, 0.02), (26, 5, 10), (1000, 5, 200)])
+@pytest.mark.parametrize(
+    'span, intervals, step',
+    [(10, 5, 2), (10, 4, 2.5), (11, 5, 2.5), (13, 5, 5), (0.1, 5, 0.02), (26, 5, 10), (1000, 5, 200)],
+)
 def test_nice_step(span, intervals, step):
     assert nice_step(span, intervals) == pytest.approx(step)
 
@@ -85,12 +87,15 @@ def boxes(places, names):
         yield Box(left, label.y - 10, left + 7 * len(name), label.y + 3)
 
 
-@pytest.mark.parametrize('places', [
-    [(250, 150)] * 6,
-    [(495, 150), (490, 152), (485, 148), (480, 150)],
-    [(250, 295), (252, 297), (254, 296)],
-    [(3, 4), (6, 4), (3, 9)],
-])
+@pytest.mark.parametrize(
+    'places',
+    [
+        [(250, 150)] * 6,
+        [(495, 150), (490, 152), (485, 148), (480, 150)],
+        [(250, 295), (252, 297), (254, 296)],
+        [(3, 4), (6, 4), (3, 9)],
+    ],
+)
 def test_labels_of_crowded_points_stay_apart_and_inside(places):
     found = list(boxes(places, [f'float{index}' for index in range(len(places))]))
     assert not [pair for pair in itertools.combinations(found, 2) if pair[0].overlaps(pair[1])]
@@ -108,9 +113,11 @@ def test_label_at_the_right_edge_stands_left_of_its_point():
     assert label.anchor == 'end'
 
 
-ROWS = [{'layer': 'stem', 'inputs': [3, 3], 'macs': [400, 200]},
-        {'layer': 'conv', 'inputs': [16, 8], 'macs': [1000, 0]},
-        {'layer': 'dense', 'macs': [1, 1]}]
+ROWS = [
+    {'layer': 'stem', 'inputs': [3, 3], 'macs': [400, 200]},
+    {'layer': 'conv', 'inputs': [16, 8], 'macs': [1000, 0]},
+    {'layer': 'dense', 'macs': [1, 1]},
+]
 
 
 def test_bars_are_to_one_scale():

@@ -31,10 +31,25 @@ def rows(kept: dict[str, tuple[int, ...]], skipped: dict[str, str] | None = None
 def test_rows_say_what_each_layer_was_and_is():
     table = rows({'conv2': (0, 2, 3)}, {'conv1': 'first convolution'})
     assert table[:2] == [
-        {'layer': 'conv1', 'type': 'Conv2D', 'inputs': [1, 1], 'outputs': [8, 3], 'macs': [16 * 9 * 8, 16 * 9 * 3],
-         'parameters': [80, 30], 'note': 'inputs kept: first convolution'},
-        {'layer': 'conv2', 'type': 'Conv2D', 'inputs': [8, 3], 'outputs': [6, 6],
-         'macs': [16 * 9 * 8 * 6, 16 * 9 * 3 * 6], 'parameters': [438, 168], 'note': ''}]
+        {
+            'layer': 'conv1',
+            'type': 'Conv2D',
+            'inputs': [1, 1],
+            'outputs': [8, 3],
+            'macs': [16 * 9 * 8, 16 * 9 * 3],
+            'parameters': [80, 30],
+            'note': 'inputs kept: first convolution',
+        },
+        {
+            'layer': 'conv2',
+            'type': 'Conv2D',
+            'inputs': [8, 3],
+            'outputs': [6, 6],
+            'macs': [16 * 9 * 8 * 6, 16 * 9 * 3 * 6],
+            'parameters': [438, 168],
+            'note': '',
+        },
+    ]
     assert [row['layer'] for row in table] == ['conv1', 'conv2', 'hidden', 'logits']
     assert sum(row['macs'][0] for row in table) == total_macs(net())
 
@@ -42,13 +57,16 @@ def test_rows_say_what_each_layer_was_and_is():
 def test_table_as_it_is_printed():
     table = rows({'conv2': (0, 2, 3)}, {'conv1': 'first convolution', 'logits': 'cpr_dense_layers=hidden'})
     del table[2]['inputs'], table[2]['outputs']  # a layer whose channels nobody counted
-    assert format_rows(table) == """\
+    assert (
+        format_rows(table)
+        == """\
 layer   inputs    outputs   MACs            parameters    note
 conv1   1 of 1    3 of 8    1,152 -> 432    80 -> 30      inputs kept: first convolution
 conv2   3 of 8    6 of 6    6,912 -> 2,592  438 -> 168
 hidden                      480             500
 logits  20 of 20  10 of 10  200             210           skipped because: cpr_dense_layers=hidden
 total                       8,744 -> 3,704  1,228 -> 908  42.4 % of the MACs left"""
+    )
 
 
 def test_one_table_for_several_learners():
@@ -57,15 +75,25 @@ def test_one_table_for_several_learners():
     second.append({'layer': 'added', 'type': 'Dense', 'macs': [0, 5], 'parameters': [0, 6], 'note': ''})
     table = {row['layer']: row for row in chained_rows([(), first, (), second])}
     assert list(table) == ['conv1', 'conv2', 'hidden', 'logits', 'added']
-    assert table['conv2'] == {'layer': 'conv2', 'type': 'Conv2D', 'inputs': [8, 1], 'outputs': [6, 6],
-                              'macs': [6912, 864], 'parameters': [438, 60], 'note': 'again'}
+    assert table['conv2'] == {
+        'layer': 'conv2',
+        'type': 'Conv2D',
+        'inputs': [8, 1],
+        'outputs': [6, 6],
+        'macs': [6912, 864],
+        'parameters': [438, 60],
+        'note': 'again',
+    }
     assert chained_rows([first]) == first and chained_rows([]) == chained_rows([()]) == []
 
 
 def kept_halves(model: keras.Model) -> dict[str, tuple[int, ...]]:
     """The first or the second half of what each convolution reads, in turns."""
-    sizes = [(name, reader.nb_channels // 2) for name, reader in reader_channels(model).items()
-             if isinstance(model.get_layer(name), layers.Conv2D) and reader.nb_channels > 3]
+    sizes = [
+        (name, reader.num_channels // 2)
+        for name, reader in reader_channels(model).items()
+        if isinstance(model.get_layer(name), layers.Conv2D) and reader.num_channels > 3
+    ]
     return {name: tuple(range(index % 2 * half, (index % 2 + 1) * half)) for index, (name, half) in enumerate(sizes)}
 
 
@@ -104,7 +132,9 @@ def test_sparsity_and_bits_are_shown_where_a_learner_touched_them():
 def test_notes_of_an_earlier_learner_stay():
     first, second = rows({}, {'conv1': 'first convolution'}), rows({}, {'conv2': 'x'})
     assert [row['note'] for row in chained_rows([first, second])][:2] == [
-        'skipped because: first convolution', 'skipped because: x']
+        'skipped because: first convolution',
+        'skipped because: x',
+    ]
 
 
 def test_columns_that_say_nothing_are_left_out():

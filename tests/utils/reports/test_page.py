@@ -31,49 +31,88 @@ def latency(p50):
 
 
 def entry(accuracy, file_bytes, p50):
-    return {'metrics': {'loss': 0.4, 'accuracy': accuracy}, 'parameters': 273_914, 'macs': 41_000_000,
-            'keras_bytes': 1_200_000, 'file': 'model_float32.tflite', 'timed_file': 'model_float32.tflite',
-            'file_bytes': file_bytes, 'file_accuracy': accuracy,
-            'latency_ms': latency(p50), 'latency_ms_all_threads': latency(0.6 * p50)}
+    return {
+        'metrics': {'loss': 0.4, 'accuracy': accuracy},
+        'parameters': 273_914,
+        'macs': 41_000_000,
+        'keras_bytes': 1_200_000,
+        'file': 'model_float32.tflite',
+        'timed_file': 'model_float32.tflite',
+        'file_bytes': file_bytes,
+        'file_accuracy': accuracy,
+        'latency_ms': latency(p50),
+        'latency_ms_all_threads': latency(0.6 * p50),
+    }
 
 
 def export(file_format, file_bytes, p50):
-    return {'format': file_format, 'path': f'model_{file_format}.tflite', 'bytes': file_bytes,
-            'gzip_bytes': 400_001, 'size_ratio': 1_100_000 / file_bytes,
-            'metrics': {'accuracy': 0.863}, 'max_abs_diff': 1.3e-5,
-            'relative_max_abs_diff': 4.2e-7, 'top1_agreement': 0.9999, 'latency_ms': latency(p50),
-            'latency_ms_all_threads': latency(0.6 * p50),
-            'speedup_vs_uncompressed': 1.9 / p50, 'operators': {'ADD': 9, 'CONV_2D': 22}}
+    return {
+        'format': file_format,
+        'path': f'model_{file_format}.tflite',
+        'bytes': file_bytes,
+        'gzip_bytes': 400_001,
+        'size_ratio': 1_100_000 / file_bytes,
+        'metrics': {'accuracy': 0.863},
+        'max_abs_diff': 1.3e-5,
+        'relative_max_abs_diff': 4.2e-7,
+        'top1_agreement': 0.9999,
+        'latency_ms': latency(p50),
+        'latency_ms_all_threads': latency(0.6 * p50),
+        'speedup_vs_uncompressed': 1.9 / p50,
+        'operators': {'ADD': 9, 'CONV_2D': 22},
+    }
 
 
 @pytest.fixture
 def report():
-    layers = [{'layer': 'stem', 'type': 'Conv2D', 'inputs': [3, 3], 'outputs': [16, 12],
-               'macs': [442_368, 331_776], 'parameters': [432, 324],
-               'note': 'skipped because: first convolution'},
-              {'layer': 'logits', 'type': 'Dense', 'macs': [640, 640],
-               'parameters': [650, 650], 'note': ''}]
-    return {'schema': 1, 'model': 'resnet_20', 'dataset': 'cifar_10', 'learners': ['chn-pruned-rmt'],
-            'seed': 7,
-            'command': 'python main.py --model=resnet_20 --seed=7',
-            'versions': {'tensorflow': '2.21.0'},
-            'machine': {'processor': 'Some Processor', 'cores': 2},
-            'baseline': entry(0.871, 1_100_000, 1.9),
-            'compressed': entry(0.863, 458_000, 1.27),
-            'stages': [{'learner': 'chn-pruned-rmt', 'metrics_compressed': {'loss': 1.02, 'accuracy': 0.68},
-                        'metrics': {'loss': 0.44, 'accuracy': 0.863}, **LEFT}],
-            'exports': [export('float32', 458_000, 1.27), export('int8', 142_000, 0.83)], 'layers': layers,
-            'seconds': {'train': 125.0, 'export': 12.3},
-            'verdict': {'smaller': True, 'faster': True, 'accuracy_drop': 0.008, 'size_ratio': 2.4017,
-                        'speedup': 1.4961}}
+    layers = [
+        {
+            'layer': 'stem',
+            'type': 'Conv2D',
+            'inputs': [3, 3],
+            'outputs': [16, 12],
+            'macs': [442_368, 331_776],
+            'parameters': [432, 324],
+            'note': 'skipped because: first convolution',
+        },
+        {'layer': 'logits', 'type': 'Dense', 'macs': [640, 640], 'parameters': [650, 650], 'note': ''},
+    ]
+    return {
+        'schema': 1,
+        'model': 'resnet_20',
+        'dataset': 'cifar_10',
+        'learners': ['chn-pruned-rmt'],
+        'seed': 7,
+        'command': 'python main.py --model=resnet_20 --seed=7',
+        'versions': {'tensorflow': '2.21.0'},
+        'machine': {'processor': 'Some Processor', 'cores': 2},
+        'baseline': entry(0.871, 1_100_000, 1.9),
+        'compressed': entry(0.863, 458_000, 1.27),
+        'stages': [
+            {
+                'learner': 'chn-pruned-rmt',
+                'metrics_compressed': {'loss': 1.02, 'accuracy': 0.68},
+                'metrics': {'loss': 0.44, 'accuracy': 0.863},
+                **LEFT,
+            }
+        ],
+        'exports': [export('float32', 458_000, 1.27), export('int8', 142_000, 0.83)],
+        'layers': layers,
+        'seconds': {'train': 125.0, 'export': 12.3},
+        'verdict': {'smaller': True, 'faster': True, 'accuracy_drop': 0.008, 'size_ratio': 2.4017, 'speedup': 1.4961},
+    }
 
 
 @pytest.fixture
 def uncompressed(report):
-    return {**report, 'learners': ['full-prec'], 'verdict': None, 'layers': [],
-            'compressed': report['baseline'],
-            'stages': [{'learner': 'full-prec', 'metrics_compressed': None,
-                        'metrics': {'accuracy': 0.871}, **LEFT}]}
+    return {
+        **report,
+        'learners': ['full-prec'],
+        'verdict': None,
+        'layers': [],
+        'compressed': report['baseline'],
+        'stages': [{'learner': 'full-prec', 'metrics_compressed': None, 'metrics': {'accuracy': 0.871}, **LEFT}],
+    }
 
 
 class Reader(html.parser.HTMLParser):
@@ -114,25 +153,34 @@ class Reader(html.parser.HTMLParser):
 def broken(report):
     report = copy.deepcopy(report)
     report['compressed'].update(file_bytes=2_200_000, latency_ms=latency(3.8))
-    report['verdict'] = {'smaller': False, 'faster': False, 'accuracy_drop': 0.039, 'size_ratio': 0.5,
-                         'speedup': 0.5}
+    report['verdict'] = {'smaller': False, 'faster': False, 'accuracy_drop': 0.039, 'size_ratio': 0.5, 'speedup': 0.5}
     return report
 
 
 def test_page_says_what_was_done_and_measured(report):
     text = Reader(render(report)).text
-    for words in ('resnet_20 at cifar_10', 'chn-pruned-rmt', 'Smaller 2.40× less: 1.10 MB → 458 kB',
-                  'Faster 1.50× less: 1.900 ms → 1.270 ms',
-                  'Drops 0.80 points 87.10 % → 86.30 %, within one point',
-                  'parameters 273,914', 'exported file, bytes 1,100,000 458,000 2.40× less',
-                  'latency p90, all threads 1.254 ms 0.838 ms', 'skipped because: first convolution',
-                  'stem Conv2D 3 of 3 12 of 16 442,368 331,776 432 324',
-                  'total 443,008 332,416 1,082 974 75.0 % of the',
-                  'chn-pruned-rmt 68.00 % 86.30 % 1.0200 0.4400 273,914 41,000,000 25.00 % 4.50',
-                  'model_int8.tflite 142,000 7.75× 400,001 86.30 % 99.99 % 1.3e-05 4.2e-07 0.830 0.913 0.498 2.29×',
-                  'CONV_2D 22 22', 'train 2 min 5 s 91 %', 'total 2 min 17 s',
-                  'python main.py --model=resnet_20 --seed=7',
-                  'seed 7', 'tensorflow 2.21.0', 'processor Some Processor'):
+    for words in (
+        'resnet_20 at cifar_10',
+        'chn-pruned-rmt',
+        'Smaller 2.40× less: 1.10 MB → 458 kB',
+        'Faster 1.50× less: 1.900 ms → 1.270 ms',
+        'Drops 0.80 points 87.10 % → 86.30 %, within one point',
+        'parameters 273,914',
+        'exported file, bytes 1,100,000 458,000 2.40× less',
+        'latency p90, all threads 1.254 ms 0.838 ms',
+        'skipped because: first convolution',
+        'stem Conv2D 3 of 3 12 of 16 442,368 331,776 432 324',
+        'total 443,008 332,416 1,082 974 75.0 % of the',
+        'chn-pruned-rmt 68.00 % 86.30 % 1.0200 0.4400 273,914 41,000,000 25.00 % 4.50',
+        'model_int8.tflite 142,000 7.75× 400,001 86.30 % 99.99 % 1.3e-05 4.2e-07 0.830 0.913 0.498 2.29×',
+        'CONV_2D 22 22',
+        'train 2 min 5 s 91 %',
+        'total 2 min 17 s',
+        'python main.py --model=resnet_20 --seed=7',
+        'seed 7',
+        'tensorflow 2.21.0',
+        'processor Some Processor',
+    ):
         assert words in text, words
 
 
@@ -168,29 +216,62 @@ def test_page_can_be_read_by_everybody(report):
     assert '@media print' in page
 
 
-@pytest.mark.parametrize('place', ['model', 'command', 'learner', 'layer', 'note', 'path', 'format',
-                                   'operator', 'version', 'machine', 'metric', 'part'])
+@pytest.mark.parametrize(
+    'place',
+    [
+        'model',
+        'command',
+        'learner',
+        'layer',
+        'note',
+        'path',
+        'format',
+        'operator',
+        'version',
+        'machine',
+        'metric',
+        'part',
+    ],
+)
 def test_everything_is_escaped(report, place):
     evil = '"\'><script>alert(1)</script>'
-    changes = {'model': (report, 'model'), 'command': (report, 'command'),
-               'learner': (report['stages'][0], 'learner'), 'layer': (report['layers'][0], 'layer'),
-               'note': (report['layers'][0], 'note'),
-               'path': (report['exports'][0], 'path'), 'format': (report['exports'][0], 'format')}
+    changes = {
+        'model': (report, 'model'),
+        'command': (report, 'command'),
+        'learner': (report['stages'][0], 'learner'),
+        'layer': (report['layers'][0], 'layer'),
+        'note': (report['layers'][0], 'note'),
+        'path': (report['exports'][0], 'path'),
+        'format': (report['exports'][0], 'format'),
+    }
     if place in changes:
         where, key = changes[place]
         where[key] = evil
     else:
-        {'operator': report['exports'][0]['operators'], 'version': report['versions'],
-         'machine': report['machine'], 'metric': report['stages'][0]['metrics'],
-         'part': report['seconds']}[place][evil] = 1
+        {
+            'operator': report['exports'][0]['operators'],
+            'version': report['versions'],
+            'machine': report['machine'],
+            'metric': report['stages'][0]['metrics'],
+            'part': report['seconds'],
+        }[place][evil] = 1
     reader = Reader(render(report))
     assert 'script' not in reader.tags
     assert '<script>alert(1)</script>' in reader.text.replace(' ', '')
 
 
 def test_a_container_has_no_speed(report):
-    report['exports'].insert(0, {**export('pfz', 90_000, 1), 'path': 'model.pfz', 'latency_ms': None,
-                                 'latency_ms_all_threads': None, 'speedup_vs_uncompressed': None, 'operators': {}})
+    report['exports'].insert(
+        0,
+        {
+            **export('pfz', 90_000, 1),
+            'path': 'model.pfz',
+            'latency_ms': None,
+            'latency_ms_all_threads': None,
+            'speedup_vs_uncompressed': None,
+            'operators': {},
+        },
+    )
     report['compressed'].update(file='model.pfz', file_bytes=90_000)
     text = Reader(render(report)).text
     assert 'model.pfz 90,000 12.22× 400,001 86.30 % 99.99 % 1.3e-05 4.2e-07 – – – –' in text
@@ -259,8 +340,9 @@ def test_failure_is_said_in_words_and_in_red(report):
     assert '2.00× SLOWER' in Reader(render(broken(report))).text
 
 
-@pytest.mark.parametrize('drop, words', [(0, 'No accuracy lost'), (0.00001, 'No accuracy lost'),
-                                         (-0.012, 'Gains 1.20 points')])
+@pytest.mark.parametrize(
+    'drop, words', [(0, 'No accuracy lost'), (0.00001, 'No accuracy lost'), (-0.012, 'Gains 1.20 points')]
+)
 def test_accuracy_that_does_not_drop_is_good(report, drop, words):
     report['verdict']['accuracy_drop'] = drop
     card = verdict_cards(report)[2]
@@ -295,16 +377,31 @@ def test_reports_without_searches_have_no_section(report):
 def test_search_stands_on_the_page(report, layer_search):
     section = section_of(render({**report, 'searches': [layer_search]}))
     text = Reader(section).text
-    for words in ('Search: sparsity of weight-sparse', '0.8610 (uniform) -> 0.8740 (trial 4) on the validation',
-                  '6 trials: 4 measured, 1 screened out', 'keeps the budget: a sparsity of 0.900',
-                  '98.70 % of the time', 'no trade-off', 'reward on the validation samples', 'number of the trial',
-                  '4, winner', 'trial 4 0.8500 0.8740 +1.30 points 27,000 winner', 'cost (nonzero parameters)',
-                  'conv_1 0.900 → 0.830 4.61 k', 'sparsity (share of zeros)'):
+    for words in (
+        'Search: sparsity of weight-sparse',
+        '0.8610 (uniform) -> 0.8740 (trial 4) on the validation',
+        '6 trials: 4 measured, 1 screened out',
+        'keeps the budget: a sparsity of 0.900',
+        '98.70 % of the time',
+        'no trade-off',
+        'reward on the validation samples',
+        'number of the trial',
+        '4, winner',
+        'trial 4 0.8500 0.8740 +1.30 points 27,000 winner',
+        'cost (nonzero parameters)',
+        'conv_1 0.900 → 0.830 4.61 k',
+        'sparsity (share of zeros)',
+    ):
         assert words in text, words
     history, values = re.findall(r'<svg[^>]*role="img".*?</svg>', section, re.DOTALL)
     assert history.count('<g class="trial">') == 6
     assert [history.count(f'class="{name}"') for name in ('dot after', 'dot winner', 'none', 'ring', 'best')] == [
-        3, 1, 2, 1, 1]
+        3,
+        1,
+        2,
+        1,
+        1,
+    ]
     assert values.count('<g class="layer">') == 2
 
 
@@ -357,8 +454,9 @@ def test_page_is_deterministic_and_does_not_change_the_report(report):
 
 
 def test_page_of_a_deep_network_stays_small(report):
-    report['layers'] = [{**report['layers'][0], 'layer': f'stage4_block{index}_bottleneck_conv3'}
-                        for index in range(300)]
+    report['layers'] = [
+        {**report['layers'][0], 'layer': f'stage4_block{index}_bottleneck_conv3'} for index in range(300)
+    ]
     assert len(render(report).encode()) < 300_000
 
 
@@ -382,8 +480,10 @@ def test_comparison_tells_better_from_worse(report):
 
 
 def test_metrics_of_stages_are_joined_accuracies_first():
-    stages = [{'metrics_compressed': None, 'metrics': {'loss': 1, 'accuracy': 1}},
-              {'metrics': {'acc_top5': 1, 'rmse': 1}}]
+    stages = [
+        {'metrics_compressed': None, 'metrics': {'loss': 1, 'accuracy': 1}},
+        {'metrics': {'acc_top5': 1, 'rmse': 1}},
+    ]
     assert metric_names(stages) == ['accuracy', 'acc_top5', 'loss', 'rmse']
 
 
@@ -395,8 +495,7 @@ def test_metric_changes():
 
 
 def test_operators_are_counted_file_by_file():
-    table = operator_table([{'operators': {'ADD': 9, 'CONV_2D': 22}},
-                            {'operators': {'QUANTIZE': 1, 'ADD': 9}}, {}])
+    table = operator_table([{'operators': {'ADD': 9, 'CONV_2D': 22}}, {'operators': {'QUANTIZE': 1, 'ADD': 9}}, {}])
     assert list(table.items()) == [('CONV_2D', [22, 0, 0]), ('ADD', [9, 9, 0]), ('QUANTIZE', [0, 1, 0])]
 
 

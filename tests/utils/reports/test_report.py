@@ -16,28 +16,64 @@ from pocketflow.utils.runs.records import parsed
 
 
 def entry(accuracy: float, size: int, milliseconds: float) -> dict:
-    return {'metrics': {'loss': 0.5, 'accuracy': accuracy}, 'parameters': size // 4, 'macs': 10 * size,
-            'keras_bytes': size + 1000, 'file': 'model_float32.tflite', 'timed_file': 'model_float32.tflite',
-            'file_bytes': size, 'file_accuracy': accuracy,
-            'latency_ms': {'p50': milliseconds, 'p90': milliseconds},
-            'latency_ms_all_threads': {'p50': 1.0, 'p90': 1.0}}
+    return {
+        'metrics': {'loss': 0.5, 'accuracy': accuracy},
+        'parameters': size // 4,
+        'macs': 10 * size,
+        'keras_bytes': size + 1000,
+        'file': 'model_float32.tflite',
+        'timed_file': 'model_float32.tflite',
+        'file_bytes': size,
+        'file_accuracy': accuracy,
+        'latency_ms': {'p50': milliseconds, 'p90': milliseconds},
+        'latency_ms_all_threads': {'p50': 1.0, 'p90': 1.0},
+    }
 
 
 def stage(learner: str, before: float, after: float, sparsity: float, bits: float) -> dict:
-    return {'learner': learner, 'metrics_compressed': {'accuracy': before}, 'metrics': {'accuracy': after},
-            'parameters': 30_000, 'macs': 1_200_000, 'sparsity': sparsity, 'bits': bits}
+    return {
+        'learner': learner,
+        'metrics_compressed': {'accuracy': before},
+        'metrics': {'accuracy': after},
+        'parameters': 30_000,
+        'macs': 1_200_000,
+        'sparsity': sparsity,
+        'bits': bits,
+    }
 
 
 REPORT = {
-    'schema': SCHEMA, 'model': 'lenet', 'dataset': 'digits', 'learners': ['chn-pruned-rmt', 'uniform'],
-    'baseline': entry(0.98, 480_000, 2.0), 'compressed': entry(0.975, 120_000, 0.5),
-    'exports': [{'path': 'model_int8.tflite', 'bytes': 40_000, 'size_ratio': 12.0, 'gzip_bytes': 30_000,
-                 'metrics': {'accuracy': 0.97},
-                 'top1_agreement': 0.995, 'max_abs_diff': 0.0123, 'latency_ms': {'p50': 0.4},
-                 'speedup_vs_uncompressed': 5.0}],
+    'schema': SCHEMA,
+    'model': 'lenet',
+    'dataset': 'digits',
+    'learners': ['chn-pruned-rmt', 'uniform'],
+    'baseline': entry(0.98, 480_000, 2.0),
+    'compressed': entry(0.975, 120_000, 0.5),
+    'exports': [
+        {
+            'path': 'model_int8.tflite',
+            'bytes': 40_000,
+            'size_ratio': 12.0,
+            'gzip_bytes': 30_000,
+            'metrics': {'accuracy': 0.97},
+            'top1_agreement': 0.995,
+            'max_abs_diff': 0.0123,
+            'latency_ms': {'p50': 0.4},
+            'speedup_vs_uncompressed': 5.0,
+        }
+    ],
     'stages': [stage('chn-pruned-rmt', 0.9, 0.98, 0.25, 32), stage('uniform', 0.97, 0.975, 0.5, 4)],
-    'layers': [{'layer': 'conv2', 'type': 'Conv2D', 'inputs': [32, 16], 'outputs': [64, 32],
-                'macs': [819_200, 204_800], 'parameters': [51_264, 12_832], 'note': ''}],
+    'layers': [
+        {
+            'layer': 'conv2',
+            'type': 'Conv2D',
+            'inputs': [32, 16],
+            'outputs': [64, 32],
+            'macs': [819_200, 204_800],
+            'parameters': [51_264, 12_832],
+            'note': '',
+        }
+    ],
     'verdict': {'smaller': True, 'faster': True, 'accuracy_drop': 0.005, 'size_ratio': 4.0, 'speedup': 4.0},
 }
 
@@ -89,26 +125,38 @@ def test_equal_numbers_are_the_same():
     report['compressed']['metrics']['accuracy'] -= 1e-6
     text = lines(summary(report))
     assert [' '.join(line.split()[-2:]) for line in text[11:17]] == [
-        '0.00 points', '120,000 same', '4,800,000 same', '481,000 same', '480,000 same', 'as fast']
+        '0.00 points',
+        '120,000 same',
+        '4,800,000 same',
+        '481,000 same',
+        '480,000 same',
+        'as fast',
+    ]
 
 
 def test_nothing_compressed_has_no_verdict_and_no_layers():
     report = {**REPORT, 'verdict': None, 'layers': [], 'compressed': REPORT['baseline']}
     text = summary(report)
     assert 'verdict' not in text and 'conv2' not in text
-    assert lines(text)[6:9] == ['                          uncompressed', 'accuracy                        0.9800',
-                                'parameters                     120,000']
+    assert lines(text)[6:9] == [
+        '                          uncompressed',
+        'accuracy                        0.9800',
+        'parameters                     120,000',
+    ]
     assert lines(text)[-1].startswith('model_int8.tflite')
 
 
 def test_speeds_that_are_not_clear_are_given_as_intervals():
     report = copy.deepcopy(REPORT)
-    report['compressed'].update(latency_ms={'p50': 1.8}, speedup_interval=[0.8, 1.4],
-                                speedup_interval_all_threads=[0.99, 1.02])
+    report['compressed'].update(
+        latency_ms={'p50': 1.8}, speedup_interval=[0.8, 1.4], speedup_interval_all_threads=[0.99, 1.02]
+    )
     report['exports'][0].update(speedup_vs_uncompressed=1.11, speedup_interval=[0.8, 1.4])
     text = lines(summary(report))
     assert [line.split('ms', 2)[-1].strip() for line in text if line.startswith('latency')] == [
-        'not clearly faster (0.80x to 1.40x)', 'as fast']
+        'not clearly faster (0.80x to 1.40x)',
+        'as fast',
+    ]
     assert text[-3].endswith('0.400  0.80x to 1.40x')
 
 
@@ -116,8 +164,9 @@ def test_macs_that_are_not_counted_are_named():
     report = copy.deepcopy(REPORT)
     report['baseline']['macs_not_counted'] = {'attend': ['While'], 'fold': ['PyFunc', 'FFT2D']}
     report['compressed']['macs_not_counted'] = {'attend': ['While']}
-    assert ('MACs of attend (While), fold (PyFunc, FFT2D) not counted: there is no formula for them'
-            in lines(summary(report)))
+    assert 'MACs of attend (While), fold (PyFunc, FFT2D) not counted: there is no formula for them' in lines(
+        summary(report)
+    )
 
 
 def test_a_container_has_no_speed():
@@ -178,22 +227,30 @@ REPLACEMENTS = (..., None, True, 0, -1, 10**400, math.inf, math.nan, 'x', [], [[
 def check_every_damage(record: dict, shape: dict, use) -> None:
     """Each damaged record is either refused, or used without an error."""
     assert parsed(json.dumps(record).encode(), shape) == record
-    nb_refused = 0
+    num_refused = 0
     for way in places(record):
-        for replacement in REPLACEMENTS[not way:]:
-            content = json.dumps(damaged(record, way, replacement)).encode() if replacement != 10**400 else (
-                json.dumps(damaged(record, way, 'HUGE')).replace('"HUGE"', '1' + '0' * 400).encode())
+        for replacement in REPLACEMENTS[not way :]:
+            content = (
+                json.dumps(damaged(record, way, replacement)).encode()
+                if replacement != 10**400
+                else (json.dumps(damaged(record, way, 'HUGE')).replace('"HUGE"', '1' + '0' * 400).encode())
+            )
             entry = parsed(content, shape)
-            nb_refused += entry is None
+            num_refused += entry is None
             if entry is not None:
                 use(entry)
-    assert nb_refused
+    assert num_refused
 
 
 def test_no_damage_of_a_report_is_a_traceback():
-    report = {**REPORT, 'command': 'python main.py', 'searches': [], 'stages': REPORT['stages'][:1],
-              'exports': [{**REPORT['exports'][0], 'format': 'int8', 'device_latency_ms': {'mean': 3.2}}],
-              'layers': [{**REPORT['layers'][0], 'sparsity': [0.0, 0.5], 'bits': [32, 4]}]}
+    report = {
+        **REPORT,
+        'command': 'python main.py',
+        'searches': [],
+        'stages': REPORT['stages'][:1],
+        'exports': [{**REPORT['exports'][0], 'format': 'int8', 'device_latency_ms': {'mean': 3.2}}],
+        'layers': [{**REPORT['layers'][0], 'sparsity': [0.0, 0.5], 'bits': [32, 4]}],
+    }
     check_every_damage(report, SHAPE, summary)
 
 

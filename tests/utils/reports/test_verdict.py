@@ -20,9 +20,16 @@ def test_judgement():
     assert BAD['accuracy_drop'] == -0.05
 
 
-@pytest.mark.parametrize(('milliseconds', 'words'), [
-    (1.0, 'as fast (1.00x)'), (0.98, 'as fast (1.02x)'), (1.02, 'as fast (0.98x)'), (0.95, 'faster (1.05x)'),
-    (1.05, 'NOT faster (0.95x)')])
+@pytest.mark.parametrize(
+    ('milliseconds', 'words'),
+    [
+        (1.0, 'as fast (1.00x)'),
+        (0.98, 'as fast (1.02x)'),
+        (1.02, 'as fast (0.98x)'),
+        (0.95, 'faster (1.05x)'),
+        (1.05, 'NOT faster (0.95x)'),
+    ],
+)
 def test_speeds_that_differ_by_chance_are_equal(milliseconds, words):
     verdict = judge(entry(100, 1.0, 0.9), entry(100, milliseconds, 0.9))
     assert verdict['faster'] == words.startswith('faster')
@@ -64,7 +71,8 @@ def test_what_cannot_be_run_has_no_speed():
     verdict = judge(entry(300, 2.0, 0.9), {**entry(100, 1.0, 0.89), 'latency_ms': None})
     assert verdict['faster'] is None and verdict['speedup'] is None
     assert 'smaller (3.00x m.pfz), speed not measured, accuracy drop 1.00 points' in verdict_line(
-        verdict, {'file': 'm.pfz', 'timed_file': None})
+        verdict, {'file': 'm.pfz', 'timed_file': None}
+    )
     with pytest.raises(PocketFlowError, match=r'--require_faster \(no exported format can be run\)'):
         enforce(verdict, VerdictOptions(require_faster=True))
 
@@ -84,11 +92,21 @@ def test_conditions_need_a_verdict():
             enforce(None, options)
 
 
-@pytest.mark.parametrize(('speedup', 'interval', 'expected'), [
-    (1.5, (1.4, 1.6), Speed.FASTER), (1.5, (1.01, 2.5), Speed.FASTER), (1.5, (0.9, 2.5), Speed.UNCLEAR),
-    (1.02, (1.01, 1.04), Speed.AS_FAST), (1.0, (0.92, 1.09), Speed.AS_FAST), (1.0, (0.8, 1.09), Speed.UNCLEAR),
-    (0.5, (0.4, 0.6), Speed.SLOWER), (0.9, (0.7, 1.1), Speed.UNCLEAR), (1.2, None, Speed.FASTER),
-    (0.8, None, Speed.SLOWER)])
+@pytest.mark.parametrize(
+    ('speedup', 'interval', 'expected'),
+    [
+        (1.5, (1.4, 1.6), Speed.FASTER),
+        (1.5, (1.01, 2.5), Speed.FASTER),
+        (1.5, (0.9, 2.5), Speed.UNCLEAR),
+        (1.02, (1.01, 1.04), Speed.AS_FAST),
+        (1.0, (0.92, 1.09), Speed.AS_FAST),
+        (1.0, (0.8, 1.09), Speed.UNCLEAR),
+        (0.5, (0.4, 0.6), Speed.SLOWER),
+        (0.9, (0.7, 1.1), Speed.UNCLEAR),
+        (1.2, None, Speed.FASTER),
+        (0.8, None, Speed.SLOWER),
+    ],
+)
 def test_only_what_is_beyond_doubt_is_said(speedup, interval, expected):
     assert compare_speeds(speedup, interval) is expected
 

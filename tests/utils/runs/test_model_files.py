@@ -31,11 +31,11 @@ def damage(path: Path, kind: str) -> None:
 @pytest.mark.parametrize('knows_length', [True, False])
 def test_damage_of_a_model_is_seen(tmp_path, kind, knows_length):
     path = tmp_path / 'model.keras'
-    nb_bytes = archive(path)
-    assert what_is_wrong(path, nb_bytes if knows_length else None) is None
+    num_bytes = archive(path)
+    assert what_is_wrong(path, num_bytes if knows_length else None) is None
     refuse_damaged(path, 'delete it')
     damage(path, kind)
-    reason = what_is_wrong(path, nb_bytes if knows_length else None)
+    reason = what_is_wrong(path, num_bytes if knows_length else None)
     assert reason == 'is gone' if kind == 'gone' else reason.startswith('is damaged (')
     with pytest.raises(DamagedRecordError, match=f'^{path}: is (gone|damaged .*); delete it to') as raised:
         refuse_damaged(path, 'delete it to write it again')

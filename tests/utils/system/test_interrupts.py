@@ -22,11 +22,20 @@ def send(signum: int) -> None:
 
 def child(code: str) -> subprocess.CompletedProcess[str]:
     """Runs code that has `interrupts` and `send` in a process of its own."""
-    head = ('import logging, os, signal, sys, time\nfrom pocketflow.utils.system import interrupts\n'
-            'from absl import logging as log\nlog.set_verbosity(log.INFO)\n'
-            'def send(signum): os.kill(os.getpid(), signum)\n')
-    return subprocess.run([sys.executable, '-c', head + code], cwd=ROOT, env={**os.environ, 'PYTHONPATH': str(ROOT)},
-                          capture_output=True, text=True, check=False, timeout=60)
+    head = (
+        'import logging, os, signal, sys, time\nfrom pocketflow.utils.system import interrupts\n'
+        'from absl import logging as log\nlog.set_verbosity(log.INFO)\n'
+        'def send(signum): os.kill(os.getpid(), signum)\n'
+    )
+    return subprocess.run(
+        [sys.executable, '-c', head + code],
+        cwd=ROOT,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 @pytest.mark.parametrize(('signum', 'code'), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -129,17 +138,21 @@ def test_work_outside_python_is_told_at_once():
 
 
 def test_work_without_a_safe_point_is_ended_where_it_is():
-    code = ('with interrupts.watched(grace=0.2):\n    send(signal.SIGTERM)\n    time.sleep(50)\n'
-            '    time.sleep(50)\n    print("went on")\n')
+    code = (
+        'with interrupts.watched(grace=0.2):\n    send(signal.SIGTERM)\n    time.sleep(50)\n'
+        '    time.sleep(50)\n    print("went on")\n'
+    )
     ended = child(code)
     assert ended.returncode == 143 and ended.stdout == ''
     assert 'stopped by SIGTERM: the same command continues from what is written' in ended.stderr
 
 
 def test_a_second_signal_ends_at_once_unless_it_is_an_echo_of_the_first():
-    code = ('with interrupts.watched(same_request=0.5), interrupts.deferred():\n'
-            '    send(signal.SIGINT)\n    time.sleep(0.1)\n    send(signal.SIGTERM)\n    time.sleep(0.7)\n'
-            '    print("still here", flush=True)\n    send(signal.SIGTERM)\n    time.sleep(50)\n    time.sleep(50)\n')
+    code = (
+        'with interrupts.watched(same_request=0.5), interrupts.deferred():\n'
+        '    send(signal.SIGINT)\n    time.sleep(0.1)\n    send(signal.SIGTERM)\n    time.sleep(0.7)\n'
+        '    print("still here", flush=True)\n    send(signal.SIGTERM)\n    time.sleep(50)\n    time.sleep(50)\n'
+    )
     ended = child(code)
     assert ended.returncode == 130 and ended.stdout == 'still here\n'
     assert 'stopped by SIGINT: asked twice' in ended.stderr

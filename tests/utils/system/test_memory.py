@@ -7,7 +7,7 @@ import pytest
 
 from pocketflow.utils.system.memory import available_bytes, in_words
 
-GIB = 2 ** 30
+GIB = 2**30
 
 
 def machine(root: Path, files: dict[str, str]) -> Path:
@@ -28,8 +28,12 @@ def test_what_the_machine_has_left(tmp_path):
 @pytest.mark.parametrize('limited', ['job/inner', 'job', ''])
 def test_limits_of_groups_and_of_those_around_them(tmp_path, limited):
     group = f'sys/fs/cgroup/{limited}'
-    files = {'proc/self/cgroup': '0::/job/inner\n', f'{group}/memory.max': f'{4 * GIB}\n',
-             f'{group}/memory.current': f'{3 * GIB}\n', f'{group}/memory.stat': f'anon 7\ninactive_file {GIB // 2}\n'}
+    files = {
+        'proc/self/cgroup': '0::/job/inner\n',
+        f'{group}/memory.max': f'{4 * GIB}\n',
+        f'{group}/memory.current': f'{3 * GIB}\n',
+        f'{group}/memory.stat': f'anon 7\ninactive_file {GIB // 2}\n',
+    }
     if limited != 'job/inner':
         files |= {'sys/fs/cgroup/job/inner/memory.max': 'max\n', 'sys/fs/cgroup/job/inner/memory.current': '5\n'}
     assert available_bytes(machine(tmp_path, MEMINFO | files)) == 1.5 * GIB
@@ -37,9 +41,12 @@ def test_limits_of_groups_and_of_those_around_them(tmp_path, limited):
 
 def test_limits_of_version_one(tmp_path):
     group = 'sys/fs/cgroup/memory/job'
-    files = {'proc/self/cgroup': '9:pids:/\n4:cpu,memory:/job\n0::/\n',
-             f'{group}/memory.limit_in_bytes': f'{2 * GIB}\n', f'{group}/memory.usage_in_bytes': f'{3 * GIB}\n',
-             f'{group}/memory.stat': f'total_inactive_file {GIB // 2}\n'}
+    files = {
+        'proc/self/cgroup': '9:pids:/\n4:cpu,memory:/job\n0::/\n',
+        f'{group}/memory.limit_in_bytes': f'{2 * GIB}\n',
+        f'{group}/memory.usage_in_bytes': f'{3 * GIB}\n',
+        f'{group}/memory.stat': f'total_inactive_file {GIB // 2}\n',
+    }
     assert available_bytes(machine(tmp_path, MEMINFO | files)) == 0
     no_limit = {f'{group}/memory.limit_in_bytes': '9223372036854771712\n'}
     assert available_bytes(machine(tmp_path, no_limit)) == 16 * GIB
@@ -55,7 +62,9 @@ def test_this_machine():
     assert available_bytes() > 0
 
 
-@pytest.mark.parametrize(('num_bytes', 'words'), [(0, '0 bytes'), (999, '999 bytes'), (1500, '1.5 kB'),
-                                                  (128e6, '128 MB'), (69.7e9, '70 GB'), (2e15, '2000 TB')])
+@pytest.mark.parametrize(
+    ('num_bytes', 'words'),
+    [(0, '0 bytes'), (999, '999 bytes'), (1500, '1.5 kB'), (128e6, '128 MB'), (69.7e9, '70 GB'), (2e15, '2000 TB')],
+)
 def test_in_words(num_bytes, words):
     assert in_words(num_bytes) == words

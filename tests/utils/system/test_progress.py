@@ -43,9 +43,14 @@ def test_values_are_shown_whole_or_not_at_all():
     assert fitting([], 10) == []
 
 
-@pytest.mark.parametrize(('columns', 'shown'), [
-    (80, ['loss 0.0123']), (100, ['loss 0.0123', 'accuracy 0.988']),
-    (140, ['loss 0.0123', 'accuracy 0.988', 'distillation_loss 12.3', 'learning_rate 0.000123'])])
+@pytest.mark.parametrize(
+    ('columns', 'shown'),
+    [
+        (80, ['loss 0.0123']),
+        (100, ['loss 0.0123', 'accuracy 0.988']),
+        (140, ['loss 0.0123', 'accuracy 0.988', 'distillation_loss 12.3', 'learning_rate 0.000123']),
+    ],
+)
 def test_a_bar_always_has_room_for_speed_and_remaining_time(columns, shown, monkeypatch):
     class Terminal(io.StringIO):
         def isatty(self):

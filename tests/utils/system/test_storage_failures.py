@@ -28,21 +28,44 @@ def test_each_refusal_is_one_line_with_path_reason_and_what_is_safe(number):
     assert storage_failure(os_error(number)).startswith(f'a file of this run: {os.strerror(number)}; ')
 
 
-@pytest.mark.parametrize(('error', 'path'), [
-    (tf.errors.ResourceExhaustedError(None, None, f'{OPERATION}/my run/0-x/checkpoints/.tmp-ab/ckpt-40_temp/part-'
-                                      '00000-of-00001.index.tempstate68; No space left on device [Op:SaveV2]'),
-     '/my run/0-x/checkpoints'),
-    (tf.errors.ResourceExhaustedError(None, None, f'{OPERATION}/run/events/x/events.out.tfevents.1.v2; No space left '
-                                      'on device\n\tFailed to flush 10 events to /run/events/x\n\tCould not flush'),
-     '/run/events/x/events.out.tfevents.1.v2'),
-    (tf.errors.FailedPreconditionError(None, None, '/run/x; No space left on device'), '/run/x'),
-    (OSError('Unable to synchronously create file (unable to truncate a file, errno = 28, error message = '
-             "'No space left on device')"), 'a file of this run'),
-    (RuntimeError("Can't decrement id ref count (file write failed, error message = 'No space left on device')"),
-     'a file of this run'),
-    (os_error(errno.ENOSPC, '/run/tmp-worker-0/tmpx/saved_model.pb'), '/run'),
-    (os_error(errno.ENOSPC, '/run/a', None, '/run/b'), '/run/b'),
-    (os_error(errno.ENOSPC, b'/run/\xff'), '/run/\udcff')])
+@pytest.mark.parametrize(
+    ('error', 'path'),
+    [
+        (
+            tf.errors.ResourceExhaustedError(
+                None,
+                None,
+                f'{OPERATION}/my run/0-x/checkpoints/.tmp-ab/ckpt-40_temp/part-'
+                '00000-of-00001.index.tempstate68; No space left on device [Op:SaveV2]',
+            ),
+            '/my run/0-x/checkpoints',
+        ),
+        (
+            tf.errors.ResourceExhaustedError(
+                None,
+                None,
+                f'{OPERATION}/run/events/x/events.out.tfevents.1.v2; No space left '
+                'on device\n\tFailed to flush 10 events to /run/events/x\n\tCould not flush',
+            ),
+            '/run/events/x/events.out.tfevents.1.v2',
+        ),
+        (tf.errors.FailedPreconditionError(None, None, '/run/x; No space left on device'), '/run/x'),
+        (
+            OSError(
+                'Unable to synchronously create file (unable to truncate a file, errno = 28, error message = '
+                "'No space left on device')"
+            ),
+            'a file of this run',
+        ),
+        (
+            RuntimeError("Can't decrement id ref count (file write failed, error message = 'No space left on device')"),
+            'a file of this run',
+        ),
+        (os_error(errno.ENOSPC, '/run/tmp-worker-0/tmpx/saved_model.pb'), '/run'),
+        (os_error(errno.ENOSPC, '/run/a', None, '/run/b'), '/run/b'),
+        (os_error(errno.ENOSPC, b'/run/\xff'), '/run/\udcff'),
+    ],
+)
 def test_the_words_of_libraries_are_understood(error, path):
     assert storage_failure(error).startswith(f'{path}: No space left on device; make room there: ')
     assert '\n' not in storage_failure(error)
@@ -62,10 +85,18 @@ def test_the_cause_of_another_error_counts():
         assert storage_failure(error).startswith('/run/x: Input/output error; look after the disk')
 
 
-@pytest.mark.parametrize('error', [
-    ValueError('No space left on device'), KeyError('x'), BrokenPipeError(errno.EPIPE, 'Broken pipe'),
-    ConnectionRefusedError(errno.ECONNREFUSED, 'x'), OSError('something'), PocketFlowError('x'),
-    tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating tensor with shape[64,64]')])
+@pytest.mark.parametrize(
+    'error',
+    [
+        ValueError('No space left on device'),
+        KeyError('x'),
+        BrokenPipeError(errno.EPIPE, 'Broken pipe'),
+        ConnectionRefusedError(errno.ECONNREFUSED, 'x'),
+        OSError('something'),
+        PocketFlowError('x'),
+        tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating tensor with shape[64,64]'),
+    ],
+)
 def test_other_errors_are_not_explained_away(error):
     assert storage_failure(error) is None
 

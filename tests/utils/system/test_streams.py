@@ -20,11 +20,19 @@ def test_a_text_is_printed_at_once(capsys):
 
 def test_a_reader_that_has_gone_is_no_failure():
     """Nor is what other code prints to that stream afterwards, nor the end of the interpreter, which flushes it."""
-    code = ('from pocketflow.utils.system.streams import say\nfor n in range(9): say("x" * 9999)\n'
-            'print("y"); raise SystemExit(3)')
+    code = (
+        'from pocketflow.utils.system.streams import say\nfor n in range(9): say("x" * 9999)\n'
+        'print("y"); raise SystemExit(3)'
+    )
     reading, writing = os.pipe()
     os.close(reading)
-    ended = subprocess.run([sys.executable, '-c', code], env={**os.environ, 'PYTHONPATH': str(ROOT)}, stdout=writing,
-                           stderr=subprocess.PIPE, text=True, check=False)
+    ended = subprocess.run(
+        [sys.executable, '-c', code],
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     os.close(writing)
     assert (ended.returncode, ended.stderr) == (3, '')

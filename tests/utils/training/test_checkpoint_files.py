@@ -32,11 +32,18 @@ def test_the_newest_is_that_of_the_most_samples_whatever_the_times_say(tmp_path)
     for step, seconds in ((900, 3e9), (1000, 1e9), (20, 2e9), (3, 4e9)):
         set_time(write(tmp_path, step), seconds)
     assert [prefix.name for prefix in checkpoint_files.newest_first(tmp_path)] == [
-        'ckpt-1000', 'ckpt-900', 'ckpt-20', 'ckpt-3']
+        'ckpt-1000',
+        'ckpt-900',
+        'ckpt-20',
+        'ckpt-3',
+    ]
     write(tmp_path, 600, samples_per_step=16)  # by twice as many workers, after step 1000 of half of them
     write(tmp_path, 501, samples_per_step=None)  # says nothing
     assert [prefix.name for prefix in checkpoint_files.newest_first(tmp_path, 16)][:3] == [
-        'ckpt-600', 'ckpt-501', 'ckpt-1000']
+        'ckpt-600',
+        'ckpt-501',
+        'ckpt-1000',
+    ]
 
 
 def test_a_damaged_one_is_ordered_by_its_step(tmp_path):
@@ -125,6 +132,11 @@ def test_leftovers_of_killed_processes_go_and_nothing_else(tmp_path):
         (tmp_path / name).write_text('x')
     (tmp_path / '.tmp-link').symlink_to(tmp_path / 'mine')
     checkpoint_files.remove_leftovers(tmp_path)
-    assert names(tmp_path) == {*(file.name for file in checkpoint_files.files_of(prefix)), 'mine', 'ckpt-7',
-                               'notes.txt', '.tmp-link'}
+    assert names(tmp_path) == {
+        *(file.name for file in checkpoint_files.files_of(prefix)),
+        'mine',
+        'ckpt-7',
+        'notes.txt',
+        '.tmp-link',
+    }
     assert list((tmp_path / 'mine').iterdir())

@@ -46,12 +46,21 @@ class Saved:
         self.optimizer = keras.optimizers.SGD(0.1, jit_compile=False)
         self.optimizer.build(self.model.trainable_variables)
         self.local, self.adopted = tf.Variable(tf.zeros([length])), []
-        self.checkpoints = Checkpoints(folder, self.model, self.optimizer, local_state=[self.local],
-                                       adopt=self.adopted.extend, workers=OneOf(size), samples_per_step=samples)
+        self.checkpoints = Checkpoints(
+            folder,
+            self.model,
+            self.optimizer,
+            local_state=[self.local],
+            adopt=self.adopted.extend,
+            workers=OneOf(size),
+            samples_per_step=samples,
+        )
 
 
-@pytest.mark.parametrize(('step', 'samples', 'new_samples', 'rescaled'), [
-    (100, 256, 512, 50), (100, 512, 256, 200), (7, 8, 16, 3), (7, 8, 8, 7), (10, 96, 64, 15), (0, 1, 2, 0)])
+@pytest.mark.parametrize(
+    ('step', 'samples', 'new_samples', 'rescaled'),
+    [(100, 256, 512, 50), (100, 512, 256, 200), (7, 8, 16, 3), (7, 8, 8, 7), (10, 96, 64, 15), (0, 1, 2, 0)],
+)
 def test_steps_by_hand(step, samples, new_samples, rescaled):
     assert rescaled_step(step, samples, new_samples) == rescaled
 
@@ -99,8 +108,12 @@ def two_checkpoints(folder: Path) -> None:
 def damage(file: Path, kind: str) -> None:
     content = bytearray(file.read_bytes())
     content[len(content) // 3] ^= 1
-    {'nonsense': lambda: file.write_bytes(b'nonsense'), 'cut': lambda: file.write_bytes(content[:len(content) // 2]),
-     'one bit': lambda: file.write_bytes(content), 'missing': file.unlink}[kind]()
+    {
+        'nonsense': lambda: file.write_bytes(b'nonsense'),
+        'cut': lambda: file.write_bytes(content[: len(content) // 2]),
+        'one bit': lambda: file.write_bytes(content),
+        'missing': file.unlink,
+    }[kind]()
 
 
 KINDS = ('nonsense', 'cut', 'one bit', 'missing')
@@ -110,7 +123,8 @@ FILES = ('ckpt-6.index', 'ckpt-6.data-00000-of-00001')
 def test_two_checkpoints_are_kept(tmp_path):
     two_checkpoints(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        f'ckpt-{step}.{end}' for step in (5, 6) for end in ('index', 'data-00000-of-00001')}
+        f'ckpt-{step}.{end}' for step in (5, 6) for end in ('index', 'data-00000-of-00001')
+    }
     restored = Saved(tmp_path)
     assert restored.checkpoints.restore('x') == restored.model.get_weights()[0] == 6
 
@@ -137,8 +151,11 @@ def test_damage_of_all_is_named(tmp_path, kind):
     two_checkpoints(tmp_path)
     for file in tmp_path.glob('ckpt-*.data*'):
         damage(file, kind)
-    with pytest.raises(PocketFlowError, match=f'^{tmp_path}/ckpt-5: damaged checkpoint .+, and no other one is intact; '
-                                              f'delete the folder {tmp_path} to train the stage again$') as raised:
+    with pytest.raises(
+        PocketFlowError,
+        match=f'^{tmp_path}/ckpt-5: damaged checkpoint .+, and no other one is intact; '
+        f'delete the folder {tmp_path} to train the stage again$',
+    ) as raised:
         Saved(tmp_path).checkpoints.restore('x')
     assert '\n' not in str(raised.value) and '{{' not in str(raised.value)
 

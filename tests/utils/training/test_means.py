@@ -25,8 +25,19 @@ def test_another_one_goes_on_to_the_last_bit():
     assert resumed.take() == whole.take()
 
 
-@pytest.mark.parametrize('text', ['', 'x', '[]', 'null', '{}', '{"totals": {"loss": "x"}, "weight": 1}',
-                                  '{"totals": [], "weight": 1}', '{"totals": {"loss": 1.0}, "weight": null}'])
+@pytest.mark.parametrize(
+    'text',
+    [
+        '',
+        'x',
+        '[]',
+        'null',
+        '{}',
+        '{"totals": {"loss": "x"}, "weight": 1}',
+        '{"totals": [], "weight": 1}',
+        '{"totals": {"loss": 1.0}, "weight": null}',
+    ],
+)
 def test_other_texts_are_nothing_to_go_on_from(text):
     means = WeightedMeans()
     means.go_on_from(text)

@@ -15,7 +15,7 @@ def test_piecewise_constant_drops_at_its_boundaries():
 
 
 def test_one_cycle_rises_for_a_quarter_and_falls_to_zero():
-    schedule = one_cycle(0.4, nb_steps=100)
+    schedule = one_cycle(0.4, num_steps=100)
     assert float(schedule(0)) == 0
     assert float(schedule(25)) == pytest.approx(0.4)
     assert float(schedule(62)) == pytest.approx(0.4 * 0.5, rel=0.05)
@@ -23,12 +23,12 @@ def test_one_cycle_rises_for_a_quarter_and_falls_to_zero():
 
 
 def test_warm_up_by_hand():
-    schedule = GradualWarmup(piecewise_constant(0.8, 10, (1,), (1, 0.1)), start=0.25, nb_steps=6)
+    schedule = GradualWarmup(piecewise_constant(0.8, 10, (1,), (1, 0.1)), start=0.25, num_steps=6)
     assert [round(float(schedule(step)), 6) for step in (0, 2, 4, 6, 10, 11)] == [0.2, 0.4, 0.6, 0.8, 0.8, 0.08]
 
 
 def test_warm_up_of_no_steps_ends_with_the_first():
-    schedule = GradualWarmup(piecewise_constant(0.8, 10, (1,), (1, 0.1)), start=0.25, nb_steps=0)
+    schedule = GradualWarmup(piecewise_constant(0.8, 10, (1,), (1, 0.1)), start=0.25, num_steps=0)
     assert [round(float(schedule(step)), 6) for step in (0, 1)] == [0.2, 0.8]
 
 

@@ -53,8 +53,9 @@ def batches(step: int) -> tf.data.Dataset:
 
 
 def trainer(model, folder=None, rate=0.1, **arguments) -> Trainer:
-    return Trainer(model, loss_fn, keras.optimizers.SGD(rate, momentum=0.9, jit_compile=False), OPTIONS, folder=folder,
-                   **arguments)
+    return Trainer(
+        model, loss_fn, keras.optimizers.SGD(rate, momentum=0.9, jit_compile=False), OPTIONS, folder=folder, **arguments
+    )
 
 
 def test_equals_a_hand_written_loop():
@@ -64,8 +65,9 @@ def test_equals_a_hand_written_loop():
     for images, labels in batches(0).take(12):
         with tf.GradientTape() as tape:
             loss, _ = loss_fn(labels, reference(images, training=True), None)
-        optimizer.apply_gradients(zip(tape.gradient(loss, reference.trainable_variables), reference.trainable_variables,
-                                      strict=True))
+        optimizer.apply_gradients(
+            zip(tape.gradient(loss, reference.trainable_variables), reference.trainable_variables, strict=True)
+        )
     for ours, theirs in zip(model.get_weights(), reference.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
@@ -98,8 +100,7 @@ def test_a_signal_writes_a_checkpoint_and_stops(tmp_path):
         def batch(images, labels):
             return images, labels
 
-        stream = tf.data.Dataset.counter(step).map(
-            lambda number: (number, tf.py_function(strike, [number], tf.int64)))
+        stream = tf.data.Dataset.counter(step).map(lambda number: (number, tf.py_function(strike, [number], tf.int64)))
         return tf.data.Dataset.zip(stream, batches(step)).map(lambda _, pair: batch(*pair))
 
     model, whole = small_model(), small_model()
@@ -165,9 +166,12 @@ def test_a_loss_that_is_no_number_stops_with_the_steps():
 
 @pytest.mark.parametrize(('before', 'after'), [(2.3, 9e32), (2.3, np.inf), (2.3, np.nan), (0.01, 2e6), (np.nan, 2e6)])
 def test_a_network_beyond_repair_is_refused(before, after):
-    with pytest.raises(DivergedError, match=f'net: the loss on the evaluation set is {after:.4g} after training '
-                                            f'\\({before:.4g} before\\): it has diverged; lower --lrn_rate_init, .* '
-                                            'another --run_dir'.replace('+', r'\+')):
+    with pytest.raises(
+        DivergedError,
+        match=f'net: the loss on the evaluation set is {after:.4g} after training '
+        f'\\({before:.4g} before\\): it has diverged; lower --lrn_rate_init, .* '
+        'another --run_dir'.replace('+', r'\+'),
+    ):
         refuse_divergence(before, after, 'net')
 
 
@@ -190,10 +194,10 @@ def test_constraint_is_applied_and_only_the_given_variables_are_trained():
 
 
 def test_further_state_is_in_the_checkpoint(tmp_path):
-    def train(nb_steps: int) -> int:
+    def train(num_steps: int) -> int:
         counter = tf.Variable(0)
         parts = TrainerParts(constraint=lambda _: counter.assign_add(1), state=[counter])
-        trainer(small_model(), tmp_path, parts=parts).fit(batches, nb_steps)
+        trainer(small_model(), tmp_path, parts=parts).fit(batches, num_steps)
         return int(counter)
 
     assert (train(7), train(12)) == (7, 12)

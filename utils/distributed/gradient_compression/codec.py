@@ -9,62 +9,62 @@ import numpy as np
 import tensorflow as tf
 
 
-def codes_per_byte(nb_codes: int) -> int:
-    """How many codes in [0, nb_codes) a byte holds: 5 of 3, 4 of 4, 2 of 16, 1 of 256.
+def codes_per_byte(num_codes: int) -> int:
+    """How many codes in [0, num_codes) a byte holds: 5 of 3, 4 of 4, 2 of 16, 1 of 256.
 
     >>> [codes_per_byte(count) for count in (3, 4, 16, 256)]
     [5, 4, 2, 1]
     """
     count = 1
-    while nb_codes ** (count + 1) <= 256:
+    while num_codes ** (count + 1) <= 256:
         count += 1
     return count
 
 
 @functools.cache
-def digit_table(nb_codes: int) -> np.ndarray:
+def digit_table(num_codes: int) -> np.ndarray:
     """float32 `[256, codes per byte]`: the codes that each byte holds, the most significant first."""
-    count = codes_per_byte(nb_codes)
-    powers = nb_codes ** np.arange(count)[::-1]
-    return (np.arange(256)[:, None] // powers % nb_codes).astype(np.float32)
+    count = codes_per_byte(num_codes)
+    powers = num_codes ** np.arange(count)[::-1]
+    return (np.arange(256)[:, None] // powers % num_codes).astype(np.float32)
 
 
-def pack_codes(codes: tf.Tensor, nb_codes: int) -> tf.Tensor:
-    """Codes (float32 whole numbers `[n]` in [0, nb_codes), n a multiple of the codes per byte) -> uint8."""
-    count = codes_per_byte(nb_codes)
-    powers = tf.constant(nb_codes ** np.arange(count)[::-1], tf.float32)
+def pack_codes(codes: tf.Tensor, num_codes: int) -> tf.Tensor:
+    """Codes (float32 whole numbers `[n]` in [0, num_codes), n a multiple of the codes per byte) -> uint8."""
+    count = codes_per_byte(num_codes)
+    powers = tf.constant(num_codes ** np.arange(count)[::-1], tf.float32)
     return tf.cast(tf.linalg.matvec(tf.reshape(codes, (-1, count)), powers), tf.uint8)
 
 
-def unpack_codes(packed: tf.Tensor, nb_codes: int) -> tf.Tensor:
+def unpack_codes(packed: tf.Tensor, num_codes: int) -> tf.Tensor:
     """The inverse of `pack_codes`, float32 `[n]`."""
-    return tf.reshape(tf.gather(tf.constant(digit_table(nb_codes)), tf.cast(packed, tf.int32)), [-1])
+    return tf.reshape(tf.gather(tf.constant(digit_table(num_codes)), tf.cast(packed, tf.int32)), [-1])
 
 
-def stochastic_codes(values: tf.Tensor, scales: tf.Tensor, nb_codes: int, uniform: tf.Tensor) -> tf.Tensor:
-    """Rounds to one of the two neighbours on the grid of `nb_codes` points on [-scale, scale], unbiased.
+def stochastic_codes(values: tf.Tensor, scales: tf.Tensor, num_codes: int, uniform: tf.Tensor) -> tf.Tensor:
+    """Rounds to one of the two neighbours on the grid of `num_codes` points on [-scale, scale], unbiased.
 
-    code = floor((x / scale + 1) / 2 * (nb_codes - 1) + u) with u uniform in [0, 1), so that the expectation of
+    code = floor((x / scale + 1) / 2 * (num_codes - 1) + u) with u uniform in [0, 1), so that the expectation of
     `grid_values(code)` is x (Alistarh et al. 2017, https://arxiv.org/abs/1610.02132, section 3.1; Wu et al. 2018,
     https://arxiv.org/abs/1806.08054, equation 4).
 
     Args:
       values: `[buckets, size]`.
       scales: `[buckets]`, the largest magnitude of each bucket; 0 gives the same as 1.
-      nb_codes: grid points.
+      num_codes: grid points.
       uniform: random numbers in [0, 1), like `values`.
 
     Returns:
-      float32 whole numbers in [0, nb_codes), like `values`.
+      float32 whole numbers in [0, num_codes), like `values`.
     """
     safe = tf.where(scales > 0, scales, 1.0)[:, None]
-    position = (values / safe + 1) * (0.5 * (nb_codes - 1)) + uniform
-    return tf.clip_by_value(tf.floor(position), 0.0, nb_codes - 1.0)
+    position = (values / safe + 1) * (0.5 * (num_codes - 1)) + uniform
+    return tf.clip_by_value(tf.floor(position), 0.0, num_codes - 1.0)
 
 
-def grid_values(codes: tf.Tensor, scales: tf.Tensor, nb_codes: int) -> tf.Tensor:
-    """The numbers that codes `[..., buckets, size]` stand for: (2 code / (nb_codes - 1) - 1) * scale of the bucket."""
-    return (codes * (2 / (nb_codes - 1)) - 1) * scales[..., None]
+def grid_values(codes: tf.Tensor, scales: tf.Tensor, num_codes: int) -> tf.Tensor:
+    """The numbers that codes `[..., buckets, size]` stand for: (2 code / (num_codes - 1) - 1) * scale of the bucket."""
+    return (codes * (2 / (num_codes - 1)) - 1) * scales[..., None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,44 +73,46 @@ class Codec:
 
     Attributes:
       length: numbers per vector.
-      nb_codes: grid points.
+      num_codes: grid points.
       bucket_size: numbers that share a scale.
     """
 
     length: int
-    nb_codes: int
+    num_codes: int
     bucket_size: int
 
     @property
-    def nb_buckets(self) -> int:
+    def num_buckets(self) -> int:
         return -(-self.length // self.bucket_size)
 
     @property
-    def nb_code_bytes(self) -> int:
-        return -(-self.length // codes_per_byte(self.nb_codes))
+    def num_code_bytes(self) -> int:
+        return -(-self.length // codes_per_byte(self.num_codes))
 
     @property
-    def nb_bytes(self) -> int:
+    def num_bytes(self) -> int:
         """Bytes of one encoded vector: codes, and a float32 scale per bucket."""
-        return self.nb_code_bytes + 4 * self.nb_buckets
+        return self.num_code_bytes + 4 * self.num_buckets
 
     def encode(self, vector: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """float32 `[length]` -> uint8 `[nb_bytes]`; `seed` (int `[2]`) decides the rounding."""
-        padded = tf.pad(vector, [[0, self.nb_buckets * self.bucket_size - self.length]])
-        buckets = tf.reshape(padded, (self.nb_buckets, self.bucket_size))
+        """float32 `[length]` -> uint8 `[num_bytes]`; `seed` (int `[2]`) decides the rounding."""
+        padded = tf.pad(vector, [[0, self.num_buckets * self.bucket_size - self.length]])
+        buckets = tf.reshape(padded, (self.num_buckets, self.bucket_size))
         scales = tf.reduce_max(tf.abs(buckets), axis=1)
         uniform = tf.random.stateless_uniform(tf.shape(buckets), seed)
-        codes = tf.reshape(stochastic_codes(buckets, scales, self.nb_codes, uniform), [-1])[:self.length]
-        nb_missing = self.nb_code_bytes * codes_per_byte(self.nb_codes) - self.length
-        packed = pack_codes(tf.pad(codes, [[0, nb_missing]]), self.nb_codes)
+        codes = tf.reshape(stochastic_codes(buckets, scales, self.num_codes, uniform), [-1])[: self.length]
+        num_missing = self.num_code_bytes * codes_per_byte(self.num_codes) - self.length
+        packed = pack_codes(tf.pad(codes, [[0, num_missing]]), self.num_codes)
         return tf.concat([packed, tf.reshape(tf.bitcast(scales, tf.uint8), [-1])], 0)
 
     def decode(self, content: tf.Tensor) -> tf.Tensor:
-        """uint8 `[vectors, nb_bytes]` -> float32 `[vectors, length]`."""
-        nb_vectors = content.shape[0]
-        codes = unpack_codes(tf.reshape(content[:, :self.nb_code_bytes], [-1]), self.nb_codes)
-        nb_missing = self.nb_buckets * self.bucket_size - self.length
-        codes = tf.pad(tf.reshape(codes, (nb_vectors, -1))[:, :self.length], [[0, 0], [0, nb_missing]])
-        scales = tf.bitcast(tf.reshape(content[:, self.nb_code_bytes:], (nb_vectors, self.nb_buckets, 4)), tf.float32)
-        codes = tf.reshape(codes, (nb_vectors, self.nb_buckets, self.bucket_size))
-        return tf.reshape(grid_values(codes, scales, self.nb_codes), (nb_vectors, -1))[:, :self.length]
+        """uint8 `[vectors, num_bytes]` -> float32 `[vectors, length]`."""
+        num_vectors = content.shape[0]
+        codes = unpack_codes(tf.reshape(content[:, : self.num_code_bytes], [-1]), self.num_codes)
+        num_missing = self.num_buckets * self.bucket_size - self.length
+        codes = tf.pad(tf.reshape(codes, (num_vectors, -1))[:, : self.length], [[0, 0], [0, num_missing]])
+        scales = tf.bitcast(
+            tf.reshape(content[:, self.num_code_bytes :], (num_vectors, self.num_buckets, 4)), tf.float32
+        )
+        codes = tf.reshape(codes, (num_vectors, self.num_buckets, self.bucket_size))
+        return tf.reshape(grid_values(codes, scales, self.num_codes), (num_vectors, -1))[:, : self.length]

@@ -10,8 +10,8 @@ from pocketflow.utils.distributed.gradient_compression.options import NB_CODES, 
 from pocketflow.utils.distributed.multi_gpu_wrapper import Workers
 
 
-def bytes_received(exchange: str, nb_bytes: int, nb_workers: int) -> float:
-    """Bytes that each worker receives per step if one encoded vector has `nb_bytes`.
+def bytes_received(exchange: str, num_bytes: int, num_workers: int) -> float:
+    """Bytes that each worker receives per step if one encoded vector has `num_bytes`.
 
     A gathering brings every worker the codes of all others, N - 1 vectors. In the chunked exchange it gets its chunk
     (1/N of a vector) from N - 1 others, and then the N - 1 other chunks of the mean: 2 (N - 1) / N vectors, as a ring
@@ -20,10 +20,10 @@ def bytes_received(exchange: str, nb_bytes: int, nb_workers: int) -> float:
     >>> bytes_received('gather', 100, 5), bytes_received('chunked', 100, 5)
     (400, 160.0)
     """
-    return nb_bytes * (nb_workers - 1) * (1 if exchange == 'gather' else 2 / nb_workers)
+    return num_bytes * (num_workers - 1) * (1 if exchange == 'gather' else 2 / num_workers)
 
 
-def choose_exchange(wanted: str, nb_workers: int) -> str:
+def choose_exchange(wanted: str, num_workers: int) -> str:
     """`'gather'` or `'chunked'` for `--ecq_exchange`.
 
     The chunked exchange rounds twice and has two collectives, so `auto` takes it only where it saves more than half of
@@ -31,8 +31,11 @@ def choose_exchange(wanted: str, nb_workers: int) -> str:
     """
     if wanted != 'auto':
         return wanted
-    return 'chunked' if bytes_received('gather', 1, nb_workers) > 2 * bytes_received('chunked', 1, nb_workers) else (
-        'gather')
+    return (
+        'chunked'
+        if bytes_received('gather', 1, num_workers) > 2 * bytes_received('chunked', 1, num_workers)
+        else ('gather')
+    )
 
 
 class Exchange:
@@ -59,7 +62,7 @@ class Exchange:
     def mean(self, vector: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """(mean over the workers of the rounded vectors, this worker's own vector as it was rounded), `[length]`."""
         gathered = self.workers.gather(self.codec.encode(vector, seed))
-        decoded = self.codec.decode(tf.reshape(gathered, (self.workers.size, self.codec.nb_bytes)))
+        decoded = self.codec.decode(tf.reshape(gathered, (self.workers.size, self.codec.num_bytes)))
         return tf.reduce_mean(decoded, axis=0), decoded[self.workers.rank]
 
 
@@ -76,13 +79,13 @@ class ChunkedExchange(Exchange):
         size, codec = self.workers.size, self.codec
         chunks = tf.reshape(tf.pad(vector, [[0, size * self.chunk - self.length]]), (size, self.chunk))
         sent = tf.stack([codec.encode(chunks[index], seed + [2 + index, 0]) for index in range(size)])
-        received = tf.reshape(self.workers.exchange(tf.reshape(sent, [-1])), (size, codec.nb_bytes))
+        received = tf.reshape(self.workers.exchange(tf.reshape(sent, [-1])), (size, codec.num_bytes))
         own_mean = tf.reduce_mean(codec.decode(received), axis=0)
         encoded = codec.encode(compensated(own_mean, self.error, self.options.error_coeff), seed + [1, 0])
         own_sent = codec.decode(encoded[tf.newaxis])[0]
         self.error.assign(next_error(own_mean, own_sent, self.error, self.options.error_decay))
-        means = codec.decode(tf.reshape(self.workers.gather(encoded), (size, codec.nb_bytes)))
+        means = codec.decode(tf.reshape(self.workers.gather(encoded), (size, codec.num_bytes)))
         return self._joined(means), self._joined(codec.decode(sent))
 
     def _joined(self, chunks: tf.Tensor) -> tf.Tensor:
-        return tf.reshape(chunks, [-1])[:self.length]
+        return tf.reshape(chunks, [-1])[: self.length]

@@ -14,16 +14,44 @@ NB_CODES = {'ternary': 3, '2': 4, '4': 16, '8': 256}
 class CompressionOptions(Options):
     """How gradients travel between workers."""
 
-    kind: str = option('grad_compression', 'none', 'how gradients travel between workers; ecq: error-compensated '
-                       'quantization', choices=('none', 'fp16', 'ecq'), needs='enbl_multi_gpu')
-    bits: str = option('ecq_bits', 'ternary', 'bits per gradient element; ternary: -1, 0, 1 times a scale, five to a '
-                       'byte', choices=tuple(NB_CODES), needs='grad_compression=ecq')
-    bucket_size: int = option('ecq_bucket_size', 512, 'gradient elements that share a scale', low=1,
-                              needs='grad_compression=ecq')
-    error_decay: float = option('ecq_error_decay', 1.0, 'what is kept of the accumulated error per step (beta)', low=0,
-                                high=1, needs='grad_compression=ecq')
-    error_coeff: float = option('ecq_error_coeff', 0.5, 'factor on the accumulated error when it is added to the '
-                                'gradient (alpha); 0: no compensation', low=0, high=1, needs='grad_compression=ecq')
-    exchange: str = option('ecq_exchange', 'auto', 'gather: all codes to all workers; chunked: each worker adds up one '
-                           'part, so that bytes per worker do not grow with the workers',
-                           choices=('auto', 'gather', 'chunked'), needs='grad_compression=ecq')
+    kind: str = option(
+        'grad_compression',
+        'none',
+        'how gradients travel between workers; ecq: error-compensated quantization',
+        choices=('none', 'fp16', 'ecq'),
+        needs='enbl_multi_gpu',
+    )
+    bits: str = option(
+        'ecq_bits',
+        'ternary',
+        'bits per gradient element; ternary: -1, 0, 1 times a scale, five to a byte',
+        choices=tuple(NB_CODES),
+        needs='grad_compression=ecq',
+    )
+    bucket_size: int = option(
+        'ecq_bucket_size', 512, 'gradient elements that share a scale', low=1, needs='grad_compression=ecq'
+    )
+    error_decay: float = option(
+        'ecq_error_decay',
+        1.0,
+        'what is kept of the accumulated error per step (beta)',
+        low=0,
+        high=1,
+        needs='grad_compression=ecq',
+    )
+    error_coeff: float = option(
+        'ecq_error_coeff',
+        0.5,
+        'factor on the accumulated error when it is added to the gradient (alpha); 0: no compensation',
+        low=0,
+        high=1,
+        needs='grad_compression=ecq',
+    )
+    exchange: str = option(
+        'ecq_exchange',
+        'auto',
+        'gather: all codes to all workers; chunked: each worker adds up one '
+        'part, so that bytes per worker do not grow with the workers',
+        choices=('auto', 'gather', 'chunked'),
+        needs='grad_compression=ecq',
+    )

@@ -77,8 +77,10 @@ class ErrorCompensatedReducer(GradientReducer):
         self.error.assign(next_error(vector, own, self.error, self._options.error_decay))
         sizes = [math.prod(shape) for shape, is_large in zip(self._shapes, self._large, strict=True) if is_large]
         large, small = iter(tf.split(mean, sizes)), iter(self._workers.average(small) if small else ())
-        return [tf.reshape(next(large), shape) if is_large else next(small)
-                for shape, is_large in zip(self._shapes, self._large, strict=True)]
+        return [
+            tf.reshape(next(large), shape) if is_large else next(small)
+            for shape, is_large in zip(self._shapes, self._large, strict=True)
+        ]
 
     def _rounding(self, step: tf.Tensor) -> tf.Tensor:
         """int64 `[2]`, different for each worker, with room between them for the seeds of the chunks."""
@@ -86,8 +88,9 @@ class ErrorCompensatedReducer(GradientReducer):
         return tf.stack([tf.constant((self._seed * size + rank) * (size + 2), tf.int64), tf.cast(step, tf.int64)])
 
 
-def make_reducer(options: CompressionOptions, workers: Workers, variables: Sequence[tf.Variable],
-                 seed: int = 0) -> GradientReducer:
+def make_reducer(
+    options: CompressionOptions, workers: Workers, variables: Sequence[tf.Variable], seed: int = 0
+) -> GradientReducer:
     """The strategy that `--grad_compression` names, for the gradients of these variables."""
     if options.kind == 'ecq' and any(len(variable.shape) > 1 for variable in variables):
         return ErrorCompensatedReducer(workers, [variable.shape for variable in variables], options, seed)

@@ -26,39 +26,40 @@ class Sizes:
         return cls(sum(size for large, size in sizes if large), sum(size for large, size in sizes if not large))
 
 
-def bytes_per_step(options: CompressionOptions, sizes: Sizes, nb_workers: int) -> float:
+def bytes_per_step(options: CompressionOptions, sizes: Sizes, num_workers: int) -> float:
     """Bytes that each worker receives per step; docs/gradient_compression.md has the formulas.
 
     >>> bytes_per_step(CompressionOptions(), Sizes(100, 0), 2)
     400.0
     """
     if options.kind != 'ecq':
-        return _all_reduce((2 if options.kind == 'fp16' else 4) * (sizes.kernels + sizes.others), nb_workers)
-    exchange = choose_exchange(options.exchange, nb_workers)
-    nb_chunks = nb_workers if exchange == 'chunked' else 1
-    codec = Codec(-(-sizes.kernels // nb_chunks), NB_CODES[options.bits], options.bucket_size)
-    return (bytes_received(exchange, codec.nb_bytes * nb_chunks, nb_workers)
-            + _all_reduce(4 * sizes.others, nb_workers))
+        return _all_reduce((2 if options.kind == 'fp16' else 4) * (sizes.kernels + sizes.others), num_workers)
+    exchange = choose_exchange(options.exchange, num_workers)
+    num_chunks = num_workers if exchange == 'chunked' else 1
+    codec = Codec(-(-sizes.kernels // num_chunks), NB_CODES[options.bits], options.bucket_size)
+    return bytes_received(exchange, codec.num_bytes * num_chunks, num_workers) + _all_reduce(
+        4 * sizes.others, num_workers
+    )
 
 
-def _all_reduce(nb_bytes: int, nb_workers: int) -> float:
+def _all_reduce(num_bytes: int, num_workers: int) -> float:
     """A ring all-reduce goes chunk by chunk, too."""
-    return bytes_received('chunked', nb_bytes, nb_workers)
+    return bytes_received('chunked', num_bytes, num_workers)
 
 
-def nb_messages(options: CompressionOptions, nb_workers: int) -> int:
+def num_messages(options: CompressionOptions, num_workers: int) -> int:
     """How many messages follow each other per step.
 
     A ring takes N - 1 of them to gather, and twice as many to reduce. The chunked exchange sends N - 1 chunks and
     gathers the means; with `ecq` biases and the like are reduced besides.
 
-    >>> nb_messages(CompressionOptions(), 5), nb_messages(CompressionOptions(kind='ecq', exchange='gather'), 5)
+    >>> num_messages(CompressionOptions(), 5), num_messages(CompressionOptions(kind='ecq', exchange='gather'), 5)
     (8, 12)
     """
     rounds = 2
     if options.kind == 'ecq':
-        rounds += 2 if choose_exchange(options.exchange, nb_workers) == 'chunked' else 1
-    return rounds * (nb_workers - 1)
+        rounds += 2 if choose_exchange(options.exchange, num_workers) == 'chunked' else 1
+    return rounds * (num_workers - 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +74,6 @@ class Link:
     bandwidth: float
     latency: float
 
-    def milliseconds(self, nb_bytes: float, messages: int) -> float:
+    def milliseconds(self, num_bytes: float, messages: int) -> float:
         """How long messages that follow each other take with so many bytes in all."""
-        return 1000 * (8 * nb_bytes / self.bandwidth + self.latency * messages)
+        return 1000 * (8 * num_bytes / self.bandwidth + self.latency * messages)

@@ -78,4 +78,4 @@ def _norm_as_convolution(norm: keras.layers.BatchNormalization, select: ChannelS
 
 def _selection(select: ChannelSelect) -> np.ndarray:
     """The kernel of zeros and ones `[inputs, outputs]` of a channel select."""
-    return np.eye(select.nb_inputs)[:, list(select.indices)]
+    return np.eye(select.num_inputs)[:, list(select.indices)]

@@ -17,8 +17,9 @@ def plain_if_quantization_aware(model: Any) -> Any:
     """The ordinary model behind a quantization-aware one, as `wrapping.plain` makes it; all else as it is."""
     if not isinstance(model, keras.Model) or not is_quantization_aware(model):
         return model
-    from pocketflow.utils.quantization.int8.wrapping import plain
-    return plain(model)
+    from pocketflow.utils.quantization.int8.wrapping import strip_quantization
+
+    return strip_quantization(model)
 
 
 def register_classes_in(architecture: bytes) -> None:

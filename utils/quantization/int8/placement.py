@@ -24,14 +24,31 @@ _FOLDS_NORM = (_k.Conv2D, _k.DepthwiseConv2D, ChannelSelect)
 """What a batch norm is computed together with."""
 _FUSES_RELU = (*_FOLDS_NORM, _k.Dense, _k.Add, _k.Subtract, _k.Multiply)
 """What a ReLU is computed together with, besides batch norms."""
-_SAME_SCALE = (_k.MaxPooling2D, _k.AveragePooling2D, _k.GlobalMaxPooling2D, _k.Flatten, _k.Reshape, _k.Permute,
-               _k.ZeroPadding2D, _k.Cropping2D, _k.Dropout, _k.SpatialDropout2D, _k.GaussianNoise, _k.GaussianDropout,
-               _k.ActivityRegularization, _k.InputLayer)
+_SAME_SCALE = (
+    _k.MaxPooling2D,
+    _k.AveragePooling2D,
+    _k.GlobalMaxPooling2D,
+    _k.Flatten,
+    _k.Reshape,
+    _k.Permute,
+    _k.ZeroPadding2D,
+    _k.Cropping2D,
+    _k.Dropout,
+    _k.SpatialDropout2D,
+    _k.GaussianNoise,
+    _k.GaussianDropout,
+    _k.ActivityRegularization,
+    _k.InputLayer,
+)
 """What writes no new values, and so needs no range of its own."""
 _FIXED_SCALE = ('softmax', 'sigmoid', 'tanh')
 """Activations whose results have a scale that the runtime fixes."""
-_KERNELS = {_k.Conv2D: 'kernel', _k.DepthwiseConv2D: 'depthwise_kernel', _k.Dense: 'kernel',
-            _k.Conv2DTranspose: 'kernel'}
+_KERNELS = {
+    _k.Conv2D: 'kernel',
+    _k.DepthwiseConv2D: 'depthwise_kernel',
+    _k.Dense: 'kernel',
+    _k.Conv2DTranspose: 'kernel',
+}
 
 
 @dataclasses.dataclass(frozen=True)

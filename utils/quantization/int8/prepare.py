@@ -65,11 +65,15 @@ def check_layers(model: keras.Model) -> None:
     """
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            raise UsageError(f'layer {layer.name!r} of model {model.name!r} is itself a model, within which int8 '
-                             'arithmetic cannot be simulated; build the network as one functional model')
+            raise UsageError(
+                f'layer {layer.name!r} of model {model.name!r} is itself a model, within which int8 '
+                'arithmetic cannot be simulated; build the network as one functional model'
+            )
         if isinstance(layer, _IN_FLOAT):
-            raise UsageError(f'layer {layer.name!r} of model {model.name!r} is a {type(layer).__name__}, whose int8 '
-                             'arithmetic cannot be simulated; leave uniform-tf out and choose --export_formats=dynamic')
+            raise UsageError(
+                f'layer {layer.name!r} of model {model.name!r} is a {type(layer).__name__}, whose int8 '
+                'arithmetic cannot be simulated; leave uniform-tf out and choose --export_formats=dynamic'
+            )
 
 
 def _norms_behind_dense(model: keras.Model) -> dict[str, keras.layers.Layer]:
@@ -77,11 +81,18 @@ def _norms_behind_dense(model: keras.Model) -> dict[str, keras.layers.Layer]:
     flow = Flow(model)
     pairs = {}
     for node in flow.nodes:
-        if (type(node.layer) is _k.BatchNormalization and is_norm_of_channels(node.layer)
-                and len(node.layer.inbound_nodes) == 1):
+        if (
+            type(node.layer) is _k.BatchNormalization
+            and is_norm_of_channels(node.layer)
+            and len(node.layer.inbound_nodes) == 1
+        ):
             dense, tensor = flow.writer(node.keras_inputs[0]), node.keras_inputs[0]
-            if (type(dense) is _k.Dense and activation_name(dense) == 'linear' and len(dense.inbound_nodes) == 1
-                    and flow.only_reader(tensor) is node.layer):
+            if (
+                type(dense) is _k.Dense
+                and activation_name(dense) == 'linear'
+                and len(dense.inbound_nodes) == 1
+                and flow.only_reader(tensor) is node.layer
+            ):
                 pairs[dense.name] = node.layer
     return pairs
 
@@ -108,8 +119,15 @@ def norm_as_affine(norm: keras.layers.BatchNormalization) -> tuple[np.ndarray, n
 
 
 def _separated(layer: keras.layers.SeparableConv2D, pending: list[Assign]) -> Call:
-    depthwise = _k.DepthwiseConv2D(layer.kernel_size, layer.strides, layer.padding, layer.depth_multiplier,
-                                   dilation_rate=layer.dilation_rate, use_bias=False, name=f'{layer.name}_depthwise')
+    depthwise = _k.DepthwiseConv2D(
+        layer.kernel_size,
+        layer.strides,
+        layer.padding,
+        layer.depth_multiplier,
+        dilation_rate=layer.dilation_rate,
+        use_bias=False,
+        name=f'{layer.name}_depthwise',
+    )
     pointwise = _k.Conv2D(layer.filters, 1, use_bias=layer.use_bias, name=layer.name)
 
     def assign() -> None:
@@ -122,8 +140,8 @@ def _separated(layer: keras.layers.SeparableConv2D, pending: list[Assign]) -> Ca
 
 
 def _pairwise(layer: keras.layers.Layer) -> Call:
-    nb_steps = len(layer.inbound_nodes[0].keras_inputs) - 1
-    names = [*(f'{layer.name}_step{number}' for number in range(1, nb_steps)), layer.name]
+    num_steps = len(layer.inbound_nodes[0].keras_inputs) - 1
+    names = [*(f'{layer.name}_step{number}' for number in range(1, num_steps)), layer.name]
     steps = [type(layer)(name=name) for name in names]
 
     def call(tensors: Sequence[object]) -> object:

@@ -28,7 +28,7 @@ NARROWEST = 1e-6
 `quantization_utils.cc`)."""
 
 
-def nb_levels(bits: int) -> int:
+def num_levels(bits: int) -> int:
     """Largest code of a symmetric grid: 127 for 8 bits, 7 for 4."""
     return 2 ** (bits - 1) - 1
 
@@ -89,12 +89,14 @@ class KernelQuantizer(Delayed):
         bits = self.simulation.weight_bits
         if not self.simulation.is_stored:
             return round_symmetric(kernel, bits, self.per_channel, self.is_depthwise)
-        return round_symmetric(kernel, STORED_BITS, self.per_channel, self.is_depthwise,
-                               nb_levels(STORED_BITS) / nb_levels(bits))
+        return round_symmetric(
+            kernel, STORED_BITS, self.per_channel, self.is_depthwise, num_levels(STORED_BITS) / num_levels(bits)
+        )
 
 
-def round_symmetric(kernel: tf.Tensor, bits: int, per_channel: bool, depthwise: bool = False,
-                    factor: float = 1.0) -> tf.Tensor:
+def round_symmetric(
+    kernel: tf.Tensor, bits: int, per_channel: bool, depthwise: bool = False, factor: float = 1.0
+) -> tf.Tensor:
     """The kernel on a symmetric grid of 2^bits - 1 values, with the straight-through gradient.
 
     Args:
@@ -113,8 +115,9 @@ def round_symmetric(kernel: tf.Tensor, bits: int, per_channel: bool, depthwise: 
     folded = tf.reshape(kernel, (*shape[:2], 1, shape[2] * shape[3])) if depthwise else kernel
     largest = tf.reduce_max(tf.abs(folded), (0, 1, 2))
     largest = _filled(largest, SMALLEST_RANGE * tf.reduce_max(largest)) * factor
-    rounded = tf.quantization.fake_quant_with_min_max_vars_per_channel(folded, -largest, largest, bits,
-                                                                       narrow_range=True)
+    rounded = tf.quantization.fake_quant_with_min_max_vars_per_channel(
+        folded, -largest, largest, bits, narrow_range=True
+    )
     return tf.reshape(rounded, shape)
 
 
@@ -128,9 +131,12 @@ class OutputQuantizer(Delayed):
     """Asymmetric, one range per tensor that follows the batches while training."""
 
     def build(self, tensor_shape: Any, name: str, layer: keras.layers.Layer) -> dict[str, tf.Variable]:
-        limits = {key: layer.add_weight(f'{name}_{key}', shape=(), trainable=False,
-                                        initializer=keras.initializers.Constant(value))
-                  for key, value in (('min', 0.0), ('max', 6.0))}
+        limits = {
+            key: layer.add_weight(
+                f'{name}_{key}', shape=(), trainable=False, initializer=keras.initializers.Constant(value)
+            )
+            for key, value in (('min', 0.0), ('max', 6.0))
+        }
         return {**limits, 'step': layer.optimizer_step}
 
     def __call__(self, inputs: tf.Tensor, training: bool, weights: dict[str, tf.Variable], **kwargs: Any) -> tf.Tensor:
@@ -159,8 +165,10 @@ class OutputQuantizer(Delayed):
 def as_converted(low: tf.Tensor, high: tf.Tensor) -> list[tf.Tensor]:
     """The range (low, high) as it will be in the file."""
     is_narrow = high - low <= NARROWEST
-    return [tf.where(is_narrow, tf.minimum(low, -NARROWEST), low),
-            tf.where(is_narrow, tf.maximum(high, NARROWEST), high)]
+    return [
+        tf.where(is_narrow, tf.minimum(low, -NARROWEST), low),
+        tf.where(is_narrow, tf.maximum(high, NARROWEST), high),
+    ]
 
 
 class SimulationConfig(QuantizeConfig):
@@ -246,8 +254,9 @@ class FreezingBatchNormalization(keras.layers.BatchNormalization):
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
-        self.optimizer_step = self.add_weight('optimizer_step', shape=(), dtype=tf.int32, trainable=False,
-                                              initializer=keras.initializers.Constant(-1))
+        self.optimizer_step = self.add_weight(
+            'optimizer_step', shape=(), dtype=tf.int32, trainable=False, initializer=keras.initializers.Constant(-1)
+        )
 
     def call(self, inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
         if training in (None, False, 0):

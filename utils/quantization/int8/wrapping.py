@@ -68,7 +68,7 @@ def quantization_aware(model: keras.Model, images: np.ndarray, settings: Setting
 
 
 def _input_range(images: np.ndarray) -> tuple[float, float]:
-    batches = [images[start:start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE)]
+    batches = [images[start : start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE)]
     return min(0.0, np.mean([batch.min() for batch in batches])), max(0.0, np.mean([batch.max() for batch in batches]))
 
 
@@ -115,9 +115,15 @@ class _Wrapping:
         return self._inputs[id(tensor)]
 
     def _wrapped(self, layer: keras.layers.Layer, place: Place) -> QuantizedLayer:
-        return QuantizedLayer(layer, Simulation(**dataclasses.asdict(place), weight_bits=self._settings.weight_bits,
-                                                activation_bits=self._settings.activation_bits,
-                                                delay=self._settings.quant_delay))
+        return QuantizedLayer(
+            layer,
+            Simulation(
+                **dataclasses.asdict(place),
+                weight_bits=self._settings.weight_bits,
+                activation_bits=self._settings.activation_bits,
+                delay=self._settings.quant_delay,
+            ),
+        )
 
 
 def _takes_one_argument(layer: keras.layers.Layer) -> bool:
@@ -129,7 +135,7 @@ def only_rounds(layer: keras.layers.Layer) -> bool:
     return isinstance(unwrapped(layer), InputQuantization)
 
 
-def plain(model: keras.Model) -> keras.Model:
+def strip_quantization(model: keras.Model) -> keras.Model:
     """The ordinary model behind a quantization-aware one: the same layers, kernels rounded, activations not."""
 
     def edit(layer: keras.layers.Layer, copy: keras.layers.Layer) -> Call:

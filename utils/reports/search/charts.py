@@ -141,11 +141,23 @@ def history_chart(entry: Mapping) -> TrialChart:
     path += f'H{place(len(trials), None)[0]}' if best else ''
     dots = [_dot(trial, place(trial.number, trial.reward)) for trial in trials]
     steps = [f'trial {number} {reward:.4f}' for number, reward in best]
-    return TrialChart('Search history', 'number of the trial', REWARD, width=520, height=334, plot=plot,
-                      x_ticks=axis_ticks(xs, plot.left, plot.right), y_ticks=axis_ticks(ys, bottom, plot.top),
-                      dots=dots, notes=_notes(trials, dots, plot), key=_key(dots, 'trial'), path=path,
-                      path_name='best so far', lane=plot.bottom - lane / 2 if lane else None,
-                      description=f'Best so far: {"; ".join(steps) or "none, no trial had a reward"}')
+    return TrialChart(
+        'Search history',
+        'number of the trial',
+        REWARD,
+        width=520,
+        height=334,
+        plot=plot,
+        x_ticks=axis_ticks(xs, plot.left, plot.right),
+        y_ticks=axis_ticks(ys, bottom, plot.top),
+        dots=dots,
+        notes=_notes(trials, dots, plot),
+        key=_key(dots, 'trial'),
+        path=path,
+        path_name='best so far',
+        lane=plot.bottom - lane / 2 if lane else None,
+        description=f'Best so far: {"; ".join(steps) or "none, no trial had a reward"}',
+    )
 
 
 def front_chart(entry: Mapping) -> TrialChart | None:
@@ -163,12 +175,23 @@ def front_chart(entry: Mapping) -> TrialChart | None:
 
     front = front_trials(entry, trials)
     dots = [_dot(trial, place(trial), light=bool(front) and trial not in front) for trial in trials]
-    return TrialChart('Accuracy and cost', title, REWARD, width=520, height=334,
-                      plot=plot, x_ticks=axis_ticks(xs, plot.left, plot.right),
-                      y_ticks=axis_ticks(ys, plot.bottom, plot.top), dots=dots, notes=_notes(trials, dots, plot),
-                      key=_key(dots, 'on the front' if front else 'trial'), path_name='front', lane=None,
-                      path=staircase([place(trial) for trial in front]),
-                      description=f'Not beaten in both: {"; ".join(trial.tip for trial in front) or "not known"}')
+    return TrialChart(
+        'Accuracy and cost',
+        title,
+        REWARD,
+        width=520,
+        height=334,
+        plot=plot,
+        x_ticks=axis_ticks(xs, plot.left, plot.right),
+        y_ticks=axis_ticks(ys, plot.bottom, plot.top),
+        dots=dots,
+        notes=_notes(trials, dots, plot),
+        key=_key(dots, 'on the front' if front else 'trial'),
+        path_name='front',
+        lane=None,
+        path=staircase([place(trial) for trial in front]),
+        description=f'Not beaten in both: {"; ".join(trial.tip for trial in front) or "not known"}',
+    )
 
 
 def cost_axis(entry: Mapping, trials: Sequence[Trial]) -> tuple[float, str]:
@@ -242,12 +265,22 @@ def value_chart(entry: Mapping) -> ValueChart | None:
     xs = ticks_between(0, max(max(row['uniform'], row['winner']) for row in layers) or 1, 5)
     place = _to_place(xs, begin, end)
     digits = value_digits(layers)
-    rows = [_dumbbell(row, label, 56 + ROW_HEIGHT * index, digits, place)
-            for index, (row, label) in enumerate(zip(layers, labels, strict=True))]
+    rows = [
+        _dumbbell(row, label, 56 + ROW_HEIGHT * index, digits, place)
+        for index, (row, label) in enumerate(zip(layers, labels, strict=True))
+    ]
     shown = [f'{row.name} {row.values}' for row in rows[:DESCRIBED]] + ['...'] * (len(rows) > DESCRIBED)
-    return ValueChart(width=end + 280, height=rows[-1].y + ROW_HEIGHT, axis_title=value_title(entry), begin=begin,
-                      values_at=end + 24, weights_at=end + 180, ticks=axis_ticks(xs, begin, end), rows=rows,
-                      description='; '.join(shown))
+    return ValueChart(
+        width=end + 280,
+        height=rows[-1].y + ROW_HEIGHT,
+        axis_title=value_title(entry),
+        begin=begin,
+        values_at=end + 24,
+        weights_at=end + 180,
+        ticks=axis_ticks(xs, begin, end),
+        rows=rows,
+        description='; '.join(shown),
+    )
 
 
 def _to_place(ticks: Sequence[float], first: float, last: float) -> Callable[[float], float]:
@@ -256,5 +289,12 @@ def _to_place(ticks: Sequence[float], first: float, last: float) -> Callable[[fl
 
 def _dumbbell(row: Mapping, label: str, y: float, digits: int, place: Callable[[float], float]) -> Dumbbell:
     uniform, winner = row['uniform'], row['winner']
-    return Dumbbell(y, row['layer'], label, place(uniform), place(winner),
-                    values=arrow(f'{uniform:.{digits}f}', f'{winner:.{digits}f}'), weights=compact(row['weights']))
+    return Dumbbell(
+        y,
+        row['layer'],
+        label,
+        place(uniform),
+        place(winner),
+        values=arrow(f'{uniform:.{digits}f}', f'{winner:.{digits}f}'),
+        weights=compact(row['weights']),
+    )

@@ -33,10 +33,12 @@ BEFORE, AFTER, GOOD, SOFT, INK = '#9aa4af', '#1f66b0', '#18703a', '#57606a', '#1
 LANE = 0.09
 """Share of a panel's height, at its bottom, that belongs to trials without a reward."""
 
-STYLES = {Mark.MEASURED: {'marker': 'o', 's': 26, 'color': AFTER},
-          Mark.WINNER: {'marker': 'D', 's': 60, 'color': GOOD},
-          Mark.SCREENED: {'marker': 'v', 's': 26, 'facecolors': 'none', 'edgecolors': SOFT},
-          Mark.NOT_FINITE: {'marker': 'x', 's': 26, 'color': SOFT}}
+STYLES = {
+    Mark.MEASURED: {'marker': 'o', 's': 26, 'color': AFTER},
+    Mark.WINNER: {'marker': 'D', 's': 60, 'color': GOOD},
+    Mark.SCREENED: {'marker': 'v', 's': 26, 'facecolors': 'none', 'edgecolors': SOFT},
+    Mark.NOT_FINITE: {'marker': 'x', 's': 26, 'color': SOFT},
+}
 
 
 def write_search_figure(entry: Mapping, path: Path) -> None:
@@ -108,8 +110,11 @@ def _scatter(axes: Axes, places: Sequence[tuple[float, float | None]], mark: Mar
 
 def _ring(axes: Axes, trials: Sequence[Trial], places: Sequence[tuple[float, float | None]]) -> None:
     """The numbers of the verified trials, and rings around those that did not win."""
-    ringed = [(trial, place) for trial, place in zip(trials, places, strict=True)
-              if trial.verified and trial.reward is not None]
+    ringed = [
+        (trial, place)
+        for trial, place in zip(trials, places, strict=True)
+        if trial.verified and trial.reward is not None
+    ]
     for trial, place in ringed:
         axes.annotate(str(trial.number), place, xytext=(5, 5), textcoords='offset points', fontsize='small', zorder=5)
     places = [place for trial, place in ringed if trial.mark is not Mark.WINNER]
@@ -124,13 +129,27 @@ def draw_front(axes: Axes, entry: Mapping, trials: Sequence[Trial]) -> None:
     front = front_trials(entry, trials)
     scale, title = cost_axis(entry, trials)
     if front:
-        axes.step([trial.cost / scale for trial in front], [trial.reward for trial in front], where='post',
-                  color=AFTER, linewidth=1.3, label='front', zorder=2)
-    groups = {'beaten': [trial for trial in trials if front and trial not in front],
-              'on the front' if front else 'trial': [trial for trial in trials if not front or trial in front]}
+        axes.step(
+            [trial.cost / scale for trial in front],
+            [trial.reward for trial in front],
+            where='post',
+            color=AFTER,
+            linewidth=1.3,
+            label='front',
+            zorder=2,
+        )
+    groups = {
+        'beaten': [trial for trial in trials if front and trial not in front],
+        'on the front' if front else 'trial': [trial for trial in trials if not front or trial in front],
+    }
     for (label, group), color in zip(groups.items(), (BEFORE, AFTER), strict=True):
-        _scatter(axes, [(trial.cost / scale, trial.reward) for trial in group if trial.mark is Mark.MEASURED],
-                 Mark.MEASURED, label=label, color=color)
+        _scatter(
+            axes,
+            [(trial.cost / scale, trial.reward) for trial in group if trial.mark is Mark.MEASURED],
+            Mark.MEASURED,
+            label=label,
+            color=color,
+        )
     _scatter(axes, [(trial.cost / scale, trial.reward) for trial in trials if trial.mark is Mark.WINNER], Mark.WINNER)
     _ring(axes, trials, [(trial.cost / scale, trial.reward) for trial in trials])
     axes.set(title='Accuracy and cost', ylabel=REWARD)

@@ -56,10 +56,18 @@ def searches(report: Mapping) -> list[Search]:
 def search_section(entry: Mapping) -> Search:
     """The charts, tables and sentences on one search; see `search_results` for what an entry holds."""
     columns = flag_columns(entry)
-    return Search(name=f'{entry["searched"]} of {entry["learner"]}', outcome=outcome(entry), facts=facts(entry),
-                  history=history_chart(entry), front=front_chart(entry), values=value_chart(entry),
-                  verified=verified_rows(entry), cost_unit=entry.get('cost_unit') or '',
-                  flags=flag_rows(entry, columns), flag_columns=list(columns))
+    return Search(
+        name=f'{entry["searched"]} of {entry["learner"]}',
+        outcome=outcome(entry),
+        facts=facts(entry),
+        history=history_chart(entry),
+        front=front_chart(entry),
+        values=value_chart(entry),
+        verified=verified_rows(entry),
+        cost_unit=entry.get('cost_unit') or '',
+        flags=flag_rows(entry, columns),
+        flag_columns=list(columns),
+    )
 
 
 def facts(entry: Mapping) -> list[str]:
@@ -71,8 +79,10 @@ def facts(entry: Mapping) -> list[str]:
         found.append(f'{figures.percent(entry["evaluating"])} of the time went into evaluating candidates.')
     if front_chart(entry) is None and with_cost(drawn_trials(entry)):
         whole = ', as each uses the whole budget' if entry['budget'] else ''
-        found.append(f'The costs of all candidates lie within {100 * SAME_COST:.0f} % of each other{whole}: '
-                     'there is no trade-off between accuracy and cost to draw.')
+        found.append(
+            f'The costs of all candidates lie within {100 * SAME_COST:.0f} % of each other{whole}: '
+            'there is no trade-off between accuracy and cost to draw.'
+        )
     return found
 
 
@@ -80,9 +90,17 @@ def verified_rows(entry: Mapping) -> list[Verified]:
     """The verified candidates in their order."""
     rewards = {trial.number: trial.reward for trial in drawn_trials(entry)}
     uniform = verified_rewards(entry).get(UNIFORM)
-    return [Verified(item['source'], _reward(rewards.get(item['trial'])), _reward(finite(item['reward'])),
-                     _change(item, uniform), figures.MISSING if item['cost'] is None else f'{item["cost"]:,.0f}',
-                     item['source'] == entry['winner']) for item in entry['verified']]
+    return [
+        Verified(
+            item['source'],
+            _reward(rewards.get(item['trial'])),
+            _reward(finite(item['reward'])),
+            _change(item, uniform),
+            figures.MISSING if item['cost'] is None else f'{item["cost"]:,.0f}',
+            item['source'] == entry['winner'],
+        )
+        for item in entry['verified']
+    ]
 
 
 def _reward(value: float | None) -> str:

@@ -34,12 +34,30 @@ UNITS = {'sparsity': 'sparsity (share of zeros)', 'bits': 'bits per weight', 'ch
 
 _FIGURE, _COST, _VALUES = (Number(), None), (Number(low=0), None), {...: (float, str)}
 SHAPE = {
-    'learner': str, 'optimizer': str, 'searched': str, 'budget': (str, None), 'cost_unit?': (str, None),
-    'seconds': Number(low=0), 'evaluating': (float, None), 'front': [int], 'winner': (str, None), 'flags?': _VALUES,
-    'trials': [{'number': int, 'reward': _FIGURE, 'before?': _FIGURE, 'cost': _COST, 'screened': bool,
-                'same_as?': (int, None), 'values': _VALUES}],
+    'learner': str,
+    'optimizer': str,
+    'searched': str,
+    'budget': (str, None),
+    'cost_unit?': (str, None),
+    'seconds': Number(low=0),
+    'evaluating': (float, None),
+    'front': [int],
+    'winner': (str, None),
+    'flags?': _VALUES,
+    'trials': [
+        {
+            'number': int,
+            'reward': _FIGURE,
+            'before?': _FIGURE,
+            'cost': _COST,
+            'screened': bool,
+            'same_as?': (int, None),
+            'values': _VALUES,
+        }
+    ],
     'verified': [{'source': str, 'trial': (int, None), 'reward': _FIGURE, 'cost': _COST, 'values': _VALUES}],
-    'layers': [{'layer': str, 'uniform': Number(), 'winner': Number(), 'weights': Number(low=0)}]}
+    'layers': [{'layer': str, 'uniform': Number(), 'winner': Number(), 'weights': Number(low=0)}],
+}
 """What of an entry is read again; see `pocketflow.utils.runs.records`."""
 
 MULTIPLES = ((1e9, 'billion '), (1e6, 'million '), (1e3, 'thousand '))
@@ -70,8 +88,10 @@ def drawn_trials(entry: Mapping) -> list[Trial]:
     """The trials of an entry, in their order."""
     verified = {item['trial'] for item in entry['verified']} - {None}
     winner = winner_trial(entry)
-    return [_drawn(row, entry.get('cost_unit'), row['number'] in verified, row['number'] == winner)
-            for row in entry['trials']]
+    return [
+        _drawn(row, entry.get('cost_unit'), row['number'] in verified, row['number'] == winner)
+        for row in entry['trials']
+    ]
 
 
 def _drawn(row: Mapping, cost_unit: str | None, verified: bool, wins: bool) -> Trial:
@@ -85,10 +105,12 @@ def _drawn(row: Mapping, cost_unit: str | None, verified: bool, wins: bool) -> T
 
 def _tip(row: Mapping, mark: Mark, reward: float | None, cost: float | None, cost_unit: str | None) -> str:
     before, same_as = finite(row.get('before')), row.get('same_as')
-    parts = [mark.value if reward is None else f'reward {reward:.4f}',
-             f'{before:.4f} before tuning' if before is not None else '',
-             f'{figures.compact(cost)} {cost_unit or ""}'.rstrip() if cost is not None else '',
-             f'same as trial {same_as}' if same_as is not None else '']
+    parts = [
+        mark.value if reward is None else f'reward {reward:.4f}',
+        f'{before:.4f} before tuning' if before is not None else '',
+        f'{figures.compact(cost)} {cost_unit or ""}'.rstrip() if cost is not None else '',
+        f'same as trial {same_as}' if same_as is not None else '',
+    ]
     return f'trial {row["number"]}: {", ".join(part for part in parts if part)}'
 
 
@@ -114,8 +136,9 @@ def improvements(trials: Sequence[Trial]) -> list[tuple[int, float]]:
 def front_trials(entry: Mapping, trials: Sequence[Trial]) -> list[Trial]:
     """Those that the entry's `front` names, the cheapest first; none if it names none."""
     numbers = set(entry.get('front') or ())
-    return sorted((trial for trial in with_cost(trials) if trial.number in numbers),
-                  key=lambda trial: (trial.cost, trial.reward))
+    return sorted(
+        (trial for trial in with_cost(trials) if trial.number in numbers), key=lambda trial: (trial.cost, trial.reward)
+    )
 
 
 def with_cost(trials: Sequence[Trial]) -> list[Trial]:
@@ -155,19 +178,24 @@ def counted(entry: Mapping) -> str:
     marks = Counter(Mark.MEASURED if trial.mark is Mark.WINNER else trial.mark for trial in trials)
     parts = [f'{marks[mark]} {mark.value}' for mark in (Mark.MEASURED, Mark.SCREENED, Mark.NOT_FINITE) if marks[mark]]
     repeated = sum(row.get('same_as') is not None for row in entry['trials'])
-    return (nb_trials(entry) + (f': {", ".join(parts)}' if parts else '')
-            + (f'; {repeated} repeated an earlier candidate' if repeated else ''))
+    return (
+        num_trials(entry)
+        + (f': {", ".join(parts)}' if parts else '')
+        + (f'; {repeated} repeated an earlier candidate' if repeated else '')
+    )
 
 
-def nb_trials(entry: Mapping) -> str:
+def num_trials(entry: Mapping) -> str:
     count = len(entry['trials'])
     return f'{count} {"trial" if count == 1 else "trials"}'
 
 
 def outcome(entry: Mapping) -> str:
     """One line: what was searched, by what, in how long, and what it brought."""
-    return (f'{entry["searched"]} by {entry["optimizer"]}, {nb_trials(entry)} in '
-            f'{figures.duration(entry["seconds"])}: {_gain(entry)}')
+    return (
+        f'{entry["searched"]} by {entry["optimizer"]}, {num_trials(entry)} in '
+        f'{figures.duration(entry["seconds"])}: {_gain(entry)}'
+    )
 
 
 def _gain(entry: Mapping) -> str:

@@ -41,19 +41,19 @@ class ThreadWorkers(Workers):
     def __init__(self, meeting: Meeting, rank: int):
         self.meeting, self.rank, self.size = meeting, rank, meeting.size
         self.local_rank, self.local_size = rank, meeting.size
-        self.nb_bytes = 0
+        self.num_bytes = 0
 
     def average(self, tensors, half=False):
         return [tf.add_n(list(parts)) / self.size for parts in zip(*self.meeting.swap(self.rank, tensors), strict=True)]
 
     def gather(self, tensor):
         parts = self.meeting.swap(self.rank, tensor)
-        self.nb_bytes += sum(len(part) for index, part in enumerate(parts) if index != self.rank)
+        self.num_bytes += sum(len(part) for index, part in enumerate(parts) if index != self.rank)
         return tf.concat(parts, 0)
 
     def exchange(self, tensor):
         parts = [tf.split(part, self.size)[self.rank] for part in self.meeting.swap(self.rank, tensor)]
-        self.nb_bytes += sum(len(part) for index, part in enumerate(parts) if index != self.rank)
+        self.num_bytes += sum(len(part) for index, part in enumerate(parts) if index != self.rank)
         return tf.concat(parts, 0)
 
     def broadcast(self, variables):
@@ -88,14 +88,14 @@ def variables() -> list[tf.Variable]:
     return [tf.Variable(tf.zeros(shape)) for shape in SHAPES]
 
 
-def sums(workers: Workers, options: CompressionOptions, nb_steps: int) -> tuple[list, list, list]:
+def sums(workers: Workers, options: CompressionOptions, num_steps: int) -> tuple[list, list, list]:
     """Sums over the steps of what was applied, this worker's last errors, and the bytes that it received."""
     reducer = make_reducer(options, workers, variables(), seed=5)
     applied = [np.zeros(shape) for shape in SHAPES]
-    for step in range(nb_steps):
+    for step in range(num_steps):
         reduced = reducer.reduce(gradients(workers.rank, step), tf.constant(step, tf.int64))
         applied = [total + value.numpy() for total, value in zip(applied, reduced, strict=True)]
-    return applied, [variable.numpy() for variable in reducer.local_state], [getattr(workers, 'nb_bytes', 0)]
+    return applied, [variable.numpy() for variable in reducer.local_state], [getattr(workers, 'num_bytes', 0)]
 
 
 def test_compensation_by_hand():
@@ -107,22 +107,27 @@ def test_compensation_by_hand():
 def test_with_full_feedback_the_error_is_the_residual():
     gradient, error = tf.constant([1.0, -2.0]), tf.constant([0.5, 1.0])
     quantized = tf.constant([2.0, -2.0])
-    np.testing.assert_allclose(next_error(gradient, quantized, error, 1.0),
-                               compensated(gradient, error, 1.0) - quantized)
+    np.testing.assert_allclose(
+        next_error(gradient, quantized, error, 1.0), compensated(gradient, error, 1.0) - quantized
+    )
 
 
 @pytest.mark.parametrize('exchange', ['gather', 'chunked'])
 @pytest.mark.parametrize('size', [1, 3])
 def test_what_was_sent_and_the_errors_are_all_that_there_was(exchange, size):
     """Telescoping: sum of the applied means + mean of the errors (+ errors of chunks) = sum of the mean gradients."""
-    nb_steps = 6
-    results = together(size, lambda workers: sums(workers, CompressionOptions(kind='ecq', bucket_size=16,
-                                                                             exchange=exchange), nb_steps))
-    wanted = [sum(np.mean([gradients(rank, step)[index] for rank in range(size)], axis=0) for step in range(nb_steps))
-              for index in range(len(SHAPES))]
+    num_steps = 6
+    results = together(
+        size,
+        lambda workers: sums(workers, CompressionOptions(kind='ecq', bucket_size=16, exchange=exchange), num_steps),
+    )
+    wanted = [
+        sum(np.mean([gradients(rank, step)[index] for rank in range(size)], axis=0) for step in range(num_steps))
+        for index in range(len(SHAPES))
+    ]
     error = np.mean([states[0] for _, states, _ in results], axis=0)
     if exchange == 'chunked':
-        error = error + np.concatenate([states[1] for _, states, _ in results])[:len(error)]
+        error = error + np.concatenate([states[1] for _, states, _ in results])[: len(error)]
     errors = np.split(error, [72])
     for applied, _, _ in results:
         for index, extra in ((0, errors[0].reshape(SHAPES[0])), (1, 0), (2, errors[1].reshape(SHAPES[2]))):
@@ -157,13 +162,16 @@ def test_without_compression_the_mean_is_plain():
 
 
 def test_more_bits_are_nearer():
-    errors = {bits: np.abs(sums(ALONE, CompressionOptions(kind='ecq', bits=bits, error_coeff=0), 1)[1][0]).mean()
-              for bits in ('ternary', '4', '8')}
+    errors = {
+        bits: np.abs(sums(ALONE, CompressionOptions(kind='ecq', bits=bits, error_coeff=0), 1)[1][0]).mean()
+        for bits in ('ternary', '4', '8')
+    }
     assert errors['8'] < errors['4'] / 8 < errors['ternary'] / 16
 
 
 def test_half_of_the_error_is_less_noise_than_all_of_it():
     """What is applied in ten steps, about as many as momentum averages over, is nearer to the sum of the gradients."""
+
     def noise(coeff: float) -> float:
         options = CompressionOptions(kind='ecq', error_coeff=coeff)
         reducer = make_reducer(options, ALONE, [tf.Variable(tf.zeros((512, 8)))])
@@ -177,15 +185,21 @@ def test_half_of_the_error_is_less_noise_than_all_of_it():
 
 
 def test_no_compensation_if_the_coefficient_is_zero():
-    one, many = (sums(ALONE, CompressionOptions(kind='ecq', error_coeff=0, error_decay=decay), 4)[0]
-                 for decay in (0.0, 1.0))
+    one, many = (
+        sums(ALONE, CompressionOptions(kind='ecq', error_coeff=0, error_decay=decay), 4)[0] for decay in (0.0, 1.0)
+    )
     np.testing.assert_array_equal(one[0], many[0])
 
 
 def test_exchange_with_fewer_bytes():
     assert bytes_received('gather', 100, 5) == 400 and bytes_received('chunked', 100, 5) == 160
-    assert [choose_exchange('auto', size) for size in (1, 2, 4, 5, 64)] == ['gather', 'gather', 'gather', 'chunked',
-                                                                           'chunked']
+    assert [choose_exchange('auto', size) for size in (1, 2, 4, 5, 64)] == [
+        'gather',
+        'gather',
+        'gather',
+        'chunked',
+        'chunked',
+    ]
     assert choose_exchange('gather', 64) == 'gather'
 
 
@@ -216,8 +230,9 @@ def test_vectors_alone_are_not_worth_compressing():
     np.testing.assert_array_equal(reducer.reduce([tf.constant([0.25, 3.0])], tf.constant(0))[0], [0.25, 3.0])
 
 
-@pytest.mark.parametrize('wrong', [{'bits': '3'}, {'kind': 'qsgd'}, {'bucket_size': 0}, {'error_decay': 1.5},
-                                   {'exchange': 'ring'}])
+@pytest.mark.parametrize(
+    'wrong', [{'bits': '3'}, {'kind': 'qsgd'}, {'bucket_size': 0}, {'error_decay': 1.5}, {'exchange': 'ring'}]
+)
 def test_wrong_options(wrong):
     with pytest.raises(UsageError, match='must be '):
         CompressionOptions(**wrong)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from pocketflow.utils.distributed.gradient_compression import CompressionOptions
-from pocketflow.utils.distributed.gradient_compression.traffic import Link, Sizes, bytes_per_step, nb_messages
+from pocketflow.utils.distributed.gradient_compression.traffic import Link, Sizes, bytes_per_step, num_messages
 
 SIZES = Sizes(kernels=1000, others=10)
 VECTOR = 200 + 4 * 2
@@ -21,18 +21,30 @@ def test_sizes():
     assert Sizes.of([tf.Variable(tf.zeros((3, 3, 2, 4))), tf.Variable(tf.zeros(4)), tf.Variable(1.0)]) == Sizes(72, 5)
 
 
-@pytest.mark.parametrize(('options', 'nb_workers', 'nb_bytes'), [
-    (CompressionOptions(), 2, 4040), (CompressionOptions(), 4, 6060), (CompressionOptions(kind='fp16'), 4, 3030),
-    (ecq('gather'), 2, VECTOR + 40), (ecq('gather'), 4, 3 * VECTOR + 60), (ecq('auto'), 4, 3 * VECTOR + 60),
-    (ecq('chunked'), 4, 2 * 3 * (50 + 4) + 60), (ecq('auto'), 5, 2 * 4 * (40 + 4) + 64), (ecq('gather'), 1, 0)])
-def test_bytes(options, nb_workers, nb_bytes):
-    assert bytes_per_step(options, SIZES, nb_workers) == nb_bytes
+@pytest.mark.parametrize(
+    ('options', 'num_workers', 'num_bytes'),
+    [
+        (CompressionOptions(), 2, 4040),
+        (CompressionOptions(), 4, 6060),
+        (CompressionOptions(kind='fp16'), 4, 3030),
+        (ecq('gather'), 2, VECTOR + 40),
+        (ecq('gather'), 4, 3 * VECTOR + 60),
+        (ecq('auto'), 4, 3 * VECTOR + 60),
+        (ecq('chunked'), 4, 2 * 3 * (50 + 4) + 60),
+        (ecq('auto'), 5, 2 * 4 * (40 + 4) + 64),
+        (ecq('gather'), 1, 0),
+    ],
+)
+def test_bytes(options, num_workers, num_bytes):
+    assert bytes_per_step(options, SIZES, num_workers) == num_bytes
 
 
-@pytest.mark.parametrize(('options', 'messages'), [
-    (CompressionOptions(), 14), (CompressionOptions(kind='fp16'), 14), (ecq('gather'), 21), (ecq('chunked'), 28)])
+@pytest.mark.parametrize(
+    ('options', 'messages'),
+    [(CompressionOptions(), 14), (CompressionOptions(kind='fp16'), 14), (ecq('gather'), 21), (ecq('chunked'), 28)],
+)
 def test_messages(options, messages):
-    assert nb_messages(options, 8) == messages
+    assert num_messages(options, 8) == messages
 
 
 def test_time():

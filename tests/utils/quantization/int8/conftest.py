@@ -80,8 +80,14 @@ def randomized(model: keras.Model, seed: int = 0) -> keras.Model:
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
             size = layer.gamma.shape
-            layer.set_weights([rng.choice([-1, 1], size) * rng.uniform(0.3, 2, size), rng.normal(size=size),
-                               rng.normal(size=size) * 0.3, rng.uniform(0.2, 2, size)])
+            layer.set_weights(
+                [
+                    rng.choice([-1, 1], size) * rng.uniform(0.3, 2, size),
+                    rng.normal(size=size),
+                    rng.normal(size=size) * 0.3,
+                    rng.uniform(0.2, 2, size),
+                ]
+            )
     return model
 
 

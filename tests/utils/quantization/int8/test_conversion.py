@@ -11,16 +11,24 @@ from ai_edge_litert.interpreter import Interpreter
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export import LiteRtRunner, convert, operators
 from pocketflow.utils.export.operators import float_operators
-from pocketflow.utils.quantization.int8.wrapping import Settings, plain, quantization_aware
+from pocketflow.utils.quantization.int8.wrapping import Settings, quantization_aware, strip_quantization
 
 layers = keras.layers
-STRUCTURES = {'lenet': {'CONV_2D': 1, 'MAX_POOL_2D': 1, 'FULLY_CONNECTED': 2},
-              'preactivated': {'CONV_2D': 3, 'DEPTHWISE_CONV_2D': 3, 'ADD': 2, 'MEAN': 1, 'FULLY_CONNECTED': 1},
-              'selecting': {'CONV_2D': 7, 'ADD': 2, 'MEAN': 1, 'FULLY_CONNECTED': 1},
-              'mobile': {'CONV_2D': 2, 'DEPTHWISE_CONV_2D': 2, 'TANH': 1, 'MEAN': 1, 'FULLY_CONNECTED': 1},
-              'joining': {'CONV_2D': 2, 'CONCATENATION': 2, 'MAX_POOL_2D': 1, 'DEPTHWISE_CONV_2D': 1, 'MEAN': 1,
-                          'FULLY_CONNECTED': 1},
-              'normed_dense': {'FULLY_CONNECTED': 2}}
+STRUCTURES = {
+    'lenet': {'CONV_2D': 1, 'MAX_POOL_2D': 1, 'FULLY_CONNECTED': 2},
+    'preactivated': {'CONV_2D': 3, 'DEPTHWISE_CONV_2D': 3, 'ADD': 2, 'MEAN': 1, 'FULLY_CONNECTED': 1},
+    'selecting': {'CONV_2D': 7, 'ADD': 2, 'MEAN': 1, 'FULLY_CONNECTED': 1},
+    'mobile': {'CONV_2D': 2, 'DEPTHWISE_CONV_2D': 2, 'TANH': 1, 'MEAN': 1, 'FULLY_CONNECTED': 1},
+    'joining': {
+        'CONV_2D': 2,
+        'CONCATENATION': 2,
+        'MAX_POOL_2D': 1,
+        'DEPTHWISE_CONV_2D': 1,
+        'MEAN': 1,
+        'FULLY_CONNECTED': 1,
+    },
+    'normed_dense': {'FULLY_CONNECTED': 2},
+}
 
 
 def output_step(model: keras.Model) -> float:
@@ -53,7 +61,8 @@ UNUSUAL = {
     'numbers': lambda features: swish_by_numbers(layers.Conv2D(6, 3)(features)),
     'slice': lambda features: layers.Conv2D(3, 3)(layers.Conv2D(6, 3)(features)[:, :, :, :4]),
     'reduction': lambda features: tf.reduce_mean(layers.Conv2D(6, 3)(features), [1, 2]),
-    'norm over rows': lambda features: layers.ReLU()(layers.BatchNormalization(axis=1)(layers.Conv2D(6, 3)(features)))}
+    'norm over rows': lambda features: layers.ReLU()(layers.BatchNormalization(axis=1)(layers.Conv2D(6, 3)(features))),
+}
 
 
 @pytest.mark.parametrize('name', UNUSUAL)
@@ -66,7 +75,7 @@ def test_unusual_layers_compute_what_was_simulated(name, images):
     assert np.abs(simulated - plain_model.predict(images, verbose=0)).mean() < 0.02 * np.ptp(simulated)
     difference = np.abs(LiteRtRunner(convert(model, 'int8')).predict(images) - simulated)
     assert difference.max() <= 3.5 * output_step(model) and difference.mean() < output_step(model)
-    assert np.abs(plain(model).predict(images, verbose=0) - simulated).mean() < 0.02 * np.ptp(simulated)
+    assert np.abs(strip_quantization(model).predict(images, verbose=0) - simulated).mean() < 0.02 * np.ptp(simulated)
 
 
 @pytest.mark.parametrize('width', [2e-7, 9e-7, 1.1e-6])

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pocketflow.utils.quantization.int8.wrappers import nb_levels, round_symmetric
+from pocketflow.utils.quantization.int8.wrappers import num_levels, round_symmetric
 
 
 @pytest.mark.parametrize(('bits', 'levels'), [(8, 127), (4, 7), (2, 1)])
-def test_nb_levels(bits, levels):
-    assert nb_levels(bits) == levels
+def test_num_levels(bits, levels):
+    assert num_levels(bits) == levels
 
 
 def test_per_tensor():

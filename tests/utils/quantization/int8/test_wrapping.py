@@ -15,7 +15,7 @@ from pocketflow.learners.abstract_learner import load_model, save_model
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.quantization.int8 import is_quantization_aware, plain_if_quantization_aware
-from pocketflow.utils.quantization.int8.wrapping import Settings, plain, quantization_aware
+from pocketflow.utils.quantization.int8.wrapping import Settings, quantization_aware, strip_quantization
 from pocketflow.utils.training.precision import suits_bfloat16
 
 NAMES = ('lenet', 'preactivated', 'joining')
@@ -31,7 +31,7 @@ def test_rounding_changes_little_from_the_start(name, make_net, images):
 @pytest.mark.parametrize('name', NAMES)
 def test_plain_is_the_model_with_rounded_kernels(name, make_net, images):
     model = make_net(name)
-    restored = plain(quantization_aware(model, images))
+    restored = strip_quantization(quantization_aware(model, images))
     assert [(type(one), one.name) for one in restored.layers] == [(type(one), one.name) for one in model.layers]
     for one, other in zip(restored.weights, model.weights, strict=True):
         if 'kernel' in other.name:
@@ -91,9 +91,11 @@ def test_a_model_within_a_model_is_refused(images):
 @pytest.mark.parametrize('kind', ['LSTM', 'MultiHeadAttention', 'TimeDistributed'])
 def test_layers_of_layers_are_refused_by_name(kind):
     inputs = keras.layers.Input((8, 4))
-    outputs = {'LSTM': lambda: keras.layers.LSTM(3, name='odd')(inputs),
-               'MultiHeadAttention': lambda: keras.layers.MultiHeadAttention(2, 4, name='odd')(inputs, inputs),
-               'TimeDistributed': lambda: keras.layers.TimeDistributed(keras.layers.Dense(3), name='odd')(inputs)}
+    outputs = {
+        'LSTM': lambda: keras.layers.LSTM(3, name='odd')(inputs),
+        'MultiHeadAttention': lambda: keras.layers.MultiHeadAttention(2, 4, name='odd')(inputs, inputs),
+        'TimeDistributed': lambda: keras.layers.TimeDistributed(keras.layers.Dense(3), name='odd')(inputs),
+    }
     with pytest.raises(UsageError, match=f"layer 'odd' of model .* is a {kind}, whose int8 arithmetic"):
         quantization_aware(keras.Model(inputs, outputs[kind]()), np.zeros((2, 8, 4), np.float32))
 
@@ -149,6 +151,8 @@ def test_frozen_norms_use_their_moving_statistics_in_training(make_net, images):
 
 
 def test_model_optimization_is_loaded_only_when_needed():
-    code = ("import sys, pocketflow.learners, pocketflow.utils.export, pocketflow.utils.quantization.int8;"
-            "assert not [name for name in sys.modules if name.startswith('tensorflow_model_optimization')]")
+    code = (
+        'import sys, pocketflow.learners, pocketflow.utils.export, pocketflow.utils.quantization.int8;'
+        "assert not [name for name in sys.modules if name.startswith('tensorflow_model_optimization')]"
+    )
     subprocess.run([sys.executable, '-c', code], check=True, capture_output=True)

@@ -17,8 +17,16 @@ from pocketflow.utils.reports.search.charts import (
 from pocketflow.utils.reports.search.results import Mark, drawn_trials
 
 
-@pytest.mark.parametrize('count, ticks', [(1, [0, 1]), (5, [0, 1, 2, 3, 4, 5]), (12, [0, 5, 10, 15]),
-                                          (60, [0, 20, 40, 60]), (101, [0, 25, 50, 75, 100, 125])])
+@pytest.mark.parametrize(
+    'count, ticks',
+    [
+        (1, [0, 1]),
+        (5, [0, 1, 2, 3, 4, 5]),
+        (12, [0, 5, 10, 15]),
+        (60, [0, 20, 40, 60]),
+        (101, [0, 25, 50, 75, 100, 125]),
+    ],
+)
 def test_trial_ticks_are_whole(count, ticks):
     assert trial_ticks(count) == ticks
 
@@ -104,8 +112,9 @@ def test_whole_values_are_written_as_such(layer_search):
 
 def test_many_layers_with_long_names_can_be_read(layer_search):
     name = 'encoder/block_1/attention/' + 40 * 'x' + '/conv_17'
-    layer_search['layers'] = [{'layer': f'{index}_{name}', 'uniform': 4, 'winner': 8, 'weights': 1}
-                              for index in range(50)]
+    layer_search['layers'] = [
+        {'layer': f'{index}_{name}', 'uniform': 4, 'winner': 8, 'weights': 1} for index in range(50)
+    ]
     chart = value_chart(layer_search)
     ys = [row.y for row in chart.rows]
     assert min(after - before for before, after in itertools.pairwise(ys)) >= 15 and ys[-1] < chart.height

@@ -90,9 +90,12 @@ def test_words_that_look_like_formulas_do_no_harm(layer_search, tmp_path):
 
 @pytest.mark.parametrize('action, module', [('', 'matplotlib'), ('search_figure(entry)', 'matplotlib.pyplot')])
 def test_only_what_is_needed_is_loaded(layer_search, action, module):
-    program = ('import json, sys; from pocketflow.utils.reports.search.figure import search_figure\n'
-               'entry = json.load(sys.stdin)\n'
-               f'{action}\nsys.exit({module!r} in sys.modules)')
-    done = subprocess.run([sys.executable, '-c', program], cwd=ROOT, input=json.dumps(layer_search), text=True,
-                          capture_output=True)
+    program = (
+        'import json, sys; from pocketflow.utils.reports.search.figure import search_figure\n'
+        'entry = json.load(sys.stdin)\n'
+        f'{action}\nsys.exit({module!r} in sys.modules)'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', program], cwd=ROOT, input=json.dumps(layer_search), text=True, capture_output=True
+    )
     assert done.returncode == 0, done.stderr

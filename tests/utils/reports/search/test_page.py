@@ -46,8 +46,11 @@ def test_verified_candidate_without_a_figure(layer_search):
 def test_flags_have_the_winner_first(flag_search):
     section = search_section(flag_search)
     assert section.flag_columns == ['trial 2 (winner)', 'uniform']
-    assert section.flags == {'ws_prune_ratio_exp': ['2.718', '3'], 'ws_prune_ratio_prtl': ['heurist', 'uniform'],
-                             'nb_steps': ['20', '–']}
+    assert section.flags == {
+        'ws_prune_ratio_exp': ['2.718', '3'],
+        'ws_prune_ratio_prtl': ['heurist', 'uniform'],
+        'num_steps': ['20', '–'],
+    }
     assert section.values is None and section.front is None
 
 

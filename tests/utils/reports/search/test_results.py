@@ -22,8 +22,14 @@ from pocketflow.utils.reports.search.results import (
 
 def test_marks_tell_what_became_of_each_trial(layer_search):
     trials = drawn_trials(layer_search)
-    assert [trial.mark for trial in trials] == [Mark.MEASURED, Mark.SCREENED, Mark.MEASURED, Mark.WINNER,
-                                                Mark.NOT_FINITE, Mark.MEASURED]
+    assert [trial.mark for trial in trials] == [
+        Mark.MEASURED,
+        Mark.SCREENED,
+        Mark.MEASURED,
+        Mark.WINNER,
+        Mark.NOT_FINITE,
+        Mark.MEASURED,
+    ]
     assert [trial.number for trial in trials if trial.verified] == [1, 4]
 
 
@@ -75,14 +81,16 @@ def test_costs_of_trials_without_a_reward_do_not_count(layer_search, flag_search
 
 
 def test_counts_add_up(layer_search, short_search):
-    assert counted(layer_search) == ('6 trials: 4 measured, 1 screened out, 1 not finite; 1 repeated an earlier '
-                                     'candidate')
+    assert counted(layer_search) == (
+        '6 trials: 4 measured, 1 screened out, 1 not finite; 1 repeated an earlier candidate'
+    )
     assert counted(short_search) == '1 trial: 1 measured'
 
 
 def test_outcome_is_one_line(layer_search):
-    assert outcome(layer_search) == ('sparsity by ddpg, 6 trials in 13 min 32 s: 0.8610 (uniform) -> 0.8740 (trial 4) '
-                                     'on the validation samples')
+    assert outcome(layer_search) == (
+        'sparsity by ddpg, 6 trials in 13 min 32 s: 0.8610 (uniform) -> 0.8740 (trial 4) on the validation samples'
+    )
 
 
 def test_outcome_admits_that_nothing_was_found(short_search, screened_search):
@@ -99,7 +107,11 @@ def test_units_of_axes(layer_search):
     assert value_title(layer_search) == 'sparsity (share of zeros)'
     assert value_title({'searched': 'rank'}) == 'rank'
     assert [multiple(value) for value in (999, 27_000, 5e6, 2e9)] == [
-        (1.0, ''), (1e3, 'thousand '), (1e6, 'million '), (1e9, 'billion ')]
+        (1.0, ''),
+        (1e3, 'thousand '),
+        (1e6, 'million '),
+        (1e9, 'billion '),
+    ]
 
 
 def test_whole_values_have_no_digits():

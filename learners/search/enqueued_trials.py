@@ -10,7 +10,7 @@ from pocketflow.hp_optimizer import HyperParamOptimizer
 from pocketflow.hp_optimizer.domain import Domain, Values
 
 
-class Listed(HyperParamOptimizer):
+class EnqueuedTrials(HyperParamOptimizer):
     """Asks for given candidates, one after the other.
 
     Args:
@@ -19,12 +19,12 @@ class Listed(HyperParamOptimizer):
     """
 
     def __init__(self, domain: Domain, candidates: Sequence[Values]):
-        super().__init__(domain, nb_trials=len(candidates))
+        super().__init__(domain, num_trials=len(candidates))
         self._candidates = list(candidates)
 
     def ask_many(self, count: int) -> list[Values]:
         begin = len(self.points)
-        return [dict(values) for values in self._candidates[begin:begin + count]]
+        return [dict(values) for values in self._candidates[begin : begin + count]]
 
     def _suggest(self) -> np.ndarray:
         return self.domain.encode(self._candidates[len(self.points)])
