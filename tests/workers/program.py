@@ -1,4 +1,5 @@
-"""What two workers do together for test_workers.py: each leaves arrays by name in FOLDER/RANK.npz.
+"""What two workers do together for test_workers.py: each leaves arrays by name in FOLDER/RANK.npz
+and what its searches have found in FOLDER/searchRANK.json.
 
 python scripts/workers/launch.py -n=2 -- python tests/workers/program.py FOLDER
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 from pocketflow.main import guarded  # isort: skip  (loads TensorFlow silently)
 
+import json
 import os
 import signal
 import sys
@@ -24,6 +26,7 @@ from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, MultiGpuOption
 from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.system.interrupts import Interrupted
 from pocketflow.utils.training.trainer import DistributedContext, Trainer, TrainerOptions, TrainerParts
+from tests.workers.searching import searches
 
 NB_SAMPLES, BATCH = 96, 16
 OPTIONS = TrainerOptions(summary_step=10, save_step=10, compute_dtype='float32')
@@ -223,6 +226,8 @@ def main() -> None:
     tf.get_logger().setLevel('ERROR')  # of many models in one process, each compiled anew
     folder, workers = Path(sys.argv[1]), connect(MultiGpuOptions(enabled=True))
     np.savez(folder / f'{workers.rank}.npz', **results(workers, folder))
+    found = searches(workers, folder / 'search')
+    (folder / f'search{workers.rank}.json').write_text(json.dumps(found), encoding='utf-8')
 
 
 if __name__ == '__main__':
