@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketflow import datasets
-from pocketflow.learners import LEARNERS
+from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.program.command import SEARCH_OPTIONS, SHARED_OPTIONS, UNRECORDED_OPTIONS
 from pocketflow.nets import PAIRS
 from pocketflow.nets.find_pair import PairOptions

@@ -15,12 +15,13 @@ import tf_keras as keras
 
 from pocketflow.hp_optimizer import TrialResult, read_space
 from pocketflow.hp_optimizer.domain import Values
-from pocketflow.learners.abstract_learner import LEARNERS, LearnerContext, LearnerOptions
+from pocketflow.learners.abstract_learner import LearnerContext
+from pocketflow.learners.options import LEARNERS, LearnerOptions
 from pocketflow.learners.search.candidates import SearchTarget
+from pocketflow.learners.search.options import SearchedOptions
 from pocketflow.learners.search.plan_search import Judge, PlanSearch, SearchSettings
-from pocketflow.learners.search.searching import SearchedOptions
 from pocketflow.learners.search.trial_network import trial_helper
-from pocketflow.utils.distributed.gradient_compression import CompressionOptions
+from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import Options, flag_lines, option_fields, value_type
