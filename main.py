@@ -37,6 +37,7 @@ from absl import logging
 
 from pocketflow.learners.program.checks import checked_command
 from pocketflow.learners.program.command import FirstLook
+from pocketflow.learners.program.needed_files import refuse_missing_files
 from pocketflow.learners.program.usage import HELP_FLAGS, usage
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.runs import log_file
@@ -82,6 +83,7 @@ def dispatch(argv: Sequence[str], look: FirstLook | None) -> None:
         return
     with paths.explained():
         command = checked_command(argv, look)
+        refuse_missing_files(command)
     for flag, reason in command.superseded().items():
         logging.warning('--%s has no effect any more: %s', flag, reason)
     load_tensorflow()

@@ -187,16 +187,11 @@ class AbstractDataset(abc.ABC):
     @property
     def num_trained(self) -> int:
         """Samples per epoch: what the options leave for training."""
-        return self.options.num_train - self.options.num_val * self.options.hold_out
+        return self.options.num_trained
 
     def check_batch_size(self, flag: str = 'batch_size') -> None:
         """Raises a `UsageError`, which names the flag, if one step of all workers takes more samples than there are."""
-        per_worker = self.num_trained // self.shard.size
-        if self.options.batch_size > per_worker:
-            raise UsageError(
-                f'--{flag}={self.options.batch_size}: must be at most {per_worker}, so that a step '
-                f'takes no more than the {self.num_trained} training samples that there are'
-            )
+        self.options.check_batch_size(self.options.batch_size, flag, self.shard.size)
 
     def split_indices(self, enbl_trn_val_split: bool) -> tuple[np.ndarray, np.ndarray]:
         """Indices into the training samples: (used for training, held out)."""

@@ -57,3 +57,23 @@ class DatasetOptions(Options):
         if self.data_disk == 'hdfs':
             return f'{self.data_hdfs_host.rstrip("/")}/{self.data_dir_hdfs.lstrip("/")}'
         return self.data_dir_local
+
+    @property
+    def num_trained(self) -> int:
+        """Samples per epoch: what is left for training."""
+        return self.num_train - self.num_val * self.hold_out
+
+    def check_batch_size(self, batch_size: int, flag: str = 'batch_size', num_workers: int = 1) -> None:
+        """Raises a `UsageError` if one step of all workers takes more samples than there are.
+
+        Args:
+          batch_size: samples per step and worker.
+          flag: where it is from.
+          num_workers: how many workers there are.
+        """
+        per_worker = self.num_trained // num_workers
+        if batch_size > per_worker:
+            raise UsageError(
+                f'--{flag}={batch_size}: must be at most {per_worker}, so that a step takes no more than the '
+                f'{self.num_trained} training samples that there are'
+            )

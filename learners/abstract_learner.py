@@ -23,6 +23,7 @@ from pocketflow.utils.models.files import load_model, save_model
 from pocketflow.utils.options import Options
 from pocketflow.utils.quantization.encoding import Encoding
 from pocketflow.utils.reports.layer_table import ROW_SHAPE
+from pocketflow.utils.runs.given_files import MODEL_NAME
 from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.runs.model_files import refuse_damaged
 from pocketflow.utils.runs.records import read_record
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
 
 PLAN_NAME = 'plan.json'
-MODEL_NAME = 'model.keras'
 COMPRESSED, RESULT = 'compressed.json', 'result.json'
 """Say that a stage has compressed its model, and that it is finished; each is written last."""
 METRICS_SHAPE = {'loss': float, ...: float}
@@ -353,11 +353,6 @@ class AbstractLearner(abc.ABC):
 def describe(metrics: dict[str, float]) -> str:
     """`loss 0.41 accuracy 0.913`."""
     return ' '.join(f'{name} {number(value)}' for name, value in metrics.items())
-
-
-def model_file(path: str) -> Path:
-    """The file that a user's path of a model means: the file itself, or the result of a run directory."""
-    return Path(path) / MODEL_NAME if Path(path).is_dir() else Path(path)
 
 
 def load_any(path: Path | str) -> Finished:

@@ -10,6 +10,7 @@ from pocketflow.learners.options import LEARNERS, LearnerOptions
 from pocketflow.learners.program.chains import FULL_PRECISION, starts_from_baseline, trains_from_scratch
 from pocketflow.learners.program.command import SEARCH_OPTIONS, UNRECORDED_OPTIONS, Command, FirstLook, read_command
 from pocketflow.learners.program.options import FLAGS_OF_MODES, ProcessOptions
+from pocketflow.learners.search.searchable import refuse_nested
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.format_names import CONTAINER
 from pocketflow.utils.export.options import ExportOptions
@@ -141,6 +142,13 @@ def refuse_contradictions(command: Command) -> None:
             f'--enbl_warm_start goes with --learner={FULL_PRECISION} and --save_path=MODEL; given: '
             f'{chosen} --save_path={shared.save_path or ""}'
         )
+    if process.exec_mode == 'train' and command.options(SearchOptions).space is not None:
+        if names[0] == FULL_PRECISION:
+            raise UsageError(
+                f'{chosen}: --hpo_space searches flags of learners that compress; leave {FULL_PRECISION} out: the '
+                'model that they start from is found, or trained, anyway'
+            )
+        refuse_nested(command.learner_options())
     if process.exec_mode in ('eval', 'benchmark'):
         refuse_conditions(verdict, f'--exec_mode={process.exec_mode} makes no verdict')
     if (

@@ -13,7 +13,7 @@ from pocketflow.learners.program.command import SEARCH_OPTIONS, SHARED_OPTIONS, 
 from pocketflow.learners.program.options import MainOptions, ProcessOptions
 from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
 from pocketflow.utils.options import flag_lines, indecisive_flags
-from pocketflow.utils.runs.run_directory import FLAGS_FILE, RunDirectory, fingerprint
+from pocketflow.utils.runs.run_directory import FLAGS_FILE, REPORT, RunDirectory, fingerprint
 from pocketflow.utils.training.options import DistillationOptions, TrainerOptions
 
 SPACE_NOTE = '# sha256 of --hpo_space'
@@ -77,7 +77,7 @@ def default_run_path(command: Command, num_workers: int = 1) -> Path:
     if RunDirectory(own).recorded_flags():
         return own
     wanted = command.options(ProcessOptions).exec_mode != 'train'
-    others = [path for path in default_run_paths(command) if (path / 'report.json').is_file() == wanted]
+    others = [path for path in default_run_paths(command) if (path / REPORT).is_file() == wanted]
     return max(others, key=lambda path: (path / FLAGS_FILE).stat().st_mtime, default=own)
 
 

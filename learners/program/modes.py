@@ -15,7 +15,7 @@ from pocketflow.learners.options import LearnerOptions
 from pocketflow.learners.program.chains import starts_from_baseline
 from pocketflow.learners.program.exporting import Candidate, Exporter, refuse_failed_exports
 from pocketflow.learners.program.input_files import named_files, record_inputs
-from pocketflow.learners.program.options import EXPORT_FLAGS
+from pocketflow.learners.program.options import EXPORT_FLAGS, EXPORTS_GIVEN_MODEL
 from pocketflow.learners.program.pipeline import (
     BASELINE_FOLDER,
     DATA_FILE,
@@ -24,7 +24,6 @@ from pocketflow.learners.program.pipeline import (
     load_fitting_model,
     load_in_standard_form,
     recorded_data,
-    resolve_model_path,
 )
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.rl_agents.ddpg.options import DdpgOptions
@@ -43,21 +42,19 @@ from pocketflow.utils.reports.layer_table import chained_rows
 from pocketflow.utils.reports.report import SCHEMA, SHAPE, format_table, summary
 from pocketflow.utils.reports.search.figure import write_search_figure
 from pocketflow.utils.reports.verdict import VerdictOptions, enforce, judge, refuse_conditions
+from pocketflow.utils.runs.given_files import resolve_model_path
 from pocketflow.utils.runs.log_file import log_file
 from pocketflow.utils.runs.machine import machine, versions
 from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.runs.model_files import damaged_files, refuse_damaged
 from pocketflow.utils.runs.records import DamagedRecordError, read_record
-from pocketflow.utils.runs.run_directory import RunDirectory
+from pocketflow.utils.runs.run_directory import REPORT, RunDirectory
 from pocketflow.utils.system import atomic
 from pocketflow.utils.system.paths import explained
 from pocketflow.utils.system.streams import say
 from pocketflow.utils.training.options import DistillationOptions, TrainerOptions
 from pocketflow.utils.training.trainer import evaluate
 
-EXPORTS_GIVEN_MODEL = '# exports the model at --save_path; nothing is trained here'
-"""Marks the flag file of a directory that holds only exported files."""
-REPORT = 'report.json'
 EXPORT_ANEW = f"delete {REPORT} and give the run's own command again to have it written anew"
 TIMED_PARTS = ('train', 'select', 'finetune', 'export')
 

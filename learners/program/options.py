@@ -8,6 +8,8 @@ from pocketflow.learners.program.chains import FULL_PRECISION
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.options import Options, option, option_fields
 
+EXPORTS_GIVEN_MODEL = '# exports the model at --save_path; nothing is trained here'
+"""Marks the flag file of a directory that holds only exported files."""
 EXPORT_FLAGS = tuple(field.metadata['flag'] for field in option_fields(ExportOptions))
 """May differ from those that a run was made with when its models are exported again."""
 FLAGS_OF_MODES: dict[str, tuple[str, ...]] = {

@@ -25,7 +25,7 @@ from pocketflow.datasets.options import DatasetOptions
 from pocketflow.learners.channel_pruning_rmt import selection
 from pocketflow.learners.channel_pruning_rmt.learner import ChannelPruningOptions, skip_reasons
 from pocketflow.learners.channel_pruning_rmt.linear_forms import channel_index
-from pocketflow.learners.program.pipeline import load_fitting_model, resolve_model_path
+from pocketflow.learners.program.pipeline import load_fitting_model
 from pocketflow.nets import PAIRS
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.nets.resnet import resnet
@@ -34,6 +34,7 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.latency import Timing, time_alternating
 from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.runs import log_file
+from pocketflow.utils.runs.given_files import resolve_model_path
 from pocketflow.utils.runs.machine import machine
 from pocketflow.utils.training.options import TrainerOptions
 from pocketflow.utils.training.trainer import STEPS_PER_CALL, Trainer
