@@ -52,7 +52,8 @@ from pocketflow.utils.system.tensorflow_start import load_tensorflow
 def guarded(action: Callable[[], None], debug: bool) -> int:
     """Runs `action` and turns what it raises into one line and an exit code."""
     try:
-        action()
+        with interrupts.watched():
+            action()
         return 0
     except interrupts.Interrupted as stop:
         logging.info('%s; the same command continues from here', stop)
@@ -81,16 +82,15 @@ def dispatch(argv: Sequence[str], look: FirstLook | None) -> None:
     if HELP_FLAGS & set(argv):
         say(usage(argv, __doc__))
         return
-    with paths.explained():
-        command = checked_command(argv, look)
-        refuse_missing_files(command)
-    for flag, reason in command.superseded().items():
-        logging.warning('--%s has no effect any more: %s', flag, reason)
-    load_tensorflow()
-    from pocketflow.learners.program.start import start
-
-    with interrupts.watched():
-        start(command)
+    with interrupts.ended_at_once():  # nothing has begun yet
+        with paths.explained():
+            command = checked_command(argv, look)
+            refuse_missing_files(command)
+        for flag, reason in command.superseded().items():
+            logging.warning('--%s has no effect any more: %s', flag, reason)
+        load_tensorflow()
+        from pocketflow.learners.program.start import start
+    start(command)
 
 
 def run(argv: Sequence[str]) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pocketflow.hp_optimizer.options import SearchOptions
-from pocketflow.hp_optimizer.space_file import names_in_space
 from pocketflow.learners.options import LEARNERS, LearnerOptions
 from pocketflow.learners.program.chains import FULL_PRECISION, starts_from_baseline, trains_from_scratch
 from pocketflow.learners.program.command import SEARCH_OPTIONS, UNRECORDED_OPTIONS, Command, FirstLook, read_command
@@ -119,13 +118,22 @@ def refuse_flags_without_effect(command: Command) -> None:
     refuse_idle_flags(
         command.options_classes(command.learner_names),
         command.flag_values,
-        names_in_space(command.options(SearchOptions).space),
+        searched_flags(command.options(SearchOptions).space),
     )
     refuse_replaced_flags(
         {name: LEARNERS.declaration(name).replaced_flags for name in command.learner_names},
         LearnerOptions,
         command.flag_values,
     )
+
+
+def searched_flags(space: str | None) -> frozenset[str]:
+    """The flags that the file of a search space names."""
+    if space is None:
+        return frozenset()
+    from pocketflow.hp_optimizer.space_file import names_in_space  # which loads NumPy
+
+    return names_in_space(space)
 
 
 def refuse_contradictions(command: Command) -> None:

@@ -48,7 +48,7 @@ def refuse_missing_inputs(command: Command) -> None:
             resolve_plan_path(value, learner, flag)
     space, data = command.options(SearchOptions).space, command.data_options()
     if space is not None:
-        from pocketflow.hp_optimizer.space_file import read_space  # which takes NumPy
+        from pocketflow.hp_optimizer.space_file import read_space  # which loads NumPy
 
         read_space(space, searchable_types((*command.learner_options().values(), shared)))
     data.check_batch_size(data.batch_size)

@@ -6,7 +6,7 @@ Import this module before any other: it loads TensorFlow without its chatter.
 
 from __future__ import annotations
 
-from pocketflow.main import guarded  # isort: skip  (loads TensorFlow silently, so it comes first)
+import pocketflow.scripts.quiet_tensorflow  # noqa: F401  isort: skip  (comes before all that needs TensorFlow)
 
 import argparse
 import json
@@ -26,6 +26,7 @@ from pocketflow.learners.channel_pruning_rmt import selection
 from pocketflow.learners.channel_pruning_rmt.learner import ChannelPruningOptions, skip_reasons
 from pocketflow.learners.channel_pruning_rmt.linear_forms import channel_index
 from pocketflow.learners.program.pipeline import load_fitting_model
+from pocketflow.main import guarded
 from pocketflow.nets import PAIRS
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.nets.resnet import resnet

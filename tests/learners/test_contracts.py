@@ -129,6 +129,7 @@ def assert_equal_weights(one: keras.Model, other: keras.Model) -> None:
 def test_learner_registers_under_its_own_name(name):
     learner_class = LEARNERS.get(name)
     assert learner_class.name == name and issubclass(learner_class.options_class, Options)
+    assert LEARNERS.declaration(name).options_class is learner_class.options_class
     assert learner_class.__doc__
 
 
