@@ -35,6 +35,9 @@ UNRECORDED_OPTIONS = (ProcessOptions, VerdictOptions, MultiGpuOptions)
 class FirstLook:
     """What is read before all other flags: the pair, which brings flags of its own, and where a finished run is.
 
+    So a command line is parsed twice: for this look, and strictly once it is known which flags there are. A mode that
+    works on a finished run also looks at that run's flags, which name its pair.
+
     Attributes:
       pair, process, shared: these options, of the given flags alone.
     """
