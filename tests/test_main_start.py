@@ -51,6 +51,10 @@ REFUSED = {
     'directory below a file': ([*TASK, '--run_dir=space.yaml/run'], 'run: cannot be written to (Not a directory)'),
     'directory of others': ([*TASK, '--run_dir=.'], 'holds files that are not of a run (space.yaml, ...)'),
     'directory of no run': ([*TASK, '--exec_mode=eval', '--run_dir=empty'], '--run_dir=empty: holds no run'),
+    'missing latencies': (
+        [*TASK, '--exec_mode=export', '--device_latency=int8=none.txt'],
+        '--device_latency: int8=none.txt: cannot be read (No such file or directory)',
+    ),
     'no finished run': ([*TASK, '--exec_mode=benchmark'], 'no finished model at '),
 }
 

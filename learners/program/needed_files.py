@@ -17,6 +17,9 @@ from pocketflow.learners.program.options import EXPORTS_GIVEN_MODEL, ProcessOpti
 from pocketflow.learners.search.searchable import searchable_types
 from pocketflow.utils.distributed.options import MultiGpuOptions
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.export.device_latency import read_device_latencies
+from pocketflow.utils.export.format_names import formats
+from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.runs.given_files import MODEL_NAME, resolve_model_path, resolve_plan_path
 from pocketflow.utils.runs.run_directory import REPORT, RunDirectory
 from pocketflow.utils.training.options import DistillationOptions
@@ -32,6 +35,7 @@ def refuse_missing_files(command: Command) -> None:
         if not run.recorded_flags():  # a run that has begun keeps copies of what it needs
             refuse_missing_inputs(command)
     else:
+        refuse_missing_latencies(command.options(ExportOptions).device_latency)
         refuse_missing_model(command, mode, run)
     refuse_missing_data(command)
 
@@ -63,6 +67,12 @@ def refuse_missing_model(command: Command, mode: str, run: RunDirectory) -> None
         resolve_model_path(given, '--save_path')
     elif EXPORTS_GIVEN_MODEL not in recorded and not any((run / name).is_file() for name in (MODEL_NAME, REPORT)):
         raise UsageError(f'no finished model at {run / MODEL_NAME}; give --run_dir=DIRECTORY of a finished run')
+
+
+def refuse_missing_latencies(spec: str | None) -> None:
+    """Of the texts with latencies that were measured on a device; the run may have files of fewer formats."""
+    if spec is not None:
+        read_device_latencies(spec, list(formats))
 
 
 def refuse_missing_data(command: Command) -> None:
