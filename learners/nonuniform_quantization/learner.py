@@ -9,6 +9,7 @@ import tf_keras as keras
 from pocketflow.learners.nonuniform_quantization.options import NonUniformQuantizationOptions
 from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.weight_quantization.weight_bits import WeightBitsLearner, buckets
+from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.quantization import CodebookQuantizer, codebook_variables, excluding
 from pocketflow.utils.training.trainer import TrainerParts
 
@@ -27,8 +28,8 @@ class NonUniformQuantLearner(WeightBitsLearner):
     def make_quantizer(self, layer: keras.layers.Layer, bits: int, max_bits: int | None = None) -> CodebookQuantizer:
         return CodebookQuantizer(bits, buckets(layer, self.options), self.options.init_style, max_bits)
 
-    def trainer_parts(self, model: keras.Model) -> TrainerParts:
-        parts, books = super().trainer_parts(model), codebook_variables(model)
+    def trainer_parts(self, model: keras.Model, plan: CompressionPlan | None) -> TrainerParts:
+        parts, books = super().trainer_parts(model, plan), codebook_variables(model)
         match self.options.opt_mode:
             case 'weights':
                 return dataclasses.replace(parts, variables=excluding(model.trainable_variables, books))

@@ -158,14 +158,15 @@ class WeightBitsLearner(SearchingLearner):
             (options.min_searched_bits, options.max_searched_bits),
             options.equivalent_bits,
             self.context.search.max_bytes,
-            self.trainer_parts(quantized),
+            self.trainer_parts(quantized, None),
         )
 
-    def compress(self, model: keras.Model) -> Compressed:
+    def compress(self, model: keras.Model, found: Mapping[str, int] | None = None) -> Compressed:
         skipped = skip_reasons(model, self.options)
-        plan = load_bits_plan(self.options, self.name)
-        if self.found is not None:
-            plan = CompressionPlan('bits', model.name, self.found)
+        if found is not None:
+            plan = CompressionPlan('bits', model.name, found)
+        else:
+            plan = load_bits_plan(self.options, self.name)
         bits = layer_bits(model, skipped, self.options, plan)
         quantizers = {name: self.make_quantizer(model.get_layer(name), width) for name, width in bits.items()}
         quantized = quantized_copy(model, quantizers, self.options.activation_bits, self._activation_ranges(model))
@@ -173,7 +174,7 @@ class WeightBitsLearner(SearchingLearner):
         rows = [self._with_bits(row, bits) for row in layer_rows(model, strip_quantization(quantized)[0], {}, skipped)]
         return Compressed(quantized, plan, tuple(rows))
 
-    def finish(self, model: keras.Model) -> Finished:
+    def finish(self, model: keras.Model, plan: CompressionPlan | None) -> Finished:
         """The plain model whose kernels are what their codes decode to."""
         return Finished(*strip_quantization(model))
 
