@@ -62,7 +62,7 @@ BAD_INPUT = {
     'too many samples': ([*TASK, '--nb_smpls_eval=5000'], '--nb_smpls_eval=5000: the digits files hold only 360'),
     'missing data': (
         ['--model=lenet', '--dataset=cifar10', '--data_dir_local=nowhere'],
-        'in nowhere (there is no such folder); expected there',
+        '--data_dir_local=nowhere: there is no such folder; give the folder of the data files',
     ),
     'unknown format': ([*TASK, '--export_formats=float32,onnx'], "unknown file format 'onnx'; known: dynamic, float16"),
     'no format': ([*TASK, '--export_formats='], "unknown file format ''"),

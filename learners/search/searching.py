@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -11,10 +10,10 @@ import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import AbstractLearner
 from pocketflow.learners.search.candidates import Candidates, SearchTarget
+from pocketflow.learners.search.options import SearchedOptions
 from pocketflow.learners.search.plan_search import Judge, PlanSearch, SearchSettings, read_record
 from pocketflow.learners.search.trial_network import TrialNetwork, Tuning, trial_helper
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
-from pocketflow.utils.options import Options
 from pocketflow.utils.training.schedules import scaled_learning_rate
 from pocketflow.utils.training.trainer import DistributedContext
 
@@ -22,46 +21,10 @@ MIN_LONGER_STEPS = 50
 """Steps that count as a trial's in the longer tuning where trials are tuned less, or not at all."""
 
 
-@dataclasses.dataclass(frozen=True)
-class LayerSearch:
-    """How a learner searches for its values per layer.
-
-    Attributes:
-      num_rollouts, num_rollouts_min, random_layers: as in `SearchSettings`.
-      num_steps: steps of fast fine-tuning per trial, of all workers that share one together.
-      num_eval_batches: batches of held-out samples that judge a trial; None for all.
-    """
-
-    num_rollouts: int
-    num_rollouts_min: int
-    num_steps: int
-    num_eval_batches: int | None = None
-    random_layers: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class SearchedOptions(Options):
-    """Options of a learner whose values per layer can be searched."""
-
-    @property
-    def searches(self) -> bool:
-        """Whether they are."""
-        return False
-
-    def layer_search(self) -> LayerSearch:
-        """How many roll-outs there are, and how long a candidate is tuned."""
-        raise NotImplementedError
-
-
 class SearchingLearner(AbstractLearner):
-    """A learner that, if its options say so, searches for its values per layer before it compresses.
-
-    Attributes:
-      found: what the search chose, as `Candidates.chosen` gives it; None where there was none.
-    """
+    """A learner that, if its options say so, searches for its values per layer before it compresses."""
 
     options: SearchedOptions
-    found: dict[str, Any] | None = None
 
     @abc.abstractmethod
     def candidates(self, model: keras.Model) -> Candidates:
@@ -76,10 +39,10 @@ class SearchingLearner(AbstractLearner):
         if self.options.searches:
             self.candidates(make_model())
 
-    def prepare(self, model: keras.Model) -> None:
-        """The search, which all workers take part in."""
+    def search_values(self, model: keras.Model) -> dict[str, Any] | None:
+        """What the search chose, as `Candidates.chosen` gives it; None without a search."""
         if not self.options.searches:
-            return
+            return None
         how, tuning = self.options.layer_search(), self._tuning()
         reward_settings = {
             'steps': tuning.num_steps,
@@ -95,7 +58,7 @@ class SearchingLearner(AbstractLearner):
             candidates = self.candidates(model)
             return candidates, TrialNetwork(candidates, self._trial_helper(), tuning).judge
 
-        self.found = PlanSearch(self.context, self.name, settings).run(make)
+        return PlanSearch(self.context, self.name, settings).run(make)
 
     def search_record(self) -> dict[str, Any] | None:
         return read_record(self.context.folder)

@@ -64,17 +64,17 @@ def test_files_that_give_no_pair(tmp_path, text, message):
 def test_one_of_several_pairs_in_a_file(tmp_path):
     (tmp_path / 'mine.py').write_text(HELPER.format(name='a_at_digits') + HELPER.format(name='b_at_digits'))
     given = command('--model_helper=mine.py', '--model=b')
-    assert given.pair_name == 'b_at_digits'
+    assert given.pair.name == 'b_at_digits'
     assert recorded_lines(given)[:2] == ['--model=b', f'--model_helper={tmp_path}/mine.py']
 
 
 def test_a_helper_file_may_be_read_again_in_one_process(tmp_path):
     (tmp_path / 'mine.py').write_text(HELPER.format(name='mine_at_digits'))
     first, second = command('--model_helper=mine.py'), command('--model_helper=mine.py')
-    assert first.pair_name == second.pair_name == 'mine_at_digits'
-    assert first.helper_class is not second.helper_class is PAIRS.get('mine_at_digits')
+    assert first.pair.name == second.pair.name == 'mine_at_digits'
+    assert first.pair.load() is not second.pair.load() is PAIRS.get('mine_at_digits')
     (tmp_path / 'mine.py').write_text(HELPER.format(name='other_at_digits'))
-    assert command('--model_helper=mine.py').pair_name == 'other_at_digits'
+    assert command('--model_helper=mine.py').pair.name == 'other_at_digits'
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_an_edited_helper_file_is_another_run(tmp_path):
     outcome = run_main('--model_helper=mine.py', '--run_dir=run')
     assert outcome.code == 2 and 'other flags (sha256 of --model_helper: ' in outcome.err
     PAIRS._entries = dict(entries)
-    assert command('--flagfile=run/flags.txt').pair_name == 'mine_at_digits'  # the comment is one
+    assert command('--flagfile=run/flags.txt').pair.name == 'mine_at_digits'  # the comment is one
 
 
 def test_a_pair_of_ones_own_is_found_from_anywhere(tmp_path):
@@ -118,4 +118,4 @@ def test_a_pair_of_ones_own_is_found_from_anywhere(tmp_path):
     run.mkdir()
     (run / 'flags.txt').write_text('\n'.join(recorded_lines(command('--model_helper=mine.py'))) + '\n')
     PAIRS._entries = entries
-    assert command('--exec_mode=eval', '--run_dir=made', '--model_helper=./mine.py').pair_name == 'mine_at_digits'
+    assert command('--exec_mode=eval', '--run_dir=made', '--model_helper=./mine.py').pair.name == 'mine_at_digits'

@@ -10,15 +10,15 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-import pocketflow.utils.channels  # noqa: F401  registers ChannelSelect
+import pocketflow.utils.channels  # registers ChannelSelect
+import pocketflow.utils.quantization.layers  # noqa: F401  registers the layers that simulate quantization
 from pocketflow.utils.container.contents import Contents, Tensor
 from pocketflow.utils.container.errors import UnreadableError
 from pocketflow.utils.container.values import DTYPES, to_bytes
-from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.errors import PocketFlowError, first_line
 from pocketflow.utils.graph import nodes_in_order
 from pocketflow.utils.models import architecture
 from pocketflow.utils.models.building import build, with_ordered_layers
-from pocketflow.utils.models.errors import first_line
 from pocketflow.utils.quantization.encoding import Encoding, kernel_name
 
 _UNUSED = ('build_config', 'compile_config')

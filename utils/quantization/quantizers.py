@@ -17,13 +17,15 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.utils.quantization import codebooks, grids
-from pocketflow.utils.quantization.encoding import AffineEncoding, Buckets, CodebookEncoding, Encoding
+from pocketflow.utils.quantization.encoding import (
+    AffineEncoding,
+    Buckets,
+    CodebookEncoding,
+    Encoding,
+    largest_symmetric_code,
+)
 
 AddWeight = Callable[..., tf.Variable]
-MAX_WEIGHT_BITS = 16
-MAX_CODEBOOK_BITS = 8
-FULL_BITS = 32
-"""The width that means "not quantized"."""
 
 
 def code_type(bits: int) -> np.dtype:
@@ -151,7 +153,7 @@ class BucketQuantizer(Quantizer):
         codes, scales, offsets = self._codes(self.buckets.matrix(tf.convert_to_tensor(values)))
         codes = self.buckets.tensor(codes.numpy(), values.shape)
         bits = int(self.bits)
-        zero_code = 2 ** (bits - 1) - 1 if self.symmetric else None
+        zero_code = largest_symmetric_code(bits) if self.symmetric else None
         return AffineEncoding(
             (codes + (zero_code or 0)).astype(code_type(bits)),
             bits,

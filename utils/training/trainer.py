@@ -16,17 +16,18 @@ from pathlib import Path
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.utils.distributed.gradient_compression import CompressionOptions, make_reducer
+from pocketflow.utils.distributed.gradient_compression import make_reducer
+from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
 from pocketflow.utils.errors import PocketFlowError
-from pocketflow.utils.options import Options, option
 from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.system import interrupts
 from pocketflow.utils.system.progress import Progress
 from pocketflow.utils.training.checkpoints import Checkpoints
 from pocketflow.utils.training.distillation import Distillation
 from pocketflow.utils.training.means import WeightedMeans
-from pocketflow.utils.training.precision import COMPUTE_DTYPES, compute_dtype, resolve_compute_dtype
+from pocketflow.utils.training.options import TrainerOptions
+from pocketflow.utils.training.precision import compute_dtype, resolve_compute_dtype
 
 STEPS_PER_CALL = 20
 
@@ -40,15 +41,6 @@ guesses has a loss of a few units, one whose training diverged has one beyond al
 WAY_OUT = 'lower --lrn_rate_init, or try --compute_dtype=float32 (other flags need another --run_dir, if you gave one)'
 
 LossFn = Callable[[tf.Tensor, tf.Tensor, list], tuple[tf.Tensor, dict[str, tf.Tensor]]]
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainerOptions(Options):
-    """How training runs, apart from what the network prescribes."""
-
-    summary_step: int = option('summ_step', 100, 'report and log every this many steps', low=1, decides=False)
-    save_step: int = option('save_step', 1000, 'write a checkpoint every this many steps', low=1, decides=False)
-    compute_dtype: str = option('compute_dtype', 'auto', 'auto: bfloat16 where it is faster', choices=COMPUTE_DTYPES)
 
 
 class DivergedError(PocketFlowError):
@@ -79,12 +71,14 @@ class TrainerParts:
         model's variables.
       variables: what is trained; default: all trainable variables of the model.
       state: further variables that checkpoints must hold, such as masks.
+      metrics: further scalars to report of each step, by name; called after the constraint.
     """
 
     distillation: Distillation | None = None
     constraint: Callable[[tf.Tensor], None] | None = None
     variables: Sequence[tf.Variable] | None = None
     state: Sequence[tf.Variable] = ()
+    metrics: Callable[[], dict[str, tf.Tensor]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +109,7 @@ class Trainer:
       folder: where checkpoints go; `None` writes none.
       parts: optional additions.
       log, label: where metrics go, and under which name; without a label nothing is said.
-      team: who trains together.
+      distributed: who trains together.
     """
 
     def __init__(
@@ -263,6 +257,8 @@ class Trainer:
         self.optimizer.apply_gradients(zip(gradients, self.variables, strict=True))
         if self.parts.constraint is not None:
             self.parts.constraint(self.optimizer.iterations.value())
+        if self.parts.metrics is not None:
+            metrics = {**metrics, **self.parts.metrics()}
         return {'loss': loss, **metrics}
 
 

@@ -40,7 +40,7 @@ def test_flag_files_nest_and_the_command_line_wins(tmp_path):
     (tmp_path / 'inner.flags').write_text('--model=lenet\n# a comment\n--dataset=digits\n--lrn_rate_init=0.03\n')
     (tmp_path / 'outer.flags').write_text('--flagfile=inner.flags\n\n--learner=chn-pruned-rmt\n--seed=2\n')
     given = command('--flagfile=outer.flags', '--seed=3')
-    assert given.pair_name == 'lenet_at_digits' and given.learner_names == ['chn-pruned-rmt']
+    assert given.pair.name == 'lenet_at_digits' and given.learner_names == ['chn-pruned-rmt']
     assert given.options(MainOptions).seed == 3
     assert make_invocation(given).helper.net.learning_rate == 0.03
     assert command('--flagfile=outer.flags').options(MainOptions).seed == 2

@@ -9,7 +9,8 @@ import numpy as np
 import tf_keras as keras
 
 from pocketflow.utils.compression_plan import CompressionPlan
-from pocketflow.utils.export import LiteRtRunner, new_operators
+from pocketflow.utils.export.operators import new_operators
+from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.graph.channel_select import ChannelSelect
 from tests.conftest import ONE_FILE, PRUNING, QUICK, metric_lines, run_main
 from tests.datasets.conftest import write_cifar10

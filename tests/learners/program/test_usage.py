@@ -20,7 +20,7 @@ def test_help_lists_what_there_is():
     for model, dataset in (name.split('_at_') for name in PAIRS):
         assert f'--model={model} --dataset={dataset}' in outcome.out
     for name in LEARNERS:
-        assert f'  {name} ' in outcome.out and LEARNERS.get(name).__doc__.splitlines()[0] in outcome.out
+        assert f'  {name} ' in outcome.out and LEARNERS.declaration(name).summary in outcome.out
     assert '--run_dir' in outcome.out and '--helpfull' in outcome.out and '--momentum' not in outcome.out
 
 

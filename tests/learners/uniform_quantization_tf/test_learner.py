@@ -17,7 +17,8 @@ from pocketflow.learners.uniform_quantization_tf.learner import (
     zero_keepers,
 )
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.export import LiteRtRunner, convert
+from pocketflow.utils.export.convert import convert
+from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.quantization.int8.wrapping import quantization_aware
 from pocketflow.utils.training.trainer import Trainer
 from tests.learners.conftest import make_context, make_helper
@@ -83,7 +84,7 @@ def test_sparsity_is_preserved(trained, tmp_path):
 def test_dense_kernels_need_no_masks(trained, tmp_path):
     model = learner(tmp_path).compress(trained).model
     assert not zero_keepers(model)
-    assert learner(tmp_path).trainer_parts(model).constraint is None
+    assert learner(tmp_path).trainer_parts(model, None).constraint is None
 
 
 def test_the_steps_reach_the_layers(trained, tmp_path):
