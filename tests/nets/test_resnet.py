@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pocketflow.nets.resnet import blocks_per_group, resnet
-from pocketflow.utils.errors import UsageError
+from pocketflow.nets.resnet import resnet
 
 
 @pytest.mark.parametrize(
@@ -17,17 +16,6 @@ def test_resnet_has_the_published_size(size, parameters, convolutions):
     model = resnet(size, (32, 32, 3), 10)
     assert sum(int(np.prod(variable.shape)) for variable in model.trainable_variables) == parameters
     assert sum(type(layer).__name__ == 'Conv2D' for layer in model.layers) == convolutions
-
-
-@pytest.mark.parametrize(('size', 'blocks'), [(8, 1), (20, 3), (110, 18)])
-def test_there_are_three_groups_of_six_layers_per_block(size, blocks):
-    assert blocks_per_group(size) == blocks
-
-
-@pytest.mark.parametrize('size', [2, 21, 0])
-def test_other_sizes_are_refused(size):
-    with pytest.raises(UsageError, match=rf'--resnet_size={size}: must be 6n \+ 2'):
-        blocks_per_group(size)
 
 
 def test_groups_halve_the_image_and_double_the_filters():

@@ -109,11 +109,6 @@ def test_a_delay_beyond_the_end_is_refused(trained, tmp_path):
     learner(tmp_path, quant_delay=3).check_inputs()
 
 
-def test_other_activation_widths_are_refused():
-    with pytest.raises(UsageError, match='--uqtf_activation_bits=4: the file computes with activations of 8 bits'):
-        UniformQuantizationTFOptions(activation_bits=4)
-
-
 def network(*stack: keras.layers.Layer) -> keras.Model:
     return keras.Sequential([keras.Input((8, 8, 1)), *stack, keras.layers.Flatten(), keras.layers.Dense(10)])
 

@@ -13,7 +13,6 @@ import tensorflow as tf
 from pocketflow.utils.distributed.gradient_compression import CompressionOptions, make_reducer
 from pocketflow.utils.distributed.gradient_compression.strategies import pending_mean
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
-from pocketflow.utils.errors import UsageError
 
 SHAPES = [(3, 3, 2, 4), (4,), (5, 7)]
 
@@ -200,11 +199,3 @@ def test_vectors_alone_are_not_worth_compressing():
     reducer = make_reducer(CompressionOptions(kind='ecq'), ALONE, [tf.Variable([1.0, 2.0])])
     assert reducer.local_state == []
     np.testing.assert_array_equal(reducer.reduce([tf.constant([0.25, 3.0])], tf.constant(0))[0], [0.25, 3.0])
-
-
-@pytest.mark.parametrize(
-    'wrong', [{'bits': '3'}, {'kind': 'qsgd'}, {'bucket_size': 0}, {'error_decay': 1.5}, {'exchange': 'ring'}]
-)
-def test_wrong_options(wrong):
-    with pytest.raises(UsageError, match='must be '):
-        CompressionOptions(**wrong)
