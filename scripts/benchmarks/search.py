@@ -238,7 +238,7 @@ def parser() -> common.Parser:
     result.add_argument(
         '--methods', default='ddpg', help=f'which, beside uniform, separated by commas: {", ".join(METHODS[1:])}'
     )
-    result.add_number('--trials', 40, 3, 'trials per search')
+    result.add_number('--trials', 40, 2, 'trials per search')
     result.add_number('--steps', 60, 2, 'steps of fast fine-tuning per trial')
     result.add_number('--epochs', 5, 1, 'epochs of the final fine-tuning')
     result.add_argument('--work_dir', help='folder that keeps the runs; default: a temporary one')

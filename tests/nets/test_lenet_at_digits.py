@@ -17,6 +17,6 @@ def test_images_of_8_pixels_go_through_both_poolings():
 def test_training_is_one_cycle_up_to_a_fifth_scaled_by_the_batch():
     pair = helper('lenet_at_digits')
     schedule, num_steps = pair.setup_lrn_rate()
-    rates = [float(schedule(step)) for step in range(num_steps)]
-    assert max(rates) == pytest.approx(0.2 * pair.dataset.options.batch_size / 128, rel=1e-3)
+    rates = [float(schedule(step)) for step in range(0, num_steps, num_steps // 50)]
+    assert max(rates) == pytest.approx(0.2 * pair.dataset.options.batch_size / 128, rel=1e-2)
     assert rates[0] < 0.5 * max(rates) and rates[-1] < 0.01 * max(rates)

@@ -165,7 +165,7 @@ def test_the_uniform_choice_is_a_search_of_one_trial():
     arguments = search.parser().parse_args(['--smoke'])
     arguments.work_dir = 'w'
     uniform, searching = (search.main_flags(search.TASKS['macs-50'], method, arguments) for method in ('uniform', 'gp'))
-    assert set(searching) - set(uniform) == {'--cpr_nb_rlouts=3', '--hp_optimizer=gp'}
+    assert set(searching) - set(uniform) == {'--cpr_nb_rlouts=2', '--hp_optimizer=gp'}
     assert set(uniform) - set(searching) == {'--cpr_nb_rlouts=1', '--hp_optimizer=random'}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pocketflow.utils.errors import LostWorkerError, PocketFlowError, UsageError, first_line
+from pocketflow.utils.errors import LONGEST_REASON, LostWorkerError, PocketFlowError, UsageError, first_line
 
 
 @pytest.mark.parametrize(('kind', 'code'), [(PocketFlowError, 1), (UsageError, 2), (LostWorkerError, 75)])
@@ -14,7 +14,7 @@ def test_each_kind_has_its_exit_code_and_is_caught_as_one(kind, code):
 
 
 @pytest.mark.parametrize(
-    ('text', 'line'), [('\n one\ntwo', 'one'), ('', 'ValueError'), (' ', 'ValueError'), ('x' * 500, 'x' * 200)]
+    ('text', 'line'), [('\n one\ntwo', 'one'), ('', 'ValueError'), (' ', 'ValueError'), ('x' * 500, 'x' * LONGEST_REASON)]
 )
 def test_the_first_line_or_the_type(text, line):
     assert first_line(ValueError(text)) == line
