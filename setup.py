@@ -30,7 +30,7 @@ INSTALL_REQUIRES = [
 EXTRAS_REQUIRE = {
     # Published as source only; scripts/install_horovod.sh builds it for TensorFlow > 2.18, too.
     'horovod': ['horovod==0.28.1'],
-    'test': ['pytest>=8', 'pytest-xdist>=3.6', 'hypothesis>=6.100', 'ruff>=0.6', 'packaging>=24', 'setuptools<81'],
+    'test': ['pytest>=8', 'pytest-xdist>=3.7', 'hypothesis>=6.100', 'ruff>=0.6', 'packaging>=24', 'setuptools<81'],
 }
 
 PATTERNS = [pattern for part in PARTS for pattern in (part, f'{part}.*')]

@@ -107,6 +107,34 @@ def pruned_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     return finished_run(tmp_path_factory.mktemp('empty_zoo'), *PRUNING)
 
 
+SLOWEST = (
+    'workers/test_whole_runs.py',
+    'scripts/test_benchmarks.py',
+    'workers/test_workers.py',
+    'learners/test_contracts.py',
+    'learners/program/test_interrupted_runs.py',
+    'learners/program/test_modes.py',
+    'learners/program/test_pipeline.py',
+    'rl_agents/ddpg/test_agent.py',
+    'hp_optimizer/optimizers/test_contracts.py',
+    'learners/search/test_plan_search.py',
+    'rl_agents/ddpg/test_solving.py',
+    'scripts/test_run_horovod.py',
+)
+"""Files to begin with, those first that take longest, so that none of them is left when all else is done."""
+TESTS = Path(__file__).parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config.option, 'loadscopereorder'):
+        config.option.loadscopereorder = False  # pytest-xdist would begin with the files that have most tests
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {TESTS / name: place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
 def pytest_collection_finish() -> None:
     """Takes what TensorFlow has loaded, some million objects, out of each later garbage collection."""
     gc.collect()

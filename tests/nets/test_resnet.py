@@ -8,10 +8,7 @@ import pytest
 from pocketflow.nets.resnet import resnet
 
 
-@pytest.mark.parametrize(
-    ('size', 'parameters', 'convolutions'),
-    [(20, 272538, 22), (32, 466970, 34), (56, 855834, 58)],
-)
+@pytest.mark.parametrize(('size', 'parameters', 'convolutions'), [(20, 272538, 22), (32, 466970, 34), (56, 855834, 58)])
 def test_resnet_has_the_published_size(size, parameters, convolutions):
     model = resnet(size, (32, 32, 3), 10)
     assert sum(int(np.prod(variable.shape)) for variable in model.trainable_variables) == parameters

@@ -14,7 +14,8 @@ def test_each_kind_has_its_exit_code_and_is_caught_as_one(kind, code):
 
 
 @pytest.mark.parametrize(
-    ('text', 'line'), [('\n one\ntwo', 'one'), ('', 'ValueError'), (' ', 'ValueError'), ('x' * 500, 'x' * LONGEST_REASON)]
+    ('text', 'line'),
+    [('\n one\ntwo', 'one'), ('', 'ValueError'), (' ', 'ValueError'), ('x' * 500, 'x' * LONGEST_REASON)],
 )
 def test_the_first_line_or_the_type(text, line):
     assert first_line(ValueError(text)) == line

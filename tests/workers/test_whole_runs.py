@@ -12,14 +12,7 @@ from tests.workers.launching import QUICK_EXPORT, TASK, launch, needs_horovod
 
 PROGRAM = Path(__file__).with_name('observed_main.py')
 EVENTFUL = ('--deterministic', '--nb_epochs_rat=0.1', '--summ_step=20', '--save_step=20', '--grad_compression=ecq')
-CHAIN = (
-    '--learner=chn-pruned-rmt,weight-sparse,uniform',
-    '--cpr_nb_smpls=100',
-    '--ws_prune_ratio_prtl=uniform',
-    '--ws_mask_update_step=1',
-    '--uql_quant_epochs=0.5',
-    '--grad_compression=ecq',
-)
+CHAIN = ('--learner=chn-pruned-rmt,uniform', '--cpr_nb_smpls=100', '--uql_quant_epochs=0.5', '--grad_compression=ecq')
 SHORT = ('--nb_epochs_rat=0.015', '--nb_epochs_rat_ft=0.015')
 
 pytestmark = needs_horovod
@@ -66,20 +59,15 @@ def test_killed_stopped_and_continued_is_as_uninterrupted(tmp_path: Path):
 
 
 def test_three_workers_end_alike_and_the_primary_alone_writes(tmp_path: Path):
-    """A chain of three learners, each of which trains; then two workers export what three have made."""
+    """A chain of learners, each of which trains; then two workers export what three have made."""
     ended = run(tmp_path, *SHORT, *CHAIN, num_workers=3)
     assert ended.returncode == 0, ended.stderr
-    assert [label for label, *_ in endings(tmp_path, 3)] == [
-        '0-full-prec',
-        '1-chn-pruned-rmt',
-        '2-weight-sparse',
-        '3-uniform',
-    ]
+    assert [label for label, *_ in endings(tmp_path, 3)] == ['0-full-prec', '1-chn-pruned-rmt', '2-uniform']
     path = run_directory(tmp_path)
     assert path.name.endswith('-3workers')
     assert '# workers=3' in (path / 'flags.txt').read_text().splitlines()
     report = json.loads((path / 'report.json').read_text())
-    assert [stage['learner'] for stage in report['stages']] == ['chn-pruned-rmt', 'weight-sparse', 'uniform']
+    assert [stage['learner'] for stage in report['stages']] == ['chn-pruned-rmt', 'uniform']
     exported = run(tmp_path, f'--run_dir={path}', '--exec_mode=export', '--export_formats=float16')
     assert exported.returncode == 0, exported.stderr
     assert (path / 'model_float32.tflite').exists() and (path / 'model_float16.tflite').exists()
