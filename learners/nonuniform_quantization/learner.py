@@ -10,7 +10,7 @@ import tf_keras as keras
 from pocketflow.learners.abstract_learner import LEARNERS
 from pocketflow.learners.weight_quantization.weight_bits import WeightBitsLearner, bit_search_options
 from pocketflow.utils.options import option
-from pocketflow.utils.quantization import FULL_BITS, MAX_CODEBOOK_BITS, CodebookQuantizer, codebook_variables, excluding
+from pocketflow.utils.quantization import FULL_BITS, MAX_CODEBOOK_BITS, WeightFormat, codebook_variables, excluding
 from pocketflow.utils.quantization.codebooks import STYLES
 from pocketflow.utils.training.trainer import TrainerParts
 
@@ -92,8 +92,8 @@ class NonUniformQuantLearner(WeightBitsLearner):
     replaced_flags = {'nb_epochs_rat_ft': 'nuql_quant_epochs'}
     options: NonUniformQuantizationOptions
 
-    def make_quantizer(self, layer: keras.layers.Layer, bits: int, max_bits: int | None = None) -> CodebookQuantizer:
-        return CodebookQuantizer(bits, self.options.buckets(layer), self.options.init_style, max_bits)
+    def weight_format(self) -> WeightFormat:
+        return WeightFormat('codebook', self.bucket(), start=self.options.init_style)
 
     def trainer_parts(self, model: keras.Model) -> TrainerParts:
         parts, books = super().trainer_parts(model), codebook_variables(model)

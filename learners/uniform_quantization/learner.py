@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-import tf_keras as keras
-
 from pocketflow.learners.abstract_learner import LEARNERS, LearnerContext
-from pocketflow.learners.weight_quantization.weight_bits import WeightBitsLearner, bit_search_options, channel_buckets
+from pocketflow.learners.weight_quantization.weight_bits import WeightBitsLearner, bit_search_options
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option
-from pocketflow.utils.quantization import FULL_BITS, MAX_WEIGHT_BITS, BucketQuantizer
+from pocketflow.utils.quantization import FULL_BITS, MAX_WEIGHT_BITS, WeightFormat
 
 SYMMETRIC_BITS = (2, 8)
 _Search = bit_search_options('uql', num_tune_steps=2000)
@@ -90,7 +88,5 @@ class UniformQuantLearner(WeightBitsLearner):
         if options.symmetric:
             self.export_formats = ('mixed', *self.export_formats)
 
-    def make_quantizer(self, layer: keras.layers.Layer, bits: int, max_bits: int | None = None) -> BucketQuantizer:
-        options = self.options
-        buckets = channel_buckets(layer) if options.symmetric else options.buckets(layer)
-        return BucketQuantizer(bits, buckets, options.symmetric)
+    def weight_format(self) -> WeightFormat:
+        return WeightFormat('uniform', self.bucket(), self.options.symmetric)

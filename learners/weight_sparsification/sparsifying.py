@@ -117,7 +117,10 @@ def layer_ratios(
     if not layers:
         raise UsageError(f'model {model.name!r} has no layer with weights to prune, or layers names none')
     sizes = {name: [int(tf.size(kernel)) for kernel in kernels[name]] for name in kernels if name in layers}
-    return spread(sizes, ratio, protocol)
+    try:
+        return spread(sizes, ratio, protocol)
+    except UsageError as error:
+        raise UsageError(f'ratio={ratio}: {error}') from None
 
 
 def spread(sizes: Mapping[str, Sequence[int]], ratio: float, protocol: str) -> dict[str, float]:
