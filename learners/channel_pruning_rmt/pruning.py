@@ -127,7 +127,8 @@ def _readers(
     able = [name for name in readers if linear_form(model.get_layer(name)) is not None]
     if layers is None:
         layers = {*able, *channels} - ({*left_alone(model, readers)} - {*channels})
-    check_layers([*layers, *channels], able, 'pruned')
+    check_layers(layers, able, 'pruned')
+    check_layers([*channels], able, 'pruned')
     unplanned = [name for name in channels if name not in layers]
     if unplanned:
         raise UsageError(f'channels names {unplanned[0]!r}, which layers does not; name it in both')
