@@ -77,7 +77,7 @@ def test_the_examples_of_the_docstrings_run(module: str, tmp_path: Path):
 def test_pruned_networks_are_smaller_and_the_given_one_stays(model: keras.Model):
     before = model.get_weights()
     result = pocketflow.prune_channels(model, samples(), ratio=0.5)
-    assert result.model.count_params() < 0.4 * model.count_params()
+    assert result.model.count_params() < 0.5 * model.count_params()
     assert result.plan.predicted['parameters'] == result.model.count_params()
     assert result.model(samples()).shape == (40, 4)
     assert all(np.array_equal(one, two) for one, two in zip(before, model.get_weights(), strict=True))
