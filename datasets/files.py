@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from pocketflow.utils.errors import UsageError
+from pocketflow.utils.errors import UsageError, first_line
 
 MAX_UNPACKED = 2**29
 """Bytes of a gzip file after unpacking; the largest that is known here has 47 million."""
@@ -34,7 +34,7 @@ def list_files(folder: str, pattern: str, expected: str) -> list[str]:
             'copy the files and pass --data_dir_local'
         ) from error
     except tf.errors.OpError as error:
-        raise UsageError(f'{folder}: cannot be listed ({reason(error)})') from error
+        raise UsageError(f'{folder}: cannot be listed ({first_line(error)})') from error
     paths = [f'{folder.rstrip("/")}/{name}' for name in sorted(names) if fnmatch.fnmatchcase(name, pattern)]
     if not paths:
         missing = '' if tf.io.gfile.isdir(folder) else ' (there is no such folder)'
@@ -48,7 +48,7 @@ def read_bytes(path: str) -> bytes:
         with tf.io.gfile.GFile(path, 'rb') as file:
             return file.read()
     except tf.errors.OpError as error:
-        raise UsageError(f'{path}: cannot be read ({reason(error)})') from error
+        raise UsageError(f'{path}: cannot be read ({first_line(error)})') from error
 
 
 def gunzip(data: bytes, path: str) -> bytes:
@@ -75,11 +75,6 @@ def file_size(path: str) -> int | None:
         return None
 
 
-def reason(error: Exception) -> str:
-    """The first line of an exception's text, or its type if it has none."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
-
-
 def keras_download(name: str, files: str) -> Any:
     """`tf_keras.datasets.<name>.load_data()`: its cache if there is one, else its own verified download.
 
@@ -91,6 +86,6 @@ def keras_download(name: str, files: str) -> Any:
         return module.load_data()
     except Exception as error:  # whatever the download library makes of a missing network
         raise UsageError(
-            f'no data: --data_dir_local is not given and the download failed ({reason(error)}); '
+            f'no data: --data_dir_local is not given and the download failed ({first_line(error)}); '
             f'put {files} into a folder and pass --data_dir_local=FOLDER'
         ) from error

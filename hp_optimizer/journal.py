@@ -151,10 +151,6 @@ class Journal:
         """Takes over what another worker's journal holds, and leaves the writing to that one."""
         self.path, self.trials = None, list(trials)
 
-    def find(self, values: Mapping[str, Value]) -> Trial | None:
-        """The first trial of the same candidate."""
-        return first_of(self.trials, values)
-
     def best(self) -> Trial | None:
         """The first of the trials with the largest reward."""
         return best_of(self.trials)

@@ -6,7 +6,7 @@ import abc
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tf_keras as keras
 from absl import logging
@@ -14,6 +14,7 @@ from absl import logging
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.rl_agents.ddpg.options import DdpgOptions
+from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.container import load_container, save_container
 from pocketflow.utils.distributed.gradient_compression import CompressionOptions
 from pocketflow.utils.distributed.mirror import CHECKPOINTS, mirror
@@ -39,9 +40,6 @@ from pocketflow.utils.training.trainer import (
     evaluate,
     refuse_divergence,
 )
-
-if TYPE_CHECKING:
-    from pocketflow.utils.compression_plan import CompressionPlan
 
 LEARNERS = Registry('learner')
 
@@ -233,15 +231,28 @@ class AbstractLearner(abc.ABC):
           make_model: as for `check_layers`, but of exactly the shapes of the model that `compress` will get.
         """
 
-    def prepare(self, model: keras.Model | None) -> None:  # noqa: B027 (most learners decide within `compress`)
-        """What all workers do together before the primary compresses: `compress` finds its results in `self`."""
+    def search_values(self, model: keras.Model | None) -> Mapping[str, Any] | None:
+        """Searches, on all workers together, for the values per layer that `compress` gets.
+
+        Args:
+          model: as for `compress`.
+
+        Returns:
+          Layer -> value; None where the options fix the values, which is all that this template does.
+        """
+        return None
 
     @abc.abstractmethod
-    def compress(self, model: keras.Model | None) -> Compressed:
-        """Turns the model of the stage before (trained; left as it is) into the compressed one."""
+    def compress(self, model: keras.Model | None, found: Mapping[str, Any] | None = None) -> Compressed:
+        """Turns the model of the stage before into the compressed one.
 
-    def finish(self, model: keras.Model) -> Finished:
-        """Turns the trained model into what is saved, evaluated and handed on."""
+        Args:
+          model: a trained model, which is left as it is; None for a learner that begins a chain.
+          found: what `search_values` returned.
+        """
+
+    def finish(self, model: keras.Model, plan: CompressionPlan | None) -> Finished:
+        """Turns the trained model into what is saved, evaluated and handed on; `plan` is that of `compress`."""
         return Finished(model)
 
     def schedule(self) -> tuple[keras.optimizers.schedules.LearningRateSchedule, int]:
@@ -268,8 +279,8 @@ class AbstractLearner(abc.ABC):
         """The loss of the training that follows `compress`."""
         return self.training_helper().calc_loss
 
-    def trainer_parts(self, model: keras.Model) -> TrainerParts:
-        """Additions to plain training; subclasses add constraints."""
+    def trainer_parts(self, model: keras.Model, plan: CompressionPlan | None) -> TrainerParts:
+        """Additions to plain training, such as constraints that keep what the plan of `compress` says."""
         return TrainerParts(distillation=self.context.distillation)
 
     def run(self, model: keras.Model | None) -> StageResult:
@@ -278,34 +289,36 @@ class AbstractLearner(abc.ABC):
         if workers.share((folder / RESULT).exists):
             logging.info('%s: already finished in %s', self.name, folder)
         else:
-            trained = self._compressed(model)
-            self._train(trained)
-            finished = self._finish(trained) if workers.is_primary else None
+            compressed = self._compressed(model)
+            self._train(compressed)
+            finished = self._finish(compressed) if workers.is_primary else None
         mirror(workers, folder)
         return self._result(finished or self._load(), self._read_result())
 
     def try_out(self, model: keras.Model) -> keras.Model:
         """What the stage would hand on, quietly: nothing is kept, and nothing is evaluated."""
         compressed = self.compress(model)
-        if compressed.plan is not None:
-            compressed.plan.save(self.context.folder / PLAN_NAME)
-        self._fit(compressed.model, label=None)
-        return self.finish(compressed.model).model
+        self._fit(compressed, label=None)
+        return self.finish(compressed.model, compressed.plan).model
 
-    def _compressed(self, model: keras.Model | None) -> keras.Model:
+    def _compressed(self, model: keras.Model | None) -> Compressed:
         """What the primary has compressed, on all workers."""
-        if not self.context.workers.share((self.context.folder / COMPRESSED).exists):
-            self.prepare(model)
-        if self.context.workers.is_primary:
-            compressed = self._compress_once(model)
-            mirror(self.context.workers, self.context.folder)
-            return compressed
-        mirror(self.context.workers, self.context.folder)
-        return load_model(self.context.folder / 'compressed.keras')
+        workers, folder, found = self.context.workers, self.context.folder, None
+        if not workers.share((folder / COMPRESSED).exists):
+            found = self.search_values(model)
+        compressed = self._compress_once(model, found) if workers.is_primary else None
+        mirror(workers, folder)
+        return compressed or self._load_compressed()
 
-    def _finish(self, trained: keras.Model) -> Finished:
+    def _load_compressed(self) -> Compressed:
+        """What `_compress_once` has written, as far as the training needs it."""
+        folder = self.context.folder
+        model = load_own_model(folder / 'compressed.keras', self._how_to_compress_again)
+        return Compressed(model, CompressionPlan.load(folder / PLAN_NAME) if (folder / PLAN_NAME).exists() else None)
+
+    def _finish(self, trained: Compressed) -> Finished:
         """Saves and evaluates what training has left; the file that marks a finished stage is written last."""
-        finished = self.finish(trained)
+        finished = self.finish(trained.model, trained.plan)
         record = {**self._read_compressed(), 'metrics': self.evaluate(finished.model)}
         refuse_divergence(*(record[key]['loss'] for key in ('metrics_compressed', 'metrics')), self.name)
         self._save(finished)
@@ -359,13 +372,13 @@ class AbstractLearner(abc.ABC):
     def evaluate(self, model: keras.Model) -> dict[str, float]:
         return evaluate(model, self.helper.calc_loss, self.helper.build_dataset_eval())
 
-    def _compress_once(self, model: keras.Model | None) -> keras.Model:
+    def _compress_once(self, model: keras.Model | None, found: Mapping[str, Any] | None) -> Compressed:
         """Calls `compress`, or loads what it returned in a former call."""
         folder = self.context.folder
         if self._read_compressed() is not None:
-            return load_own_model(folder / 'compressed.keras', self._how_to_compress_again)
+            return self._load_compressed()
         with self.context.run.timed(self.timing[0]):
-            compressed = self.compress(model)
+            compressed = self.compress(model, found)
         metrics = self.evaluate(compressed.model)
         record = {'metrics_compressed': metrics, 'layers': list(compressed.layers)}
         save_model(compressed.model, folder / 'compressed.keras')
@@ -373,23 +386,22 @@ class AbstractLearner(abc.ABC):
             compressed.plan.save(folder / PLAN_NAME)
             logging.info('%s: before fine-tuning: %s', self.name, describe(metrics))
         atomic.write_json(folder / COMPRESSED, record)
-        return compressed.model
+        return compressed
 
-    def _train(self, model: keras.Model) -> None:
+    def _train(self, compressed: Compressed) -> None:
+        folder = self.context.folder
         with self.context.run.timed(self.timing[1]):
-            self._fit(
-                model, folder=self.context.folder / CHECKPOINTS, log=self.context.log, label=self.context.folder.name
-            )
+            self._fit(compressed, folder=folder / CHECKPOINTS, log=self.context.log, label=folder.name)
 
-    def _fit(self, model: keras.Model, **trainer_arguments: Any) -> None:
+    def _fit(self, compressed: Compressed, **trainer_arguments: Any) -> None:
         (schedule, num_steps), helper = self.schedule(), self.training_helper()
         optimizer = keras.optimizers.SGD(schedule, momentum=helper.net.momentum, jit_compile=False)
         trainer = Trainer(
-            model,
+            compressed.model,
             self.loss_fn(),
             optimizer,
             self.context.trainer_options,
-            parts=self.trainer_parts(model),
+            parts=self.trainer_parts(compressed.model, compressed.plan),
             distributed=self.context.distributed(helper.dataset.options.batch_size),
             **trainer_arguments,
         )

@@ -1,1 +1,1 @@
-"""Agents that learn to act from rewards, and toy environments to try them on. They know of no networks to compress."""
+"""Agents that learn to act from rewards; they know nothing of networks to be compressed."""

@@ -227,7 +227,7 @@ class ChannelPrunedRmtLearner(SearchingLearner):
         if self.options.searches:
             self._candidates(make_model(), num_images=1)
         if self.options.warm_start:
-            self._planned(make_model(), skip_reasons(make_model(), reader_channels(make_model()), self.options))
+            self._given_plan(make_model(), skip_reasons(make_model(), reader_channels(make_model()), self.options))
 
     def _check_memory(self, model: keras.Model) -> None:
         readers = reader_channels(model)
@@ -238,21 +238,20 @@ class ChannelPrunedRmtLearner(SearchingLearner):
             demand = Demand.of(model, layers, image, self.options.num_positions, self.options.criterion)
             require_memory(demand, min(self.options.num_images, len(train)))
 
-    def compress(self, model: keras.Model) -> Compressed:
+    def compress(self, model: keras.Model, found: Mapping[str, tuple[int, ...]] | None = None) -> Compressed:
         readers = reader_channels(model)
         skipped = skip_reasons(model, readers, self.options)
         refuse_nothing(model, skipped)
-        result = self._pruned(model, [name for name in readers if name not in skipped], self._planned(model, skipped))
+        planned = self._given_plan(model, skipped) if found is None else found
+        result = self._pruned(model, [name for name in readers if name not in skipped], planned)
         if self.options.prune_ratio and result.plan.predicted['macs'] >= total_macs(model):
             logging.warning('%s', NOTHING_SAVED)
         counts = channel_counts(model, result.kept)
         rows = layer_rows(model, result.model, counts, {**skipped, **result.notes})
         return Compressed(result.model, result.plan, tuple(rows))
 
-    def _planned(self, model: keras.Model, skipped: Mapping[str, str]) -> Mapping[str, tuple[int, ...]] | None:
-        """The channels that the search has chosen, or those of a former run's plan, if one was asked for."""
-        if self.found is not None:
-            return self.found
+    def _given_plan(self, model: keras.Model, skipped: Mapping[str, str]) -> Mapping[str, tuple[int, ...]] | None:
+        """The channels that a former run's plan keeps, by layer, if the options name one."""
         if not self.options.warm_start:
             return None
         plan = self._load_plan()
@@ -282,7 +281,7 @@ class ChannelPrunedRmtLearner(SearchingLearner):
             options.criterion,
             options.preserve_ratio,
             self._sampling(num_images),
-            self.trainer_parts(model),
+            self.trainer_parts(model, None),
         )
 
     def _pruned(

@@ -29,7 +29,7 @@ class FullPrecLearner(AbstractLearner):
     def check_model(self, make_model: Callable[[], keras.Model]) -> None:
         make_model()  # which refuses a model that does not fit the data
 
-    def compress(self, model: keras.Model | None) -> Compressed:
+    def compress(self, model: keras.Model | None, found: None = None) -> Compressed:
         if model is not None and self.context.learner_options.warm_start:
             return Compressed(copied(model))
         return Compressed(self.helper.new_model())

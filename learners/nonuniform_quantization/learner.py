@@ -9,9 +9,11 @@ import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import LEARNERS
 from pocketflow.learners.weight_quantization.weight_bits import WeightBitsLearner, bit_search_options
+from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.options import option
-from pocketflow.utils.quantization import FULL_BITS, MAX_CODEBOOK_BITS, WeightFormat, codebook_variables, excluding
+from pocketflow.utils.quantization import FULL_BITS, MAX_CODEBOOK_BITS, codebook_variables, excluding
 from pocketflow.utils.quantization.codebooks import STYLES
+from pocketflow.utils.quantization.post_training import WeightFormat
 from pocketflow.utils.training.trainer import TrainerParts
 
 _Search = bit_search_options('nuql', num_tune_steps=2101)
@@ -95,8 +97,8 @@ class NonUniformQuantLearner(WeightBitsLearner):
     def weight_format(self) -> WeightFormat:
         return WeightFormat('codebook', self.bucket(), start=self.options.init_style)
 
-    def trainer_parts(self, model: keras.Model) -> TrainerParts:
-        parts, books = super().trainer_parts(model), codebook_variables(model)
+    def trainer_parts(self, model: keras.Model, plan: CompressionPlan | None) -> TrainerParts:
+        parts, books = super().trainer_parts(model, plan), codebook_variables(model)
         match self.options.opt_mode:
             case 'weights':
                 return dataclasses.replace(parts, variables=excluding(model.trainable_variables, books))

@@ -41,7 +41,7 @@ class SearchTarget:
 
 
 class Candidates(SearchTarget, abc.ABC):
-    """What a learner hands to a search: the subject, and one network that can become any of its candidates.
+    """What a learner hands to a search: what is searched, and one network that can become any of its candidates.
 
     Attributes:
       model: the network, at first as the learner got it; who uses it puts its weights back before each candidate.

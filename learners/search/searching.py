@@ -54,14 +54,9 @@ class SearchedOptions(Options):
 
 
 class SearchingLearner(AbstractLearner):
-    """A learner that, if its options say so, searches for its values per layer before it compresses.
-
-    Attributes:
-      found: what the search chose, as `Candidates.chosen` gives it; None where there was none.
-    """
+    """A learner that, if its options say so, searches for its values per layer before it compresses."""
 
     options: SearchedOptions
-    found: dict[str, Any] | None = None
 
     @abc.abstractmethod
     def candidates(self, model: keras.Model) -> Candidates:
@@ -76,10 +71,10 @@ class SearchingLearner(AbstractLearner):
         if self.options.searches:
             self.candidates(make_model())
 
-    def prepare(self, model: keras.Model) -> None:
-        """The search, which all workers take part in."""
+    def search_values(self, model: keras.Model) -> dict[str, Any] | None:
+        """What the search chose, as `Candidates.chosen` gives it; None without a search."""
         if not self.options.searches:
-            return
+            return None
         how, tuning = self.options.layer_search(), self._tuning()
         reward_settings = {
             'steps': tuning.num_steps,
@@ -95,7 +90,7 @@ class SearchingLearner(AbstractLearner):
             candidates = self.candidates(model)
             return candidates, TrialNetwork(candidates, self._trial_helper(), tuning).judge
 
-        self.found = PlanSearch(self.context, self.name, settings).run(make)
+        return PlanSearch(self.context, self.name, settings).run(make)
 
     def search_record(self) -> dict[str, Any] | None:
         return read_record(self.context.folder)

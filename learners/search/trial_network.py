@@ -61,7 +61,7 @@ class Tuning:
       num_eval_batches: batches of the held-out samples that judge other trials; None for all.
       screening: whether candidates are also judged before they are tuned.
       options: precision of training.
-      team: who trains one candidate together.
+      distributed: who trains one candidate together.
     """
 
     loss_fn: LossFn

@@ -9,7 +9,8 @@ from pocketflow.learners.abstract_learner import LEARNERS, LearnerContext
 from pocketflow.learners.weight_quantization.weight_bits import WeightBitsLearner, bit_search_options
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option
-from pocketflow.utils.quantization import FULL_BITS, MAX_WEIGHT_BITS, WeightFormat
+from pocketflow.utils.quantization import FULL_BITS, MAX_WEIGHT_BITS
+from pocketflow.utils.quantization.post_training import WeightFormat
 
 SYMMETRIC_BITS = (2, 8)
 _Search = bit_search_options('uql', num_tune_steps=2000)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import tf_keras as keras
 
-from pocketflow.utils.errors import PocketFlowError, UsageError
+from pocketflow.utils.errors import PocketFlowError, UsageError, first_line
 from pocketflow.utils.export.isolated import isolated_conversions
 from pocketflow.utils.graph.channel_select import ChannelSelect
 
@@ -63,11 +63,11 @@ def check_network(model: keras.Model) -> None:
     except UsageError:
         raise
     except Exception as error:  # whatever wrapping, TensorFlow Model Optimization or the converter raise
-        reason = str(error) if isinstance(error, PocketFlowError) else f'{type(error).__name__}: {error}'
+        kind = '' if isinstance(error, PocketFlowError) else f'{type(error).__name__}: '
         raise UsageError(
             '--learner=uniform-tf cannot make an int8 file of this network, which has layers of unusual '
             f'kinds: {", ".join(unusual)}; replace them, or choose another learner with '
-            f'--export_formats=int8 or dynamic ({reason.splitlines()[0][:300]})'
+            f'--export_formats=int8 or dynamic ({kind}{first_line(error)})'
         ) from error
 
 

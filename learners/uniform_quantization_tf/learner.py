@@ -10,6 +10,7 @@ import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import LEARNERS, AbstractLearner, Compressed
 from pocketflow.learners.uniform_quantization_tf.checking import check_network
+from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import Options, option
 from pocketflow.utils.reports.layer_table import layer_rows
@@ -82,7 +83,7 @@ class UniformQuantTFLearner(AbstractLearner):
     def check_layers(self, make_model: Callable[[], keras.Model]) -> None:
         check_network(make_model())
 
-    def compress(self, model: keras.Model) -> Compressed:
+    def compress(self, model: keras.Model, found: None = None) -> Compressed:
         from pocketflow.utils.quantization.int8.wrapping import Settings, quantization_aware, strip_quantization
 
         options = self.options
@@ -98,14 +99,14 @@ class UniformQuantTFLearner(AbstractLearner):
         ratio = ratio if epochs is None else epochs / self.helper.num_epochs
         return ratio, self.options.rate_factor
 
-    def trainer_parts(self, model: keras.Model) -> TrainerParts:
+    def trainer_parts(self, model: keras.Model, plan: CompressionPlan | None) -> TrainerParts:
         constraints = [*zero_keepers(model), *self._clocks(model)]
 
         def constraint(step: tf.Tensor) -> None:
             for apply in constraints:
                 apply(step)
 
-        return dataclasses.replace(super().trainer_parts(model), constraint=constraint if constraints else None)
+        return dataclasses.replace(super().trainer_parts(model, plan), constraint=constraint if constraints else None)
 
     def _check_delay(self) -> None:
         _, num_steps = self.schedule()

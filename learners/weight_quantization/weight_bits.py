@@ -19,14 +19,13 @@ from pocketflow.utils.options import option, option_fields
 from pocketflow.utils.quantization import (
     FULL_BITS,
     Quantizer,
-    WeightFormat,
     activation_ranges,
     quantizable_layers,
-    quantize,
     quantized_copy,
     strip_quantization,
     unquantizable_layers,
 )
+from pocketflow.utils.quantization.post_training import WeightFormat, quantize
 from pocketflow.utils.reports.layer_table import layer_rows
 
 FIRST, LAST = 'first layer', 'last layer'
@@ -288,14 +287,15 @@ class WeightBitsLearner(SearchingLearner):
             (options.min_searched_bits, options.max_searched_bits),
             options.equivalent_bits,
             self.context.search.max_bytes,
-            self.trainer_parts(quantized),
+            self.trainer_parts(quantized, None),
         )
 
-    def compress(self, model: keras.Model) -> Compressed:
+    def compress(self, model: keras.Model, found: Mapping[str, int] | None = None) -> Compressed:
         skipped = skip_reasons(model, self.options)
-        plan = load_bits_plan(self.options, self.name)
-        if self.found is not None:
-            plan = CompressionPlan('bits', model.name, self.found)
+        if found is not None:
+            plan = CompressionPlan('bits', model.name, found)
+        else:
+            plan = load_bits_plan(self.options, self.name)
         bits = layer_bits(model, skipped, self.options, plan)
         result = quantize(
             model,
@@ -307,7 +307,7 @@ class WeightBitsLearner(SearchingLearner):
         rows = [self._with_bits(row, bits) for row in layer_rows(model, result.model, {}, skipped)]
         return Compressed(result.trainable, result.plan, tuple(rows))
 
-    def finish(self, model: keras.Model) -> Finished:
+    def finish(self, model: keras.Model, plan: CompressionPlan | None) -> Finished:
         """The plain model whose kernels are what their codes decode to."""
         return Finished(*strip_quantization(model))
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
-from pocketflow.learners.abstract_learner import LEARNERS, PLAN_NAME, Compressed, Finished, LearnerContext
+from pocketflow.learners.abstract_learner import LEARNERS, Compressed, Finished
 from pocketflow.learners.layer_name_filter import refuse_idle_words
 from pocketflow.learners.search import LayerSearch, SearchedOptions, SearchingLearner
 from pocketflow.learners.weight_sparsification.candidates import SparsityCandidates
@@ -23,7 +23,7 @@ from pocketflow.utils.graph import copied
 from pocketflow.utils.options import option
 from pocketflow.utils.quantization.encoding import kernels as all_kernels
 from pocketflow.utils.reports.layer_table import layer_rows
-from pocketflow.utils.training.trainer import LossFn, TrainerParts
+from pocketflow.utils.training.trainer import TrainerParts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,10 +138,6 @@ class WeightSparseLearner(SearchingLearner):
     reference_format = 'float32'
     keeps_shapes = True
 
-    def __init__(self, context: LearnerContext, options: WeightSparseOptions):
-        super().__init__(context, options)
-        self._pruning: GradualPruning | None = None
-
     def check_inputs(self) -> None:
         if self.options.plan_path is not None:
             load_sparsity_plan(self.options.plan_path)
@@ -169,7 +165,7 @@ class WeightSparseLearner(SearchingLearner):
             )
         kernels = self._prunable(model, skip_reasons(model, self.options.skip_names))
         return SparsityCandidates(
-            model, kernels, self.options.prune_ratio, has_budget, max_bytes, super().trainer_parts(model)
+            model, kernels, self.options.prune_ratio, has_budget, max_bytes, super().trainer_parts(model, None)
         )
 
     def _prunable(self, model: keras.Model, skipped: dict[str, str]) -> dict[str, list[tf.Variable]]:
@@ -189,57 +185,38 @@ class WeightSparseLearner(SearchingLearner):
             for name, kernels in self._prunable(model, skipped).items()
         }
 
-    def compress(self, model: keras.Model) -> Compressed:
+    def compress(self, model: keras.Model, found: Mapping[str, float] | None = None) -> Compressed:
         skipped = skip_reasons(model, self.options.skip_names)
         sizes = self._sizes(model, skipped)
-        ratios = self._ratios(model, sizes, skipped)
+        ratios = self._ratios(model, sizes, skipped) if found is None else found
         skipped |= {name: 'it is not in ws_prune_plan' for name in sizes if name not in ratios}
         plan, copy = sparsity_plan(model, ratios, sum(map(sum, sizes.values()))), copied(model)
         return Compressed(copy, plan, tuple(sparsity_rows(model, copy, zeros_by_layer(model, ratios), skipped)))
 
-    def loss_fn(self) -> LossFn:
-        """The template's, which also tells the share of the weights that is masked."""
-        plain = super().loss_fn()
-
-        def loss_and_sparsity(
-            labels: tf.Tensor, outputs: tf.Tensor, variables: list[tf.Variable]
-        ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-            loss, metrics = plain(labels, outputs, variables)
-            return loss, {**metrics, 'sparsity': self._pruning.sparsity.value()}
-
-        return loss_and_sparsity
-
-    def trainer_parts(self, model: keras.Model) -> TrainerParts:
+    def trainer_parts(self, model: keras.Model, plan: CompressionPlan) -> TrainerParts:
         options, (_, num_steps) = self.options, self.schedule()
         schedule = PruningSchedule.over(num_steps, options.begin, options.end, options.update_step, options.exponent)
         logging.info(
             '%s: prunes from step %d to %d, every %d steps', self.name, schedule.first, schedule.last, schedule.interval
         )
-        kernels, ratios = zip(*self._planned(model), strict=True)
-        self._pruning = GradualPruning(kernels, ratios, schedule)
+        kernels, ratios = zip(*planned_kernels(model, plan), strict=True)
+        pruning = GradualPruning(kernels, ratios, schedule)
         return dataclasses.replace(
-            super().trainer_parts(model), constraint=self._pruning.constrain, state=self._pruning.state
+            super().trainer_parts(model, plan),
+            constraint=pruning.constrain,
+            state=pruning.state,
+            metrics=lambda: {'sparsity': pruning.sparsity.value()},
         )
 
-    def finish(self, model: keras.Model) -> Finished:
+    def finish(self, model: keras.Model, plan: CompressionPlan) -> Finished:
         """Makes sure of the planned zeros, also where no step was trained."""
-        zero_smallest(model, self._plan().values)
+        zero_smallest(model, plan.values)
         return Finished(model)
-
-    def _planned(self, model: keras.Model) -> list[tuple[tf.Variable, float]]:
-        """Each kernel that this stage prunes, with its share of zeros."""
-        ratios = self._plan().values
-        return [(kernel, ratio) for name, ratio in ratios.items() for kernel in kernels_of(model.get_layer(name))]
-
-    def _plan(self) -> CompressionPlan:
-        return CompressionPlan.load(self.context.folder / PLAN_NAME)
 
     def _ratios(
         self, model: keras.Model, sizes: Mapping[str, Sequence[int]], skipped: Mapping[str, str]
     ) -> Mapping[str, float]:
         options = self.options
-        if self.found is not None:
-            return self.found
         if options.plan_path is not None:
             plan = load_sparsity_plan(options.plan_path)
             plan.check_model(model)
@@ -261,6 +238,11 @@ def load_sparsity_plan(path: str) -> CompressionPlan:
     if not plan.values:
         raise UsageError(f'--ws_prune_plan={path}: names no layer; give at least one with its share of zeros')
     return plan
+
+
+def planned_kernels(model: keras.Model, plan: CompressionPlan) -> list[tuple[tf.Variable, float]]:
+    """Each kernel that a plan prunes, with its share of zeros."""
+    return [(kernel, ratio) for name, ratio in plan.values.items() for kernel in kernels_of(model.get_layer(name))]
 
 
 def refuse_unprunable(plan: CompressionPlan, sizes: Mapping[str, Sequence[int]], skipped: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pocketflow.hp_optimizer.journal import Journal, Trial
+from pocketflow.hp_optimizer.journal import Journal, Trial, first_of
 from pocketflow.hp_optimizer.space import Kind, Parameter, SearchSpace
 from pocketflow.utils.errors import PocketFlowError, UsageError
 
@@ -30,7 +30,7 @@ def test_trials_come_back(path: Path):
         journal.append(trial(number, x, 0.5 + x))
     assert Journal(path, SPACE).trials == journal.trials
     assert len(path.read_text(encoding='utf-8').splitlines()) == 3
-    assert journal.find({'x': 1 / 3}).number == 2 and journal.find({'x': 0.2}) is None
+    assert first_of(journal.trials, {'x': 1 / 3}).number == 2 and first_of(journal.trials, {'x': 0.2}) is None
 
 
 def test_a_round_is_kept_at_once(path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pocketflow.rl_agents.environments import (
+from tests.rl_agents.environments import (
     Environment,
     MoveToTarget,
     Pendulum,

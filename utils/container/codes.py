@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from pocketflow.utils.container.bit_packing import num_packed_bytes, pack_codes, unpack_codes
 from pocketflow.utils.container.entropy import Stream, compress, decompress
 from pocketflow.utils.container.errors import UnreadableError
 from pocketflow.utils.container.fields import Fields, checked_list
 from pocketflow.utils.container.limits import MAX_NAME_LENGTH, MAX_VALUES
 from pocketflow.utils.container.plain import coded, exactly, num_stored, values_of
 from pocketflow.utils.container.values import DTYPES, from_bytes
+from pocketflow.utils.quantization.bit_packing import num_packed_bytes, pack_codes, unpack_codes
 from pocketflow.utils.quantization.encoding import BUCKET_KINDS, AffineEncoding, Buckets, CodebookEncoding, Encoding
 
 FORMS = ('affine', 'codebook')

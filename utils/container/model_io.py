@@ -14,11 +14,10 @@ import pocketflow.utils.channels  # noqa: F401  registers ChannelSelect
 from pocketflow.utils.container.contents import Contents, Tensor
 from pocketflow.utils.container.errors import UnreadableError
 from pocketflow.utils.container.values import DTYPES, to_bytes
-from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.errors import PocketFlowError, first_line
 from pocketflow.utils.graph import nodes_in_order
 from pocketflow.utils.models import architecture
 from pocketflow.utils.models.building import build, with_ordered_layers
-from pocketflow.utils.models.errors import first_line
 from pocketflow.utils.quantization.encoding import Encoding, kernel_name
 
 _UNUSED = ('build_config', 'compile_config')

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pocketflow.utils.container.bit_packing import num_packed_bytes, pack_codes, unpack_codes
 from pocketflow.utils.container.entropy import Stream, compress, decompress
 from pocketflow.utils.container.errors import UnreadableError
 from pocketflow.utils.container.values import from_bytes, nonzero, to_bytes
+from pocketflow.utils.quantization.bit_packing import num_packed_bytes, pack_codes, unpack_codes
 
 BYTES_PER_PLACE = {'bitmap': 11, 'delta': 26}
 """Memory for the places of the values that are there, by form of storage: codes or gaps, their sums and positions."""

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from pocketflow.utils.distributed.values import pack, unpack
-from pocketflow.utils.errors import LostWorkerError, UsageError
+from pocketflow.utils.errors import LostWorkerError, UsageError, first_line
 from pocketflow.utils.options import Options, option
 from pocketflow.utils.system import interrupts
 
@@ -181,8 +181,7 @@ def load_horovod() -> Any:
     except ImportError as error:
         raise UsageError(f'--enbl_multi_gpu: Horovod is not installed ({error}); {BUILD_IT}') from error
     except Exception as error:  # the loader of its library raises what it likes
-        reason = str(error).strip().split('\n')[0]
-        raise UsageError(f'--enbl_multi_gpu: Horovod cannot be loaded ({reason}); {BUILD_IT}') from error
+        raise UsageError(f'--enbl_multi_gpu: Horovod cannot be loaded ({first_line(error)}); {BUILD_IT}') from error
     hvd.init()
     return hvd
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from absl import logging
 
-from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.errors import PocketFlowError, first_line
 from pocketflow.utils.export.weights import CHANNEL_AXES, WeightedOperator, Weights
+from pocketflow.utils.quantization.encoding import largest_symmetric_code
 from pocketflow.utils.system.quiet import quiet_native_output
 
 ACTIVATIONS = ('int8', 'float32')
@@ -82,7 +83,7 @@ def symmetric_grid(weights: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarr
     Returns:
       int8 codes [channels, elements] and float32 scales [channels]; a channel of zeros has the scale 1.
     """
-    top = 2 ** (bits - 1) - 1
+    top = largest_symmetric_code(bits)
     largest = np.abs(weights).max(1)
     normed = weights / np.where(largest > 0, largest, 1)[:, np.newaxis]
     steps = np.full(len(weights), top)
@@ -143,8 +144,7 @@ def _with_integer_types(content: bytes, changes: Sequence[_Change], activations:
                 add(_only(operator.name), qtyping.TFLOperationName(operator.kind), bits)
             return bytearray(target.quantize().quantized_model)
     except Exception as error:  # the quantizer raises whatever its steps raise
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-        raise PocketFlowError(f'the weights of the .tflite file cannot be quantized: {reason}') from error
+        raise PocketFlowError(f'the weights of the .tflite file cannot be quantized: {first_line(error)}') from error
 
 
 def _only(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.errors import PocketFlowError, first_line
 from pocketflow.utils.export.operators import operators
 from pocketflow.utils.system.quiet import quiet_native_output
 
@@ -125,9 +125,8 @@ class LiteRtRunner:
             raise self._failure(attempt, error) from error
 
     def _failure(self, attempt: str, error: Exception) -> PocketFlowError:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         return PocketFlowError(
-            f'{self._name}: LiteRT cannot {attempt} this file ({reason}); if it is damaged, '
+            f'{self._name}: LiteRT cannot {attempt} this file ({first_line(error)}); if it is damaged, '
             '--exec_mode=export writes it again'
         )
 

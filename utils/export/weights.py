@@ -9,6 +9,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from pocketflow.utils.export.operators import operator_names, type_name
+from pocketflow.utils.quantization.bit_packing import pack_codes, unpack_codes
 
 CHANNEL_AXES = {'CONV_2D': 0, 'DEPTHWISE_CONV_2D': 3, 'FULLY_CONNECTED': 0}
 """The operations that have weights, and the axis of these that numbers the output channels."""
@@ -110,11 +111,10 @@ class Weights:
 
 def pack_nibbles(codes: np.ndarray) -> np.ndarray:
     """Codes -8..7 [n] as bytes [ceil(n / 2)], the first of each two in the low half."""
-    padded = np.append(codes, np.zeros(len(codes) % 2, codes.dtype)).astype(np.uint8) & 15
-    return padded[::2] | padded[1::2] << 4
+    return np.frombuffer(pack_codes(codes.astype(np.uint8) & 15, 4), np.uint8)
 
 
 def unpack_nibbles(data: np.ndarray, size: int) -> np.ndarray:
     """The inverse of `pack_nibbles`: int8 codes [size]."""
-    halves = np.stack([data << 4, data & 0xF0], -1).reshape(-1)[:size]
-    return halves.view(np.int8) >> 4
+    low_halves = unpack_codes(data.tobytes(), size, 4).astype(np.uint8)
+    return (low_halves << 4).view(np.int8) >> 4  # the shift of a signed number extends its sign

@@ -14,10 +14,10 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.utils.errors import UsageError
+from pocketflow.utils.errors import UsageError, first_line
 from pocketflow.utils.graph.functional import copied
 from pocketflow.utils.models import architecture
-from pocketflow.utils.models.errors import UnreadableError, first_line
+from pocketflow.utils.models.errors import UnreadableError
 
 KNOWN_MODULES = ('keras', 'tf_keras')
 """Top-level modules whose classes Keras finds without registration."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import tf_keras as keras
 from absl import logging
 
-from pocketflow.utils.errors import UsageError
+from pocketflow.utils.errors import UsageError, first_line
 from pocketflow.utils.graph.flatten import flatten
 from pocketflow.utils.graph.head import Head, take_head_off
 
@@ -65,7 +65,6 @@ def _build(model: keras.Sequential, input_shape: Sequence[int]) -> None:
     try:
         model.build((None, *input_shape))
     except Exception as error:  # layers raise whatever they like
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UsageError(
-            f'model {model.name!r} cannot be built for inputs of shape {tuple(input_shape)} ({reason})'
+            f'model {model.name!r} cannot be built for inputs of shape {tuple(input_shape)} ({first_line(error)})'
         ) from error

@@ -14,10 +14,10 @@ from tf_keras.src.saving.serialization_lib import ObjectSharingScope
 
 import pocketflow.utils.channels  # registers ChannelSelect
 import pocketflow.utils.quantization  # noqa: F401  registers the layers that simulate quantization
-from pocketflow.utils.errors import UsageError
+from pocketflow.utils.errors import UsageError, first_line
 from pocketflow.utils.models import architecture, archive, hdf5, kinds
 from pocketflow.utils.models.building import build, with_ordered_layers
-from pocketflow.utils.models.errors import UnreadableError, first_line
+from pocketflow.utils.models.errors import UnreadableError
 from pocketflow.utils.quantization.int8 import register_classes_in
 from pocketflow.utils.system import atomic
 

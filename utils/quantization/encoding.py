@@ -17,6 +17,15 @@ import tensorflow as tf
 BUCKET_KINDS = ('tensor', 'channel', 'split')
 
 
+def largest_symmetric_code(bits: int) -> int:
+    """The largest code of a grid of `bits` bits that is symmetric about 0.
+
+    >>> largest_symmetric_code(8), largest_symmetric_code(4)
+    (127, 7)
+    """
+    return 2 ** (bits - 1) - 1
+
+
 @dataclasses.dataclass(frozen=True)
 class Buckets:
     """How a weight tensor is cut into buckets.

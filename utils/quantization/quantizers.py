@@ -17,7 +17,13 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.utils.quantization import codebooks, grids
-from pocketflow.utils.quantization.encoding import AffineEncoding, Buckets, CodebookEncoding, Encoding
+from pocketflow.utils.quantization.encoding import (
+    AffineEncoding,
+    Buckets,
+    CodebookEncoding,
+    Encoding,
+    largest_symmetric_code,
+)
 
 AddWeight = Callable[..., tf.Variable]
 MAX_WEIGHT_BITS = 16
@@ -151,7 +157,7 @@ class BucketQuantizer(Quantizer):
         codes, scales, offsets = self._codes(self.buckets.matrix(tf.convert_to_tensor(values)))
         codes = self.buckets.tensor(codes.numpy(), values.shape)
         bits = int(self.bits)
-        zero_code = 2 ** (bits - 1) - 1 if self.symmetric else None
+        zero_code = largest_symmetric_code(bits) if self.symmetric else None
         return AffineEncoding(
             (codes + (zero_code or 0)).astype(code_type(bits)),
             bits,

@@ -16,6 +16,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from pocketflow.utils.errors import first_line
 from pocketflow.utils.system import atomic
 
 KEPT = 2
@@ -125,7 +126,3 @@ def what_is_wrong(prefix: Path) -> str | None:
     except Exception as error:  # the reader raises whatever the damage makes it stumble over
         return first_line(error)
     return None
-
-
-def first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -18,10 +18,9 @@ import tf_keras as keras
 from absl import logging
 
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
-from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.errors import PocketFlowError, first_line
 from pocketflow.utils.system import atomic
 from pocketflow.utils.training import checkpoint_files
-from pocketflow.utils.training.checkpoint_files import first_line
 
 GENERATOR_DISTANCE = 1 << 40
 """More than any worker draws."""

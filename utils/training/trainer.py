@@ -79,12 +79,14 @@ class TrainerParts:
         model's variables.
       variables: what is trained; default: all trainable variables of the model.
       state: further variables that checkpoints must hold, such as masks.
+      metrics: further scalars to report of each step, by name; called after the constraint.
     """
 
     distillation: Distillation | None = None
     constraint: Callable[[tf.Tensor], None] | None = None
     variables: Sequence[tf.Variable] | None = None
     state: Sequence[tf.Variable] = ()
+    metrics: Callable[[], dict[str, tf.Tensor]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +117,7 @@ class Trainer:
       folder: where checkpoints go; `None` writes none.
       parts: optional additions.
       log, label: where metrics go, and under which name; without a label nothing is said.
-      team: who trains together.
+      distributed: who trains together.
     """
 
     def __init__(
@@ -263,6 +265,8 @@ class Trainer:
         self.optimizer.apply_gradients(zip(gradients, self.variables, strict=True))
         if self.parts.constraint is not None:
             self.parts.constraint(self.optimizer.iterations.value())
+        if self.parts.metrics is not None:
+            metrics = {**metrics, **self.parts.metrics()}
         return {'loss': loss, **metrics}
 
 

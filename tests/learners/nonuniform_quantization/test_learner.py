@@ -62,7 +62,7 @@ def test_modes(tmp_path, model, mode, expected):
 @pytest.mark.parametrize('bucket_type', ['split', 'channel'])
 def test_code_books_start_near_the_weights(tmp_path, model, style, bucket_type):
     one = learner(tmp_path, init_style=style, use_buckets=True, bucket_type=bucket_type)
-    finished = one.finish(one.compress(model).model)
+    finished = one.finish(one.compress(model).model, None)
     kernel = model.get_layer('fc3').kernel.numpy()
     error = finished.model.get_layer('fc3').kernel.numpy() - kernel
     assert np.square(error).mean() < 0.006 * np.square(kernel).mean()

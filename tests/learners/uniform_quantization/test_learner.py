@@ -60,7 +60,7 @@ def test_activations_are_quantized_in_the_end_too(tmp_path, model):
     layers = [layer for layer in quantized.layers if isinstance(layer, QuantizeActivation)]
     assert [layer.name for layer in layers] == ['conv1_quantize', 'conv2_quantize', 'fc3_quantize']
     assert all(float(layer.quantizer.high) > 0 for layer in layers)  # calibrated
-    finished = one.finish(quantized)
+    finished = one.finish(quantized, None)
     images = one.helper.training_images(10)
     np.testing.assert_allclose(finished.model(images), quantized(images), atol=1e-6)
     hidden = keras.Model(finished.model.input, finished.model.get_layer('fc3_quantize').output)(images)
@@ -71,7 +71,7 @@ def test_symmetric_weights_can_be_exported_as_integers(tmp_path, model):
     one = learner(tmp_path, symmetric=True)
     assert one.export_formats == ('mixed', 'pfz', 'float32') and one.reference_format == 'float32'
     assert learner(tmp_path / 'other').export_formats == ('pfz', 'float32')
-    encoding = one.finish(one.compress(model).model).encodings['fc3']
+    encoding = one.finish(one.compress(model).model, None).encodings['fc3']
     assert encoding.buckets.kind == 'channel' and len(encoding.scales) == 256
     codes = encoding.codes.astype(int) - encoding.zero_code
     assert (codes.min(), codes.max()) == (-7, 7)

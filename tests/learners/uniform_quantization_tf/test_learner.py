@@ -85,7 +85,7 @@ def test_sparsity_is_preserved(trained, tmp_path):
 def test_dense_kernels_need_no_masks(trained, tmp_path):
     model = learner(tmp_path).compress(trained).model
     assert not zero_keepers(model)
-    assert learner(tmp_path).trainer_parts(model).constraint is None
+    assert learner(tmp_path).trainer_parts(model, None).constraint is None
 
 
 def test_the_steps_reach_the_layers(trained, tmp_path):

@@ -14,7 +14,6 @@ import tf_keras as keras
 from pocketflow.learners.abstract_learner import StageResult
 from pocketflow.learners.full_precision.learner import FullPrecLearner
 from pocketflow.learners.weight_sparsification.learner import (
-    PLAN_NAME,
     WeightSparseLearner,
     WeightSparseOptions,
     load_sparsity_plan,
@@ -62,8 +61,8 @@ def zeros(model: keras.Model) -> dict[str, int]:
 
 
 def plan_file(folder: Path, values: dict[str, float], kind: str = 'sparsity') -> str:
-    CompressionPlan(kind, 'lenet', values).save(folder / PLAN_NAME)
-    return str(folder / PLAN_NAME)
+    CompressionPlan(kind, 'lenet', values).save(folder / 'plan.json')
+    return str(folder / 'plan.json')
 
 
 def run(one: WeightSparseLearner, model: keras.Model) -> StageResult:
@@ -168,8 +167,7 @@ def test_both_kernels_of_a_separable_convolution_are_pruned(tmp_path):
     model = keras.Model(inputs, keras.layers.Flatten()(features))
     one = make_learner(tmp_path, prune_ratio=0.75)
     result = one.compress(model)
-    result.plan.save(one.context.folder / PLAN_NAME)
-    finished = one.finish(result.model).model
+    finished = one.finish(result.model, result.plan).model
     assert [num_zeros_now(kernel) for kernel in kernels_of(finished.get_layer('separable'))] == [27, 24]
     (row,) = result.layers
     assert row['sparsity'] == [0.0, 51 / 68]
@@ -212,8 +210,8 @@ def test_a_teacher_stays(trained, tmp_path):
     one = make_learner(tmp_path)
     teacher = Distillation(trained, 4.0, 4.0)
     one.context = dataclasses.replace(one.context, distillation=teacher)
-    one.compress(trained).plan.save(one.context.folder / PLAN_NAME)
-    assert one.trainer_parts(new_model()).distillation is teacher
+    plan = one.compress(trained).plan
+    assert one.trainer_parts(new_model(), plan).distillation is teacher
 
 
 @pytest.mark.parametrize(

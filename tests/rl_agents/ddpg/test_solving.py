@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pocketflow.rl_agents.ddpg import Agent, DdpgOptions
-from pocketflow.rl_agents.environments import Environment, MoveToTarget, Pendulum, evaluate, learn, random_policy
+from tests.rl_agents.environments import Environment, MoveToTarget, Pendulum, evaluate, learn, random_policy
 
 SMALL = DdpgOptions(actor_depth=1, actor_width=32, critic_depth=1, critic_width=32)
 

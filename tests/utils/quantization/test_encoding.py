@@ -13,6 +13,7 @@ from pocketflow.utils.quantization.encoding import (
     CodebookEncoding,
     kernel_name,
     kernel_statistics,
+    largest_symmetric_code,
 )
 
 BUCKETS = [
@@ -98,3 +99,8 @@ def test_kernels_have_names():
     plain.build((None, 3))
     assert kernel_name(depthwise) == 'depthwise_kernel' and kernel_name(plain) == 'kernel'
     assert kernel_name(keras.layers.ReLU()) is None
+
+
+@pytest.mark.parametrize(('bits', 'code'), [(8, 127), (4, 7), (2, 1)])
+def test_largest_symmetric_code(bits, code):
+    assert largest_symmetric_code(bits) == code

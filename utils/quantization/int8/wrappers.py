@@ -17,6 +17,8 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_confi
 from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapperV2
 from tensorflow_model_optimization.python.core.quantization.keras.quantizers import Quantizer
 
+from pocketflow.utils.quantization.encoding import largest_symmetric_code
+
 RANGE_DECAY = 0.99
 """Weight of the past in the moving average of a range, per step."""
 STORED_BITS = 8
@@ -26,11 +28,6 @@ SMALLEST_RANGE = 1e-5
 NARROWEST = 1e-6
 """The converter widens ranges of at most this width to at least -1e-6..1e-6 (`ExpandVerySmallRange` in TensorFlow's
 `quantization_utils.cc`)."""
-
-
-def num_levels(bits: int) -> int:
-    """Largest code of a symmetric grid: 127 for 8 bits, 7 for 4."""
-    return 2 ** (bits - 1) - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,9 +86,8 @@ class KernelQuantizer(Delayed):
         bits = self.simulation.weight_bits
         if not self.simulation.is_stored:
             return round_symmetric(kernel, bits, self.per_channel, self.is_depthwise)
-        return round_symmetric(
-            kernel, STORED_BITS, self.per_channel, self.is_depthwise, num_levels(STORED_BITS) / num_levels(bits)
-        )
+        factor = largest_symmetric_code(STORED_BITS) / largest_symmetric_code(bits)
+        return round_symmetric(kernel, STORED_BITS, self.per_channel, self.is_depthwise, factor)
 
 
 def round_symmetric(

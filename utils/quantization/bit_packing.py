@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pocketflow.utils.container.errors import UnreadableError
+from pocketflow.utils.models.errors import UnreadableError
 
 _BLOCK = 2**18  # codes at a time; a multiple of 8, so that every block ends with a whole byte
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pocketflow.utils.container import bit_packing
-from pocketflow.utils.container.bit_packing import num_packed_bytes, pack_codes, unpack_codes
 from pocketflow.utils.container.errors import UnreadableError
+from pocketflow.utils.quantization import bit_packing
+from pocketflow.utils.quantization.bit_packing import num_packed_bytes, pack_codes, unpack_codes
 
 
 def test_the_first_code_lies_in_the_lowest_bits():
