@@ -6,8 +6,7 @@ imported when they are first used, so that `import pocketflow` loads no TensorFl
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from pocketflow.utils.system.late_imports import late_names
 
 _PUBLIC = {
     'export_tflite': 'pocketflow.utils.export.tflite',
@@ -23,13 +22,4 @@ _PUBLIC = {
 """Public name -> the module that defines it."""
 
 __all__ = list(_PUBLIC)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(importlib.import_module(_PUBLIC[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC})
+__getattr__, __dir__ = late_names(__name__, _PUBLIC)

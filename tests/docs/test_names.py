@@ -17,8 +17,10 @@ EXAMPLES = {
     'docs/extending.md': {
         'my_pair.py',
         'datasets/npz_dataset.py',
+        'datasets/npz_options.py',
         'nets/plain.py',
         'nets/plain_at_npz.py',
+        'nets/plain_at_npz_options.py',
         'learners/zero_smallest/',
         'learners/zero_smallest/README.md',
         'tests/learners/zero_smallest/',

@@ -11,26 +11,23 @@ import tf_keras as keras
 from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph.arguments import check_choice, check_layers, checked_images, flat_model
-from pocketflow.utils.quantization.codebooks import STYLES
 from pocketflow.utils.quantization.encoding import Buckets, Encoding, kernel_name
+from pocketflow.utils.quantization.limits import (
+    CODEBOOK_STYLES,
+    FULL_BITS,
+    MAX_CODEBOOK_BITS,
+    MAX_WEIGHT_BITS,
+    SYMMETRIC_BITS,
+)
 from pocketflow.utils.quantization.models import (
     activation_ranges,
     quantizable_layers,
     quantized_copy,
     strip_quantization,
 )
-from pocketflow.utils.quantization.quantizers import (
-    FULL_BITS,
-    MAX_CODEBOOK_BITS,
-    MAX_WEIGHT_BITS,
-    BucketQuantizer,
-    CodebookQuantizer,
-    Quantizer,
-)
+from pocketflow.utils.quantization.quantizers import BucketQuantizer, CodebookQuantizer, Quantizer
 
 METHODS = ('uniform', 'codebook')
-SYMMETRIC_BITS = (2, 8)
-"""The widths of integer weights in `.tflite` files."""
 BUCKETS = ('layer', 'channel')
 
 
@@ -56,7 +53,7 @@ class WeightFormat:
 
     def __post_init__(self) -> None:
         check_choice('method', self.method, METHODS)
-        check_choice('start', self.start, STYLES)
+        check_choice('start', self.start, CODEBOOK_STYLES)
         is_size = isinstance(self.bucket, int) and not isinstance(self.bucket, bool)
         if not (is_size and self.bucket >= 2) and self.bucket not in BUCKETS:
             raise UsageError(f'bucket={self.bucket!r}: give layer, channel, or a number of weights from 2 on')
