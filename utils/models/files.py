@@ -18,6 +18,8 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.models import architecture, archive, hdf5, kinds
 from pocketflow.utils.models.building import build, with_ordered_layers
 from pocketflow.utils.models.errors import UnreadableError, first_line
+from pocketflow.utils.models.keras3 import files as keras3
+from pocketflow.utils.models.keras3.config import is_keras3
 from pocketflow.utils.quantization.int8 import register_classes_in
 from pocketflow.utils.system import atomic
 
@@ -34,7 +36,7 @@ def save_model(model: keras.Model, path: Path) -> None:
 
 
 def load_model(path: Path | str) -> keras.Model:
-    """Reads a model, not compiled: a `.keras` file of Keras 2, or an HDF5 file with a whole model.
+    """Reads a model, not compiled: a `.keras` file, or an HDF5 file with a whole model, of Keras 2 or 3.
 
     Raises:
       UsageError: the file holds no model, or one that names anything but known layers and functions; one line says
@@ -54,21 +56,25 @@ def load_model(path: Path | str) -> keras.Model:
     except Exception as error:  # whatever Keras, HDF5 and zip make of damage
         raise UsageError(
             f'{path}: cannot be read as a Keras model ({type(error).__name__}: {first_line(error)}); give '
-            'a .keras file that this version of tf_keras has written'
+            'a .keras file that Keras has written'
         ) from error
 
 
 def _from_archive(path: Path | str) -> keras.Model:
     if Path(path).suffix != '.keras':
         raise UnreadableError('it is a zip archive; give it a name that ends in .keras if it is a Keras model')
-    config, text = archive.read_config(path)
+    config, text, version = archive.read_config(path)
+    if is_keras3(version, config):
+        with archive.weights(path) as (file, num_values):
+            return keras3.from_place(config, file, num_values)
     register_classes_in(text)
     config = architecture.without(config, ('compile_config',))
     architecture.check(config, allow_unrolled=True)
-    num_values = archive.num_values(path) + FREE_VALUES
+    with archive.weights(path) as (_, num_values):
+        pass
     ordered = with_ordered_layers(config)
     with ObjectSharingScope():
-        model = build(lambda: keras.saving.deserialize_keras_object(ordered, safe_mode=True), num_values)
+        model = build(lambda: keras.saving.deserialize_keras_object(ordered, safe_mode=True), num_values + FREE_VALUES)
     model.load_weights(path)
     return model
 
@@ -77,10 +83,12 @@ def _from_hdf5(path: Path | str) -> keras.Model:
     if Path(path).suffix not in _HDF5_SUFFIXES:
         raise UnreadableError('it is an HDF5 file; give it a name that ends in .h5')
     with h5py.File(path, 'r') as file:
-        num_values = hdf5.num_values(file, os.path.getsize(path)) + FREE_VALUES
-        config = hdf5.read_config(file)
+        num_values = hdf5.num_values(file, os.path.getsize(path))
+        config, version = hdf5.read_config(file)
+        if is_keras3(version, config):
+            return keras3.from_names(config, hdf5.model_weights(file), num_values)
     architecture.check(config, allow_unrolled=True)
     ordered = with_ordered_layers(config)
-    model = build(lambda: keras.models.model_from_config(ordered), num_values)
+    model = build(lambda: keras.models.model_from_config(ordered), num_values + FREE_VALUES)
     model.load_weights(path)
     return model

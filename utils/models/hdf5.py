@@ -47,19 +47,35 @@ def num_values(file: h5py.File, num_bytes: int) -> int:
     return nb
 
 
-def read_config(file: h5py.File) -> Any:
-    """The architecture in the file of a whole model; raises an `UnreadableError` if there is none that can be read."""
+def read_config(file: h5py.File) -> tuple[Any, str | None]:
+    """The architecture in the file of a whole model, and the release of Keras that wrote it, if it says so.
+
+    Raises:
+      UnreadableError: there is no architecture that can be read.
+    """
     text = file.attrs.get('model_config')
     if text is None:
         raise UnreadableError(
             'it holds weights without an architecture (HDF5); build the network with tf_keras, call '
             'load_weights, and save the model as .keras'
         )
-    version = file.attrs.get('keras_version')
-    architecture.check_version(version.decode('utf-8', 'replace') if isinstance(version, bytes) else version)
     if not isinstance(text, str | bytes) or len(text) > architecture.MAX_BYTES:
         raise UnreadableError(f'its architecture is no text of at most {architecture.MAX_BYTES} bytes')
-    return _plain(architecture.without(architecture.parsed(text), ()))
+    return _plain(architecture.without(architecture.parsed(text), ())), _version(file)
+
+
+def model_weights(file: h5py.File) -> h5py.Group:
+    """The group with the weights of a whole model; raises an `UnreadableError` if there is none."""
+    group = file.get('model_weights')
+    if not isinstance(group, h5py.Group):
+        raise UnreadableError('it holds an architecture without weights; save the model again with model.save')
+    return group
+
+
+def _version(file: h5py.File) -> str | None:
+    version = file.attrs.get('keras_version')
+    version = version.decode('utf-8', 'replace') if isinstance(version, bytes) else version
+    return version if isinstance(version, str) else None
 
 
 def _plain(config: Any) -> Any:
