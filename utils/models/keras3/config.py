@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from pocketflow.utils.models import allow_list
 from pocketflow.utils.models.errors import UnreadableError
 
 FLOATS = ('float16', 'bfloat16', 'float32', 'float64')
@@ -18,6 +19,8 @@ _OWN = ('keras', 'keras.layers', 'keras.models', 'keras.src')
 """Modules of Keras 3 itself, or how they begin."""
 _OPERATIONS = 'keras.src.ops.'
 _TENSOR, _SLICE, _ELLIPSIS, _TUPLE = '__keras_tensor__', '__slice__', '__ellipsis__', '__tuple__'
+_BOTH = allow_list.names_in('Add Average Concatenate Dot Maximum Minimum Multiply Reshape Softmax Subtract')
+"""Names of layers and of functions."""
 _ARRAYS = ('__numpy__', '__tensor__')
 
 Reference = tuple[str, int, int]
@@ -50,12 +53,16 @@ def is_model(config: Any) -> bool:
 def is_operation(config: Mapping[str, Any]) -> bool:
     """Whether an entry among the layers is one of Keras 3's functions of tensors, such as `x + 1`.
 
-    In `.h5` files nothing but the settings tells the function `Add` from the layer `Add`: all layers have `trainable`.
+    In `.h5` files nothing but the settings tells the function `Add` from the layer `Add`, which has `trainable`.
     """
     if 'module' in config:
         return str(config['module']).startswith(_OPERATIONS)
-    settings = config.get('config')
-    return isinstance(settings, Mapping) and 'trainable' not in settings and 'batch_shape' not in settings
+    name, settings = config.get('class_name'), config.get('config')
+    if is_model(config) or not isinstance(settings, Mapping) or 'trainable' in settings:
+        return False
+    return (
+        isinstance(name, str) and (name in _BOTH or name not in allow_list.LAYERS) and 'registered_name' not in config
+    )
 
 
 def own_class(config: Mapping[str, Any]) -> str | None:

@@ -13,6 +13,9 @@ from pocketflow.utils.models.building import build
 from pocketflow.utils.models.keras3 import network, weights
 from pocketflow.utils.models.keras3.network import Member
 
+FREE_VALUES = 2**20
+"""Numbers that a model may hold besides those in its file, until the file is compared with it."""
+
 Fill = Callable[[Member, Any], None]
 
 
@@ -44,6 +47,6 @@ def _model(config: Any, source: Any, num_values: int, fill: Fill) -> keras.Model
         member = network.build(config)
         return member.layer
 
-    model = build(make, num_values, fill=False)
+    model = build(make, num_values + FREE_VALUES, fill=False)
     fill(member, source)
     return model

@@ -34,9 +34,9 @@ AUGMENTATIONS = names_in("""
 """)
 """Their further settings only change what happens in training."""
 AUGMENTATIONS_OF_KERAS3 = names_in("""
-    AugMix AutoContrast CutMix Equalization MixUp RandAugment RandomColorDegeneration RandomColorJitter
+    AugMix CutMix MixUp RandAugment RandomColorDegeneration RandomColorJitter
     RandomElasticTransform RandomErasing RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective
-    RandomPosterization RandomSaturation RandomSharpness RandomShear Solarization
+    RandomPosterization RandomSaturation RandomSharpness RandomShear
 """)
 """Of these only their absence is known here; at inference they hand on the images as they are."""
 

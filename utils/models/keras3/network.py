@@ -151,7 +151,12 @@ class _Graph:
             if not isinstance(kwargs, dict):
                 raise UnreadableError(f'its architecture calls layer {short(name)} in an unknown way')
             args = values.value_of(call['args'], self._tensor)
-            kwargs = {key: values.value_of(value, self._tensor) for key, value in kwargs.items() if value is not None}
+            # Keras 3 replaces `training=True` by what the model is called with; some layers have it as their default.
+            kwargs = {
+                key: values.value_of(value, self._tensor)
+                for key, value in kwargs.items()
+                if value is not None and not (key == 'training' and value is True)
+            }
             layer = self.members[name].layer if name in self.members else None
             self.outputs[name, place] = _called(entry, layer, args, kwargs)
 

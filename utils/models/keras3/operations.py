@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -59,7 +60,20 @@ def _same(function: Operation) -> Operation:
 
 
 def _both(function: Operation) -> Operation:
-    return lambda x1, x2: function(x1, x2)
+    return lambda x1, x2: function(*_of_one_type(x1, x2))
+
+
+def _of_one_type(*values: Any) -> list[Any]:
+    """Tensors of whole numbers as floats where they meet floats, as Keras 3 does it."""
+    floats = [value for value in values if _is_float(value)]
+    if not floats:
+        return list(values)
+    dtype = next((value.dtype for value in floats if hasattr(value, 'dtype')), tf.float32)
+    return [tf.cast(value, dtype) if tf.is_tensor(value) and not _is_float(value) else value for value in values]
+
+
+def _is_float(value: Any) -> bool:
+    return tf.as_dtype(value.dtype).is_floating if hasattr(value, 'dtype') else isinstance(value, float)
 
 
 def _reduced(function: Operation) -> Operation:
@@ -113,6 +127,10 @@ def _taken(x: Any, key: Any) -> Any:
         if isinstance(part, slice):
             numbers = part.start, part.stop, part.step
             _only(all(number is None or type(number) is int for number in numbers), 'the slice')
+    if ... in parts:  # written out: Keras 2 does not save it
+        place, num_named = parts.index(...), sum(part is not None and part is not ... for part in parts)
+        _only(parts.count(...) == 1 and num_named <= x.shape.rank, 'the index')
+        parts = (*parts[:place], *[slice(None)] * (x.shape.rank - num_named), *parts[place + 1 :])
     return x[parts]
 
 
@@ -144,6 +162,8 @@ def _unstacked(x: Any, num: Any = None, axis: int = 0) -> Any:
 
 def _transposed(x: Any, axes: Any = None) -> Any:
     axes = list(reversed(range(x.shape.rank))) if axes is None else [place % x.shape.rank for place in _list(axes)]
+    if axes == sorted(axes):
+        return x
     if axes[:1] == [0] and len(axes) > 1:
         return layers.Permute(axes[1:])(x)
     return tf.transpose(x, axes)
@@ -225,9 +245,23 @@ def _normalized(x: Any, axis: Any = -1, order: Any = 2, epsilon: Any = None) -> 
     return tf.math.l2_normalize(x, axis=axis, epsilon=(epsilon or keras.backend.epsilon()) ** 2)
 
 
-def _einsum(*operands: Any, subscripts: str) -> Any:
-    _only(isinstance(subscripts, str), 'subscripts')
-    return tf.einsum(subscripts, *operands)
+def _einsum(x1: Any, x2: Any, subscripts: str) -> Any:
+    """As a product of matrices: Keras 2 does not save a call of `tf.einsum`."""
+    parts = re.fullmatch(r'([a-zA-Z]+),([a-zA-Z]+)->([a-zA-Z]+)', str(subscripts).replace(' ', ''))
+    _only(parts is not None and all(len(set(part)) == len(part) for part in parts.groups()), 'subscripts')
+    one, two, result = parts.groups()
+    batch = [label for label in result if label in one and label in two]
+    left = [label for label in result if label not in two]
+    right = [label for label in result if label not in one]
+    summed = [label for label in one if label in two and label not in result]
+    lengths = len(left), len(right), len(summed)
+    _only(lengths == (1, 1, 1) and len(one) == len(two) == len(batch) + 2 == len(result), 'subscripts')
+    product = tf.matmul(
+        _transposed(x1, [one.index(label) for label in (*batch, *left, *summed)]),
+        _transposed(x2, [two.index(label) for label in (*batch, *summed, *right)]),
+    )
+    made = [*batch, *left, *right]
+    return _transposed(product, [made.index(label) for label in result])
 
 
 def _tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:

@@ -1,0 +1,71 @@
+"""Networks of Keras 3 compute the same here, whatever they are made of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+
+from pocketflow.utils.graph import standard_form
+from pocketflow.utils.models.files import load_model, save_model
+from tests.utils.models.keras3.conftest import samples_and_outputs
+
+KINDS = {
+    'plain_cnn': 1, 'residual': 2, 'depthwise': 1, 'normalized': 1, 'one_dimensional': 1, 'recurrent': 1,
+    'attention': 2, 'text': 1, 'backbone': 2, 'preprocessing': 1, 'activated': 1, 'operators': 3, 'functions': 2,
+    'mobilenet': 1, 'compiled': 1,
+}  # fmt: skip
+"""Number of outputs."""
+
+
+def check(model: keras.Model, folder, kind: str) -> None:
+    """Compares all outputs of a model with those of Keras 3."""
+    samples, wanted = samples_and_outputs(folder, kind)
+    found = tf.nest.flatten(model(samples if len(samples) > 1 else samples[0], training=False))
+    assert len(found) == len(wanted) == KINDS[kind]
+    for one, two in zip(found, wanted, strict=True):
+        assert np.ptp(two) > 1e-3
+        np.testing.assert_allclose(one, two, rtol=0, atol=1e-5 * np.ptp(two))
+
+
+FILES = [f'{kind}.keras' for kind in KINDS] + [f'{kind}.h5' for kind in KINDS if kind not in ('mobilenet', 'text')]
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_a_network_computes_the_same(folder, name):
+    check(load_model(folder / name), folder, name.split('.')[0])
+
+
+@pytest.mark.parametrize('kind', ['backbone', 'operators', 'functions', 'normalized', 'preprocessing'])
+def test_it_can_be_flattened_and_saved(folder, tmp_path, kind):
+    model = standard_form(load_model(folder / f'{kind}.keras')).model
+    assert not any(isinstance(layer, keras.Model) for layer in model.layers)
+    save_model(model, tmp_path / 'model.keras')
+    check(load_model(tmp_path / 'model.keras'), folder, kind)
+
+
+def test_a_softmax_is_taken_off(folder):
+    form = standard_form(load_model(folder / 'plain_cnn.keras'))
+    assert form.head.function == 'softmax'
+    samples, (wanted,) = samples_and_outputs(folder, 'plain_cnn')
+    np.testing.assert_allclose(tf.nn.softmax(form.model(samples[0])), wanted, atol=1e-6)
+
+
+def test_layers_keep_what_matters_in_training(folder):
+    model = load_model(folder / 'residual.keras')
+    assert not model.get_layer('bn0').trainable and model.get_layer('bn1').trainable
+    assert len(model.get_layer('twice').inbound_nodes) == 2
+    plain = load_model(folder / 'plain_cnn.h5')
+    assert [round(layer.kernel_regularizer.l2, 6) for layer in plain.layers if hasattr(layer, 'filters')][:1] == [0.01]
+    assert [layer.rate for layer in plain.layers if isinstance(layer, keras.layers.Dropout)] == [0.3]
+    assert not load_model(folder / 'normalized.keras').get_layer('frozen').trainable
+    backbone = load_model(folder / 'backbone.keras')
+    assert [node.call_kwargs.get('training') for node in backbone.get_layer('functional').inbound_nodes].count(
+        False
+    ) == 1
+
+
+def test_an_augmentation_that_only_keras_3_has_is_left_out_with_a_warning(folder, caplog):
+    load_model(folder / 'preprocessing.keras')
+    assert "'random_color_jitter' (RandomColorJitter) is an augmentation" in caplog.text
