@@ -19,6 +19,7 @@ from pocketflow.utils.distributed.gradient_compression import CompressionOptions
 from pocketflow.utils.distributed.mirror import CHECKPOINTS, mirror
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
 from pocketflow.utils.models.files import load_model, save_model
+from pocketflow.utils.models.kinds import is_saved_model
 from pocketflow.utils.options import Options, option
 from pocketflow.utils.quantization.encoding import Encoding
 from pocketflow.utils.registry import Registry
@@ -402,8 +403,8 @@ def describe(metrics: dict[str, float]) -> str:
 
 
 def model_file(path: str) -> Path:
-    """The file that a user's path of a model means: the file itself, or the result of a run directory."""
-    return Path(path) / MODEL_NAME if Path(path).is_dir() else Path(path)
+    """What a user's path of a model means: the file or SavedModel itself, or the result of a run directory."""
+    return Path(path) / MODEL_NAME if Path(path).is_dir() and not is_saved_model(path) else Path(path)
 
 
 def load_any(path: Path | str) -> Finished:

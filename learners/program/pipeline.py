@@ -36,7 +36,8 @@ from pocketflow.utils.distributed.mirror import mirror
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import StandardForm, check_round_trip, refuse_frozen, warn_of_frozen
 from pocketflow.utils.models.files import save_model
-from pocketflow.utils.models.kinds import saved_model
+from pocketflow.utils.models.kinds import is_saved_model, missing
+from pocketflow.utils.models.weights_only import is_weights_only
 from pocketflow.utils.options import Options, flag_lines, option_fields
 from pocketflow.utils.runs.model_files import refuse_damaged
 from pocketflow.utils.runs.run_directory import FLAGS_FILE, fingerprint
@@ -362,7 +363,10 @@ def load_finished(path: Path, helper: AbstractModelHelper) -> Finished:
 
 def load_in_standard_form(path: Path, helper: AbstractModelHelper) -> tuple[Finished, StandardForm]:
     """As `load_finished`, and what has become of the model, which is not logged."""
-    finished = load_any(path)
+    if is_weights_only(path):
+        finished = Finished(helper.model_with_weights(path))
+    else:
+        finished = load_any(path)
     form = helper.standard_form(finished.model, str(path), 'is it a model of another pair?')
     return dataclasses.replace(finished, model=form.model), form
 
@@ -371,8 +375,7 @@ def resolve_model_path(path: str, flag: str) -> Path:
     """The file that a user's path means, as `model_file` says; a `UsageError` that names the flag if it is missing."""
     with explained():
         file = model_file(path)
-        is_file = file.is_file()
-    if not is_file:
-        what = saved_model(path) or 'no saved model there; give a .keras file or the directory of a finished run'
-        raise UsageError(f'{flag}={path}: {what}')
+        is_there = file.is_file() or is_saved_model(file)
+    if not is_there:
+        raise UsageError(f'{flag}={path}: {missing(path)}')
     return file

@@ -56,12 +56,12 @@ def read_config(file: h5py.File) -> tuple[Any, str | None]:
     text = file.attrs.get('model_config')
     if text is None:
         raise UnreadableError(
-            'it holds weights without an architecture (HDF5); build the network with tf_keras, call '
-            'load_weights, and save the model as .keras'
+            'it holds weights without an architecture (HDF5); give the model saved as .keras, or a --model or '
+            '--model_helper that builds this network'
         )
     if not isinstance(text, str | bytes) or len(text) > architecture.MAX_BYTES:
         raise UnreadableError(f'its architecture is no text of at most {architecture.MAX_BYTES} bytes')
-    return _plain(architecture.without(architecture.parsed(text), ())), _version(file)
+    return plain(architecture.without(architecture.parsed(text), ())), _version(file)
 
 
 def model_weights(file: h5py.File) -> h5py.Group:
@@ -78,15 +78,15 @@ def _version(file: h5py.File) -> str | None:
     return version if isinstance(version, str) else None
 
 
-def _plain(config: Any) -> Any:
+def plain(config: Any) -> Any:
     """A configuration of an older release with ordinary lists."""
     if isinstance(config, list):
-        return [_plain(item) for item in config]
+        return [plain(item) for item in config]
     if not isinstance(config, dict):
         return config
     if config.get('class_name') in _JSON_LISTS and isinstance(config.get('items'), list):
-        return _plain(config['items'])
-    return {key: _plain(value) for key, value in config.items()}
+        return plain(config['items'])
+    return {key: plain(value) for key, value in config.items()}
 
 
 def _items(file: h5py.File) -> Iterator[tuple[str, Any]]:

@@ -9,12 +9,9 @@ import h5py
 import tf_keras as keras
 
 from pocketflow.utils.models import architecture
-from pocketflow.utils.models.building import build
+from pocketflow.utils.models.building import FREE_VALUES, build
 from pocketflow.utils.models.keras3 import network, weights
 from pocketflow.utils.models.keras3.network import Member
-
-FREE_VALUES = 2**20
-"""Numbers that a model may hold besides those in its file, until the file is compared with it."""
 
 Fill = Callable[[Member, Any], None]
 

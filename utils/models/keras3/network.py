@@ -102,14 +102,14 @@ class _Builder:
                 'it is a Sequential model that was never built: begin it with keras.Input(shape), and save it again'
             )
         inputs = keras.Input(batch_shape=_shape(shape), dtype=dtype)
-        outputs, members, counts = inputs, [], _Places()
+        outputs, members, counts = inputs, [], Places()
         for entry in entries:
             members.append(self.member(entry, counts.next(entry)))
             outputs = _called(entry, members[-1].layer, [outputs], {})
         return Member(str(settings.get('name')), place, _model(inputs, outputs, settings), members)
 
     def _functional(self, settings: Entry, place: str) -> Member:
-        graph, counts = _Graph(settings['layers']), _Places()
+        graph, counts = _Graph(settings['layers']), Places()
         for entry in settings['layers']:
             name, member = _name(entry), None
             if not values.is_operation(entry):
@@ -214,7 +214,7 @@ class _Graph:
         }
 
 
-class _Places:
+class Places:
     """The names of layers among their siblings in files of weights: their class, and a number from the second on."""
 
     def __init__(self) -> None:

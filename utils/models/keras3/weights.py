@@ -115,10 +115,10 @@ def fill_by_place(member: Member, file: h5py.File) -> None:
       UnreadableError: an array is missing, left over, or of another shape; the layer is named.
     """
     used: set[str] = set()
-    for place in places(member):
+    for place in places(aligned(member, file)):
         group = file.get(f'{place.path}/vars')
         arrays = _arrays_of(group)
-        _fill(place.name, place.weights, arrays)
+        fill(place.name, place.weights, arrays)
         used.update(f'{place.path}/vars/{index}' for index in range(len(arrays)))
     left = sorted(set(_weight_paths(file)) - used)
     if left:
@@ -127,6 +127,33 @@ def fill_by_place(member: Member, file: h5py.File) -> None:
             f'{f" and {len(left) - 1} more" if len(left) > 1 else ""}; save the model again with model.save'
         )
     _finalize(member)
+
+
+def aligned(member: Member, group: h5py.Group) -> Member:
+    """A model with the places that its layers have in a file, where the file says their names and they are the model's.
+
+    Networks with branches may list their layers in another order here, and count those of one class otherwise.
+
+    Args:
+      member: the model.
+      group: that of the model in the file.
+    """
+    below, stored = group.get('layers'), {}
+    if not isinstance(below, h5py.Group):
+        return member
+    for place in below:
+        item = below[place].get('vars') if isinstance(below[place], h5py.Group) else None
+        name = item.attrs.get('name') if isinstance(item, h5py.Group) else None
+        stored[name.decode('utf-8', 'replace') if isinstance(name, bytes) else str(name)] = place
+    found = [stored.get(inner.name) for inner in member.members if inner.layer is not None and inner.layer.weights]
+    is_named = None not in found and len(set(found)) == len(found)
+    members = []
+    for inner in member.members:
+        place = stored.get(inner.name, inner.place) if is_named else inner.place
+        moved = dataclasses.replace(inner, place=place)
+        is_group = inner.members and isinstance(below.get(place), h5py.Group)
+        members.append(aligned(moved, below[place]) if is_group else moved)
+    return dataclasses.replace(member, members=members)
 
 
 def fill_by_name(member: Member, group: h5py.Group) -> None:
@@ -144,7 +171,7 @@ def fill_by_name(member: Member, group: h5py.Group) -> None:
         others = [weight for place in found for weight in (_rest(place) if place.is_trainable else place.in_order())]
         weights = list({id(weight): weight for weight in (*trainable, *others)}.values())
         arrays = named_arrays(group[inner.name]) if inner.name in group else []
-        _fill(inner.name, weights, arrays)
+        fill(inner.name, weights, arrays)
         unused.discard(inner.name)
     if unused:
         raise UnreadableError(
@@ -198,13 +225,13 @@ def _arrays_of(group: Any) -> list[np.ndarray]:
     return arrays
 
 
-def _fill(name: str, weights: Sequence[tf.Variable], arrays: Sequence[np.ndarray]) -> None:
-    """Sets the weights of one layer."""
+def fill(name: str, weights: Sequence[tf.Variable], arrays: Sequence[np.ndarray]) -> None:
+    """Sets the weights of one layer; raises an `UnreadableError` that names it if the shapes differ."""
     wanted, found = [tuple(weight.shape) for weight in weights], [array.shape for array in arrays]
     if wanted != found:
         raise UnreadableError(
-            f'layer {short(name)} has weights of the shapes {_shapes(wanted)}, and the file holds {_shapes(found)}; '
-            'save the model again with model.save'
+            f'layer {short(name)} has weights of the shapes {_shapes(wanted)}, and the file holds {_shapes(found)} '
+            'for it; is it the file of another network?'
         )
     for weight, array in zip(weights, arrays, strict=True):
         if array.dtype.kind not in 'biuf':

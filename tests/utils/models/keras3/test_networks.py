@@ -7,8 +7,10 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
+from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import standard_form
-from pocketflow.utils.models.files import load_model, save_model
+from pocketflow.utils.models.files import load_model, load_weights, save_model
+from pocketflow.utils.models.weights_only import is_weights_only
 from tests.utils.models.keras3.conftest import samples_and_outputs
 
 KINDS = {
@@ -57,7 +59,8 @@ def test_layers_keep_what_matters_in_training(folder):
     assert not model.get_layer('bn0').trainable and model.get_layer('bn1').trainable
     assert len(model.get_layer('twice').inbound_nodes) == 2
     plain = load_model(folder / 'plain_cnn.h5')
-    assert [round(layer.kernel_regularizer.l2, 6) for layer in plain.layers if hasattr(layer, 'filters')][:1] == [0.01]
+    first = next(layer for layer in plain.layers if hasattr(layer, 'filters'))
+    np.testing.assert_allclose(first.kernel_regularizer.l2, 0.01)
     assert [layer.rate for layer in plain.layers if isinstance(layer, keras.layers.Dropout)] == [0.3]
     assert not load_model(folder / 'normalized.keras').get_layer('frozen').trainable
     backbone = load_model(folder / 'backbone.keras')
@@ -69,3 +72,18 @@ def test_layers_keep_what_matters_in_training(folder):
 def test_an_augmentation_that_only_keras_3_has_is_left_out_with_a_warning(folder, caplog):
     load_model(folder / 'preprocessing.keras')
     assert "'random_color_jitter' (RandomColorJitter) is an augmentation" in caplog.text
+
+
+@pytest.mark.parametrize('kind', ['residual', 'backbone', 'recurrent', 'compiled', 'preprocessing'])
+def test_weights_alone_are_read_into_the_same_network(folder, kind):
+    model = load_model(folder / f'{kind}.keras')
+    for weight in model.weights:
+        weight.assign(tf.zeros_like(weight))
+    assert is_weights_only(folder / f'{kind}.weights.h5')
+    load_weights(model, folder / f'{kind}.weights.h5')
+    check(model, folder, kind)
+
+
+def test_weights_of_another_network_are_refused(folder):
+    with pytest.raises(UsageError, match='its weights cannot be read into the network .* and the file holds'):
+        load_weights(load_model(folder / 'compiled.keras'), folder / 'plain_cnn.weights.h5')
