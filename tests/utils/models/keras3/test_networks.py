@@ -11,19 +11,19 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import standard_form
 from pocketflow.utils.models.files import load_model, load_weights, save_model
 from pocketflow.utils.models.weights_only import is_weights_only
-from tests.utils.models.keras3.conftest import samples_and_outputs
+from tests.utils.models.keras3.outputs import samples_and_outputs
 
 KINDS = {
     'plain_cnn': 1, 'residual': 2, 'depthwise': 1, 'normalized': 1, 'one_dimensional': 1, 'recurrent': 1,
     'attention': 2, 'text': 1, 'backbone': 2, 'preprocessing': 1, 'activated': 1, 'operators': 3, 'functions': 2,
-    'mobilenet': 1, 'compiled': 1,
+    'mobilenet': 1, 'compiled': 1, 'small': 1,
 }  # fmt: skip
 """Number of outputs."""
 
 
-def check(model: keras.Model, folder, kind: str) -> None:
+def check(model: keras.Model, keras3_folder, kind: str) -> None:
     """Compares all outputs of a model with those of Keras 3."""
-    samples, wanted = samples_and_outputs(folder, kind)
+    samples, wanted = samples_and_outputs(keras3_folder, kind)
     found = tf.nest.flatten(model(samples if len(samples) > 1 else samples[0], training=False))
     assert len(found) == len(wanted) == KINDS[kind]
     for one, two in zip(found, wanted, strict=True):
@@ -35,55 +35,53 @@ FILES = [f'{kind}.keras' for kind in KINDS] + [f'{kind}.h5' for kind in KINDS if
 
 
 @pytest.mark.parametrize('name', FILES)
-def test_a_network_computes_the_same(folder, name):
-    check(load_model(folder / name), folder, name.split('.')[0])
+def test_a_network_computes_the_same(keras3_folder, name):
+    check(load_model(keras3_folder / name), keras3_folder, name.split('.')[0])
 
 
 @pytest.mark.parametrize('kind', ['backbone', 'operators', 'functions', 'normalized', 'preprocessing'])
-def test_it_can_be_flattened_and_saved(folder, tmp_path, kind):
-    model = standard_form(load_model(folder / f'{kind}.keras')).model
+def test_it_can_be_flattened_and_saved(keras3_folder, tmp_path, kind):
+    model = standard_form(load_model(keras3_folder / f'{kind}.keras')).model
     assert not any(isinstance(layer, keras.Model) for layer in model.layers)
     save_model(model, tmp_path / 'model.keras')
-    check(load_model(tmp_path / 'model.keras'), folder, kind)
+    check(load_model(tmp_path / 'model.keras'), keras3_folder, kind)
 
 
-def test_a_softmax_is_taken_off(folder):
-    form = standard_form(load_model(folder / 'plain_cnn.keras'))
+def test_a_softmax_is_taken_off(keras3_folder):
+    form = standard_form(load_model(keras3_folder / 'plain_cnn.keras'))
     assert form.head.function == 'softmax'
-    samples, (wanted,) = samples_and_outputs(folder, 'plain_cnn')
+    samples, (wanted,) = samples_and_outputs(keras3_folder, 'plain_cnn')
     np.testing.assert_allclose(tf.nn.softmax(form.model(samples[0])), wanted, atol=1e-6)
 
 
-def test_layers_keep_what_matters_in_training(folder):
-    model = load_model(folder / 'residual.keras')
+def test_layers_keep_what_matters_in_training(keras3_folder):
+    model = load_model(keras3_folder / 'residual.keras')
     assert not model.get_layer('bn0').trainable and model.get_layer('bn1').trainable
     assert len(model.get_layer('twice').inbound_nodes) == 2
-    plain = load_model(folder / 'plain_cnn.h5')
+    plain = load_model(keras3_folder / 'plain_cnn.h5')
     first = next(layer for layer in plain.layers if hasattr(layer, 'filters'))
     np.testing.assert_allclose(first.kernel_regularizer.l2, 0.01)
     assert [layer.rate for layer in plain.layers if isinstance(layer, keras.layers.Dropout)] == [0.3]
-    assert not load_model(folder / 'normalized.keras').get_layer('frozen').trainable
-    backbone = load_model(folder / 'backbone.keras')
-    assert [node.call_kwargs.get('training') for node in backbone.get_layer('functional').inbound_nodes].count(
-        False
-    ) == 1
+    assert not load_model(keras3_folder / 'normalized.keras').get_layer('frozen').trainable
+    backbone = load_model(keras3_folder / 'backbone.keras')
+    assert [node.call_kwargs.get('training') for node in backbone.get_layer('inner').inbound_nodes].count(False) == 1
 
 
-def test_an_augmentation_that_only_keras_3_has_is_left_out_with_a_warning(folder, caplog):
-    load_model(folder / 'preprocessing.keras')
+def test_an_augmentation_that_only_keras_3_has_is_left_out_with_a_warning(keras3_folder, caplog):
+    load_model(keras3_folder / 'preprocessing.keras')
     assert "'random_color_jitter' (RandomColorJitter) is an augmentation" in caplog.text
 
 
 @pytest.mark.parametrize('kind', ['residual', 'backbone', 'recurrent', 'compiled', 'preprocessing'])
-def test_weights_alone_are_read_into_the_same_network(folder, kind):
-    model = load_model(folder / f'{kind}.keras')
+def test_weights_alone_are_read_into_the_same_network(keras3_folder, kind):
+    model = load_model(keras3_folder / f'{kind}.keras')
     for weight in model.weights:
         weight.assign(tf.zeros_like(weight))
-    assert is_weights_only(folder / f'{kind}.weights.h5')
-    load_weights(model, folder / f'{kind}.weights.h5')
-    check(model, folder, kind)
+    assert is_weights_only(keras3_folder / f'{kind}.weights.h5')
+    load_weights(model, keras3_folder / f'{kind}.weights.h5')
+    check(model, keras3_folder, kind)
 
 
-def test_weights_of_another_network_are_refused(folder):
+def test_weights_of_another_network_are_refused(keras3_folder):
     with pytest.raises(UsageError, match='its weights cannot be read into the network .* and the file holds'):
-        load_weights(load_model(folder / 'compiled.keras'), folder / 'plain_cnn.weights.h5')
+        load_weights(load_model(keras3_folder / 'compiled.keras'), keras3_folder / 'plain_cnn.weights.h5')

@@ -125,7 +125,8 @@ def text():
 def backbone():
     inner_inputs = keras.Input((8, 8, 3))
     inner = layers.BatchNormalization()(layers.Conv2D(4, 3)(inner_inputs))
-    inner = keras.Model(inner_inputs, keras.Sequential([layers.Conv2D(5, 3), layers.ReLU(6.0)], name='last')(inner))
+    last = keras.Sequential([layers.Conv2D(5, 3), layers.ReLU(6.0)], name='last')
+    inner = keras.Model(inner_inputs, last(inner), name='inner')
     one, two = keras.Input((8, 8, 3), name='one'), keras.Input((8, 8, 3), name='two')
     head = keras.Sequential([layers.GlobalAveragePooling2D(), layers.Dense(3)], name='head')
     joined = layers.Subtract()([head(inner(one)), head(inner(two, training=False))])
@@ -219,9 +220,15 @@ def compiled():
     return model
 
 
+def small():
+    inputs = keras.Input((4,), name='in')
+    x = layers.BatchNormalization(name='norm')(layers.Dense(4, activation='hard_silu', name='one')(inputs) * 2.0)
+    return keras.Model(inputs, layers.Dense(2, name='two')(layers.Add(name='add')([x[:, :], inputs])))
+
+
 KINDS = (
     plain_cnn, residual, depthwise, normalized, one_dimensional, recurrent, attention, text, backbone, preprocessing,
-    activated, operators, functions, mobilenet, compiled,
+    activated, operators, functions, mobilenet, compiled, small,
 )  # fmt: skip
 
 
