@@ -29,7 +29,7 @@ from pocketflow.utils.models.files import load_model
 
 VALUES = (
     None, True, False, 0, 1, -1, 2, 3, 255, 2**20, 2**31, 2**40, 10**30, -(2**63), 0.5, -1e308, float('inf'),
-    float('nan'), '', 'x', 'relu', '/etc/passwd', 'os.system', '__import__', 'Lambda', 'Dense', 'GetItem', '\0', 'é' * 50,
+    float('nan'), '', 'x', 'relu', '/etc/passwd', 'os.system', '__import__', 'Lambda', 'Dense', 'GetItem', '\0', 'é',
     [], {}, [[]], [None], [0, 0], ['in', 0, 0], ['in', 1, 0], ['in', 0, 9], {'class_name': 'Lambda'}, [1] * 50,
     {'class_name': '__lambda__'}, {'class_name': 'function', 'config': 'system', 'module': 'os'}, {'a': {'b': [1, 2]}},
 )  # fmt: skip

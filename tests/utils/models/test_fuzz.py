@@ -17,7 +17,7 @@ def sound(tmp_path_factory, keras3_folder):
     folder = tmp_path_factory.mktemp('fuzz')
     for name in ('small.keras', 'small.h5'):
         (folder / name).write_bytes((keras3_folder / name).read_bytes())
-    inputs = keras.Input((4,), name='in')
+    inputs = keras.Input((4,), name='images')
     x = layers.BatchNormalization(name='norm')(layers.Dense(4, activation='relu', name='one')(inputs) * 2.0)
     model = keras.Model(inputs, layers.Dense(2, name='two')(layers.Add(name='add')([x, inputs])))
     model.save(folder / 'old.keras')

@@ -80,11 +80,12 @@ def _is_own(config: Mapping[str, Any]) -> bool:
 
 def policy_of(dtype: Any) -> str:
     """The name of a `dtype` or a policy of types; raises an `UnreadableError` if it is none that Keras 2 has."""
-    if isinstance(dtype, Mapping):
-        settings = dtype.get('config')
-        dtype = (
-            settings.get('name') if dtype.get('class_name') == 'DTypePolicy' and isinstance(settings, dict) else None
-        )
+    if (
+        isinstance(dtype, Mapping)
+        and dtype.get('class_name') == 'DTypePolicy'
+        and isinstance(dtype.get('config'), dict)
+    ):
+        dtype = dtype['config'].get('name')
     if dtype is None:
         return 'float32'
     if not isinstance(dtype, str) or dtype not in POLICIES:

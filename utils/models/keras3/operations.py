@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from pocketflow.utils.models.architecture import MAX_INTEGER
 from pocketflow.utils.models.errors import UnreadableError, first_line
 from pocketflow.utils.models.keras3 import activations
 from pocketflow.utils.models.keras3.config import NUMBERS, short
@@ -46,6 +47,12 @@ def call(name: str, settings: Mapping[str, Any], args: Sequence[Any], kwargs: Ma
     given = {key: value for key, value in {**settings, **kwargs}.items() if key not in ('name', 'trainable')}
     if not any(tf.is_tensor(leaf) for leaf in tf.nest.flatten((list(args), given))):
         raise UnreadableError(f'its architecture calls {short(label)} on constants alone; replace it by what it gives')
+    for leaf in tf.nest.flatten((list(args), given)):
+        if isinstance(leaf, int) and abs(leaf) > MAX_INTEGER:
+            raise UnreadableError(
+                f'operation {short(label)} ({name}) has the number {short(leaf)}; sizes up to {MAX_INTEGER} are '
+                'accepted'
+            )
     try:
         inspect.signature(function).bind(*args, **given)
     except TypeError as error:
