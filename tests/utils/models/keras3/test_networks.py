@@ -16,7 +16,7 @@ from tests.utils.models.keras3.outputs import samples_and_outputs
 KINDS = {
     'plain_cnn': 1, 'residual': 2, 'depthwise': 1, 'normalized': 1, 'one_dimensional': 1, 'recurrent': 1,
     'attention': 2, 'text': 1, 'backbone': 2, 'preprocessing': 1, 'activated': 1, 'operators': 3, 'functions': 2,
-    'mobilenet': 1, 'compiled': 1, 'small': 1,
+    'mobilenet': 1, 'compiled': 1, 'small': 1, 'own': 1,
 }  # fmt: skip
 """Number of outputs."""
 
@@ -85,3 +85,31 @@ def test_weights_alone_are_read_into_the_same_network(keras3_folder, kind):
 def test_weights_of_another_network_are_refused(keras3_folder):
     with pytest.raises(UsageError, match='its weights cannot be read into the network .* and the file holds'):
         load_weights(load_model(keras3_folder / 'compiled.keras'), keras3_folder / 'plain_cnn.weights.h5')
+
+
+@keras.saving.register_keras_serializable(package='Keras3Test')
+class Scaled(keras.layers.Layer):
+    """A user's layer, as the --model_helper file of that user registers it for tf_keras."""
+
+    def __init__(self, power: int, **kwargs):
+        super().__init__(**kwargs)
+        self.power = power
+
+    def build(self, input_shape) -> None:
+        self.dense = keras.layers.Dense(3)
+        self.dense.build(input_shape)
+        self.table = self.add_weight('table', (3,), trainable=False)
+        self.factor = self.add_weight('factor', (3,))
+        super().build(input_shape)
+
+    def call(self, inputs):
+        return self.dense(inputs) ** self.power * self.factor + self.table
+
+    def get_config(self):
+        return {**super().get_config(), 'power': self.power}
+
+
+def test_it_has_to_be_registered(keras3_folder, monkeypatch):
+    monkeypatch.delitem(keras.saving.get_custom_objects(), 'Keras3Test>Scaled')
+    with pytest.raises(UsageError, match="needs the class 'Keras3Test>Scaled', .* --model_helper"):
+        load_model(keras3_folder / 'own.keras')

@@ -226,9 +226,34 @@ def small():
     return keras.Model(inputs, layers.Dense(2, name='two')(layers.Add(name='add')([x[:, :], inputs])))
 
 
+@keras.saving.register_keras_serializable(package='Keras3Test')
+class Scaled(layers.Layer):
+    """A user's own layer; `test_networks.py` has it for tf_keras."""
+
+    def __init__(self, power, **kwargs):
+        super().__init__(**kwargs)
+        self.power = power
+
+    def build(self, input_shape):
+        self.dense = layers.Dense(3)
+        self.dense.build(input_shape)
+        self.table = self.add_weight(shape=(3,), trainable=False, name='table')
+        self.factor = self.add_weight(shape=(3,), name='factor')
+
+    def call(self, inputs):
+        return self.dense(inputs) ** self.power * self.factor + self.table
+
+    def get_config(self):
+        return {**super().get_config(), 'power': self.power}
+
+
+def own():
+    return keras.Sequential([keras.Input((4,)), Scaled(2)])
+
+
 KINDS = (
     plain_cnn, residual, depthwise, normalized, one_dimensional, recurrent, attention, text, backbone, preprocessing,
-    activated, operators, functions, mobilenet, compiled, small,
+    activated, operators, functions, mobilenet, compiled, small, own,
 )  # fmt: skip
 
 
