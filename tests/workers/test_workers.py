@@ -146,3 +146,10 @@ def test_together_they_do_as_one(folder: Path, found: list[dict]):
     for trial in trials(folder / 'data'):
         assert trial.values == alone.ask() and trial.extra == {'before': 1e-17}
         alone.tell(trial.values, reward(trial.values))
+
+
+def test_pruned_weights_are_alike(results: tuple[Arrays, Arrays, Path]):
+    """After a whole run of the program in the same processes."""
+    one, two = ((results[2] / f'sparse{rank}.jsonl').read_text() for rank in range(2))
+    assert one == two and [json.loads(line)[0] for line in one.splitlines()] == ['1-full-prec', '2-weight-sparse']
+    assert json.loads((results[2] / 'sparse' / 'report.json').read_text())['stages'][1]['learner'] == 'weight-sparse'

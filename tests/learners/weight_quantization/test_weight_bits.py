@@ -6,19 +6,10 @@ import pytest
 import tf_keras as keras
 
 from pocketflow.learners.uniform_quantization.learner import UniformQuantizationOptions
-from pocketflow.learners.weight_quantization.weight_bits import (
-    FIRST,
-    LAST,
-    channel_buckets,
-    layer_bits,
-    load_bits_plan,
-    mean_bits,
-    skip_reasons,
-)
+from pocketflow.learners.weight_quantization.weight_bits import FIRST, LAST, layer_bits, load_bits_plan, skip_reasons
 from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.quantization import FULL_BITS
-from pocketflow.utils.quantization.encoding import Buckets
+from pocketflow.utils.quantization.limits import FULL_BITS
 from tests.learners.search.conftest import tiny_net
 
 
@@ -59,20 +50,3 @@ def test_widths_of_a_plan_must_be_those_of_the_learner(tmp_path):
     with pytest.raises(UsageError, match="plan.json: 20 bits for 'b'; give 1 to .*, or 32 to leave it as it is"):
         load_bits_plan(options(bits_plan=str(tmp_path / 'plan.json')), 'uniform')
     assert load_bits_plan(options(), 'uniform') is None
-
-
-def test_mean_bits_are_per_weight(model):
-    sizes = {name: model.get_layer(name).count_params() for name in ('b', 'hidden')}
-    expected = (2 * sizes['b'] + 6 * sizes['hidden']) / sum(sizes.values())
-    assert mean_bits(model, {'b': 2, 'hidden': 6}) == pytest.approx(expected)
-
-
-def test_buckets_of_a_layer(model):
-    layer = model.get_layer('hidden')  # 48 x 16
-    assert options().buckets(layer) == Buckets()
-    assert options(use_buckets=True, bucket_type='split', bucket_size=100).buckets(layer) == Buckets('split', 100)
-    assert options(use_buckets=True, bucket_type='split', bucket_size=10**6).buckets(layer) == Buckets('split', 768)
-    assert options(use_buckets=True, bucket_type='channel').buckets(layer) == Buckets('channel')
-    depthwise = keras.layers.DepthwiseConv2D(3)
-    depthwise.build((None, 4, 4, 2))
-    assert channel_buckets(depthwise) == Buckets('channel', num_channel_axes=2)

@@ -66,7 +66,7 @@ ARCHIVES: dict[str, tuple[Callable[[Path, str, Parts], Path], str]] = {
     ),
     'Keras 3': (
         lambda path, marker, parts: zipped(path, {**parts, 'metadata.json': b'{"keras_version": "3.9.2"}'}),
-        'it was saved by Keras 3.9.2, and only files of Keras 2 are read; build the same network',
+        'not that of a functional or sequential Keras model',
     ),
     'no JSON': (lambda path, marker, parts: zipped(path, {**parts, 'config.json': b'{"class_name": '}), 'is no JSON'),
     'nested JSON': (lambda path, marker, parts: zipped(path, {**parts, 'config.json': b'[' * 10**6}), 'too deep'),
