@@ -8,7 +8,7 @@ import numbers
 import os
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard, cast
 
 import tf_keras as keras
 
@@ -22,11 +22,11 @@ _JSON_NAMES = {'num_channels': 'nb_channels'}
 Value = tuple[int, ...] | float | int
 
 
-def _is_whole(value: object) -> bool:
+def _is_whole(value: object) -> TypeGuard[int]:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
@@ -90,7 +90,7 @@ class CompressionPlan:
     def _check_num_channels(self) -> None:
         if self.kind != 'channels':
             return
-        for layer, channels in self.values.items():
+        for layer, channels in cast(Mapping[str, tuple[int, ...]], self.values).items():
             total = self.num_channels.get(layer)
             if not _is_whole(total) or channels[-1] >= total:
                 raise UsageError(

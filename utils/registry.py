@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from pocketflow.utils.errors import UsageError
 
 T = TypeVar('T')
 
 
-class Registry:
-    """Maps names on the command line to classes.
+class Registry(Generic[T]):
+    """Maps names on the command line to classes, or to functions of one signature.
 
-    >>> learners = Registry('learner')
+    >>> learners: Registry[type] = Registry('learner')
     >>> @learners.register('full-prec')
     ... class FullPrecLearner: ...
     >>> learners.get('full-prec').__name__
@@ -22,15 +22,15 @@ class Registry:
 
     def __init__(self, kind: str):
         self.kind = kind
-        self._entries: dict[str, type] = {}
+        self._entries: dict[str, T] = {}
 
-    def register(self, name: str) -> Callable[[type[T]], type[T]]:
-        """Class decorator that files the class under `name`.
+    def register(self, name: str) -> Callable[[T], T]:
+        """Decorator that files the class or function under `name`.
 
-        A second class of that name is refused, unless it is the same one, read again from its file.
+        A second one of that name is refused, unless it is the same one, read again from its file.
         """
 
-        def add(entry: type[T]) -> type[T]:
+        def add(entry: T) -> T:
             known = self._entries.get(name, entry)
             if known is not entry and _origin(known) != _origin(entry):
                 raise ValueError(f'{self.kind} {name!r} is registered twice: {known} and {entry}')
@@ -39,8 +39,8 @@ class Registry:
 
         return add
 
-    def get(self, name: str) -> type:
-        """The class filed under `name`; a `UsageError` that lists the known names if there is none."""
+    def get(self, name: str) -> T:
+        """What is filed under `name`; a `UsageError` that lists the known names if there is none."""
         if name not in self._entries:
             raise UsageError(f'unknown {self.kind} {name!r}; known: {", ".join(self)}')
         return self._entries[name]
@@ -52,5 +52,5 @@ class Registry:
         return name in self._entries
 
 
-def _origin(entry: type) -> tuple[str, str]:
+def _origin(entry: Any) -> tuple[str, str]:
     return entry.__module__, entry.__qualname__

@@ -20,7 +20,7 @@ MIXED = 'mixed'
 
 Write = Callable[['Source'], bytes]
 
-formats = Registry('file format')
+formats: Registry[Write] = Registry('file format')
 """Formats by name. An entry turns a `Source` into the bytes of a file."""
 
 

@@ -98,7 +98,8 @@ def rebuild(model: keras.Model, edit: Edit) -> keras.Model:
         layer = node.layer
         if layer.name not in copies:
             copies[layer.name] = type(layer).from_config(layer.get_config())
-            calls[layer.name] = None if node.is_input else edit(layer, copies[layer.name])
+            if not node.is_input:
+                calls[layer.name] = edit(layer, copies[layer.name])
         if node.is_input:
             results = copies[layer.name].output
         else:

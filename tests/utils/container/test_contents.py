@@ -71,7 +71,7 @@ def test_rows_tell_where_the_bytes_are():
         (lambda m: m.pop('tensors'), "the manifest has no 'tensors'"),
         (lambda m: m.pop('architecture'), "the manifest has no 'architecture'"),
         (lambda m: m.update(architecture=[]), "'architecture' of the manifest is not a JSON object"),
-        (lambda m: m.update(num_values=5), 'announces 5 values and lists'),
+        (lambda m: m.update(nb_values=5), 'announces 5 values and lists'),
         (lambda m: m['tensors'].pop(), None),
         (lambda m: m['tensors'].pop(0), 'announces'),
         (lambda m: m['tensors'].insert(0, 5), 'an entry of the manifest is not a JSON object'),
