@@ -91,7 +91,7 @@ def changed(**entries) -> str:
         ('{"schema": 1}', 'this one has none'),
         (changed(values=[1]), r"entry 'values' of a compression plan must be an object, not \[1\]"),
         (changed(values={'logits': 'all'}), "layer 'logits': 'all' is not one or more"),
-        (changed(num_channels={}), 'nb_channels says that there are None'),
+        (changed(nb_channels={}), 'nb_channels says that there are None'),
         (changed(predicted={'macs': 'few'}), "predicted 'macs' of a compression plan is 'few', not a number"),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +11,7 @@ import tf_keras as keras
 
 from pocketflow.utils.errors import UsageError
 
-Call = Callable[..., Any]
+Call: TypeAlias = keras.layers.Layer | Callable[..., Any]
 Edit = Callable[[keras.layers.Layer, keras.layers.Layer], Call]
 """`edit(layer, copy)` gives what is called in place of `layer`: `copy`, another layer, or a function of tensors."""
 

@@ -21,7 +21,7 @@ _MAX_METADATA_BYTES = 2**16
 _ASSET = re.compile(r'assets/([\w -][\w. -]*/?)*')  # of layers that are refused; nothing of it is ever unpacked
 
 
-def read_config(path: str | os.PathLike) -> tuple[Any, bytes]:
+def read_config(path: str | os.PathLike[str]) -> tuple[Any, bytes]:
     """The architecture in a `.keras` file, as data and as text; nothing else of the file is unpacked.
 
     Raises:
@@ -39,7 +39,7 @@ def read_config(path: str | os.PathLike) -> tuple[Any, bytes]:
     return architecture.parsed(text), text
 
 
-def num_values(path: str | os.PathLike) -> int:
+def num_values(path: str | os.PathLike[str]) -> int:
     """Number of values in the weights of a `.keras` file whose parts were checked; raises as `hdf5.num_values`."""
     with zipfile.ZipFile(path) as archive:
         content = archive.read(WEIGHTS)

@@ -20,13 +20,13 @@ _OTHERS = (
 _HEAD = 512
 
 
-def kind_of(path: str | os.PathLike) -> str | None:
+def kind_of(path: str | os.PathLike[str]) -> str | None:
     """`HDF5` or `ZIP` by the first bytes, `None` for other files."""
     head = b'' if Path(path).is_dir() else _head(path)
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
 
 
-def other_kind(path: str | os.PathLike) -> str:
+def other_kind(path: str | os.PathLike[str]) -> str:
     """What a file is that holds no model, and what to do; raises an `OSError` if it cannot be read."""
     if Path(path).is_dir():
         return saved_model(path) or 'it is a folder without a model.keras'
@@ -44,14 +44,14 @@ def other_kind(path: str | os.PathLike) -> str:
     return 'it is of no kind that is known here; give a .keras file that tf_keras has written'
 
 
-def saved_model(path: str | os.PathLike) -> str | None:
+def saved_model(path: str | os.PathLike[str]) -> str | None:
     """What to do with a folder that holds a SavedModel, `None` for other folders."""
     if any((Path(path) / name).is_file() for name in ('saved_model.pb', 'saved_model.pbtxt')):
         return f'it is a SavedModel, a compiled graph; {_AS_KERAS}'
     return None
 
 
-def _head(path: str | os.PathLike) -> bytes:
+def _head(path: str | os.PathLike[str]) -> bytes:
     with open(path, 'rb') as file:
         return file.read(_HEAD)
 
