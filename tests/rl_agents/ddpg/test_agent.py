@@ -57,8 +57,8 @@ def assert_all_equal(one: list[np.ndarray], other: list[np.ndarray]) -> None:
     [
         ({'buf_size': 0}, 'buf_size=0: must be at least 1'),
         ({'num_rollouts': 0}, 'num_rollouts=0: must be at least 1'),
-        ({'state_dim': 0}, 's_dims=0'),
-        ({'action_dim': 0}, 'a_dims=0'),
+        ({'state_dim': 0}, 'state_dim=0'),
+        ({'action_dim': 0}, 'action_dim=0'),
         ({'a_min': 1.0, 'a_max': 1.0}, 'a_min=1.0 to a_max=1.0: both must be finite, and a_min below a_max'),
         ({'a_max': float('nan')}, 'a_max=nan'),
         ({'a_max': float('inf')}, 'a_max=inf'),
