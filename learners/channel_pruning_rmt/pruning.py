@@ -10,7 +10,7 @@ import tf_keras as keras
 
 from pocketflow.learners.channel_pruning_rmt.contributions import contributions
 from pocketflow.learners.channel_pruning_rmt.decisions import Chooser, Decider, Decisions
-from pocketflow.learners.channel_pruning_rmt.linear_forms import linear_form
+from pocketflow.learners.channel_pruning_rmt.linear_forms import known_linear_form
 from pocketflow.learners.channel_pruning_rmt.refit import LayerRegression
 from pocketflow.learners.channel_pruning_rmt.regressions import Sampling
 from pocketflow.utils.channels import ReaderChannels, remove_channels, trace
@@ -122,7 +122,7 @@ def settle(
     model: keras.Model,
     readers: Mapping[str, ReaderChannels],
     sampling: Sampling,
-    chosen: Callable,
+    chosen: Callable[[str, LayerRegression], np.ndarray],
     report: Report | None = None,
 ) -> tuple[keras.Model, dict[str, tuple[int, ...]]]:
     """A copy of the model with re-fitted weights, and the channels that each layer still reads.
@@ -146,7 +146,7 @@ def _norms(model: keras.Model, readers: Mapping[str, ReaderChannels]) -> dict[st
     """The l1 norm of each channel's weights."""
     norms = {}
     for name, reader in readers.items():
-        form = linear_form(model.get_layer(name))
+        form = known_linear_form(model.get_layer(name))
         norms[name] = np.bincount(
             form.channel_of(reader.positions), np.abs(form.weights()).sum(axis=1), minlength=reader.num_channels
         )
