@@ -5,8 +5,7 @@ The names below are imported when they are first used, so that `import pocketflo
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from pocketflow.utils.system.late_imports import late_names
 
 _PUBLIC = {
     'load_container': 'pocketflow.utils.container',
@@ -16,13 +15,4 @@ _PUBLIC = {
 """Public name -> the module that defines it."""
 
 __all__ = list(_PUBLIC)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(importlib.import_module(_PUBLIC[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC})
+__getattr__, __dir__ = late_names(__name__, _PUBLIC)

@@ -8,9 +8,7 @@ Every run owns one directory: --run_dir, or one below runs/ that is named after 
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -31,33 +29,24 @@ if __name__ == '__main__':  # `python main.py`, which is not the installed comma
     import_own_package()
 
 from pocketflow.utils.system import interrupts
-from pocketflow.utils.system.quiet import quiet_native_output
 
 if __name__ == '__main__':
     interrupts.end_at_once()
 
-# TensorFlow's native code talks about absent GPUs while it is loaded and first used, before any flag is read.
-with contextlib.nullcontext() if '--debug' in sys.argv else quiet_native_output():
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '0' if '--debug' in sys.argv else '2')
-    import tensorflow as tf
-
-    tf.config.list_physical_devices()
-    if not {'HOROVOD_RANK', 'OMPI_COMM_WORLD_RANK'} & set(os.environ):  # workers first share the devices out
-        tf.zeros([1])
-
-import tf_keras as keras
 from absl import logging
 
 from pocketflow.learners.program.checks import checked_command
-from pocketflow.learners.program.command import FirstLook, MainOptions
-from pocketflow.learners.program.start import start
+from pocketflow.learners.program.command import FirstLook
+from pocketflow.learners.program.needed_files import refuse_missing_files
 from pocketflow.learners.program.usage import HELP_FLAGS, usage
-from pocketflow.utils.distributed.multi_gpu_wrapper import MultiGpuOptions, connect, raise_on_lost_worker
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.runs import log_file
 from pocketflow.utils.system import paths
 from pocketflow.utils.system.storage_failures import storage_failure
 from pocketflow.utils.system.streams import say
+from pocketflow.utils.system.tensorflow_start import load_tensorflow
+
+# Nothing above loads TensorFlow, so that help and refusals take a moment; `start`, which does, is imported below.
 
 
 def guarded(action: Callable[[], None], debug: bool) -> int:
@@ -89,21 +78,19 @@ def clear_line(error: Exception) -> tuple[str | None, int]:
 
 
 def dispatch(argv: Sequence[str], look: FirstLook | None) -> None:
-    """Parse -> check -> connect the workers -> work in the run directory."""
+    """Parse -> check -> load TensorFlow -> work in the run directory."""
     if HELP_FLAGS & set(argv):
         say(usage(argv, __doc__))
         return
-    with paths.explained():
-        command = checked_command(argv, look)
-    for flag, reason in command.superseded().items():
-        logging.warning('--%s has no effect any more: %s', flag, reason)
-    workers = connect(command.options(MultiGpuOptions))  # before anything of TensorFlow is set up
-    options = command.options(MainOptions)
-    keras.utils.set_random_seed(options.seed)
-    if options.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    with raise_on_lost_worker():
-        start(command, workers)
+    with interrupts.ended_at_once():  # nothing has begun yet
+        with paths.explained():
+            command = checked_command(argv, look)
+            refuse_missing_files(command)
+        for flag, reason in command.superseded().items():
+            logging.warning('--%s has no effect any more: %s', flag, reason)
+        load_tensorflow()
+        from pocketflow.learners.program.start import start
+    start(command)
 
 
 def run(argv: Sequence[str]) -> int:

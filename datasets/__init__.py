@@ -1,7 +1,15 @@
 """Data sets: files -> tf.data batches, one file per data set."""
 
-from pocketflow.datasets.cifar10_dataset import Cifar10Dataset
-from pocketflow.datasets.digits_dataset import DigitsDataset
-from pocketflow.datasets.fmnist_dataset import FmnistDataset
+from __future__ import annotations
 
-__all__ = ['Cifar10Dataset', 'DigitsDataset', 'FmnistDataset']
+from pocketflow.utils.system.late_imports import late_names
+
+_PUBLIC = {
+    'Cifar10Dataset': 'pocketflow.datasets.cifar10_dataset',
+    'DigitsDataset': 'pocketflow.datasets.digits_dataset',
+    'FmnistDataset': 'pocketflow.datasets.fmnist_dataset',
+}
+"""Public name -> the module that defines it."""
+
+__all__ = list(_PUBLIC)
+__getattr__, __dir__ = late_names(__name__, _PUBLIC)

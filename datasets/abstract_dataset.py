@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import abc
 import copy
-import dataclasses
 import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -17,64 +16,13 @@ import numpy as np
 import tensorflow as tf
 
 from pocketflow.datasets.checks import ARE_RIGHT, check_finite, class_numbers
+from pocketflow.datasets.options import DatasetOptions
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.options import Options, option
 
 DatasetT = TypeVar('DatasetT', bound='AbstractDataset')
 
 SPLIT_SEED = 20180728
 """The validation samples are the same in every run, whatever its `--seed`, so that runs can be compared."""
-
-
-@dataclasses.dataclass(frozen=True)
-class DatasetOptions(Options):
-    """Where the data are and how they are cut into batches."""
-
-    superseded = {
-        'buffer_size': 'the whole training set is shuffled',
-        'cycle_length': 'the data set is held in memory',
-        'nb_classes': 'the data set knows',
-    }
-
-    data_disk: str = option('data_disk', 'local', 'kind of storage', choices=('local', 'hdfs'), decides=False)
-    data_dir_local: str | None = option(
-        'data_dir_local', None, 'folder of the data files on a local disk', decides=False
-    )
-    data_dir_hdfs: str | None = option(
-        'data_dir_hdfs', None, 'folder of the data files on HDFS', decides=False, needs='data_disk=hdfs'
-    )
-    data_hdfs_host: str | None = option(
-        'data_hdfs_host', None, 'HDFS host, as in hdfs://host:port', decides=False, needs='data_disk=hdfs'
-    )
-    num_train: int = option('nb_smpls_train', 1, 'number of training samples to use, validation included', low=1)
-    num_val: int = option('nb_smpls_val', 1, 'number of training samples held out for validation', low=1)
-    hold_out: bool = option(
-        'enbl_trn_val_split',
-        False,
-        'train without the nb_smpls_val validation samples; a search, which judges its candidates on them, always does',
-    )
-    num_eval: int = option('nb_smpls_eval', 1, 'number of evaluation samples to use', low=1)
-    crop_padding: int = option('crop_padding', 4, 'training images are shifted by up to this many pixels', low=0)
-    batch_size: int = option('batch_size', 128, 'training samples per step and worker', low=1)
-    batch_size_eval: int = option('batch_size_eval', 100, 'evaluation samples per step', low=1, decides=False)
-    num_threads: int = option('nb_threads', 8, 'threads that decode and augment', low=1, decides=False)
-    prefetch: int = option('prefetch_size', 8, 'batches prepared ahead', low=1, decides=False)
-
-    def check(self) -> None:
-        if self.num_val >= self.num_train:
-            raise UsageError(
-                f'--nb_smpls_val={self.num_val}: must be less than --nb_smpls_train={self.num_train}, '
-                'of which the validation samples are a part'
-            )
-        if self.data_disk == 'hdfs' and not (self.data_dir_hdfs and self.data_hdfs_host):
-            raise UsageError('--data_disk=hdfs: also give --data_hdfs_host=hdfs://HOST:PORT and --data_dir_hdfs=DIR')
-
-    @property
-    def data_dir(self) -> str | None:
-        """The folder that the user named, local or `hdfs://...`; `None` if none was named."""
-        if self.data_disk == 'hdfs':
-            return f'{self.data_hdfs_host.rstrip("/")}/{self.data_dir_hdfs.lstrip("/")}'
-        return self.data_dir_local
 
 
 class Shard(NamedTuple):
@@ -239,16 +187,11 @@ class AbstractDataset(abc.ABC):
     @property
     def num_trained(self) -> int:
         """Samples per epoch: what the options leave for training."""
-        return self.options.num_train - self.options.num_val * self.options.hold_out
+        return self.options.num_trained
 
     def check_batch_size(self, flag: str = 'batch_size') -> None:
         """Raises a `UsageError`, which names the flag, if one step of all workers takes more samples than there are."""
-        per_worker = self.num_trained // self.shard.size
-        if self.options.batch_size > per_worker:
-            raise UsageError(
-                f'--{flag}={self.options.batch_size}: must be at most {per_worker}, so that a step '
-                f'takes no more than the {self.num_trained} training samples that there are'
-            )
+        self.options.check_batch_size(self.options.batch_size, flag, self.shard.size)
 
     def split_indices(self, enbl_trn_val_split: bool) -> tuple[np.ndarray, np.ndarray]:
         """Indices into the training samples: (used for training, held out)."""

@@ -9,12 +9,10 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from pocketflow.datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples
+from pocketflow.datasets.abstract_dataset import AbstractDataset, Samples
+from pocketflow.datasets.cifar10_options import Cifar10Options
 from pocketflow.datasets.files import file_size, keras_download, list_files, read_bytes
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.options import with_defaults
-
-Cifar10Options = with_defaults(DatasetOptions, 'Cifar10Options', num_train=50000, num_val=5000, num_eval=10000)
 
 MEAN = (125.3, 123.0, 113.9)
 STD = (63.0, 62.1, 66.7)

@@ -10,19 +10,9 @@ import numpy as np
 import sklearn.datasets
 import tensorflow as tf
 
-from pocketflow.datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples, train_val_split
-from pocketflow.utils.options import with_defaults
+from pocketflow.datasets.abstract_dataset import AbstractDataset, Samples, train_val_split
+from pocketflow.datasets.digits_options import NB_EVAL, DigitsOptions
 
-NB_EVAL = 360
-DigitsOptions = with_defaults(
-    DatasetOptions,
-    'DigitsOptions',
-    num_train=1797 - NB_EVAL,
-    num_val=144,
-    num_eval=NB_EVAL,
-    crop_padding=1,
-    batch_size=32,
-)
 MEAN, STD = 4.88, 6.02
 
 

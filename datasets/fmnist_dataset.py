@@ -12,12 +12,10 @@ import struct
 import numpy as np
 import tensorflow as tf
 
-from pocketflow.datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples
+from pocketflow.datasets.abstract_dataset import AbstractDataset, Samples
 from pocketflow.datasets.files import gunzip, keras_download, list_files, read_bytes
+from pocketflow.datasets.fmnist_options import FmnistOptions
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.options import with_defaults
-
-FmnistOptions = with_defaults(DatasetOptions, 'FmnistOptions', num_train=60000, num_val=5000, num_eval=10000)
 
 PREFIX = {'train': 'train', 'eval': 't10k'}
 UNSIGNED_BYTE = 8

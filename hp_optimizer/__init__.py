@@ -4,33 +4,31 @@
 `pareto_front` of what was found.
 """
 
-from pocketflow.hp_optimizer.driver import Evaluate, TrialResult, search
-from pocketflow.hp_optimizer.journal import Journal, Trial
-from pocketflow.hp_optimizer.optimizers import OPTIMIZERS, HyperParamOptimizer
-from pocketflow.hp_optimizer.options import SearchOptions
-from pocketflow.hp_optimizer.pareto import pareto_front
-from pocketflow.hp_optimizer.problem import Layer, SearchProblem
-from pocketflow.hp_optimizer.screening import screening_floor
-from pocketflow.hp_optimizer.space import Kind, Order, Parameter, SearchSpace
-from pocketflow.hp_optimizer.space_file import names_in_space, read_space
+from __future__ import annotations
 
-__all__ = [
-    'OPTIMIZERS',
-    'Evaluate',
-    'HyperParamOptimizer',
-    'Journal',
-    'TrialResult',
-    'Kind',
-    'Layer',
-    'Order',
-    'Parameter',
-    'SearchOptions',
-    'SearchProblem',
-    'SearchSpace',
-    'Trial',
-    'names_in_space',
-    'pareto_front',
-    'read_space',
-    'screening_floor',
-    'search',
-]
+from pocketflow.utils.system.late_imports import late_names
+
+_PUBLIC = {
+    'Evaluate': 'pocketflow.hp_optimizer.driver',
+    'HyperParamOptimizer': 'pocketflow.hp_optimizer.optimizers.abstract',
+    'Journal': 'pocketflow.hp_optimizer.journal',
+    'Kind': 'pocketflow.hp_optimizer.space',
+    'Layer': 'pocketflow.hp_optimizer.problem',
+    'OPTIMIZERS': 'pocketflow.hp_optimizer.options',
+    'Order': 'pocketflow.hp_optimizer.space',
+    'Parameter': 'pocketflow.hp_optimizer.space',
+    'SearchOptions': 'pocketflow.hp_optimizer.options',
+    'SearchProblem': 'pocketflow.hp_optimizer.problem',
+    'SearchSpace': 'pocketflow.hp_optimizer.space',
+    'Trial': 'pocketflow.hp_optimizer.journal',
+    'TrialResult': 'pocketflow.hp_optimizer.driver',
+    'names_in_space': 'pocketflow.hp_optimizer.space_file',
+    'pareto_front': 'pocketflow.hp_optimizer.pareto',
+    'read_space': 'pocketflow.hp_optimizer.space_file',
+    'screening_floor': 'pocketflow.hp_optimizer.screening',
+    'search': 'pocketflow.hp_optimizer.driver',
+}
+"""Public name -> the module that defines it."""
+
+__all__ = list(_PUBLIC)
+__getattr__, __dir__ = late_names(__name__, _PUBLIC)

@@ -5,15 +5,22 @@ from __future__ import annotations
 import dataclasses
 
 from pocketflow.utils.options import Options, option
+from pocketflow.utils.registry import Registry
+
+OPTIMIZERS: Registry[None] = Registry('hyper-parameter optimizer')
+"""Search methods by name."""
+
+OPTIMIZERS.declare('ddpg', 'pocketflow.hp_optimizer.optimizers.ddpg')
+OPTIMIZERS.declare('gp', 'pocketflow.hp_optimizer.optimizers.gp')
+OPTIMIZERS.declare('random', 'pocketflow.hp_optimizer.optimizers.random_search')
+OPTIMIZERS.declare('tpe', 'pocketflow.hp_optimizer.optimizers.tpe')
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchOptions(Options):
     """The search method; how many roll-outs a learner's own search makes is the learner's option."""
 
-    optimizer: str = option(
-        'hp_optimizer', 'ddpg', 'how values per layer are searched', choices=('ddpg', 'gp', 'random', 'tpe')
-    )
+    optimizer: str = option('hp_optimizer', 'ddpg', 'how values per layer are searched', choices=tuple(OPTIMIZERS))
     space: str | None = option('hpo_space', None, 'YAML file with flags to be searched, their ranges and their order')
     num_trials: int = option(
         'hpo_nb_trials', 100, 'trials of the search over the flags of --hpo_space', low=1, needs='hpo_space'

@@ -1,19 +1,14 @@
-"""Learners: trained model -> compressed model, one folder per algorithm."""
+"""Learners: trained model -> compressed model, one folder per algorithm.
 
-from pocketflow.learners.abstract_learner import LEARNERS
-from pocketflow.learners.channel_pruning_rmt.learner import ChannelPrunedRmtLearner
-from pocketflow.learners.full_precision.learner import FullPrecLearner
-from pocketflow.learners.nonuniform_quantization.learner import NonUniformQuantLearner
-from pocketflow.learners.uniform_quantization.learner import UniformQuantLearner
-from pocketflow.learners.uniform_quantization_tf.learner import UniformQuantTFLearner
-from pocketflow.learners.weight_sparsification.learner import WeightSparseLearner
+Each import declares a learner with its options; the learner itself is loaded when it is asked for.
+"""
 
-__all__ = [
-    'LEARNERS',
-    'ChannelPrunedRmtLearner',
-    'FullPrecLearner',
-    'NonUniformQuantLearner',
-    'UniformQuantLearner',
-    'UniformQuantTFLearner',
-    'WeightSparseLearner',
-]
+import pocketflow.learners.channel_pruning_rmt.options
+import pocketflow.learners.full_precision.options
+import pocketflow.learners.nonuniform_quantization.options
+import pocketflow.learners.uniform_quantization.options
+import pocketflow.learners.uniform_quantization_tf.options
+import pocketflow.learners.weight_sparsification.options
+from pocketflow.learners.options import LEARNERS
+
+__all__ = ['LEARNERS']

@@ -12,18 +12,19 @@ import tf_keras as keras
 from absl import logging
 
 from pocketflow.hp_optimizer.options import SearchOptions
+from pocketflow.learners.options import LearnerOptions
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.rl_agents.ddpg.options import DdpgOptions
 from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.container import load_container, save_container
-from pocketflow.utils.distributed.gradient_compression import CompressionOptions
+from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
 from pocketflow.utils.distributed.mirror import CHECKPOINTS, mirror
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
 from pocketflow.utils.models.files import load_model, save_model
-from pocketflow.utils.options import Options, option
+from pocketflow.utils.options import Options
 from pocketflow.utils.quantization.encoding import Encoding
-from pocketflow.utils.registry import Registry
 from pocketflow.utils.reports.layer_table import ROW_SHAPE
+from pocketflow.utils.runs.given_files import MODEL_NAME
 from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.runs.model_files import refuse_damaged
 from pocketflow.utils.runs.records import read_record
@@ -31,20 +32,17 @@ from pocketflow.utils.runs.run_directory import RunDirectory
 from pocketflow.utils.system import atomic
 from pocketflow.utils.system.progress import number
 from pocketflow.utils.training.distillation import Distillation
+from pocketflow.utils.training.options import TrainerOptions
 from pocketflow.utils.training.trainer import (
     DistributedContext,
     LossFn,
     Trainer,
-    TrainerOptions,
     TrainerParts,
     evaluate,
     refuse_divergence,
 )
 
-LEARNERS = Registry('learner')
-
 PLAN_NAME = 'plan.json'
-MODEL_NAME = 'model.keras'
 COMPRESSED, RESULT = 'compressed.json', 'result.json'
 """Say that a stage has compressed its model, and that it is finished; each is written last."""
 METRICS_SHAPE = {'loss': float, ...: float}
@@ -52,45 +50,6 @@ COMPRESSED_SHAPE = {'metrics_compressed': METRICS_SHAPE, 'layers': [ROW_SHAPE]}
 CONTAINER_SUFFIX = '.pfz'
 CONTAINER_NAME = f'model{CONTAINER_SUFFIX}'
 """Where a stage keeps its model with the codes of its kernels."""
-
-
-@dataclasses.dataclass(frozen=True)
-class LearnerOptions(Options):
-    """What all learners share."""
-
-    superseded = {
-        'save_path_eval': 'results are in --run_dir',
-        'log_dir': 'logs are in --run_dir',
-        'model_http_url': 'models are trained, or given by --save_path',
-    }
-
-    save_path: str | None = option(
-        'save_path',
-        None,
-        'trained model to compress: a .keras file or the directory of a '
-        'finished run; default: one in --zoo_dir that was trained alike, else train one',
-        names='model',
-    )
-    zoo_dir: str = option('zoo_dir', 'runs', 'where models that other runs have trained are looked for', decides=False)
-    warm_start: bool = option('enbl_warm_start', False, 'full-prec: start from --save_path instead of random weights')
-    epochs_ratio_finetune: float = option(
-        'nb_epochs_rat_ft', 0.04, "fine-tuning epochs as a share of the pair's own number of epochs", low=0
-    )
-    rate_factor_finetune: float = option(
-        'lrn_rate_rat_ft', 0.2, 'fine-tuning learning rate, as a share of lrn_rate_init', above=0
-    )
-    decay_factor_finetune: float = option(
-        'loss_w_dcy_rat_ft', 0.4, 'fine-tuning weight decay, as a share of loss_w_dcy', low=0
-    )
-    batch_size_finetune: int | None = option(
-        'batch_size_ft', None, "batch_size of fine-tuning; default: the training's; few epochs want more steps", low=1
-    )
-    crop_padding_finetune: int | None = option(
-        'crop_padding_ft',
-        None,
-        "crop_padding of fine-tuning; default: the training's; few epochs do not suffice for large shifts",
-        low=0,
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,8 +145,8 @@ class StageResult:
 class AbstractLearner(abc.ABC):
     """Compress, fine-tune, save, evaluate; each part is kept, so that the same command continues where it stopped.
 
-    Subclasses set `name` and `options_class`, and fill in `compress`. Those that train something else than what they
-    hand on, as layers that simulate quantization, also fill in `finish`.
+    Subclasses set `options_class` and fill in `compress`; `@LEARNERS.register` sets `name`. Those that train something
+    else than what they hand on, as layers that simulate quantization, also fill in `finish`.
     """
 
     name: str
@@ -198,12 +157,6 @@ class AbstractLearner(abc.ABC):
     """What is exported unless `--export_formats` says otherwise; the verdict is on the first."""
     reference_format: str | None = None
     """In which format the uncompressed model is compared with it; `None`: in the same."""
-    refuses_after: Mapping[str, str] = {}
-    """Learners whose work this one would undo, and how."""
-    replaced_flags: Mapping[str, str] = {}
-    """Flags of all learners -> the flag that this one goes by instead, where that has a value."""
-    must_be_last: str | None = None
-    """Why no learner can follow this one."""
     keeps_shapes = False
     """Whether the model that it hands on has the layers, of the shapes, of the one that it gets."""
 
@@ -411,11 +364,6 @@ class AbstractLearner(abc.ABC):
 def describe(metrics: dict[str, float]) -> str:
     """`loss 0.41 accuracy 0.913`."""
     return ' '.join(f'{name} {number(value)}' for name, value in metrics.items())
-
-
-def model_file(path: str) -> Path:
-    """The file that a user's path of a model means: the file itself, or the result of a run directory."""
-    return Path(path) / MODEL_NAME if Path(path).is_dir() else Path(path)
 
 
 def load_any(path: Path | str) -> Finished:

@@ -1,6 +1,11 @@
-"""Networks, and model/dataset pairs: one file per architecture, one per pair."""
+"""Networks, and model/dataset pairs: one file per architecture, one per pair.
 
-from pocketflow.nets import lenet_at_cifar10, lenet_at_digits, resnet_at_cifar10
-from pocketflow.nets.abstract_model_helper import PAIRS
+Each import declares a pair with its options; the pair itself is loaded when it is asked for.
+"""
 
-__all__ = ['PAIRS', 'lenet_at_cifar10', 'lenet_at_digits', 'resnet_at_cifar10']
+import pocketflow.nets.lenet_at_cifar10_options
+import pocketflow.nets.lenet_at_digits_options
+import pocketflow.nets.resnet_at_cifar10_options
+from pocketflow.nets.options import PAIRS
+
+__all__ = ['PAIRS']

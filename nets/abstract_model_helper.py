@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import dataclasses
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -12,10 +11,9 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.datasets.abstract_dataset import AbstractDataset
+from pocketflow.nets.options import PAIRS, NetOptions
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import StandardForm, standard_form, warn_of_frozen
-from pocketflow.utils.options import Options, option
-from pocketflow.utils.registry import Registry
 from pocketflow.utils.training.schedules import (
     WARMUP_EPOCHS,
     GradualWarmup,
@@ -27,29 +25,9 @@ from pocketflow.utils.training.schedules import (
     tenths,
 )
 
+__all__ = ['PAIRS', 'AbstractModelHelper', 'ClassificationHelper', 'NetOptions', 'weight_decay_loss']
+
 HelperT = TypeVar('HelperT', bound='AbstractModelHelper')
-
-PAIRS = Registry('model/dataset pair')
-"""Pairs by name: `<model>_at_<dataset>`."""
-
-
-@dataclasses.dataclass(frozen=True)
-class NetOptions(Options):
-    """How a network is trained on its data set."""
-
-    epochs_ratio: float = option('nb_epochs_rat', 1.0, "factor on the pair's own number of epochs", above=0)
-    learning_rate: float = option(
-        'lrn_rate_init', 0.1, 'initial (peak) learning rate, meant for batch_size_norm samples per step', above=0
-    )
-    schedule: str = option(
-        'lrn_rate_schedule',
-        'piecewise',
-        "piecewise: the pair's published steps; one-cycle: warm-up and cosine, better for short training",
-        choices=('piecewise', 'one-cycle'),
-    )
-    batch_size_norm: float = option('batch_size_norm', 128.0, 'batch size that lrn_rate_init is meant for', above=0)
-    momentum: float = option('momentum', 0.9, 'momentum of SGD', low=0, high=1)
-    weight_decay: float = option('loss_w_dcy', 2e-4, 'factor on half the squared norm of all kernels', low=0)
 
 
 def weight_decay_loss(variables: list[tf.Variable]) -> tf.Tensor:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pocketflow.nets import PAIRS
-from pocketflow.nets.abstract_model_helper import AbstractModelHelper
+from pocketflow.nets.options import PairDeclaration
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import Options, option
+from pocketflow.utils.system.tensorflow_start import load_tensorflow
+
+if TYPE_CHECKING:
+    from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +30,23 @@ class PairOptions(Options):
     model_helper: str | None = option('model_helper', None, "file with a user's own model/dataset pair")
 
 
-def find_pair(given: PairOptions) -> tuple[str, type[AbstractModelHelper]]:
-    """The pair's name and class."""
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """A model/dataset pair of the tree, or of a user's own file.
+
+    Attributes:
+      name: `<model>_at_<dataset>`.
+      declaration: its options.
+      load: gives its class, which loads TensorFlow.
+    """
+
+    name: str
+    declaration: PairDeclaration
+    load: Callable[[], type[AbstractModelHelper]]
+
+
+def find_pair(given: PairOptions) -> Pair:
+    """The pair that the options name."""
     if given.model_helper is not None:
         return load_helper_file(Path(given.model_helper), given)
     pairs = [name.split('_at_') for name in PAIRS]
@@ -42,15 +64,16 @@ def find_pair(given: PairOptions) -> tuple[str, type[AbstractModelHelper]]:
             f'--model={given.model} --dataset={given.dataset}: no such pair; {given.model} goes with '
             f'{partners} (or --model_helper=FILE.py for your own pair)'
         )
-    return name, PAIRS.get(name)
+    return Pair(name, PAIRS.declaration(name), functools.partial(PAIRS.get, name))
 
 
-def load_helper_file(path: Path, given: PairOptions) -> tuple[str, type[AbstractModelHelper]]:
+def load_helper_file(path: Path, given: PairOptions) -> Pair:
     """Imports a user's file and returns the pair that it registers."""
     if not path.is_file():
         raise UsageError(f'--model_helper={path}: no such file')
     if path.suffix != '.py':
         raise UsageError(f'--model_helper={path}: not a Python file; its name must end in .py')
+    load_tensorflow()  # quietly; the file will ask for it
     known = set(PAIRS)
     spec = importlib.util.spec_from_file_location(f'model_helper_{path.stem}', path)
     module = importlib.util.module_from_spec(spec)
@@ -76,7 +99,8 @@ def load_helper_file(path: Path, given: PairOptions) -> tuple[str, type[Abstract
         raise UsageError(
             f'--model_helper={path}: class {helper_class.__name__} does not define dataset_class; see docs/extending.md'
         )
-    return added[0], helper_class
+    declaration = PairDeclaration(helper_class.net_options_class, helper_class.dataset_class.options_class)
+    return Pair(added[0], declaration, lambda: helper_class)
 
 
 def fits(name: str, given: PairOptions) -> bool:

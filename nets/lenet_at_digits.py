@@ -5,18 +5,17 @@ from __future__ import annotations
 import tf_keras as keras
 
 from pocketflow.datasets.digits_dataset import DigitsDataset
-from pocketflow.nets.abstract_model_helper import PAIRS, ClassificationHelper, NetOptions
+from pocketflow.nets.abstract_model_helper import ClassificationHelper
 from pocketflow.nets.lenet import lenet
-from pocketflow.utils.options import with_defaults
+from pocketflow.nets.lenet_at_digits_options import LenetAtDigitsOptions
+from pocketflow.nets.options import PAIRS
 
 
 @PAIRS.register('lenet_at_digits')
 class LenetAtDigits(ClassificationHelper):
     """LeNet with same-padding, because the images have only 8 x 8 pixels."""
 
-    net_options_class = with_defaults(
-        NetOptions, 'LenetAtDigitsOptions', learning_rate=0.2, weight_decay=5e-4, schedule='one-cycle'
-    )
+    net_options_class = LenetAtDigitsOptions
     dataset_class = DigitsDataset
     model_name = 'lenet'
     num_epochs = 60

@@ -5,17 +5,10 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.utils.errors import UsageError
+from pocketflow.nets.resnet_sizes import blocks_per_group
 
 layers = keras.layers
 GROUP_FILTERS = (16, 32, 64)
-
-
-def blocks_per_group(size: int) -> int:
-    """N of a network of 6n + 2 layers."""
-    if size < 8 or (size - 2) % 6:
-        raise UsageError(f'--resnet_size={size}: must be 6n + 2 with n >= 1, as in 8, 14, 20, 32, 44, 56, 110')
-    return (size - 2) // 6
 
 
 def _conv(features: tf.Tensor, filters: int, kernel_size: int, strides: int, name: str) -> tf.Tensor:

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import tf_keras as keras
 
 from pocketflow.datasets.cifar10_dataset import Cifar10Dataset
-from pocketflow.nets.abstract_model_helper import PAIRS, ClassificationHelper, NetOptions
-from pocketflow.nets.resnet import blocks_per_group, resnet
-from pocketflow.utils.options import option
-
-
-@dataclasses.dataclass(frozen=True)
-class ResnetAtCifar10Options(NetOptions):
-    """The training options, and the depth."""
-
-    size: int = option('resnet_size', 20, 'number of layers, 6n + 2: 20, 32, 44, 56, 110')
-
-    def check(self) -> None:
-        blocks_per_group(self.size)
+from pocketflow.nets.abstract_model_helper import ClassificationHelper
+from pocketflow.nets.options import PAIRS
+from pocketflow.nets.resnet import resnet
+from pocketflow.nets.resnet_at_cifar10_options import ResnetAtCifar10Options
 
 
 @PAIRS.register('resnet_at_cifar10')

@@ -9,7 +9,7 @@ It takes no arguments.
 
 from __future__ import annotations
 
-from pocketflow import main  # noqa: F401, isort: skip  (loads TensorFlow silently)
+import pocketflow.scripts.quiet_tensorflow  # noqa: F401  isort: skip  (the data sets need it)
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketflow import datasets
-from pocketflow.learners import LEARNERS
+from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.program.command import SEARCH_OPTIONS, SHARED_OPTIONS, UNRECORDED_OPTIONS
 from pocketflow.nets import PAIRS
 from pocketflow.nets.find_pair import PairOptions
@@ -145,9 +145,9 @@ def superseded(options_classes: Iterable[type[Options]]) -> Iterator[str]:
 def page() -> str:
     """The text of docs/flags.md."""
     general = {part.__name__: part for part in (PairOptions, *SHARED_OPTIONS, *SEARCH_OPTIONS, *UNRECORDED_OPTIONS)}
-    nets = {name: PAIRS.get(name).net_options_class for name in PAIRS}
+    nets = {name: PAIRS.declaration(name).net_options_class for name in PAIRS}
     data = {name: getattr(datasets, name).options_class for name in datasets.__all__}
-    learners = {name: LEARNERS.get(name).options_class for name in LEARNERS}
+    learners = {name: LEARNERS.declaration(name).options_class for name in LEARNERS}
     every_class = [*general.values(), *nets.values(), *data.values(), *learners.values()]
     return '\n'.join(
         [

@@ -3,8 +3,8 @@
     python scripts/house.py
 
 Imports only run downhill, `main -> learners -> {hp_optimizer -> rl_agents, nets -> datasets} -> utils`; no learner
-imports another one, no module imports itself through others, and only main.py sees the flags of absl. The source is
-read as text: nothing of the project is imported.
+imports another one, no module imports itself through others, only main.py sees the flags of absl, and neither main.py
+nor a module that declares options loads TensorFlow. The source is read as text: nothing of the project is imported.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import ast
 import collections
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -33,6 +34,21 @@ SHARED_BY_LEARNERS = {'learners.search', 'learners.program', 'learners.weight_qu
 PACKAGE = 'pocketflow'
 """As which everything is imported; module names are written without it here."""
 TESTS_ONLY = 'tests'
+SLOW = {
+    'tensorflow',
+    'tf_keras',
+    'tensorflow_model_optimization',
+    'sklearn',
+    'scipy',
+    'matplotlib',
+    'hyperopt',
+    'ai_edge_litert',
+    'ai_edge_quantizer',
+}
+"""Libraries that take long to load; the command line is parsed without them."""
+
+
+_MODULE = re.compile(rf'{PACKAGE}(\.\w+)+')
 
 
 def module_files(root: Path) -> dict[str, Path]:
@@ -83,6 +99,12 @@ def is_dynamic_import(node: ast.AST) -> bool:
     )
 
 
+def late_import(node: ast.AST) -> list[str]:
+    """The module that a string names, which is imported when what it is declared for is used."""
+    is_name = isinstance(node, ast.Constant) and isinstance(node.value, str)
+    return [node.value.removeprefix(f'{PACKAGE}.')] if is_name and _MODULE.fullmatch(node.value) else []
+
+
 def resolve(name: str, modules: Mapping[str, Path]) -> str | None:
     """The longest prefix of a dotted name that is a module of the project."""
     parts = name.split('.')
@@ -94,11 +116,9 @@ def edges(modules: Mapping[str, Path], running: bool = False) -> dict[str, set[s
     """Which modules of the project each one imports, anywhere in its file."""
     found: dict[str, set[str]] = {}
     for module, file in modules.items():
-        names = (
-            name
-            for node in walk(ast.parse(file.read_text(encoding='utf-8')), running)
-            for name in imported(node, module, file.name == '__init__.py')
-        )
+        nodes = list(walk(ast.parse(file.read_text(encoding='utf-8')), running))
+        names = [name for node in nodes for name in imported(node, module, file.name == '__init__.py')]
+        names += [] if running else [name for node in nodes for name in late_import(node)]
         targets = {target for name in names if (target := outside_or_module(name, modules))}
         found[module] = targets - {module}
     return found
@@ -149,6 +169,58 @@ def reachable(start: str, graph: Mapping[str, set[str]]) -> set[str]:
         seen |= new
         waiting += new
     return seen
+
+
+def slow_options(root: Path) -> list[str]:
+    """main.py and the modules that declare options, where they load one of the slow libraries."""
+    modules = module_files(root)
+    trees = {module: ast.parse(file.read_text(encoding='utf-8')) for module, file in modules.items()}
+    graph = {module: loaded_modules(tree, module, modules) for module, tree in trees.items()}
+    slow = {module: found for module, tree in trees.items() if (found := slow_libraries(tree))}
+    quick = [module for module, tree in trees.items() if module == 'main' or declares_options(module, tree)]
+    return [
+        f'{module} loads {", ".join(sorted(slow[target]))} by way of {target}'
+        for module in quick
+        for target in sorted({module, *reachable(module, graph)} & set(slow))
+    ]
+
+
+def declares_options(module: str, tree: ast.AST) -> bool:
+    """Whether a module of the package defines an options class."""
+    classes = (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return module.split('.')[0] not in ('examples', 'scripts') and (
+        any(ast.unparse(base).endswith('Options') for node in classes for base in node.bases)
+        or any(ast.unparse(node.func) == 'with_defaults' for node in calls)
+    )
+
+
+def at_import(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes below one that run when a module is imported: not those within functions."""
+    for child in ast.iter_child_nodes(node):
+        if not is_type_checking(child) and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield child
+            yield from at_import(child)
+
+
+def loaded_modules(tree: ast.AST, module: str, modules: Mapping[str, Path]) -> set[str]:
+    """The project's modules that importing one loads first, with the packages that they and it lie in."""
+    is_package = modules[module].name == '__init__.py'
+    names = (name for node in at_import(tree) for name in imported(node, module, is_package))
+    targets = {module, *(target for name in names if (target := resolve(name, modules)))}
+    parents = {'.'.join(target.split('.')[:length]) for target in targets for length in range(1, target.count('.') + 1)}
+    return (targets | (parents & set(modules))) - {module}
+
+
+def slow_libraries(tree: ast.AST) -> set[str]:
+    """The slow libraries that a module loads itself when it is imported."""
+    found = set()
+    for node in at_import(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split('.')[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module.split('.')[0])
+    return found & SLOW
 
 
 def flag_readers(root: Path) -> list[str]:
@@ -224,9 +296,11 @@ def report(root: Path) -> Iterator[str]:
     yield from (f'  {edge}' for edge in bad_edges(root))
     yield f'modules in circles: {len(cycles(root))}'
     yield from (f'  {line}' for line in cycles(root))
+    yield f'options modules that load TensorFlow: {len(slow_options(root))}'
+    yield from (f'  {line}' for line in slow_options(root))
 
 
 if __name__ == '__main__':
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     print('\n'.join(report(ROOT)))
-    sys.exit(1 if bad_edges(ROOT) or cycles(ROOT) else 0)
+    sys.exit(1 if bad_edges(ROOT) or cycles(ROOT) or slow_options(ROOT) else 0)

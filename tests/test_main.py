@@ -79,7 +79,7 @@ BAD_INPUT = {
     'too many samples': ([*TASK, '--nb_smpls_eval=5000'], '--nb_smpls_eval=5000: the digits files hold only 360'),
     'missing data': (
         ['--model=lenet', '--dataset=cifar10', '--data_dir_local=nowhere'],
-        'in nowhere (there is no such folder); expected there',
+        '--data_dir_local=nowhere: there is no such folder; give the folder of the data files',
     ),
     'unknown format': ([*TASK, '--export_formats=float32,onnx'], "unknown file format 'onnx'; known: dynamic, float16"),
     'no format': ([*TASK, '--export_formats='], "unknown file format ''"),
@@ -176,17 +176,17 @@ def test_files_that_give_no_pair(tmp_path, text, message):
 def test_one_of_several_pairs_in_a_file(tmp_path):
     (tmp_path / 'mine.py').write_text(HELPER.format(name='a_at_digits') + HELPER.format(name='b_at_digits'))
     given = command('--model_helper=mine.py', '--model=b')
-    assert given.pair_name == 'b_at_digits'
+    assert given.pair.name == 'b_at_digits'
     assert recorded_lines(given)[:2] == ['--model=b', f'--model_helper={tmp_path}/mine.py']
 
 
 def test_a_helper_file_may_be_read_again_in_one_process(tmp_path):
     (tmp_path / 'mine.py').write_text(HELPER.format(name='mine_at_digits'))
     first, second = command('--model_helper=mine.py'), command('--model_helper=mine.py')
-    assert first.pair_name == second.pair_name == 'mine_at_digits'
-    assert first.helper_class is not second.helper_class is PAIRS.get('mine_at_digits')
+    assert first.pair.name == second.pair.name == 'mine_at_digits'
+    assert first.pair.load() is not second.pair.load() is PAIRS.get('mine_at_digits')
     (tmp_path / 'mine.py').write_text(HELPER.format(name='other_at_digits'))
-    assert command('--model_helper=mine.py').pair_name == 'other_at_digits'
+    assert command('--model_helper=mine.py').pair.name == 'other_at_digits'
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_an_edited_helper_file_is_another_run(tmp_path):
     outcome = run_main('--model_helper=mine.py', '--run_dir=run')
     assert outcome.code == 2 and 'other flags (sha256 of --model_helper: ' in outcome.err
     PAIRS._entries = dict(entries)
-    assert command('--flagfile=run/flags.txt').pair_name == 'mine_at_digits'  # the comment is one
+    assert command('--flagfile=run/flags.txt').pair.name == 'mine_at_digits'  # the comment is one
 
 
 def test_crash_of_our_own_is_not_hidden(monkeypatch):
@@ -238,7 +238,7 @@ def test_flag_files_nest_and_the_command_line_wins(tmp_path):
     (tmp_path / 'inner.flags').write_text('--model=lenet\n# a comment\n--dataset=digits\n--lrn_rate_init=0.03\n')
     (tmp_path / 'outer.flags').write_text('--flagfile=inner.flags\n\n--learner=chn-pruned-rmt\n--seed=2\n')
     given = command('--flagfile=outer.flags', '--seed=3')
-    assert given.pair_name == 'lenet_at_digits' and given.learner_names == ['chn-pruned-rmt']
+    assert given.pair.name == 'lenet_at_digits' and given.learner_names == ['chn-pruned-rmt']
     assert given.options(MainOptions).seed == 3
     assert make_invocation(given).helper.net.learning_rate == 0.03
     assert command('--flagfile=outer.flags').options(MainOptions).seed == 2
@@ -318,7 +318,7 @@ def test_a_pair_of_ones_own_is_found_from_anywhere(tmp_path):
     entries = dict(PAIRS._entries)
     made_run('--model_helper=mine.py')
     PAIRS._entries = entries
-    assert command('--exec_mode=eval', '--run_dir=made', '--model_helper=./mine.py').pair_name == 'mine_at_digits'
+    assert command('--exec_mode=eval', '--run_dir=made', '--model_helper=./mine.py').pair.name == 'mine_at_digits'
 
 
 def test_run_records_the_flags_of_its_command(pruned_run):
@@ -362,7 +362,7 @@ def test_help_lists_what_there_is():
     for model, dataset in (name.split('_at_') for name in PAIRS):
         assert f'--model={model} --dataset={dataset}' in outcome.out
     for name in LEARNERS:
-        assert f'  {name} ' in outcome.out and LEARNERS.get(name).__doc__.splitlines()[0] in outcome.out
+        assert f'  {name} ' in outcome.out and LEARNERS.declaration(name).summary in outcome.out
     assert '--run_dir' in outcome.out and '--helpfull' in outcome.out and '--momentum' not in outcome.out
 
 

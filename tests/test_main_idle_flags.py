@@ -251,7 +251,7 @@ def test_learners_replace_flags_of_all_learners_by_flags_that_they_have():
     shared = {field.metadata['flag'] for field in option_fields(LearnerOptions)}
     known = {field.metadata['flag'] for part in every_options_class() for field in option_fields(part)}
     for name in LEARNERS:
-        replaced = LEARNERS.get(name).replaced_flags
+        replaced = LEARNERS.declaration(name).replaced_flags
         assert shared >= replaced.keys() and known >= set(replaced.values())
 
 

@@ -14,6 +14,7 @@ import tf_keras as keras
 
 from pocketflow.utils.channels import ChannelGraph, reader_channels, trace
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.runs.given_files import resolve_plan_path
 from pocketflow.utils.system.atomic import write_text
 
 SCHEMA = 1
@@ -169,14 +170,8 @@ class CompressionPlan:
         return f'layer {layer!r} has {known[layer]} input channels, the plan expects {self.num_channels[layer]}'
 
 
-def plan_file(given: str, learner: str) -> pathlib.Path | None:
-    """The file that a user's path means: itself, or in a run directory the plan of the learner's last stage, if any."""
-    path = pathlib.Path(given)
-    return max(path.glob(f'*-{learner}/plan.json'), default=None) if path.is_dir() else path
-
-
 def load_plan(given: str, learner: str, kind: str, flag: str) -> CompressionPlan:
-    """The plan that a user's flag means (see `plan_file`).
+    """The plan that a user's flag means (see `resolve_plan_path`).
 
     Args:
         given: the flag's value.
@@ -187,12 +182,7 @@ def load_plan(given: str, learner: str, kind: str, flag: str) -> CompressionPlan
     Raises:
         UsageError: there is no such plan, or it is of another kind.
     """
-    found = plan_file(given, learner)
-    if found is None:
-        raise UsageError(
-            f'--{flag}={given}: no plan of {learner} in that run directory; give the directory of a run'
-            f' of {learner}, or a plan.json'
-        )
+    found = resolve_plan_path(given, learner, flag)
     try:
         plan = CompressionPlan.load(found)
     except UsageError as error:

@@ -1,46 +1,118 @@
-"""Names for classes: one small registry per kind of component."""
+"""Names for components: one small registry per kind of component.
+
+A component that takes long to load is declared first, in a module that loads quickly, with what the command line has to
+know of it; the module that defines it is imported when the component itself is asked for.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 from pocketflow.utils.errors import UsageError
 
-T = TypeVar('T')
+ComponentT = TypeVar('ComponentT')
+DeclarationT = TypeVar('DeclarationT')
 
 
-class Registry(Generic[T]):
-    """Maps names on the command line to classes, or to functions of one signature.
+@dataclasses.dataclass
+class _Entry(Generic[ComponentT, DeclarationT]):
+    """What is filed under a name.
 
-    >>> learners: Registry[type] = Registry('learner')
-    >>> @learners.register('full-prec')
-    ... class FullPrecLearner: ...
-    >>> learners.get('full-prec').__name__
-    'FullPrecLearner'
+    Attributes:
+      module: where a declared component is registered; None of one that was registered without a declaration.
+      declaration: what was declared.
+      component: None until the module is imported.
     """
 
-    def __init__(self, kind: str):
-        self.kind = kind
-        self._entries: dict[str, T] = {}
+    module: str | None = None
+    declaration: DeclarationT | None = None
+    component: ComponentT | None = None
 
-    def register(self, name: str) -> Callable[[T], T]:
-        """Decorator that files the class or function under `name`.
+
+class Registry(Generic[ComponentT, DeclarationT]):
+    """Maps names on the command line to classes or functions.
+
+    Args:
+      kind: what the components are, for messages.
+      name_attribute: the attribute of a class that is set to its name, if any.
+
+    >>> learners: Registry[type, None] = Registry('learner', name_attribute='name')
+    >>> @learners.register('full-prec')
+    ... class FullPrecLearner: ...
+    >>> learners.get('full-prec').name
+    'full-prec'
+    """
+
+    def __init__(self, kind: str, name_attribute: str | None = None):
+        self.kind, self._name_attribute = kind, name_attribute
+        self._entries: dict[str, _Entry[ComponentT, DeclarationT]] = {}
+
+    def declare(self, name: str, module: str, declaration: DeclarationT | None = None) -> None:
+        """Files a name whose component `module` registers when it is imported.
+
+        Args:
+          name: the component's name.
+          module: full name of the module.
+          declaration: what is known of the component without importing it.
+
+        Raises:
+          ValueError: the name is taken.
+        """
+        if name in self._entries:
+            raise ValueError(f'{self.kind} {name!r} is declared twice, or was registered before')
+        self._entries[name] = _Entry(module, declaration)
+
+    def register(self, name: str) -> Callable[[ComponentT], ComponentT]:
+        """Decorator that files a class or function under `name`.
 
         A second one of that name is refused, unless it is the same one, read again from its file.
+
+        Raises:
+          ValueError: the name belongs to another component, or was declared for another module.
         """
 
-        def add(entry: T) -> T:
-            known = self._entries.get(name, entry)
-            if known is not entry and _origin(known) != _origin(entry):
-                raise ValueError(f'{self.kind} {name!r} is registered twice: {known} and {entry}')
-            self._entries[name] = entry
-            return entry
+        def add(component: ComponentT) -> ComponentT:
+            entry = self._entries.setdefault(name, _Entry())
+            if entry.module not in (None, _origin(component)[0]):
+                raise ValueError(f'{self.kind} {name!r} is registered twice: by {entry.module} and as {component}')
+            known = entry.component
+            if known is not None and known is not component and _origin(known) != _origin(component):
+                raise ValueError(f'{self.kind} {name!r} is registered twice: {known} and {component}')
+            entry.component = component
+            if self._name_attribute is not None:
+                setattr(component, self._name_attribute, name)
+            return component
 
         return add
 
-    def get(self, name: str) -> T:
-        """What is filed under `name`; a `UsageError` that lists the known names if there is none."""
+    def get(self, name: str) -> ComponentT:
+        """The component of that name, whose module is imported if need be.
+
+        Raises:
+          UsageError: there is none; the message lists the known names.
+        """
+        entry = self._entry(name)
+        if entry.component is None and entry.module is not None:
+            importlib.import_module(entry.module)
+        if entry.component is None:
+            raise ValueError(f'{entry.module} does not register the {self.kind} {name!r}, for which it is declared')
+        return entry.component
+
+    def declaration(self, name: str) -> DeclarationT:
+        """What was declared of a component; it is not imported. Raises a `UsageError` as `get` does."""
+        declaration = self._entry(name).declaration
+        if declaration is None:
+            raise ValueError(f'nothing was declared of the {self.kind} {name!r}')
+        return declaration
+
+    def check(self, name: str) -> None:
+        """Raises a `UsageError`, as `get` does, if there is no such name; nothing is imported."""
+        self._entry(name)
+
+    def _entry(self, name: str) -> _Entry[ComponentT, DeclarationT]:
         if name not in self._entries:
             raise UsageError(f'unknown {self.kind} {name!r}; known: {", ".join(self)}')
         return self._entries[name]
@@ -52,5 +124,5 @@ class Registry(Generic[T]):
         return name in self._entries
 
 
-def _origin(entry: Any) -> tuple[str, str]:
-    return entry.__module__, entry.__qualname__
+def _origin(component: Any) -> tuple[str, str]:
+    return component.__module__, component.__qualname__

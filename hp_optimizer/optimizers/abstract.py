@@ -8,9 +8,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from pocketflow.hp_optimizer.domain import Domain, Value, Values
-from pocketflow.utils.registry import Registry
-
-OPTIMIZERS = Registry('hyper-parameter optimizer')
 
 
 class HyperParamOptimizer(abc.ABC):

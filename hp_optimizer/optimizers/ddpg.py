@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pocketflow.hp_optimizer.domain import Domain, Value, Values
-from pocketflow.hp_optimizer.optimizers.abstract import OPTIMIZERS, HyperParamOptimizer
+from pocketflow.hp_optimizer.optimizers.abstract import HyperParamOptimizer
+from pocketflow.hp_optimizer.options import OPTIMIZERS
 
 if TYPE_CHECKING:  # the agent brings TensorFlow, which the other methods do without
     from pocketflow.rl_agents.ddpg import Agent, DdpgOptions

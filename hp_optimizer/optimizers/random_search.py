@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pocketflow.hp_optimizer.optimizers.abstract import OPTIMIZERS, HyperParamOptimizer
+from pocketflow.hp_optimizer.optimizers.abstract import HyperParamOptimizer
+from pocketflow.hp_optimizer.options import OPTIMIZERS
 
 
 @OPTIMIZERS.register('random')

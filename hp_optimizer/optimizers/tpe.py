@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from pocketflow.hp_optimizer.domain import Domain, Value
-from pocketflow.hp_optimizer.optimizers.abstract import OPTIMIZERS, HyperParamOptimizer
+from pocketflow.hp_optimizer.optimizers.abstract import HyperParamOptimizer
+from pocketflow.hp_optimizer.options import OPTIMIZERS
 
 
 @functools.cache

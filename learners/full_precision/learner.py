@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import tf_keras as keras
 
-from pocketflow.learners.abstract_learner import LEARNERS, AbstractLearner, Compressed
+from pocketflow.learners.abstract_learner import AbstractLearner, Compressed
+from pocketflow.learners.options import LEARNERS
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.graph import copied
 
@@ -15,16 +16,8 @@ from pocketflow.utils.graph import copied
 class FullPrecLearner(AbstractLearner):
     """Ordinary training from random weights, or with `enbl_warm_start` from given ones."""
 
-    name = 'full-prec'
     timing = ('train', 'train')
     keeps_shapes = True
-    replaced_flags = {
-        'nb_epochs_rat_ft': 'nb_epochs_rat',
-        'lrn_rate_rat_ft': 'lrn_rate_init',
-        'loss_w_dcy_rat_ft': 'loss_w_dcy',
-        'batch_size_ft': 'batch_size',
-        'crop_padding_ft': 'crop_padding',
-    }
 
     def check_model(self, make_model: Callable[[], keras.Model]) -> None:
         make_model()  # which refuses a model that does not fit the data

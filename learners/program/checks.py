@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pocketflow.hp_optimizer import names_in_space
 from pocketflow.hp_optimizer.options import SearchOptions
-from pocketflow.learners import LEARNERS
-from pocketflow.learners.abstract_learner import LearnerOptions
-from pocketflow.learners.program.command import (
-    SEARCH_OPTIONS,
-    UNRECORDED_OPTIONS,
-    Command,
-    FirstLook,
-    ProcessOptions,
-    read_command,
-)
-from pocketflow.learners.program.modes import FLAGS_OF_MODES
-from pocketflow.learners.program.pipeline import FULL_PRECISION, starts_from_baseline, trains_from_scratch
+from pocketflow.learners.options import LEARNERS, LearnerOptions
+from pocketflow.learners.program.chains import FULL_PRECISION, starts_from_baseline, trains_from_scratch
+from pocketflow.learners.program.command import SEARCH_OPTIONS, UNRECORDED_OPTIONS, Command, FirstLook, read_command
+from pocketflow.learners.program.options import FLAGS_OF_MODES, ProcessOptions
+from pocketflow.learners.search.searchable import refuse_nested
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.export.formats import CONTAINER
+from pocketflow.utils.export.format_names import CONTAINER
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.options import indecisive_flags, option_fields
 from pocketflow.utils.options.needs import refuse_idle_flags, refuse_replaced_flags
 from pocketflow.utils.options.parsing import parse
 from pocketflow.utils.reports.verdict import VerdictOptions, refuse_conditions
-from pocketflow.utils.training.distillation import DistillationOptions
+from pocketflow.utils.training.options import DistillationOptions
 
 SEARCHES = (
     '--ws_prune_ratio_prtl=optimal, --uql_enbl_rl_agent, --nuql_enbl_rl_agent, --cpr_prune_option=auto or '
@@ -71,10 +63,10 @@ def refuse_unused_flags(command: Command) -> None:
     used = {
         field.metadata['flag']
         for name in command.learner_names
-        for field in option_fields(LEARNERS.get(name).options_class)
+        for field in option_fields(LEARNERS.declaration(name).options_class)
     }
     for name in LEARNERS:
-        for field in option_fields(LEARNERS.get(name).options_class):
+        for field in option_fields(LEARNERS.declaration(name).options_class):
             flag = field.metadata['flag']
             if command.flag_values[flag].present and flag not in used:
                 raise UsageError(
@@ -126,11 +118,22 @@ def refuse_flags_without_effect(command: Command) -> None:
     refuse_idle_flags(
         command.options_classes(command.learner_names),
         command.flag_values,
-        names_in_space(command.options(SearchOptions).space),
+        searched_flags(command.options(SearchOptions).space),
     )
     refuse_replaced_flags(
-        {name: LEARNERS.get(name).replaced_flags for name in command.learner_names}, LearnerOptions, command.flag_values
+        {name: LEARNERS.declaration(name).replaced_flags for name in command.learner_names},
+        LearnerOptions,
+        command.flag_values,
     )
+
+
+def searched_flags(space: str | None) -> frozenset[str]:
+    """The flags that the file of a search space names."""
+    if space is None:
+        return frozenset()
+    from pocketflow.hp_optimizer.space_file import names_in_space  # which loads NumPy
+
+    return names_in_space(space)
 
 
 def refuse_contradictions(command: Command) -> None:
@@ -147,6 +150,13 @@ def refuse_contradictions(command: Command) -> None:
             f'--enbl_warm_start goes with --learner={FULL_PRECISION} and --save_path=MODEL; given: '
             f'{chosen} --save_path={shared.save_path or ""}'
         )
+    if process.exec_mode == 'train' and command.options(SearchOptions).space is not None:
+        if names[0] == FULL_PRECISION:
+            raise UsageError(
+                f'{chosen}: --hpo_space searches flags of learners that compress; leave {FULL_PRECISION} out: the '
+                'model that they start from is found, or trained, anyway'
+            )
+        refuse_nested(command.learner_options())
     if process.exec_mode in ('eval', 'benchmark'):
         refuse_conditions(verdict, f'--exec_mode={process.exec_mode} makes no verdict')
     if (

@@ -7,56 +7,24 @@ from collections.abc import Iterable, Sequence
 
 from absl import flags
 
-from pocketflow.datasets.abstract_dataset import DatasetOptions
+from pocketflow.datasets.options import DatasetOptions
 from pocketflow.hp_optimizer.options import SearchOptions
-from pocketflow.learners import LEARNERS
-from pocketflow.learners.abstract_learner import LearnerOptions
-from pocketflow.learners.program.modes import EXEC_MODES
-from pocketflow.learners.program.pipeline import FULL_PRECISION, check_chain
-from pocketflow.learners.search import SearchedOptions
-from pocketflow.nets.abstract_model_helper import AbstractModelHelper
-from pocketflow.nets.find_pair import PairOptions, find_pair, helper_lines
+from pocketflow.learners.options import LEARNERS, LearnerOptions
+from pocketflow.learners.program.chains import check_chain
+from pocketflow.learners.program.options import MainOptions, ProcessOptions
+from pocketflow.learners.search.options import SearchedOptions
+from pocketflow.nets.find_pair import Pair, PairOptions, find_pair, helper_lines
+from pocketflow.nets.options import PairDeclaration
 from pocketflow.rl_agents.ddpg.options import DdpgOptions
-from pocketflow.utils.distributed.gradient_compression import CompressionOptions
-from pocketflow.utils.distributed.multi_gpu_wrapper import MultiGpuOptions
+from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
+from pocketflow.utils.distributed.options import MultiGpuOptions
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.options import ExportOptions
-from pocketflow.utils.options import Options, from_flags, option, superseded_flags
+from pocketflow.utils.options import Options, from_flags, superseded_flags
 from pocketflow.utils.options.parsing import parse
 from pocketflow.utils.reports.verdict import VerdictOptions
 from pocketflow.utils.runs.run_directory import FLAGS_FILE, RunDirectory
-from pocketflow.utils.training.distillation import DistillationOptions
-from pocketflow.utils.training.trainer import TrainerOptions
-
-
-@dataclasses.dataclass(frozen=True)
-class MainOptions(Options):
-    """What to do, and where."""
-
-    learner: str = option('learner', FULL_PRECISION, 'learner, or several in order, separated by commas')
-    seed: int = option('seed', 0, 'seeds Python, NumPy, TensorFlow and the data order', low=0, high=2**30)
-    deterministic: bool = option(
-        'deterministic',
-        False,
-        'bit-identical repetition: deterministic operations of TensorFlow only, which may be slower',
-        decides=False,
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class ProcessOptions(Options):
-    """What does not change a result, and is therefore not recorded in the run directory."""
-
-    exec_mode: str = option(
-        'exec_mode',
-        'train',
-        'train: compress, export and report; eval, export, benchmark: of a '
-        'finished run; eval, export: also of the model at --save_path',
-        choices=tuple(EXEC_MODES),
-    )
-    run_dir: str | None = option('run_dir', None, 'directory of the run; default: runs/PAIR/LEARNER-FINGERPRINT')
-    debug: bool = option('debug', False, 'show debug messages, and tracebacks of errors')
-
+from pocketflow.utils.training.options import DistillationOptions, TrainerOptions
 
 SHARED_OPTIONS = (MainOptions, LearnerOptions, TrainerOptions, DistillationOptions, ExportOptions, CompressionOptions)
 SEARCH_OPTIONS = (SearchOptions, DdpgOptions)
@@ -66,6 +34,9 @@ UNRECORDED_OPTIONS = (ProcessOptions, VerdictOptions, MultiGpuOptions)
 @dataclasses.dataclass(frozen=True)
 class FirstLook:
     """What is read before all other flags: the pair, which brings flags of its own, and where a finished run is.
+
+    So a command line is parsed twice: for this look, and strictly once it is known which flags there are. A mode that
+    works on a finished run also looks at that run's flags, which name its pair.
 
     Attributes:
       pair, process, shared: these options, of the given flags alone.
@@ -91,7 +62,7 @@ class Command:
     Attributes:
       argv: program name and arguments, as given.
       of_run: the argument that stands for the flags of the finished run that it works on, if it does.
-      pair_options, pair_name, helper_class: the model/dataset pair.
+      pair_options, pair: the model/dataset pair.
       helper_lines: comment for flag files that changes with the text of the user's own pair.
       learner_names: the chain of learners.
       flag_values: all flags.
@@ -100,8 +71,7 @@ class Command:
     argv: Sequence[str]
     of_run: Sequence[str]
     pair_options: PairOptions
-    pair_name: str
-    helper_class: type[AbstractModelHelper]
+    pair: Pair
     helper_lines: Sequence[str]
     learner_names: Sequence[str]
     flag_values: flags.FlagValues
@@ -111,7 +81,7 @@ class Command:
 
     def options_classes(self, learners: Iterable[str] = LEARNERS) -> list[type[Options]]:
         """Every options class whose flags the command line offers for this pair, or only for these learners."""
-        return options_classes(self.helper_class, learners)
+        return options_classes(self.pair.declaration, learners)
 
     @property
     def searches(self) -> bool:
@@ -122,11 +92,11 @@ class Command:
 
     def data_options(self) -> DatasetOptions:
         """Those of the data set; a search judges by samples that nothing is trained on."""
-        options = self.options(self.helper_class.dataset_class.options_class)
+        options = self.options(self.pair.declaration.data_options_class)
         return options.replace(hold_out=True) if self.searches else options
 
     def learner_options(self) -> dict[str, Options]:
-        return {name: self.options(LEARNERS.get(name).options_class) for name in self.learner_names}
+        return {name: self.options(LEARNERS.declaration(name).options_class) for name in self.learner_names}
 
     def superseded(self) -> dict[str, str]:
         """The given flags that have no effect any more, with the reasons."""
@@ -137,16 +107,16 @@ class Command:
         }
 
 
-def options_classes(helper_class: type[AbstractModelHelper], learners: Iterable[str] = LEARNERS) -> list[type[Options]]:
+def options_classes(pair: PairDeclaration, learners: Iterable[str] = LEARNERS) -> list[type[Options]]:
     """Every options class whose flags the command line offers for a pair, or only for these learners."""
     return [
         PairOptions,
         *SHARED_OPTIONS,
         *SEARCH_OPTIONS,
         *UNRECORDED_OPTIONS,
-        helper_class.net_options_class,
-        helper_class.dataset_class.options_class,
-        *(LEARNERS.get(name).options_class for name in learners),
+        pair.net_options_class,
+        pair.data_options_class,
+        *(LEARNERS.declaration(name).options_class for name in learners),
     ]
 
 
@@ -163,16 +133,15 @@ def read_command(argv: Sequence[str], look: FirstLook | None = None) -> Command:
     look = look or FirstLook.at(argv)
     of_run = flags_of_run(look)
     with_run = [argv[0], *of_run, *argv[1:]]
-    pair = FirstLook.at(with_run).pair if of_run else look.pair
-    name, helper_class = find_pair(pair)
-    values = parse(options_classes(helper_class), with_run)
+    pair_options = FirstLook.at(with_run).pair if of_run else look.pair
+    pair = find_pair(pair_options)
+    values = parse(options_classes(pair.declaration), with_run)
     return Command(
         tuple(argv),
         tuple(of_run),
+        pair_options,
         pair,
-        name,
-        helper_class,
-        tuple(helper_lines(pair)),
+        tuple(helper_lines(pair_options)),
         learner_names(from_flags(MainOptions, values).learner),
         values,
     )
@@ -184,7 +153,7 @@ def learner_names(chain: str) -> list[str]:
     if '' in names:
         raise UsageError(f'--learner={chain}: an empty name; give one learner, or several separated by single commas')
     for name in names:
-        LEARNERS.get(name)
+        LEARNERS.check(name)
     check_chain(names)
     return names
 

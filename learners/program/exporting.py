@@ -16,9 +16,11 @@ from absl import logging
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters, uncounted_macs
 from pocketflow.utils.errors import PocketFlowError
-from pocketflow.utils.export import Evaluation, ExportRecord, FileUnderTest, Source, Timing, export_files, measure_files
 from pocketflow.utils.export.device_latency import read_device_latencies
+from pocketflow.utils.export.formats import Source
 from pocketflow.utils.export.isolated import IsolatedConversions, conversion_process, isolated_conversions
+from pocketflow.utils.export.latency import Timing
+from pocketflow.utils.export.measure import Evaluation, ExportRecord, FileUnderTest, export_files, measure_files
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.export.runner import num_usable_threads
 from pocketflow.utils.models.files import save_model

@@ -7,21 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pocketflow.hp_optimizer.options import SearchOptions
-from pocketflow.learners.abstract_learner import LearnerOptions
-from pocketflow.learners.program.command import (
-    SEARCH_OPTIONS,
-    SHARED_OPTIONS,
-    Command,
-    MainOptions,
-    ProcessOptions,
-    is_export_of_given_model,
-)
-from pocketflow.learners.program.pipeline import FULL_PRECISION, training_fingerprint
-from pocketflow.utils.distributed.gradient_compression import CompressionOptions
+from pocketflow.learners.options import LearnerOptions
+from pocketflow.learners.program.chains import FULL_PRECISION, training_fingerprint
+from pocketflow.learners.program.command import SEARCH_OPTIONS, SHARED_OPTIONS, Command, is_export_of_given_model
+from pocketflow.learners.program.options import MainOptions, ProcessOptions
+from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
 from pocketflow.utils.options import flag_lines, indecisive_flags
-from pocketflow.utils.runs.run_directory import FLAGS_FILE, RunDirectory, fingerprint
-from pocketflow.utils.training.distillation import DistillationOptions
-from pocketflow.utils.training.trainer import TrainerOptions
+from pocketflow.utils.runs.run_directory import FLAGS_FILE, REPORT, RunDirectory, fingerprint
+from pocketflow.utils.training.options import DistillationOptions, TrainerOptions
 
 SPACE_NOTE = '# sha256 of --hpo_space'
 """Begins the comment of a flag file that changes with the text of the searched space."""
@@ -33,7 +26,7 @@ def recorded_lines(command: Command, decisive: bool = False, num_workers: int = 
     """The flag file that repeats a run, or only those of its flags that decide results."""
     helper_file = command.pair_options.model_helper
     pair = command.pair_options.replace(model_helper=helper_file and str(Path(helper_file).resolve()))
-    net = command.options(command.helper_class.net_options_class)
+    net = command.options(command.pair.declaration.net_options_class)
     search = SEARCH_OPTIONS if command.searches else ()
     parts = [
         pair,
@@ -53,13 +46,13 @@ def recorded_lines(command: Command, decisive: bool = False, num_workers: int = 
 def training_name(command: Command, num_workers: int = 1) -> str:
     """Names the full-precision model that a command line would train, for look-ups in the zoo."""
     parts = [
-        command.options(command.helper_class.net_options_class),
+        command.options(command.pair.declaration.net_options_class),
         command.data_options(),
         command.options(TrainerOptions),
         MainOptions(seed=command.options(MainOptions).seed),
     ]
     together = [*workers_lines(num_workers), *compression_lines(command.options(CompressionOptions), num_workers)]
-    return training_fingerprint(command.pair_name, parts, [*command.helper_lines, *together])
+    return training_fingerprint(command.pair.name, parts, [*command.helper_lines, *together])
 
 
 def run_path(command: Command, num_workers: int = 1) -> Path:
@@ -84,7 +77,7 @@ def default_run_path(command: Command, num_workers: int = 1) -> Path:
     if RunDirectory(own).recorded_flags():
         return own
     wanted = command.options(ProcessOptions).exec_mode != 'train'
-    others = [path for path in default_run_paths(command) if (path / 'report.json').is_file() == wanted]
+    others = [path for path in default_run_paths(command) if (path / REPORT).is_file() == wanted]
     return max(others, key=lambda path: (path / FLAGS_FILE).stat().st_mtime, default=own)
 
 
@@ -95,13 +88,13 @@ def own_path(command: Command, num_workers: int) -> Path:
     if list(command.learner_names) == [FULL_PRECISION] and not (shared.warm_start or distillation.enabled):
         # Where runs with the same pair and training flags look for it.
         return Path(shared.zoo_dir) / f'{training_name(command, num_workers)}-{name}'
-    return Path(shared.zoo_dir) / command.pair_name / f'{"+".join(command.learner_names)}-{name}'
+    return Path(shared.zoo_dir) / command.pair.name / f'{"+".join(command.learner_names)}-{name}'
 
 
 def default_run_paths(command: Command) -> list[Path]:
     """The directories of runs with these flags, whatever the number of workers."""
     pattern = f'{"+".join(command.learner_names)}-*{fingerprint(recorded_lines(command, decisive=True))}*'
-    folder = Path(command.options(LearnerOptions).zoo_dir) / command.pair_name
+    folder = Path(command.options(LearnerOptions).zoo_dir) / command.pair.name
     return [file.parent for file in sorted(folder.glob(f'{pattern}/{FLAGS_FILE}'))]
 
 

@@ -11,10 +11,9 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pocketflow.learners.abstract_learner import model_file
-from pocketflow.utils.compression_plan import plan_file
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import Options, option_fields
+from pocketflow.utils.runs.given_files import model_file, plan_file
 from pocketflow.utils.runs.records import read_record
 from pocketflow.utils.runs.run_directory import RunDirectory
 from pocketflow.utils.system import atomic
@@ -32,13 +31,20 @@ def named_files(shared: Options, distillation: Options, learner_options: Mapping
       shared, distillation: options that all learners share.
       learner_options: those of each learner, by its name.
     """
-    parts = [('', shared), ('', distillation), *learner_options.items()]
     found = [
         (f'--{flag}={value}', _meant(value, kind, learner))
-        for learner, options in parts
-        for flag, value, kind in _inputs(options)
+        for learner, flag, value, kind in named_values(shared, distillation, learner_options)
     ]
     return {line: file for line, file in found if file is not None and file.is_file()}
+
+
+def named_values(
+    shared: Options, distillation: Options, learner_options: Mapping[str, Options]
+) -> Iterator[tuple[str, str, str, str]]:
+    """(learner or '', flag, value, kind) of each option that names a file; arguments as for `named_files`."""
+    for learner, options in [('', shared), ('', distillation), *learner_options.items()]:
+        for flag, value, kind in _inputs(options):
+            yield learner, flag, value, kind
 
 
 def _inputs(options: Options) -> Iterator[tuple[str, str, str]]:

@@ -10,16 +10,12 @@ from pathlib import Path
 from absl import logging
 
 from pocketflow.hp_optimizer.options import SearchOptions
-from pocketflow.learners.abstract_learner import (
-    CONTAINER_NAME,
-    CONTAINER_SUFFIX,
-    LearnerContext,
-    LearnerOptions,
-    StageResult,
-    describe,
-)
+from pocketflow.learners.abstract_learner import CONTAINER_NAME, CONTAINER_SUFFIX, LearnerContext, StageResult, describe
+from pocketflow.learners.options import LearnerOptions
+from pocketflow.learners.program.chains import starts_from_baseline
 from pocketflow.learners.program.exporting import Candidate, Exporter, refuse_failed_exports
 from pocketflow.learners.program.input_files import named_files, record_inputs
+from pocketflow.learners.program.options import EXPORT_FLAGS, EXPORTS_GIVEN_MODEL
 from pocketflow.learners.program.pipeline import (
     BASELINE_FOLDER,
     DATA_FILE,
@@ -28,19 +24,17 @@ from pocketflow.learners.program.pipeline import (
     load_fitting_model,
     load_in_standard_form,
     recorded_data,
-    resolve_model_path,
-    starts_from_baseline,
 )
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.rl_agents.ddpg.options import DdpgOptions
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
-from pocketflow.utils.distributed.gradient_compression import CompressionOptions
+from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.export import LiteRtRunner, Timing, time_alternating
+from pocketflow.utils.export.latency import Timing, time_alternating
 from pocketflow.utils.export.options import ExportOptions
-from pocketflow.utils.export.runner import num_usable_threads
-from pocketflow.utils.options import Options, option_fields
+from pocketflow.utils.export.runner import LiteRtRunner, num_usable_threads
+from pocketflow.utils.options import Options
 from pocketflow.utils.quantization.encoding import kernel_statistics
 from pocketflow.utils.quantization.int8 import plain_if_quantization_aware
 from pocketflow.utils.reports import page as report_page
@@ -48,23 +42,19 @@ from pocketflow.utils.reports.layer_table import chained_rows
 from pocketflow.utils.reports.report import SCHEMA, SHAPE, format_table, summary
 from pocketflow.utils.reports.search.figure import write_search_figure
 from pocketflow.utils.reports.verdict import VerdictOptions, enforce, judge, refuse_conditions
+from pocketflow.utils.runs.given_files import resolve_model_path
 from pocketflow.utils.runs.log_file import log_file
 from pocketflow.utils.runs.machine import machine, versions
 from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.runs.model_files import damaged_files, refuse_damaged
 from pocketflow.utils.runs.records import DamagedRecordError, read_record
-from pocketflow.utils.runs.run_directory import RunDirectory
+from pocketflow.utils.runs.run_directory import REPORT, RunDirectory
 from pocketflow.utils.system import atomic
 from pocketflow.utils.system.paths import explained
 from pocketflow.utils.system.streams import say
-from pocketflow.utils.training.distillation import DistillationOptions
-from pocketflow.utils.training.trainer import TrainerOptions, evaluate
+from pocketflow.utils.training.options import DistillationOptions, TrainerOptions
+from pocketflow.utils.training.trainer import evaluate
 
-EXPORT_FLAGS = tuple(field.metadata['flag'] for field in option_fields(ExportOptions))
-"""May differ from those that a run was made with when its models are exported again."""
-EXPORTS_GIVEN_MODEL = '# exports the model at --save_path; nothing is trained here'
-"""Marks the flag file of a directory that holds only exported files."""
-REPORT = 'report.json'
 EXPORT_ANEW = f"delete {REPORT} and give the run's own command again to have it written anew"
 TIMED_PARTS = ('train', 'select', 'finetune', 'export')
 
@@ -399,9 +389,3 @@ EXEC_MODES: dict[str, Callable[[Invocation], None]] = {
     'export': export_model,
     'benchmark': benchmark,
 }
-FLAGS_OF_MODES: dict[str, tuple[str, ...]] = {
-    'eval': ('save_path', 'nb_smpls_eval'),
-    'export': EXPORT_FLAGS,
-    'benchmark': ('nb_repts', 'nb_repts_warmup'),
-}
-"""What decides results and may be given anew to each mode that works on a finished run."""

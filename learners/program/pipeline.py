@@ -15,37 +15,34 @@ from typing import Any
 import tf_keras as keras
 from absl import logging
 
-from pocketflow.datasets.abstract_dataset import DatasetOptions
+from pocketflow.datasets.options import DatasetOptions
 from pocketflow.learners.abstract_learner import (
-    LEARNERS,
     AbstractLearner,
     Finished,
     LearnerContext,
-    LearnerOptions,
     StageResult,
     describe,
     load_any,
     load_own_model,
-    model_file,
 )
+from pocketflow.learners.options import LEARNERS
+from pocketflow.learners.program.chains import FULL_PRECISION, trains_from_scratch
 from pocketflow.learners.search.flag_search import FOLDER as SEARCH_FOLDER
 from pocketflow.learners.search.flag_search import FlagSearch
 from pocketflow.learners.search.plan_search import read_record
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.distributed.mirror import mirror
-from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import StandardForm, check_round_trip, refuse_frozen, warn_of_frozen
 from pocketflow.utils.models.files import save_model
-from pocketflow.utils.models.kinds import saved_model
 from pocketflow.utils.options import Options, flag_lines, option_fields
+from pocketflow.utils.runs.given_files import resolve_model_path
 from pocketflow.utils.runs.model_files import refuse_damaged
-from pocketflow.utils.runs.run_directory import FLAGS_FILE, fingerprint
+from pocketflow.utils.runs.run_directory import FLAGS_FILE
 from pocketflow.utils.system import atomic
-from pocketflow.utils.system.paths import explained
-from pocketflow.utils.training.distillation import Distillation, DistillationOptions
+from pocketflow.utils.training.distillation import Distillation
+from pocketflow.utils.training.options import DistillationOptions
 from pocketflow.utils.training.trainer import evaluate
 
-FULL_PRECISION = 'full-prec'
 BASELINE_FOLDER = 'baseline'
 """Where a run keeps the uncompressed model that it started from."""
 TEACHER_FOLDER = 'teacher'
@@ -86,35 +83,6 @@ class PipelineResult:
     def reference_format(self) -> str | None:
         """In which format the uncompressed model is compared, if any stage wants a certain one."""
         return next((stage.reference_format for stage in self.stages if stage.reference_format), None)
-
-
-def training_fingerprint(pair: str, options: Sequence[Options], more: Sequence[str] = ()) -> str:
-    """Names a trained model by everything that decides its training: options, and lines that stand for more."""
-    return f'{pair}/{FULL_PRECISION}-{fingerprint([*flag_lines(options, decisive=True), *more])}'
-
-
-def trains_from_scratch(names: Sequence[str], shared: LearnerOptions, distillation: DistillationOptions) -> bool:
-    """Whether the chain `names` needs no trained model: it begins with full-prec, without anybody's help."""
-    needs_teacher = distillation.enabled and distillation.teacher_path is None
-    return names[0] == FULL_PRECISION and not (shared.warm_start or needs_teacher)
-
-
-def starts_from_baseline(names: Sequence[str], shared: LearnerOptions) -> bool:
-    """Whether the chain makes its model from the uncompressed one, so that a verdict can compare the two.
-
-    `full-prec` by itself starts from random weights, whoever teaches it.
-    """
-    return shared.warm_start or any(name != FULL_PRECISION for name in names)
-
-
-def check_chain(names: Sequence[str]) -> None:
-    """Raises a `UsageError` if a learner cannot follow those before it."""
-    for index, name in enumerate(names):
-        later = LEARNERS.get(name)
-        for earlier in names[:index]:
-            reason = LEARNERS.get(earlier).must_be_last or later.refuses_after.get(earlier)
-            if reason:
-                raise UsageError(f'--learner={",".join(names)}: {name} cannot follow {earlier}: {reason}')
 
 
 class Pipeline:
@@ -210,11 +178,6 @@ class Pipeline:
         self.context = dataclasses.replace(self.context, learner_options=shared)
 
     def _flag_search(self, names: Sequence[str], teacher: Distillation | None) -> FlagSearch:
-        if names[0] == FULL_PRECISION:
-            raise UsageError(
-                f'--learner={",".join(names)}: --hpo_space searches flags of learners that compress; '
-                f'leave {FULL_PRECISION} out: the model that they start from is found, or trained, anyway'
-            )
         return FlagSearch(dataclasses.replace(self.context, distillation=teacher), names, self.learner_options)
 
     def search_records(self, stages: Sequence[StageResult]) -> list[Mapping[str, Any]]:
@@ -365,14 +328,3 @@ def load_in_standard_form(path: Path, helper: AbstractModelHelper) -> tuple[Fini
     finished = load_any(path)
     form = helper.standard_form(finished.model, str(path), 'is it a model of another pair?')
     return dataclasses.replace(finished, model=form.model), form
-
-
-def resolve_model_path(path: str, flag: str) -> Path:
-    """The file that a user's path means, as `model_file` says; a `UsageError` that names the flag if it is missing."""
-    with explained():
-        file = model_file(path)
-        is_file = file.is_file()
-    if not is_file:
-        what = saved_model(path) or 'no saved model there; give a .keras file or the directory of a finished run'
-        raise UsageError(f'{flag}={path}: {what}')
-    return file

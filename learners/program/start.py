@@ -4,29 +4,43 @@ from __future__ import annotations
 
 import shlex
 
+import tensorflow as tf
+import tf_keras as keras
 from absl import logging
 
 from pocketflow.datasets.abstract_dataset import Shard
 from pocketflow.hp_optimizer.options import SearchOptions
-from pocketflow.learners.abstract_learner import LearnerOptions
-from pocketflow.learners.program.command import Command, MainOptions, ProcessOptions
+from pocketflow.learners.options import LearnerOptions
+from pocketflow.learners.program.command import Command
 from pocketflow.learners.program.identity import begun_by, free_flags, recorded_lines, run_path, training_name
 from pocketflow.learners.program.modes import EXEC_MODES, Invocation
+from pocketflow.learners.program.options import MainOptions, ProcessOptions
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.rl_agents.ddpg.options import DdpgOptions
-from pocketflow.utils.distributed.gradient_compression import CompressionOptions
-from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
+from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
+from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers, connect, raise_on_lost_worker
+from pocketflow.utils.distributed.options import MultiGpuOptions
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.reports.verdict import VerdictOptions
 from pocketflow.utils.runs.run_directory import RunDirectory
 from pocketflow.utils.system import paths
-from pocketflow.utils.training.distillation import DistillationOptions
-from pocketflow.utils.training.trainer import TrainerOptions
+from pocketflow.utils.training.options import DistillationOptions, TrainerOptions
 
 
-def start(command: Command, workers: Workers) -> None:
-    """One worker's part of what a command asks for: modes other than train are the primary's alone."""
+def start(command: Command) -> None:
+    """Connects the workers, and does what a command asks for; modes other than train are the primary's alone."""
+    workers = connect(command.options(MultiGpuOptions))  # before anything of TensorFlow is set up
+    options = command.options(MainOptions)
+    keras.utils.set_random_seed(options.seed)
+    if options.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    with raise_on_lost_worker():
+        take_part(command, workers)
+
+
+def take_part(command: Command, workers: Workers) -> None:
+    """One worker's part of the work."""
     mode = command.options(ProcessOptions).exec_mode
     if not workers.is_primary:
         logging.set_verbosity(logging.WARNING)
@@ -63,12 +77,13 @@ def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
 
 def make_helper(command: Command, workers: Workers) -> AbstractModelHelper:
     """The pair, with this worker's share of the data."""
-    missing = sorted(command.helper_class.__abstractmethods__)
+    helper_class = command.pair.load()
+    missing = sorted(helper_class.__abstractmethods__)
     if missing:
         raise UsageError(
-            f'--model_helper={command.pair_options.model_helper}: class {command.helper_class.__name__} '
+            f'--model_helper={command.pair_options.model_helper}: class {helper_class.__name__} '
             f'does not define {", ".join(missing)}; see docs/extending.md'
         )
-    dataset = command.helper_class.dataset_class(command.data_options(), seed=command.options(MainOptions).seed)
+    dataset = helper_class.dataset_class(command.data_options(), seed=command.options(MainOptions).seed)
     dataset.shard = Shard(workers.rank, workers.size)
-    return command.helper_class(command.options(command.helper_class.net_options_class), dataset)
+    return helper_class(command.options(helper_class.net_options_class), dataset)

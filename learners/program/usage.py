@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from pocketflow.learners import LEARNERS
-from pocketflow.learners.program.command import SEARCH_OPTIONS, SHARED_OPTIONS, FirstLook, MainOptions, ProcessOptions
+from pocketflow.learners.options import LEARNERS
+from pocketflow.learners.program.command import SEARCH_OPTIONS, SHARED_OPTIONS, FirstLook
+from pocketflow.learners.program.options import MainOptions, ProcessOptions
 from pocketflow.nets import PAIRS
 from pocketflow.nets.find_pair import PairOptions, find_pair
-from pocketflow.utils.distributed.multi_gpu_wrapper import MultiGpuOptions
+from pocketflow.utils.distributed.options import MultiGpuOptions
 from pocketflow.utils.options import define_flags
 from pocketflow.utils.reports.verdict import VerdictOptions
 
@@ -28,20 +29,16 @@ def usage(argv: Sequence[str], introduction: str) -> str:
         *(f'  --model={model} --dataset={data}' for model, data in pairs),
         '',
         'Learners (--learner=NAME, or NAME,NAME to chain):',
-        *(f'  {name:16} {LEARNERS.get(name).__doc__.splitlines()[0]}' for name in LEARNERS),
+        *(f'  {name:16} {LEARNERS.declaration(name).summary}' for name in LEARNERS),
         '',
     ]
     classes = [PairOptions, MainOptions, ProcessOptions, VerdictOptions, MultiGpuOptions]
     if full:
         pair = FirstLook.at(argv).pair
-        helper_class = find_pair(pair)[1] if pair.model or pair.model_helper else PAIRS.get(next(iter(PAIRS)))
-        classes += [
-            *SHARED_OPTIONS[1:],
-            *SEARCH_OPTIONS,
-            helper_class.net_options_class,
-            helper_class.dataset_class.options_class,
-        ]
-        classes += [LEARNERS.get(name).options_class for name in LEARNERS]
+        named = pair.model or pair.model_helper
+        declaration = find_pair(pair).declaration if named else PAIRS.declaration(next(iter(PAIRS)))
+        classes += [*SHARED_OPTIONS[1:], *SEARCH_OPTIONS, declaration.net_options_class, declaration.data_options_class]
+        classes += [LEARNERS.declaration(name).options_class for name in LEARNERS]
     flag_values = flags.FlagValues()
     for options_class in classes:
         define_flags(options_class, flag_values, group=options_class.__name__)

@@ -15,24 +15,21 @@ import tf_keras as keras
 
 from pocketflow.hp_optimizer import TrialResult, read_space
 from pocketflow.hp_optimizer.domain import Values
-from pocketflow.learners.abstract_learner import LEARNERS, LearnerContext, LearnerOptions
+from pocketflow.learners.abstract_learner import LearnerContext
+from pocketflow.learners.options import LEARNERS, LearnerOptions
 from pocketflow.learners.search.candidates import SearchTarget
 from pocketflow.learners.search.plan_search import Judge, PlanSearch, SearchSettings
-from pocketflow.learners.search.searching import SearchedOptions
+from pocketflow.learners.search.searchable import refuse_nested, searchable, searchable_types
 from pocketflow.learners.search.trial_network import trial_helper
-from pocketflow.utils.distributed.gradient_compression import CompressionOptions
+from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.options import Options, flag_lines, option_fields, value_type
+from pocketflow.utils.options import Options, flag_lines
 from pocketflow.utils.system.gradient_registry import forgotten_gradients
 from pocketflow.utils.training.trainer import DivergedError, evaluate
 
 FOLDER = 'search'
 """Where in the run directory the search over flags keeps its files."""
-SHARED_FIELDS = ('rate_factor_finetune', 'decay_factor_finetune')
-"""What of the options that all learners share can be searched."""
-FIXED_FIELDS = ('quant_epochs',)
-"""What of the learners' options trials do not follow: all are as long as --hpo_nb_epochs says."""
 
 
 class Flags(SearchTarget):
@@ -51,14 +48,7 @@ class Flags(SearchTarget):
 
     def __init__(self, path: str, learner_options: Mapping[str, Options], shared: LearnerOptions):
         self._learner_options, self._shared = dict(learner_options), shared
-        self.domain = read_space(
-            path,
-            {
-                flag: kind
-                for parts in (*learner_options.values(), shared)
-                for flag, (_, kind) in _searchable(parts).items()
-            },
-        )
+        self.domain = read_space(path, searchable_types((*learner_options.values(), shared)))
         self._check(path)
         self.given = self._given()
 
@@ -67,7 +57,7 @@ class Flags(SearchTarget):
         values = {
             flag: getattr(parts, field)
             for parts in (*self._learner_options.values(), self._shared)
-            for flag, (field, _) in _searchable(parts).items()
+            for flag, (field, _) in searchable(parts).items()
             if flag in self.domain.names
         }
         try:
@@ -101,17 +91,8 @@ class Flags(SearchTarget):
         return flag_lines([*self._learner_options.values(), self._shared], decisive=True)
 
 
-def _searchable(options: Options) -> dict[str, tuple[str, type]]:
-    """Flag -> (field, type of its values)."""
-    return {
-        field.metadata['flag']: (field.name, value_type(type(options), field))
-        for field in option_fields(type(options))
-        if (field.name in SHARED_FIELDS if isinstance(options, LearnerOptions) else field.name not in FIXED_FIELDS)
-    }
-
-
 def _replaced(options: Options, values: Values) -> Options:
-    known = _searchable(options)
+    known = searchable(options)
     return options.replace(**{known[flag][0]: value for flag, value in values.items() if flag in known})
 
 
@@ -174,13 +155,3 @@ class FlagSearch:
     def _try_out(name: str, context: LearnerContext, options: Options, model: keras.Model) -> keras.Model:
         with tempfile.TemporaryDirectory() as folder:
             return LEARNERS.get(name)(dataclasses.replace(context, folder=Path(folder)), options).try_out(model)
-
-
-def refuse_nested(learner_options: Mapping[str, Options]) -> None:
-    """Raises a `UsageError` if a learner would search within each trial of a search."""
-    for name, options in learner_options.items():
-        if isinstance(options, SearchedOptions) and options.searches:
-            raise UsageError(
-                f'--hpo_space: {name} would search its values per layer within every trial; give it a '
-                'fixed rule, as by --ws_prune_ratio_prtl=uniform, or drop --hpo_space'
-            )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -11,46 +10,15 @@ import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import AbstractLearner
 from pocketflow.learners.search.candidates import Candidates, SearchTarget
+from pocketflow.learners.search.options import SearchedOptions
 from pocketflow.learners.search.plan_search import Judge, PlanSearch, SearchSettings, read_record
 from pocketflow.learners.search.trial_network import TrialNetwork, Tuning, trial_helper
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
-from pocketflow.utils.options import Options
 from pocketflow.utils.training.schedules import scaled_learning_rate
 from pocketflow.utils.training.trainer import DistributedContext
 
 MIN_LONGER_STEPS = 50
 """Steps that count as a trial's in the longer tuning where trials are tuned less, or not at all."""
-
-
-@dataclasses.dataclass(frozen=True)
-class LayerSearch:
-    """How a learner searches for its values per layer.
-
-    Attributes:
-      num_rollouts, num_rollouts_min, random_layers: as in `SearchSettings`.
-      num_steps: steps of fast fine-tuning per trial, of all workers that share one together.
-      num_eval_batches: batches of held-out samples that judge a trial; None for all.
-    """
-
-    num_rollouts: int
-    num_rollouts_min: int
-    num_steps: int
-    num_eval_batches: int | None = None
-    random_layers: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class SearchedOptions(Options):
-    """Options of a learner whose values per layer can be searched."""
-
-    @property
-    def searches(self) -> bool:
-        """Whether they are."""
-        return False
-
-    def layer_search(self) -> LayerSearch:
-        """How many roll-outs there are, and how long a candidate is tuned."""
-        raise NotImplementedError
 
 
 class SearchingLearner(AbstractLearner):

@@ -16,15 +16,9 @@ from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.search.candidates import Candidates
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.training.checkpoints import random_generators
+from pocketflow.utils.training.options import TrainerOptions
 from pocketflow.utils.training.schedules import Schedule
-from pocketflow.utils.training.trainer import (
-    DistributedContext,
-    DivergedError,
-    Evaluation,
-    LossFn,
-    Trainer,
-    TrainerOptions,
-)
+from pocketflow.utils.training.trainer import DistributedContext, DivergedError, Evaluation, LossFn, Trainer
 
 TRIAL_MOMENTUM = 0.9
 """Of the moving statistics of batch normalization, at most: tuning is short, and its end is what is judged."""

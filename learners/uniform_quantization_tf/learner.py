@@ -8,54 +8,16 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.learners.abstract_learner import LEARNERS, AbstractLearner, Compressed
+from pocketflow.learners.abstract_learner import AbstractLearner, Compressed
+from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.uniform_quantization_tf.checking import check_network
+from pocketflow.learners.uniform_quantization_tf.options import UniformQuantizationTFOptions
 from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.options import Options, option
 from pocketflow.utils.reports.layer_table import layer_rows
 from pocketflow.utils.training.trainer import TrainerParts
 
 FLOAT_BITS = 32
-INT8_BITS = 8
-
-
-@dataclasses.dataclass(frozen=True)
-class UniformQuantizationTFOptions(Options):
-    """How int8 arithmetic is simulated while training."""
-
-    superseded = {
-        'uqtf_save_path': 'results are in --run_dir',
-        'uqtf_save_path_eval': 'results are in --run_dir',
-        'uqtf_save_path_probe': 'there is nothing to probe for',
-        'uqtf_save_path_probe_eval': 'there is nothing to probe for',
-    }
-    superseded_switches = {'uqtf_enbl_manual_quant': 'every tensor that the int8 file writes gets its range'}
-
-    weight_bits: int = option(
-        'uqtf_weight_bits', INT8_BITS, 'bits of the weights; fewer than 8 are stored in 8', low=2, high=INT8_BITS
-    )
-    activation_bits: int = option('uqtf_activation_bits', INT8_BITS, 'bits of the activations: 8')
-    quant_delay: int = option('uqtf_quant_delay', 0, 'training steps before values are rounded', low=0)
-    freeze_bn_delay: int | None = option(
-        'uqtf_freeze_bn_delay',
-        None,
-        'training steps before batch norms stop following the batches; default: never',
-        low=0,
-    )
-    rate_factor: float = option('uqtf_lrn_rate_dcy', 1e-2, 'learning rate, as a share of lrn_rate_init', above=0)
-    quant_epochs: float | None = option(
-        'uqtf_quant_epochs', None, 'epochs of training; default: as nb_epochs_rat_ft says', low=0
-    )
-    num_images: int = option('uqtf_nb_smpls', 500, 'training images from which the ranges of activations start', low=1)
-
-    def check(self) -> None:
-        if self.activation_bits != INT8_BITS:
-            raise UsageError(
-                f'--uqtf_activation_bits={self.activation_bits}: the file computes with activations of '
-                f'{INT8_BITS} bits; give {INT8_BITS}, or choose --learner=uniform --uql_activation_bits='
-                f'{self.activation_bits}, which simulates other widths'
-            )
 
 
 @LEARNERS.register('uniform-tf')
@@ -66,16 +28,9 @@ class UniformQuantTFLearner(AbstractLearner):
     and is trained to live with it. Activation ranges start from training images and then follow the batches.
     """
 
-    name = 'uniform-tf'
     options_class = UniformQuantizationTFOptions
-    replaced_flags = {'nb_epochs_rat_ft': 'uqtf_quant_epochs', 'lrn_rate_rat_ft': 'uqtf_lrn_rate_dcy'}
     export_formats = ('int8',)
     reference_format = 'float32'
-    refuses_after = dict.fromkeys(
-        ('uniform', 'non-uniform'),
-        'it rounds all weights to int8 itself, so the codes that the learner before has found would be lost',
-    )
-    must_be_last = 'its model holds the ranges of its int8 file, which any change of the weights would invalidate'
 
     def check_inputs(self) -> None:
         self._check_delay()

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import abc
-import dataclasses
 from collections.abc import Callable, Mapping
-from typing import ClassVar
 
 import numpy as np
 import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import Compressed, Finished
-from pocketflow.learners.search import LayerSearch, SearchedOptions, SearchingLearner
+from pocketflow.learners.search import SearchingLearner
 from pocketflow.learners.weight_quantization.bits_candidates import BitsCandidates
+from pocketflow.learners.weight_quantization.options import WeightBitsOptions
 from pocketflow.utils.compression_plan import CompressionPlan, load_plan
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.options import option, option_fields
 from pocketflow.utils.quantization import (
-    FULL_BITS,
     Quantizer,
     activation_ranges,
     quantizable_layers,
@@ -26,151 +23,20 @@ from pocketflow.utils.quantization import (
     unquantizable_layers,
 )
 from pocketflow.utils.quantization.encoding import Buckets, kernel_name
+from pocketflow.utils.quantization.limits import FULL_BITS
 from pocketflow.utils.reports.layer_table import layer_rows
 
 FIRST, LAST = 'first layer', 'last layer'
 NB_CALIBRATION_IMAGES = 1000
 
 
-class WeightBitsOptions(SearchedOptions):
-    """What both learners can be told; subclasses declare the fields, with flags of their own.
-
-    Attributes:
-      min_bits, max_bits: the widths that weights may have.
-    """
-
-    min_bits: ClassVar[int] = 1
-    max_bits: ClassVar[int]
-
-    weight_bits: int
-    activation_bits: int
-    use_buckets: bool
-    bucket_size: int
-    bucket_type: str
-    quant_epochs: float
-    quantize_all_layers: bool
-    bits_plan: str | None
-    enbl_search: bool
-    equivalent_bits: float
-    min_searched_bits: int
-    max_searched_bits: int
-    num_rollouts: int
-    random_layers: bool
-    enbl_tuning: bool
-    num_tune_steps: int
-
-    @classmethod
-    def flag(cls, name: str) -> str:
-        """The flag of a field."""
-        return next(field.metadata['flag'] for field in option_fields(cls) if field.name == name)
-
-    @property
-    def searches(self) -> bool:
-        return self.enbl_search and self.bits_plan is None
-
-    def layer_search(self) -> LayerSearch:
-        num_steps = self.num_tune_steps if self.enbl_tuning else 0
-        return LayerSearch(self.num_rollouts, max(1, self.num_rollouts // 4), num_steps, None, self.random_layers)
-
-    def check(self) -> None:
-        low, high = self.bits_range()
-        if self.enbl_search and not low <= self.min_searched_bits <= self.max_searched_bits <= high:
-            raise UsageError(
-                f'--{self.flag("min_searched_bits")}={self.min_searched_bits} '
-                f'--{self.flag("max_searched_bits")}={self.max_searched_bits}: the bits to search must be '
-                f'a range within {low} to {high}'
-            )
-
-    def bits_range(self) -> tuple[int, int]:
-        """The fewest and the most bits that the weights of a layer may have with these options."""
-        return self.min_bits, self.max_bits
-
-    def buckets(self, layer: keras.layers.Layer) -> Buckets:
-        """How the kernel of a layer is cut."""
-        if not self.use_buckets:
-            return Buckets()
-        if self.bucket_type == 'channel':
-            return channel_buckets(layer)
-        return Buckets('split', min(self.bucket_size, int(np.prod(getattr(layer, kernel_name(layer)).shape))))
-
-
-def bit_search_options(prefix: str, num_tune_steps: int) -> type[WeightBitsOptions]:
-    """The options of the search for bits, whose flags begin with a learner's own prefix.
-
-    Args:
-      prefix: as in `uql`.
-      num_tune_steps: the default of its steps of fast fine-tuning.
-    """
-    together = 'the layers of a candidate are tuned together'
-    search, tuning = f'{prefix}_enbl_rl_agent', f'{prefix}_enbl_rl_global_tune'
-    fields = [
-        (
-            'enbl_search',
-            bool,
-            option(search, False, 'search the bits of each layer, by --hp_optimizer', unless=f'{prefix}_bits_plan'),
-        ),
-        (
-            'equivalent_bits',
-            float,
-            option(
-                f'{prefix}_equivalent_bits',
-                4.0,
-                'budget of the search: mean bits per weight',
-                low=1,
-                needs=search,
-                unless='hpo_max_bytes',
-            ),
-        ),
-        (
-            'min_searched_bits',
-            int,
-            option(f'{prefix}_w_bit_min', 2, 'fewest bits of a layer in the search', low=1, needs=search),
-        ),
-        (
-            'max_searched_bits',
-            int,
-            option(f'{prefix}_w_bit_max', 8, 'most bits of a layer in the search', low=1, needs=search),
-        ),
-        ('num_rollouts', int, option(f'{prefix}_nb_rlouts', 200, 'trials of the search', low=1, needs=search)),
-        (
-            'random_layers',
-            bool,
-            option(
-                f'{prefix}_enbl_random_layers',
-                True,
-                'ddpg visits the layers in another order in each roll-out',
-                needs=f'{search} hp_optimizer=ddpg',
-            ),
-        ),
-        ('enbl_tuning', bool, option(tuning, True, 'tune each trial before it is judged', needs=search)),
-        (
-            'num_tune_steps',
-            int,
-            option(
-                f'{prefix}_tune_global_steps',
-                num_tune_steps,
-                'steps of fast fine-tuning per trial',
-                low=0,
-                needs=f'{search} {tuning}',
-            ),
-        ),
-    ]
-    superseded = {
-        f'{prefix}_tune_layerwise_steps': together,
-        f'{prefix}_tune_disp_steps': 'there is one line per trial',
-        f'{prefix}_tune_save_path': 'trials are not saved; their journal is in --run_dir',
-    }
-    return dataclasses.make_dataclass(
-        'BitSearchOptions',
-        fields,
-        bases=(WeightBitsOptions,),
-        frozen=True,
-        namespace={
-            'superseded': superseded,
-            'superseded_switches': {f'{prefix}_enbl_rl_layerwise_tune': together},
-            '__doc__': 'Whether and how the bits of each layer are searched.',
-        },
-    )
+def buckets(layer: keras.layers.Layer, options: WeightBitsOptions) -> Buckets:
+    """How the options cut the kernel of a layer."""
+    if not options.use_buckets:
+        return Buckets()
+    if options.bucket_type == 'channel':
+        return channel_buckets(layer)
+    return Buckets('split', min(options.bucket_size, int(np.prod(getattr(layer, kernel_name(layer)).shape))))
 
 
 def channel_buckets(layer: keras.layers.Layer) -> Buckets:
@@ -255,8 +121,6 @@ class WeightBitsLearner(SearchingLearner):
     timing = ('quantize', 'finetune')
     export_formats = ('pfz', 'float32')
     reference_format = 'float32'
-    refuses_after = {'weight-sparse': 'its zeros are not on the grids; --learner=weight-sparse,uniform-tf keeps them'}
-    must_be_last = 'any change of its weights would move them off the values that its codes stand for'
 
     @abc.abstractmethod
     def make_quantizer(self, layer: keras.layers.Layer, bits: int, max_bits: int | None = None) -> Quantizer:

@@ -6,8 +6,7 @@ import dataclasses
 
 import tensorflow as tf
 
-MIN_UPDATES = 20
-"""Mask updates between begin and end at least, in trainings long enough for them."""
+from pocketflow.learners.weight_sparsification.options import MIN_UPDATES
 
 
 @dataclasses.dataclass(frozen=True)

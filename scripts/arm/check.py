@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pocketflow.main import guarded  # isort: skip  (loads TensorFlow silently, so it comes first)
+import pocketflow.scripts.quiet_tensorflow  # noqa: F401  isort: skip  (comes before all that needs TensorFlow)
 
 import argparse
 import sys
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
+from pocketflow.main import guarded
 from pocketflow.scripts.arm.comparison import Comparison, compare
 from pocketflow.scripts.arm.machine import CrashError, Machine
 from pocketflow.scripts.arm.tolerance import tolerance

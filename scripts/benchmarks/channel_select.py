@@ -25,7 +25,8 @@ from pocketflow.utils.channels.placement import channels_left
 from pocketflow.utils.channels.readers import first_seen, kept_identities
 from pocketflow.utils.costs.cost_model import total_macs
 from pocketflow.utils.errors import PocketFlowError
-from pocketflow.utils.export import convert, operators
+from pocketflow.utils.export.convert import convert
+from pocketflow.utils.export.operators import operators
 from pocketflow.utils.reports.report import format_table
 
 PRUNE_RATIO = 0.5

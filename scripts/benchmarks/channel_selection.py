@@ -21,8 +21,9 @@ from typing import Any
 
 import tf_keras as keras
 
-from pocketflow.learners.abstract_learner import Compressed, LearnerContext, LearnerOptions
+from pocketflow.learners.abstract_learner import Compressed, LearnerContext
 from pocketflow.learners.channel_pruning_rmt.learner import ChannelPrunedRmtLearner, ChannelPruningOptions
+from pocketflow.learners.options import LearnerOptions
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.channels import remove_channels
 from pocketflow.utils.costs.cost_model import total_macs
@@ -30,7 +31,8 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.reports.report import format_table
 from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.runs.run_directory import RunDirectory
-from pocketflow.utils.training.trainer import Trainer, TrainerOptions, evaluate
+from pocketflow.utils.training.options import TrainerOptions
+from pocketflow.utils.training.trainer import Trainer, evaluate
 
 PRUNE_RATIO = 0.5
 CRITERIA = ('lasso', 'obs', 'l1', 'random')

@@ -6,7 +6,7 @@ Import this module before any other: it loads TensorFlow without its chatter.
 
 from __future__ import annotations
 
-from pocketflow.main import guarded  # isort: skip  (loads TensorFlow silently, so it comes first)
+import pocketflow.scripts.quiet_tensorflow  # noqa: F401  isort: skip  (comes before all that needs TensorFlow)
 
 import argparse
 import json
@@ -21,20 +21,24 @@ import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
-from pocketflow.datasets.abstract_dataset import DatasetOptions
+from pocketflow.datasets.options import DatasetOptions
 from pocketflow.learners.channel_pruning_rmt import selection
 from pocketflow.learners.channel_pruning_rmt.learner import ChannelPruningOptions, skip_reasons
 from pocketflow.learners.channel_pruning_rmt.linear_forms import channel_index
-from pocketflow.learners.program.pipeline import load_fitting_model, resolve_model_path
+from pocketflow.learners.program.pipeline import load_fitting_model
+from pocketflow.main import guarded
 from pocketflow.nets import PAIRS
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.nets.resnet import resnet
 from pocketflow.utils.channels import ReaderChannels, reader_channels
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.export import LiteRtRunner, Timing, time_alternating
+from pocketflow.utils.export.latency import Timing, time_alternating
+from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.runs import log_file
+from pocketflow.utils.runs.given_files import resolve_model_path
 from pocketflow.utils.runs.machine import machine
-from pocketflow.utils.training.trainer import STEPS_PER_CALL, Trainer, TrainerOptions
+from pocketflow.utils.training.options import TrainerOptions
+from pocketflow.utils.training.trainer import STEPS_PER_CALL, Trainer
 
 DATA_VARIABLE = 'POCKETFLOW_CIFAR10'
 SEED = 0

@@ -29,9 +29,11 @@ from pocketflow.nets import PAIRS
 from pocketflow.nets.resnet import resnet
 from pocketflow.scripts.benchmarks.charts import byte_chart
 from pocketflow.scripts.benchmarks.quantized_step import StepTime
-from pocketflow.utils.distributed.gradient_compression import CompressionOptions, make_reducer
+from pocketflow.utils.distributed.gradient_compression import make_reducer
+from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
 from pocketflow.utils.distributed.gradient_compression.traffic import Link, Sizes, bytes_per_step, num_messages
-from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Alone, MultiGpuOptions, Workers, connect
+from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Alone, Workers, connect
+from pocketflow.utils.distributed.options import MultiGpuOptions
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.reports.report import format_table
 from pocketflow.utils.training.precision import resolve_compute_dtype

@@ -21,7 +21,8 @@ import tf_keras as keras
 from pocketflow.utils.channels import ChannelSelect, remove_channels
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 from pocketflow.utils.errors import PocketFlowError
-from pocketflow.utils.export import convert, new_operators, operators
+from pocketflow.utils.export.convert import convert
+from pocketflow.utils.export.operators import new_operators, operators
 from pocketflow.utils.export.runner import num_usable_threads
 from pocketflow.utils.reports.report import format_table
 

@@ -24,7 +24,7 @@ from pocketflow.learners.channel_pruning_rmt.pruning import Pruned, prune_channe
 from pocketflow.utils.channels import drop_inputs, reader_channels
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.export import convert
+from pocketflow.utils.export.convert import convert
 from pocketflow.utils.graph.channel_select import ChannelSelect
 from pocketflow.utils.reports.report import format_table
 

@@ -21,7 +21,6 @@ import tf_keras as keras
 from pocketflow.nets.abstract_model_helper import weight_decay_loss
 from pocketflow.nets.resnet import resnet
 from pocketflow.utils.quantization import (
-    FULL_BITS,
     BucketQuantizer,
     CodebookQuantizer,
     Quantizer,
@@ -31,8 +30,10 @@ from pocketflow.utils.quantization import (
 )
 from pocketflow.utils.quantization.encoding import Buckets
 from pocketflow.utils.quantization.int8.wrapping import Settings, quantization_aware
+from pocketflow.utils.quantization.limits import FULL_BITS
 from pocketflow.utils.reports.report import format_table
-from pocketflow.utils.training.precision import COMPUTE_DTYPES, compute_dtype, resolve_compute_dtype
+from pocketflow.utils.training.options import COMPUTE_DTYPES
+from pocketflow.utils.training.precision import compute_dtype, resolve_compute_dtype
 
 RATIO_GOAL = 1.6
 PLAIN = 'plain'

@@ -19,16 +19,16 @@ from typing import Any
 import numpy as np
 from tensorflow.python.framework.func_graph import FuncGraph
 
-from pocketflow.datasets.abstract_dataset import DatasetOptions
+from pocketflow.datasets.options import DatasetOptions
 from pocketflow.hp_optimizer.options import SearchOptions
-from pocketflow.learners import LEARNERS
-from pocketflow.learners.abstract_learner import LearnerContext, LearnerOptions
+from pocketflow.learners.abstract_learner import LearnerContext
+from pocketflow.learners.options import LEARNERS, LearnerOptions
 from pocketflow.learners.search.flag_search import FlagSearch
 from pocketflow.nets import PAIRS
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.reports.report import format_table
 from pocketflow.utils.runs.run_directory import RunDirectory
-from pocketflow.utils.training.trainer import TrainerOptions
+from pocketflow.utils.training.options import TrainerOptions
 
 GOAL_MIB = 0.1
 """Per trial, on average."""

@@ -18,7 +18,8 @@ from pocketflow.learners.full_precision.learner import FullPrecLearner
 from pocketflow.nets import PAIRS
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.costs.cost_model import total_macs
-from pocketflow.utils.export import LiteRtRunner, convert
+from pocketflow.utils.export.convert import convert
+from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.options import Options
 from pocketflow.utils.system.interrupts import Interrupted
 from pocketflow.utils.system.progress import Progress
@@ -128,6 +129,7 @@ def assert_equal_weights(one: keras.Model, other: keras.Model) -> None:
 def test_learner_registers_under_its_own_name(name):
     learner_class = LEARNERS.get(name)
     assert learner_class.name == name and issubclass(learner_class.options_class, Options)
+    assert LEARNERS.declaration(name).options_class is learner_class.options_class
     assert learner_class.__doc__
 
 

@@ -10,6 +10,7 @@ from pocketflow.datasets.cifar10_dataset import Cifar10Dataset, Cifar10Options
 from pocketflow.nets import PAIRS
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper, weight_decay_loss
 from pocketflow.nets.lenet import lenet
+from pocketflow.nets.options import PairDeclaration
 from pocketflow.nets.resnet import resnet
 from pocketflow.utils.errors import UsageError
 
@@ -44,6 +45,7 @@ def test_lenet_has_the_published_size():
 @pytest.mark.parametrize('pair', list(PAIRS))
 def test_every_pair_keeps_its_promises(pair):
     task = helper(pair)
+    assert PAIRS.declaration(pair) == PairDeclaration(task.net_options_class, task.dataset_class.options_class)
     model = task.build_model()
     assert model.input_shape == (None, *task.dataset.image_shape)
     assert model.output_shape == (None, task.dataset.num_classes)

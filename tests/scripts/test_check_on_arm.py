@@ -19,7 +19,7 @@ from pocketflow.scripts.arm.comparison import compare
 from pocketflow.scripts.arm.machine import CrashError, Machine
 from pocketflow.scripts.arm.tolerance import DYNAMIC, FLOAT, INTEGER_STEPS, Tolerance, tolerance
 from pocketflow.utils.errors import PocketFlowError, UsageError
-from pocketflow.utils.export import convert
+from pocketflow.utils.export.convert import convert
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / 'scripts/check_on_arm.sh'

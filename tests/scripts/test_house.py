@@ -13,6 +13,7 @@ from pocketflow.scripts.house import (
     lines_by_room,
     loose_files,
     module_files,
+    slow_options,
     without_test,
 )
 
@@ -34,6 +35,10 @@ def test_no_module_imports_itself_through_others():
 
 def test_only_main_reads_the_flags():
     assert flag_readers(ROOT) == []
+
+
+def test_options_load_no_tensorflow():
+    assert slow_options(ROOT) == []
 
 
 # The checker itself, on small trees that break one rule each.
@@ -145,6 +150,52 @@ def test_what_only_a_type_checker_reads_makes_no_cycle(tmp_path: Path):
 def test_a_reader_of_flags_is_found(tmp_path: Path, text: str):
     found = flag_readers(write_tree(tmp_path, **{'nets/resnet.py': text}))
     assert found and all(place.startswith('nets.resnet:') for place in found)
+
+
+OPTIONS = 'class SomeOptions(Options):\n    pass\n'
+
+
+@pytest.mark.parametrize(
+    ('changed', 'found'),
+    [
+        (
+            {'learners/ws/masks.py': f'import tensorflow as tf\n{OPTIONS}'},
+            ['learners.ws.masks loads tensorflow by way of learners.ws.masks'],
+        ),
+        (
+            {'learners/ws/masks.py': OPTIONS, 'learners/ws/__init__.py': 'from sklearn.svm import SVC'},
+            ['learners.ws.masks loads sklearn by way of learners.ws'],
+        ),
+        (
+            {
+                'learners/ws/masks.py': f'from pocketflow.utils import options\n{OPTIONS}',
+                'utils/errors.py': 'import scipy',
+            },
+            ['learners.ws.masks loads scipy by way of utils.errors'],
+        ),
+        (
+            {'nets/resnet.py': 'import tf_keras\nX = with_defaults(Y)'},
+            ['nets.resnet loads tf_keras by way of nets.resnet'],
+        ),
+        ({'nets/resnet.py': f'def late():\n    import tf_keras\n\n\n{OPTIONS}'}, []),
+        ({'nets/resnet.py': 'import tensorflow'}, []),
+    ],
+)
+def test_options_that_load_tensorflow_are_found(tmp_path: Path, changed: dict[str, str], found: list[str]):
+    quiet = {'main.py': '', 'learners/__init__.py': ''}
+    assert slow_options(write_tree(tmp_path, **{**quiet, **changed})) == found
+
+
+def test_the_main_program_loads_no_tensorflow(tmp_path: Path):
+    root = write_tree(tmp_path, **{'learners/ws/learner.py': 'import tensorflow\n'})
+    assert slow_options(root) == ['main loads tensorflow by way of learners.ws.learner']
+
+
+def test_a_module_that_is_named_for_later_is_an_edge_and_no_cycle(tmp_path: Path):
+    text = "LATE = {'resnet': 'pocketflow.nets.resnet'}"
+    assert bad_edges(write_tree(tmp_path, **{'utils/errors.py': text})) == ['utils.errors imports nets.resnet']
+    text = "LATE = {'options': 'pocketflow.utils.options'}"
+    assert cycles(write_tree(tmp_path, **{'utils/errors.py': text})) == []
 
 
 def test_files_are_counted_by_room(tmp_path: Path):

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 
 from pocketflow.utils.errors import UsageError
@@ -46,3 +49,46 @@ def test_a_class_that_is_read_again_from_its_file_replaces_itself():
 
     first, second = read(), read()
     assert things.get('one') is second is not first
+
+
+@pytest.fixture
+def things(tmp_path, monkeypatch) -> Registry:
+    """Declares `late`, which the module of that name registers when it is imported."""
+    declared = Registry('thing', name_attribute='name')
+    declared.declare('late', 'late_thing', declaration='known before')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, 'things_of_test', SimpleNamespace(THINGS=declared))
+    (tmp_path / 'late_thing.py').write_text(
+        "from things_of_test import THINGS\n\n\n@THINGS.register('late')\nclass Late:\n    pass\n"
+    )
+    yield declared
+    sys.modules.pop('late_thing', None)
+
+
+def test_a_declared_component_is_imported_when_it_is_asked_for(things):
+    assert list(things) == ['late'] and things.declaration('late') == 'known before'
+    things.check('late')
+    assert 'late_thing' not in sys.modules
+    late = things.get('late')
+    assert (late.__module__, late.name) == ('late_thing', 'late') and things.get('late') is late
+
+
+def test_a_declared_name_is_for_its_module_alone(things):
+    with pytest.raises(ValueError, match="thing 'late' is registered twice: by late_thing and as <class 'int'>"):
+        things.register('late')(int)
+    with pytest.raises(ValueError, match="thing 'late' is declared twice"):
+        things.declare('late', 'another_module')
+
+
+def test_a_module_that_does_not_register_what_it_is_declared_for(things):
+    things.declare('other', 'things_of_test')
+    with pytest.raises(ValueError, match="things_of_test does not register the thing 'other'"):
+        things.get('other')
+
+
+def test_what_was_not_declared(things):
+    with pytest.raises(UsageError, match="unknown thing 'none'; known: late"):
+        things.check('none')
+    things.register('plain')(type('Plain', (), {}))
+    with pytest.raises(ValueError, match="nothing was declared of the thing 'plain'"):
+        things.declaration('plain')

@@ -5,7 +5,7 @@ python scripts/workers/launch.py -n=2 -- python tests/workers/program.py FOLDER
 
 from __future__ import annotations
 
-from pocketflow.main import guarded  # isort: skip  (loads TensorFlow silently)
+import pocketflow.scripts.quiet_tensorflow  # noqa: F401  isort: skip  (comes before all that needs TensorFlow)
 
 import os
 import signal
@@ -18,6 +18,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples, Shard
+from pocketflow.main import guarded
 from pocketflow.utils.distributed import mirror
 from pocketflow.utils.distributed.gradient_compression import CompressionOptions
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, MultiGpuOptions, Workers, connect

@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-import pocketflow.utils.channels  # noqa: F401  registers ChannelSelect
+import pocketflow.utils.channels  # registers ChannelSelect
+import pocketflow.utils.quantization.layers  # noqa: F401  registers the layers that simulate quantization
 from pocketflow.utils.container.contents import Contents, Tensor
 from pocketflow.utils.container.errors import UnreadableError
 from pocketflow.utils.container.values import DTYPES, to_bytes

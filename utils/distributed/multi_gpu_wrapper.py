@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import abc
 import contextlib
-import dataclasses
 import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,26 +16,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from pocketflow.utils.distributed.options import MultiGpuOptions
 from pocketflow.utils.distributed.values import pack, unpack
 from pocketflow.utils.errors import LostWorkerError, UsageError, first_line
-from pocketflow.utils.options import Options, option
 from pocketflow.utils.system import interrupts
 
 BUILD_IT = 'build it for this TensorFlow by scripts/install_horovod.sh'
 SIGNS_OF_LOSS = ('Horovod has been shut down', 'Connection reset by peer', 'Connection closed by peer', 'Broken pipe')
 """What errors say in a worker whose company is gone."""
-
-
-@dataclasses.dataclass(frozen=True)
-class MultiGpuOptions(Options):
-    """Whether this process is one of several workers."""
-
-    enabled: bool = option(
-        'enbl_multi_gpu',
-        False,
-        'train with all workers that scripts/run_horovod.sh or horovodrun has started',
-        decides=False,
-    )
 
 
 class Workers(abc.ABC):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping
 
 import tf_keras as keras
@@ -11,17 +10,11 @@ import tf_keras as keras
 from pocketflow.utils.container import pack
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.convert import Calibration, convert, file_formats
+from pocketflow.utils.export.format_names import CONTAINER, MIXED, formats
 from pocketflow.utils.export.mixed import mixed_precision
 from pocketflow.utils.quantization.encoding import AffineEncoding, Encoding
-from pocketflow.utils.registry import Registry
-
-CONTAINER = 'pfz'
-MIXED = 'mixed'
 
 Write = Callable[['Source'], bytes]
-
-formats: Registry[Write] = Registry('file format')
-"""Formats by name. An entry turns a `Source` into the bytes of a file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,9 +83,12 @@ def _mixed(source: Source) -> bytes:
     return mixed_precision(source.convert(source.model, 'float32', None), bits)
 
 
-def _tflite(file_format: str, source: Source) -> bytes:
-    return source.convert(source.model, file_format, source.calibration)
+def _tflite(file_format: str) -> Write:
+    def write(source: Source) -> bytes:
+        return source.convert(source.model, file_format, source.calibration)
+
+    return write
 
 
 for _name in file_formats:
-    formats.register(_name)(functools.partial(_tflite, _name))
+    formats.register(_name)(_tflite(_name))

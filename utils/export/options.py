@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from pocketflow.utils.export.formats import formats as known_formats
+from pocketflow.utils.export.format_names import formats as known_formats
 from pocketflow.utils.options import Options, option
 
 
@@ -48,4 +48,4 @@ class ExportOptions(Options):
 
     def check(self) -> None:
         for name in self.names:
-            known_formats.get(name)
+            known_formats.check(name)

@@ -13,7 +13,7 @@ import tf_keras as keras
 from tf_keras.src.saving.serialization_lib import ObjectSharingScope
 
 import pocketflow.utils.channels  # registers ChannelSelect
-import pocketflow.utils.quantization  # noqa: F401  registers the layers that simulate quantization
+import pocketflow.utils.quantization.layers  # noqa: F401  registers the layers that simulate quantization
 from pocketflow.utils.errors import UsageError, first_line
 from pocketflow.utils.models import architecture, archive, hdf5, kinds
 from pocketflow.utils.models.building import build, with_ordered_layers

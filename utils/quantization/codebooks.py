@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-STYLES = ('quantile', 'uniform')
 NB_ITERATIONS = 100
 """Of k-means: milliseconds for a layer. From quantiles of Laplacian weights, 10 leave twice the squared error."""
 

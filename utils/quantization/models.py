@@ -12,7 +12,8 @@ import tf_keras as keras
 from pocketflow.utils.graph import Call, nodes_in_order, output_extremes, rebuild
 from pocketflow.utils.quantization.encoding import Encoding, known_kernel_name
 from pocketflow.utils.quantization.layers import QUANTIZED, QuantizeActivation, QuantizedKernel
-from pocketflow.utils.quantization.quantizers import FULL_BITS, CodebookQuantizer, Quantizer
+from pocketflow.utils.quantization.limits import FULL_BITS
+from pocketflow.utils.quantization.quantizers import CodebookQuantizer, Quantizer
 
 Layer: TypeAlias = keras.layers.Layer
 _k = keras.layers

@@ -26,10 +26,6 @@ from pocketflow.utils.quantization.encoding import (
 )
 
 AddWeight = Callable[..., tf.Variable]
-MAX_WEIGHT_BITS = 16
-MAX_CODEBOOK_BITS = 8
-FULL_BITS = 32
-"""The width that means "not quantized"."""
 
 
 def code_type(bits: int) -> np.dtype:

@@ -20,6 +20,7 @@ from pocketflow.utils.runs.records import Number, read_record
 from pocketflow.utils.system import atomic
 
 FLAGS_FILE = 'flags.txt'
+REPORT = 'report.json'
 LOCK_FILE = '.lock'
 NOBODYS_FILES = frozenset({LOCK_FILE, '.DS_Store', '.directory', '.gitignore', '.gitkeep'})
 """May lie in a directory that is otherwise empty: ours, and what file managers and version control put there."""
@@ -79,6 +80,15 @@ class RunDirectory:
     def __truediv__(self, name: str) -> Path:
         return self.path / name
 
+    def refuse_other_use(self, flag_lines: Sequence[str], ignoring: Collection[str] = ()) -> None:
+        """Raises the `UsageError` that `claim` would raise for what the directory holds now; nothing is written."""
+        recorded = self.recorded_flags()
+        if recorded:
+            self._refuse_other_flags(recorded, flag_lines, ignoring)
+        else:
+            self._refuse_foreign_files()
+            self._refuse_unwritable()
+
     def claim(self, flag_lines: Sequence[str], ignoring: Collection[str] = ()) -> None:
         """Takes the directory for a run with these flags, new or to be continued.
 
@@ -127,9 +137,7 @@ class RunDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = open(self / LOCK_FILE, 'a', encoding='utf-8')  # noqa: SIM115 (held until release)
         except OSError as error:
-            raise UsageError(
-                f'--run_dir={self.path}: cannot be written to ({error.strerror}); give another directory'
-            ) from error
+            raise self._unwritable(error.strerror) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -159,6 +167,16 @@ class RunDirectory:
                 f'empty or new directory (what is left of a run whose {FLAGS_FILE} is gone cannot be '
                 'continued; delete it to begin anew)'
             )
+
+    def _refuse_unwritable(self) -> None:
+        nearest = next(folder for folder in (self.path, *self.path.parents) if os.path.lexists(folder))
+        if not nearest.is_dir():
+            raise self._unwritable(os.strerror(errno.ENOTDIR))
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise self._unwritable(os.strerror(errno.EACCES))
+
+    def _unwritable(self, reason: str) -> UsageError:
+        return UsageError(f'--run_dir={self.path}: cannot be written to ({reason}); give another directory')
 
     def _unreadable(self, error: OSError, what: str = 'the directory') -> UsageError:
         return UsageError(f'--run_dir={self.path}: {what} cannot be read ({error.strerror}); give another directory')

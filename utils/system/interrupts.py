@@ -222,6 +222,18 @@ def check() -> None:
         handler.raise_if_requested()
 
 
+@contextlib.contextmanager
+def ended_at_once() -> Iterator[None]:
+    """Within the block, in which nothing is begun that could be saved, both signals end the process where it is."""
+    check()
+    former = {signum: signal.signal(signum, signal.SIG_DFL) for signum in SIGNALS}
+    try:
+        yield
+    finally:
+        for signum, handler in former.items():
+            signal.signal(signum, handler)
+
+
 def end_at_once() -> None:
     """From now on Ctrl-C ends the process as SIGTERM does, without a `KeyboardInterrupt`, which may get lost.
 

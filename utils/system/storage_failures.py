@@ -9,9 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sys
 from collections.abc import Iterator
-
-import tensorflow as tf
 
 from pocketflow.utils.system.atomic import TEMPORARY_PREFIX
 
@@ -74,10 +73,16 @@ def _refusal(error: BaseException) -> tuple[int, str | None] | None:
     if isinstance(error, OSError) and error.errno is not None:
         path = error.filename2 or error.filename
         return (error.errno, None if path is None else os.fsdecode(path)) if error.errno in ADVICE else None
-    if isinstance(error, (OSError, RuntimeError, tf.errors.OpError)):
+    if isinstance(error, (OSError, RuntimeError)) or _is_of_tensorflow(error):
         quoted = _QUOTED.search(str(error).rpartition('}} ')[2])  # behind the name of TensorFlow's operation
         return (_BY_WORDS[quoted['words']], quoted['path']) if quoted else None
     return None
+
+
+def _is_of_tensorflow(error: BaseException) -> bool:
+    """Whether it is one of TensorFlow's own errors; there are none before that is loaded."""
+    tensorflow = sys.modules.get('tensorflow')
+    return tensorflow is not None and isinstance(error, tensorflow.errors.OpError)
 
 
 def _known_part(path: str | None) -> str | None:

@@ -9,24 +9,6 @@ import dataclasses
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.utils.options import Options, option
-
-
-@dataclasses.dataclass(frozen=True)
-class DistillationOptions(Options):
-    """Whether and how a teacher helps."""
-
-    enabled: bool = option('enbl_dst', False, 'add the distillation loss')
-    weight: float = option('loss_w_dst', 4.0, 'weight of the distillation loss', low=0, needs='enbl_dst')
-    temperature: float = option('tempr_dst', 4.0, 'temperature of the softened answers', above=0, needs='enbl_dst')
-    teacher_path: str | None = option(
-        'save_path_dst',
-        None,
-        'saved model of another teacher; default: the uncompressed model',
-        needs='enbl_dst',
-        names='model',
-    )
-
 
 def distillation_loss(
     teacher_logits: tf.Tensor, student_logits: tf.Tensor, weight: float, temperature: float

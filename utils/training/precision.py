@@ -18,7 +18,6 @@ import tf_keras as keras
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.quantization.int8.inspect import unwrapped
 
-COMPUTE_DTYPES = ('auto', 'float32', 'bfloat16')
 BFLOAT16_CPU_FLAGS = ('amx_bf16', 'avx512_bf16')
 BFLOAT16_CHANNELS = 16
 

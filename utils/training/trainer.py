@@ -16,17 +16,18 @@ from pathlib import Path
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.utils.distributed.gradient_compression import CompressionOptions, make_reducer
+from pocketflow.utils.distributed.gradient_compression import make_reducer
+from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
 from pocketflow.utils.errors import PocketFlowError
-from pocketflow.utils.options import Options, option
 from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.system import interrupts
 from pocketflow.utils.system.progress import Progress
 from pocketflow.utils.training.checkpoints import Checkpoints
 from pocketflow.utils.training.distillation import Distillation
 from pocketflow.utils.training.means import WeightedMeans
-from pocketflow.utils.training.precision import COMPUTE_DTYPES, compute_dtype, resolve_compute_dtype
+from pocketflow.utils.training.options import TrainerOptions
+from pocketflow.utils.training.precision import compute_dtype, resolve_compute_dtype
 
 STEPS_PER_CALL = 20
 
@@ -40,15 +41,6 @@ guesses has a loss of a few units, one whose training diverged has one beyond al
 WAY_OUT = 'lower --lrn_rate_init, or try --compute_dtype=float32 (other flags need another --run_dir, if you gave one)'
 
 LossFn = Callable[[tf.Tensor, tf.Tensor, list[tf.Variable]], tuple[tf.Tensor, dict[str, tf.Tensor]]]
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainerOptions(Options):
-    """How training runs, apart from what the network prescribes."""
-
-    summary_step: int = option('summ_step', 100, 'report and log every this many steps', low=1, decides=False)
-    save_step: int = option('save_step', 1000, 'write a checkpoint every this many steps', low=1, decides=False)
-    compute_dtype: str = option('compute_dtype', 'auto', 'auto: bfloat16 where it is faster', choices=COMPUTE_DTYPES)
 
 
 class DivergedError(PocketFlowError):

@@ -39,11 +39,12 @@ def trained_parts(folder, model, mode: str) -> tuple[bool, bool]:
     """Whether a little training changes (kernels and biases, code books)."""
     one = learner(folder, opt_mode=mode, quant_epochs=0.2)
     one.context.folder.mkdir()
-    quantized = one.compress(model).model
+    compressed = one.compress(model)
+    quantized = compressed.model
     books = codebook_variables(quantized)
     others = [layer.kernel_variable for layer in quantized_layers(quantized)] + [quantized.get_layer('conv1').bias]
     before = [[variable.numpy() for variable in part] for part in (others, books)]
-    one._train(quantized)
+    one._train(compressed)
     return tuple(
         any((old != new.numpy()).any() for old, new in zip(values, part, strict=True))
         for values, part in zip(before, (others, books), strict=True)

@@ -14,7 +14,7 @@ from pocketflow.learners.program.input_files import content_fingerprint, named_f
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option_fields
 from pocketflow.utils.runs.run_directory import RunDirectory
-from pocketflow.utils.training.distillation import DistillationOptions
+from pocketflow.utils.training.options import DistillationOptions
 
 KIND_OF_FLAGS = {
     'save_path': 'model',

@@ -17,7 +17,8 @@ import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import load_model, save_model
 from pocketflow.utils.compression_plan import CompressionPlan
-from pocketflow.utils.export import LiteRtRunner, new_operators
+from pocketflow.utils.export.operators import new_operators
+from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.graph.channel_select import ChannelSelect
 from pocketflow.utils.system.progress import Progress
 from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, FinishedRun, metric_lines, run_main

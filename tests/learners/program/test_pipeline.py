@@ -10,21 +10,15 @@ import pytest
 import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import LearnerOptions, save_model
-from pocketflow.learners.program.pipeline import (
-    Pipeline,
-    load_fitting_model,
-    resolve_model_path,
-    starts_from_baseline,
-    trained_models,
-    training_fingerprint,
-    trains_from_scratch,
-)
+from pocketflow.learners.program.chains import starts_from_baseline, training_fingerprint, trains_from_scratch
+from pocketflow.learners.program.pipeline import Pipeline, load_fitting_model, trained_models
 from pocketflow.learners.weight_sparsification.learner import WeightSparseOptions
 from pocketflow.nets import PAIRS
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper, NetOptions
 from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.training.distillation import DistillationOptions
+from pocketflow.utils.runs.given_files import resolve_model_path
+from pocketflow.utils.training.options import DistillationOptions
 from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, finished_run, metric_lines, run_main
 from tests.learners.conftest import make_context, make_helper
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pocketflow.hp_optimizer.options import SearchOptions
-from pocketflow.learners.abstract_learner import LEARNERS, LearnerContext, LearnerOptions
+from pocketflow.learners.abstract_learner import LearnerContext, LearnerOptions
+from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.search import flag_search
 from pocketflow.learners.search.flag_search import FlagSearch, refuse_nested
 from pocketflow.learners.search.plan_search import read_record
@@ -64,7 +65,8 @@ class FakeLearner:
 @pytest.fixture(autouse=True)
 def _fake(monkeypatch):
     """A learner that needs no training, and an evaluation that takes its number."""
-    monkeypatch.setattr(LEARNERS, '_entries', {**LEARNERS._entries, 'fake': FakeLearner})
+    monkeypatch.setattr(LEARNERS, '_entries', dict(LEARNERS._entries))
+    LEARNERS.register('fake')(FakeLearner)
     monkeypatch.setattr(FakeLearner, 'tried', [])
     monkeypatch.setattr(flag_search, 'evaluate', lambda model, loss_fn, held_out: {'accuracy': model})
 

@@ -11,7 +11,7 @@ import tf_keras as keras
 from tensorflow.python.framework.func_graph import FuncGraph
 
 from pocketflow.hp_optimizer.options import SearchOptions
-from pocketflow.learners.abstract_learner import LEARNERS
+from pocketflow.learners import LEARNERS
 from pocketflow.learners.search import flag_search
 from pocketflow.learners.search.flag_search import FlagSearch
 from tests.learners.search.conftest import tiny_context, tiny_net

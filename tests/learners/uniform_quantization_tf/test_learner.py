@@ -19,7 +19,8 @@ from pocketflow.learners.uniform_quantization_tf.learner import (
     zero_keepers,
 )
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.export import LiteRtRunner, convert
+from pocketflow.utils.export.convert import convert
+from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.quantization.int8.wrapping import quantization_aware
 from pocketflow.utils.training.trainer import Trainer
 from tests.learners.conftest import make_context, make_helper

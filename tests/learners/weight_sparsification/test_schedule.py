@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pocketflow.learners.weight_sparsification.schedule import MIN_UPDATES, PruningSchedule
+from pocketflow.learners.weight_sparsification.options import MIN_UPDATES
+from pocketflow.learners.weight_sparsification.schedule import PruningSchedule
 
 
 def updates(schedule: PruningSchedule, num_steps: int) -> list[int]:

@@ -9,7 +9,8 @@ import tf_keras as keras
 from absl import logging
 
 from pocketflow.utils.errors import PocketFlowError, UsageError
-from pocketflow.utils.export import Source, measure
+from pocketflow.utils.export import measure
+from pocketflow.utils.export.formats import Source
 from pocketflow.utils.export.latency import Timing
 from pocketflow.utils.export.measure import Evaluation, FileUnderTest, export_files, keras_logits, measure_files
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 from sklearn.cluster import KMeans
 
 from pocketflow.utils.quantization import codebooks
+from pocketflow.utils.quantization.limits import CODEBOOK_STYLES
 
 
 def test_initial_codebooks():
@@ -21,7 +22,7 @@ def test_lloyd_by_hand():
     np.testing.assert_allclose(books, [[0.1, 0.95], [0.4 / 3, 0.8]], rtol=1e-6)
 
 
-@pytest.mark.parametrize('style', codebooks.STYLES)
+@pytest.mark.parametrize('style', CODEBOOK_STYLES)
 def test_fitted_codebooks_are_near_the_best(style):
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(3, 400))

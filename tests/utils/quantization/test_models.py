@@ -9,7 +9,8 @@ import tf_keras as keras
 
 from pocketflow.nets.abstract_model_helper import weight_decay_loss
 from pocketflow.utils.channels import remove_channels
-from pocketflow.utils.export import LiteRtRunner, convert
+from pocketflow.utils.export.convert import convert
+from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.graph.channel_select import ChannelSelect
 from pocketflow.utils.quantization import (
     BucketQuantizer,

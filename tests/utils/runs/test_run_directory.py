@@ -222,3 +222,16 @@ def test_a_directory_that_was_removed_is_not_made_anew(tmp_path):
         shutil.rmtree(run.path)
     run.release()
     assert raised.value.filename == str(run.path) and not run.path.exists()
+
+
+def test_what_claiming_would_refuse_is_told_without_writing(tmp_path):
+    run = RunDirectory(tmp_path / 'runs' / 'one')
+    run.refuse_other_use(['--a=1'])
+    assert not (tmp_path / 'runs').exists()
+    run.claim(['--a=1'])
+    run.release()
+    run.refuse_other_use(['--a=1'])
+    with pytest.raises(UsageError, match='holds a run with other flags'):
+        run.refuse_other_use(['--a=2'])
+    with pytest.raises(UsageError, match=r'flags.txt/below: cannot be written to \(Not a directory\)'):
+        RunDirectory(tmp_path / 'runs' / 'one' / 'flags.txt' / 'below').refuse_other_use(['--a=1'])

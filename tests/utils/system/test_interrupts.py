@@ -161,3 +161,18 @@ def test_a_second_signal_ends_at_once_unless_it_is_an_echo_of_the_first():
 def test_ctrl_c_during_the_imports_raises_nothing():
     ended = child('interrupts.end_at_once()\nsend(signal.SIGINT)\ntime.sleep(50)\n')
     assert ended.returncode == -signal.SIGINT and ended.stderr == ''
+
+
+def test_before_anything_has_begun_signals_end_the_process():
+    with interrupts.watched():
+        handlers = {signum: signal.getsignal(signum) for signum in interrupts.SIGNALS}
+        with interrupts.ended_at_once():
+            assert all(signal.getsignal(signum) is signal.SIG_DFL for signum in interrupts.SIGNALS)
+        assert {signum: signal.getsignal(signum) for signum in interrupts.SIGNALS} == handlers
+
+
+def test_a_signal_that_came_before_is_not_lost():
+    with pytest.raises(interrupts.Interrupted), interrupts.watched():
+        os.kill(os.getpid(), signal.SIGTERM)
+        with interrupts.ended_at_once():
+            pytest.fail('the block was entered')

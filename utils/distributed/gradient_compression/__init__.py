@@ -1,6 +1,15 @@
 """How gradients travel between workers: `none`, `fp16`, or `ecq` (error-compensated quantization)."""
 
-from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
-from pocketflow.utils.distributed.gradient_compression.strategies import GradientReducer, make_reducer
+from __future__ import annotations
 
-__all__ = ['CompressionOptions', 'GradientReducer', 'make_reducer']
+from pocketflow.utils.system.late_imports import late_names
+
+_PUBLIC = {
+    'CompressionOptions': 'pocketflow.utils.distributed.gradient_compression.options',
+    'GradientReducer': 'pocketflow.utils.distributed.gradient_compression.strategies',
+    'make_reducer': 'pocketflow.utils.distributed.gradient_compression.strategies',
+}
+"""Public name -> the module that defines it."""
+
+__all__ = list(_PUBLIC)
+__getattr__, __dir__ = late_names(__name__, _PUBLIC)

@@ -9,8 +9,9 @@ import tf_keras as keras
 from ai_edge_litert.interpreter import Interpreter
 
 from pocketflow.utils.errors import PocketFlowError
-from pocketflow.utils.export import LiteRtRunner, convert, operators
-from pocketflow.utils.export.operators import float_operators
+from pocketflow.utils.export.convert import convert
+from pocketflow.utils.export.operators import float_operators, operators
+from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.quantization.int8.wrapping import Settings, quantization_aware, strip_quantization
 
 layers = keras.layers

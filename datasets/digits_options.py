@@ -1,0 +1,17 @@
+"""The defaults of the flags that the digits of scikit-learn changes."""
+
+from __future__ import annotations
+
+from pocketflow.datasets.options import DatasetOptions
+from pocketflow.utils.options import with_defaults
+
+NB_EVAL = 360
+DigitsOptions = with_defaults(
+    DatasetOptions,
+    'DigitsOptions',
+    num_train=1797 - NB_EVAL,
+    num_val=144,
+    num_eval=NB_EVAL,
+    crop_padding=1,
+    batch_size=32,
+)

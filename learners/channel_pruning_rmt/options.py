@@ -1,0 +1,118 @@
+"""What can be set about channel pruning."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pocketflow.learners.options import LEARNERS, LearnerDeclaration
+from pocketflow.learners.search.options import LayerSearch, SearchedOptions
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.options import option
+
+MIN_RIDGE = 1e-10
+"""Damping below the rounding errors of thousands of summed squares would leave equations of few samples singular."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ChannelPruningOptions(SearchedOptions):
+    """Which channels go, and how the weights that stay are re-fitted."""
+
+    superseded = {
+        'cpr_ista_lrn_rate': 'the LASSO path is exact',
+        'cpr_ista_nb_iters': 'the LASSO path is exact',
+        'cpr_lstsq_lrn_rate': 'least squares is solved in closed form',
+        'cpr_lstsq_nb_iters': 'least squares is solved in closed form',
+        'cpr_save_path': 'results are in --run_dir',
+        'cpr_save_path_eval': 'results are in --run_dir',
+    }
+
+    prune_ratio: float = option(
+        'cpr_prune_ratio',
+        0.5,
+        'share of the input channels of each layer to remove',
+        low=0,
+        below=1,
+        unless='cpr_warm_start cpr_prune_option=auto',
+    )
+    skip_first: bool = option('cpr_skip_frst_layer', True, 'do not prune the first convolution')
+    skip_last: bool = option('cpr_skip_last_layer', False, 'do not prune the last convolution')
+    skip_names: str | None = option(
+        'cpr_skip_op_names', None, 'do not prune layers whose names contain one of these, separated by commas'
+    )
+    dense: str = option(
+        'cpr_dense_layers',
+        'hidden',
+        'which dense layers to prune; hidden: all but the one that makes the logits',
+        choices=('none', 'hidden', 'all'),
+    )
+    criterion: str = option(
+        'cpr_criterion',
+        'lasso',
+        'how channels are chosen; obs: optimal brain surgeon',
+        choices=('lasso', 'obs', 'l1', 'random'),
+        unless='cpr_warm_start',
+    )
+    num_images: int = option('cpr_nb_smpls', 5000, 'training images for selection and re-fitting', low=1)
+    num_positions: int = option('cpr_nb_crops_per_smpl', 10, 'sampled output positions per image and layer', low=1)
+    ridge: float = option(
+        'cpr_lstsq_ridge',
+        1e-5,
+        "damping of the least squares, relative to the mean energy of a weight's input",
+        low=MIN_RIDGE,
+    )
+    warm_start: bool = option('cpr_warm_start', False, 'take the channels from the plan at cpr_save_path_ws')
+    plan_path: str | None = option(
+        'cpr_save_path_ws', None, 'plan.json of a former run, or its run directory', names='plan'
+    )
+    prune_option: str = option(
+        'cpr_prune_option',
+        'uniform',
+        'uniform: cpr_prune_ratio for every layer; auto: a share of each layer that --hp_optimizer searches',
+        choices=('uniform', 'auto'),
+        unless='cpr_warm_start',
+    )
+    preserve_ratio: float = option(
+        'cpr_preserve_ratio',
+        0.5,
+        'auto: share of the multiply-adds that may stay',
+        above=0,
+        below=1,
+        needs='cpr_prune_option=auto',
+    )
+    num_rollouts: int = option('cpr_nb_rlouts', 200, 'trials of the search', low=1, needs='cpr_prune_option=auto')
+    num_rollouts_min: int = option(
+        'cpr_nb_rlouts_min',
+        50,
+        'roll-outs before the agent of ddpg acts; at most half of all are taken',
+        low=1,
+        needs='cpr_prune_option=auto hp_optimizer=ddpg',
+    )
+    num_tune_steps: int = option(
+        'cpr_nb_iters_ft',
+        0,
+        'steps of fast fine-tuning per trial, after its weights are re-fitted',
+        low=0,
+        needs='cpr_prune_option=auto',
+    )
+
+    @property
+    def searches(self) -> bool:
+        return self.prune_option == 'auto' and not self.warm_start
+
+    def layer_search(self) -> LayerSearch:
+        return LayerSearch(self.num_rollouts, self.num_rollouts_min, self.num_tune_steps)
+
+    def check(self) -> None:
+        if self.warm_start != (self.plan_path is not None):
+            raise UsageError('--cpr_warm_start and --cpr_save_path_ws=PLAN go together; give both or neither')
+
+
+LEARNERS.declare(
+    'chn-pruned-rmt',
+    'pocketflow.learners.channel_pruning_rmt.learner',
+    LearnerDeclaration(
+        'LASSO channel selection, least-squares re-fit, real removal (He et al. 2017).',
+        options_class=ChannelPruningOptions,
+        refuses_after={'weight-sparse': 'the least-squares re-fit would fill its zeros; prune channels first'},
+    ),
+)

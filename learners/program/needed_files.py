@@ -1,0 +1,83 @@
+"""Refuses files and folders that a command needs and that are not there, before TensorFlow is loaded.
+
+Whether what they hold fits is found out when they are read. With several workers, each of which has files of its own,
+all of this is left to that time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pocketflow.hp_optimizer.options import SearchOptions
+from pocketflow.learners.options import LearnerOptions
+from pocketflow.learners.program.command import Command
+from pocketflow.learners.program.identity import free_flags, recorded_lines, run_path
+from pocketflow.learners.program.input_files import named_values
+from pocketflow.learners.program.options import EXPORTS_GIVEN_MODEL, ProcessOptions
+from pocketflow.learners.search.searchable import searchable_types
+from pocketflow.utils.distributed.options import MultiGpuOptions
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.export.device_latency import read_device_latencies
+from pocketflow.utils.export.format_names import formats
+from pocketflow.utils.export.options import ExportOptions
+from pocketflow.utils.runs.given_files import MODEL_NAME, resolve_model_path, resolve_plan_path
+from pocketflow.utils.runs.run_directory import REPORT, RunDirectory
+from pocketflow.utils.training.options import DistillationOptions
+
+
+def refuse_missing_files(command: Command) -> None:
+    """Raises a `UsageError` if something that the command needs is not there, or its run directory is in other use."""
+    if command.options(MultiGpuOptions).enabled:
+        return
+    mode, run = command.options(ProcessOptions).exec_mode, RunDirectory(run_path(command))
+    if mode == 'train':
+        run.refuse_other_use(recorded_lines(command), free_flags(command))
+        if not run.recorded_flags():  # a run that has begun keeps copies of what it needs
+            refuse_missing_inputs(command)
+    else:
+        refuse_missing_latencies(command.options(ExportOptions).device_latency)
+        refuse_missing_model(command, mode, run)
+    refuse_missing_data(command)
+
+
+def refuse_missing_inputs(command: Command) -> None:
+    """Of what a new run begins from: models, plans, the space to be searched, enough samples for a step."""
+    shared = command.options(LearnerOptions)
+    for learner, flag, value, kind in named_values(
+        shared, command.options(DistillationOptions), command.learner_options()
+    ):
+        if kind == 'model':
+            resolve_model_path(value, f'--{flag}')
+        else:
+            resolve_plan_path(value, learner, flag)
+    space, data = command.options(SearchOptions).space, command.data_options()
+    if space is not None:
+        from pocketflow.hp_optimizer.space_file import read_space  # which loads NumPy
+
+        read_space(space, searchable_types((*command.learner_options().values(), shared)))
+    data.check_batch_size(data.batch_size)
+    if shared.batch_size_finetune is not None:
+        data.check_batch_size(shared.batch_size_finetune, 'batch_size_ft')
+
+
+def refuse_missing_model(command: Command, mode: str, run: RunDirectory) -> None:
+    """Of the model that a mode other than train works on: a finished run's, or the one at `--save_path`."""
+    given, recorded = command.options(LearnerOptions).save_path, run.recorded_flags()
+    if mode != 'benchmark' and given is not None and f'--save_path={given}' not in recorded:
+        resolve_model_path(given, '--save_path')
+    elif EXPORTS_GIVEN_MODEL not in recorded and not any((run / name).is_file() for name in (MODEL_NAME, REPORT)):
+        raise UsageError(f'no finished model at {run / MODEL_NAME}; give --run_dir=DIRECTORY of a finished run')
+
+
+def refuse_missing_latencies(spec: str | None) -> None:
+    """Of the texts with latencies that were measured on a device; the run may have files of fewer formats."""
+    if spec is not None:
+        read_device_latencies(spec, list(formats))
+
+
+def refuse_missing_data(command: Command) -> None:
+    """Of the folder of the data files; an address, as of a cloud's storage, is left to TensorFlow."""
+    data = command.data_options()
+    folder = data.data_dir_local if data.data_disk == 'local' else None
+    if folder is not None and '://' not in folder and not Path(folder).exists():
+        raise UsageError(f'--data_dir_local={folder}: there is no such folder; give the folder of the data files')

@@ -1,0 +1,50 @@
+"""What to do, and where."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pocketflow.learners.program.chains import FULL_PRECISION
+from pocketflow.utils.export.options import ExportOptions
+from pocketflow.utils.options import Options, option, option_fields
+
+EXPORTS_GIVEN_MODEL = '# exports the model at --save_path; nothing is trained here'
+"""Marks the flag file of a directory that holds only exported files."""
+EXPORT_FLAGS = tuple(field.metadata['flag'] for field in option_fields(ExportOptions))
+"""May differ from those that a run was made with when its models are exported again."""
+FLAGS_OF_MODES: dict[str, tuple[str, ...]] = {
+    'train': (),
+    'eval': ('save_path', 'nb_smpls_eval'),
+    'export': EXPORT_FLAGS,
+    'benchmark': ('nb_repts', 'nb_repts_warmup'),
+}
+"""The modes, and what decides results and may be given anew to those that work on a finished run."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MainOptions(Options):
+    """What to do, and where."""
+
+    learner: str = option('learner', FULL_PRECISION, 'learner, or several in order, separated by commas')
+    seed: int = option('seed', 0, 'seeds Python, NumPy, TensorFlow and the data order', low=0, high=2**30)
+    deterministic: bool = option(
+        'deterministic',
+        False,
+        'bit-identical repetition: deterministic operations of TensorFlow only, which may be slower',
+        decides=False,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessOptions(Options):
+    """What does not change a result, and is therefore not recorded in the run directory."""
+
+    exec_mode: str = option(
+        'exec_mode',
+        'train',
+        'train: compress, export and report; eval, export, benchmark: of a '
+        'finished run; eval, export: also of the model at --save_path',
+        choices=tuple(FLAGS_OF_MODES),
+    )
+    run_dir: str | None = option('run_dir', None, 'directory of the run; default: runs/PAIR/LEARNER-FINGERPRINT')
+    debug: bool = option('debug', False, 'show debug messages, and tracebacks of errors')

@@ -1,0 +1,19 @@
+"""What can be set about workers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pocketflow.utils.options import Options, option
+
+
+@dataclasses.dataclass(frozen=True)
+class MultiGpuOptions(Options):
+    """Whether this process is one of several workers."""
+
+    enabled: bool = option(
+        'enbl_multi_gpu',
+        False,
+        'train with all workers that scripts/run_horovod.sh or horovodrun has started',
+        decides=False,
+    )

@@ -1,0 +1,14 @@
+"""The names of the formats, which the command line offers before anything that writes files is loaded."""
+
+from __future__ import annotations
+
+from pocketflow.utils.registry import Registry
+
+CONTAINER = 'pfz'
+MIXED = 'mixed'
+
+formats: Registry[None] = Registry('file format')
+"""Formats by name. An entry turns a `formats.Source` into the bytes of a file."""
+
+for _name in ('float32', 'float16', 'dynamic', 'int8', MIXED, CONTAINER):
+    formats.declare(_name, 'pocketflow.utils.export.formats')

@@ -1,0 +1,10 @@
+"""What quantizers accept, for flags and their checks."""
+
+from __future__ import annotations
+
+MAX_WEIGHT_BITS = 16
+MAX_CODEBOOK_BITS = 8
+FULL_BITS = 32
+"""The width that means "not quantized"."""
+CODEBOOK_STYLES = ('quantile', 'uniform')
+"""Where the entries of code books may start."""

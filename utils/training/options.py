@@ -1,0 +1,34 @@
+"""What can be set about training, whatever is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pocketflow.utils.options import Options, option
+
+COMPUTE_DTYPES = ('auto', 'float32', 'bfloat16')
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainerOptions(Options):
+    """How training runs, apart from what the network prescribes."""
+
+    summary_step: int = option('summ_step', 100, 'report and log every this many steps', low=1, decides=False)
+    save_step: int = option('save_step', 1000, 'write a checkpoint every this many steps', low=1, decides=False)
+    compute_dtype: str = option('compute_dtype', 'auto', 'auto: bfloat16 where it is faster', choices=COMPUTE_DTYPES)
+
+
+@dataclasses.dataclass(frozen=True)
+class DistillationOptions(Options):
+    """Whether and how a teacher helps."""
+
+    enabled: bool = option('enbl_dst', False, 'add the distillation loss')
+    weight: float = option('loss_w_dst', 4.0, 'weight of the distillation loss', low=0, needs='enbl_dst')
+    temperature: float = option('tempr_dst', 4.0, 'temperature of the softened answers', above=0, needs='enbl_dst')
+    teacher_path: str | None = option(
+        'save_path_dst',
+        None,
+        'saved model of another teacher; default: the uncompressed model',
+        needs='enbl_dst',
+        names='model',
+    )
