@@ -91,13 +91,30 @@ class CompressionPlan:
     def _check_num_channels(self) -> None:
         if self.kind != 'channels':
             return
-        for layer, channels in cast(Mapping[str, tuple[int, ...]], self.values).items():
+        for layer, channels in self.channels().items():
             total = self.num_channels.get(layer)
             if not _is_whole(total) or channels[-1] >= total:
                 raise UsageError(
                     f'plan for layer {layer!r}: channel {channels[-1]} is kept, but nb_channels says that'
                     f' there are {total}; it must be more than the last kept channel'
                 )
+
+    def channels(self) -> Mapping[str, tuple[int, ...]]:
+        """The values of a plan of channels."""
+        return cast(Mapping[str, tuple[int, ...]], self._values_of('channels'))
+
+    def shares(self) -> Mapping[str, float]:
+        """The values of a plan of sparsities."""
+        return cast(Mapping[str, float], self._values_of('sparsity'))
+
+    def widths(self) -> Mapping[str, int]:
+        """The values of a plan of bits."""
+        return cast(Mapping[str, int], self._values_of('bits'))
+
+    def _values_of(self, kind: str) -> Mapping[str, Value]:
+        if self.kind != kind:
+            raise ValueError(f'a plan of {self.kind} is asked for its {kind}')
+        return self.values
 
     def __str__(self) -> str:
         head = f'{self.kind} plan for {self.model_name}'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
@@ -137,7 +138,7 @@ class WeightSparseLearner(SearchingLearner):
             plan = load_sparsity_plan(options.plan_path)
             plan.check_model(model)
             refuse_unprunable(plan, sizes, skipped)
-            return plan.values
+            return plan.shares()
         totals = {name: sum(parts) for name, parts in sizes.items()}
         if options.protocol == 'uniform':
             return protocols.uniform(totals, options.prune_ratio)
@@ -158,7 +159,7 @@ def load_sparsity_plan(path: str) -> CompressionPlan:
 
 def planned_kernels(model: keras.Model, plan: CompressionPlan) -> list[tuple[tf.Variable, float]]:
     """Each kernel that a plan prunes, with its share of zeros."""
-    return [(kernel, ratio) for name, ratio in plan.values.items() for kernel in kernels_of(model.get_layer(name))]
+    return [(kernel, ratio) for name, ratio in plan.shares().items() for kernel in kernels_of(model.get_layer(name))]
 
 
 def refuse_unprunable(plan: CompressionPlan, sizes: Mapping[str, Sequence[int]], skipped: Mapping[str, str]) -> None:
@@ -171,7 +172,7 @@ def refuse_unprunable(plan: CompressionPlan, sizes: Mapping[str, Sequence[int]],
 
 def sparsity_rows(
     before: keras.Model, after: keras.Model, zeros: Mapping[str, int], skipped: Mapping[str, str]
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """The report's rows, with `sparsity`: the share of zeros in a layer's kernels, [before, as planned].
 
     Also of layers that are left alone, so that the total is that of the network; `kernel_weights` is their number.

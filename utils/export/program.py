@@ -23,7 +23,7 @@ Calibration = Iterable[np.ndarray]
 
 Convert = Callable[['Program', 'Calibration | None'], bytes]
 
-file_formats: Registry[Convert] = Registry('file format')
+file_formats: Registry[Convert, None] = Registry('file format')
 """File formats by name. An entry makes the bytes of a file: `entry(program, calibration)`."""
 
 

@@ -74,6 +74,14 @@ def read_record(path: Path, shape: Shape, remedy: str) -> Any | None:
         raise DamagedRecordError(f'{path}: damaged record ({error}); {remedy}') from None
 
 
+def required_record(path: Path, shape: Shape, remedy: str) -> Any:
+    """As `read_record`, of a file that must be there."""
+    record = read_record(path, shape, remedy)
+    if record is None:
+        raise DamagedRecordError(f'{path}: is gone; {remedy}')
+    return record
+
+
 def parsed(content: bytes, shape: Shape) -> Any | None:
     """What a line of a log holds; `None` if it is damaged."""
     try:

@@ -137,7 +137,7 @@ class RunDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = open(self / LOCK_FILE, 'a', encoding='utf-8')  # noqa: SIM115 (held until release)
         except OSError as error:
-            raise self._unwritable(error.strerror) from error
+            raise self._unwritable(error.strerror or str(error)) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -17,6 +17,7 @@ from pocketflow.utils.runs.records import (
     misfits,
     parsed,
     read_record,
+    required_record,
     set_aside,
 )
 
@@ -50,6 +51,14 @@ def changed(**changes) -> dict:
 def test_what_was_written_comes_back(tmp_path, value):
     (tmp_path / 'a.json').write_text(json.dumps(value))
     assert read_record(tmp_path / 'a.json', SHAPE, 'delete it') == value
+
+
+def test_a_record_that_must_be_there_is_missed(tmp_path):
+    file = tmp_path / 'a.json'
+    with pytest.raises(DamagedRecordError, match=r'a\.json: is gone; delete it$'):
+        required_record(file, SHAPE, 'delete it')
+    file.write_text(json.dumps(GOOD))
+    assert required_record(file, SHAPE, 'delete it') == GOOD
 
 
 def test_no_file_is_no_record(tmp_path):
