@@ -46,7 +46,7 @@ class LiteRtRunner:
     and give their outputs dequantized, with the scale and zero point that the file states.
     """
 
-    def __init__(self, file: Path | str | bytes, num_threads: int = 1):
+    def __init__(self, file: str | os.PathLike[str] | bytes, num_threads: int = 1):
         """Loads a file, or the bytes of one, to run with `num_threads` threads.
 
         Raises (as do all methods that compute):
