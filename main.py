@@ -19,6 +19,7 @@ def import_own_package() -> None:
     """Makes `pocketflow` the code beside this file, whatever its folder is called and whatever else is installed."""
     root = Path(__file__).resolve().parent
     spec = importlib.util.spec_from_file_location('pocketflow', root / '__init__.py')
+    assert spec is not None and spec.loader is not None, 'there is a loader for files that end in .py'
     package = sys.modules['pocketflow'] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(package)
     # Nothing in this folder is to be found under a second name, which would register everything twice.

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pocketflow.utils.options import Options, option
 from pocketflow.utils.registry import Registry
+
+if TYPE_CHECKING:
+    from pocketflow.learners.abstract_learner import AbstractLearner
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +32,7 @@ class LearnerDeclaration:
     must_be_last: str | None = None
 
 
-LEARNERS: Registry[LearnerDeclaration] = Registry('learner', name_attribute='name')
+LEARNERS: Registry[type[AbstractLearner], LearnerDeclaration] = Registry('learner', name_attribute='name')
 """Learners by name; each is declared beside its options, and registered where it is defined."""
 
 

@@ -48,12 +48,14 @@ def reason_of(error: Exception) -> str:
 class AbstractModelHelper(abc.ABC):
     """The contract between a model/dataset pair and the learners.
 
-    Subclasses set `net_options_class` and `dataset_class` and fill in the abstract methods. Flags are derived from
-    the options classes of both, so two pairs may give one flag different defaults.
+    Subclasses set `net_options_class`, `dataset_class` and `num_epochs` and fill in the abstract methods. Flags are
+    derived from the options classes of both, so two pairs may give one flag different defaults.
     """
 
     net_options_class: type[NetOptions] = NetOptions
     dataset_class: type[AbstractDataset]
+    num_epochs: float
+    """Of a whole training, with `--nb_epochs_rat=1`."""
     primary_metric = 'accuracy'
     takes_logits = True
     """Whether `calc_loss` takes logits; then a softmax or sigmoid at the end of a network is taken off."""
@@ -221,7 +223,6 @@ class ClassificationHelper(AbstractModelHelper):
     rate changes, and `factors` of it, one more than boundaries; a tenth after each boundary, if there are none.
     """
 
-    num_epochs: float
     boundaries: tuple[float, ...] = ()
     factors: tuple[float, ...] | None = None
 

@@ -138,9 +138,8 @@ def searched_flags(space: str | None) -> frozenset[str]:
 
 def refuse_contradictions(command: Command) -> None:
     """Combinations of which a part would be ignored."""
-    process, shared, distillation, verdict = map(
-        command.options, (ProcessOptions, LearnerOptions, DistillationOptions, VerdictOptions)
-    )
+    process, shared = command.options(ProcessOptions), command.options(LearnerOptions)
+    distillation, verdict = command.options(DistillationOptions), command.options(VerdictOptions)
     names = command.learner_names
     chosen = f'--learner={",".join(names)}'
     if FULL_PRECISION in names[1:]:

@@ -148,9 +148,10 @@ class Pipeline:
 
     def _untrained(self, names: Sequence[str]) -> keras.Model:
         """A model of the architecture that the chain begins with."""
-        if not self._begins_with_given(names):
+        given = self.context.learner_options.save_path
+        if given is None or not self._begins_with_given(names):
             return self.context.helper.built_form().model
-        path = resolve_model_path(self.context.learner_options.save_path, '--save_path')
+        path = resolve_model_path(given, '--save_path')
         return load_in_standard_form(path, self.context.helper)[0].model
 
     def _begins_with_given(self, names: Sequence[str]) -> bool:
@@ -161,7 +162,10 @@ class Pipeline:
     def run(self, names: Sequence[str]) -> PipelineResult:
         """The chain `names`, continued where a former call stopped."""
         from_scratch = trains_from_scratch(names, self.context.learner_options, self.distillation)
-        baseline, metrics = (None, None) if from_scratch else self.trained_model()
+        baseline: keras.Model | None = None
+        metrics: dict[str, float] = {}
+        if not from_scratch:
+            baseline, metrics = self.trained_model()
         teacher = self._teacher(baseline)
         if self.context.search.space is not None:
             self._search_flags(names, baseline, teacher)
@@ -261,14 +265,15 @@ class Pipeline:
     def _teacher(self, baseline: keras.Model | None) -> Distillation | None:
         if not self.distillation.enabled:
             return None
-        teacher = baseline if self.distillation.teacher_path is None else self._given_teacher()
+        given = self.distillation.teacher_path
+        teacher = baseline if given is None else self._given_teacher(given)
         return Distillation(teacher, self.distillation.weight, self.distillation.temperature)
 
-    def _given_teacher(self) -> keras.Model:
+    def _given_teacher(self, given: str) -> keras.Model:
         """The model at `--save_path_dst`; the run keeps a copy, as of the model that it compresses."""
         workers, kept = self.context.workers, self.context.run / TEACHER_FOLDER / 'model.keras'
         if workers.is_primary and not kept.exists():
-            path = resolve_model_path(self.distillation.teacher_path, '--save_path_dst')
+            path = resolve_model_path(given, '--save_path_dst')
             save_model(load_fitting_model(path, self.context.helper), kept)
         mirror(workers, kept.parent)
         return load_own_model(kept, f'delete {kept.parent} to read --save_path_dst again')

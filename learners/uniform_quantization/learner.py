@@ -18,6 +18,7 @@ class UniformQuantLearner(WeightBitsLearner):
     """
 
     options_class = UniformQuantizationOptions
+    options: UniformQuantizationOptions
 
     def __init__(self, context: LearnerContext, options: UniformQuantizationOptions):
         super().__init__(context, options)

@@ -169,7 +169,7 @@ def _keeps_scale(layer: keras.layers.Layer, output: Any) -> bool:
     if isinstance(layer, ChannelSelect):
         return len(output.shape) != 4
     if isinstance(layer, _k.UpSampling2D):
-        return layer.interpolation == 'nearest'
+        return bool(layer.interpolation == 'nearest')
     return isinstance(layer, _SAME_SCALE)
 
 

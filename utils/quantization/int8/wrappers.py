@@ -227,7 +227,7 @@ class QuantizedLayer(QuantizeWrapperV2):
     @property
     def range(self) -> tuple[float, float]:
         """(low, high) of the output."""
-        return tuple(float(self._output_quantizer_vars[key]) for key in ('min', 'max'))
+        return float(self._output_quantizer_vars['min']), float(self._output_quantizer_vars['max'])
 
     def set_range(self, low: float, high: float) -> None:
         """Sets the range of the output."""

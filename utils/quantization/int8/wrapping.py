@@ -179,4 +179,4 @@ def _copy_layer_weights(source: keras.layers.Layer, target: keras.layers.Layer) 
 
 def _own_name(variable: tf.Variable) -> str:
     """`kernel` for the variable `conv/kernel:0`."""
-    return variable.name.split('/')[-1].split(':')[0]
+    return str(variable.name).split('/')[-1].split(':')[0]
