@@ -32,7 +32,7 @@ EXTRAS_REQUIRE = {
     'horovod': ['horovod==0.28.1'],
     'test': [
         'pytest>=8',
-        'pytest-xdist>=3.6',
+        'pytest-xdist>=3.7',
         'pytest-cov>=7',
         'coverage>=7.10',  # the first that follows subprocesses by itself
         'hypothesis>=6.100',

@@ -102,7 +102,7 @@ class Agent:
             a_min, a_max: the range of every number in an action.
             options: by default `DdpgOptions()`.
             seed: at least 0.
-            num_smpls_min: how many transitions are collected before the agent learns; by default `buf_size`.
+            min_samples: how many transitions are collected before the agent learns; by default `buf_size`.
 
         Raises:
             UsageError: a size, the range or the seed makes no sense.

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import SLOWEST, TESTS
+
 ROOT = Path(__file__).resolve().parents[2]
 
 FAKE_PYTHON = """#!/usr/bin/env bash
@@ -63,6 +65,11 @@ def test_the_steps_in_order(repo: Path):
     ]
     assert result.stdout.splitlines() == steps
     assert result.returncode == 0
+
+
+def test_the_files_to_begin_with_are_there():
+    assert len(set(SLOWEST)) == len(SLOWEST)
+    assert [name for name in SLOWEST if not (TESTS / name).is_file()] == []
 
 
 def test_the_ci_runs_the_same_command_with_coverage(repo: Path):
