@@ -36,7 +36,7 @@ if __name__ == '__main__':
 from absl import logging
 
 from pocketflow.learners.program.checks import checked_command
-from pocketflow.learners.program.command import FirstLook
+from pocketflow.learners.program.command import FirstPass
 from pocketflow.learners.program.needed_files import refuse_missing_files
 from pocketflow.learners.program.usage import HELP_FLAGS, usage
 from pocketflow.utils.errors import PocketFlowError
@@ -59,7 +59,7 @@ def guarded(action: Callable[[], None], debug: bool) -> int:
         logging.info('%s; the same command continues from here', stop)
         return stop.exit_code
     except Exception as error:
-        line, exit_code = clear_line(error)
+        line, exit_code = error_message(error)
         if line is None:
             raise
         if debug:
@@ -68,7 +68,7 @@ def guarded(action: Callable[[], None], debug: bool) -> int:
         return exit_code
 
 
-def clear_line(error: Exception) -> tuple[str | None, int]:
+def error_message(error: Exception) -> tuple[str | None, int]:
     """What a user is told of an error, and the exit code; no line for what nobody has foreseen."""
     if isinstance(error, PocketFlowError) and error.exit_code != PocketFlowError.exit_code:
         return str(error), error.exit_code
@@ -77,14 +77,14 @@ def clear_line(error: Exception) -> tuple[str | None, int]:
     return storage_failure(error) or foreseen, PocketFlowError.exit_code
 
 
-def dispatch(argv: Sequence[str], look: FirstLook | None) -> None:
+def dispatch(argv: Sequence[str], first_pass: FirstPass | None) -> None:
     """Parse -> check -> load TensorFlow -> work in the run directory."""
     if HELP_FLAGS & set(argv):
         say(usage(argv, __doc__))
         return
     with interrupts.ended_at_once():  # nothing has begun yet
         with paths.explained():
-            command = checked_command(argv, look)
+            command = checked_command(argv, first_pass)
             refuse_missing_files(command)
         for flag, reason in command.superseded().items():
             logging.warning('--%s has no effect any more: %s', flag, reason)
@@ -96,12 +96,12 @@ def dispatch(argv: Sequence[str], look: FirstLook | None) -> None:
 def run(argv: Sequence[str]) -> int:
     """Does what `argv` says; returns the exit code."""
     try:
-        look = FirstLook.at(argv)
-        debug = look.process.debug
+        first_pass = FirstPass.at(argv)
+        debug = first_pass.process.debug
     except PocketFlowError:  # which `dispatch` meets again
-        look, debug = None, '--debug' in argv
+        first_pass, debug = None, '--debug' in argv
     log_file.start(debug)
-    return guarded(lambda: dispatch(argv, look), debug)
+    return guarded(lambda: dispatch(argv, first_pass), debug)
 
 
 def console_main() -> None:

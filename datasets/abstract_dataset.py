@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import tensorflow as tf
 
-from pocketflow.datasets.checks import ARE_RIGHT, check_finite, class_numbers
+from pocketflow.datasets.checks import WRONG_FILES, check_finite, class_numbers
 from pocketflow.datasets.options import DatasetOptions
 from pocketflow.utils.errors import UsageError
 
@@ -175,12 +175,12 @@ class AbstractDataset(abc.ABC):
         if images.shape[1:] != self.image_shape:
             raise UsageError(
                 f'{what}: images of shape {images.shape[1:]} found, expected {self.image_shape} (height, '
-                f'width, channels); {ARE_RIGHT}'
+                f'width, channels); {WRONG_FILES}'
             )
         if labels.shape[:1] != images.shape[:1]:
             raise UsageError(
                 f'{what}: {len(images)} images, but labels of shape {labels.shape}, expected one number '
-                f'per image; {ARE_RIGHT}'
+                f'per image; {WRONG_FILES}'
             )
         return Samples(images, class_numbers(labels, self.num_classes, what))
 

@@ -18,7 +18,7 @@ NUMBER_KINDS = 'biuf'
 CHUNK_BYTES = 2**23
 """Images are normalised and checked in pieces of about this many bytes (float32)."""
 
-ARE_RIGHT = 'are these the right files?'
+WRONG_FILES = 'are these the right files?'
 
 
 def class_numbers(labels: np.ndarray, num_classes: int, what: str) -> np.ndarray:
@@ -53,7 +53,7 @@ def class_numbers(labels: np.ndarray, num_classes: int, what: str) -> np.ndarray
     is_fraction = labels != np.floor(labels) if labels.dtype.kind == 'f' else np.zeros_like(wrong)
     if (wrong | is_fraction).any():
         first = int(np.argmax(wrong | is_fraction))
-        reason = ARE_RIGHT if wrong[first] else 'only classes can be learned, no other numbers'
+        reason = WRONG_FILES if wrong[first] else 'only classes can be learned, no other numbers'
         raise UsageError(
             f'{what}: label {labels[first]} found, expected 0 to {num_classes - 1}'
             f'{"" if wrong[first] else " without fractions"}; {reason} (the first such label is that of '
@@ -80,7 +80,7 @@ def check_finite(images: np.ndarray, normalize: Callable[[tf.Tensor], tf.Tensor]
       what: whose images they are, for messages.
     """
     if images.dtype.kind not in NUMBER_KINDS:
-        raise UsageError(f'{what}: images of type {images.dtype} found, expected numbers; {ARE_RIGHT}')
+        raise UsageError(f'{what}: images of type {images.dtype} found, expected numbers; {WRONG_FILES}')
     size = max(1, CHUNK_BYTES // (4 * max(1, int(np.prod(images.shape[1:])))))
     for start in range(0, len(images), size):
         chunk = images[start : start + size]

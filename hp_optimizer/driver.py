@@ -79,10 +79,10 @@ def search(
     loop = _Loop(optimizer, evaluate, journal, workers, workers.size if side_by_side else 1, screening)
     with interrupts.deferred() as requests:
         loop.begin()
-        watch = _Watch(label, num_trials, loop.num_together)
+        watch = _ProgressLog(label, num_trials, loop.num_together)
         while len(journal.trials) < num_trials:
             loop.stop_if_requested(requests)
-            watch.report(loop.play_round(num_trials, requests), journal)
+            watch.report(loop.run_round(num_trials, requests), journal)
         loop.stop_if_requested(requests)
     watch.close()
     best = journal.best()
@@ -99,10 +99,10 @@ def replay(optimizer: HyperParamOptimizer, journal: Journal, num_together: int =
     for done in range(len(optimizer.rewards), len(journal.trials)):
         if done % num_together == 0:
             optimizer.expect(min(num_together, len(journal.trials) - done))
-        optimizer.tell(journal.trials[done].values, told_reward(journal.trials[: done + 1]))
+        optimizer.tell(journal.trials[done].values, finite_reward(journal.trials[: done + 1]))
 
 
-def told_reward(trials: Sequence[Trial]) -> float:
+def finite_reward(trials: Sequence[Trial]) -> float:
     """The reward of the last trial; where it has none, the worst of those before, or 0."""
     if trials[-1].reward is not None:
         return trials[-1].reward
@@ -150,11 +150,11 @@ class _Loop:
         if self.workers.any(requests.signum is not None):
             raise interrupts.Interrupted(requests.signum or signal.SIGTERM)
 
-    def play_round(self, num_trials: int, requests: interrupts.Deferred) -> list[Trial]:
+    def run_round(self, num_trials: int, requests: interrupts.Deferred) -> list[Trial]:
         """The trials of one round, kept and told; fewer than proposed if a worker was stopped amid its own."""
         proposed = self._share_trials(lambda: self._propose(num_trials))
         floor = self.workers.share(lambda: screening_floor(self.journal.trials) if self.screening else -math.inf)
-        result = tf.constant([self._judge(proposed, floor, requests)], tf.float64)
+        result = tf.constant([self._evaluate(proposed, floor, requests)], tf.float64)
         trials: list[Trial] = []
         for trial, found in zip(proposed, self.workers.gather(result).numpy().tolist(), strict=False):
             if math.isnan(found[2]):
@@ -186,7 +186,7 @@ class _Loop:
             )
         return proposed
 
-    def _judge(self, proposed: Sequence[Trial], floor: float, requests: interrupts.Deferred) -> list[float]:
+    def _evaluate(self, proposed: Sequence[Trial], floor: float, requests: interrupts.Deferred) -> list[float]:
         """Reward, reward before tuning and seconds of this worker's candidate; all nan if it was stopped amid it.
 
         It must not leave then: the others would wait for its result.
@@ -220,7 +220,7 @@ def repeated(trial: Trial, earlier: Sequence[Trial]) -> Trial:
     return dataclasses.replace(trial, reward=known.reward, extra={**trial.extra, **screened})
 
 
-class _Watch:
+class _ProgressLog:
     """Says how far a search is; the time still needed comes from the trials of this process."""
 
     def __init__(self, label: str, num_trials: int, num_together: int):

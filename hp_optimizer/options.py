@@ -53,8 +53,7 @@ class SearchOptions(Options):
     max_bytes: int | None = option(
         'hpo_max_bytes',
         None,
-        'budget of a search in bytes of the exported model.pfz, in '
-        "place of the learner's own (weight-sparse, uniform, non-uniform)",
+        "budget of a search in bytes of the exported model.pfz, in place of the learner's own budget",
         low=1,
         unless='hpo_space',
     )

@@ -22,7 +22,7 @@ def skipped_by_name(flag: str, given: str | None, layers: Iterable[str]) -> dict
     return {name: f'{flag}={words[0]}' for name, words in matching.items() if words}
 
 
-def refuse_idle_words(flag: str, given: str | None, layers: Collection[str]) -> None:
+def refuse_unmatched_words(flag: str, given: str | None, layers: Collection[str]) -> None:
     """Raises a `UsageError` if a word is in the name of none of the layers: it is most likely misspelt."""
     for word in _words(given):
         if not any(word in name for name in layers):

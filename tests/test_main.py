@@ -156,7 +156,7 @@ def test_a_flag_file_of_bytes_is_not_of_a_run(tmp_path, mode):
         ('x = 1', "expected one pair registered by @PAIRS.register('MODEL_at_DATASET'), found none"),
         (
             'import nothing_of_that_name',
-            "importing it failed: ModuleNotFoundError: No module named 'nothing_of_that_name'",
+            "importing it failed: ModuleNotFoundError: No module named 'nothing_of_that_name'\n",
         ),
         ('def broken(:', 'importing it failed: SyntaxError'),
         (HELPER.format(name='lenet_at_digits'), "ValueError: model/dataset pair 'lenet_at_digits' is registered twice"),

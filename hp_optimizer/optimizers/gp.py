@@ -75,13 +75,13 @@ class GaussianProcessOptimizer(HyperParamOptimizer):
             return random.random(self.num_dims)
         rewards = np.array(self.rewards)
         scaled = (rewards - rewards.mean()) / (rewards.std() or 1.0)
-        process = self._believing(self._fitted(scaled))
+        process = self._conditioned_on_pending(self._fitted(scaled))
         best = process.y_train_.max()
 
         def gain(points: np.ndarray) -> np.ndarray:
             return expected_improvement(*process.predict(points, return_std=True), best)
 
-        return self._climb(gain, random)
+        return self._maximized(gain, random)
 
     def _fitted(self, scaled: np.ndarray) -> Any:
         from sklearn.base import clone
@@ -93,7 +93,7 @@ class GaussianProcessOptimizer(HyperParamOptimizer):
             warnings.simplefilter('ignore')  # that a length scale ended at its bound is no news
             return process.fit(np.stack(self.points) - 0.5, scaled)
 
-    def _believing(self, process: Any) -> Any:
+    def _conditioned_on_pending(self, process: Any) -> Any:
         """The process as it would be if all that is asked turned out as it expects."""
         if not self._asked:
             return process
@@ -108,7 +108,7 @@ class GaussianProcessOptimizer(HyperParamOptimizer):
     def _asked_points(self) -> np.ndarray:
         return np.array([self.domain.encode(values) for values in self._asked]).reshape(-1, self.num_dims)
 
-    def _climb(self, gain: Any, random: np.random.Generator) -> np.ndarray:
+    def _maximized(self, gain: Any, random: np.random.Generator) -> np.ndarray:
         """The point of the largest `gain` found; a random one if only known candidates were found."""
         best, best_gain = random.random(self.num_dims), -np.inf
         starts = np.stack([self.points[place] for place in np.argsort(self.rewards)[::-1][:5]])

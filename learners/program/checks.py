@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.options import LEARNERS, LearnerOptions
 from pocketflow.learners.program.chains import FULL_PRECISION, starts_from_baseline, trains_from_scratch
-from pocketflow.learners.program.command import SEARCH_OPTIONS, UNRECORDED_OPTIONS, Command, FirstLook, read_command
+from pocketflow.learners.program.command import SEARCH_OPTIONS, UNRECORDED_OPTIONS, Command, FirstPass, read_command
 from pocketflow.learners.program.options import FLAGS_OF_MODES, ProcessOptions
+from pocketflow.learners.search.options import SearchedOptions
 from pocketflow.learners.search.searchable import refuse_nested
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.format_names import CONTAINER
@@ -19,27 +20,21 @@ from pocketflow.utils.options.parsing import parse
 from pocketflow.utils.reports.verdict import VerdictOptions, refuse_conditions
 from pocketflow.utils.training.options import DistillationOptions
 
-SEARCHES = (
-    '--ws_prune_ratio_prtl=optimal, --uql_enbl_rl_agent, --nuql_enbl_rl_agent, --cpr_prune_option=auto or '
-    '--hpo_space=FILE.yaml'
-)
-"""What makes a learner search."""
 
-
-def checked_command(argv: Sequence[str], look: FirstLook | None = None) -> Command:
+def checked_command(argv: Sequence[str], first_pass: FirstPass | None = None) -> Command:
     """Parses a command line as `read_command` does, and checks how its flags go together.
 
     Raises:
       UsageError: also where flags contradict each other or would have no effect.
     """
-    command = read_command(argv, look)
+    command = read_command(argv, first_pass)
     check_command(command)
     return command
 
 
 def check_command(command: Command) -> None:
     """Raises a `UsageError` if flags contradict each other or would have no effect."""
-    refuse_speed_of_containers(command)
+    refuse_timing_of_containers(command)
     refuse_unused_flags(command)
     refuse_unused_search_flags(command)
     refuse_other_than_recorded(command)
@@ -47,7 +42,7 @@ def check_command(command: Command) -> None:
     refuse_contradictions(command)
 
 
-def refuse_speed_of_containers(command: Command) -> None:
+def refuse_timing_of_containers(command: Command) -> None:
     """They cannot be timed, which would only be said after the training."""
     export, process = command.options(ExportOptions), command.options(ProcessOptions)
     is_required = command.options(VerdictOptions).require_faster and process.exec_mode == 'train'
@@ -86,8 +81,14 @@ def refuse_unused_search_flags(command: Command) -> None:
     if given and not command.searches:
         raise UsageError(
             f'--{given[0].metadata["flag"]} is about searches, but nothing is searched; also give '
-            f'{SEARCHES}, or drop the flag'
+            f'{", ".join(search_flags())} or --hpo_space=FILE.yaml, or drop the flag'
         )
+
+
+def search_flags() -> list[str]:
+    """The flags that turn on the search of a learner, of all learners."""
+    classes = [LEARNERS.declaration(name).options_class for name in LEARNERS]
+    return [options_class.search_flag for options_class in classes if issubclass(options_class, SearchedOptions)]
 
 
 def refuse_other_than_recorded(command: Command) -> None:

@@ -32,7 +32,7 @@ UNRECORDED_OPTIONS = (ProcessOptions, VerdictOptions, MultiGpuOptions)
 
 
 @dataclasses.dataclass(frozen=True)
-class FirstLook:
+class FirstPass:
     """What is read before all other flags: the pair, which brings flags of its own, and where a finished run is.
 
     So a command line is parsed twice: for this look, and strictly once it is known which flags there are. A mode that
@@ -47,7 +47,7 @@ class FirstLook:
     shared: LearnerOptions
 
     @classmethod
-    def at(cls, argv: Sequence[str]) -> FirstLook:
+    def at(cls, argv: Sequence[str]) -> FirstPass:
         """Parses the flags that decide which other flags there are; unknown ones are left for later."""
         values = parse((PairOptions, ProcessOptions, LearnerOptions), argv, known_only=True)
         return cls(
@@ -120,7 +120,7 @@ def options_classes(pair: PairDeclaration, learners: Iterable[str] = LEARNERS) -
     ]
 
 
-def read_command(argv: Sequence[str], look: FirstLook | None = None) -> Command:
+def read_command(argv: Sequence[str], first_pass: FirstPass | None = None) -> Command:
     """Parses a command line; nothing but flag files and the user's own pair is read, and nothing is written.
 
     Args:
@@ -130,10 +130,10 @@ def read_command(argv: Sequence[str], look: FirstLook | None = None) -> Command:
     Raises:
       UsageError: unknown flags, values out of range, an unknown pair or learner.
     """
-    look = look or FirstLook.at(argv)
-    of_run = flags_of_run(look)
+    first_pass = first_pass or FirstPass.at(argv)
+    of_run = flags_of_run(first_pass)
     with_run = [argv[0], *of_run, *argv[1:]]
-    pair_options = FirstLook.at(with_run).pair if of_run else look.pair
+    pair_options = FirstPass.at(with_run).pair if of_run else first_pass.pair
     pair = find_pair(pair_options)
     values = parse(options_classes(pair.declaration), with_run)
     return Command(
@@ -158,17 +158,17 @@ def learner_names(chain: str) -> list[str]:
     return names
 
 
-def flags_of_run(look: FirstLook) -> list[str]:
+def flags_of_run(first_pass: FirstPass) -> list[str]:
     """What to put in front of the arguments of a mode that works on a finished run, so that `--run_dir` alone is
     enough: the argument that reads the run's own flags.
     """
-    process = look.process
+    process = first_pass.process
     if process.exec_mode == 'train' or process.run_dir is None:
         return []
     run = RunDirectory(process.run_dir)
     if run.recorded_flags():
         return [f'--flagfile={run / FLAGS_FILE}']
-    if is_export_of_given_model(process, look.shared):
+    if is_export_of_given_model(process, first_pass.shared):
         return []
     raise UsageError(
         f'--run_dir={process.run_dir}: holds no run ({FLAGS_FILE} is missing); --exec_mode='

@@ -119,7 +119,7 @@ def workers_lines(num_workers: int) -> list[str]:
     return [f'{WORKERS_NOTE}={num_workers}'] if num_workers > 1 else []
 
 
-def begun_by(recorded_flags: Sequence[str]) -> int | None:
+def recorded_num_workers(recorded_flags: Sequence[str]) -> int | None:
     """How many workers have begun the run that has recorded these flags; `None` if there is none."""
     notes = [line.removeprefix(f'{WORKERS_NOTE}=') for line in recorded_flags if line.startswith(WORKERS_NOTE)]
     return int(notes[0]) if notes else 1 if recorded_flags else None

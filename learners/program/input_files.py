@@ -32,7 +32,7 @@ def named_files(shared: Options, distillation: Options, learner_options: Mapping
       learner_options: those of each learner, by its name.
     """
     found = [
-        (f'--{flag}={value}', _meant(value, kind, learner))
+        (f'--{flag}={value}', _resolved(value, kind, learner))
         for learner, flag, value, kind in named_values(shared, distillation, learner_options)
     ]
     return {line: file for line, file in found if file is not None and file.is_file()}
@@ -55,7 +55,7 @@ def _inputs(options: Options) -> Iterator[tuple[str, str, str]]:
             yield field.metadata['flag'], value, kind
 
 
-def _meant(value: str, kind: str, learner: str) -> Path | None:
+def _resolved(value: str, kind: str, learner: str) -> Path | None:
     return model_file(value) if kind == 'model' else plan_file(value, learner)
 
 

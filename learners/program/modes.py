@@ -104,7 +104,7 @@ class Invocation:
 
 
 @contextlib.contextmanager
-def working_in(
+def opened_run(
     invocation: Invocation, ignoring: Collection[str] = (), begins_from: Mapping[str, Path] | None = None
 ) -> Iterator[None]:
     """Owns the run directory, with its log file, for the length of the block.
@@ -146,12 +146,12 @@ def train(invocation: Invocation) -> None:
     Of several workers only the primary uses the run directory; the others keep their files in a temporary folder of it.
     """
     if not invocation.workers.is_primary:
-        take_part_elsewhere(invocation)
+        run_secondary_worker(invocation)
         return
     if not invocation.run.recorded_flags():
         with explained():
             check_inputs(invocation)
-    with working_in(invocation, begins_from=invocation.named_files()):
+    with opened_run(invocation, begins_from=invocation.named_files()):
         if is_finished(invocation):
             logging.info('this run was finished before; its report is shown again')
             warn_of_damage(invocation.run)
@@ -165,7 +165,7 @@ def is_finished(invocation: Invocation) -> bool:
     return invocation.workers.share((invocation.run / REPORT).exists)
 
 
-def take_part_elsewhere(invocation: Invocation) -> None:
+def run_secondary_worker(invocation: Invocation) -> None:
     """The share of a worker, which may not see the primary's disk, in the learners' work."""
     if is_finished(invocation):
         return
@@ -317,7 +317,7 @@ def export_model(invocation: Invocation) -> None:
         export_given_model(invocation)
         return
     finished_model(invocation)
-    with working_in(invocation, ignoring=EXPORT_FLAGS):
+    with opened_run(invocation, ignoring=EXPORT_FLAGS):
         write_report(invocation, _run_learners(invocation))
         show_report(invocation)
 
@@ -329,7 +329,7 @@ def export_given_model(invocation: Invocation) -> None:
         invocation, learner_names=('export',), recorded_flags=(*invocation.recorded_flags, EXPORTS_GIVEN_MODEL)
     )
     result = invocation.pipeline(log=None).given_model(given_model_file(invocation))
-    with working_in(invocation, ignoring=EXPORT_FLAGS, begins_from=invocation.named_files()):
+    with opened_run(invocation, ignoring=EXPORT_FLAGS, begins_from=invocation.named_files()):
         write_report(invocation, result)
         show_report(invocation)
 

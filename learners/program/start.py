@@ -12,7 +12,13 @@ from pocketflow.datasets.abstract_dataset import Shard
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.options import LearnerOptions
 from pocketflow.learners.program.command import Command
-from pocketflow.learners.program.identity import begun_by, free_flags, recorded_lines, run_path, training_name
+from pocketflow.learners.program.identity import (
+    free_flags,
+    recorded_lines,
+    recorded_num_workers,
+    run_path,
+    training_name,
+)
 from pocketflow.learners.program.modes import EXEC_MODES, Invocation
 from pocketflow.learners.program.options import MainOptions, ProcessOptions
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
@@ -36,10 +42,10 @@ def start(command: Command) -> None:
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
     with raise_on_lost_worker():
-        take_part(command, workers)
+        run_worker(command, workers)
 
 
-def take_part(command: Command, workers: Workers) -> None:
+def run_worker(command: Command, workers: Workers) -> None:
     """One worker's part of the work."""
     mode = command.options(ProcessOptions).exec_mode
     if not workers.is_primary:
@@ -66,7 +72,7 @@ def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
         seed=command.options(MainOptions).seed,
         recorded_flags=tuple(recorded_lines(command, num_workers=workers.size)),
         free_flags=free_flags(command),
-        zoo_name=training_name(command, begun_by(run.recorded_flags()) or workers.size),
+        zoo_name=training_name(command, recorded_num_workers(run.recorded_flags()) or workers.size),
         command=shlex.join(['python', *command.argv]),
         workers=workers,
         compression=command.options(CompressionOptions),

@@ -18,7 +18,7 @@ from pocketflow.hp_optimizer.domain import Values
 from pocketflow.learners.abstract_learner import LearnerContext
 from pocketflow.learners.options import LEARNERS, LearnerOptions
 from pocketflow.learners.search.candidates import SearchTarget
-from pocketflow.learners.search.plan_search import Judge, PlanSearch, SearchSettings
+from pocketflow.learners.search.plan_search import EvaluateTrial, PlanSearch, SearchSettings
 from pocketflow.learners.search.searchable import refuse_nested, searchable, searchable_types
 from pocketflow.learners.search.trial_network import trial_helper
 from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
@@ -125,17 +125,17 @@ class FlagSearch:
             },
         )
         context = dataclasses.replace(self.context, folder=self.context.run / FOLDER)
-        chosen = PlanSearch(context, ','.join(self.names), settings).run(lambda: (self.flags, self.judge_of(model)))
+        chosen = PlanSearch(context, ','.join(self.names), settings).run(lambda: (self.flags, self.evaluator(model)))
         return self.flags.options(chosen)
 
-    def judge_of(self, model: keras.Model) -> Judge:
+    def evaluator(self, model: keras.Model) -> EvaluateTrial:
         """What trials that begin with the model are worth."""
         context = self.context
         helper = trial_helper(context.helper, context.search)
         workers = ALONE if context.search.side_by_side else context.workers
         trial = dataclasses.replace(context, helper=helper, workers=workers, log=None, compression=CompressionOptions())
 
-        def judge(values: Values, longer: bool, floor: float) -> TrialResult:
+        def evaluate_trial(values: Values, longer: bool, floor: float) -> TrialResult:
             gc.collect()  # a network and its graphs refer to each other: of themselves those of many trials would stay
             learner_options, shared = self.flags.options(values)
             num_epochs = context.search.num_epochs * (context.search.verify_factor if longer else 1)
@@ -149,7 +149,7 @@ class FlagSearch:
                 _, held_out = helper.build_dataset_train(enbl_trn_val_split=True)
                 return TrialResult(evaluate(trained, helper.calc_loss, held_out)[helper.primary_metric])
 
-        return judge
+        return evaluate_trial
 
     @staticmethod
     def _try_out(name: str, context: LearnerContext, options: Options, model: keras.Model) -> keras.Model:

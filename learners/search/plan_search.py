@@ -26,7 +26,7 @@ REMEDY = 'delete it, and the same command makes it again from the trials that ar
 POLICY, GIVEN = 'policy', 'as given'
 """Where candidates that are tuned longer come from, beside trials and the first of them: the agent, the user."""
 
-Judge = Callable[[Values, bool, float], TrialResult]
+EvaluateTrial = Callable[[Values, bool, float], TrialResult]
 """(candidate, whether to tune it longer, the least reward before tuning with which it is tuned) -> its worth."""
 
 
@@ -62,7 +62,7 @@ class PlanSearch:
         self.context, self.label, self.settings = context, label, settings
         self.options = context.search
 
-    def run(self, make: Callable[[], tuple[SearchTarget, Judge]]) -> dict[str, Any]:
+    def run(self, make: Callable[[], tuple[SearchTarget, EvaluateTrial]]) -> dict[str, Any]:
         """What the winner has chosen, on all workers; read from the record if a former call has written it.
 
         Args:
@@ -90,12 +90,12 @@ class PlanSearch:
             'evaluating': min(1.0, spent / (num_workers if self.options.side_by_side else 1) / seconds),
         }
 
-    def _searched(self, target: SearchTarget, judge: Judge) -> dict[str, Any]:
+    def _searched(self, target: SearchTarget, evaluate: EvaluateTrial) -> dict[str, Any]:
         """The search, and the longer tuning of the uniform choice, the best few and the agent's own choice."""
         optimizer, journal = self._optimizer(target), self._journal(JOURNAL, target)
         self._search(
             optimizer,
-            lambda values, floor: judge(values, False, floor),
+            lambda values, floor: evaluate(values, False, floor),
             journal,
             self.settings.num_rollouts,
             'search',
@@ -105,7 +105,7 @@ class PlanSearch:
         verified = self._journal(VERIFIED, target)
         winner = self._search(
             EnqueuedTrials(target.domain, list(finalists.values())),
-            lambda values, floor: judge(values, True, floor),
+            lambda values, floor: evaluate(values, True, floor),
             verified,
             len(finalists),
             'verification',
@@ -167,7 +167,7 @@ class PlanSearch:
     def _search(
         self,
         optimizer: HyperParamOptimizer,
-        judge: Callable[[Values, float], TrialResult],
+        evaluate: Callable[[Values, float], TrialResult],
         journal: Journal,
         num_trials: int,
         what: str,
@@ -175,7 +175,7 @@ class PlanSearch:
     ) -> Trial:
         return search(
             optimizer,
-            judge,
+            evaluate,
             journal,
             num_trials,
             f'{self.label}: {what}',

@@ -11,7 +11,7 @@ import tf_keras as keras
 from pocketflow.learners.abstract_learner import AbstractLearner
 from pocketflow.learners.search.candidates import Candidates, SearchTarget
 from pocketflow.learners.search.options import SearchedOptions
-from pocketflow.learners.search.plan_search import Judge, PlanSearch, SearchSettings, read_record
+from pocketflow.learners.search.plan_search import EvaluateTrial, PlanSearch, SearchSettings, read_record
 from pocketflow.learners.search.trial_network import TrialNetwork, Tuning, trial_helper
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.training.schedules import scaled_learning_rate
@@ -54,9 +54,9 @@ class SearchingLearner(AbstractLearner):
             how.num_rollouts, how.num_rollouts_min, how.random_layers, tuning.screening, reward_settings
         )
 
-        def make() -> tuple[SearchTarget, Judge]:
+        def make() -> tuple[SearchTarget, EvaluateTrial]:
             candidates = self.candidates(model)
-            return candidates, TrialNetwork(candidates, self._trial_helper(), tuning).judge
+            return candidates, TrialNetwork(candidates, self._trial_helper(), tuning).evaluate
 
         return PlanSearch(self.context, self.name, settings).run(make)
 

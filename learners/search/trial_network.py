@@ -109,7 +109,7 @@ class TrialNetwork:
             model, tuning.loss_fn, optimizer, tuning.options, parts=parts, label=None, distributed=tuning.distributed
         )
 
-    def judge(self, values: Values, longer: bool = False, floor: float = -math.inf) -> TrialResult:
+    def evaluate(self, values: Values, longer: bool = False, floor: float = -math.inf) -> TrialResult:
         """Makes, tunes and measures a candidate.
 
         Args:

@@ -55,7 +55,7 @@ class UniformQuantTFLearner(AbstractLearner):
         return ratio, self.options.rate_factor
 
     def trainer_parts(self, model: keras.Model, plan: CompressionPlan | None) -> TrainerParts:
-        constraints = [*zero_keepers(model), *self._clocks(model)]
+        constraints = [*zero_constraints(model), *self._clocks(model)]
 
         def constraint(step: tf.Tensor) -> None:
             for apply in constraints:
@@ -100,12 +100,12 @@ def left_in_float(model: keras.Model, wrapped: keras.Model) -> dict[str, str]:
     }
 
 
-def zero_keepers(model: keras.Model) -> list[Callable[[tf.Tensor], None]]:
+def zero_constraints(model: keras.Model) -> list[Callable[[tf.Tensor], None]]:
     """Constraints that keep the weights zero that are zero now, for each kernel that has such weights."""
     kernels = [layer.kernel_variable for layer in model.layers if getattr(layer, 'kernel_variable', None) is not None]
-    return [_zero_keeper(kernel) for kernel in kernels if (kernel.numpy() == 0).any()]
+    return [_zero_constraint(kernel) for kernel in kernels if (kernel.numpy() == 0).any()]
 
 
-def _zero_keeper(kernel: tf.Variable) -> Callable[[tf.Tensor], None]:
+def _zero_constraint(kernel: tf.Variable) -> Callable[[tf.Tensor], None]:
     mask = tf.constant(kernel.numpy() != 0, kernel.dtype)
     return lambda step: kernel.assign(kernel * mask)

@@ -28,6 +28,7 @@ from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.channels import remove_channels
 from pocketflow.utils.costs.cost_model import total_macs
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.options import option_fields
 from pocketflow.utils.reports.report import format_table
 from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.runs.run_directory import RunDirectory
@@ -35,7 +36,11 @@ from pocketflow.utils.training.options import TrainerOptions
 from pocketflow.utils.training.trainer import Trainer, evaluate
 
 PRUNE_RATIO = 0.5
-CRITERIA = ('lasso', 'obs', 'l1', 'random')
+REFERENCE = 'lasso'
+"""The criterion whose selection is timed, and whose memory is measured."""
+CRITERIA = next(
+    field.metadata['choices'] for field in option_fields(ChannelPruningOptions) if field.name == 'criterion'
+)
 SIMPLE = ('l1', 'random')
 """What a criterion that looks at data has to beat; published without a re-fit."""
 GIBIBYTE = 2**30
@@ -139,18 +144,18 @@ def margin(rows: list[Row], criterion: str, refit: bool) -> float:
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     with bench(arguments) as work:
         # The LASSO comes first: the peak is then that of the selection, not of what is measured later.
-        lasso, first_seconds = work.select('lasso')
+        lasso, first_seconds = work.select(REFERENCE)
         memory = peak_memory()
         common.say(f'first selection: {first_seconds:.1f} s, {memory:.2f} GiB')
         speed = common.TrainerSpeed(work.helper, arguments.steps)
         num_images = work.helper.dataset.options.num_train
         medians = common.medians_of_rounds(
-            {'epoch_seconds': lambda: num_images / speed(), 'select_seconds': lambda: work.select('lasso')[1]},
+            {'epoch_seconds': lambda: num_images / speed(), 'select_seconds': lambda: work.select(REFERENCE)[1]},
             arguments.rounds,
         )
         baseline = work.accuracy(work.model)
-        rows = list(work.rows('lasso', lasso, medians['select_seconds']))
-        for criterion in CRITERIA[1:]:
+        rows = list(work.rows(REFERENCE, lasso, medians['select_seconds']))
+        for criterion in (name for name in CRITERIA if name != REFERENCE):
             rows += work.rows(criterion, *work.select(criterion))
     result = {
         'accuracy_unpruned': baseline,
@@ -158,8 +163,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         **medians,
         'peak_memory_gib': memory,
         'select_over_epoch': medians['select_seconds'] / medians['epoch_seconds'],
-        'margin_plain': margin(rows, 'lasso', refit=False),
-        'margin_refit': margin(rows, 'lasso', refit=True),
+        'margin_plain': margin(rows, REFERENCE, refit=False),
+        'margin_refit': margin(rows, REFERENCE, refit=True),
         'margin_refit_obs': margin(rows, 'obs', refit=True),
     }
     _show(work.model, rows, result, arguments)

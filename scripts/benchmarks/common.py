@@ -229,11 +229,11 @@ class TrainerSpeed:
         return self._trainer.fit(lambda step: self._helper.build_dataset_train(first_step=step), last_step)
 
 
-def medians_of_rounds(contestants: Mapping[str, Callable[[], float]], num_rounds: int) -> dict[str, float]:
+def medians_of_rounds(measurements: Mapping[str, Callable[[], float]], num_rounds: int) -> dict[str, float]:
     """Lets all measure once per round, in turns A B A B ..., and returns the median of each."""
-    values: dict[str, list[float]] = {name: [] for name in contestants}
+    values: dict[str, list[float]] = {name: [] for name in measurements}
     for number in range(1, num_rounds + 1):
-        for name, measure in contestants.items():
+        for name, measure in measurements.items():
             values[name].append(measure())
             say(f'round {number}/{num_rounds} {name}: {values[name][-1]:.4g}')
     return {name: statistics.median(measured) for name, measured in values.items()}

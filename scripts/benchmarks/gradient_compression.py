@@ -61,7 +61,7 @@ TRAININGS = {
 }
 
 
-class Echo(Alone):
+class IdenticalWorkers(Alone):
     """Stands for `size` workers that all do the same: what one of them computes, without what it waits for."""
 
     def __init__(self, size: int):
@@ -76,7 +76,9 @@ class ReduceTime:
 
     def __init__(self, model: keras.Model, options: CompressionOptions, num_workers: int, num_steps: int):
         self._gradients = gradients_of(model, rank=0)
-        self._reduce = tf.function(make_reducer(options, Echo(num_workers), model.trainable_variables).reduce)
+        self._reduce = tf.function(
+            make_reducer(options, IdenticalWorkers(num_workers), model.trainable_variables).reduce
+        )
         self._num_steps = num_steps
 
     def __call__(self) -> float:
@@ -121,7 +123,7 @@ class Traffic:
     seconds: float
 
     @classmethod
-    def of(cls, work: Callable[[], None], workers: Workers) -> Traffic:
+    def measured(cls, work: Callable[[], None], workers: Workers) -> Traffic:
         workers.any(False)  # all begin together, and have ended together
         before, begin = loopback_bytes(), time.monotonic()
         work()
@@ -137,8 +139,8 @@ def traffic_per_step(model: keras.Model, workers: Workers, arguments: argparse.N
     """
     gradients = gradients_of(model, workers.rank)
 
-    def steps(options: CompressionOptions, raise_on_lost_worker: Workers) -> Callable[[], None]:
-        reduce = tf.function(make_reducer(options, raise_on_lost_worker, model.trainable_variables).reduce)
+    def steps(options: CompressionOptions, workers: Workers) -> Callable[[], None]:
+        reduce = tf.function(make_reducer(options, workers, model.trainable_variables).reduce)
 
         def run() -> None:
             for step in range(arguments.steps):
@@ -153,12 +155,12 @@ def traffic_per_step(model: keras.Model, workers: Workers, arguments: argparse.N
     measured: dict[str, list[float]] = {name: [] for name in tasks}
     for _ in range(arguments.rounds):
         for name, task in tasks.items():
-            idle, busy = Traffic.of(silent, workers), Traffic.of(task, workers)
+            idle, busy = Traffic.measured(silent, workers), Traffic.measured(task, workers)
             measured[name].append((busy.num_bytes - idle.num_bytes / idle.seconds * busy.seconds) / arguments.steps)
     return {name: statistics.median(values) for name, values in measured.items()}
 
 
-def take_part(arguments: argparse.Namespace) -> None:
+def run_worker(arguments: argparse.Namespace) -> None:
     """What `measure` starts twice."""
     tf.get_logger().setLevel('ERROR')  # one compilation per setting is meant
     workers = connect(MultiGpuOptions(enabled=True))
@@ -208,11 +210,11 @@ def measured_traffic(arguments: argparse.Namespace) -> dict[str, float]:
 def measured_times(model: keras.Model, arguments: argparse.Namespace) -> dict[str, float]:
     """Milliseconds of a training step, and of compression with each setting."""
     dtype = resolve_compute_dtype('auto', model)
-    contestants: dict[str, Callable[[], float]] = {'step': StepTime(model, arguments, model.input_shape[1:], dtype)}
+    measurements: dict[str, Callable[[], float]] = {'step': StepTime(model, arguments, model.input_shape[1:], dtype)}
     for name, options in SETTINGS.items():
         if options.kind == 'ecq':
-            contestants[name] = ReduceTime(model, options, NB_WORKERS, arguments.steps)
-    return common.medians_of_rounds(contestants, arguments.rounds)
+            measurements[name] = ReduceTime(model, options, NB_WORKERS, arguments.steps)
+    return common.medians_of_rounds(measurements, arguments.rounds)
 
 
 def rows_of(sizes: Sizes, traffic: Mapping[str, float], times: Mapping[str, float]) -> list[dict[str, Any]]:
@@ -445,5 +447,5 @@ def make_parser() -> common.Parser:
 
 if __name__ == '__main__':
     if any(word.startswith('--as_worker=') for word in sys.argv):
-        sys.exit(common.guarded(lambda: take_part(make_parser().parse_args()), debug=False))
+        sys.exit(common.guarded(lambda: run_worker(make_parser().parse_args()), debug=False))
     sys.exit(common.run('gradient_compression', make_parser(), measure))

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pocketflow.hp_optimizer import OPTIMIZERS
 from pocketflow.scripts.benchmarks.compression import ROOT, TUNING
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.reports.report import format_table
@@ -87,7 +88,7 @@ TASKS = {
         0.03,
     ),
 }
-METHODS = (UNIFORM, 'random', 'tpe', 'gp', 'ddpg')
+METHODS = (UNIFORM, *OPTIMIZERS)
 SMOKE_TASKS = 'bits-3,macs-50'
 SMOKE_FLAGS = (
     '--model=lenet',

@@ -22,7 +22,9 @@ from pocketflow.hp_optimizer.synthetic import bits_problem, formula, sparsity_pr
 from pocketflow.utils.reports.report import format_table
 
 PROBLEMS = {'sparsity': sparsity_problem, 'bits': bits_problem}
-METHODS = ('random', 'tpe', 'gp', 'ddpg')
+RANDOM = 'random'
+"""The method with which the others are compared."""
+METHODS = (RANDOM, *(name for name in OPTIMIZERS if name != RANDOM))
 
 
 def best_reward(method: str, problem_name: str, seed: int, num_trials: int, num_layers: int) -> tuple[float, float]:
@@ -49,7 +51,7 @@ def compare(problem_name: str, arguments: argparse.Namespace) -> list[dict[str, 
             for seed in range(arguments.seeds)
         ]
         common.say(f'{problem_name}, {method}: {" ".join(f"{reward:.4f}" for reward, _ in results[method])}')
-    random = [reward for reward, _ in results['random']]
+    random = [reward for reward, _ in results[RANDOM]]
     return [_row(problem_name, method, runs, random) for method, runs in results.items()]
 
 
@@ -80,7 +82,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         'seeds': arguments.seeds,
         'layers': arguments.layers,
         'uniform': uniform,
-        'least_margin': min(row['margin'] for row in rows if row['method'] != 'random'),
+        'least_margin': min(row['margin'] for row in rows if row['method'] != RANDOM),
         'rows': rows,
     }
 

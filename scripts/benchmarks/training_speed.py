@@ -68,17 +68,17 @@ def _bare_step(helper: AbstractModelHelper) -> tf.types.experimental.GenericFunc
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     helper = common.make_helper(arguments)
     dtype = resolve_compute_dtype('auto')
-    contestants = {
+    measurements = {
         'trainer': common.TrainerSpeed(helper, arguments.steps),
         'bare': BareLoop(helper, arguments.steps, dtype),
     }
     if dtype != 'float32':
-        contestants['float32'] = common.TrainerSpeed(helper, arguments.steps, 'float32')
-        contestants |= {
+        measurements['float32'] = common.TrainerSpeed(helper, arguments.steps, 'float32')
+        measurements |= {
             f'pruned_{name}': common.TrainerSpeed(helper, arguments.steps, name, _pruned(helper))
             for name in ('float32', dtype)
         }
-    speeds = common.medians_of_rounds(contestants, arguments.rounds)
+    speeds = common.medians_of_rounds(measurements, arguments.rounds)
     speeds.setdefault('float32', speeds['trainer'])
     ratio = speeds['trainer'] / speeds['bare']
     gain = speeds['trainer'] / speeds['float32'] if dtype != 'float32' else None

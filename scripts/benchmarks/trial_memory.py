@@ -91,10 +91,10 @@ def measure_learner(
 ) -> dict[str, Any]:
     """One row: memory after the first trials, which load what all need, and after the last."""
     search, model = search_of(helper, learner, arguments, folder), helper.new_model()
-    judge, domain, rng = search.judge_of(model), search.flags.domain, np.random.default_rng(common.SEED)
+    evaluate, domain, rng = search.evaluator(model), search.flags.domain, np.random.default_rng(common.SEED)
     memory, graphs = [], []
     for number in range(arguments.trials):
-        judge(domain.decode(rng.random(len(domain.names))), False, -np.inf)
+        evaluate(domain.decode(rng.random(len(domain.names))), False, -np.inf)
         memory.append(memory_mib())
         graphs.append(num_graphs())
         common.say(f'{learner}: trial {number + 1}/{arguments.trials}: {memory[-1]:.0f} MiB, {graphs[-1]} graphs')

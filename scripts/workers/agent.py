@@ -92,7 +92,7 @@ class Worker:
         return status if status >= 0 else 128 - status
 
 
-def obey(worker: Worker) -> None:
+def forward_signals(worker: Worker) -> None:
     """Passes the launcher's wishes on until it is gone."""
     for line in sys.stdin:
         worker.send(line.strip())
@@ -116,7 +116,7 @@ def main() -> int:
         signal.signal(signum, lambda *_, name=name: worker.send(name))
     for name in asked:
         worker.send(name)
-    threading.Thread(target=obey, args=(worker,), daemon=True).start()
+    threading.Thread(target=forward_signals, args=(worker,), daemon=True).start()
     return worker.wait()
 
 

@@ -49,17 +49,17 @@ PER_TASK = ('SLURM_CPUS_PER_TASK', 'SLURM_TRES_PER_TASK', 'SLURM_NTASKS_PER_NODE
 
 
 @dataclasses.dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """How long to wait, in seconds.
 
     Attributes:
       checkpoint: for the workers to end after SIGTERM or SIGINT.
-      company: after a failure, for the other workers to notice it and to say what they have to say.
-      failure: for them to end after that, when they are asked to.
+      peers: after the failure of a worker, for the others to notice it and to print their errors.
+      failure: for them to end after that, once they were sent SIGTERM.
     """
 
     checkpoint: float = 120
-    raise_on_lost_worker: float = 5
+    peers: float = 5
     failure: float = 30
 
 
@@ -131,7 +131,7 @@ class Worker:
             self._process.stdin.write(line + '\n')
             self._process.stdin.flush()
 
-    def abandon(self) -> None:
+    def end_agent(self) -> None:
         """Ends the agent, or the connection to it."""
         self._process.kill()
 
@@ -177,14 +177,14 @@ class Job:
       workers: by rank.
       ended: where they put their ranks when they end.
       stop: whether this process was asked to stop.
-      patience: how long to wait for what.
+      timeouts: how long to wait for each of them.
     """
 
-    def __init__(self, workers: Sequence[Worker], ended: queue.Queue[int], stop: Stop, patience: Patience):
+    def __init__(self, workers: Sequence[Worker], ended: queue.Queue[int], stop: Stop, timeouts: Timeouts):
         self._workers = workers
         self._ended = ended
         self._stop = stop
-        self._patience = patience
+        self._timeouts = timeouts
         self._deadlines: collections.deque[tuple[float, str]] = collections.deque()
         self._num_ended = 0
         self._failed: list[Worker] = []
@@ -208,8 +208,8 @@ class Job:
         self._failed.append(worker)
         if len(self._failed) == 1 and not self._told:
             # Somebody else may have asked the workers to stop.
-            time_left = self._patience.checkpoint if worker.status in STOPPED else self._patience.failure
-            self._plan((self._patience.raise_on_lost_worker, 'TERM'), (time_left, 'KILL'), (5, 'ABANDON'))
+            time_left = self._timeouts.checkpoint if worker.status in STOPPED else self._timeouts.failure
+            self._plan((self._timeouts.peers, 'TERM'), (time_left, 'KILL'), (5, 'ABANDON'))
 
     def _plan(self, *steps: tuple[float, str]) -> None:
         """What to tell the workers that are left, each so many seconds after the step before."""
@@ -224,7 +224,7 @@ class Job:
             self._tell('KILL')
         elif self._stop.signum is not None and not self._told:
             self._tell('INT' if self._stop.signum == signal.SIGINT else 'TERM')
-            self._plan((self._patience.checkpoint, 'KILL'), (5, 'ABANDON'))
+            self._plan((self._timeouts.checkpoint, 'KILL'), (5, 'ABANDON'))
 
     def _on_time(self) -> None:
         while self._deadlines and time.monotonic() > self._deadlines[0][0]:
@@ -234,7 +234,7 @@ class Job:
         self._told = True
         for worker in self._workers:
             if worker.status is None and what == 'ABANDON':
-                worker.abandon()
+                worker.end_agent()
             elif worker.status is None:
                 worker.send(what)
 
@@ -250,21 +250,21 @@ class Job:
         # A crash of worker 0 may be another one, or what this one has led to; all else it has said already.
         if failed.status == CRASHED or failed.status != self._workers[0].status:
             failed.show_last_lines()
-        complain(f'{describe(failed)}; the job is over')
+        print_error(f'{describe(failed)}; the job is over')
         return 1 if failed.status in (SSH_FAILED, LOST_WORKER) else failed.status
 
     def _conclude_stop(self, expected: int) -> int:
         """Other workers lose their connections while the job is stopped; what counts is the one that writes."""
         killed = [worker.rank for worker in self._workers if worker.status == KILLED]
         if killed:
-            complain(
+            print_error(
                 f'worker(s) {", ".join(map(str, killed))} did not end in time and had to be killed; the same '
                 'command continues from the last checkpoint'
             )
         primary = self._workers[0]
         if primary.status in (0, expected, KILLED, LOST_WORKER):
             return expected
-        complain(describe(primary))
+        print_error(describe(primary))
         return primary.status
 
 
@@ -282,5 +282,5 @@ def describe(worker: Worker) -> str:
     return f'{name} ended with exit code {worker.status}'
 
 
-def complain(message: str) -> None:
+def print_error(message: str) -> None:
     print(f'run_horovod.sh: {message}', file=sys.stderr, flush=True)

@@ -22,11 +22,11 @@ from pocketflow.scripts.workers.hosts import Host, check_reachable, choose_hosts
 from pocketflow.scripts.workers.job import (
     AGENT,
     Job,
-    Patience,
     Stop,
+    Timeouts,
     Worker,
     agent_command,
-    complain,
+    print_error,
     worker_environment,
 )
 from pocketflow.scripts.workers.rendezvous import rendezvous
@@ -40,7 +40,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument('--srun', action='store_true')
     parser.add_argument('--mpi', action='store_true')
     parser.add_argument('--verbose_workers', action='store_true')
-    parser.add_argument('--checkpoint_time', type=float, default=Patience.checkpoint)
+    parser.add_argument('--checkpoint_time', type=float, default=Timeouts.checkpoint)
     parser.add_argument('command', nargs='+')
     return parser.parse_args(argv)
 
@@ -61,7 +61,7 @@ def run_gloo(options: argparse.Namespace, hosts: Sequence[Host], stop: Stop) -> 
                 'patience': options.checkpoint_time,
             }
             workers.append(Worker(rank, host, agent_command(host, options.srun), task, ended, options.verbose_workers))
-        return Job(workers, ended, stop, Patience(checkpoint=options.checkpoint_time)).run()
+        return Job(workers, ended, stop, Timeouts(checkpoint=options.checkpoint_time)).run()
 
 
 def launch(options: argparse.Namespace, stop: Stop) -> int:
@@ -86,7 +86,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         return launch(options, stop)
     except PocketFlowError as error:
-        complain(str(error))
+        print_error(str(error))
         return error.exit_code
 
 

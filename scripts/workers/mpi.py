@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from pocketflow.scripts.workers.hosts import choose_hosts
-from pocketflow.scripts.workers.job import FORWARDED, Patience
+from pocketflow.scripts.workers.job import FORWARDED, Timeouts
 from pocketflow.utils.errors import UsageError
 
 
@@ -44,7 +44,7 @@ def mpirun_command(num_workers: int, hosts: str | None, command: Sequence[str], 
         '^openib',  # as Horovod's own launcher
         '--mca',
         'odls_base_sigkill_timeout',
-        str(int(Patience.checkpoint)),  # by default one second
+        str(int(Timeouts.checkpoint)),  # by default one second
         *(word for name in passed for word in ('-x', name)),
         *command,
     ]
