@@ -181,7 +181,7 @@ class AbstractModelHelper(abc.ABC):
     ) -> tf.data.Dataset | tuple[tf.data.Dataset, tf.data.Dataset]:
         """An infinite stream of augmented training batches from `first_step` on.
 
-        With `enbl_trn_val_split` a tuple: training batches without the held-out samples, and one ordered pass over them.
+        With `enbl_trn_val_split` a tuple: training batches without held-out samples, and one ordered pass over these.
         """
         train, held_out = self.dataset.split_indices(enbl_trn_val_split)
         batches = self.dataset.train_batches(train, first_step)
