@@ -1,4 +1,4 @@
-"""Layers that a user wants to be left alone, by parts of their names: `--cpr_skip_op_names`, `--ws_skip_names`."""
+"""Layers excluded from compression by parts of their names: `--cpr_skip_op_names`, `--ws_skip_names`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pocketflow.utils.errors import UsageError
 
 
 def skipped_by_name(flag: str, given: str | None, layers: Iterable[str]) -> dict[str, str]:
-    """Layer -> the reason to skip it, for the layers whose names contain one of the words.
+    """Selects the layers whose names contain one of the words.
 
     Args:
       flag: the flag's name.
@@ -23,7 +23,7 @@ def skipped_by_name(flag: str, given: str | None, layers: Iterable[str]) -> dict
 
 
 def refuse_unmatched_words(flag: str, given: str | None, layers: Collection[str]) -> None:
-    """Raises a `UsageError` if a word is in the name of none of the layers: it is most likely misspelt."""
+    """Raises a `UsageError` if a word is not part of any layer's name, and so most likely misspelt."""
     for word in _words(given):
         if not any(word in name for name in layers):
             raise UsageError(
