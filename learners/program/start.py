@@ -1,4 +1,4 @@
-"""From a checked command line to the work of one worker."""
+"""Starts the work of one worker from a checked command line."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from pocketflow.utils.training.options import DistillationOptions, TrainerOption
 
 
 def start(command: Command) -> None:
-    """Connects the workers, and does what a command asks for; modes other than train are the primary's alone."""
-    workers = connect(command.options(MultiGpuOptions))  # before anything of TensorFlow is set up
+    """Connects the workers and executes a command; modes other than train run on the primary only."""
+    workers = connect(command.options(MultiGpuOptions))  # before TensorFlow is set up
     options = command.options(MainOptions)
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
@@ -46,7 +46,7 @@ def start(command: Command) -> None:
 
 
 def run_worker(command: Command, workers: Workers) -> None:
-    """One worker's part of the work."""
+    """Executes a command on one worker."""
     mode = command.options(ProcessOptions).exec_mode
     if not workers.is_primary:
         logging.set_verbosity(logging.WARNING)
@@ -57,7 +57,7 @@ def run_worker(command: Command, workers: Workers) -> None:
 
 
 def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
-    """Everything that the execution modes need, as plain values."""
+    """The inputs of the execution modes, as plain values."""
     run = RunDirectory(run_path(command, workers.size))
     return Invocation(
         helper=make_helper(command, workers),
@@ -82,7 +82,7 @@ def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
 
 
 def make_helper(command: Command, workers: Workers) -> AbstractModelHelper:
-    """The pair, with this worker's share of the data."""
+    """The pair, with this worker's shard of the data."""
     helper_class = command.pair.load()
     missing = sorted(helper_class.__abstractmethods__)
     if missing:

@@ -206,12 +206,12 @@ def test_searches_within_trials_are_refused(tmp_path, name, options, flag):
     ],
 )
 def test_values_that_would_end_the_search_are_refused_before_it_begins(tmp_path, space, message):
-    with pytest.raises(UsageError, match=f'^--hpo_space=.*space.yaml: holds values that cannot be: .*{message}'):
+    with pytest.raises(UsageError, match=f'^--hpo_space=.*space.yaml: holds invalid values: .*{message}'):
         searching(tmp_path, f'parameters:\n  {space}\n')
 
 
 def test_choices_that_would_search_within_trials_are_refused(tmp_path):
-    with pytest.raises(UsageError, match='^--hpo_space=.*: holds values that cannot be: weight-sparse would search'):
+    with pytest.raises(UsageError, match='^--hpo_space=.*: holds invalid values: weight-sparse would search'):
         searching(
             tmp_path,
             'parameters:\n  ws_prune_ratio_prtl: {choice: [uniform, heurist, optimal]}\n',
