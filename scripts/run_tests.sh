@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs everything the tests need into .venv, Horovod included, then checks the style and runs the tests.
+# Installs the requirements of the tests into .venv, including Horovod, checks the style and runs the tests.
 #
 #   scripts/run_tests.sh [pytest's arguments, paths from the root of the repository]
 #
-# Two processes share the test files; `-n 0` runs them in one, as a debugger wants it.
+# Two processes share the test files; `-n 0` runs them in one process, for debuggers.
 set -euo pipefail
 
 # shellcheck source=scripts/lib/env.sh

@@ -2,9 +2,8 @@
 
     python scripts/workers/launch.py -n=4 [-H=host1:2,host2:2] [--srun] [--mpi] [--verbose_workers] -- COMMAND...
 
-Horovod assigns the ranks and serves the rendezvous. The processes are started and ended here, because horovodrun gives
-them five seconds to end, tells its shell instead of them where that shell replaces itself by the command, and hides
-their exit codes.
+Horovod assigns the ranks and serves the rendezvous. The processes are started and ended here, because horovodrun allows
+them only five seconds to end, does not signal them reliably, and hides their exit codes.
 """
 
 from __future__ import annotations
@@ -65,10 +64,10 @@ def run_gloo(options: argparse.Namespace, hosts: Sequence[Host], stop: Stop) -> 
 
 
 def launch(options: argparse.Namespace, stop: Stop) -> int:
-    """Runs the job, or becomes mpirun; returns the exit code.
+    """Runs the job and returns its exit code, or replaces this process by mpirun.
 
     Raises:
-      UsageError: the hosts, or what is installed, do not allow it.
+      UsageError: unsuitable hosts, or a missing program.
     """
     if options.mpi:
         mpi.become_mpirun(options.num_workers, options.hosts, options.command)

@@ -1,4 +1,4 @@
-"""The same job through Open MPI's mpirun."""
+"""Starts the workers with Open MPI's mpirun."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pocketflow.utils.errors import UsageError
 
 
 def mpirun_command(num_workers: int, hosts: str | None, command: Sequence[str], environ: Sequence[str]) -> list[str]:
-    """The words that start mpirun.
+    """The command line of mpirun.
 
     Args:
-      num_workers: how many workers.
-      hosts: `host1:4,host2:4`; None leaves it to Open MPI, which knows this machine, the host file of an MPIJob, or the
-        hosts of a Slurm job.
-      command: starts one worker.
-      environ: names of the variables that are there; those that matter are passed on.
+      num_workers: number of workers.
+      hosts: `host1:4,host2:4`; None for Open MPI's default: this machine, the host file of an MPIJob, or the hosts of a
+        Slurm job.
+      command: command that starts one worker.
+      environ: names of the defined environment variables, of which the relevant ones are passed on.
     """
     passed = [name for name in sorted(environ) if name.startswith(FORWARDED)]
     return [
@@ -51,10 +51,10 @@ def mpirun_command(num_workers: int, hosts: str | None, command: Sequence[str], 
 
 
 def become_mpirun(num_workers: int, hosts: str | None, command: Sequence[str]) -> NoReturn:
-    """Replaces this process.
+    """Replaces this process by mpirun.
 
     Raises:
-      UsageError: there is no Open MPI, or no room for so many workers.
+      UsageError: there is no Open MPI, or there are more workers than slots.
     """
     check_open_mpi()
     if hosts:
