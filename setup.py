@@ -4,7 +4,7 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 PARTS = ['learners', 'nets', 'datasets', 'hp_optimizer', 'rl_agents', 'utils']
-"""The folders that the package `pocketflow` consists of, beside the modules of the root."""
+"""Subpackages of `pocketflow`; the modules of the root folder belong to it, too."""
 
 INSTALL_REQUIRES = [
     'tensorflow>=2.18,<2.22',
@@ -47,7 +47,7 @@ PATTERNS = [pattern for part in PARTS for pattern in (part, f'{part}.*')]
 
 
 class BuildPackage(build_py):
-    """Leaves this file, which lies in the folder of the package, out of it."""
+    """Excludes this file, which lies in the package's folder, from the package."""
 
     def find_package_modules(self, package, package_dir):
         return [found for found in super().find_package_modules(package, package_dir) if found[1] != 'setup']

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs everything the tests need into .venv, Horovod included, then checks style and types and runs the tests.
+# Installs the requirements of the tests into .venv, including Horovod, checks style and types, and runs the tests.
 #
 #   scripts/run_tests.sh [pytest's arguments, paths from the root of the repository]
 #
-# Two processes share the test files; `-n 0` runs them in one, as a debugger wants it. With `--cov` the share of the
-# package's lines that the tests run is printed, and must not fall below the one in pyproject.toml.
+# Two processes share the test files; `-n 0` runs them in one process, for debuggers. `--cov` prints the line coverage,
+# which must not fall below the minimum in pyproject.toml.
 set -euo pipefail
 
 # shellcheck source=scripts/lib/env.sh

@@ -14,7 +14,7 @@ from pocketflow.learners.channel_pruning_rmt.options import ChannelPruningOption
 from pocketflow.learners.channel_pruning_rmt.prunable import DENSE, FIRST, LAST, left_alone
 from pocketflow.learners.channel_pruning_rmt.pruning import Pruned, prune_channels
 from pocketflow.learners.channel_pruning_rmt.regressions import Sampling
-from pocketflow.learners.layer_name_filter import refuse_idle_words, skipped_by_name
+from pocketflow.learners.layer_name_filter import refuse_unmatched_words, skipped_by_name
 from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.search import SearchingLearner
 from pocketflow.utils.channels import ReaderChannels, channel_counts, reader_channels
@@ -120,7 +120,7 @@ class ChannelPrunedRmtLearner(SearchingLearner):
     def check_layers(self, make_model: Callable[[], keras.Model]) -> None:
         model = make_model()
         readers = reader_channels(model)
-        refuse_idle_words(SKIP_FLAG, self.options.skip_names, readers)
+        refuse_unmatched_words(SKIP_FLAG, self.options.skip_names, readers)
         refuse_nothing(model, skip_reasons(model, readers, self.options))
 
     def check_model(self, make_model: Callable[[], keras.Model]) -> None:

@@ -1,4 +1,4 @@
-"""From what can be chosen to what should be: the search, longer tuning of the best, and the record of both."""
+"""Search for the best candidate: the search, the verification by longer tuning, and the record of both."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from pocketflow.utils.system import atomic
 from pocketflow.utils.system.progress import number
 
 JOURNAL, VERIFIED, RECORD = 'search.jsonl', 'verified.jsonl', 'search.json'
-"""In the folder of a search: the trials, those of the longer tuning, and what came of them."""
+"""Files in the folder of a search: the journals of the trials and of the verification, and the result."""
 RECORD_SHAPE = {**SHAPE, 'chosen': {...: object}}
-REMEDY = 'delete it, and the same command makes it again from the trials that are written beside it'
+REMEDY = 'delete it, and the same command makes it again from the trials in the files beside it'
 POLICY, GIVEN = 'policy', 'as given'
-"""Where candidates that are tuned longer come from, beside trials and the first of them: the agent, the user."""
+"""Sources of verified candidates besides the trials: the agent's policy without noise, and the user's options."""
 
-Judge = Callable[[Values, bool, float], TrialResult]
-"""(candidate, whether to tune it longer, the least reward before tuning with which it is tuned) -> its worth."""
+EvaluateTrial = Callable[[Values, bool, float], TrialResult]
+"""(candidate, whether to tune it longer, least reward before tuning with which it is tuned) -> result."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchSettings:
-    """How a search goes, whatever is searched.
+    """Settings of a search.
 
     Attributes:
-      num_rollouts: trials, at least 1; the first is the uniform choice.
-      num_rollouts_min: roll-outs of `ddpg` before its agent acts; at most half of all are taken.
-      random_layers: whether `ddpg` visits the layers in another order in each roll-out.
-      screening: whether candidates that are poor before tuning may be left untuned.
+      num_rollouts: number of trials, at least 1; the first is the uniform choice.
+      num_rollouts_min: warm-up roll-outs of `ddpg`, limited to half of all.
+      random_layers: whether `ddpg` visits the layers in a new random order in each roll-out.
+      screening: whether candidates that are among the worst before tuning are left untuned.
       judged_by: what else decides a reward, for JSON, as the steps of tuning.
     """
 
@@ -50,23 +50,23 @@ class SearchSettings:
 
 
 class PlanSearch:
-    """Finds the best candidate; continues where a former call has stopped.
+    """Finds the best candidate; continues an interrupted search.
 
     Args:
-      context: everything around the search; its folder takes the files.
-      label: whose values are searched, for messages.
-      settings: how.
+      context: environment of the search; its folder receives the files.
+      label: name of the searched learner or chain, for messages.
+      settings: settings of the search.
     """
 
     def __init__(self, context: LearnerContext, label: str, settings: SearchSettings):
         self.context, self.label, self.settings = context, label, settings
         self.options = context.search
 
-    def run(self, make: Callable[[], tuple[SearchTarget, Judge]]) -> dict[str, Any]:
-        """What the winner has chosen, on all workers; read from the record if a former call has written it.
+    def run(self, make: Callable[[], tuple[SearchTarget, EvaluateTrial]]) -> dict[str, Any]:
+        """The chosen values of the best candidate, on all workers; read from the record of a finished search.
 
         Args:
-          make: what is searched, and how candidates are judged; only called if there is work left.
+          make: returns the search target and the evaluation function; only called if the search is not finished.
         """
         run, workers = self.context.run, self.context.workers
         record = workers.share(lambda: read_record(self.context.folder))
@@ -78,7 +78,7 @@ class PlanSearch:
         return record['chosen']
 
     def _times(self, record: Mapping[str, Any]) -> dict[str, float]:
-        """How long the search took, and which share of that its trials."""
+        """Duration of the search, and the share of its trials."""
         run, num_workers = self.context.run, self.context.workers.size
         found = [records.read_record(path, {'seconds': float}, REMEDY) for path in run.path.glob(f'*/{RECORD}')]
         earlier = [entry['seconds'] for entry in found if entry is not None]
@@ -89,12 +89,12 @@ class PlanSearch:
             'evaluating': min(1.0, spent / (num_workers if self.options.side_by_side else 1) / seconds),
         }
 
-    def _searched(self, target: SearchTarget, judge: Judge) -> dict[str, Any]:
-        """The search, and the longer tuning of the uniform choice, the best few and the agent's own choice."""
+    def _searched(self, target: SearchTarget, evaluate: EvaluateTrial) -> dict[str, Any]:
+        """Runs the search, and verifies the uniform choice, the best trials and the agent's policy by longer tuning."""
         optimizer, journal = self._optimizer(target), self._journal(JOURNAL, target)
         self._search(
             optimizer,
-            lambda values, floor: judge(values, False, floor),
+            lambda values, floor: evaluate(values, False, floor),
             journal,
             self.settings.num_rollouts,
             'search',
@@ -104,7 +104,7 @@ class PlanSearch:
         verified = self._journal(VERIFIED, target)
         winner = self._search(
             EnqueuedTrials(target.domain, list(finalists.values())),
-            lambda values, floor: judge(values, True, floor),
+            lambda values, floor: evaluate(values, True, floor),
             verified,
             len(finalists),
             'verification',
@@ -117,7 +117,7 @@ class PlanSearch:
         return self._record(target, journal, dict(zip(finalists, verified.trials, strict=True)), source)
 
     def _finalists(self, target: SearchTarget, optimizer: HyperParamOptimizer, journal: Journal) -> dict[str, Values]:
-        """What is tuned longer, by where it comes from."""
+        """The candidates to verify, by source."""
         found: dict[str, Values] = {UNIFORM: dict(journal.trials[0].values)}
         ranked = sorted(
             (trial for trial in journal.trials if trial.reward is not None), key=lambda trial: -(trial.reward or 0.0)
@@ -135,7 +135,7 @@ class PlanSearch:
     def _record(
         self, target: SearchTarget, journal: Journal, verified: dict[str, Trial], winner: str
     ) -> dict[str, Any]:
-        """The entry of the report."""
+        """The report's entry on the search."""
         measured = [trial for trial in journal.trials if trial.reward is not None]
         front = pareto_front([(trial.cost or 0.0, trial.reward or 0.0) for trial in measured])
         uniform, best = verified[UNIFORM].values, verified[winner].values
@@ -160,7 +160,7 @@ class PlanSearch:
     def _search(
         self,
         optimizer: HyperParamOptimizer,
-        judge: Callable[[Values, float], TrialResult],
+        evaluate: Callable[[Values, float], TrialResult],
         journal: Journal,
         num_trials: int,
         what: str,
@@ -168,7 +168,7 @@ class PlanSearch:
     ) -> Trial:
         return search(
             optimizer,
-            judge,
+            evaluate,
             journal,
             num_trials,
             f'{self.label}: {what}',
@@ -193,7 +193,7 @@ class PlanSearch:
         return OPTIMIZERS.get(name)(target.domain, self.context.seed, self.settings.num_rollouts, **more)
 
     def _journal(self, name: str, target: SearchTarget) -> Journal:
-        """A journal of trials that are judged as now: with the same network, data, steps and method."""
+        """The journal of trials with the same network, data, tuning and search method."""
         context, helper = self.context, self.context.helper
         path: Path | None = context.folder / name if context.workers.is_primary else None
         return Journal(
@@ -210,7 +210,7 @@ class PlanSearch:
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """What a search in a stage's folder has found; None if there was none, or it is not finished."""
+    """The record of a search in a stage's folder; None if there is none, or it is not finished."""
     return records.read_record(folder / RECORD, RECORD_SHAPE, REMEDY)
 
 

@@ -11,7 +11,7 @@ import tf_keras as keras
 from absl import logging
 
 from pocketflow.learners.abstract_learner import Compressed, Finished
-from pocketflow.learners.layer_name_filter import refuse_idle_words
+from pocketflow.learners.layer_name_filter import refuse_unmatched_words
 from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.search import SearchingLearner
 from pocketflow.learners.weight_sparsification.candidates import SparsityCandidates
@@ -47,7 +47,7 @@ class WeightSparseLearner(SearchingLearner):
 
     def check_layers(self, make_model: Callable[[], keras.Model]) -> None:
         model, words = make_model(), self.options.skip_names
-        refuse_idle_words(SKIP_FLAG, words, prunable_layers(model, {}))
+        refuse_unmatched_words(SKIP_FLAG, words, prunable_layers(model, {}))
         skipped = skip_reasons(model, words)
         sizes = self._sizes(model, skipped)
         if self.options.plan_path is not None:
