@@ -21,9 +21,10 @@ class Behaviour:
         self.actor = actor
         self.a_min, self.a_max = np.float32(a_min), np.float32(a_max)
         self.noise_on_parameters = options.noise_type == 'param'
-        # Copies are made only where they are used: they take a third of the time in which an agent is made.
-        copies = [keras.models.clone_model(actor) for _ in range(2)] if self.noise_on_parameters else [None, None]
-        self.perturbed, self.probe = copies
+        # Copied only where the copies are used: they take a third of the time in which an agent is made.
+        self.perturbed, self.probe = (
+            keras.models.clone_model(actor) if self.noise_on_parameters else actor for _ in range(2)
+        )
 
     @property
     def variables(self) -> list[tf.Variable]:
