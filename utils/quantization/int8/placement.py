@@ -41,8 +41,8 @@ _SAME_SCALE = (
     _k.InputLayer,
 )
 """What writes no new values, and so needs no range of its own."""
-_FIXED_SCALE = ('softmax', 'sigmoid', 'tanh')
-"""Activations whose results have a scale that the runtime fixes."""
+FIXED_RANGES = {'softmax': (0.0, 255 / 256), 'sigmoid': (0.0, 255 / 256), 'tanh': (-1.0, 127 / 128)}
+"""(low, high) of the results of activations for which the runtime accepts one scale only: 1/256, or 1/128."""
 _KERNELS = {
     _k.Conv2D: 'kernel',
     _k.DepthwiseConv2D: 'depthwise_kernel',
@@ -59,11 +59,13 @@ class Place:
       kernel: the attribute that holds the kernel to be rounded, or `None`.
       output: whether the output is rounded.
       positive: whether the output is never negative.
+      fixed: the activation in `FIXED_RANGES` that fixes the range of the output, or `None`.
     """
 
     kernel: str | None
     output: bool
     positive: bool = False
+    fixed: str | None = None
 
 
 class Flow:
@@ -147,9 +149,10 @@ def places(model: keras.Model) -> dict[str, Place]:
     flow = Flow(model)
     result: dict[str, Place] = {}
     for node in flow.nodes:
-        place = Place(_KERNELS.get(type(node.layer)), _rounds_output(flow, node), _is_positive(node.layer))
-        known = result.get(node.layer.name, place)
-        result[node.layer.name] = dataclasses.replace(place, output=place.output or known.output)
+        layer = node.layer
+        place = Place(_KERNELS.get(type(layer)), _rounds_output(flow, node), _is_positive(layer), _fixed_range(layer))
+        known = result.get(layer.name, place)
+        result[layer.name] = dataclasses.replace(place, output=place.output or known.output)
     return {name: place for name, place in result.items() if place.kernel or place.output}
 
 
@@ -157,20 +160,29 @@ def _rounds_output(flow: Flow, node: Any) -> bool:
     layer, outputs = node.layer, tf.nest.flatten(node.outputs)
     if len(outputs) != 1 or not outputs[0].dtype.is_floating or _keeps_scale(layer, outputs[0]):
         return False
+    if _fixed_range(layer):
+        return True
     reader = flow.only_reader(outputs[0])
     # One range serves a concatenation and all that only it reads, so that it need not compute anything.
     return not (isinstance(reader, _k.Concatenate) or _is_computed_with(layer, reader))
 
 
 def _keeps_scale(layer: keras.layers.Layer, output: Any) -> bool:
-    """Whether the scale of the layer's output is that of its input, or fixed."""
-    if type(layer) in (_k.Activation, _k.Softmax):
-        return activation_name(layer) in ('linear', *_FIXED_SCALE)
+    """Whether the scale of the layer's output is that of its input."""
+    if type(layer) is _k.Activation:
+        return activation_name(layer) == 'linear'
     if isinstance(layer, ChannelSelect):
         return len(output.shape) != 4
     if isinstance(layer, _k.UpSampling2D):
         return layer.interpolation == 'nearest'
     return isinstance(layer, _SAME_SCALE)
+
+
+def _fixed_range(layer: keras.layers.Layer) -> str | None:
+    if type(layer) is _k.Softmax:
+        return 'softmax'
+    name = activation_name(layer)
+    return name if type(layer) is _k.Activation and name in FIXED_RANGES else None
 
 
 def _is_positive(layer: keras.layers.Layer) -> bool:

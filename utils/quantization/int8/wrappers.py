@@ -17,6 +17,8 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_confi
 from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapperV2
 from tensorflow_model_optimization.python.core.quantization.keras.quantizers import Quantizer
 
+from pocketflow.utils.quantization.int8.placement import FIXED_RANGES
+
 RANGE_DECAY = 0.99
 """Weight of the past in the moving average of a range, per step."""
 STORED_BITS = 8
@@ -41,6 +43,7 @@ class Simulation:
       kernel: the attribute that holds the kernel to be rounded, or `None`.
       output: whether the output is rounded.
       positive: whether the output is never negative, so that only its maximum is observed.
+      fixed: the activation in `FIXED_RANGES` that fixes the range of the output, or `None`.
       weight_bits, activation_bits: widths.
       delay: training steps before values are rounded in training; ranges are observed from the start.
       is_stored: whether the kernel is on its grid of `weight_bits` already and only waits to be stored in 8 bits.
@@ -49,6 +52,7 @@ class Simulation:
     kernel: str | None
     output: bool
     positive: bool = False
+    fixed: str | None = None
     weight_bits: int = 8
     activation_bits: int = 8
     delay: int = 0
@@ -127,6 +131,23 @@ def _filled(largest: tf.Tensor, least: tf.Tensor | float) -> tf.Tensor:
     return tf.stop_gradient(tf.where(largest > 0, largest, tf.ones_like(largest)))
 
 
+class FixedQuantizer(Delayed):
+    """Asymmetric, with the range that the runtime fixes; the converter knows it, and gets the values as they are."""
+
+    def build(self, tensor_shape: Any, name: str, layer: keras.layers.Layer) -> dict[str, tf.Variable]:
+        return {'step': layer.optimizer_step}
+
+    def __call__(self, inputs: tf.Tensor, training: bool, weights: dict[str, tf.Variable], **kwargs: Any) -> tf.Tensor:
+        if self.simulation.is_stored:
+            return inputs
+        low, high = FIXED_RANGES[self.simulation.fixed]
+
+        def rounded() -> tf.Tensor:
+            return tf.quantization.fake_quant_with_min_max_args(inputs, low, high, STORED_BITS)
+
+        return self._after_delay(inputs, rounded, weights['step'], training)
+
+
 class OutputQuantizer(Delayed):
     """Asymmetric, one range per tensor that follows the batches while training."""
 
@@ -193,7 +214,9 @@ class SimulationConfig(QuantizeConfig):
         assert not quantize_activations
 
     def get_output_quantizers(self, layer: keras.layers.Layer) -> list[Quantizer]:
-        return [OutputQuantizer(self.simulation)] if self.simulation.output else []
+        if not self.simulation.output:
+            return []
+        return [FixedQuantizer(self.simulation) if self.simulation.fixed else OutputQuantizer(self.simulation)]
 
     def get_config(self) -> dict[str, Any]:
         return dataclasses.asdict(self.simulation)
@@ -231,6 +254,8 @@ class QuantizedLayer(QuantizeWrapperV2):
     @property
     def range(self) -> tuple[float, float]:
         """(low, high) of the output."""
+        if self.simulation.fixed:
+            return FIXED_RANGES[self.simulation.fixed]
         return tuple(float(self._output_quantizer_vars[key]) for key in ('min', 'max'))
 
     def set_range(self, low: float, high: float) -> None:

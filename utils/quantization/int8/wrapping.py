@@ -58,9 +58,9 @@ def quantization_aware(model: keras.Model, images: np.ndarray, settings: Setting
     where = places(prepared)
     wrapping = _Wrapping(where, settings)
     result = rebuild(prepared, wrapping.edit)
-    ranges = observed_ranges(prepared, [name for name, place in where.items() if place.output], images)
+    ranges = observed_ranges(prepared, [name for name, place in where.items() if place.output and not place.fixed], images)
     for layer in result.layers:
-        if is_wrapped(layer) and layer.simulation.output:
+        if is_wrapped(layer) and layer.simulation.output and not layer.simulation.fixed:
             name = wrapping.rounded_behind.get(layer.name, layer.name)
             layer.set_range(*(ranges[name] if name in ranges else _input_range(images)))
     copy_weights(prepared, result)
