@@ -198,6 +198,8 @@ class AbstractLearner(abc.ABC):
     """Names under which the seconds of the two parts are reported."""
     export_formats: tuple[str, ...] = ('float32', 'float16', 'dynamic', 'int8')
     """What is exported unless `--export_formats` says otherwise; the verdict is on the first."""
+    exports_only: tuple[str, ...] = ()
+    """The formats that can hold its model; empty: all."""
     reference_format: str | None = None
     """In which format the uncompressed model is compared with it; `None`: in the same."""
     refuses_after: Mapping[str, str] = {}

@@ -68,7 +68,7 @@ class UniformQuantTFLearner(AbstractLearner):
     name = 'uniform-tf'
     options_class = UniformQuantizationTFOptions
     replaced_flags = {'nb_epochs_rat_ft': 'uqtf_quant_epochs', 'lrn_rate_rat_ft': 'uqtf_lrn_rate_dcy'}
-    export_formats = ('int8',)
+    export_formats = exports_only = ('int8',)
     reference_format = 'float32'
     refuses_after = dict.fromkeys(
         ('uniform', 'non-uniform'),

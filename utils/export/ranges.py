@@ -15,14 +15,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.operators import operator_names, type_name
+from pocketflow.utils.quantization.int8.limits import LEAST_SHARE, NOTHING
 
-LEAST_SHARE = 2.0**-10
-"""Least width of a range, in units of the magnitude that the operation could reach.
-
-The rounding of its inputs alone moves an output by 1/255 of that magnitude, so that no accuracy is lost.
-"""
-NOTHING = 2.0**-20
-"""Width of a range, in the same units, up to which a tensor counts as zero; the calibrator writes 1e-38 for zero."""
 LARGEST_VALUE = 1e37
 """Ranges above this come from infinities: a ReLU makes the largest float32 number of them."""
 

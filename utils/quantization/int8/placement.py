@@ -43,12 +43,13 @@ _SAME_SCALE = (
 """What writes no new values, and so needs no range of its own."""
 FIXED_RANGES = {'softmax': (0.0, 255 / 256), 'sigmoid': (0.0, 255 / 256), 'tanh': (-1.0, 127 / 128)}
 """(low, high) of the results of activations for which the runtime accepts one scale only: 1/256, or 1/128."""
-_KERNELS = {
+KERNELS = {
     _k.Conv2D: 'kernel',
     _k.DepthwiseConv2D: 'depthwise_kernel',
     _k.Dense: 'kernel',
     _k.Conv2DTranspose: 'kernel',
 }
+"""The attribute that holds the kernel, by the kind of layer."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +151,7 @@ def places(model: keras.Model) -> dict[str, Place]:
     result: dict[str, Place] = {}
     for node in flow.nodes:
         layer = node.layer
-        place = Place(_KERNELS.get(type(layer)), _rounds_output(flow, node), _is_positive(layer), _fixed_range(layer))
+        place = Place(KERNELS.get(type(layer)), _rounds_output(flow, node), _is_positive(layer), _fixed_range(layer))
         known = result.get(layer.name, place)
         result[layer.name] = dataclasses.replace(place, output=place.output or known.output)
     return {name: place for name, place in result.items() if place.kernel or place.output}

@@ -28,8 +28,8 @@ def prepare(model: keras.Model) -> keras.Model:
     """A copy of the model with a simpler structure, which computes the same in inference.
 
     Separable convolutions become a depthwise and a pointwise one, sums and products of several tensors become chains of
-    two at a time, activations other than ReLU become layers of their own, a swish a product with a sigmoid, and batch norms behind dense layers become
-    part of these (no int8 operation computes the two together).
+    two at a time, activations other than ReLU become layers of their own, a swish becomes a product with a sigmoid, and
+    batch norms behind dense layers become part of these (no int8 operation computes the two together).
 
     Raises:
       UsageError: the model is not functional, or has a model, or another layer of layers, among its layers.

@@ -44,6 +44,7 @@ class Simulation:
       output: whether the output is rounded.
       positive: whether the output is never negative, so that only its maximum is observed.
       fixed: the activation in `FIXED_RANGES` that fixes the range of the output, or `None`.
+      least: width below which the range of the output does not shrink.
       weight_bits, activation_bits: widths.
       delay: training steps before values are rounded in training; ranges are observed from the start.
       is_stored: whether the kernel is on its grid of `weight_bits` already and only waits to be stored in 8 bits.
@@ -53,6 +54,7 @@ class Simulation:
     output: bool
     positive: bool = False
     fixed: str | None = None
+    least: float = 0.0
     weight_bits: int = 8
     activation_bits: int = 8
     delay: int = 0
@@ -164,6 +166,7 @@ class OutputQuantizer(Delayed):
         limits = [weights['min'], weights['max']]
         if training:
             limits = self._follow(tf.stop_gradient(inputs), *limits)
+        limits = [limits[0], tf.maximum(limits[1], limits[0] + self.simulation.least)]
         if not self.simulation.is_stored:
             limits = as_converted(*limits)
 
@@ -256,7 +259,8 @@ class QuantizedLayer(QuantizeWrapperV2):
         """(low, high) of the output."""
         if self.simulation.fixed:
             return FIXED_RANGES[self.simulation.fixed]
-        return tuple(float(self._output_quantizer_vars[key]) for key in ('min', 'max'))
+        low, high = (float(self._output_quantizer_vars[key]) for key in ('min', 'max'))
+        return low, max(high, low + self.simulation.least)
 
     def set_range(self, low: float, high: float) -> None:
         """Sets the range of the output."""
