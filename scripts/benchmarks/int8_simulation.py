@@ -1,8 +1,8 @@
 """How far int8 files are from the quantization-aware models that they were made of, for well-known networks.
 
-Each network learns patterns of ten classes with rounded values, and is converted; the file is run by LiteRT and compared
-with the model that was trained, relative to the range of its outputs. A rounding that falls the other way in an early
-layer may grow on its way through a deep network, whoever computes it. So two further figures are given: how far two
+Each network learns patterns of ten classes with rounded values, and is converted; the file is run by LiteRT and
+compared with the model that was trained, relative to the range of its outputs. A rounding that falls the other way in
+an early layer may grow on its way through a deep network, whoever computes it. So two further figures are given: how far two
 sets of LiteRT's own kernels are apart on the same file, and how far each operation is from its simulation when both are
 given the same inputs.
 """
@@ -30,6 +30,7 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export import LiteRtRunner, convert
 from pocketflow.utils.export.operators import operator_names
 from pocketflow.utils.export.runner import dequantize, quantize
+from pocketflow.utils.graph import nodes_in_order
 from pocketflow.utils.quantization.int8.inspect import is_wrapped
 from pocketflow.utils.quantization.int8.wrapping import quantization_aware
 from pocketflow.utils.reports.report import format_table
@@ -157,36 +158,23 @@ def match(model: keras.Model, tensors: Sequence[Tensor]) -> Iterator[tuple[Any, 
 def differences_by_operation(model: keras.Model, content: bytes, image: np.ndarray) -> dict[str, tuple[int, int, int]]:
     """For each kind of operation: its outputs, how many differ from the simulation's, by how many steps at most.
 
-    Each operation is simulated from the file's own inputs to it.
+    Each operation is simulated from the file's own inputs to it, for one image.
     """
-    known = {id(output): (output, tensor) for output, tensor in match(model, tensors_of_file(content, image))}
+    known = {id(output): tensor for output, tensor in match(model, tensors_of_file(content, image))}
+    values: dict[int, tf.Tensor] = {id(tensor): tf.constant(image[None]) for tensor in model.inputs}
     found: dict[str, list[np.ndarray]] = defaultdict(list)
-    for output, (kind, step, values) in known.values():
-        sources = _sources(output, known)
-        if kind == 'INPUT' or sources is None:
+    for node in nodes_in_order(model):
+        if node.is_input:
             continue
-        part = keras.Model([known[place][0] for place in sources], output)
-        inputs = [tf.reshape(known[place][1][2], (1, *known[place][0].shape[1:])) for place in sources]
-        simulated = part(inputs if len(inputs) > 1 else inputs[0], training=False).numpy()
-        found[kind].append(np.rint(np.abs(simulated.ravel() - values.ravel()) / step))
+        arguments, options = node.map_arguments({str(id(one)): [values[id(one)]] for one in node.keras_inputs})
+        simulated = node.layer(*arguments, **options)
+        if id(node.outputs) in known:
+            kind, step, computed = known[id(node.outputs)]
+            found[kind].append(np.rint(np.abs(simulated.numpy().ravel() - computed.ravel()) / step))
+            simulated = tf.reshape(computed, simulated.shape)
+        values[id(node.outputs)] = simulated
     joined = {kind: np.concatenate(parts) for kind, parts in sorted(found.items())}
     return {kind: (len(steps), int((steps > 0).sum()), int(steps.max())) for kind, steps in joined.items()}
-
-
-def _sources(output: Any, known: Mapping[int, Any]) -> list[int] | None:
-    """The known tensors from which an output is computed, `None` if others are needed."""
-    sources: dict[int, None] = {}
-    node = output.node
-    pending = list(node.keras_inputs)
-    while pending:
-        tensor = pending.pop()
-        if id(tensor) in known:
-            sources[id(tensor)] = None
-        elif tensor.node.is_input:
-            return None
-        else:
-            pending += tensor.node.keras_inputs
-    return list(sources)
 
 
 def measure_network(model: keras.Model, size: int, num_steps: int) -> dict[str, Any]:

@@ -118,8 +118,14 @@ def _is_computed_with(layer: keras.layers.Layer, reader: keras.layers.Layer | No
     if reader is None or activation_name(layer) != 'linear':
         return False
     if isinstance(reader, _k.BatchNormalization):
-        return type(layer) in _FOLDS_NORM and is_norm_of_channels(reader)
+        return norm_behind(layer, reader) is not None
     return is_relu(reader) and type(layer) in _FUSES_RELU
+
+
+def norm_behind(layer: keras.layers.Layer, reader: keras.layers.Layer | None) -> keras.layers.BatchNormalization | None:
+    """The only reader of a layer, if it is a batch norm that the runtime computes together with the layer."""
+    is_norm = isinstance(reader, _k.BatchNormalization) and is_norm_of_channels(reader)
+    return reader if is_norm and type(layer) in _FOLDS_NORM and activation_name(layer) == 'linear' else None
 
 
 def norms_without_kernel(model: keras.Model) -> dict[str, ChannelSelect | None]:
@@ -159,7 +165,7 @@ def places(model: keras.Model) -> dict[str, Place]:
 
 def _rounds_output(flow: Flow, node: Any) -> bool:
     layer, outputs = node.layer, tf.nest.flatten(node.outputs)
-    if len(outputs) != 1 or not outputs[0].dtype.is_floating or _keeps_scale(layer, outputs[0]):
+    if len(outputs) != 1 or not outputs[0].dtype.is_floating or keeps_scale(layer, outputs[0]):
         return False
     if _fixed_range(layer):
         return True
@@ -168,7 +174,7 @@ def _rounds_output(flow: Flow, node: Any) -> bool:
     return not (isinstance(reader, _k.Concatenate) or _is_computed_with(layer, reader))
 
 
-def _keeps_scale(layer: keras.layers.Layer, output: Any) -> bool:
+def keeps_scale(layer: keras.layers.Layer, output: Any) -> bool:
     """Whether the scale of the layer's output is that of its input."""
     if type(layer) is _k.Activation:
         return activation_name(layer) == 'linear'

@@ -17,6 +17,7 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_confi
 from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapperV2
 from tensorflow_model_optimization.python.core.quantization.keras.quantizers import Quantizer
 
+from pocketflow.utils.quantization.int8.biases import as_stored, folding_norm, input_scale, shift_for
 from pocketflow.utils.quantization.int8.placement import FIXED_RANGES
 
 RANGE_DECAY = 0.99
@@ -90,6 +91,11 @@ class KernelQuantizer(Delayed):
     def __call__(self, inputs: tf.Tensor, training: bool, weights: dict[str, tf.Variable], **kwargs: Any) -> tf.Tensor:
         return self._after_delay(inputs, lambda: self.rounded(inputs), weights['step'], training)
 
+    def scales(self, kernel: tf.Tensor) -> tf.Tensor:
+        """The distance of neighbouring values of the grid: of each output channel, or of all."""
+        largest = largest_magnitudes(kernel, self.per_channel, self.is_depthwise)
+        return largest / num_levels(self.simulation.weight_bits)
+
     def rounded(self, kernel: tf.Tensor) -> tf.Tensor:
         """The kernel on its grid."""
         bits = self.simulation.weight_bits
@@ -114,17 +120,27 @@ def round_symmetric(
       factor: range of the grid, in units of the largest magnitude.
     """
     kernel = tf.convert_to_tensor(kernel)
+    largest = largest_magnitudes(kernel, per_channel, depthwise) * factor
     if not per_channel:
-        largest = _filled(tf.reduce_max(tf.abs(kernel)), 0.0) * factor
         return tf.quantization.fake_quant_with_min_max_vars(kernel, -largest, largest, bits, narrow_range=True)
-    shape = kernel.shape
-    folded = tf.reshape(kernel, (*shape[:2], 1, shape[2] * shape[3])) if depthwise else kernel
-    largest = tf.reduce_max(tf.abs(folded), (0, 1, 2))
-    largest = _filled(largest, SMALLEST_RANGE * tf.reduce_max(largest)) * factor
     rounded = tf.quantization.fake_quant_with_min_max_vars_per_channel(
-        folded, -largest, largest, bits, narrow_range=True
+        _folded(kernel, depthwise), -largest, largest, bits, narrow_range=True
     )
-    return tf.reshape(rounded, shape)
+    return tf.reshape(rounded, kernel.shape)
+
+
+def largest_magnitudes(kernel: tf.Tensor, per_channel: bool, depthwise: bool) -> tf.Tensor:
+    """The ends of the grids of `round_symmetric`: `[output channels]`, or one for all."""
+    if not per_channel:
+        return _filled(tf.reduce_max(tf.abs(kernel)), 0.0)
+    largest = tf.reduce_max(tf.abs(_folded(kernel, depthwise)), (0, 1, 2))
+    return _filled(largest, SMALLEST_RANGE * tf.reduce_max(largest))
+
+
+def _folded(kernel: tf.Tensor, depthwise: bool) -> tf.Tensor:
+    """The kernel with its output channels on the last axis."""
+    shape = kernel.shape
+    return tf.reshape(kernel, (*shape[:2], 1, shape[2] * shape[3])) if depthwise else kernel
 
 
 def _filled(largest: tf.Tensor, least: tf.Tensor | float) -> tf.Tensor:
@@ -243,6 +259,37 @@ class QuantizedLayer(QuantizeWrapperV2):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> QuantizedLayer:
         return cls(keras.saving.deserialize_keras_object(config['layer']), config['simulation'], name=config['name'])
+
+    def call(self, inputs: Any, training: Any = None, **kwargs: Any) -> Any:
+        """As the layer within; in inference also with the bias that the file stores."""
+        training = keras.backend.learning_phase() if training is None else training
+        if tf.is_tensor(training) or training or not self.simulation.kernel or self.simulation.is_stored:
+            return super().call(inputs, training=training, **kwargs)
+        source, (kernel, quantizer, _) = input_scale(self), self._weight_vars[0]
+        if source is None:
+            return super().call(inputs, training=training, **kwargs)
+        step, bias, norm = source * quantizer.scales(kernel), getattr(self.layer, 'bias', None), folding_norm(self)
+        if norm is not None:
+            return super().call(inputs, training=training, **kwargs) + shift_for(
+                norm, 0.0 if bias is None else bias, step
+            )
+        if bias is None:
+            return super().call(inputs, training=training, **kwargs)
+        # Past the layer's own bookkeeping, which would take the variable for one that has been given up.
+        object.__setattr__(self.layer, 'bias', as_stored(bias, step))
+        try:
+            return super().call(inputs, training=training, **kwargs)
+        finally:
+            object.__setattr__(self.layer, 'bias', bias)
+
+    def output_scale(self) -> tf.Tensor:
+        """The distance of neighbouring values of the output, as it will be in the file."""
+        if self.simulation.fixed:
+            low, high = map(tf.constant, FIXED_RANGES[self.simulation.fixed])
+        else:
+            low, high = (self._output_quantizer_vars[key] for key in ('min', 'max'))
+            low, high = as_converted(low, tf.maximum(high, low + self.simulation.least))
+        return (high - low) / (2**self.simulation.activation_bits - 1)
 
     @property
     def kernel_variable(self) -> tf.Variable | None:
