@@ -2,9 +2,9 @@
 
 Each network learns patterns of ten classes with rounded values, and is converted; the file is run by LiteRT and
 compared with the model that was trained, relative to the range of its outputs. A rounding that falls the other way in
-an early layer may grow on its way through a deep network, whoever computes it. So two further figures are given: how far two
-sets of LiteRT's own kernels are apart on the same file, and how far each operation is from its simulation when both are
-given the same inputs.
+an early layer may grow on its way through a deep network, whoever computes it. So two further figures are given: how
+far two sets of LiteRT's own kernels are apart on the same file, and how far each operation is from its simulation when
+both are given the same inputs.
 """
 
 from __future__ import annotations
