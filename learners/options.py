@@ -23,6 +23,7 @@ class LearnerDeclaration:
       replaced_flags: shared flag -> the learner's own flag, which takes precedence if it has a value.
       refuses_after: learners that cannot come before this one in a chain -> the reason.
       must_be_last: the reason why no learner can follow this one; None if learners can.
+      exports_only: the export formats that can hold the learner's model; empty for all.
     """
 
     summary: str
@@ -30,6 +31,7 @@ class LearnerDeclaration:
     replaced_flags: Mapping[str, str] = dataclasses.field(default_factory=dict)
     refuses_after: Mapping[str, str] = dataclasses.field(default_factory=dict)
     must_be_last: str | None = None
+    exports_only: tuple[str, ...] = ()
 
 
 LEARNERS: Registry[type[AbstractLearner], LearnerDeclaration] = Registry('learner', name_attribute='name')
