@@ -332,7 +332,8 @@ class AbstractLearner(abc.ABC):
         if self._read_compressed() is not None:
             return self._load_compressed()
         with self.context.run.timed(self.timing[0]):
-            compressed = self.compress(model, found)
+            # Learners that search for nothing need not take what was found.
+            compressed = self.compress(model) if found is None else self.compress(model, found)
         metrics = self.evaluate(compressed.model)
         record = {'metrics_compressed': metrics, 'layers': list(compressed.layers)}
         save_model(compressed.model, folder / 'compressed.keras')
