@@ -74,7 +74,7 @@ BAD_INPUT = {
     ),
     'drop of nothing': ([*TASK, '--max_accuracy_drop=0.1'], 'compresses nothing'),
     'unused model': ([*TASK, '--save_path=model.keras'], '--learner=full-prec starts from random weights'),
-    'warm start from nothing': ([*TASK, '--enbl_warm_start'], 'goes with --learner=full-prec and --save_path='),
+    'warm start from nothing': ([*TASK, '--enbl_warm_start'], 'needs --learner=full-prec and --save_path='),
     'warm start of another': ([*PRUNE, '--enbl_warm_start', '--save_path=m'], 'given: --learner=chn-pruned-rmt'),
     'unused teacher': ([*PRUNE, '--save_path_dst=t.keras'], '--save_path_dst=t.keras would have no effect: it needs'),
     'missing model': ([*PRUNE, '--save_path=nowhere.keras'], '--save_path=nowhere.keras: no saved model there'),

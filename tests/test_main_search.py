@@ -86,7 +86,7 @@ REFUSED = {
     ),
     'method of nothing': (
         (*TASK, '--learner=weight-sparse', '--ws_prune_ratio_prtl=uniform', '--hp_optimizer=tpe'),
-        '--hp_optimizer is about searches, but nothing is searched; also give --ws_prune_',
+        '--cpr_prune_option=auto, --nuql_enbl_rl_agent, --uql_enbl_rl_agent, --ws_prune_ratio_prtl=optimal or --hpo_',
     ),
     'agent of nothing': ((*TASK, '--ddpg_tau=0.5'), '--ddpg_tau is about searches, but nothing is searched'),
     'bytes of nothing': ((*TASK, '--learner=uniform', '--hpo_max_bytes=100000'), '--hpo_max_bytes is about searches'),

@@ -8,7 +8,7 @@ import numbers
 import os
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard, cast
 
 import tf_keras as keras
 
@@ -23,11 +23,11 @@ _JSON_NAMES = {'num_channels': 'nb_channels'}
 Value = tuple[int, ...] | float | int
 
 
-def _is_whole(value: object) -> bool:
+def _is_whole(value: object) -> TypeGuard[int]:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
@@ -91,13 +91,30 @@ class CompressionPlan:
     def _check_num_channels(self) -> None:
         if self.kind != 'channels':
             return
-        for layer, channels in self.values.items():
+        for layer, channels in self.channels().items():
             total = self.num_channels.get(layer)
             if not _is_whole(total) or channels[-1] >= total:
                 raise UsageError(
                     f'plan for layer {layer!r}: channel {channels[-1]} is kept, but nb_channels says that'
                     f' there are {total}; it must be more than the last kept channel'
                 )
+
+    def channels(self) -> Mapping[str, tuple[int, ...]]:
+        """The values of a plan of channels."""
+        return cast(Mapping[str, tuple[int, ...]], self._values_of('channels'))
+
+    def shares(self) -> Mapping[str, float]:
+        """The values of a plan of sparsities."""
+        return cast(Mapping[str, float], self._values_of('sparsity'))
+
+    def widths(self) -> Mapping[str, int]:
+        """The values of a plan of bits."""
+        return cast(Mapping[str, int], self._values_of('bits'))
+
+    def _values_of(self, kind: str) -> Mapping[str, Value]:
+        if self.kind != kind:
+            raise ValueError(f'a plan of {self.kind} is asked for its {kind}')
+        return self.values
 
     def __str__(self) -> str:
         head = f'{self.kind} plan for {self.model_name}'

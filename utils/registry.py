@@ -18,7 +18,7 @@ DeclarationT = TypeVar('DeclarationT')
 
 
 @dataclasses.dataclass
-class _Entry(Generic[DeclarationT]):
+class _Entry(Generic[ComponentT, DeclarationT]):
     """What is filed under a name.
 
     Attributes:
@@ -29,17 +29,17 @@ class _Entry(Generic[DeclarationT]):
 
     module: str | None = None
     declaration: DeclarationT | None = None
-    component: Any = None
+    component: ComponentT | None = None
 
 
-class Registry(Generic[DeclarationT]):
+class Registry(Generic[ComponentT, DeclarationT]):
     """Maps names on the command line to classes or functions.
 
     Args:
       kind: what the components are, for messages.
       name_attribute: the attribute of a class that is set to its name, if any.
 
-    >>> learners = Registry('learner', name_attribute='name')
+    >>> learners: Registry[type, None] = Registry('learner', name_attribute='name')
     >>> @learners.register('full-prec')
     ... class FullPrecLearner: ...
     >>> learners.get('full-prec').name
@@ -48,7 +48,7 @@ class Registry(Generic[DeclarationT]):
 
     def __init__(self, kind: str, name_attribute: str | None = None):
         self.kind, self._name_attribute = kind, name_attribute
-        self._entries: dict[str, _Entry[DeclarationT]] = {}
+        self._entries: dict[str, _Entry[ComponentT, DeclarationT]] = {}
 
     def declare(self, name: str, module: str, declaration: DeclarationT | None = None) -> None:
         """Files a name whose component `module` registers when it is imported.
@@ -88,14 +88,14 @@ class Registry(Generic[DeclarationT]):
 
         return add
 
-    def get(self, name: str) -> Any:
+    def get(self, name: str) -> ComponentT:
         """The component of that name, whose module is imported if need be.
 
         Raises:
           UsageError: there is none; the message lists the known names.
         """
         entry = self._entry(name)
-        if entry.component is None:
+        if entry.component is None and entry.module is not None:
             importlib.import_module(entry.module)
         if entry.component is None:
             raise ValueError(f'{entry.module} does not register the {self.kind} {name!r}, for which it is declared')
@@ -112,7 +112,7 @@ class Registry(Generic[DeclarationT]):
         """Raises a `UsageError`, as `get` does, if there is no such name; nothing is imported."""
         self._entry(name)
 
-    def _entry(self, name: str) -> _Entry[DeclarationT]:
+    def _entry(self, name: str) -> _Entry[ComponentT, DeclarationT]:
         if name not in self._entries:
             raise UsageError(f'unknown {self.kind} {name!r}; known: {", ".join(self)}')
         return self._entries[name]

@@ -1,8 +1,8 @@
-"""What a search is worth: values per layer against one value for all, ResNet-20 at CIFAR-10, one run of main.py each.
+"""Gain of searched values per layer over a uniform value: ResNet-20 at CIFAR-10, one run of main.py each.
 
-Rewards are measured on held-out training samples, which neither the uncompressed model nor any candidate was trained
-on; the test set is used once per run, at its end. The runs stay in --work_dir: a finished one is not repeated, an
-interrupted one goes on.
+Rewards are measured on held-out training samples, on which neither the uncompressed model nor any candidate was
+trained; the test set is used once per run, at its end. Runs are kept in --work_dir: finished runs are not repeated,
+interrupted ones are continued.
 """
 
 from __future__ import annotations
@@ -18,26 +18,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pocketflow.hp_optimizer import OPTIMIZERS
 from pocketflow.scripts.benchmarks.compression import TUNING
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.reports.report import format_table
 
 UNIFORM = 'uniform'
 EPOCHS = 250
-"""Of the pair's own schedule, of which fine-tuning takes a share."""
+"""Epochs of the pair's schedule; flags give the epochs of fine-tuning as a share of them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """A budget, and what a search is expected to gain under it over the uniform choice.
+    """A budget, and the expected gain of a search over the uniform choice.
 
     Attributes:
-      flags: of main.py.
-      prefix: how the flags of this learner's search begin.
+      flags: flags of main.py.
+      prefix: prefix of the learner's flags.
       steps_flag: the flag of the tuning steps per trial; None if trials are not tuned.
-      epochs_flag: the flag of the final training, and its units per epoch.
-      gain: in test accuracy after fine-tuning, 0.01 is one point.
-      gain_before: the same before fine-tuning.
+      epochs_flag: the flag of the length of the final training, and its units per epoch.
+      gain: expected gain in test accuracy after fine-tuning; 0.01 is one point.
+      gain_before: the same before fine-tuning; None if not checked.
     """
 
     flags: tuple[str, ...]
@@ -86,7 +87,7 @@ TASKS = {
         0.03,
     ),
 }
-METHODS = (UNIFORM, 'random', 'tpe', 'gp', 'ddpg')
+METHODS = (UNIFORM, *OPTIMIZERS)
 SMOKE_TASKS = 'bits-3,macs-50'
 SMOKE_FLAGS = (
     '--model=lenet',
@@ -129,7 +130,7 @@ def main_flags(task: Task, method: str, arguments: argparse.Namespace) -> list[s
 
 
 def report_of(name: str, method: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Runs a task by a method, or what a former call has left to do of it, and returns its report."""
+    """Runs a task with a method, or the rest of an interrupted run, and returns its report."""
     run_dir = Path(arguments.work_dir) / f'{name}-{method}'
     if common.run_main([*main_flags(TASKS[name], method, arguments), f'--run_dir={run_dir}']):
         raise PocketFlowError(f'{name}, {method}: main.py failed; its error is above')
@@ -137,7 +138,7 @@ def report_of(name: str, method: str, arguments: argparse.Namespace) -> dict[str
 
 
 def row(name: str, method: str, report: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of a report."""
+    """The row of a report in the JSON output."""
     stage, search = report['stages'][-1], report['searches'][-1]
     winner = next(entry for entry in search['verified'] if entry['source'] == search['winner'])
     return {
@@ -174,7 +175,7 @@ def cells(measured: Mapping[str, Any], uniform: Mapping[str, Any]) -> tuple[str,
 
 
 def gains(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What each search gained over the uniform choice of its task, in accuracy before and after fine-tuning."""
+    """Gain of each search over the uniform choice of its task, in accuracy before and after fine-tuning."""
     uniform = {item['task']: item for item in rows if item['method'] == UNIFORM}
     return [
         {
@@ -191,13 +192,13 @@ def gains(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def is_met(gain: Mapping[str, Any]) -> bool:
-    """Whether a search gained what is expected of its task."""
+    """Whether a search reached the expected gains of its task."""
     task = TASKS[gain['task']]
     return gain['gain'] >= task.gain and (task.gain_before is None or gain['gain_before'] >= task.gain_before)
 
 
 def goal_text(gain: Mapping[str, Any]) -> str:
-    """What is expected of a search, in words."""
+    """The expected gains of a search, in words."""
     task = TASKS[gain['task']]
     before = '' if task.gain_before is None else f', {100 * task.gain_before:g} points before fine-tuning'
     return f'{gain["task"]} by {gain["method"]}: at least {100 * task.gain:g} points over uniform{before}'

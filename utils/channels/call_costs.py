@@ -22,9 +22,10 @@ TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.
 
 def select_macs(num_inputs: int, output: Shape) -> int:
     """Multiply-adds of a channel selection: on feature maps it is a 1x1 convolution; elsewhere it takes none."""
-    if len(output) != 4 or None in output[1:]:
+    sizes = [size for size in output[1:] if size is not None]
+    if len(output) != 4 or len(sizes) != 3:
         return 0
-    return kernel_macs([(num_inputs, output[-1])], math.prod(output[1:-1]))
+    return kernel_macs([(num_inputs, sizes[-1])], math.prod(sizes[:-1]))
 
 
 class _Terms(NamedTuple):

@@ -34,6 +34,12 @@ class Step:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
+    @property
+    def known_rule(self) -> Rule:
+        """The rule of a layer of which it is sure that there is one."""
+        assert self.rule is not None, f'layer {self.layer.name!r} has no rule'
+        return self.rule
+
     @functools.cached_property
     def reads(self) -> bool:
         """Whether callers may say which input channels this step reads."""
@@ -103,7 +109,7 @@ class ChannelGraph:
 
     def takable(self, step: Step, wanted: int) -> int:
         """The identities that the reader `step` has to take if it wants some: more of some groups if it is grouped."""
-        if not step.rule.grouped:
+        if not step.known_rule.grouped:
             return wanted
         groups = [ids.tolist() for ids in np.split(self.classes[step.inputs[0]], step.layer.groups)]
         while True:
@@ -199,7 +205,7 @@ def _outgoing(step: Step, known: Mapping[int, np.ndarray], identities: _Identiti
 
 
 def _passed_on(step: Step, inputs: list[np.ndarray], num_out: int, identities: _Identities) -> np.ndarray:
-    match step.rule.flow:
+    match step.known_rule.flow:
         case Flow.REPEATS_EACH:
             return np.repeat(inputs[0], num_out // len(inputs[0]))
         case Flow.REPEATS_ALL:

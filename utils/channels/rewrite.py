@@ -78,7 +78,8 @@ def input_masks(
     read = kept_identities(graph, kept)
     masks: dict[str, dict[str, np.ndarray]] = {}
     for step in (step for step in graph.steps if step.reads and step.layer.name in kept):
-        names = [name for name in weight_names(step.layer, step.rule) if Side.IN in step.rule.weights[name].values()]
+        rule = step.known_rule
+        names = [name for name in weight_names(step.layer, rule) if Side.IN in rule.weights[name].values()]
         ones = {name: np.ones(getattr(step.layer, name).shape, np.float32) for name in names}
         masks[step.layer.name] = {
             name: without_unread(graph, step, name, value, read[step.layer.name]) for name, value in ones.items()
@@ -145,7 +146,7 @@ class _Builder:
         if cached not in self._picks:
             source = self._tensors[key]
             select = ChannelSelect(
-                np.searchsorted(stored, positions), len(stored), name=self._unused(name), dtype=source.dtype
+                np.searchsorted(stored, positions).tolist(), len(stored), name=self._unused(name), dtype=source.dtype
             )
             self._picks[cached] = select(source)
         return self._picks[cached]

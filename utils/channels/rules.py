@@ -11,7 +11,7 @@ import dataclasses
 import enum
 import numbers
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -19,7 +19,7 @@ import tf_keras as keras
 
 from pocketflow.utils.graph.channel_select import ChannelSelect
 
-Layer = keras.layers.Layer
+Layer: TypeAlias = keras.layers.Layer
 Shape = tuple[int | None, ...]
 
 
@@ -122,7 +122,10 @@ def _same_rank_and_channels(layer: Layer, inputs: Sequence[Shape], output: Shape
 def _whole_copies(layer: Layer, inputs: Sequence[Shape], output: Shape) -> bool:
     # In row-major order element f belongs to channel f mod C, so position p of an output's last axis of
     # size D holds one channel only if C divides D.
-    return len(output) >= 2 and output[-1] % inputs[0][-1] == 0
+    if len(output) < 2:
+        return False
+    size, num_channels = output[-1], inputs[0][-1]
+    return size is not None and num_channels is not None and size % num_channels == 0
 
 
 def _set_target_channels(config: dict[str, Any], num_channels: int) -> None:
@@ -214,7 +217,7 @@ def _operator_rule(node: Any) -> Rule | None:
 
 def _is_scalar(leaf: Any) -> bool:
     if tf.is_tensor(leaf):
-        return leaf.shape.rank == 0
+        return bool(leaf.shape.rank == 0)
     return leaf is None or isinstance(leaf, (numbers.Number, str, tf.DType, np.generic))
 
 

@@ -58,9 +58,9 @@ def weight_cuts(alive: Liveness, step: Step) -> Cuts:
     left = {Side.IN: alive.taken(step, source), Side.OUT: alive.left(result)}
     total = {Side.IN: len(graph.classes[source]), Side.OUT: len(graph.classes[result])}
     cuts: Cuts = {}
-    for name in weight_names(step.layer, step.rule):
+    for name in weight_names(step.layer, step.known_rule):
         shape = getattr(step.layer, name).shape
-        sides = step.rule.weights[name].items()
+        sides = step.known_rule.weights[name].items()
         cuts[name] = {axis: axis_indices(left[side], total[side], shape[axis]) for axis, side in sides}
     return cuts
 
@@ -74,7 +74,7 @@ def cut(weight: np.ndarray, indices: Mapping[int, np.ndarray]) -> np.ndarray:
 
 def zero_unread(graph: ChannelGraph, step: Step, copy: keras.layers.Layer, read: int) -> None:
     """Sets the weights of `copy`, a copy of a reader, that meet input channels outside `read` to zero."""
-    for name in weight_names(copy, step.rule):
+    for name in weight_names(copy, step.known_rule):
         variable = getattr(copy, name)
         variable.assign(without_unread(graph, step, name, variable.numpy(), read))
 
@@ -87,13 +87,13 @@ def without_unread(graph: ChannelGraph, step: Step, name: str, value: np.ndarray
     if not len(unread):
         return value
     value = value.copy()
-    if step.rule.grouped and name == 'kernel':
+    if step.known_rule.grouped and name == 'kernel':
         group, place = np.divmod(unread, num_channels // step.layer.groups)
         filters = value.shape[-1] // step.layer.groups
         for number, channel in zip(group.tolist(), place.tolist(), strict=True):
             value[..., channel, number * filters : (number + 1) * filters] = 0
         return value
-    for axis in (axis for axis, side in step.rule.weights[name].items() if side is Side.IN):
+    for axis in (axis for axis, side in step.known_rule.weights[name].items() if side is Side.IN):
         np.moveaxis(value, axis, 0)[axis_indices(unread, num_channels, value.shape[axis])] = 0
     return value
 
@@ -103,10 +103,10 @@ def weight_shapes(graph: ChannelGraph, step: Step, num_inputs: int, num_outputs:
     left = {Side.IN: num_inputs, Side.OUT: num_outputs}
     total = {Side.IN: len(graph.classes[step.inputs[0]]), Side.OUT: len(graph.classes[step.outputs[0]])}
     shapes = {}
-    for name in weight_names(step.layer, step.rule):
+    for name in weight_names(step.layer, step.known_rule):
         shape = list(getattr(step.layer, name).shape)
-        for axis, side in step.rule.weights[name].items():
-            is_group = step.rule.grouped and side is Side.IN
+        for axis, side in step.known_rule.weights[name].items():
+            is_group = step.known_rule.grouped and side is Side.IN
             shape[axis] = (
                 left[side] // step.layer.groups if is_group else axis_length(left[side], total[side], shape[axis])
             )

@@ -62,7 +62,7 @@ def unpack(content: bytes, source: str = 'the content') -> Unpacked:
         return Unpacked(*_model_io.model_of(_contents.read(content)))
 
 
-def save_container(model: keras.Model, encodings: Mapping[str, Encoding] | None, path: str | os.PathLike) -> int:
+def save_container(model: keras.Model, encodings: Mapping[str, Encoding] | None, path: str | os.PathLike[str]) -> int:
     """Writes the container of a model, whole or not at all; docs/container.md describes its bytes.
 
     >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2)])
@@ -87,7 +87,7 @@ def save_container(model: keras.Model, encodings: Mapping[str, Encoding] | None,
     return len(content)
 
 
-def load_container(path: str | os.PathLike) -> Unpacked:
+def load_container(path: str | os.PathLike[str]) -> Unpacked:
     """The model in a file that `save_container` wrote, with the same weights bit for bit; see there for an example.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -117,8 +117,10 @@ def read(facts: CodeFacts, streams: Sequence[Stream], shape: Sequence[int]) -> E
     codes = _read_codes(facts, streams[0], math.prod(shape)).astype(facts.dtype).reshape(shape)
     tables = [values_of(stream, _FLOAT, facts.table_shape(shape)) for stream in streams[1:]]
     if facts.form == 'codebook':
-        return CodebookEncoding(codes, facts.bits, facts.buckets, *tables)
-    return AffineEncoding(codes, facts.bits, facts.buckets, *tables, zero_code=facts.zero_code)
+        (codebooks,) = tables
+        return CodebookEncoding(codes, facts.bits, facts.buckets, codebooks)
+    offsets = tables[1] if facts.zero_code is None else None
+    return AffineEncoding(codes, facts.bits, facts.buckets, tables[0], offsets, facts.zero_code)
 
 
 def _coded(codes: np.ndarray, packing: str, bits: int) -> Stream:
@@ -184,6 +186,6 @@ def _three(values: Sequence[Any], what: str) -> Sequence[Any]:
     return values
 
 
-def from_manifest(form: str, fields: Mapping[str, Any] | Fields, shape: Sequence[int]) -> CodeFacts | None:
+def from_manifest(form: str, fields: Fields, shape: Sequence[int]) -> CodeFacts | None:
     """The facts of an encoded tensor, `None` for one that is stored by value."""
     return CodeFacts.from_json(form, fields, shape) if form in FORMS else None

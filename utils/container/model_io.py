@@ -37,9 +37,10 @@ def contents_of(model: keras.Model, encodings: Mapping[str, Encoding]) -> Conten
     tensors = []
     for place, weight in enumerate(model.weights):
         layer = encoded.get(place, '')
-        tensors.append(Tensor(weight.name, _numpy(weight), encodings[layer] if layer else None, layer))
+        values = _numpy(weight)
+        tensors.append(Tensor(weight.name, values, encodings[layer] if layer else None, layer))
         if layer:
-            _check_encoding(layer, tensors[-1])
+            _check_encoding(layer, values, encodings[layer])
     return Contents(_config_of(model), tensors)
 
 
@@ -55,14 +56,16 @@ def model_of(contents: Contents) -> tuple[keras.Model, dict[str, Encoding]]:
     _check_weights(weights, contents.tensors)
     for weight, tensor in zip(weights, contents.tensors, strict=True):
         weight.assign(tensor.values)
-    return model, {tensor.layer: tensor.encoding for tensor in _encoded(model, contents.tensors)}
+    return model, dict(_encodings(model, contents.tensors))
 
 
 def _config_of(model: keras.Model) -> dict[str, Any]:
     try:
         for part in model.submodules:  # such layers may fail already when Keras writes them
             architecture.check_class(type(part).__name__)
-        config = architecture.without(json.loads(json.dumps(keras.saving.serialize_keras_object(model))), _UNUSED)
+        config: dict[str, Any] = architecture.without(
+            json.loads(json.dumps(keras.saving.serialize_keras_object(model))), _UNUSED
+        )
         architecture.check(config)
     except UnreadableError as error:
         raise PocketFlowError(f'model {model.name!r} cannot be packed: {error}') from error
@@ -94,15 +97,15 @@ def _numpy(weight: tf.Variable) -> np.ndarray:
     return values
 
 
-def _check_encoding(layer: str, tensor: Tensor) -> None:
-    decoded = tensor.encoding.decode()
-    if decoded.dtype != tensor.values.dtype or decoded.shape != tensor.values.shape:
+def _check_encoding(layer: str, values: np.ndarray, encoding: Encoding) -> None:
+    decoded = encoding.decode()
+    if decoded.dtype != values.dtype or decoded.shape != values.shape:
         raise PocketFlowError(
             f'the encoding of layer {layer!r} decodes to {decoded.dtype} {decoded.shape}, its kernel'
-            f' is {tensor.values.dtype} {tensor.values.shape}'
+            f' is {values.dtype} {values.shape}'
         )
-    if to_bytes(decoded) != to_bytes(tensor.values):
-        num_others = int(np.sum(decoded != tensor.values))
+    if to_bytes(decoded) != to_bytes(values):
+        num_others = int(np.sum(decoded != values))
         raise PocketFlowError(
             f'the encoding of layer {layer!r} does not decode to its kernel: {num_others} of'
             f' {decoded.size} values differ; pack the model that the encoding was made for'
@@ -131,8 +134,8 @@ def _check_weights(weights: Sequence[tf.Variable], tensors: Sequence[Tensor]) ->
             )
 
 
-def _encoded(model: keras.Model, tensors: Sequence[Tensor]) -> Iterator[Tensor]:
-    """The tensors with encodings; checks that each is the kernel of the layer that it names."""
+def _encodings(model: keras.Model, tensors: Sequence[Tensor]) -> Iterator[tuple[str, Encoding]]:
+    """Layer names and encodings; checks that each tensor with one is the kernel of the layer that it names."""
     for place, tensor in enumerate(tensors):
         if tensor.encoding is not None:
             try:
@@ -141,4 +144,4 @@ def _encoded(model: keras.Model, tensors: Sequence[Tensor]) -> Iterator[Tensor]:
                 raise UnreadableError(str(error)) from error
             if not is_kernel:
                 raise UnreadableError(f'tensor {tensor.name!r} is not the kernel of layer {tensor.layer!r}')
-            yield tensor
+            yield tensor.layer, tensor.encoding

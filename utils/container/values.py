@@ -36,7 +36,8 @@ DTYPES['bfloat16'] = np.dtype(tf.bfloat16.as_numpy_dtype)
 
 def nonzero(values: np.ndarray) -> np.ndarray:
     """Which elements [N] of a tensor, flattened, have any bit set: -0.0 is a value, +0.0 is not."""
-    return _words(values) != 0
+    set_bits: np.ndarray = _words(values) != 0
+    return set_bits
 
 
 def to_bytes(values: np.ndarray) -> bytes:

@@ -86,8 +86,9 @@ class ChoiceMacs:
             for _, key, wanted in alive.selections() if places[key]
         ])  # fmt: skip
 
-    def _calls(self, alive: Liveness) -> int:
-        total, count = 0, self._graph.count
+    def _calls(self, alive: Liveness) -> int | Fraction:
+        total: int | Fraction = 0
+        count = self._graph.count
         for step in filter(self._multiplying.__contains__, alive.living):
             per_pair, per_input, per_output, constant = self._call(step)
             total += constant

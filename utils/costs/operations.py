@@ -80,13 +80,14 @@ def _called(operation: tf.Operation, graph: tf.Graph) -> Iterator[tf.Graph]:
 
 
 def _shape(tensor: tf.Tensor) -> list[int]:
-    return tensor.shape.as_list()
+    return list(tensor.shape.as_list())
 
 
 def _product(shape: Sequence[int | None]) -> int:
-    if None in shape:
+    known = [size for size in shape if size is not None]
+    if len(known) < len(shape):
         raise ValueError('unknown size')
-    return math.prod(shape)
+    return math.prod(known)
 
 
 def _matmul(operation: tf.Operation, transposed: str) -> int:

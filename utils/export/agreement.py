@@ -77,6 +77,6 @@ def rounding_difference(
       inputs: `[N, ...]`.
       reference_logits: the model's outputs for them.
     """
-    signs = np.random.default_rng(0).choice(np.float32([-1, 1]), np.shape(inputs))
+    signs = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), np.shape(inputs))
     moved = predict(np.asarray(inputs * (1 + np.float32(ROUNDING) * signs), np.float32))
     return AMPLIFIED * float(np.abs(moved - reference_logits).max())

@@ -15,8 +15,8 @@ from absl import logging
 from pocketflow.utils.container import load_container
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.agreement import Agreement, agreement, rounding_difference
-from pocketflow.utils.export.format_names import CONTAINER
-from pocketflow.utils.export.formats import Source, file_name, formats
+from pocketflow.utils.export.format_names import CONTAINER, formats
+from pocketflow.utils.export.formats import Source, file_name
 from pocketflow.utils.export.intervals import Interval, around, speedup_interval
 from pocketflow.utils.export.latency import DEFAULT_TIMING, Latency, Timing, time_alternating
 from pocketflow.utils.export.operators import operators

@@ -6,13 +6,14 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tf_keras as keras
 
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.export.formats import CONTAINER, Source, formats
+from pocketflow.utils.export.format_names import CONTAINER, formats
+from pocketflow.utils.export.formats import Source
 from pocketflow.utils.export.latency import DEFAULT_TIMING, Timing, time_alternating
 from pocketflow.utils.export.measure import Evaluation, FileUnderTest, check_file, export_files, keras_logits
 from pocketflow.utils.export.runner import LiteRtRunner
@@ -22,12 +23,12 @@ from pocketflow.utils.quantization.encoding import Encoding
 NUM_CHECKED = 64
 """Samples on which a new file is compared with its model."""
 CALIBRATED = 'int8'
-Measurable = keras.Model | str | os.PathLike
+Measurable: TypeAlias = keras.Model | str | os.PathLike[str]
 
 
 def export_tflite(
     model: keras.Model,
-    folder: str | os.PathLike,
+    folder: str | os.PathLike[str],
     formats: Sequence[str] = ('float32', 'int8'),
     images: np.ndarray | None = None,
     *,
@@ -70,7 +71,8 @@ def export_tflite(
     outputs = keras_logits(model, samples)
     evaluation = Evaluation(samples, outputs.argmax(-1), outputs, model)
     Path(folder).mkdir(parents=True, exist_ok=True)
-    source, paths = Source(model, encodings or {}, images), {}
+    source = Source(model, encodings or {}, images)
+    paths: dict[str, Path] = {}
     for name in names:
         paths |= export_files(source, [name], Path(folder))
         check_file(FileUnderTest(name, paths[name], evaluation))
@@ -156,24 +158,15 @@ def measure(
       UsageError: there is no such file, or images or labels do not fit.
       PocketFlowError: LiteRT cannot run a file.
     """
-    if not isinstance(files, Mapping):
-        return measure(
-            {'': files},
-            images,
-            labels,
-            reference=reference,
-            num_threads=num_threads,
-            batch_size=batch_size,
-            timing=timing,
-        )['']
+    several = files if isinstance(files, Mapping) else {'': files}
     images = np.asarray(images, np.float32)
     labels = None if labels is None else _checked_labels(labels, len(images))
     expected = None if reference is None else _outputs(reference, images, batch_size).argmax(-1)
-    runners = {name: _runner(file, num_threads) for name, file in files.items()}
+    runners = {name: _runner(file, num_threads) for name, file in several.items()}
     answers = {name: _outputs(runner, images, batch_size).argmax(-1) for name, runner in runners.items()}
     timed = {name: runner for name, runner in runners.items() if isinstance(runner, LiteRtRunner)}
     latencies = time_alternating(timed, images[0], timing) if timed and timing is not None else {}
-    return {
+    found = {
         name: Measurement(
             accuracy=_share(answer, labels),
             agreement=_share(answer, expected),
@@ -183,6 +176,7 @@ def measure(
         )
         for name, answer in answers.items()
     }
+    return found if isinstance(files, Mapping) else found['']
 
 
 def _share(answers: np.ndarray, right: np.ndarray | None) -> float | None:

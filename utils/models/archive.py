@@ -23,7 +23,7 @@ _MAX_METADATA_BYTES = 2**16
 _ASSET = re.compile(r'assets/([\w -][\w. -]*/?)*')  # of layers that are refused; nothing of it is ever unpacked
 
 
-def read_config(path: str | os.PathLike) -> tuple[Any, bytes, str | None]:
+def read_config(path: str | os.PathLike[str]) -> tuple[Any, bytes, str | None]:
     """The architecture in a `.keras` file, as data and as text, and what wrote it; nothing else is unpacked.
 
     Raises:
@@ -41,7 +41,7 @@ def read_config(path: str | os.PathLike) -> tuple[Any, bytes, str | None]:
 
 
 @contextlib.contextmanager
-def weights(path: str | os.PathLike) -> Iterator[tuple[h5py.File, int]]:
+def weights(path: str | os.PathLike[str]) -> Iterator[tuple[h5py.File, int]]:
     """The weights of a `.keras` file whose parts were checked, and their number; raises as `hdf5.num_values`."""
     with zipfile.ZipFile(path) as archive:
         content = archive.read(WEIGHTS)

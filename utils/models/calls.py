@@ -42,7 +42,7 @@ def check(layers: Sequence[Mapping[str, Any]]) -> None:
             )
 
 
-class OrderedLayers(list):
+class OrderedLayers(list[Any]):
     """The layers of a functional model's configuration, in the order in which their calls can be made.
 
     The first time that it is gone through it is the list as it was, since weights take their order from it. After that

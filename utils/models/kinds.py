@@ -21,7 +21,7 @@ _SAVED_MODEL_FILES = ('saved_model.pb', 'saved_model.pbtxt')
 _HEAD = 512
 
 
-def kind_of(path: str | os.PathLike) -> str | None:
+def kind_of(path: str | os.PathLike[str]) -> str | None:
     """`HDF5` or `ZIP` by the first bytes, `SAVED_MODEL` for a folder with one, `None` for others."""
     if Path(path).is_dir():
         return SAVED_MODEL if is_saved_model(path) else None
@@ -29,7 +29,7 @@ def kind_of(path: str | os.PathLike) -> str | None:
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
 
 
-def other_kind(path: str | os.PathLike) -> str:
+def other_kind(path: str | os.PathLike[str]) -> str:
     """What a file is that holds no model, and what to do; raises an `OSError` if it cannot be read."""
     if Path(path).is_dir():
         return 'it is a folder without a model.keras'
@@ -47,12 +47,12 @@ def other_kind(path: str | os.PathLike) -> str:
     return 'it is of no kind that is known here; give a .keras file that tf_keras has written'
 
 
-def is_saved_model(path: str | os.PathLike) -> bool:
+def is_saved_model(path: str | os.PathLike[str]) -> bool:
     """Whether a path is a folder with a SavedModel."""
     return any((Path(path) / name).is_file() for name in _SAVED_MODEL_FILES)
 
 
-def missing(path: str | os.PathLike) -> str:
+def missing(path: str | os.PathLike[str]) -> str:
     """What to do where no model is."""
     if Path(f'{path}.index').is_file():
         return (
@@ -62,7 +62,7 @@ def missing(path: str | os.PathLike) -> str:
     return 'no saved model there; give a .keras file or the directory of a finished run'
 
 
-def _head(path: str | os.PathLike) -> bytes:
+def _head(path: str | os.PathLike[str]) -> bytes:
     with open(path, 'rb') as file:
         return file.read(_HEAD)
 

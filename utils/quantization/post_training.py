@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 import tf_keras as keras
@@ -11,7 +12,7 @@ import tf_keras as keras
 from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph.arguments import check_choice, check_layers, checked_images, flat_model
-from pocketflow.utils.quantization.encoding import Buckets, Encoding, kernel_name
+from pocketflow.utils.quantization.encoding import Buckets, Encoding, kernel_name, known_kernel_name
 from pocketflow.utils.quantization.limits import (
     CODEBOOK_STYLES,
     FULL_BITS,
@@ -55,7 +56,8 @@ class WeightFormat:
         check_choice('method', self.method, METHODS)
         check_choice('start', self.start, CODEBOOK_STYLES)
         is_size = isinstance(self.bucket, int) and not isinstance(self.bucket, bool)
-        if not (is_size and self.bucket >= 2) and self.bucket not in BUCKETS:
+        is_large = isinstance(self.bucket, int) and is_size and self.bucket >= 2
+        if not is_large and self.bucket not in BUCKETS:
             raise UsageError(f'bucket={self.bucket!r}: give layer, channel, or a number of weights from 2 on')
         if self.symmetric and self.method != 'uniform':
             raise UsageError(f'symmetric=True: code books have no grid; drop it, or method={self.method!r}')
@@ -79,9 +81,9 @@ class WeightFormat:
     def _buckets(self, layer: keras.layers.Layer) -> Buckets:
         if self.bucket == 'channel' or self.symmetric:
             return Buckets('channel', num_channel_axes=2 if kernel_name(layer) == 'depthwise_kernel' else 1)
-        if self.bucket == 'layer':
+        if not isinstance(self.bucket, int):
             return Buckets()
-        return Buckets('split', min(self.bucket, int(np.prod(getattr(layer, kernel_name(layer)).shape))))
+        return Buckets('split', min(self.bucket, int(np.prod(getattr(layer, known_kernel_name(layer)).shape))))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,9 +206,9 @@ def _check_width(width: int, accepted: tuple[int, int]) -> None:
 def mean_bits(model: keras.Model, bits: Mapping[str, int]) -> float:
     """Bits per weight over the kernels of these layers."""
     sizes = {name: model.get_layer(name).count_params() for name in bits}
-    return sum(bits[name] * size for name, size in sizes.items()) / sum(sizes.values())
+    return float(sum(bits[name] * size for name, size in sizes.items()) / sum(sizes.values()))
 
 
-def _plain(trainable: keras.Model) -> dict:
+def _plain(trainable: keras.Model) -> dict[str, Any]:
     model, encodings = strip_quantization(trainable)
     return {'model': model, 'encodings': encodings}

@@ -45,8 +45,10 @@ def resolve_plan_path(given: str, learner: str, flag: str) -> Path:
     """
     found = plan_file(given, learner)
     if found is None:
-        raise UsageError(f'--{flag}={given}: no plan of {learner} in that run directory; give the directory of a run '
-                         f'of {learner}, or a plan.json')
+        raise UsageError(
+            f'--{flag}={given}: no plan of {learner} in that run directory; give the directory of a run '
+            f'of {learner}, or a plan.json'
+        )
     try:
         found.open('rb').close()
     except OSError as error:

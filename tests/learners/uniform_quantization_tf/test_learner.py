@@ -14,7 +14,7 @@ from pocketflow.learners.uniform_quantization_tf.learner import (
     UniformQuantizationTFOptions,
     UniformQuantTFLearner,
     left_in_float,
-    zero_keepers,
+    zero_constraints,
 )
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.convert import convert
@@ -83,7 +83,7 @@ def test_sparsity_is_preserved(trained, tmp_path):
 
 def test_dense_kernels_need_no_masks(trained, tmp_path):
     model = learner(tmp_path).compress(trained).model
-    assert not zero_keepers(model)
+    assert not zero_constraints(model)
     assert learner(tmp_path).trainer_parts(model, None).constraint is None
 
 

@@ -114,9 +114,9 @@ def test_the_agent_neither_heeds_nor_disturbs_other_random_numbers():
 
 
 def test_a_state_of_other_sizes_is_refused():
-    with pytest.raises(UsageError, match='is of one with other sizes .see buffer/actions.'):
+    with pytest.raises(UsageError, match='has other sizes .see buffer/actions.'):
         new_agent().set_state(new_agent(buf_size=9).get_state())
-    with pytest.raises(UsageError, match='is of one with other sizes .see variables/'):
+    with pytest.raises(UsageError, match='has other sizes .see variables/'):
         new_agent().set_state(new_agent(SMALL.replace(critic_width=5)).get_state())
 
 

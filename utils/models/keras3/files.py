@@ -37,13 +37,12 @@ def from_names(config: Any, group: h5py.Group, num_values: int) -> keras.Model:
 
 def _model(config: Any, source: Any, num_values: int, fill: Fill) -> keras.Model:
     architecture.check_size(config)
-    member: Member | None = None
+    made: list[Member] = []
 
     def make() -> keras.Model:
-        nonlocal member
-        member = network.build(config)
-        return member.layer
+        made.append(network.build(config))
+        return made[-1].layer
 
     model = build(make, num_values + FREE_VALUES, fill=False)
-    fill(member, source)
+    fill(made[-1], source)
     return model

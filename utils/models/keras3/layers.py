@@ -155,7 +155,7 @@ def _registered(entry: Mapping[str, Any], name: str) -> Config:
         settings = {key: value for key, value in entry['config'].items() if key not in _DROPPED}
         if 'dtype' in settings:
             settings['dtype'] = _policy(settings['dtype'])
-        return {'module': None, 'class_name': name, 'config': settings, 'registered_name': registered}
+        return {'module': 'registered', 'class_name': name, 'config': settings, 'registered_name': registered}
     if values.own_class(entry) is not None:
         raise UnreadableError(
             f'it has a {name[:80]} layer, which Keras 2 does not have; build the network with other layers, copy '

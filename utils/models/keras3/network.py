@@ -182,17 +182,18 @@ class _Graph:
 
     def _in_order(self) -> list[tuple[str, int]]:
         """Layer and number of each call, so that each comes after those that it depends on."""
-        readers, num_missing = defaultdict(list), {}
+        readers: defaultdict[tuple[str, int], list[tuple[str, int]]] = defaultdict(list)
+        num_missing: dict[tuple[str, int], int] = {}
         for name, nodes in self._calls.items():
             for place, node in enumerate(nodes):
                 needed = {(name, place - 1)} if place else set()
-                for other, call, _ in values.references(node):
+                for other, number, _ in values.references(node):
                     if self._calls.get(other):
-                        needed.add((other, call - self._shifts.get(other, 0)))
+                        needed.add((other, number - self._shifts.get(other, 0)))
                 num_missing[name, place] = len(needed)
-                for call in needed:
-                    readers[call].append((name, place))
-        ready = [call for call, number in num_missing.items() if not number]
+                for before in needed:
+                    readers[before].append((name, place))
+        ready = [call for call, missing in num_missing.items() if not missing]
         for call in ready:  # grows while it is gone through
             for reader in readers[call]:
                 num_missing[reader] -= 1

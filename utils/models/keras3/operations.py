@@ -256,8 +256,8 @@ def _normalized(x: Any, axis: Any = -1, order: Any = 2, epsilon: Any = None) -> 
 def _einsum(x1: Any, x2: Any, subscripts: str) -> Any:
     """As a product of matrices: Keras 2 does not save a call of `tf.einsum`."""
     parts = re.fullmatch(r'([a-zA-Z]+),([a-zA-Z]+)->([a-zA-Z]+)', str(subscripts).replace(' ', ''))
-    _only(parts is not None and all(len(set(part)) == len(part) for part in parts.groups()), 'subscripts')
-    one, two, result = parts.groups()
+    one, two, result = parts.groups() if parts is not None else ('', '', '')
+    _only(parts is not None and all(len(set(part)) == len(part) for part in (one, two, result)), 'subscripts')
     batch = [label for label in result if label in one and label in two]
     left = [label for label in result if label not in two]
     right = [label for label in result if label not in one]

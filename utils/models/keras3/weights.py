@@ -219,7 +219,7 @@ def names_of(group: Any, attribute: str) -> list[str]:
 
 def _arrays_of(group: Any) -> list[np.ndarray]:
     """The arrays `0`, `1` and so on of a group."""
-    arrays = []
+    arrays: list[np.ndarray] = []
     while isinstance(group, h5py.Group) and isinstance(item := group.get(str(len(arrays))), h5py.Dataset):
         arrays.append(item[()])
     return arrays
