@@ -19,7 +19,7 @@ from pocketflow.utils.models.calls import OrderedLayers
 from pocketflow.utils.models.errors import UnreadableError
 
 MAX_CALLS = 2**13
-"""Limit of the layer calls while a model is built; those in a nested model count at each call of that model."""
+"""Limit of the layer calls while a model is built; calls in a nested model count each time the model is called."""
 MAX_FEATURES = 2**28
 """Limit of the values per sample in one tensor."""
 MAX_PARTS = 2**10
