@@ -19,6 +19,7 @@ def import_own_package() -> None:
     """Imports the folder of this file as `pocketflow`, independent of the folder's name and of installed packages."""
     root = Path(__file__).resolve().parent
     spec = importlib.util.spec_from_file_location('pocketflow', root / '__init__.py')
+    assert spec is not None and spec.loader is not None, 'there is a loader for files that end in .py'
     package = sys.modules['pocketflow'] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(package)
     # A module that is also importable under a second name would be registered twice.

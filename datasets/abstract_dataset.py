@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import copy
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -22,6 +22,7 @@ from pocketflow.utils.errors import UsageError
 DatasetT = TypeVar('DatasetT', bound='AbstractDataset')
 
 SPLIT_SEED = 20180728
+MakeBatch = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 """The validation samples are the same in every run, whatever its `--seed`, so that runs can be compared."""
 
 
@@ -141,7 +142,7 @@ class AbstractDataset(abc.ABC):
         """Eight hexadecimal digits that identify the training samples, independent of the location of the files."""
         digest = hashlib.sha256()
         for array in self.samples('train'):
-            digest.update(np.ascontiguousarray(array))
+            digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()[:8]
 
     def samples(self, split: str) -> Samples:
@@ -234,5 +235,5 @@ class AbstractDataset(abc.ABC):
         with tf.device('CPU'):
             return tf.constant(samples.images), tf.constant(samples.labels)
 
-    def _parallel(self, source: tf.data.Dataset, make_batch) -> tf.data.Dataset:
+    def _parallel(self, source: tf.data.Dataset, make_batch: MakeBatch) -> tf.data.Dataset:
         return source.map(make_batch, self.options.num_threads, deterministic=True).prefetch(self.options.prefetch)

@@ -47,18 +47,21 @@ class FmnistDataset(AbstractDataset):
     num_classes = 10
 
     def load(self, split: str) -> Samples:
-        if self.options.data_dir is None:
+        folder = self.options.data_dir
+        if folder is None:
             train, evaluation = keras_download(
                 'fashion_mnist', '{train,t10k}-{images-idx3,labels-idx1}-ubyte.gz of Fashion-MNIST'
             )
             images, labels = train if split == 'train' else evaluation
         else:
-            images, labels = (self._read(f'{PREFIX[split]}-{part}-ubyte.gz') for part in ('images-idx3', 'labels-idx1'))
+            images, labels = (
+                self._read(folder, f'{PREFIX[split]}-{part}-ubyte.gz') for part in ('images-idx3', 'labels-idx1')
+            )
         return Samples(images[..., None], labels)
 
-    def _read(self, name: str) -> np.ndarray:
+    def _read(self, folder: str, name: str) -> np.ndarray:
         (path,) = list_files(
-            self.options.data_dir,
+            folder,
             name,
             'the Fashion-MNIST files (train-images-idx3-ubyte.gz, '
             'train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz)',

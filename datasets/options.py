@@ -54,7 +54,7 @@ class DatasetOptions(Options):
     @property
     def data_dir(self) -> str | None:
         """The data folder given by the user, local or `hdfs://...`; None if not given."""
-        if self.data_disk == 'hdfs':
+        if self.data_disk == 'hdfs' and self.data_hdfs_host and self.data_dir_hdfs:
             return f'{self.data_hdfs_host.rstrip("/")}/{self.data_dir_hdfs.lstrip("/")}'
         return self.data_dir_local
 

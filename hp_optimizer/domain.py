@@ -14,6 +14,13 @@ Value = float | int | str
 Values = dict[str, Value]
 
 
+def as_number(value: Value) -> float:
+    """A value that must be a number; raises a `TypeError` for texts."""
+    if isinstance(value, str):
+        raise TypeError(f'{value!r} is no number')
+    return value
+
+
 class Domain(abc.ABC):
     """A set of candidates, one value per name, parametrised by the unit cube `[0, 1]^D`.
 

@@ -258,5 +258,5 @@ def progress_line(trial: Trial, best: Trial | None, num_trials: int) -> str:
     reward = 'reward not finite' if trial.reward is None else f'reward {number(trial.reward)}'
     found = 'screened out' if 'screened' in trial.extra else reward
     same = f' (same as #{trial.extra["same_as"]})' if 'same_as' in trial.extra else ''
-    leader = f' best {number(best.reward)} (#{best.number})' if best else ''
+    leader = f' best {number(best.reward)} (#{best.number})' if best and best.reward is not None else ''
     return f'trial {trial.number}/{num_trials} {found}{same}{leader}'

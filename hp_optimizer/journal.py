@@ -77,28 +77,28 @@ class Journal:
         self._domain, self.fingerprint = domain, domain.fingerprint(context)
         self.trials: list[Trial] = []
         if self.path is not None and self.path.exists():
-            self._read()
+            self._read(self.path)
 
-    def _read(self) -> None:
-        content = self.path.read_bytes()
+    def _read(self, path: Path) -> None:
+        content = path.read_bytes()
         whole = content[: content.rfind(b'\n') + 1]
         if len(whole) < len(content):
-            self._drop(content[len(whole) :], len(whole))
+            self._drop(path, content[len(whole) :], len(whole))
         lines = whole.decode('utf-8', errors='replace').split('\n')[:-1]
         if lines:
             self._check_header(lines[0])
             self.trials = [self._trial(number, line) for number, line in enumerate(lines[1:], 1)]
 
-    def _drop(self, tail: bytes, length: int) -> None:
+    def _drop(self, path: Path, tail: bytes, length: int) -> None:
         """Truncates the file after its last whole line; a tail that no journal has written is saved in a copy first."""
         if not tail.startswith(b'{'):
             logging.warning(
                 '%s: damaged after its first %d bytes; the rest is dropped, and the damaged file is kept as %s',
-                self.path,
+                path,
                 length,
-                set_aside(self.path).name,
+                set_aside(path).name,
             )
-        os.truncate(self.path, length)
+        os.truncate(path, length)
 
     def _check_header(self, line: str) -> None:
         header = parsed(line.encode(), HEADER_SHAPE)
@@ -163,4 +163,6 @@ def first_of(trials: Iterable[Trial], values: Mapping[str, Value]) -> Trial | No
 
 def best_of(trials: Iterable[Trial]) -> Trial | None:
     """The first trial with the largest reward; None if no trial has a reward."""
-    return max((trial for trial in trials if trial.reward is not None), key=lambda trial: trial.reward, default=None)
+    measured = ((trial.reward, trial) for trial in trials if trial.reward is not None)
+    _, best = max(measured, key=lambda pair: pair[0], default=(None, None))
+    return best

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from pocketflow.utils.options import Options, option
 from pocketflow.utils.registry import Registry
 
-OPTIMIZERS: Registry[None] = Registry('hyper-parameter optimizer')
+if TYPE_CHECKING:
+    from pocketflow.hp_optimizer.optimizers.abstract import HyperParamOptimizer
+
+OPTIMIZERS: Registry[type[HyperParamOptimizer], None] = Registry('hyper-parameter optimizer')
 """Search methods by name."""
 
 OPTIMIZERS.declare('ddpg', 'pocketflow.hp_optimizer.optimizers.ddpg')

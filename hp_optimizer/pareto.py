@@ -15,9 +15,11 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
     >>> pareto_front([(3, 0.9), (1, 0.5), (2, 0.4), (2, 0.7)])
     [1, 3, 0]
     """
-    front, most = [], (math.inf, -math.inf)
+    front: list[int] = []
+    most = (math.inf, -math.inf)
     for place in sorted(range(len(points)), key=lambda place: (points[place][0], -points[place][1], place)):
-        if points[place][1] > most[1] or tuple(points[place]) == most:
+        cost, reward = points[place]
+        if reward > most[1] or (cost, reward) == most:
             front.append(place)
-            most = tuple(points[place])
+            most = cost, reward
     return front

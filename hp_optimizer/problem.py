@@ -65,6 +65,7 @@ class SearchProblem(Domain):
         self.names = tuple(layer.name for layer in layers)
         self._total_cost, self._describe = total_cost, describe
         self._check_layers()
+        self._layer_costs = [layer.cost for layer in self.layers if layer.cost is not None]
         self.cheapest, self.dearest = self._ends()
         self._check_budget()
         self._weights = self._slopes()
@@ -106,14 +107,14 @@ class SearchProblem(Domain):
         return self._total_cost is None
 
     def _step_cost(self, values: np.ndarray, place: int, value: float) -> float:
-        cost = self.layers[place].cost
+        cost = self._layer_costs[place]
         return cost(value) - cost(values[place])
 
     def total_cost(self, values: np.ndarray) -> float:
         """Cost of the network with `values` `[L]`, in the order of the layers."""
         if self._total_cost is not None:
             return float(self._total_cost(self._named(values)))
-        return float(sum(layer.cost(value) for layer, value in zip(self.layers, values.tolist(), strict=True)))
+        return float(sum(cost(value) for cost, value in zip(self._layer_costs, values.tolist(), strict=True)))
 
     def cost(self, values: Mapping[str, Value]) -> float:
         return self.total_cost(self._array(values))

@@ -12,11 +12,11 @@ import graphlib
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from pocketflow.hp_optimizer.domain import Domain, Value, Values
+from pocketflow.hp_optimizer.domain import Domain, Value, Values, as_number
 from pocketflow.utils.errors import UsageError
 
 
@@ -86,19 +86,20 @@ class Parameter:
         if self.kind is Kind.CHOICE:
             return (self.choices.index(value) + 0.5) / len(self.choices)
         if self.kind is Kind.INT:
-            return (value - low + 0.5) / (high - low + 1)
+            return (as_number(value) - low + 0.5) / (high - low + 1)
         if low == high:
             return 0.5
         if self.kind is Kind.LOG10:
-            return (math.log10(value) - math.log10(low)) / (math.log10(high) - math.log10(low))
-        return (value - low) / (high - low)
+            return (math.log10(as_number(value)) - math.log10(low)) / (math.log10(high) - math.log10(low))
+        return (as_number(value) - low) / (high - low)
 
     def accepts(self, value: object) -> bool:
         """Whether `value` has the right type and is within the bounds."""
         if self.kind is Kind.CHOICE:
             return value in self.choices
         kind = numbers.Integral if self.is_whole else numbers.Real
-        return isinstance(value, kind) and not isinstance(value, bool) and self.low <= value <= self.high
+        is_number = isinstance(value, kind) and not isinstance(value, bool)
+        return is_number and self.low <= cast(float, value) <= self.high
 
     def description(self) -> dict[str, Any]:
         if self.kind is Kind.CHOICE:
@@ -185,7 +186,7 @@ class SearchSpace(Domain):
     def _range(self, name: str, values: Mapping[str, Value]) -> tuple[float, float]:
         """The part of a parameter's range above the values of the parameters that must not exceed it."""
         low, high = self._bounds[name]
-        low = max([low, *(values[other] for other in self._smaller[name])])
+        low = max([low, *(as_number(values[other]) for other in self._smaller[name])])
         return (math.ceil(low) if self.parameters[name].is_whole else low), high
 
     def decode(self, point: np.ndarray) -> Values:
@@ -209,7 +210,7 @@ class SearchSpace(Domain):
             if not parameter.accepts(values[name]):
                 raise UsageError(f'{name}={values[name]!r} is outside the search space {parameter.description()}')
         for order in self.orders:
-            if values[order.larger] < values[order.smaller]:
+            if as_number(values[order.larger]) < as_number(values[order.smaller]):
                 raise UsageError(f'the candidate breaks {order}: {values[order.larger]} < {values[order.smaller]}')
 
     def cost(self, values: Mapping[str, Value]) -> float | None:

@@ -9,7 +9,9 @@ neighbouring layers: layer l + 1 reads the output of layer l.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -86,6 +88,10 @@ def _features(network: SyntheticNetwork, place: int) -> tuple[float, ...]:
     return place / last, math.log(network.sizes[place]) / math.log(max(network.sizes))
 
 
+def _num_left(size: int, sparsity: float) -> float:
+    return size * (1 - sparsity)
+
+
 def sparsity_problem(
     sparsity: float = 0.75, num_layers: int = 20, seed: int = 0
 ) -> tuple[SearchProblem, Callable[[Mapping[str, Value]], float]]:
@@ -93,7 +99,7 @@ def sparsity_problem(
     network = make_network(sparsity_error, 1.0, num_layers, seed)
     low, high = max(0.0, 1 - 3 * (1 - sparsity)), 1 - (1 - sparsity) / 3
     layers = [
-        Layer(f'layer{place}', low, high, lambda value, size=size: size * (1 - value), _features(network, place))
+        Layer(f'layer{place}', low, high, functools.partial(_num_left, size), _features(network, place))
         for place, size in enumerate(network.sizes)
     ]
     total = sum(network.sizes)
@@ -108,7 +114,7 @@ def bits_problem(
     """The problem of per-layer bit widths with a mean of `bits` over all weights, and its reward function."""
     network = make_network(bits_error, 4.0, num_layers, seed)
     layers = [
-        Layer(f'layer{place}', low, high, lambda value, size=size: size * value, _features(network, place))
+        Layer(f'layer{place}', low, high, functools.partial(operator.mul, size), _features(network, place))
         for place, size in enumerate(network.sizes)
     ]
     total = sum(network.sizes)

@@ -27,7 +27,7 @@ from pocketflow.utils.reports.layer_table import ROW_SHAPE
 from pocketflow.utils.runs.given_files import MODEL_NAME
 from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.runs.model_files import refuse_damaged
-from pocketflow.utils.runs.records import read_record
+from pocketflow.utils.runs.records import Record, read_record, required_record
 from pocketflow.utils.runs.run_directory import RunDirectory
 from pocketflow.utils.system import atomic
 from pocketflow.utils.system.progress import number
@@ -101,7 +101,7 @@ class Compressed:
 
     model: keras.Model
     plan: CompressionPlan | None = None
-    layers: tuple[dict, ...] = ()
+    layers: tuple[Record, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +135,7 @@ class StageResult:
     model: keras.Model
     metrics_compressed: dict[str, float]
     metrics: dict[str, float]
-    layers: tuple[dict, ...] = ()
+    layers: tuple[Record, ...] = ()
     encodings: Mapping[str, Encoding] = dataclasses.field(default_factory=dict)
     export_formats: tuple[str, ...] = ()
     reference_format: str | None = None
@@ -272,8 +272,9 @@ class AbstractLearner(abc.ABC):
     def _finish(self, trained: Compressed) -> Finished:
         """Finishes, saves and evaluates the trained model; the record of the finished stage is written last."""
         finished = self.finish(trained.model, trained.plan)
-        record = {**self._read_compressed(), 'metrics': self.evaluate(finished.model)}
-        refuse_divergence(*(record[key]['loss'] for key in ('metrics_compressed', 'metrics')), self.name)
+        compressed = required_record(self.context.folder / COMPRESSED, COMPRESSED_SHAPE, self._how_to_compress_again)
+        record = {**compressed, 'metrics': self.evaluate(finished.model)}
+        refuse_divergence(record['metrics_compressed']['loss'], record['metrics']['loss'], self.name)
         self._save(finished)
         atomic.write_json(self.context.folder / RESULT, record)
         logging.info('%s: %s', self.name, describe(record['metrics']))
@@ -292,7 +293,7 @@ class AbstractLearner(abc.ABC):
         return Finished(load_own_model(model, f'delete {self.context.folder / RESULT} to finish the stage again'))
 
     def _read_result(self) -> dict[str, Any]:
-        return read_record(
+        return required_record(
             self.context.folder / RESULT,
             {**COMPRESSED_SHAPE, 'metrics': METRICS_SHAPE},
             'delete it, and the same command finishes the stage again',
@@ -305,7 +306,7 @@ class AbstractLearner(abc.ABC):
     def _how_to_compress_again(self) -> str:
         return f'delete {self.context.folder / COMPRESSED} and the folder {CHECKPOINTS} beside it to compress again'
 
-    def _result(self, finished: Finished, record: Mapping) -> StageResult:
+    def _result(self, finished: Finished, record: Record) -> StageResult:
         return StageResult(
             self.name,
             finished.model,
@@ -331,7 +332,8 @@ class AbstractLearner(abc.ABC):
         if self._read_compressed() is not None:
             return self._load_compressed()
         with self.context.run.timed(self.timing[0]):
-            compressed = self.compress(model, found)
+            # Learners that search for nothing need not take what was found.
+            compressed = self.compress(model) if found is None else self.compress(model, found)
         metrics = self.evaluate(compressed.model)
         record = {'metrics_compressed': metrics, 'layers': list(compressed.layers)}
         save_model(compressed.model, folder / 'compressed.keras')

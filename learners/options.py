@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pocketflow.utils.options import Options, option
 from pocketflow.utils.registry import Registry
+
+if TYPE_CHECKING:
+    from pocketflow.learners.abstract_learner import AbstractLearner
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +23,7 @@ class LearnerDeclaration:
       replaced_flags: shared flag -> the learner's own flag, which takes precedence if it has a value.
       refuses_after: learners that cannot come before this one in a chain -> the reason.
       must_be_last: the reason why no learner can follow this one; None if learners can.
+      exports_only: the export formats that can hold the learner's model; empty for all.
     """
 
     summary: str
@@ -26,9 +31,10 @@ class LearnerDeclaration:
     replaced_flags: Mapping[str, str] = dataclasses.field(default_factory=dict)
     refuses_after: Mapping[str, str] = dataclasses.field(default_factory=dict)
     must_be_last: str | None = None
+    exports_only: tuple[str, ...] = ()
 
 
-LEARNERS: Registry[LearnerDeclaration] = Registry('learner', name_attribute='name')
+LEARNERS: Registry[type[AbstractLearner], LearnerDeclaration] = Registry('learner', name_attribute='name')
 """Learners by name; declared in the module of their options, and registered in the module that defines them."""
 
 

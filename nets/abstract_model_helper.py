@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from pocketflow.datasets.abstract_dataset import AbstractDataset
 from pocketflow.nets.options import PAIRS, NetOptions
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import StandardForm, standard_form, warn_of_frozen
+from pocketflow.utils.models.files import load_weights
 from pocketflow.utils.training.schedules import (
     WARMUP_EPOCHS,
     GradualWarmup,
@@ -46,12 +48,14 @@ def reason_of(error: Exception) -> str:
 class AbstractModelHelper(abc.ABC):
     """The interface between a model/dataset pair and the learners.
 
-    Subclasses set `net_options_class` and `dataset_class` and implement the abstract methods. Flags are derived from
-    the options classes of both, so pairs may define different defaults for one flag.
+    Subclasses set `net_options_class`, `dataset_class` and `num_epochs` and implement the abstract methods. Flags
+    are derived from the options classes of both, so pairs may define different defaults for one flag.
     """
 
     net_options_class: type[NetOptions] = NetOptions
     dataset_class: type[AbstractDataset]
+    num_epochs: float
+    """Of a whole training, with `--nb_epochs_rat=1`."""
     primary_metric = 'accuracy'
     takes_logits = True
     """Whether `calc_loss` takes logits; then a final softmax or sigmoid of a network is removed."""
@@ -121,6 +125,14 @@ class AbstractModelHelper(abc.ABC):
     def model_source(self) -> str:
         """Name of the `build_model` function, for messages."""
         return f'{type(self).__name__}.build_model()'
+
+    def model_with_weights(self, path: Path) -> keras.Model:
+        """What `build_model` gives, with the weights in a file; a `UsageError` if they are not those of the network."""
+        model = self.build_model()
+        if not model.built:
+            model.build((None, *self.dataset.image_shape))
+        load_weights(model, path)
+        return model
 
     def built_form(self) -> StandardForm:
         """The model of `build_model` in standard form; raises a `UsageError` if it does not fit the data set."""
@@ -211,7 +223,6 @@ class ClassificationHelper(AbstractModelHelper):
     changes, and its `factors`, one more than boundaries; by default a factor of 0.1 at each boundary.
     """
 
-    num_epochs: float
     boundaries: tuple[float, ...] = ()
     factors: tuple[float, ...] | None = None
 

@@ -76,6 +76,7 @@ def load_helper_file(path: Path, given: PairOptions) -> Pair:
     load_tensorflow()  # without its start-up messages; the file imports it anyway
     known = set(PAIRS)
     spec = importlib.util.spec_from_file_location(f'model_helper_{path.stem}', path)
+    assert spec is not None and spec.loader is not None, 'there is a loader for files that end in .py'
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from pocketflow.datasets.options import DatasetOptions
 from pocketflow.utils.options import Options, option
 from pocketflow.utils.registry import Registry
+
+if TYPE_CHECKING:
+    from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +45,6 @@ class PairDeclaration:
     data_options_class: type[DatasetOptions]
 
 
-PAIRS: Registry[PairDeclaration] = Registry('model/dataset pair')
+PAIRS: Registry[type[AbstractModelHelper], PairDeclaration] = Registry('model/dataset pair')
 """Pairs by name, `<model>_at_<dataset>`. Those of this project are declared with their options and registered in the
 module that defines them; users' own pairs are only registered."""

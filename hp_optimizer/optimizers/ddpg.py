@@ -114,7 +114,8 @@ class DdpgOptimizer(HyperParamOptimizer):
         return self.domain.decode(self._walk(len(self.points), explore=False))
 
     def _walk(self, trial: int, explore: bool) -> np.ndarray:
-        point, decided = np.full(self.num_dims, 0.5), {}
+        point = np.full(self.num_dims, 0.5)
+        decided: Values = {}
         for place in self._order(trial):
             point[place] = self._agent.act(self._state(place, decided), explore)[0, 0]
             decided[self.domain.names[place]] = self.domain.decode(point)[self.domain.names[place]]
@@ -149,6 +150,7 @@ class DdpgOptimizer(HyperParamOptimizer):
     def _record(self, rollout: tuple[np.ndarray, np.ndarray], reward: float) -> None:
         """Records a roll-out in the agent; rewards are standardised by the mean and spread of the warm-up."""
         states, actions = rollout
+        assert self._scale is not None, 'known since the warm-up'
         mean, std = self._scale
         rewards = np.full(len(actions), (reward - mean) / std)
         terminals = np.arange(len(actions)) == len(actions) - 1

@@ -80,7 +80,8 @@ class GaussianProcessOptimizer(HyperParamOptimizer):
         best = process.y_train_.max()
 
         def gain(points: np.ndarray) -> np.ndarray:
-            return expected_improvement(*process.predict(points, return_std=True), best)
+            mean, std = process.predict(points, return_std=True)
+            return expected_improvement(mean, std, best)
 
         return self._maximized(gain, random)
 

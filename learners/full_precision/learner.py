@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import tf_keras as keras
 
@@ -22,7 +23,7 @@ class FullPrecLearner(AbstractLearner):
     def check_model(self, make_model: Callable[[], keras.Model]) -> None:
         make_model()  # raises an error if the model does not fit the data
 
-    def compress(self, model: keras.Model | None, found: None = None) -> Compressed:
+    def compress(self, model: keras.Model | None, found: Mapping[str, Any] | None = None) -> Compressed:
         if model is not None and self.context.learner_options.warm_start:
             return Compressed(copied(model))
         return Compressed(self.helper.new_model())

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pocketflow.learners.options import LEARNERS, LearnerDeclaration
 from pocketflow.learners.weight_quantization.options import MUST_BE_LAST, REFUSES_AFTER, bit_search_options
 from pocketflow.utils.options import option
 from pocketflow.utils.quantization.limits import CODEBOOK_STYLES, FULL_BITS, MAX_CODEBOOK_BITS
 
-_Search = bit_search_options('nuql', num_tune_steps=2101)
+if TYPE_CHECKING:  # what the function below returns is a subclass
+    from pocketflow.learners.weight_quantization.options import WeightBitsOptions as _Search
+else:
+    _Search = bit_search_options('nuql', num_tune_steps=2101)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -35,6 +35,7 @@ def checked_command(argv: Sequence[str], first_pass: FirstPass | None = None) ->
 def check_command(command: Command) -> None:
     """Raises a `UsageError` if flags contradict each other or would have no effect."""
     refuse_timing_of_containers(command)
+    refuse_impossible_formats(command)
     refuse_unused_flags(command)
     refuse_unused_search_flags(command)
     refuse_other_than_recorded(command)
@@ -50,6 +51,18 @@ def refuse_timing_of_containers(command: Command) -> None:
         raise UsageError(
             f'--require_faster: none of --export_formats={export.formats} can be timed; add a .tflite '
             'format, or drop --require_faster'
+        )
+
+
+def refuse_impossible_formats(command: Command) -> None:
+    """Rejects export formats that cannot hold the model of the last learner: they would fail after the training."""
+    name, formats = command.learner_names[-1], command.options(ExportOptions).names
+    possible = LEARNERS.declaration(name).exports_only
+    impossible = [each for each in formats if possible and each not in possible]
+    if impossible:
+        raise UsageError(
+            f'--export_formats={",".join(formats)}: the model of --learner={name} cannot be exported as '
+            f'{impossible[0]}, only as {", ".join(possible)}; drop {impossible[0]}, or choose another learner'
         )
 
 
@@ -139,9 +152,8 @@ def searched_flags(space: str | None) -> frozenset[str]:
 
 def refuse_contradictions(command: Command) -> None:
     """Rejects contradictory combinations of flags."""
-    process, shared, distillation, verdict = map(
-        command.options, (ProcessOptions, LearnerOptions, DistillationOptions, VerdictOptions)
-    )
+    process, shared = command.options(ProcessOptions), command.options(LearnerOptions)
+    distillation, verdict = command.options(DistillationOptions), command.options(VerdictOptions)
     names = command.learner_names
     chosen = f'--learner={",".join(names)}'
     if FULL_PRECISION in names[1:]:

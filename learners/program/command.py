@@ -20,7 +20,7 @@ from pocketflow.utils.distributed.gradient_compression.options import Compressio
 from pocketflow.utils.distributed.options import MultiGpuOptions
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.options import ExportOptions
-from pocketflow.utils.options import Options, from_flags, superseded_flags
+from pocketflow.utils.options import Options, OptionsT, from_flags, superseded_flags
 from pocketflow.utils.options.parsing import parse
 from pocketflow.utils.reports.verdict import VerdictOptions
 from pocketflow.utils.runs.run_directory import FLAGS_FILE, RunDirectory
@@ -76,7 +76,7 @@ class Command:
     learner_names: Sequence[str]
     flag_values: flags.FlagValues
 
-    def options(self, options_class: type[Options]) -> Options:
+    def options(self, options_class: type[OptionsT]) -> OptionsT:
         return from_flags(options_class, self.flag_values)
 
     def options_classes(self, learners: Iterable[str] = LEARNERS) -> list[type[Options]]:

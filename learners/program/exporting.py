@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tf_keras as keras
@@ -25,6 +26,7 @@ from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.export.runner import num_usable_threads
 from pocketflow.utils.models.files import save_model
 from pocketflow.utils.quantization.encoding import Encoding
+from pocketflow.utils.runs.records import Record
 
 UNCOMPRESSED = 'uncompressed'
 BUSY = 3
@@ -47,7 +49,7 @@ class Candidate:
     def keras_path(self) -> Path:
         return self.folder / 'model.keras'
 
-    def entry(self, records: Sequence[ExportRecord]) -> dict:
+    def entry(self, records: Sequence[ExportRecord]) -> dict[str, Any]:
         """The report's entry on this model: size and metrics of the first file, latencies of the first timed file."""
         first = records[0].to_json()
         timed = next((record.to_json() for record in records if record.latency), first)
@@ -64,7 +66,7 @@ class Candidate:
             **{key: timed[key] for key in TIMED_KEYS},
         }
 
-    def _uncounted(self) -> dict:
+    def _uncounted(self) -> dict[str, Any]:
         """`{'macs_not_counted': {layer: operation}}` if operations are not counted in the MACs, else empty."""
         found = uncounted_macs(self.model)
         return {'macs_not_counted': {name: list(what) for name, what in found.items()}} if found else {}
@@ -102,7 +104,7 @@ class Exporter:
 
     def export(
         self, baseline: Candidate, compressed: Candidate, formats: Sequence[str], reference_format: str | None = None
-    ) -> dict:
+    ) -> dict[str, Any]:
         """The report's entries `baseline`, `compressed` and `exports`, and `failed_exports` if any format failed.
 
         Args:
@@ -120,7 +122,7 @@ class Exporter:
         _require(files, failed)
         reference = next(iter(files))
         if baseline is not compressed:
-            wanted = files if reference_format is None else [reference_format]
+            wanted = list(files) if reference_format is None else [reference_format]
             reference, files[UNCOMPRESSED] = UNCOMPRESSED, self._first_file(baseline, wanted)
         logging.info(
             'running %d exported files on %d samples each',
@@ -150,7 +152,7 @@ class Exporter:
         """Whether the user asked for the format by name."""
         return file_format in self.options.names
 
-    def _device_latencies(self, formats: Sequence[str]) -> dict[str, dict]:
+    def _device_latencies(self, formats: Sequence[str]) -> dict[str, dict[str, Any]]:
         """`{'device_latency_ms': ...}` for each file that was timed on a device."""
         spec = self.options.device_latency
         found = read_device_latencies(spec, [*formats, UNCOMPRESSED]) if spec else {}
@@ -195,7 +197,7 @@ class Exporter:
         return self.helper.training_images(self.options.num_calibration)
 
 
-def _require(made: Collection, failed: Mapping[str, str]) -> None:
+def _require(made: Collection[Any], failed: Mapping[str, str]) -> None:
     if not made:
         raise PocketFlowError(f'the model cannot be exported: {_reasons(failed)}')
 
@@ -204,7 +206,7 @@ def _reasons(failed: Mapping[str, str]) -> str:
     return '; '.join(f'{name}: {reason}' for name, reason in failed.items())
 
 
-def refuse_failed_exports(failed: Sequence[Mapping]) -> None:
+def refuse_failed_exports(failed: Sequence[Record]) -> None:
     """Raises a `PocketFlowError` if a requested format, or the format of the verdict, failed.
 
     Args:

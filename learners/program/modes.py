@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import logging
 
@@ -47,7 +48,7 @@ from pocketflow.utils.runs.log_file import log_file
 from pocketflow.utils.runs.machine import machine, versions
 from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.runs.model_files import damaged_files, refuse_damaged
-from pocketflow.utils.runs.records import DamagedRecordError, read_record
+from pocketflow.utils.runs.records import DamagedRecordError, Record, read_record
 from pocketflow.utils.runs.run_directory import REPORT, RunDirectory
 from pocketflow.utils.system import atomic
 from pocketflow.utils.system.paths import explained
@@ -240,12 +241,12 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
     atomic.write_json(run / REPORT, report)
 
 
-def former_report(run: RunDirectory) -> dict:
+def former_report(run: RunDirectory) -> dict[str, Any]:
     """The existing report in a run directory, empty if there is none."""
     return read_record(run / REPORT, SHAPE, EXPORT_ANEW) or {}
 
 
-def formats_to_export(invocation: Invocation, default: Sequence[str], former: Mapping) -> tuple[str, ...]:
+def formats_to_export(invocation: Invocation, default: Sequence[str], former: Record) -> tuple[str, ...]:
     """Formats to export: those of the run's flags, those in its report, and those requested now, without duplicates.
 
     Args:
@@ -261,7 +262,7 @@ def formats_to_export(invocation: Invocation, default: Sequence[str], former: Ma
     )
 
 
-def keep_device_latencies(measured: Mapping, former: Mapping) -> None:
+def keep_device_latencies(measured: Record, former: Record) -> None:
     """Copies device latencies from the former report unless new ones are given."""
     timed = {item['format']: item for item in former.get('exports', ())}
     pairs = [
@@ -273,7 +274,7 @@ def keep_device_latencies(measured: Mapping, former: Mapping) -> None:
             entry.setdefault('device_latency_ms', before['device_latency_ms'])
 
 
-def stage_entry(stage: StageResult) -> dict:
+def stage_entry(stage: StageResult) -> dict[str, Any]:
     """The report's entry on one stage."""
     widths = {row['layer']: row['bits'][1] for row in stage.layers if 'bits' in row}
     kernels = kernel_statistics(plain_if_quantization_aware(stage.model), widths)
@@ -337,6 +338,7 @@ def export_given_model(invocation: Invocation) -> None:
 def given_model_file(invocation: Invocation) -> Path:
     """The file at `--save_path`, or the copy in the run directory if it was exported before."""
     given = invocation.shared.save_path
+    assert given is not None, 'only such a command exports without a run'
     kept = invocation.run / (CONTAINER_NAME if given.endswith(CONTAINER_SUFFIX) else 'model.keras')
     return kept if invocation.run.recorded_flags() and kept.is_file() else resolve_model_path(given, '--save_path')
 
@@ -350,7 +352,9 @@ def benchmark(invocation: Invocation) -> None:
         raise UsageError(f'--run_dir={run.path}: holds no exported files; run --exec_mode=export first')
     image = next(iter(invocation.helper.build_dataset_eval()))[0][0].numpy()
     timing = Timing.of_calls(invocation.export.rounds, invocation.export.warmup)
-    rows = [('file', 'bytes', 'p50 ms, 1 thread', 'p90 ms', f'p50 ms, {num_usable_threads()} threads', 'p90 ms')]
+    rows: list[tuple[str, ...]] = [
+        ('file', 'bytes', 'p50 ms, 1 thread', 'p90 ms', f'p50 ms, {num_usable_threads()} threads', 'p90 ms')
+    ]
     one, every = (
         time_alternating({str(path): LiteRtRunner(path, threads) for path in paths}, image, timing)
         for threads in (1, num_usable_threads())

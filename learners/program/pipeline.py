@@ -34,6 +34,7 @@ from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.distributed.mirror import mirror
 from pocketflow.utils.graph import StandardForm, check_round_trip, refuse_frozen, warn_of_frozen
 from pocketflow.utils.models.files import save_model
+from pocketflow.utils.models.weights_only import is_weights_only
 from pocketflow.utils.options import Options, flag_lines, option_fields
 from pocketflow.utils.runs.given_files import resolve_model_path
 from pocketflow.utils.runs.model_files import refuse_damaged
@@ -148,9 +149,10 @@ class Pipeline:
 
     def _untrained(self, names: Sequence[str]) -> keras.Model:
         """An untrained model of the architecture that the chain begins with."""
-        if not self._begins_with_given(names):
+        given = self.context.learner_options.save_path
+        if given is None or not self._begins_with_given(names):
             return self.context.helper.built_form().model
-        path = resolve_model_path(self.context.learner_options.save_path, '--save_path')
+        path = resolve_model_path(given, '--save_path')
         return load_in_standard_form(path, self.context.helper)[0].model
 
     def _begins_with_given(self, names: Sequence[str]) -> bool:
@@ -161,7 +163,10 @@ class Pipeline:
     def run(self, names: Sequence[str]) -> PipelineResult:
         """Runs the chain `names`, or the rest of an interrupted one."""
         from_scratch = trains_from_scratch(names, self.context.learner_options, self.distillation)
-        baseline, metrics = (None, None) if from_scratch else self.trained_model()
+        baseline: keras.Model | None = None
+        metrics: dict[str, float] = {}
+        if not from_scratch:
+            baseline, metrics = self.trained_model()
         teacher = self._teacher(baseline)
         if self.context.search.space is not None:
             self._search_flags(names, baseline, teacher)
@@ -261,14 +266,15 @@ class Pipeline:
     def _teacher(self, baseline: keras.Model | None) -> Distillation | None:
         if not self.distillation.enabled:
             return None
-        teacher = baseline if self.distillation.teacher_path is None else self._given_teacher()
+        given = self.distillation.teacher_path
+        teacher = baseline if given is None else self._given_teacher(given)
         return Distillation(teacher, self.distillation.weight, self.distillation.temperature)
 
-    def _given_teacher(self) -> keras.Model:
+    def _given_teacher(self, given: str) -> keras.Model:
         """The model at `--save_path_dst`; the run keeps a copy of it."""
         workers, kept = self.context.workers, self.context.run / TEACHER_FOLDER / 'model.keras'
         if workers.is_primary and not kept.exists():
-            path = resolve_model_path(self.distillation.teacher_path, '--save_path_dst')
+            path = resolve_model_path(given, '--save_path_dst')
             save_model(load_fitting_model(path, self.context.helper), kept)
         mirror(workers, kept.parent)
         return load_own_model(kept, f'delete {kept.parent} to read --save_path_dst again')
@@ -326,6 +332,9 @@ def load_finished(path: Path, helper: AbstractModelHelper) -> Finished:
 
 def load_in_standard_form(path: Path, helper: AbstractModelHelper) -> tuple[Finished, StandardForm]:
     """Like `load_finished`, and the standard form with the changes made to the model, which are not logged."""
-    finished = load_any(path)
+    if is_weights_only(path):
+        finished = Finished(helper.model_with_weights(path))
+    else:
+        finished = load_any(path)
     form = helper.standard_form(finished.model, str(path), 'is it a model of another pair?')
     return dataclasses.replace(finished, model=form.model), form

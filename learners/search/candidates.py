@@ -66,8 +66,8 @@ def four_axes(shape: Sequence[int]) -> tuple[int, int, int, int]:
     >>> four_axes((48, 16)), four_axes((2, 3, 4, 8, 16))
     ((1, 1, 48, 16), (6, 4, 8, 16))
     """
-    padded = (1,) * (4 - len(shape)) + tuple(shape)
-    return math.prod(padded[:-3]), *padded[-3:]
+    *first, height, num_inputs, num_outputs = (1,) * (4 - len(shape)) + tuple(shape)
+    return math.prod(first), height, num_inputs, num_outputs
 
 
 def layer_features(kernels: Mapping[str, Sequence[int]]) -> dict[str, tuple[float, ...]]:

@@ -41,7 +41,7 @@ def sparse_bytes(num_weights: int, sparsity: float) -> float:
     return 4 * kept + min(num_weights / 8, kept + num_weights / 255)
 
 
-def grid_bytes(num_weights: int, bits: int, num_buckets: int) -> float:
+def grid_bytes(num_weights: int, bits: float, num_buckets: int) -> float:
     """Bytes of a kernel's packed codes, and of a scale and an offset per bucket.
 
     >>> grid_bytes(800, 4, 2)
@@ -50,7 +50,7 @@ def grid_bytes(num_weights: int, bits: int, num_buckets: int) -> float:
     return num_weights * bits / 8 + 8 * num_buckets
 
 
-def codebook_bytes(num_weights: int, bits: int, num_buckets: int) -> float:
+def codebook_bytes(num_weights: int, bits: float, num_buckets: int) -> float:
     """Bytes of a kernel's packed codes, and of a code book of 2^bits entries per bucket.
 
     >>> codebook_bytes(800, 4, 2)

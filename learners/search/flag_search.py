@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import tf_keras as keras
 
-from pocketflow.hp_optimizer import TrialResult, read_space
+from pocketflow.hp_optimizer import SearchSpace, TrialResult, read_space
 from pocketflow.hp_optimizer.domain import Values
 from pocketflow.learners.abstract_learner import LearnerContext
 from pocketflow.learners.options import LEARNERS, LearnerOptions
@@ -24,7 +24,7 @@ from pocketflow.learners.search.trial_network import trial_helper
 from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.options import Options, flag_lines
+from pocketflow.utils.options import Options, OptionsT, flag_lines
 from pocketflow.utils.system.gradient_registry import forgotten_gradients
 from pocketflow.utils.training.trainer import DivergedError, evaluate
 
@@ -45,6 +45,7 @@ class Flags(SearchTarget):
     """
 
     searched = 'flags'
+    domain: SearchSpace
 
     def __init__(self, path: str, learner_options: Mapping[str, Options], shared: LearnerOptions):
         self._learner_options, self._shared = dict(learner_options), shared
@@ -91,7 +92,7 @@ class Flags(SearchTarget):
         return flag_lines([*self._learner_options.values(), self._shared], decisive=True)
 
 
-def _replaced(options: Options, values: Values) -> Options:
+def _replaced(options: OptionsT, values: Values) -> OptionsT:
     known = searchable(options)
     return options.replace(**{known[flag][0]: value for flag, value in values.items() if flag in known})
 
@@ -108,6 +109,7 @@ class FlagSearch:
     def __init__(self, context: LearnerContext, names: Sequence[str], learner_options: Mapping[str, Options]):
         self.context, self.names = context, tuple(names)
         refuse_nested(learner_options)
+        assert context.search.space is not None, 'flags are searched if there is a space'
         self.flags = Flags(
             context.search.space, {name: learner_options[name] for name in names}, context.learner_options
         )

@@ -80,9 +80,8 @@ class PlanSearch:
     def _times(self, record: Mapping[str, Any]) -> dict[str, float]:
         """Duration of the search, and the share of its trials."""
         run, num_workers = self.context.run, self.context.workers.size
-        earlier = [
-            records.read_record(path, {'seconds': float}, REMEDY)['seconds'] for path in run.path.glob(f'*/{RECORD}')
-        ]
+        found = [records.read_record(path, {'seconds': float}, REMEDY) for path in run.path.glob(f'*/{RECORD}')]
+        earlier = [entry['seconds'] for entry in found if entry is not None]
         seconds = max(run.seconds()['search'] - sum(earlier), 0.01)
         spent = sum(trial['seconds'] for trial in (*record['trials'], *record['verified']))
         return {
@@ -114,24 +113,18 @@ class PlanSearch:
         source = list(finalists)[winner.number - 1]
         if self.context.workers.is_primary:
             first = verified.trials[0].reward
-            logging.info(
-                '%s: %s wins with %s; uniform: %s',
-                self.label,
-                source,
-                number(winner.reward),
-                'none' if first is None else number(first),
-            )
+            logging.info('%s: %s wins with %s; uniform: %s', self.label, source, _shown(winner.reward), _shown(first))
         return self._record(target, journal, dict(zip(finalists, verified.trials, strict=True)), source)
 
     def _finalists(self, target: SearchTarget, optimizer: HyperParamOptimizer, journal: Journal) -> dict[str, Values]:
         """The candidates to verify, by source."""
-        found = {UNIFORM: journal.trials[0].values}
+        found: dict[str, Values] = {UNIFORM: dict(journal.trials[0].values)}
         ranked = sorted(
-            (trial for trial in journal.trials if trial.reward is not None), key=lambda trial: -trial.reward
+            (trial for trial in journal.trials if trial.reward is not None), key=lambda trial: -(trial.reward or 0.0)
         )
         for trial in ranked:
             if len(found) <= self.options.num_verified and trial.values not in found.values():
-                found[f'trial {trial.number}'] = trial.values
+                found[f'trial {trial.number}'] = dict(trial.values)
         own = getattr(optimizer, 'ask_deterministic', None)
         if own is not None and len(journal.trials) > self._num_warmup and own() not in found.values():
             found[POLICY] = own()
@@ -144,7 +137,7 @@ class PlanSearch:
     ) -> dict[str, Any]:
         """The report's entry on the search."""
         measured = [trial for trial in journal.trials if trial.reward is not None]
-        front = pareto_front([(trial.cost or 0.0, trial.reward) for trial in measured])
+        front = pareto_front([(trial.cost or 0.0, trial.reward or 0.0) for trial in measured])
         uniform, best = verified[UNIFORM].values, verified[winner].values
         return {
             'learner': self.label,
@@ -156,7 +149,7 @@ class PlanSearch:
             'front': [measured[place].number for place in front],
             'verified': [_verified_entry(source, trial) for source, trial in verified.items()],
             'winner': winner,
-            'chosen': target.chosen(best),
+            'chosen': target.chosen(dict(best)),
             'flags': {} if target.sizes else dict(best),
             'layers': [
                 {'layer': name, 'uniform': uniform[name], 'winner': best[name], 'weights': size}
@@ -189,7 +182,8 @@ class PlanSearch:
         return min(self.settings.num_rollouts_min, max(1, self.settings.num_rollouts // 2))
 
     def _optimizer(self, target: SearchTarget) -> HyperParamOptimizer:
-        name, more = self.options.optimizer, {}
+        name = self.options.optimizer
+        more: dict[str, Any] = {}
         if name == 'ddpg':
             more = {
                 'options': self.context.ddpg,
@@ -218,6 +212,10 @@ class PlanSearch:
 def read_record(folder: Path) -> dict[str, Any] | None:
     """The record of a search in a stage's folder; None if there is none, or it is not finished."""
     return records.read_record(folder / RECORD, RECORD_SHAPE, REMEDY)
+
+
+def _shown(reward: float | None) -> str:
+    return 'none' if reward is None else number(reward)
 
 
 def _trial_entry(trial: Trial) -> dict[str, Any]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pocketflow.learners.options import LEARNERS, LearnerDeclaration
 from pocketflow.learners.weight_quantization.options import MUST_BE_LAST, REFUSES_AFTER, bit_search_options
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option
-from pocketflow.utils.quantization.limits import FULL_BITS, MAX_WEIGHT_BITS
+from pocketflow.utils.quantization.limits import FULL_BITS, MAX_WEIGHT_BITS, SYMMETRIC_BITS
 
-SYMMETRIC_BITS = (2, 8)
-_Search = bit_search_options('uql', num_tune_steps=2000)
+if TYPE_CHECKING:  # what the function below returns is a subclass
+    from pocketflow.learners.weight_quantization.options import WeightBitsOptions as _Search
+else:
+    _Search = bit_search_options('uql', num_tune_steps=2000)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
@@ -15,6 +16,7 @@ from pocketflow.learners.uniform_quantization_tf.options import UniformQuantizat
 from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.reports.layer_table import layer_rows
+from pocketflow.utils.runs.records import Record
 from pocketflow.utils.training.trainer import TrainerParts
 
 FLOAT_BITS = 32
@@ -29,6 +31,7 @@ class UniformQuantTFLearner(AbstractLearner):
     """
 
     options_class = UniformQuantizationTFOptions
+    options: UniformQuantizationTFOptions
     export_formats = ('int8',)
     reference_format = 'float32'
 
@@ -38,7 +41,7 @@ class UniformQuantTFLearner(AbstractLearner):
     def check_layers(self, make_model: Callable[[], keras.Model]) -> None:
         check_network(make_model())
 
-    def compress(self, model: keras.Model, found: None = None) -> Compressed:
+    def compress(self, model: keras.Model | None, found: Mapping[str, Any] | None = None) -> Compressed:
         from pocketflow.utils.quantization.int8.wrapping import Settings, quantization_aware, strip_quantization
 
         options = self.options
@@ -83,7 +86,7 @@ class UniformQuantTFLearner(AbstractLearner):
 
         return [advance]
 
-    def _with_bits(self, rows: Sequence[dict], model: keras.Model) -> list[dict]:
+    def _with_bits(self, rows: Sequence[Record], model: keras.Model) -> list[Record]:
         wrapped = {layer.name: layer for layer in model.layers if getattr(layer, 'kernel_variable', None) is not None}
         return [
             {**row, 'bits': [FLOAT_BITS, self.options.weight_bits]} if row['layer'] in wrapped else row for row in rows

@@ -61,5 +61,6 @@ LEARNERS.declare(
             'it quantizes all weights to int8, so the codes of the learner before would be lost',
         ),
         must_be_last='its model holds the ranges of its int8 file, which any change of the weights would invalidate',
+        exports_only=('int8',),
     ),
 )

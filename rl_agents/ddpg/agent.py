@@ -96,13 +96,13 @@ class Agent:
     ):
         """
         Args:
-          state_dim, action_dim: dimensions of a state and of an action.
-          num_rollouts: planned number of roll-outs; decaying noise reaches its final value in the last one.
-          buf_size: capacity of the replay buffer in transitions.
-          a_min, a_max: range of all components of an action.
-          options: options of the agent; default: `DdpgOptions()`.
-          seed: seed of the generator, at least 0.
-          min_samples: number of transitions collected before training starts; default: `buf_size`.
+            state_dim, action_dim: dimensions of a state and of an action.
+            num_rollouts: planned number of roll-outs; decaying noise reaches its final value in the last one.
+            buf_size: capacity of the replay buffer in transitions.
+            a_min, a_max: range of all components of an action.
+            options: options of the agent; default: `DdpgOptions()`.
+            seed: seed of the generator, at least 0.
+            min_samples: number of transitions collected before training starts; default: `buf_size`.
 
         Raises:
           UsageError: a size, the range or the seed is invalid.

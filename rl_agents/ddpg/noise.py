@@ -57,7 +57,11 @@ class Exploration:
 
     def get_state(self) -> dict[str, np.ndarray]:
         warm_up = -1 if self.num_warm_up is None else self.num_warm_up
-        return {'std': np.float64(self.std), 'nb_begun': np.int64(self.num_begun), 'nb_warm_up': np.int64(warm_up)}
+        return {
+            'std': np.array(self.std, np.float64),
+            'nb_begun': np.array(self.num_begun, np.int64),
+            'nb_warm_up': np.array(warm_up, np.int64),
+        }
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         self.std, self.num_begun = float(state['std']), int(state['nb_begun'])

@@ -32,7 +32,7 @@ class RewardBaseline:
         self.average = None
 
     def get_state(self) -> dict[str, np.ndarray]:
-        return {'average': np.float64(np.nan if self.average is None else self.average)}
+        return {'average': np.array(np.nan if self.average is None else self.average, np.float64)}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         self.average = None if np.isnan(state['average']) else float(state['average'])
@@ -77,7 +77,7 @@ class RunningMoments:
         return ((rows - self.mean) / self.std).astype(np.float32) if self.enabled else rows
 
     def get_state(self) -> dict[str, np.ndarray]:
-        return {'count': np.int64(self.count), 'mean': self.mean.copy(), 'squares': self.squares.copy()}
+        return {'count': np.array(self.count, np.int64), 'mean': self.mean.copy(), 'squares': self.squares.copy()}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         self.count = int(state['count'])

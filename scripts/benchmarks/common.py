@@ -12,8 +12,10 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -40,6 +42,7 @@ from pocketflow.utils.runs.machine import machine
 from pocketflow.utils.training.options import TrainerOptions
 from pocketflow.utils.training.trainer import STEPS_PER_CALL, Trainer
 
+ROOT = Path(__file__).resolve().parents[2]
 DATA_VARIABLE = 'POCKETFLOW_CIFAR10'
 SEED = 0
 SMOKE_TIMING = Timing(rounds=2, warmup=1)
@@ -105,6 +108,13 @@ def run(name: str, parser: Parser, measure: Callable[[argparse.Namespace], Mappi
         print(json.dumps(result), flush=True)
 
     return guarded(action, debug=False)
+
+
+def run_main(flags: Sequence[str]) -> int:
+    """Runs main.py in a process of its own, without its standard output, and returns its exit code."""
+    command = [sys.executable, str(ROOT / 'main.py'), *flags]
+    say(' '.join(command))
+    return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
 
 
 def say(text: str) -> None:

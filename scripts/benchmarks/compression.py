@@ -10,7 +10,6 @@ from pocketflow.scripts.benchmarks import common  # isort: skip
 import argparse
 import dataclasses
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,6 @@ from typing import Any
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.reports.report import format_table
 
-ROOT = Path(__file__).resolve().parents[2]
 ALL = 'all'
 
 
@@ -136,11 +134,9 @@ def main_flags(case: Case, arguments: argparse.Namespace) -> list[str]:
 def report_of(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Runs a case, or the rest of an interrupted one, and returns its report."""
     run_dir = Path(arguments.work_dir) / name
-    command = [sys.executable, str(ROOT / 'main.py'), *main_flags(CASES[name], arguments), f'--run_dir={run_dir}']
-    common.say(f'{name}: {" ".join(command)}')
-    finished = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
-    if finished.returncode:
-        raise PocketFlowError(f'{name}: main.py ended with exit code {finished.returncode}; its error is above')
+    code = common.run_main([*main_flags(CASES[name], arguments), f'--run_dir={run_dir}'])
+    if code:
+        raise PocketFlowError(f'{name}: main.py ended with exit code {code}; its error is above')
     return json.loads((run_dir / 'report.json').read_text(encoding='utf-8'))
 
 

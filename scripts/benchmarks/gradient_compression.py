@@ -426,7 +426,7 @@ def positive_number(text: str) -> float:
 
 def make_parser() -> common.Parser:
     parser = common.Parser(__doc__.split('\n')[0])
-    parser.add_number('--rounds', 7, 2, 'rounds of which the median is taken')
+    parser.add_number('--rounds', 7, 1, 'rounds of which the median is taken')
     parser.add_number('--steps', 20, 2, 'steps per round')
     parser.add_number('--batch_size', 128, 8, 'of the training step that compression is compared with')
     parser.add_argument('--gigabits', type=common.positive, default=1, help='bandwidth of the computed network; 1')

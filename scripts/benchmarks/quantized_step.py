@@ -142,7 +142,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def make_parser() -> common.Parser:
     parser = common.Parser(__doc__.split('\n')[0])
-    parser.add_number('--rounds', 7, 2, 'rounds of which the median is taken')
+    parser.add_number('--rounds', 7, 1, 'rounds of which the median is taken')
     parser.add_number('--steps', 10, 1, 'training steps per round')
     parser.add_number('--batch_size', 128, 8, 'images per step')
     parser.add_argument('--compute_dtype', choices=COMPUTE_DTYPES, default='auto', help='as of main.py')

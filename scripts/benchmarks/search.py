@@ -12,7 +12,6 @@ from pocketflow.scripts.benchmarks import common  # isort: skip
 import argparse
 import dataclasses
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketflow.hp_optimizer import OPTIMIZERS
-from pocketflow.scripts.benchmarks.compression import ROOT, TUNING
+from pocketflow.scripts.benchmarks.compression import TUNING
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.reports.report import format_table
 
@@ -133,14 +132,7 @@ def main_flags(task: Task, method: str, arguments: argparse.Namespace) -> list[s
 def report_of(name: str, method: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Runs a task with a method, or the rest of an interrupted run, and returns its report."""
     run_dir = Path(arguments.work_dir) / f'{name}-{method}'
-    command = [
-        sys.executable,
-        str(ROOT / 'main.py'),
-        *main_flags(TASKS[name], method, arguments),
-        f'--run_dir={run_dir}',
-    ]
-    common.say(f'{name}, {method}: {" ".join(command)}')
-    if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
+    if common.run_main([*main_flags(TASKS[name], method, arguments), f'--run_dir={run_dir}']):
         raise PocketFlowError(f'{name}, {method}: main.py failed; its error is above')
     return json.loads((run_dir / 'report.json').read_text(encoding='utf-8'))
 
@@ -247,7 +239,7 @@ def parser() -> common.Parser:
     result.add_argument(
         '--methods', default='ddpg', help=f'which, beside uniform, separated by commas: {", ".join(METHODS[1:])}'
     )
-    result.add_number('--trials', 40, 3, 'trials per search')
+    result.add_number('--trials', 40, 2, 'trials per search')
     result.add_number('--steps', 60, 2, 'steps of fast fine-tuning per trial')
     result.add_number('--epochs', 5, 1, 'epochs of the final fine-tuning')
     result.add_argument('--work_dir', help='folder that keeps the runs; default: a temporary one')

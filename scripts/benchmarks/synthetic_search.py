@@ -114,7 +114,7 @@ def _show(arguments: argparse.Namespace, rows: list[dict[str, Any]], uniform: di
 
 def make_parser() -> common.Parser:
     parser = common.Parser(__doc__.split('\n')[0])
-    parser.add_number('--trials', 60, 6, 'trials of each search')
+    parser.add_number('--trials', 60, 4, 'trials of each search')
     parser.add_number('--seeds', 10, 1, 'searches of each method, each on a network of its own')
     parser.add_number('--layers', 20, 4, 'layers of a network')
     return parser

@@ -149,7 +149,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def make_parser() -> common.Parser:
     parser = common.Parser(__doc__.split('\n')[0])
-    parser.add_number('--trials', 100, 3, 'trials of each learner')
+    parser.add_number('--trials', 100, 2, 'trials of each learner')
     parser.add_number('--steps', 5, 1, 'training steps of a trial')
     parser.add_argument('--learner', choices=SPACES, help='default: all of these, one after the other')
     return parser

@@ -134,9 +134,10 @@ class HorovodWorkers(Workers):
 
     def average(self, tensors: Sequence[tf.Tensor], half: bool = False) -> list[tf.Tensor]:
         compression = self._hvd.Compression.fp16 if half else self._hvd.Compression.none
-        return self._hvd.grouped_allreduce(
+        averages: list[tf.Tensor] = self._hvd.grouped_allreduce(
             list(tensors), op=self._hvd.Average, compression=compression, **self._named('average')
         )
+        return averages
 
     def gather(self, tensor: tf.Tensor) -> tf.Tensor:
         return self._hvd.allgather(tensor, **self._named('gather'))

@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import tf_keras as keras
@@ -40,6 +40,53 @@ class CrashError(Exception):
     """The process ended, or had to be ended, before it answered; the message says how."""
 
 
+class _Running:
+    """A process that was started, with its pipes; what it says on stderr goes to a file."""
+
+    def __init__(self) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
+        path = os.pathsep.join(filter(None, sys.path))
+        self._process = subprocess.Popen(
+            module_command('pocketflow.utils.export.conversion_process'),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env={**os.environ, 'PYTHONPATH': path},
+        )
+        assert self._process.stdin and self._process.stdout, 'both are pipes'
+        self._input, self._output = self._process.stdin, self._process.stdout
+
+    def send(self, line: bytes) -> None:
+        self._input.write(line)
+        self._input.flush()
+
+    def read_line(self, seconds: float) -> bytes | None:
+        """A line, or the part before its end if the process has ended; `None` if nothing comes within `seconds`."""
+        return self._output.readline() if select.select([self._output], [], [], seconds)[0] else None
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def end(self) -> str:
+        """How the process ended, once its pipes have closed."""
+        code = self._process.wait()
+        how = f'exit code {code}' if code >= 0 else signal.Signals(-code).name
+        self._errors.seek(0)
+        said = [
+            line
+            for line in self._errors.read().decode(errors='replace').splitlines()
+            if 'error:' in line or 'Check failed' in line
+        ]
+        return f'crashed ({how})' + (f', saying {said[-1].strip()[:200]!r}' if said else '')
+
+    def close(self) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._input.close()
+        self._output.close()
+        self._process.wait()
+        self._errors.close()
+
+
 class ConversionProcess:
     """A process that answers requests, started at the first one and again after a crash.
 
@@ -51,20 +98,10 @@ class ConversionProcess:
 
     def __init__(self, time_limit: float = TIME_LIMIT):
         self._time_limit = time_limit
-        self._process: subprocess.Popen[bytes] | None = None
-        self._errors: IO[bytes] | None = None
+        self._process: _Running | None = None
 
     def start(self) -> None:
-        if self._process is None:
-            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
-            path = os.pathsep.join(filter(None, sys.path))
-            self._process = subprocess.Popen(
-                module_command('pocketflow.utils.export.conversion_process'),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                env={**os.environ, 'PYTHONPATH': path},
-            )
+        self._running()
 
     def ask(self, action: str, **request: Any) -> None:
         """Has something done.
@@ -73,54 +110,46 @@ class ConversionProcess:
           PocketFlowError: it cannot be done.
           CrashError: the process died of it, or took longer than the time limit.
         """
-        self.start()
+        process = self._running()
         line = json.dumps({'action': action, **request}) + '\n'
         try:
-            self._process.stdin.write(line.encode())
-            self._process.stdin.flush()
+            process.send(line.encode())
         except BrokenPipeError:
-            raise CrashError(self._end()) from None
-        reply = json.loads(self._reply())
+            raise CrashError(self._end(process)) from None
+        reply = json.loads(self._reply(process))
         if 'error' in reply:
             raise PocketFlowError(reply['error'])
 
     def close(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._forget()
+            self._forget(self._process)
 
-    def _reply(self) -> bytes:
+    def _running(self) -> _Running:
+        if self._process is None:
+            self._process = _Running()
+        return self._process
+
+    def _reply(self, process: _Running) -> bytes:
         deadline = time.monotonic() + self._time_limit
         while (left := deadline - time.monotonic()) > 0:
-            if select.select([self._process.stdout], [], [], min(left, 1.0))[0]:
-                line = self._process.stdout.readline()
-                if line.endswith(b'\n'):
-                    return line
-                raise CrashError(self._end())
-        self._process.kill()
-        self._forget()
+            line = process.read_line(min(left, 1.0))
+            if line is not None and not line.endswith(b'\n'):
+                raise CrashError(self._end(process))
+            if line is not None:
+                return line
+        process.kill()
+        self._forget(process)
         raise CrashError(f'took longer than {self._time_limit:g} seconds')
 
-    def _end(self) -> str:
-        """How the process ended, once its pipes have closed."""
-        code = self._process.wait()
-        how = f'exit code {code}' if code >= 0 else signal.Signals(-code).name
-        self._errors.seek(0)
-        said = [
-            line
-            for line in self._errors.read().decode(errors='replace').splitlines()
-            if 'error:' in line or 'Check failed' in line
-        ]
-        self._forget()
-        return f'crashed ({how})' + (f', saying {said[-1].strip()[:200]!r}' if said else '')
+    def _end(self, process: _Running) -> str:
+        how = process.end()
+        self._forget(process)
+        return how
 
-    def _forget(self) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait()
-        self._errors.close()
-        self._process = self._errors = None
+    def _forget(self, process: _Running) -> None:
+        process.close()
+        self._process = None
 
 
 @functools.cache

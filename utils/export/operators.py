@@ -36,7 +36,7 @@ def operator_names(model: schema.Model) -> list[str]:
 
 def type_name(code: int) -> str:
     """The name of a tensor's type: 'FLOAT32', 'INT8'."""
-    return _TYPE_NAMES[code]
+    return str(_TYPE_NAMES[code])
 
 
 def _operations(content: bytes) -> Iterator[tuple[str, set[str]]]:
@@ -55,8 +55,8 @@ def _operations(content: bytes) -> Iterator[tuple[str, set[str]]]:
 
 def _operator_name(code: schema.OperatorCode) -> str:
     # Codes up to 127 stand in the older of the two fields, higher ones in the newer: the larger one counts.
-    name = _OPERATOR_NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
-    return code.CustomCode().decode() if name == 'CUSTOM' and code.CustomCode() else name
+    name: str = _OPERATOR_NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+    return str(code.CustomCode().decode()) if name == 'CUSTOM' and code.CustomCode() else name
 
 
 def new_operators(baseline: Counter[str], compressed: Counter[str], num_selects: int = 0) -> Counter[str]:

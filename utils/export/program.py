@@ -23,7 +23,7 @@ Calibration = Iterable[np.ndarray]
 
 Convert = Callable[['Program', 'Calibration | None'], bytes]
 
-file_formats = Registry('file format')
+file_formats: Registry[Convert, None] = Registry('file format')
 """File formats by name. An entry makes the bytes of a file: `entry(program, calibration)`."""
 
 
@@ -55,14 +55,14 @@ def convert_program(program: Program, file_format: str, calibration: Calibration
     Raises:
       PocketFlowError: the format needs calibration data and got none or unfit ones; or the converter refuses.
     """
-    entry: Convert = file_formats.get(file_format)
+    entry = file_formats.get(file_format)
     if program.holds_ranges and file_format != 'int8':
         raise PocketFlowError(
             f'model {program.name!r} was trained for int8 arithmetic and cannot be converted to '
             f'{file_format}: choose --export_formats=int8'
         )
     try:
-        return bytes(entry(program, calibration))
+        return entry(program, calibration)
     except PocketFlowError:
         raise
     except Exception as error:  # the converter raises whatever its passes raise
@@ -78,7 +78,7 @@ def _converter(program: Program) -> tf.lite.TFLiteConverter:
 @file_formats.register('float32')
 def _float32(program: Program, calibration: Calibration | None) -> bytes:
     """Float weights, float arithmetic: the converter's own defaults."""
-    return _converter(program).convert()
+    return bytes(_converter(program).convert())
 
 
 @file_formats.register('float16')
@@ -87,7 +87,7 @@ def _float16(program: Program, calibration: Calibration | None) -> bytes:
     converter = _converter(program)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
-    return converter.convert()
+    return bytes(converter.convert())
 
 
 @file_formats.register('dynamic')
@@ -95,7 +95,7 @@ def _dynamic(program: Program, calibration: Calibration | None) -> bytes:
     """Int8 weights; activations are float and quantized on the fly."""
     converter = _converter(program)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    return converter.convert()
+    return bytes(converter.convert())
 
 
 @file_formats.register('int8')
@@ -105,7 +105,7 @@ def _int8(program: Program, calibration: Calibration | None) -> bytes:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = converter.inference_output_type = tf.int8
     if program.holds_ranges:
-        return converter.convert()
+        return bytes(converter.convert())
     if calibration is None:
         raise PocketFlowError(
             f'model {program.name!r} cannot be converted to int8 without calibration data: pass some training inputs'
@@ -116,7 +116,7 @@ def _int8(program: Program, calibration: Calibration | None) -> bytes:
     # can only be corrected between them.
     converter._experimental_calibrate_only = True
     calibrated = _possible_ranges(program, converter.convert())
-    return mlir_quantize(bytes(calibrated), input_data_type=tf.int8, output_data_type=tf.int8)
+    return bytes(mlir_quantize(bytes(calibrated), input_data_type=tf.int8, output_data_type=tf.int8))
 
 
 def _possible_ranges(program: Program, calibrated: bytes) -> bytearray:
@@ -129,9 +129,8 @@ def _possible_ranges(program: Program, calibrated: bytes) -> bytearray:
 def _single_samples(calibration: Calibration, program: Program) -> Iterator[list[np.ndarray]]:
     """The calibration data one sample at a time, as the converter wants them: lists of one array [1, ...]."""
     expected = program.input_shape
-    is_one_batch = isinstance(calibration, np.ndarray) and calibration.shape[1:] == expected
     num_samples = 0
-    for batch in [calibration] if is_one_batch else calibration:
+    for batch in _batches(calibration, expected):
         if np.shape(batch)[1:] != expected:
             raise PocketFlowError(
                 f'calibration batch of shape {np.shape(batch)}, but model {program.name!r} '
@@ -147,6 +146,11 @@ def _single_samples(calibration: Calibration, program: Program) -> Iterator[list
             yield [sample[np.newaxis]]
     if not num_samples:
         raise PocketFlowError(f'the calibration data for model {program.name!r} are empty; pass some training inputs')
+
+
+def _batches(calibration: Calibration, expected: tuple[int, ...]) -> Iterable[np.ndarray]:
+    is_one_batch = isinstance(calibration, np.ndarray) and calibration.shape[1:] == expected
+    return [calibration] if isinstance(calibration, np.ndarray) and is_one_batch else calibration
 
 
 def first_reason(message: str) -> str:

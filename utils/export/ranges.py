@@ -15,14 +15,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.operators import operator_names, type_name
+from pocketflow.utils.export.state_ranges import shared_ranges
+from pocketflow.utils.quantization.int8.limits import LEAST_SHARE, NOTHING
 
-LEAST_SHARE = 2.0**-10
-"""Least width of a range, in units of the magnitude that the operation could reach.
-
-The rounding of its inputs alone moves an output by 1/255 of that magnitude, so that no accuracy is lost.
-"""
-NOTHING = 2.0**-20
-"""Width of a range, in the same units, up to which a tensor counts as zero; the calibrator writes 1e-38 for zero."""
 LARGEST_VALUE = 1e37
 """Ranges above this come from infinities: a ReLU makes the largest float32 number of them."""
 
@@ -51,6 +46,7 @@ def with_possible_ranges(content: bytes) -> bytearray:
     names = operator_names(model)
     for graph in (model.Subgraphs(number) for number in range(model.SubgraphsLength())):
         _check_finite(graph)
+        _share(model, graph)
         for operator in (graph.Operators(number) for number in range(graph.OperatorsLength())):
             _widen(model, graph, operator, names[operator.OpcodeIndex()])
     return result
@@ -65,6 +61,14 @@ def _check_finite(graph: schema.SubGraph) -> None:
                 f'tensor {tensor.Name().decode().split(";")[0]!r} is not finite on the calibration '
                 f'images (from {limits[0]:.3g} to {limits[1]:.3g}); are the images, and the weights?'
             )
+
+
+def _share(model: schema.Model, graph: schema.SubGraph) -> None:
+    tensors = [graph.Tensors(number) for number in range(graph.TensorsLength())]
+    known = {number: found for number, tensor in enumerate(tensors) if (found := _limits(tensor)) is not None}
+    for number, (low, high) in shared_ranges(model, graph, known).items():
+        tensors[number].Quantization().MinAsNumpy()[:] = low
+        tensors[number].Quantization().MaxAsNumpy()[:] = high
 
 
 def _widen(model: schema.Model, graph: schema.SubGraph, operator: schema.Operator, kind: str) -> None:

@@ -22,16 +22,18 @@ def num_usable_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
-def quantize(values: np.ndarray, scale: float, zero_point: int, dtype: type) -> np.ndarray:
+def quantize(values: np.ndarray, scale: float, zero_point: int, dtype: type[np.integer]) -> np.ndarray:
     """The codes nearest to real values: `round(value / scale) + zero_point`, kept within the type."""
     codes = np.round(values / np.float32(scale)) + zero_point
     info = np.iinfo(dtype)
-    return np.clip(codes, info.min, info.max).astype(dtype)
+    clipped: np.ndarray = np.clip(codes, info.min, info.max).astype(dtype)
+    return clipped
 
 
 def dequantize(codes: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
     """The float32 values that the codes stand for, `(code - zero_point) * scale`."""
-    return (codes.astype(np.float32) - zero_point) * np.float32(scale)
+    values: np.ndarray = (codes.astype(np.float32) - zero_point) * np.float32(scale)
+    return values
 
 
 class LiteRtRunner:
@@ -44,7 +46,7 @@ class LiteRtRunner:
     and give their outputs dequantized, with the scale and zero point that the file states.
     """
 
-    def __init__(self, file: Path | str | bytes, num_threads: int = 1):
+    def __init__(self, file: str | os.PathLike[str] | bytes, num_threads: int = 1):
         """Loads a file, or the bytes of one, to run with `num_threads` threads.
 
         Raises (as do all methods that compute):
@@ -61,12 +63,14 @@ class LiteRtRunner:
         return len(self._content)
 
     @property
-    def input_dtype(self) -> type:
-        return self._input['dtype']
+    def input_dtype(self) -> type[np.generic]:
+        dtype: type[np.generic] = self._input['dtype']
+        return dtype
 
     @property
-    def output_dtype(self) -> type:
-        return self._output['dtype']
+    def output_dtype(self) -> type[np.generic]:
+        dtype: type[np.generic] = self._output['dtype']
+        return dtype
 
     def operators(self) -> Counter[str]:
         """The operations in the file, by name."""
@@ -91,8 +95,9 @@ class LiteRtRunner:
         self._resize(len(images))
         self._interpreter.reset_all_variables()
         values = np.asarray(images, np.float32)
-        if self.input_dtype is not np.float32:
-            values = quantize(values, *self._input['quantization'], self.input_dtype)
+        if issubclass(self.input_dtype, np.integer):
+            scale, zero_point = self._input['quantization']
+            values = quantize(values, scale, zero_point, self.input_dtype)
         self._interpreter.set_tensor(self._input['index'], values)
 
     def invoke(self) -> None:
@@ -104,8 +109,8 @@ class LiteRtRunner:
 
     def output(self) -> np.ndarray:
         """The output of the last `invoke` (float32)."""
-        values = self._interpreter.get_tensor(self._output['index'])
-        if self.output_dtype is not np.float32:
+        values: np.ndarray = self._interpreter.get_tensor(self._output['index'])
+        if issubclass(self.output_dtype, np.integer):
             values = dequantize(values, *self._output['quantization'])
         return values
 
@@ -158,7 +163,7 @@ class LiteRtRunner:
                 self._resize(batch_size)
         except PocketFlowError:
             return False
-        return self._interpreter.get_tensor(self._output['index']).shape[0] == batch_size
+        return bool(self._interpreter.get_tensor(self._output['index']).shape[0] == batch_size)
 
 
 def _only(kind: str, details: list[dict[str, Any]]) -> dict[str, Any]:

@@ -61,16 +61,13 @@ class Weights:
     def read(self, operator: WeightedOperator) -> np.ndarray:
         """The real values (float32), of the shape in the file: codes times the scales of their channels."""
         tensor = self._graph.Tensors(operator.tensor)
-        shape, data = tensor.ShapeAsNumpy(), self._data(operator)
+        shape, data = tuple(tensor.ShapeAsNumpy().tolist()), self._data(operator)
         if self.type_of(operator) == 'FLOAT32':
-            return data.reshape(shape).copy()
+            return np.array(data.reshape(shape))
         codes = unpack_nibbles(data, int(np.prod(shape))) if self.type_of(operator) == 'INT4' else data
-        channels_last = np.moveaxis(
-            codes.reshape(shape).astype(np.float32), tensor.Quantization().QuantizedDimension(), -1
-        )
-        return np.moveaxis(
-            channels_last * tensor.Quantization().ScaleAsNumpy(), -1, tensor.Quantization().QuantizedDimension()
-        )
+        axis, scales = tensor.Quantization().QuantizedDimension(), np.asarray(tensor.Quantization().ScaleAsNumpy())
+        channels_last = np.moveaxis(codes.reshape(shape).astype(np.float32), axis, -1)
+        return np.moveaxis(channels_last * scales, -1, axis)
 
     def write(self, operator: WeightedOperator, codes: np.ndarray, scales: np.ndarray) -> None:
         """Replaces the codes (int8, of the shape in the file) and scales [channels] of integer weights."""
@@ -97,7 +94,7 @@ class Weights:
                     yield WeightedOperator(kind, name, layers, tensor)
 
     def _name(self, tensor: int) -> str:
-        return self._graph.Tensors(tensor).Name().decode()
+        return str(self._graph.Tensors(tensor).Name().decode())
 
     def _data(self, operator: WeightedOperator) -> np.ndarray:
         return self._buffer(operator.tensor).view(_DTYPES[self.type_of(operator)])

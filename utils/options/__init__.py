@@ -2,6 +2,7 @@
 
 from pocketflow.utils.options.fields import (
     Options,
+    OptionsT,
     accepted,
     check_value,
     define_flags,
@@ -20,6 +21,7 @@ from pocketflow.utils.options.fields import (
 
 __all__ = [
     'Options',
+    'OptionsT',
     'accepted',
     'check_value',
     'define_flags',

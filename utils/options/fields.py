@@ -83,7 +83,7 @@ class Options:
     superseded_switches: ClassVar[Mapping[str, str]] = {}
     needs: ClassVar[str] = ''
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in option_fields(type(self)):
             check_value(field, getattr(self, field.name))
         self.check()
@@ -95,18 +95,18 @@ class Options:
         return dataclasses.replace(self, **changes)
 
 
-def option_fields(options_class: type[Options]) -> list[dataclasses.Field]:
+def option_fields(options_class: type[Options]) -> list[dataclasses.Field[Any]]:
     return [field for field in dataclasses.fields(options_class) if 'flag' in field.metadata]
 
 
-def value_type(options_class: type[Options], field: dataclasses.Field) -> type:
+def value_type(options_class: type[Options], field: dataclasses.Field[Any]) -> type:
     """The plain type of a field: `float` for `float`, and for `float | None`."""
     hint = typing.get_type_hints(options_class)[field.name]
-    plain = [kind for kind in typing.get_args(hint) or (hint,) if kind is not type(None)]
+    plain: list[type] = [kind for kind in typing.get_args(hint) or (hint,) if kind is not type(None)]
     return plain[0]
 
 
-def accepted(field: dataclasses.Field) -> str:
+def accepted(field: dataclasses.Field[Any]) -> str:
     """What a field accepts, in words: `one of a, b`, `a number >= 0 and <= 1`."""
     meta = field.metadata
     if meta['choices']:
@@ -119,7 +119,7 @@ def accepted(field: dataclasses.Field) -> str:
     return ('a number ' + ' and '.join(bounds)).strip()
 
 
-def check_value(field: dataclasses.Field, value: Any) -> None:
+def check_value(field: dataclasses.Field[Any], value: Any) -> None:
     """Raises a `UsageError` that names flag, value and rule if the value breaks the field's rule."""
     meta = field.metadata
     if value is None or isinstance(value, bool):
@@ -183,17 +183,18 @@ def superseded_flags(options_classes: Iterable[type[Options]]) -> dict[str, str]
     }
 
 
-def help_text(field: dataclasses.Field) -> str:
+def help_text(field: dataclasses.Field[Any]) -> str:
     rules = [rule for rule in (accepted(field) if is_restricted(field) else '', dependence(field)) if rule]
-    return f'{field.metadata["help"]} ({"; ".join(rules)})' if rules else field.metadata['help']
+    words: str = field.metadata['help']
+    return f'{words} ({"; ".join(rules)})' if rules else words
 
 
-def is_restricted(field: dataclasses.Field) -> bool:
+def is_restricted(field: dataclasses.Field[Any]) -> bool:
     """Whether a field does not accept all values of its type."""
     return any(field.metadata[key] is not None for key in ('low', 'high', 'above', 'below', 'choices'))
 
 
-def dependence(field: dataclasses.Field) -> str:
+def dependence(field: dataclasses.Field[Any]) -> str:
     """What a field needs to have an effect, in words: `needs --hpo_space; not with --ws_prune_plan`."""
     rules = {
         'needs': ' '.join(f'--{condition}' for condition in field.metadata['needs'].split()),

@@ -55,4 +55,5 @@ def _bits_to_bytes(bits: np.ndarray) -> bytes:
 def _codes_of(content: np.ndarray, num_codes: int, bits: int) -> np.ndarray:
     needed = content[: num_packed_bytes(num_codes, bits)]
     digits = np.unpackbits(needed, count=num_codes * bits, bitorder='little').reshape(num_codes, bits)
-    return digits @ (np.uint16(1) << np.arange(bits, dtype=np.uint16))
+    codes: np.ndarray = digits @ (np.uint16(1) << np.arange(bits, dtype=np.uint16))
+    return codes

@@ -23,7 +23,7 @@ def largest_symmetric_code(bits: int) -> int:
     >>> largest_symmetric_code(8), largest_symmetric_code(4)
     (127, 7)
     """
-    return 2 ** (bits - 1) - 1
+    return (1 << (bits - 1)) - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +114,8 @@ class AffineEncoding:
             matrix = (codes.astype(np.int32) - self.zero_code).astype(np.float32) * self.scales
         else:
             matrix = codes.astype(np.float32) * self.scales + self.offsets
-        return self.buckets.tensor(matrix.astype(np.float32), self.codes.shape)
+        decoded: np.ndarray = self.buckets.tensor(matrix.astype(np.float32), self.codes.shape)
+        return decoded
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -137,7 +138,8 @@ class CodebookEncoding:
         """The float32 tensor that the codes stand for."""
         codes = self.buckets.matrix(self.codes)
         matrix = np.take_along_axis(self.codebooks.T, codes.astype(np.int64), axis=0)
-        return self.buckets.tensor(matrix, self.codes.shape)
+        decoded: np.ndarray = self.buckets.tensor(matrix, self.codes.shape)
+        return decoded
 
 
 Encoding = AffineEncoding | CodebookEncoding
@@ -150,6 +152,13 @@ KERNEL_NAMES = ('depthwise_kernel', 'kernel', 'pointwise_kernel')
 def kernel_name(layer: Any) -> str | None:
     """The attribute that holds a layer's (first) kernel, or `None` if it has none."""
     return next((name for name in KERNEL_NAMES if getattr(layer, name, None) is not None), None)
+
+
+def known_kernel_name(layer: Any) -> str:
+    """As `kernel_name`, of a layer of which it is sure that it has a kernel."""
+    name = kernel_name(layer)
+    assert name is not None, f'layer {layer.name!r} has no kernel'
+    return name
 
 
 SCALING_LAYERS = frozenset(

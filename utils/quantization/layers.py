@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.utils.quantization.encoding import Encoding, kernel_name
+from pocketflow.utils.quantization.encoding import Encoding, known_kernel_name
 from pocketflow.utils.quantization.quantizers import CodebookQuantizer, Quantizer, UniformQuantizer
+
+if TYPE_CHECKING:
+    _LayerClass: TypeAlias = keras.layers.Layer  # comes after the mixin, among the bases of each class that has it
+else:
+    _LayerClass = object
 
 
 def _as_quantizer(quantizer: Quantizer | dict[str, Any]) -> Quantizer:
     return keras.saving.deserialize_keras_object(quantizer) if isinstance(quantizer, dict) else quantizer
 
 
-class QuantizedKernel:
+class QuantizedKernel(_LayerClass):
     """Mixin before a layer class that has a kernel: the layer computes with the quantized kernel, and trains both.
 
     Args:
@@ -36,17 +41,17 @@ class QuantizedKernel:
     @property
     def kernel_variable(self) -> tf.Variable:
         """The kernel before quantization."""
-        return getattr(self, kernel_name(self))
+        return getattr(self, known_kernel_name(self))
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        name, kernel = kernel_name(self), self.kernel_variable
+        name, kernel = known_kernel_name(self), self.kernel_variable
         quantize = tf.autograph.experimental.do_not_convert(self.quantizer.quantize)  # it cannot read `match`
         # Not by setattr: Keras would take the variable off its list of weights.
-        vars(self)[name] = quantize(kernel)
+        self.__dict__[name] = quantize(kernel)
         try:
             return super().call(inputs)
         finally:
-            vars(self)[name] = kernel
+            self.__dict__[name] = kernel
 
     def encode(self) -> Encoding:
         """The codes of the kernel as it is now."""
@@ -63,7 +68,8 @@ class QuantizedKernel:
 
     def plain_config(self) -> dict[str, Any]:
         """The config of the plain layer."""
-        return super().get_config()
+        config: dict[str, Any] = super().get_config()
+        return config
 
 
 @keras.saving.register_keras_serializable(package='PocketFlow')

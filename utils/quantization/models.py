@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.utils.graph import Call, nodes_in_order, output_extremes, rebuild
-from pocketflow.utils.quantization.encoding import Encoding, kernel_name
+from pocketflow.utils.quantization.encoding import Encoding, known_kernel_name
 from pocketflow.utils.quantization.layers import QUANTIZED, QuantizeActivation, QuantizedKernel
 from pocketflow.utils.quantization.limits import FULL_BITS
 from pocketflow.utils.quantization.quantizers import CodebookQuantizer, Quantizer
 
-Layer = keras.layers.Layer
+Layer: TypeAlias = keras.layers.Layer
 _k = keras.layers
 
 _WITH_ACTIVATION = (
@@ -130,12 +130,14 @@ def quantized_copy(
         if isinstance(layer.quantizer, CodebookQuantizer):
             layer.quantizer.reset(layer.kernel_variable.numpy())
     for name, layer in activations.items():
-        layer.set_range(*ranges[name])
+        low, high = (ranges or {})[name]
+        layer.set_range(low, high)
     return result
 
 
 def _quantized_layer(layer: Layer, quantizer: Quantizer) -> QuantizedKernel:
-    return QUANTIZED[type(layer)].from_config({**layer.get_config(), 'quantizer': quantizer})
+    quantized: QuantizedKernel = QUANTIZED[type(layer)].from_config({**layer.get_config(), 'quantizer': quantizer})
+    return quantized
 
 
 def _nothing(tensor: Any, **kwargs: Any) -> Any:
@@ -148,7 +150,7 @@ def _one_after_the_other(first: Call, second: Call) -> Call:
 
 def _copy_plain_weights(source: Layer, target: Layer) -> None:
     """Copies kernel and bias."""
-    for name in (kernel_name(source), 'bias'):
+    for name in (known_kernel_name(source), 'bias'):
         if getattr(source, name, None) is not None:
             getattr(target, name).assign(getattr(source, name))
 
@@ -189,5 +191,5 @@ def strip_quantization(model: keras.Model) -> tuple[keras.Model, dict[str, Encod
     result = rebuild(model, edit)
     for name, layer in plain.items():
         _copy_plain_weights(model.get_layer(name), layer)
-        getattr(layer, kernel_name(layer)).assign(encodings[name].decode())
+        getattr(layer, known_kernel_name(layer)).assign(encodings[name].decode())
     return result, encodings

@@ -38,11 +38,15 @@ class Quantizer(abc.ABC):
 
     Args:
       bits: the width to begin with.
+
+    Attributes:
+      bits: the width, once `build` has been called.
     """
+
+    bits: tf.Variable
 
     def __init__(self, bits: int):
         self._initial_bits = bits
-        self.bits: tf.Variable | None = None
 
     def build(self, add_weight: AddWeight, shape: Sequence[int]) -> None:
         """Creates the variables.
@@ -88,13 +92,17 @@ class UniformQuantizer(Quantizer):
     Args:
       bits: 2..32.
       momentum: of the moving averages of the least and the greatest value.
+
+    Attributes:
+      low, high: the range, once `build` has been called.
     """
+
+    low: tf.Variable
+    high: tf.Variable
 
     def __init__(self, bits: int, momentum: float = 0.99):
         super().__init__(bits)
         self.momentum = momentum
-        self.low: tf.Variable | None = None
-        self.high: tf.Variable | None = None
 
     def build(self, add_weight: AddWeight, shape: Sequence[int]) -> None:
         super().build(add_weight, shape)
@@ -186,14 +194,18 @@ class CodebookQuantizer(Quantizer):
       buckets: how weights are cut.
       style: where code books start, see `codebooks.initial_codebooks`.
       max_bits: the greatest width that `bits` may later take; default: `bits`.
+
+    Attributes:
+      codebooks: `[buckets, 2**max_bits]`, once `build` has been called.
     """
+
+    codebooks: tf.Variable
 
     def __init__(
         self, bits: int, buckets: Buckets | dict[str, Any], style: str = 'quantile', max_bits: int | None = None
     ):
         super().__init__(bits)
         self.buckets, self.style, self.max_bits = as_buckets(buckets), style, max_bits or bits
-        self.codebooks: tf.Variable | None = None
 
     def build(self, add_weight: AddWeight, shape: Sequence[int]) -> None:
         super().build(add_weight, shape)

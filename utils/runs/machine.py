@@ -28,5 +28,7 @@ def machine(cpuinfo: str = '/proc/cpuinfo') -> dict[str, str | int]:
     except OSError:
         lines = []
     models = [line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')]
-    return {'processor': models[0] if models else platform.processor() or platform.machine(),
-            'cores': os.cpu_count() or 1}
+    return {
+        'processor': models[0] if models else platform.processor() or platform.machine(),
+        'cores': os.cpu_count() or 1,
+    }

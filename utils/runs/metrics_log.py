@@ -12,9 +12,9 @@ from pathlib import Path
 import tensorflow as tf
 from absl import logging
 
-from pocketflow.utils.system import atomic
 from pocketflow.utils.runs import events
-from pocketflow.utils.runs.records import parsed, set_aside
+from pocketflow.utils.runs.records import Record, parsed, set_aside
+from pocketflow.utils.system import atomic
 
 LOG_NAME, EVENTS_FOLDER = 'metrics.jsonl', 'events'
 LINE_SHAPE = {'stage': str, 'step': int}
@@ -45,10 +45,14 @@ class MetricsLog:
         num_damaged = sum(entry is None for entry in entries) + (bool(tail) and not tail.startswith(b'{'))
         if num_damaged:
             aside = set_aside(self._path)
-            logging.warning('%s: %d damaged line(s) left out; the file as it was is kept as %s', self._path, num_damaged,
-                            aside.name)
-        kept = [line + b'\n' for line, entry in zip(lines, entries, strict=True)
-                if entry is not None and not _is_later(entry, stage, step)]
+            logging.warning(
+                '%s: %d damaged line(s) left out; the file as it was is kept as %s', self._path, num_damaged, aside.name
+            )
+        kept = [
+            line + b'\n'
+            for line, entry in zip(lines, entries, strict=True)
+            if entry is not None and not _is_later(entry, stage, step)
+        ]
         if len(kept) < len(lines) or tail:
             self._file.close()
             with atomic.replacing(self._path) as temporary:
@@ -81,5 +85,5 @@ class MetricsLog:
                 writer.close()
 
 
-def _is_later(entry: Mapping, stage: str, step: int) -> bool:
-    return entry['stage'] == stage and entry['step'] > step
+def _is_later(entry: Record, stage: str, step: int) -> bool:
+    return bool(entry['stage'] == stage and entry['step'] > step)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-from pocketflow.utils.runs.records import DamagedRecordError
+from pocketflow.utils.runs.records import DamagedRecordError, Record
 
 
 def refuse_damaged(path: Path, remedy: str) -> None:
@@ -45,13 +45,16 @@ def _damage_of_archive(path: Path) -> str | None:
     return None if damaged is None else f'is damaged (the check sum of its part {damaged} is wrong)'
 
 
-def damaged_files(run: Path, report: Mapping) -> list[str]:
+def damaged_files(run: Path, report: Record) -> list[str]:
     """One phrase for each file of a finished run that is gone or is not the one that the report is about."""
-    return [f'{name} {reason}' for name, num_bytes in dict(_files(report)).items()
-            if (reason := what_is_wrong(run / name, num_bytes)) is not None]
+    return [
+        f'{name} {reason}'
+        for name, num_bytes in dict(_files(report)).items()
+        if (reason := what_is_wrong(run / name, num_bytes)) is not None
+    ]
 
 
-def _files(report: Mapping) -> Iterator[tuple[str, int]]:
+def _files(report: Record) -> Iterator[tuple[str, int]]:
     """Name and length of the files that a report is about."""
     before, after = report['baseline'], report['compressed']
     yield 'model.keras', after['keras_bytes']

@@ -20,7 +20,7 @@ import dataclasses
 import json
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ MAX_WHOLE = 1 << 63
 """Whole numbers beyond it do not fit into any float format, nor into what reads them."""
 
 Shape = Any
+Record = Mapping[str, Any]
+"""An object as JSON has it: what is in it was checked when it was read, or is made by the program itself."""
 
 
 class DamagedRecordError(PocketFlowError):
@@ -70,6 +72,14 @@ def read_record(path: Path, shape: Shape, remedy: str) -> Any | None:
         return None
     except _NoRecordError as error:
         raise DamagedRecordError(f'{path}: damaged record ({error}); {remedy}') from None
+
+
+def required_record(path: Path, shape: Shape, remedy: str) -> Any:
+    """As `read_record`, of a file that must be there."""
+    record = read_record(path, shape, remedy)
+    if record is None:
+        raise DamagedRecordError(f'{path}: is gone; {remedy}')
+    return record
 
 
 def parsed(content: bytes, shape: Shape) -> Any | None:
@@ -144,7 +154,7 @@ def misfits(value: Any, shape: Shape, place: str = '') -> Iterator[str]:
         yield f'{place or "it"} is {shown(value)}, not {wanted}'
 
 
-def _misfits_of_object(value: Any, shape: dict, place: str) -> Iterator[str]:
+def _misfits_of_object(value: Any, shape: dict[Any, Shape], place: str) -> Iterator[str]:
     if not isinstance(value, dict):
         yield f'{place or "it"} is {shown(value)}, not an object'
         return
@@ -159,7 +169,7 @@ def _misfits_of_object(value: Any, shape: dict, place: str) -> Iterator[str]:
             yield f'{inner} is missing'
 
 
-def _misfits_of_list(value: Any, shape: list, place: str) -> Iterator[str]:
+def _misfits_of_list(value: Any, shape: list[Shape], place: str) -> Iterator[str]:
     if not isinstance(value, list):
         yield f'{place or "it"} is {shown(value)}, not a list'
     elif len(shape) > 1 and len(value) != len(shape):

@@ -15,9 +15,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from pocketflow.utils.system import atomic
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.runs.records import Number, read_record
+from pocketflow.utils.system import atomic
 
 FLAGS_FILE = 'flags.txt'
 REPORT = 'report.json'
@@ -49,8 +49,11 @@ def differences(recorded: Sequence[str], given: Sequence[str], ignoring: Collect
       ignoring: names that may differ, as they stand in the files without the dashes of flags.
     """
     there, here = (dict(_name_and_value(line) for line in lines) for lines in (recorded, given))
-    names = [name for name in sorted({*there, *here}, key=lambda name: (name != 'learner', name.lstrip('# ')))
-             if there.get(name) != here.get(name) and name not in ignoring]
+    names = [
+        name
+        for name in sorted({*there, *here}, key=lambda name: (name != 'learner', name.lstrip('# ')))
+        if there.get(name) != here.get(name) and name not in ignoring
+    ]
     return [f'{name.lstrip("# ")}: {_shown(there, name)} there, {_shown(here, name)} given' for name in names]
 
 
@@ -125,27 +128,31 @@ class RunDirectory:
         except OSError as error:
             raise self._unreadable(error, FLAGS_FILE) from error
         except UnicodeDecodeError as error:
-            raise UsageError(f'--run_dir={self.path}: {FLAGS_FILE} holds no text, so it is not of a run; give another '
-                             'directory') from error
+            raise UsageError(
+                f'--run_dir={self.path}: {FLAGS_FILE} holds no text, so it is not of a run; give another directory'
+            ) from error
 
     def _take_lock(self) -> TextIO:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = open(self / LOCK_FILE, 'a', encoding='utf-8')  # noqa: SIM115 (held until release)
         except OSError as error:
-            raise self._unwritable(error.strerror) from error
+            raise self._unwritable(error.strerror or str(error)) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             lock.close()
-            raise UsageError(f'--run_dir={self.path}: another process is working in it; wait for it or choose another '
-                             '--run_dir') from error
+            raise UsageError(
+                f'--run_dir={self.path}: another process is working in it; wait for it or choose another --run_dir'
+            ) from error
         return lock
 
     def _refuse_foreign_files(self) -> None:
         if set(str(self.path)) & UNREADABLE:
-            raise UsageError(f'--run_dir={self.path}: TensorFlow takes [ and \\ in the names of checkpoints for '
-                             'patterns, so the run could not be continued; give a directory without them')
+            raise UsageError(
+                f'--run_dir={self.path}: TensorFlow takes [ and \\ in the names of checkpoints for '
+                'patterns, so the run could not be continued; give a directory without them'
+            )
         try:
             if not self.path.exists():
                 return
@@ -155,9 +162,11 @@ class RunDirectory:
         except OSError as error:
             raise self._unreadable(error) from error
         if foreign:
-            raise UsageError(f'--run_dir={self.path}: holds files that are not of a run ({foreign[0]}, ...); give an '
-                             f'empty or new directory (what is left of a run whose {FLAGS_FILE} is gone cannot be '
-                             'continued; delete it to begin anew)')
+            raise UsageError(
+                f'--run_dir={self.path}: holds files that are not of a run ({foreign[0]}, ...); give an '
+                f'empty or new directory (what is left of a run whose {FLAGS_FILE} is gone cannot be '
+                'continued; delete it to begin anew)'
+            )
 
     def _refuse_unwritable(self) -> None:
         nearest = next(folder for folder in (self.path, *self.path.parents) if os.path.lexists(folder))
@@ -202,13 +211,16 @@ class RunDirectory:
             os.environ.pop('TMPDIR') if variable is None else os.environ.update(TMPDIR=variable)
             _remove_folder(folder)
 
-    def _refuse_other_flags(self, recorded: Sequence[str], flag_lines: Sequence[str],
-                            ignoring: Collection[str]) -> None:
+    def _refuse_other_flags(
+        self, recorded: Sequence[str], flag_lines: Sequence[str], ignoring: Collection[str]
+    ) -> None:
         changed = differences(recorded, flag_lines, ignoring) if recorded else []
         if changed:
             more = f' and {len(changed) - NB_SHOWN} more' if len(changed) > NB_SHOWN else ''
-            raise UsageError(f'--run_dir={self.path}: holds a run with other flags ({"; ".join(changed[:NB_SHOWN])}'
-                             f'{more}); give another --run_dir, or the same flags to continue it')
+            raise UsageError(
+                f'--run_dir={self.path}: holds a run with other flags ({"; ".join(changed[:NB_SHOWN])}'
+                f'{more}); give another --run_dir, or the same flags to continue it'
+            )
 
     @contextlib.contextmanager
     def timed(self, name: str) -> Iterator[None]:
@@ -237,8 +249,12 @@ class RunDirectory:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
 
     def seconds(self) -> dict[str, float]:
-        return read_record(self / SECONDS_FILE, {...: Number(low=0)},
-                           'delete it: the seconds of the report then begin anew') or {}
+        return (
+            read_record(
+                self / SECONDS_FILE, {...: Number(low=0)}, 'delete it: the seconds of the report then begin anew'
+            )
+            or {}
+        )
 
 
 def _remove_folder(folder: Path) -> None:

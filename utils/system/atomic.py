@@ -17,7 +17,7 @@ CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 
 
 @contextlib.contextmanager
-def naming(path: str | os.PathLike) -> Iterator[None]:
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     """Lets the `OSError`s of the block name this file: a failed write names nothing, or a temporary file."""
     try:
         yield
@@ -29,7 +29,7 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
         raise
 
 
-def sync(path: str | os.PathLike) -> None:
+def sync(path: str | os.PathLike[str]) -> None:
     """Waits until a file, or the list of names in a folder, is on the disk: a power cut must not leave it empty."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -49,7 +49,7 @@ def put_in_place(temporary: Path, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary name beside `path` to write to; it takes the place of `path` when the block ends without an error.
 
     The temporary name keeps the suffix, which tells some libraries the format. The folder of `path` is made, but not
@@ -71,10 +71,10 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def write_text(path: str | os.PathLike, text: str) -> None:
+def write_text(path: str | os.PathLike[str], text: str) -> None:
     with replacing(path) as temporary:
         temporary.write_text(text, encoding='utf-8')
 
 
-def write_json(path: str | os.PathLike, value: Any) -> None:
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
     write_text(path, json.dumps(value, indent=2) + '\n')

@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import NoReturn
 
 from absl import logging
@@ -69,7 +70,7 @@ class _Handler(Deferred):
         self._lock = threading.RLock()
         self._timer: threading.Timer | None = None
 
-    def __call__(self, signum: int, frame) -> None:
+    def __call__(self, signum: int, frame: FrameType | None) -> None:
         self._handled, self.signum = True, self.signum or signum
 
     @property

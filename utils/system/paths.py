@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator
+from typing import Any
 
 from pocketflow.utils.errors import UsageError
 
@@ -29,7 +30,7 @@ def complaint(error: OSError) -> str | None:
     return f'{shown(error.filename)}: {WRONG[error.errno]}'
 
 
-def shown(path: str | bytes | os.PathLike | int, most: int = 200) -> str:
+def shown(path: str | bytes | os.PathLike[Any] | int, most: int = 200) -> str:
     """A path for a message: on one line, without what a terminal cannot show, cut in the middle if it is long."""
     text = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else str(path)
     text = ''.join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

@@ -92,7 +92,7 @@ class Progress:
         if self._bar is not None:
             names = sorted(values, key=lambda name: name in SETTINGS)
             parts = [note] * bool(note) + [f'{name} {values[name]:.3g}' for name in names]
-            self._bar.set_postfix_str(' '.join([speed, *fitting(parts, self._room_beside(speed))]))
+            self._bar.set_postfix_str(' '.join([speed, *fitting(parts, self._room_beside(self._bar, speed))]))
             return
         shown = ' '.join([note] * bool(note) + [f'{name} {number(value)}' for name, value in values.items()])
         eta = duration((self.total - self.step) * self.units_per_step / rate) if rate else '-'
@@ -107,9 +107,9 @@ class Progress:
             eta,
         )
 
-    def _room_beside(self, speed: str) -> int:
+    def _room_beside(self, bar: tqdm, speed: str) -> int:
         """Columns of the terminal that are left for values behind the bar and the speed."""
-        return (self._bar.ncols or 80) - BAR_COLUMNS - len(f'{self.label}{self.total}{self.total}{speed} ')
+        return int(bar.ncols or 80) - BAR_COLUMNS - len(f'{self.label}{self.total}{self.total}{speed} ')
 
     def close(self) -> None:
         if self._bar is not None:

@@ -176,5 +176,5 @@ class Checkpoints:
         if num_workers == self._workers.size:
             for local, state in zip(self._local, states, strict=True):
                 local.assign(state[self._workers.rank])
-        elif num_workers:
+        elif num_workers and self._adopt is not None:
             self._adopt(states)

@@ -120,17 +120,6 @@ def test_a_state_of_other_sizes_is_refused():
         new_agent().set_state(new_agent(SMALL.replace(critic_width=5)).get_state())
 
 
-def test_the_generator_comes_back_from_thirteen_numbers():
-    rng, other = new_generator(3), new_generator(4)
-    rng.normal(size=3)
-    rng.integers(5, size=3, dtype=np.int32)  # leaves half of a 64-bit number behind
-    values = generator_state(rng)
-    assert (values.dtype, values.shape) == (np.uint64, (13,))
-    set_generator(other, values)
-    for draw in (lambda g: g.integers(2**31, size=5, dtype=np.int32), lambda g: g.normal(size=4)):
-        np.testing.assert_array_equal(draw(rng), draw(other))
-
-
 @pytest.mark.parametrize('kind', KINDS)
 def test_actions_have_their_shape_and_range(kind: str):
     agent = new_agent(KINDS[kind].replace(noise_std_init=50.0), a_min=-0.1, a_max=0.3)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.runs.run_directory import RunDirectory, differences, fingerprint
 from pocketflow.utils.runs.records import DamagedRecordError
+from pocketflow.utils.runs.run_directory import RunDirectory, differences, fingerprint
 
 
 @pytest.mark.parametrize('name', ['run[1]', 'back\\slash'])
@@ -34,12 +34,19 @@ def test_equal_flags_continue_and_other_flags_are_refused(tmp_path):
 
 def test_differing_flags_say_which_is_where():
     assert differences(['--a=1', '--learner=x', '--b=2'], ['--a=2', '--learner=y', '--b=2']) == [
-        'learner: x there, y given', 'a: 1 there, 2 given']
+        'learner: x there, y given',
+        'a: 1 there, 2 given',
+    ]
     assert differences(['--a=1', '# workers=2'], ['--c=d=e']) == [
-        'a: 1 there, nothing given', 'c: nothing there, d=e given', 'workers: 2 there, nothing given']
+        'a: 1 there, nothing given',
+        'c: nothing there, d=e given',
+        'workers: 2 there, nothing given',
+    ]
     assert differences(['--a=1', '# workers=2'], ['--a=1'], ['# workers']) == []
     assert differences(['# sha256 of --x: ab', '# exports a model'], ['# sha256 of --x: cd']) == [
-        'exports a model: yes there, nothing given', 'sha256 of --x: ab there, cd given']
+        'exports a model: yes there, nothing given',
+        'sha256 of --x: ab there, cd given',
+    ]
 
 
 def test_only_the_first_of_many_differing_flags_are_named(tmp_path):
@@ -151,8 +158,10 @@ def test_flag_files_that_cannot_be_read(tmp_path, monkeypatch):
         raise PermissionError(13, 'Permission denied')
 
     for method, what in (('read_text', 'flags.txt'), ('exists', 'the directory')):
-        with monkeypatch.context() as context, pytest.raises(UsageError, match=(
-                rf'{what} cannot be read \(Permission denied\); give another directory')):
+        with (
+            monkeypatch.context() as context,
+            pytest.raises(UsageError, match=(rf'{what} cannot be read \(Permission denied\); give another directory')),
+        ):
             context.setattr(Path, method, refuse)
             RunDirectory(tmp_path / 'new').claim(['--a=1'])
 
@@ -189,8 +198,10 @@ def test_temporary_files_of_killed_processes_go_with_the_next_call(tmp_path):
 @pytest.mark.parametrize('content', [b'', b'{"train": "1"}', b'{"train": 1e999}', b'{"train": -1}', b'[1]', b'\xff'])
 def test_damaged_seconds_are_named_before_the_work(tmp_path, content):
     (tmp_path / 'seconds.json').write_bytes(content)
-    with (pytest.raises(DamagedRecordError, match='^.*/seconds.json: damaged record .*; delete it: the seconds of the'),
-          RunDirectory(tmp_path).timed('train')):
+    with (
+        pytest.raises(DamagedRecordError, match='^.*/seconds.json: damaged record .*; delete it: the seconds of the'),
+        RunDirectory(tmp_path).timed('train'),
+    ):
         pytest.fail('worked')
 
 

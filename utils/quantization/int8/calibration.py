@@ -23,7 +23,4 @@ def observed_ranges(model: keras.Model, names: Sequence[str], images: np.ndarray
     """
     lows, highs = np.moveaxis(output_extremes(model, names, images, BATCH_SIZE), -1, 0)
     lows, highs = np.minimum(lows, 0).mean(axis=0), np.maximum(highs, 0).mean(axis=0)
-    return {
-        name: (float(low), float(high)) if high > low else (0.0, 1.0)
-        for name, low, high in zip(names, lows, highs, strict=True)
-    }
+    return {name: (float(low), float(high)) for name, low, high in zip(names, lows, highs, strict=True)}

@@ -41,14 +41,15 @@ _SAME_SCALE = (
     _k.InputLayer,
 )
 """What writes no new values, and so needs no range of its own."""
-_FIXED_SCALE = ('softmax', 'sigmoid', 'tanh')
-"""Activations whose results have a scale that the runtime fixes."""
-_KERNELS = {
+FIXED_RANGES = {'softmax': (0.0, 255 / 256), 'sigmoid': (0.0, 255 / 256), 'tanh': (-1.0, 127 / 128)}
+"""(low, high) of the results of activations for which the runtime accepts one scale only: 1/256, or 1/128."""
+KERNELS = {
     _k.Conv2D: 'kernel',
     _k.DepthwiseConv2D: 'depthwise_kernel',
     _k.Dense: 'kernel',
     _k.Conv2DTranspose: 'kernel',
 }
+"""The attribute that holds the kernel, by the kind of layer."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,11 +60,13 @@ class Place:
       kernel: the attribute that holds the kernel to be rounded, or `None`.
       output: whether the output is rounded.
       positive: whether the output is never negative.
+      fixed: the activation in `FIXED_RANGES` that fixes the range of the output, or `None`.
     """
 
     kernel: str | None
     output: bool
     positive: bool = False
+    fixed: str | None = None
 
 
 class Flow:
@@ -115,8 +118,14 @@ def _is_computed_with(layer: keras.layers.Layer, reader: keras.layers.Layer | No
     if reader is None or activation_name(layer) != 'linear':
         return False
     if isinstance(reader, _k.BatchNormalization):
-        return type(layer) in _FOLDS_NORM and is_norm_of_channels(reader)
+        return norm_behind(layer, reader) is not None
     return is_relu(reader) and type(layer) in _FUSES_RELU
+
+
+def norm_behind(layer: keras.layers.Layer, reader: keras.layers.Layer | None) -> keras.layers.BatchNormalization | None:
+    """The only reader of a layer, if it is a batch norm that the runtime computes together with the layer."""
+    is_norm = isinstance(reader, _k.BatchNormalization) and is_norm_of_channels(reader)
+    return reader if is_norm and type(layer) in _FOLDS_NORM and activation_name(layer) == 'linear' else None
 
 
 def norms_without_kernel(model: keras.Model) -> dict[str, ChannelSelect | None]:
@@ -147,30 +156,40 @@ def places(model: keras.Model) -> dict[str, Place]:
     flow = Flow(model)
     result: dict[str, Place] = {}
     for node in flow.nodes:
-        place = Place(_KERNELS.get(type(node.layer)), _rounds_output(flow, node), _is_positive(node.layer))
-        known = result.get(node.layer.name, place)
-        result[node.layer.name] = dataclasses.replace(place, output=place.output or known.output)
+        layer = node.layer
+        place = Place(KERNELS.get(type(layer)), _rounds_output(flow, node), _is_positive(layer), _fixed_range(layer))
+        known = result.get(layer.name, place)
+        result[layer.name] = dataclasses.replace(place, output=place.output or known.output)
     return {name: place for name, place in result.items() if place.kernel or place.output}
 
 
 def _rounds_output(flow: Flow, node: Any) -> bool:
     layer, outputs = node.layer, tf.nest.flatten(node.outputs)
-    if len(outputs) != 1 or not outputs[0].dtype.is_floating or _keeps_scale(layer, outputs[0]):
+    if len(outputs) != 1 or not outputs[0].dtype.is_floating or keeps_scale(layer, outputs[0]):
         return False
+    if _fixed_range(layer):
+        return True
     reader = flow.only_reader(outputs[0])
     # One range serves a concatenation and all that only it reads, so that it need not compute anything.
     return not (isinstance(reader, _k.Concatenate) or _is_computed_with(layer, reader))
 
 
-def _keeps_scale(layer: keras.layers.Layer, output: Any) -> bool:
-    """Whether the scale of the layer's output is that of its input, or fixed."""
-    if type(layer) in (_k.Activation, _k.Softmax):
-        return activation_name(layer) in ('linear', *_FIXED_SCALE)
+def keeps_scale(layer: keras.layers.Layer, output: Any) -> bool:
+    """Whether the scale of the layer's output is that of its input."""
+    if type(layer) is _k.Activation:
+        return activation_name(layer) == 'linear'
     if isinstance(layer, ChannelSelect):
         return len(output.shape) != 4
     if isinstance(layer, _k.UpSampling2D):
-        return layer.interpolation == 'nearest'
+        return bool(layer.interpolation == 'nearest')
     return isinstance(layer, _SAME_SCALE)
+
+
+def _fixed_range(layer: keras.layers.Layer) -> str | None:
+    if type(layer) is _k.Softmax:
+        return 'softmax'
+    name = activation_name(layer)
+    return name if type(layer) is _k.Activation and name in FIXED_RANGES else None
 
 
 def _is_positive(layer: keras.layers.Layer) -> bool:

@@ -14,6 +14,7 @@ from pocketflow.utils.quantization.int8.placement import Flow, activation_name, 
 _k = keras.layers
 _FUSED = ('linear', 'relu', 'relu6')
 """Activations that a layer with a kernel may have within."""
+_SWISH = ('swish', 'silu')
 _PAIRWISE = (_k.Add, _k.Multiply)
 """What int8 operations compute for two tensors at a time."""
 
@@ -27,8 +28,8 @@ def prepare(model: keras.Model) -> keras.Model:
     """A copy of the model with a simpler structure, which computes the same in inference.
 
     Separable convolutions become a depthwise and a pointwise one, sums and products of several tensors become chains of
-    two at a time, activations other than ReLU become layers of their own, and batch norms behind dense layers become
-    part of these (no int8 operation computes the two together).
+    two at a time, activations other than ReLU become layers of their own, a swish becomes a product with a sigmoid, and
+    batch norms behind dense layers become part of these (no int8 operation computes the two together).
 
     Raises:
       UsageError: the model is not functional, or has a model, or another layer of layers, among its layers.
@@ -49,6 +50,8 @@ def prepare(model: keras.Model) -> keras.Model:
             return _pairwise(layer)
         if getattr(layer, 'kernel', None) is not None and activation_name(layer) not in _FUSED:
             return _with_activation_apart(layer, pending)
+        if type(layer) is _k.Activation and activation_name(layer) in _SWISH:
+            return _swish(layer.name)
         return copy
 
     result = rebuild(model, edit)
@@ -136,7 +139,8 @@ def _separated(layer: keras.layers.SeparableConv2D, pending: list[Assign]) -> Ca
         pointwise.set_weights(weights[1:])
 
     pending.append(assign)
-    return lambda inputs: _activated(layer, pointwise(depthwise(inputs)))
+    activate = _activation(layer)
+    return lambda inputs: activate(pointwise(depthwise(inputs)))
 
 
 def _pairwise(layer: keras.layers.Layer) -> Call:
@@ -156,10 +160,19 @@ def _pairwise(layer: keras.layers.Layer) -> Call:
 def _with_activation_apart(layer: keras.layers.Layer, pending: list[Assign]) -> Call:
     linear = type(layer).from_config({**layer.get_config(), 'activation': 'linear'})
     pending.append(lambda: linear.set_weights(layer.get_weights()))
-    return lambda *args, **kwargs: _activated(layer, linear(*args, **kwargs))
+    activate = _activation(layer)
+    return lambda *args, **kwargs: activate(linear(*args, **kwargs))
 
 
-def _activated(layer: keras.layers.Layer, outputs: object) -> object:
+def _activation(layer: keras.layers.Layer) -> Call:
+    """The activation within a layer, as layers of their own."""
+    name = f'{layer.name}_activation'
     if activation_name(layer) == 'linear':
-        return outputs
-    return _k.Activation(layer.activation, name=f'{layer.name}_activation')(outputs)
+        return lambda outputs: outputs
+    return _swish(name) if activation_name(layer) in _SWISH else _k.Activation(layer.activation, name=name)
+
+
+def _swish(name: str) -> Call:
+    """`x * sigmoid(x)` in two layers, since the runtime rounds the sigmoid and the product."""
+    gate, product = _k.Activation('sigmoid', name=f'{name}_sigmoid'), _k.Multiply(name=name)
+    return lambda inputs: product([inputs, gate(inputs)])

@@ -18,6 +18,8 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapp
 from tensorflow_model_optimization.python.core.quantization.keras.quantizers import Quantizer
 
 from pocketflow.utils.quantization.encoding import largest_symmetric_code
+from pocketflow.utils.quantization.int8.biases import as_stored, folding_norm, input_scale, shift_for
+from pocketflow.utils.quantization.int8.placement import FIXED_RANGES
 
 RANGE_DECAY = 0.99
 """Weight of the past in the moving average of a range, per step."""
@@ -38,6 +40,8 @@ class Simulation:
       kernel: the attribute that holds the kernel to be rounded, or `None`.
       output: whether the output is rounded.
       positive: whether the output is never negative, so that only its maximum is observed.
+      fixed: the activation in `FIXED_RANGES` that fixes the range of the output, or `None`.
+      least: width below which the range of the output does not shrink.
       weight_bits, activation_bits: widths.
       delay: training steps before values are rounded in training; ranges are observed from the start.
       is_stored: whether the kernel is on its grid of `weight_bits` already and only waits to be stored in 8 bits.
@@ -46,6 +50,8 @@ class Simulation:
     kernel: str | None
     output: bool
     positive: bool = False
+    fixed: str | None = None
+    least: float = 0.0
     weight_bits: int = 8
     activation_bits: int = 8
     delay: int = 0
@@ -81,6 +87,11 @@ class KernelQuantizer(Delayed):
     def __call__(self, inputs: tf.Tensor, training: bool, weights: dict[str, tf.Variable], **kwargs: Any) -> tf.Tensor:
         return self._after_delay(inputs, lambda: self.rounded(inputs), weights['step'], training)
 
+    def scales(self, kernel: tf.Tensor) -> tf.Tensor:
+        """The distance of neighbouring values of the grid: of each output channel, or of all."""
+        largest = largest_magnitudes(kernel, self.per_channel, self.is_depthwise)
+        return largest / largest_symmetric_code(self.simulation.weight_bits)
+
     def rounded(self, kernel: tf.Tensor) -> tf.Tensor:
         """The kernel on its grid."""
         bits = self.simulation.weight_bits
@@ -104,23 +115,51 @@ def round_symmetric(
       factor: range of the grid, in units of the largest magnitude.
     """
     kernel = tf.convert_to_tensor(kernel)
+    largest = largest_magnitudes(kernel, per_channel, depthwise) * factor
     if not per_channel:
-        largest = _filled(tf.reduce_max(tf.abs(kernel)), 0.0) * factor
         return tf.quantization.fake_quant_with_min_max_vars(kernel, -largest, largest, bits, narrow_range=True)
-    shape = kernel.shape
-    folded = tf.reshape(kernel, (*shape[:2], 1, shape[2] * shape[3])) if depthwise else kernel
-    largest = tf.reduce_max(tf.abs(folded), (0, 1, 2))
-    largest = _filled(largest, SMALLEST_RANGE * tf.reduce_max(largest)) * factor
     rounded = tf.quantization.fake_quant_with_min_max_vars_per_channel(
-        folded, -largest, largest, bits, narrow_range=True
+        _folded(kernel, depthwise), -largest, largest, bits, narrow_range=True
     )
-    return tf.reshape(rounded, shape)
+    return tf.reshape(rounded, kernel.shape)
+
+
+def largest_magnitudes(kernel: tf.Tensor, per_channel: bool, depthwise: bool) -> tf.Tensor:
+    """The ends of the grids of `round_symmetric`: `[output channels]`, or one for all."""
+    if not per_channel:
+        return _filled(tf.reduce_max(tf.abs(kernel)), 0.0)
+    largest = tf.reduce_max(tf.abs(_folded(kernel, depthwise)), (0, 1, 2))
+    return _filled(largest, SMALLEST_RANGE * tf.reduce_max(largest))
+
+
+def _folded(kernel: tf.Tensor, depthwise: bool) -> tf.Tensor:
+    """The kernel with its output channels on the last axis."""
+    shape = kernel.shape
+    return tf.reshape(kernel, (*shape[:2], 1, shape[2] * shape[3])) if depthwise else kernel
 
 
 def _filled(largest: tf.Tensor, least: tf.Tensor | float) -> tf.Tensor:
     """A range that is positive even where all weights are zero; it has no gradient."""
     largest = tf.maximum(largest, least)
     return tf.stop_gradient(tf.where(largest > 0, largest, tf.ones_like(largest)))
+
+
+class FixedQuantizer(Delayed):
+    """Asymmetric, with the range that the runtime fixes; the converter knows it, and gets the values as they are."""
+
+    def build(self, tensor_shape: Any, name: str, layer: keras.layers.Layer) -> dict[str, tf.Variable]:
+        return {'step': layer.optimizer_step}
+
+    def __call__(self, inputs: tf.Tensor, training: bool, weights: dict[str, tf.Variable], **kwargs: Any) -> tf.Tensor:
+        if self.simulation.is_stored:
+            return inputs
+        assert self.simulation.fixed is not None  # others get an `OutputQuantizer`
+        low, high = FIXED_RANGES[self.simulation.fixed]
+
+        def rounded() -> tf.Tensor:
+            return tf.quantization.fake_quant_with_min_max_args(inputs, low, high, STORED_BITS)
+
+        return self._after_delay(inputs, rounded, weights['step'], training)
 
 
 class OutputQuantizer(Delayed):
@@ -139,6 +178,7 @@ class OutputQuantizer(Delayed):
         limits = [weights['min'], weights['max']]
         if training:
             limits = self._follow(tf.stop_gradient(inputs), *limits)
+        limits = [limits[0], tf.maximum(limits[1], limits[0] + self.simulation.least)]
         if not self.simulation.is_stored:
             limits = as_converted(*limits)
 
@@ -189,7 +229,9 @@ class SimulationConfig(QuantizeConfig):
         assert not quantize_activations
 
     def get_output_quantizers(self, layer: keras.layers.Layer) -> list[Quantizer]:
-        return [OutputQuantizer(self.simulation)] if self.simulation.output else []
+        if not self.simulation.output:
+            return []
+        return [FixedQuantizer(self.simulation) if self.simulation.fixed else OutputQuantizer(self.simulation)]
 
     def get_config(self) -> dict[str, Any]:
         return dataclasses.asdict(self.simulation)
@@ -214,6 +256,37 @@ class QuantizedLayer(QuantizeWrapperV2):
     def from_config(cls, config: dict[str, Any]) -> QuantizedLayer:
         return cls(keras.saving.deserialize_keras_object(config['layer']), config['simulation'], name=config['name'])
 
+    def call(self, inputs: Any, training: Any = None, **kwargs: Any) -> Any:
+        """As the layer within; in inference also with the bias that the file stores."""
+        training = keras.backend.learning_phase() if training is None else training
+        if tf.is_tensor(training) or training or not self.simulation.kernel or self.simulation.is_stored:
+            return super().call(inputs, training=training, **kwargs)
+        source, (kernel, quantizer, _) = input_scale(self), self._weight_vars[0]
+        if source is None:
+            return super().call(inputs, training=training, **kwargs)
+        step, bias, norm = source * quantizer.scales(kernel), getattr(self.layer, 'bias', None), folding_norm(self)
+        if norm is not None:
+            return super().call(inputs, training=training, **kwargs) + shift_for(
+                norm, 0.0 if bias is None else bias, step
+            )
+        if bias is None:
+            return super().call(inputs, training=training, **kwargs)
+        # Past the layer's own bookkeeping, which would take the variable for one that has been given up.
+        object.__setattr__(self.layer, 'bias', as_stored(bias, step))
+        try:
+            return super().call(inputs, training=training, **kwargs)
+        finally:
+            object.__setattr__(self.layer, 'bias', bias)
+
+    def output_scale(self) -> tf.Tensor:
+        """The distance of neighbouring values of the output, as it will be in the file."""
+        if self.simulation.fixed:
+            low, high = map(tf.constant, FIXED_RANGES[self.simulation.fixed])
+        else:
+            low, high = (self._output_quantizer_vars[key] for key in ('min', 'max'))
+            low, high = as_converted(low, tf.maximum(high, low + self.simulation.least))
+        return (high - low) / (2**self.simulation.activation_bits - 1)
+
     @property
     def kernel_variable(self) -> tf.Variable | None:
         """The trained kernel; the attribute of the layer within holds the rounded one."""
@@ -227,7 +300,10 @@ class QuantizedLayer(QuantizeWrapperV2):
     @property
     def range(self) -> tuple[float, float]:
         """(low, high) of the output."""
-        return tuple(float(self._output_quantizer_vars[key]) for key in ('min', 'max'))
+        if self.simulation.fixed:
+            return FIXED_RANGES[self.simulation.fixed]
+        low, high = (float(self._output_quantizer_vars[key]) for key in ('min', 'max'))
+        return low, max(high, low + self.simulation.least)
 
     def set_range(self, low: float, high: float) -> None:
         """Sets the range of the output."""

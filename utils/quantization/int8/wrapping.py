@@ -16,6 +16,7 @@ from pocketflow.utils.quantization.int8.calibration import BATCH_SIZE, observed_
 from pocketflow.utils.quantization.int8.inspect import is_wrapped, unwrapped
 from pocketflow.utils.quantization.int8.placement import Place, places
 from pocketflow.utils.quantization.int8.prepare import prepare
+from pocketflow.utils.quantization.int8.reach import Range, possible_ranges
 from pocketflow.utils.quantization.int8.wrappers import (
     FreezingBatchNormalization,
     InputQuantization,
@@ -56,20 +57,23 @@ def quantization_aware(model: keras.Model, images: np.ndarray, settings: Setting
     """
     prepared = prepare(model)
     where = places(prepared)
-    wrapping = _Wrapping(where, settings)
+    names = [name for name, place in where.items() if place.output and not place.fixed]
+    low, high = _input_range(images)
+    ranges = possible_ranges(prepared, where, observed_ranges(prepared, names, images), max(-low, high))
+    wrapping = _Wrapping(where, ranges, settings)
     result = rebuild(prepared, wrapping.edit)
-    ranges = observed_ranges(prepared, [name for name, place in where.items() if place.output], images)
     for layer in result.layers:
-        if is_wrapped(layer) and layer.simulation.output:
+        if is_wrapped(layer) and layer.simulation.output and not layer.simulation.fixed:
             name = wrapping.rounded_behind.get(layer.name, layer.name)
-            layer.set_range(*(ranges[name] if name in ranges else _input_range(images)))
+            layer.set_range(*(ranges[name][:2] if name in ranges else (low, high)))
     copy_weights(prepared, result)
     return result
 
 
 def _input_range(images: np.ndarray) -> tuple[float, float]:
     batches = [images[start : start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE)]
-    return min(0.0, np.mean([batch.min() for batch in batches])), max(0.0, np.mean([batch.max() for batch in batches]))
+    low, high = (float(np.mean([choose(batch.min(), batch.max(), 0.0) for batch in batches])) for choose in (min, max))
+    return (low, high) if high > low else (0.0, 1.0)
 
 
 class _Wrapping:
@@ -79,8 +83,8 @@ class _Wrapping:
     attention take several, so that what they return is rounded by a layer of its own.
     """
 
-    def __init__(self, where: Mapping[str, Place], settings: Settings):
-        self._where, self._settings = where, settings
+    def __init__(self, where: Mapping[str, Place], ranges: Mapping[str, Range], settings: Settings):
+        self._where, self._ranges, self._settings = where, ranges, settings
         self.rounded_behind: dict[str, str] = {}
         """The layer behind which a wrapper stands, by the name of the wrapper."""
         self._inputs: dict[int, Any] = {}
@@ -92,13 +96,16 @@ class _Wrapping:
         if place is None:
             call = copy
         elif place.kernel or _takes_one_argument(layer):
-            call = self._wrapped(copy, place)
+            call = self._wrapped(copy, place, self._least(layer))
         else:
             call = self._rounded_after(copy, place)
         return lambda *args, **kwargs: call(*tf.nest.map_structure(self._rounded_input, args), **kwargs)
 
+    def _least(self, layer: keras.layers.Layer) -> float:
+        return self._ranges[layer.name].least if layer.name in self._ranges else 0.0
+
     def _rounded_after(self, layer: keras.layers.Layer, place: Place) -> Call:
-        rounding = self._wrapped(InputQuantization(name=f'{layer.name}_rounded'), place)
+        rounding = self._wrapped(InputQuantization(name=f'{layer.name}_rounded'), place, self._least(layer))
         self.rounded_behind[rounding.name] = layer.name
         return lambda *args, **kwargs: rounding(layer(*args, **kwargs))
 
@@ -114,11 +121,12 @@ class _Wrapping:
             self._inputs[id(tensor)] = wrapper(tensor)
         return self._inputs[id(tensor)]
 
-    def _wrapped(self, layer: keras.layers.Layer, place: Place) -> QuantizedLayer:
+    def _wrapped(self, layer: keras.layers.Layer, place: Place, least: float = 0.0) -> QuantizedLayer:
         return QuantizedLayer(
             layer,
             Simulation(
                 **dataclasses.asdict(place),
+                least=least,
                 weight_bits=self._settings.weight_bits,
                 activation_bits=self._settings.activation_bits,
                 delay=self._settings.quant_delay,
@@ -179,4 +187,4 @@ def _copy_layer_weights(source: keras.layers.Layer, target: keras.layers.Layer) 
 
 def _own_name(variable: tf.Variable) -> str:
     """`kernel` for the variable `conv/kernel:0`."""
-    return variable.name.split('/')[-1].split(':')[0]
+    return str(variable.name).split('/')[-1].split(':')[0]
