@@ -51,7 +51,7 @@ def run_worker(command: Command, workers: Workers) -> None:
     if not workers.is_primary:
         logging.set_verbosity(logging.WARNING)
     if mode == 'train' or workers.is_primary:
-        with paths.explained():
+        with paths.path_errors_reported():
             invocation = make_invocation(command, workers if mode == 'train' else ALONE)
         EXEC_MODES[mode](invocation)
 

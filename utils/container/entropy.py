@@ -94,7 +94,7 @@ def _stored_raw(payload: bytes | memoryview, num_raw: int) -> tuple[bytes, bool]
 
 def _inflated(payload: bytes | memoryview, num_raw: int) -> tuple[bytes, bool]:
     decoder = zlib.decompressobj(-zlib.MAX_WBITS)
-    raw = decoder.decompress(payload, num_raw + 1)  # one more than allowed shows where there is more
+    raw = decoder.decompress(payload, num_raw + 1)  # one byte more, to detect a longer content
     return raw, decoder.eof and not decoder.unused_data
 
 
