@@ -1,35 +1,28 @@
-"""Files -> tf.data batches, in an order that depends on nothing but the seed and the step.
-
-A data set says where its files are and how one batch is normalised and augmented. Everything else is here:
-the deterministic split into training and validation samples, the order of the samples, the batches.
-"""
+"""Data sets that fit into memory: they say how their samples are read."""
 
 from __future__ import annotations
 
 import abc
-import copy
-import hashlib
-from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from pocketflow.datasets.checks import ARE_RIGHT, check_finite, class_numbers
 from pocketflow.datasets.options import DatasetOptions
+from pocketflow.datasets.sourced_dataset import Shard, SourcedDataset, crop_and_flip
+from pocketflow.datasets.sources.memory import MemorySource
+from pocketflow.datasets.sources.order import shuffled_indices, train_val_split
 from pocketflow.utils.errors import UsageError
 
-DatasetT = TypeVar('DatasetT', bound='AbstractDataset')
-
-SPLIT_SEED = 20180728
-"""The validation samples are the same in every run, whatever its `--seed`, so that runs can be compared."""
-
-
-class Shard(NamedTuple):
-    """Which of several workers reads the data, so that together they see each sample once per epoch."""
-
-    rank: int = 0
-    size: int = 1
+__all__ = [
+    'AbstractDataset',
+    'DatasetOptions',
+    'Samples',
+    'Shard',
+    'crop_and_flip',
+    'shuffled_indices',
+    'train_val_split',
+]
 
 
 class Samples(NamedTuple):
@@ -42,107 +35,22 @@ class Samples(NamedTuple):
     labels: np.ndarray
 
 
-def shuffled_indices(step: tf.Tensor, batch_size: int, num_samples: int, seed: int) -> tf.Tensor:
-    """Which samples the batch of a step holds: each sample once per epoch, in an order of that epoch's own.
-
-    A pure function of the step, so that training resumes anywhere without replaying the steps before.
-
-    Args:
-      step: scalar integer, counted from 0.
-      batch_size, num_samples: samples per step, and in all.
-      seed: changes the orders.
-
-    Returns:
-      int64 `[batch_size]`, each in `[0, num_samples)`. A batch may end one epoch and begin the next.
-    """
-    position = tf.cast(step, tf.int64) * batch_size + tf.range(batch_size, dtype=tf.int64)
-    epoch, offset = position // num_samples, position % num_samples
-    seeds = tf.stack([tf.fill([batch_size], tf.constant(seed, tf.int64)), epoch, tf.zeros_like(epoch)], axis=1)
-    # The public tf.random.experimental.index_shuffle mangles a seed per index; the operation below takes it.
-    return tf.raw_ops.RandomIndexShuffle(
-        index=offset, seed=tf.cast(seeds, tf.int32), max_index=tf.constant(num_samples - 1, tf.int64), rounds=4
-    )
-
-
-def train_val_split(num_samples: int, num_val: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the training and of the validation samples: disjoint, complete and always the same."""
-    order = np.random.default_rng(SPLIT_SEED).permutation(num_samples)
-    return np.sort(order[num_val:]), np.sort(order[:num_val])
-
-
-def crop_and_flip(images: tf.Tensor, padding: int, seed: tf.Tensor, flip: bool = True) -> tf.Tensor:
-    """Shifts each image by up to `padding` pixels over a border of zeros, and mirrors every second one.
-
-    Works on the whole batch at once by gathering rows, then columns (a mirrored image reads its columns backwards).
-
-    Args:
-      images: `[batch, height, width, channels]`.
-      padding: width in pixels of the zero border on each side.
-      seed: int `[2]`; equal seeds give equal images.
-      flip: whether to mirror left to right, with probability 1/2.
-
-    Returns:
-      A tensor like `images`.
-    """
-    batch, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
-    draws = tf.random.stateless_uniform([3, batch, 1], seed, 0, 2 * padding + 1, tf.int32)
-    rows = draws[0] + tf.range(height)
-    columns = tf.range(width)
-    if flip:
-        columns = tf.where(tf.random.stateless_uniform([batch, 1], seed + 1) < 0.5, columns, width - 1 - columns)
-    columns = draws[1] + columns
-    padded = tf.pad(images, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
-    shifted = tf.gather(padded, rows, axis=1, batch_dims=1)
-    return tf.gather(shifted, columns, axis=2, batch_dims=1)
-
-
-class AbstractDataset(abc.ABC):
+class AbstractDataset(SourcedDataset):
     """A classification data set that fits into memory.
 
     Subclasses set `name`, `options_class`, `image_shape` and `num_classes`, and fill in the abstract methods.
     """
 
-    name: str
-    options_class: type[DatasetOptions]
-    image_shape: tuple[int, int, int]
-    num_classes: int
-    mirrored = True
-    """Whether every second training image is mirrored left to right."""
-
-    def __init__(self, options: DatasetOptions, seed: int = 0):
-        self.options = options
-        self.seed = seed
-        self.shard = Shard()
-        self._cache: dict[str, Samples] = {}
-
     @abc.abstractmethod
     def load(self, split: str) -> Samples:
         """Reads all samples of `split`, `'train'` or `'eval'`; a `UsageError` says what is missing and where."""
-
-    @abc.abstractmethod
-    def normalize(self, images: tf.Tensor) -> tf.Tensor:
-        """uint8 `[batch, ...]` -> float32 `[batch, ...]`, the model's input."""
-
-    def augment(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Random changes to normalised training images `[batch, ...]`, determined by `seed` (int `[2]`)."""
-        return crop_and_flip(images, self.options.crop_padding, seed, self.mirrored)
-
-    def with_options(self: DatasetT, **changes: Any) -> DatasetT:
-        """The same samples with other options on what batches are made of them."""
-        changed = copy.copy(self)
-        changed.options = self.options.replace(**changes)
-        return changed
 
     def incomplete_files(self, split: str) -> list[str]:
         """`name: what is wrong` of files that are known to be shorter than the published ones, for error messages."""
         return []
 
-    def fingerprint(self) -> str:
-        """Eight characters that tell these training samples from others, wherever the files are."""
-        digest = hashlib.sha256()
-        for array in self.samples('train'):
-            digest.update(np.ascontiguousarray(array))
-        return digest.hexdigest()[:8]
+    def source(self, split: str) -> MemorySource:
+        return MemorySource(*self.samples(split))
 
     def samples(self, split: str) -> Samples:
         """The first `nb_smpls_train` or `nb_smpls_eval` samples of a split, read once.
@@ -183,57 +91,3 @@ class AbstractDataset(abc.ABC):
                 f'per image; {ARE_RIGHT}'
             )
         return Samples(images, class_numbers(labels, self.num_classes, what))
-
-    @property
-    def num_trained(self) -> int:
-        """Samples per epoch: what the options leave for training."""
-        return self.options.num_trained
-
-    def check_batch_size(self, flag: str = 'batch_size') -> None:
-        """Raises a `UsageError`, which names the flag, if one step of all workers takes more samples than there are."""
-        self.options.check_batch_size(self.options.batch_size, flag, self.shard.size)
-
-    def split_indices(self, enbl_trn_val_split: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Indices into the training samples: (used for training, held out)."""
-        num_val = self.options.num_val if enbl_trn_val_split or self.options.hold_out else 0
-        return train_val_split(self.options.num_train, num_val)
-
-    def train_batches(self, indices: np.ndarray, first_step: int = 0) -> tf.data.Dataset:
-        """An endless stream of augmented `(images, labels)` batches that starts with the batch of `first_step`.
-
-        Several workers take turns: the batches of one step, one per worker, together are one batch of that many times
-        the size.
-        """
-        images, labels = self._tensors('train')
-        chosen = tf.constant(indices, tf.int64)
-        batch_size, count = self.options.batch_size, len(indices)
-
-        def make_batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            number = step * self.shard.size + self.shard.rank
-            index = tf.gather(chosen, shuffled_indices(number, batch_size, count, self.seed))
-            seed = tf.stack([number, tf.constant(2 * self.seed, tf.int64)])
-            batch = self.augment(self.normalize(tf.gather(images, index)), seed)
-            return tf.ensure_shape(batch, (batch_size, *self.image_shape)), tf.gather(labels, index)
-
-        # Not Dataset.counter: its function is kept for ever, in TensorFlow's default graph.
-        return self._parallel(tf.data.Dataset.range(first_step, tf.int64.max), make_batch)
-
-    def ordered_batches(self, split: str, indices: Sequence[int] | np.ndarray | None = None) -> tf.data.Dataset:
-        """One ordered, un-augmented pass: every sample of `indices` (default: all) once; a short batch may end it."""
-        images, labels = self._tensors(split)
-        chosen = np.arange(len(labels)) if indices is None else np.asarray(indices)
-        batches = tf.data.Dataset.from_tensor_slices(chosen.astype(np.int64)).batch(self.options.batch_size_eval)
-
-        def make_batch(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            batch = self.normalize(tf.gather(images, index))
-            return tf.ensure_shape(batch, (None, *self.image_shape)), tf.gather(labels, index)
-
-        return self._parallel(batches, make_batch)
-
-    def _tensors(self, split: str) -> tuple[tf.Tensor, tf.Tensor]:
-        samples = self.samples(split)
-        with tf.device('CPU'):
-            return tf.constant(samples.images), tf.constant(samples.labels)
-
-    def _parallel(self, source: tf.data.Dataset, make_batch) -> tf.data.Dataset:
-        return source.map(make_batch, self.options.num_threads, deterministic=True).prefetch(self.options.prefetch)
