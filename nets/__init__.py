@@ -3,6 +3,7 @@
 Each import declares a pair with its options; the pair itself is loaded when it is asked for.
 """
 
+import pocketflow.nets.given_at_folder_options
 import pocketflow.nets.lenet_at_cifar10_options
 import pocketflow.nets.lenet_at_digits_options
 import pocketflow.nets.resnet_at_cifar10_options

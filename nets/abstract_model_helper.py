@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import abc
+import copy
+import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.datasets.abstract_dataset import AbstractDataset
+from pocketflow.datasets.options import DatasetOptions
+from pocketflow.datasets.sourced_dataset import SourcedDataset
 from pocketflow.nets.options import PAIRS, NetOptions
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import StandardForm, standard_form, warn_of_frozen
@@ -26,6 +30,20 @@ from pocketflow.utils.training.schedules import (
 )
 
 __all__ = ['PAIRS', 'AbstractModelHelper', 'ClassificationHelper', 'NetOptions', 'weight_decay_loss']
+
+
+@dataclasses.dataclass(frozen=True)
+class GivenFile:
+    """A trained network that the user has named.
+
+    Attributes:
+      named: the path as it was given.
+      path: the file to read: that path, or the copy that a run has kept of it.
+    """
+
+    named: str
+    path: Path
+
 
 HelperT = TypeVar('HelperT', bound='AbstractModelHelper')
 
@@ -51,14 +69,27 @@ class AbstractModelHelper(abc.ABC):
     """
 
     net_options_class: type[NetOptions] = NetOptions
-    dataset_class: type[AbstractDataset]
+    dataset_class: type[SourcedDataset]
     primary_metric = 'accuracy'
     takes_logits = True
     """Whether `calc_loss` takes logits; then a softmax or sigmoid at the end of a network is taken off."""
 
-    def __init__(self, net_options: NetOptions, dataset: AbstractDataset):
+    def __init__(self, net_options: NetOptions, dataset: SourcedDataset):
         self.net = net_options
         self.dataset = dataset
+
+    @classmethod
+    def of_options(
+        cls: type[HelperT], net_options: NetOptions, data_options: DatasetOptions, seed: int, given: GivenFile | None
+    ) -> HelperT:
+        """The pair as the command line describes it.
+
+        Args:
+          net_options, data_options: of its network and of its data set.
+          seed: of the order and the augmentation of the training samples.
+          given: the trained network that the user has named, if any; most pairs need none.
+        """
+        return cls(net_options, cls.dataset_class(data_options, seed=seed))
 
     @property
     @abc.abstractmethod
@@ -73,7 +104,9 @@ class AbstractModelHelper(abc.ABC):
           data_changes: options of the data set by name, in place of its own.
         """
         net = self.net.replace(weight_decay=decay_factor * self.net.weight_decay)
-        return type(self)(net, self.dataset.with_options(**data_changes))
+        changed = copy.copy(self)
+        changed.net, changed.dataset = net, self.dataset.with_options(**data_changes)
+        return changed
 
     @property
     def dataset_name(self) -> str:

@@ -35,11 +35,16 @@ class PairDeclaration:
     Attributes:
       net_options_class: how the network is trained on the data set.
       data_options_class: of the data set.
+      needs_model: whether its network is the one at `--save_path`, so that it cannot be trained from the start.
     """
 
     net_options_class: type[NetOptions]
     data_options_class: type[DatasetOptions]
+    needs_model: bool = False
 
+
+GIVEN = 'given'
+"""The model of pairs whose network comes from a file; it goes without saying if no `--model` is given."""
 
 PAIRS: Registry[PairDeclaration] = Registry('model/dataset pair')
 """Pairs by name, `<model>_at_<dataset>`; each of the tree is declared with its options, and registered where it is

@@ -44,6 +44,7 @@ SLOW = {
     'hyperopt',
     'ai_edge_litert',
     'ai_edge_quantizer',
+    'PIL',
 }
 """Libraries that take long to load; the command line is parsed without them."""
 

@@ -70,9 +70,6 @@ def stratified_order(names: Sequence[bytes], labels: np.ndarray, salt: str) -> n
 
 def _hashes(names: Sequence[bytes], salt: str) -> np.ndarray:
     return np.array(
-        [
-            int.from_bytes(hashlib.blake2b(name, digest_size=8, key=salt.encode()).digest(), 'big')
-            for name in names
-        ],
+        [int.from_bytes(hashlib.blake2b(name, digest_size=8, key=salt.encode()).digest(), 'big') for name in names],
         np.uint64,
     )

@@ -13,7 +13,7 @@ from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.abstract_learner import CONTAINER_NAME, CONTAINER_SUFFIX, LearnerContext, StageResult, describe
 from pocketflow.learners.options import LearnerOptions
 from pocketflow.learners.program.chains import starts_from_baseline
-from pocketflow.learners.program.exporting import Candidate, Exporter, refuse_failed_exports
+from pocketflow.learners.program.exporting import Candidate, Exporter, num_run, refuse_failed_exports, require_memory
 from pocketflow.learners.program.input_files import named_files, record_inputs
 from pocketflow.learners.program.options import EXPORT_FLAGS, EXPORTS_GIVEN_MODEL
 from pocketflow.learners.program.pipeline import (
@@ -185,7 +185,8 @@ def warn_of_damage(run: RunDirectory) -> None:
 def check_inputs(invocation: Invocation) -> None:
     """Refuses data and models that are missing or do not fit, while nothing is written yet."""
     for split in ('train', 'eval'):
-        invocation.helper.dataset.samples(split)
+        invocation.helper.dataset.source(split)
+    require_memory(num_run(invocation.helper.dataset, invocation.export), invocation.helper.dataset.image_shape)
     for flag, path in (
         ('--save_path', invocation.shared.save_path),
         ('--save_path_dst', invocation.distillation.teacher_path),
@@ -219,12 +220,14 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
             baseline, compressed, formats_to_export(invocation, last.export_formats, former), result.reference_format
         )
     keep_device_latencies(measured, former)
+    facts = invocation.helper.dataset.facts()
     report = {
         'schema': SCHEMA,
         'model': invocation.helper.model_name,
         'dataset': invocation.helper.dataset_name,
         'learners': list(invocation.learner_names),
         'seed': invocation.seed,
+        **({'data': facts} if facts else {}),
         'command': former.get('command', invocation.command),
         'versions': versions(),
         'machine': machine(),
