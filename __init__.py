@@ -1,6 +1,7 @@
 """PocketFlow for TensorFlow 2: compresses networks and measures the files that result.
 
-The names below are imported when they are first used, so that `import pocketflow` loads no TensorFlow.
+The names below are functions of plain values, for notebooks and programs: docs/python.md shows them at work. They are
+imported when they are first used, so that `import pocketflow` loads no TensorFlow.
 """
 
 from __future__ import annotations
@@ -8,9 +9,15 @@ from __future__ import annotations
 from pocketflow.utils.system.late_imports import late_names
 
 _PUBLIC = {
+    'export_tflite': 'pocketflow.utils.export.tflite',
     'load_container': 'pocketflow.utils.container',
-    'load_model': 'pocketflow.learners.abstract_learner',
+    'load_model': 'pocketflow.utils.models.files',
+    'measure': 'pocketflow.utils.export.tflite',
+    'prune_channels': 'pocketflow.learners.channel_pruning_rmt.pruning',
+    'quantize': 'pocketflow.utils.quantization.post_training',
     'remove_channels': 'pocketflow.utils.channels',
+    'save_container': 'pocketflow.utils.container',
+    'sparsify': 'pocketflow.learners.weight_sparsification.sparsifying',
 }
 """Public name -> the module that defines it."""
 

@@ -18,6 +18,7 @@ from pocketflow.datasets.sourced_dataset import SourcedDataset
 from pocketflow.nets.options import PAIRS, NetOptions
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import StandardForm, standard_form, warn_of_frozen
+from pocketflow.utils.models.files import load_weights
 from pocketflow.utils.training.schedules import (
     WARMUP_EPOCHS,
     GradualWarmup,
@@ -154,6 +155,14 @@ class AbstractModelHelper(abc.ABC):
     def model_source(self) -> str:
         """Where `build_model` is, for messages."""
         return f'{type(self).__name__}.build_model()'
+
+    def model_with_weights(self, path: Path) -> keras.Model:
+        """What `build_model` gives, with the weights in a file; a `UsageError` if they are not those of the network."""
+        model = self.build_model()
+        if not model.built:
+            model.build((None, *self.dataset.image_shape))
+        load_weights(model, path)
+        return model
 
     def built_form(self) -> StandardForm:
         """What `build_model` gives, in standard form; a `UsageError` says that it does not fit the data set."""

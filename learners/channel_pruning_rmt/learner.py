@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
 import tf_keras as keras
 from absl import logging
 
 from pocketflow.learners.abstract_learner import Compressed
 from pocketflow.learners.channel_pruning_rmt.candidates import ChannelCandidates, Sampling
-from pocketflow.learners.channel_pruning_rmt.linear_forms import linear_form
 from pocketflow.learners.channel_pruning_rmt.memory import Demand, require_memory
 from pocketflow.learners.channel_pruning_rmt.options import ChannelPruningOptions
-from pocketflow.learners.channel_pruning_rmt.pruning import Pruned, prune_channels, settle
+from pocketflow.learners.channel_pruning_rmt.prunable import DENSE, FIRST, LAST, left_alone
+from pocketflow.learners.channel_pruning_rmt.pruning import Pruned, prune_channels
 from pocketflow.learners.layer_name_filter import refuse_idle_words, skipped_by_name
 from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.search import SearchingLearner
-from pocketflow.utils.channels import ReaderChannels, channel_counts, reader_channels, remove_channels
+from pocketflow.utils.channels import ReaderChannels, channel_counts, reader_channels
 from pocketflow.utils.compression_plan import CompressionPlan, load_plan
-from pocketflow.utils.costs.cost_model import total_macs, total_parameters
+from pocketflow.utils.costs.cost_model import total_macs
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.reports.layer_table import layer_rows
 from pocketflow.utils.system.progress import Progress
@@ -36,7 +35,6 @@ PRUNED = (keras.layers.Conv2D, keras.layers.Dense)
 NB_SHOWN = 3
 """How many layers an error message names."""
 SKIP_FLAG = 'cpr_skip_op_names'
-FIRST, LAST = 'first convolution', 'last convolution'
 REMEDIES = (
     (FIRST, 'cpr_skip_frst_layer', '--nocpr_skip_frst_layer'),
     (LAST, 'cpr_skip_last_layer', '--nocpr_skip_last_layer'),
@@ -50,26 +48,11 @@ def skip_reasons(
     model: keras.Model, readers: Mapping[str, ReaderChannels], options: ChannelPruningOptions
 ) -> dict[str, str]:
     """Why a layer is left alone, by layer name; layers that are not named are pruned."""
-    convolutions = [
-        name
-        for name, reader in readers.items()
-        if reader.kind == 'conv' and linear_form(model.get_layer(name)) is not None
-    ]
     named = skipped_by_name(SKIP_FLAG, options.skip_names, readers)
-    makes_output = set(model.output_names)
-    reasons = {}
-    for name, reader in readers.items():
-        if reader.kind == 'dense':
-            if options.dense == 'none' or (options.dense == 'hidden' and name in makes_output):
-                reasons[name] = f'cpr_dense_layers={options.dense}'
-        elif name not in convolutions:
-            reasons[name] = f'{type(model.get_layer(name)).__name__} is not selected, only shrunk'
-        elif options.skip_first and name == convolutions[0]:
-            reasons[name] = FIRST
-        elif options.skip_last and name == convolutions[-1]:
-            reasons[name] = LAST
-        if name not in reasons and reader.num_channels == 1:
-            reasons[name] = 'one input channel'
+    reasons = left_alone(model, readers, options.skip_first, options.skip_last, options.dense)
+    reasons = {
+        name: f'cpr_dense_layers={options.dense}' if reason == DENSE else reason for name, reason in reasons.items()
+    }
     return {**reasons, **named}
 
 
@@ -159,24 +142,13 @@ class ChannelPrunedRmtLearner(SearchingLearner):
         readers = reader_channels(model)
         skipped = skip_reasons(model, readers, self.options)
         refuse_nothing(model, skipped)
-        result = self._pruned(
-            model,
-            {name: reader for name, reader in readers.items() if name not in skipped},
-            self._given_plan(model, skipped) if found is None else found,
-        )
-        pruned, kept = result.model, result.kept
-        if self.options.prune_ratio and total_macs(pruned) >= total_macs(model):
+        planned = self._given_plan(model, skipped) if found is None else found
+        result = self._pruned(model, [name for name in readers if name not in skipped], planned)
+        if self.options.prune_ratio and result.plan.predicted['macs'] >= total_macs(model):
             logging.warning('%s', NOTHING_SAVED)
-        plan = CompressionPlan(
-            'channels',
-            model.name,
-            kept,
-            {name: readers[name].num_channels for name in kept},
-            {'macs': total_macs(pruned), 'parameters': total_parameters(pruned)},
-        )
-        return Compressed(
-            pruned, plan, tuple(layer_rows(model, pruned, channel_counts(model, kept), {**skipped, **result.notes}))
-        )
+        counts = channel_counts(model, result.kept)
+        rows = layer_rows(model, result.model, counts, {**skipped, **result.notes})
+        return Compressed(result.model, result.plan, tuple(rows))
 
     def _given_plan(self, model: keras.Model, skipped: Mapping[str, str]) -> Mapping[str, tuple[int, ...]] | None:
         """The channels that a former run's plan keeps, by layer, if the options name one."""
@@ -213,29 +185,29 @@ class ChannelPrunedRmtLearner(SearchingLearner):
         )
 
     def _pruned(
-        self, model: keras.Model, readers: Mapping[str, ReaderChannels], planned: Mapping[str, tuple[int, ...]] | None
+        self, model: keras.Model, layers: Sequence[str], planned: Mapping[str, tuple[int, ...]] | None
     ) -> Pruned:
         """The smaller model: with the channels of a plan, or those that are chosen now."""
-        progress = Progress('selecting channels', len(readers), unit='layers')
+        progress = Progress('selecting channels', len(layers), unit='layers')
+        readers = reader_channels(model)
 
         def report(name: str, num_kept: int, error: float) -> None:
             progress.advance(1)
             progress.report({'kept': num_kept, 'of': readers[name].num_channels, 'relative_error': error}, name)
 
-        sampling = self._sampling(self.options.num_images)
-        if planned is None:
-            result = prune_channels(
-                model, readers, sampling, self.options.criterion, 1 - self.options.prune_ratio, report
-            )
-        else:
-            refitted, kept = settle(
-                model,
-                readers,
-                sampling,
-                lambda name, _: np.array(planned.get(name, tuple(range(readers[name].num_channels)))),
-                report,
-            )
-            result = Pruned(remove_channels(refitted, kept), refitted, kept, {})
+        options, sampling = self.options, self._sampling(self.options.num_images)
+        result = prune_channels(
+            model,
+            sampling.images,
+            options.prune_ratio,
+            options.criterion,
+            layers=layers,
+            channels=planned and {name: planned[name] for name in layers if name in planned},
+            num_positions=sampling.num_positions,
+            ridge=sampling.ridge,
+            seed=sampling.seed,
+            report=report,
+        )
         progress.close()
         return result
 

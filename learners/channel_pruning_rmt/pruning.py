@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import tf_keras as keras
@@ -11,11 +11,16 @@ import tf_keras as keras
 from pocketflow.learners.channel_pruning_rmt.contributions import contributions
 from pocketflow.learners.channel_pruning_rmt.decisions import Chooser, Decider, Decisions
 from pocketflow.learners.channel_pruning_rmt.linear_forms import linear_form
+from pocketflow.learners.channel_pruning_rmt.prunable import left_alone
 from pocketflow.learners.channel_pruning_rmt.refit import LayerRegression
 from pocketflow.learners.channel_pruning_rmt.regressions import Sampling
-from pocketflow.utils.channels import ReaderChannels, remove_channels, trace
+from pocketflow.utils.channels import ReaderChannels, reader_channels, remove_channels, trace
+from pocketflow.utils.channels.readers import kept_identities
+from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
+from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import copied
+from pocketflow.utils.graph.arguments import check_choice, check_layers, check_share, checked_images, flat_model
 
 NUM_DECIDING_IMAGES = 1000
 """Images on which the ways to prune a stream are compared; the re-fit uses all."""
@@ -24,41 +29,126 @@ Report = Callable[[str, int, float], None]
 """Is told each layer, how many channels it keeps, and its relative error."""
 
 
+CRITERIA = ('lasso', 'obs', 'l1', 'random')
+"""How channels are chosen: LASSO path, optimal brain surgeon, l1 norm of their weights, at random."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Pruned:
     """A pruned model and what was decided.
 
     Attributes:
-      model: without the channels that nobody reads.
+      model: without the channels that nobody reads; a functional model, not compiled.
+      plan: of the kind 'channels': layer -> the input channels that it keeps, ascending; with `plan.save(path)` and the
+        original weights it can be repeated.
       refitted: at full size; with zeros for the channels that are not kept it computes the same.
-      kept: reader -> the channels that it keeps, ascending.
-      notes: reader -> why it keeps all channels.
+      notes: layer -> why it keeps all channels, of those that were to lose some.
     """
 
     model: keras.Model
+    plan: CompressionPlan
     refitted: keras.Model
-    kept: Mapping[str, tuple[int, ...]]
     notes: Mapping[str, str]
+
+    @property
+    def kept(self) -> Mapping[str, tuple[int, ...]]:
+        """Layer -> the input channels that it keeps, ascending."""
+        return self.plan.values
 
 
 def prune_channels(
+    model: keras.Model,
+    images: np.ndarray,
+    ratio: float = 0.5,
+    criterion: str = 'lasso',
+    *,
+    layers: Collection[str] | None = None,
+    channels: Mapping[str, Sequence[int]] | None = None,
+    num_positions: int = 10,
+    ridge: float = 1e-5,
+    seed: int = 0,
+    report: Report | None = None,
+) -> Pruned:
+    """Removes a share of the input channels of each layer, where that saves multiply-adds, and re-fits the others.
+
+    Layer by layer, from the first to the last: the channels are chosen that rebuild the layer's output best, and its
+    weights on these are fitted by least squares. Then every channel that nobody reads any more is removed where it is
+    made. The result is an ordinary smaller model; train it on, for example with `fit`, to regain accuracy.
+
+    He, Zhang and Sun 2017, "Channel Pruning for Accelerating Very Deep Neural Networks",
+    https://arxiv.org/abs/1707.06168, equations (2) for the choice and (3) for the weights; 'obs': Hassibi and Stork
+    1993, "Second order derivatives for network pruning", for whole channels; 'l1': Li et al. 2017,
+    https://arxiv.org/abs/1608.08710.
+
+    >>> inputs = keras.Input((8, 8, 1))
+    >>> maps = keras.layers.Conv2D(8, 3)(keras.layers.Conv2D(8, 3)(inputs))
+    >>> model, images = keras.Model(inputs, maps), np.random.default_rng(0).normal(size=(20, 8, 8, 1))
+    >>> model.count_params(), prune_channels(model, images, ratio=0.5).model.count_params()
+    (664, 336)
+
+    Args:
+      model: a functional or sequential tf_keras model with one input; it stays as it is.
+      images: samples without labels, `[N, ...]` as the model takes them, normalised; a few hundred to a few thousand.
+      ratio: share of each layer's input channels to remove, in [0, 1); at least one stays.
+      criterion: how they are chosen, one of `CRITERIA`.
+      layers: names of the layers that lose inputs; default: all convolutions but the first one, and all dense layers
+        but those that make an output.
+      channels: layer -> the input channels that it keeps, ascending, in place of `ratio` and `criterion`; layers that
+        it does not name keep all, and are re-fitted.
+      num_positions: sampled output positions per image and layer.
+      ridge: damping of the least squares, relative to the mean energy of a weight's input; > 0.
+      seed: draws the positions, and the channels of the criterion 'random'.
+      report: is told of each layer that is settled: its name, the number of channels it keeps, the relative error.
+
+    Raises:
+      UsageError: the model cannot be read, the images do not fit it, or an argument is none of the accepted values.
+    """
+    model = flat_model(model)
+    images = checked_images(model, images)
+    check_share('ratio', ratio)
+    check_choice('criterion', criterion, CRITERIA)
+    if num_positions < 1 or not ridge > 0:
+        raise UsageError(f'num_positions={num_positions}, ridge={ridge}: give at least 1, and more than 0')
+    readers = _readers(model, layers, channels or {})
+    sampling = Sampling(images, num_positions, ridge, seed)
+    if channels is None:
+        return _prune(model, readers, sampling, criterion, 1 - ratio, report)
+    wanted = {name: np.array(channels.get(name, range(reader.num_channels))) for name, reader in readers.items()}
+    kept_identities(trace(model), wanted)
+    refitted, kept = settle(model, readers, sampling, lambda name, _: wanted[name], report)
+    return _result(model, remove_channels(refitted, kept), refitted, readers, kept, {})
+
+
+def _readers(
+    model: keras.Model, layers: Collection[str] | None, channels: Mapping[str, Sequence[int]]
+) -> dict[str, ReaderChannels]:
+    """The layers that may lose inputs, in the order of execution."""
+    readers = reader_channels(model)
+    able = [name for name in readers if linear_form(model.get_layer(name)) is not None]
+    if layers is None:
+        layers = {*able, *channels} - ({*left_alone(model, readers)} - {*channels})
+    check_layers(layers, able, 'pruned')
+    check_layers([*channels], able, 'pruned')
+    unplanned = [name for name in channels if name not in layers]
+    if unplanned:
+        raise UsageError(f'channels names {unplanned[0]!r}, which layers does not; name it in both')
+    if not layers:
+        raise UsageError(
+            f'no layer of model {model.name!r} is left to prune: by default the first convolution and the dense layers '
+            f'that make outputs are left alone; give layers, of: {", ".join(able) or "none"}'
+        )
+    return {name: reader for name, reader in readers.items() if name in layers}
+
+
+def _prune(
     model: keras.Model,
     readers: Mapping[str, ReaderChannels],
     sampling: Sampling,
     criterion: str,
     share: float,
-    report: Report | None = None,
+    report: Report | None,
 ) -> Pruned:
-    """Keeps a share of the input channels of each reader, where that saves multiply-adds.
-
-    Args:
-      model: a functional model with one input; it stays as it is.
-      readers: the layers to be pruned, in the order of execution; each has a linear form.
-      sampling: images, and how layers are sampled on them.
-      criterion: 'lasso', 'obs', 'l1' or 'random'.
-      share: of each layer's channels to keep, in (0, 1].
-      report: is told of each layer that is settled.
-    """
+    """As `prune_channels`, with checked arguments; `share` of each reader's channels is kept."""
     rng = np.random.default_rng(sampling.seed)
     decisions = decide(model, readers, sampling, criterion, share)
 
@@ -73,8 +163,27 @@ def prune_channels(
     pruned = remove_channels(refitted, kept)
     if total_macs(pruned) > total_macs(model) or total_parameters(pruned) > total_parameters(model):
         everything = {name: tuple(range(reader.num_channels)) for name, reader in readers.items()}
-        return Pruned(copied(model), model, everything, dict.fromkeys(readers, 'the network would become larger'))
-    return Pruned(pruned, refitted, kept, decisions.whole)
+        notes = dict.fromkeys(readers, 'the network would become larger')
+        return _result(model, copied(model), model, readers, everything, notes)
+    return _result(model, pruned, refitted, readers, kept, decisions.whole)
+
+
+def _result(
+    model: keras.Model,
+    pruned: keras.Model,
+    refitted: keras.Model,
+    readers: Mapping[str, ReaderChannels],
+    kept: Mapping[str, tuple[int, ...]],
+    notes: Mapping[str, str],
+) -> Pruned:
+    plan = CompressionPlan(
+        'channels',
+        model.name,
+        kept,
+        {name: readers[name].num_channels for name in kept},
+        {'macs': total_macs(pruned), 'parameters': total_parameters(pruned)},
+    )
+    return Pruned(pruned, plan, refitted, notes)
 
 
 def _chosen(regression: LayerRegression, criterion: str, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -91,7 +200,15 @@ def _chosen(regression: LayerRegression, criterion: str, count: int, rng: np.ran
 def decide(
     model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, criterion: str, share: float
 ) -> Decisions:
-    """Which readers share a set of channels, and which keep all; arguments as for `prune_channels`."""
+    """Which readers share a set of channels, and which keep all.
+
+    Args:
+      model: a functional model with one input.
+      readers: the layers to be pruned, in the order of execution; each has a linear form.
+      sampling: images, and how layers are sampled on them.
+      criterion: one of `CRITERIA`.
+      share: of each layer's channels to keep, in (0, 1].
+    """
     return _decider(model, readers, sampling, criterion, share).decide()
 
 
@@ -101,7 +218,7 @@ def joint_orders(
     """For the readers that share a set of channels: their channels in the order of the whole stream, best first.
 
     However many channels each of them then keeps, the stream stores no more than the one that keeps most. Arguments as
-    for `prune_channels`.
+    for `decide`.
     """
     decider = _decider(model, readers, sampling, criterion, share)
     return decider.orders(decider.decide())
@@ -128,7 +245,8 @@ def settle(
     """A copy of the model with re-fitted weights, and the channels that each layer still reads.
 
     Args:
-      model, readers, sampling, report: as for `prune_channels`.
+      model, readers, sampling: as for `decide`.
+      report: as for `prune_channels`.
       chosen: `chosen(name, regression)` gives the channels that a layer keeps, ascending; layers are asked in order,
         each when those before it are settled.
     """

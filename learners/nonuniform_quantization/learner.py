@@ -8,9 +8,10 @@ import tf_keras as keras
 
 from pocketflow.learners.nonuniform_quantization.options import NonUniformQuantizationOptions
 from pocketflow.learners.options import LEARNERS
-from pocketflow.learners.weight_quantization.weight_bits import WeightBitsLearner, buckets
+from pocketflow.learners.weight_quantization.weight_bits import WeightBitsLearner
 from pocketflow.utils.compression_plan import CompressionPlan
-from pocketflow.utils.quantization import CodebookQuantizer, codebook_variables, excluding
+from pocketflow.utils.quantization import codebook_variables, excluding
+from pocketflow.utils.quantization.post_training import WeightFormat
 from pocketflow.utils.training.trainer import TrainerParts
 
 
@@ -25,8 +26,8 @@ class NonUniformQuantLearner(WeightBitsLearner):
     options_class = NonUniformQuantizationOptions
     options: NonUniformQuantizationOptions
 
-    def make_quantizer(self, layer: keras.layers.Layer, bits: int, max_bits: int | None = None) -> CodebookQuantizer:
-        return CodebookQuantizer(bits, buckets(layer, self.options), self.options.init_style, max_bits)
+    def weight_format(self) -> WeightFormat:
+        return WeightFormat('codebook', self.bucket(), start=self.options.init_style)
 
     def trainer_parts(self, model: keras.Model, plan: CompressionPlan | None) -> TrainerParts:
         parts, books = super().trainer_parts(model, plan), codebook_variables(model)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.models.kinds import is_saved_model
 from pocketflow.utils.options import Options, option_fields
 from pocketflow.utils.runs.given_files import model_file, plan_file
 from pocketflow.utils.runs.records import read_record
@@ -35,7 +36,7 @@ def named_files(shared: Options, distillation: Options, learner_options: Mapping
         (f'--{flag}={value}', _meant(value, kind, learner))
         for learner, flag, value, kind in named_values(shared, distillation, learner_options)
     ]
-    return {line: file for line, file in found if file is not None and file.is_file()}
+    return {line: file for line, file in found if file is not None and (file.is_file() or is_saved_model(file))}
 
 
 def named_values(
@@ -60,7 +61,11 @@ def _meant(value: str, kind: str, learner: str) -> Path | None:
 
 
 def content_fingerprint(file: Path) -> str:
-    """Eight characters that change with what a file holds, whatever its name and date."""
+    """Eight characters that change with what a file, or a SavedModel folder, holds, whatever its name and date."""
+    if file.is_dir():
+        parts = sorted(part for part in file.rglob('*') if part.is_file())
+        hashes = [(str(part.relative_to(file)), hashlib.sha256(part.read_bytes()).hexdigest()) for part in parts]
+        return hashlib.sha256(repr(hashes).encode()).hexdigest()[:8]
     try:
         with zipfile.ZipFile(file) as archive:
             members = sorted(

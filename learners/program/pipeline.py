@@ -34,6 +34,7 @@ from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.distributed.mirror import mirror
 from pocketflow.utils.graph import StandardForm, check_round_trip, refuse_frozen, warn_of_frozen
 from pocketflow.utils.models.files import save_model
+from pocketflow.utils.models.weights_only import is_weights_only
 from pocketflow.utils.options import Options, flag_lines, option_fields
 from pocketflow.utils.runs.given_files import resolve_model_path
 from pocketflow.utils.runs.model_files import refuse_damaged
@@ -325,6 +326,9 @@ def load_finished(path: Path, helper: AbstractModelHelper) -> Finished:
 
 def load_in_standard_form(path: Path, helper: AbstractModelHelper) -> tuple[Finished, StandardForm]:
     """As `load_finished`, and what has become of the model, which is not logged."""
-    finished = load_any(path)
+    if is_weights_only(path):
+        finished = Finished(helper.model_with_weights(path))
+    else:
+        finished = load_any(path)
     form = helper.standard_form(finished.model, str(path), 'is it a model of another pair?')
     return dataclasses.replace(finished, model=form.model), form

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tf_keras as keras
-
 from pocketflow.learners.abstract_learner import LearnerContext
 from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.uniform_quantization.options import UniformQuantizationOptions
-from pocketflow.learners.weight_quantization.weight_bits import WeightBitsLearner, buckets, channel_buckets
-from pocketflow.utils.quantization import BucketQuantizer
+from pocketflow.learners.weight_quantization.weight_bits import WeightBitsLearner
+from pocketflow.utils.quantization.post_training import WeightFormat
 
 
 @LEARNERS.register('uniform')
@@ -26,7 +24,5 @@ class UniformQuantLearner(WeightBitsLearner):
         if options.symmetric:
             self.export_formats = ('mixed', *self.export_formats)
 
-    def make_quantizer(self, layer: keras.layers.Layer, bits: int, max_bits: int | None = None) -> BucketQuantizer:
-        options = self.options
-        cut = channel_buckets(layer) if options.symmetric else buckets(layer, options)
-        return BucketQuantizer(bits, cut, options.symmetric)
+    def weight_format(self) -> WeightFormat:
+        return WeightFormat('uniform', self.bucket(), self.options.symmetric)

@@ -9,9 +9,8 @@ from pocketflow.learners.options import LEARNERS, LearnerDeclaration
 from pocketflow.learners.weight_quantization.options import MUST_BE_LAST, REFUSES_AFTER, bit_search_options
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option
-from pocketflow.utils.quantization.limits import FULL_BITS, MAX_WEIGHT_BITS
+from pocketflow.utils.quantization.limits import FULL_BITS, MAX_WEIGHT_BITS, SYMMETRIC_BITS
 
-SYMMETRIC_BITS = (2, 8)
 _Search = bit_search_options('uql', num_tune_steps=2000)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -22,26 +23,12 @@ from pocketflow.utils.quantization import (
     strip_quantization,
     unquantizable_layers,
 )
-from pocketflow.utils.quantization.encoding import Buckets, kernel_name
 from pocketflow.utils.quantization.limits import FULL_BITS
+from pocketflow.utils.quantization.post_training import WeightFormat, quantize
 from pocketflow.utils.reports.layer_table import layer_rows
 
 FIRST, LAST = 'first layer', 'last layer'
 NB_CALIBRATION_IMAGES = 1000
-
-
-def buckets(layer: keras.layers.Layer, options: WeightBitsOptions) -> Buckets:
-    """How the options cut the kernel of a layer."""
-    if not options.use_buckets:
-        return Buckets()
-    if options.bucket_type == 'channel':
-        return channel_buckets(layer)
-    return Buckets('split', min(options.bucket_size, int(np.prod(getattr(layer, kernel_name(layer)).shape))))
-
-
-def channel_buckets(layer: keras.layers.Layer) -> Buckets:
-    """One bucket per output channel of a layer."""
-    return Buckets('channel', num_channel_axes=2 if kernel_name(layer) == 'depthwise_kernel' else 1)
 
 
 def skip_reasons(model: keras.Model, options: WeightBitsOptions) -> dict[str, str]:
@@ -104,16 +91,10 @@ def layer_bits(
     return bits
 
 
-def mean_bits(model: keras.Model, bits: Mapping[str, int]) -> float:
-    """Bits per weight over the kernels of these layers."""
-    sizes = {name: model.get_layer(name).count_params() for name in bits}
-    return sum(bits[name] * size for name, size in sizes.items()) / sum(sizes.values())
-
-
 class WeightBitsLearner(SearchingLearner):
     """Quantizes the weights of each layer, and activations, in simulation; trains; and ends with integer codes.
 
-    Subclasses say which quantizer a layer gets.
+    Subclasses say what weights are rounded to.
     """
 
     options_class: type[WeightBitsOptions]
@@ -123,8 +104,18 @@ class WeightBitsLearner(SearchingLearner):
     reference_format = 'float32'
 
     @abc.abstractmethod
+    def weight_format(self) -> WeightFormat:
+        """What the options say that weights are rounded to."""
+
+    def bucket(self) -> str | int:
+        """Which weights share a grid or a code book, as for `WeightFormat`."""
+        if not self.options.use_buckets:
+            return 'layer'
+        return self.options.bucket_size if self.options.bucket_type == 'split' else 'channel'
+
     def make_quantizer(self, layer: keras.layers.Layer, bits: int, max_bits: int | None = None) -> Quantizer:
         """A new quantizer for the kernel of a layer, whose width may later grow to `max_bits`."""
+        return self.weight_format().quantizer(layer, bits, max_bits)
 
     def check_inputs(self) -> None:
         load_bits_plan(self.options, self.name)
@@ -151,7 +142,9 @@ class WeightBitsLearner(SearchingLearner):
             name: self.make_quantizer(model.get_layer(name), options.max_searched_bits, options.max_searched_bits)
             for name in names
         }
-        quantized = quantized_copy(model, quantizers, options.activation_bits, self._activation_ranges(model))
+        images = self._calibration_images()
+        ranges = {} if images is None else activation_ranges(model, images)
+        quantized = quantized_copy(model, quantizers, options.activation_bits, ranges)
         return BitsCandidates(
             quantized,
             list(names),
@@ -168,11 +161,15 @@ class WeightBitsLearner(SearchingLearner):
         else:
             plan = load_bits_plan(self.options, self.name)
         bits = layer_bits(model, skipped, self.options, plan)
-        quantizers = {name: self.make_quantizer(model.get_layer(name), width) for name, width in bits.items()}
-        quantized = quantized_copy(model, quantizers, self.options.activation_bits, self._activation_ranges(model))
-        plan = CompressionPlan('bits', model.name, bits, predicted={'mean_bits': mean_bits(model, bits)})
-        rows = [self._with_bits(row, bits) for row in layer_rows(model, strip_quantization(quantized)[0], {}, skipped)]
-        return Compressed(quantized, plan, tuple(rows))
+        result = quantize(
+            model,
+            bits,
+            **dataclasses.asdict(self.weight_format()),
+            activation_bits=self.options.activation_bits,
+            images=self._calibration_images(),
+        )
+        rows = [self._with_bits(row, bits) for row in layer_rows(model, result.model, {}, skipped)]
+        return Compressed(result.trainable, result.plan, tuple(rows))
 
     def finish(self, model: keras.Model, plan: CompressionPlan | None) -> Finished:
         """The plain model whose kernels are what their codes decode to."""
@@ -182,10 +179,11 @@ class WeightBitsLearner(SearchingLearner):
         """The pair's own schedule, squeezed into the epochs that the options give."""
         return (self.options.quant_epochs / self.helper.num_epochs, self.context.learner_options.rate_factor_finetune)
 
-    def _activation_ranges(self, model: keras.Model) -> dict[str, tuple[float, float]]:
+    def _calibration_images(self) -> np.ndarray | None:
+        """Images from which the ranges of activations start, if these are quantized."""
         if self.options.activation_bits == FULL_BITS:
-            return {}
-        return activation_ranges(model, self.helper.training_images(NB_CALIBRATION_IMAGES, self.context.seed))
+            return None
+        return self.helper.training_images(NB_CALIBRATION_IMAGES, self.context.seed)
 
     @staticmethod
     def _with_bits(row: dict, bits: Mapping[str, int]) -> dict:

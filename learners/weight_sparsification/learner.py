@@ -13,18 +13,12 @@ from pocketflow.learners.abstract_learner import Compressed, Finished
 from pocketflow.learners.layer_name_filter import refuse_idle_words
 from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.search import SearchingLearner
-from pocketflow.learners.weight_sparsification import protocols
 from pocketflow.learners.weight_sparsification.candidates import SparsityCandidates
-from pocketflow.learners.weight_sparsification.masks import (
-    GradualPruning,
-    apply_mask,
-    magnitude_mask,
-    num_zeros,
-    num_zeros_now,
-)
+from pocketflow.learners.weight_sparsification.masks import GradualPruning, num_zeros_now
 from pocketflow.learners.weight_sparsification.options import WeightSparseOptions
 from pocketflow.learners.weight_sparsification.schedule import PruningSchedule
 from pocketflow.learners.weight_sparsification.selection import SKIP_FLAG, kernels_of, prunable_layers, skip_reasons
+from pocketflow.learners.weight_sparsification.sparsifying import sparsity_plan, spread, zero_smallest, zeros_by_layer
 from pocketflow.utils.compression_plan import CompressionPlan, load_plan
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import copied
@@ -98,15 +92,8 @@ class WeightSparseLearner(SearchingLearner):
         sizes = self._sizes(model, skipped)
         ratios = self._ratios(model, sizes, skipped) if found is None else found
         skipped |= {name: 'it is not in ws_prune_plan' for name in sizes if name not in ratios}
-        zeros = {name: sum(int(num_zeros(ratio, size)) for size in sizes[name]) for name, ratio in ratios.items()}
-        share = sum(zeros.values()) / sum(map(sum, sizes.values()))
-        predicted = {'sparsity': share, 'nonzero_parameters': model.count_params() - sum(zeros.values())}
-        copy = copied(model)
-        return Compressed(
-            copy,
-            CompressionPlan('sparsity', model.name, ratios, predicted=predicted),
-            tuple(sparsity_rows(model, copy, zeros, skipped)),
-        )
+        plan, copy = sparsity_plan(model, ratios, sum(map(sum, sizes.values()))), copied(model)
+        return Compressed(copy, plan, tuple(sparsity_rows(model, copy, zeros_by_layer(model, ratios), skipped)))
 
     def trainer_parts(self, model: keras.Model, plan: CompressionPlan) -> TrainerParts:
         options, (_, num_steps) = self.options, self.schedule()
@@ -125,8 +112,7 @@ class WeightSparseLearner(SearchingLearner):
 
     def finish(self, model: keras.Model, plan: CompressionPlan) -> Finished:
         """Makes sure of the planned zeros, also where no step was trained."""
-        for kernel, ratio in planned_kernels(model, plan):
-            apply_mask(kernel, magnitude_mask(kernel, num_zeros(ratio, tf.size(kernel))))
+        zero_smallest(model, plan.values)
         return Finished(model)
 
     def _ratios(
@@ -138,10 +124,10 @@ class WeightSparseLearner(SearchingLearner):
             plan.check_model(model)
             refuse_unprunable(plan, sizes, skipped)
             return plan.values
-        totals = {name: sum(parts) for name, parts in sizes.items()}
-        if options.protocol == 'uniform':
-            return protocols.uniform(totals, options.prune_ratio)
-        return protocols.heurist(totals, options.prune_ratio, {name: 1 - 1 / min(sizes[name]) for name in sizes})
+        try:
+            return spread(sizes, options.prune_ratio, options.protocol)
+        except UsageError as error:
+            raise UsageError(f'--ws_prune_ratio={options.prune_ratio}: {error}') from None
 
 
 def load_sparsity_plan(path: str) -> CompressionPlan:

@@ -47,7 +47,7 @@ def _all_capped(
     total = sum(sizes.values())
     if wanted > possible * (1 + 1e-12):
         raise UsageError(
-            f'--ws_prune_ratio={ratio}: with a weight left in each kernel, at most {possible / total:.6g} '
+            f'with a weight left in each kernel, at most {possible / total:.6g} '
             'of the weights of this network can be zero; give no more'
         )
     return dict(zip(sizes, map(float, limits), strict=True))

@@ -18,10 +18,8 @@ from typing import Any
 import numpy as np
 import tf_keras as keras
 
-from pocketflow.learners.channel_pruning_rmt.candidates import Sampling
-from pocketflow.learners.channel_pruning_rmt.learner import ChannelPruningOptions, skip_reasons
 from pocketflow.learners.channel_pruning_rmt.pruning import Pruned, prune_channels
-from pocketflow.utils.channels import drop_inputs, reader_channels
+from pocketflow.utils.channels import drop_inputs
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.convert import convert
@@ -94,16 +92,8 @@ def calibrated(model: keras.Model, images: np.ndarray) -> keras.Model:
 
 def pruned(model: keras.Model, images: np.ndarray) -> tuple[Pruned, float]:
     """The pruned network, as the learner makes it before its fine-tuning, and the seconds that took."""
-    readers = reader_channels(model)
-    skipped = skip_reasons(model, readers, ChannelPruningOptions())
     begin = time.perf_counter()
-    result = prune_channels(
-        model,
-        {name: reader for name, reader in readers.items() if name not in skipped},
-        Sampling(images, 10, 1e-5, common.SEED),
-        'lasso',
-        1 - PRUNE_RATIO,
-    )
+    result = prune_channels(model, images, PRUNE_RATIO, seed=common.SEED)
     return result, time.perf_counter() - begin
 
 

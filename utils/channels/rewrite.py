@@ -23,6 +23,15 @@ from pocketflow.utils.graph.channel_select import ChannelSelect
 def remove_channels(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> keras.Model:
     """Removes every channel that nobody reads, wherever it is made.
 
+    Weights stay as they are (`pocketflow.prune_channels` chooses the channels and re-fits them). This is dead-code
+    elimination by liveness analysis (Aho et al. 2006, "Compilers", section 9.2.5) on channels in place of variables.
+
+    >>> inputs = keras.Input((8, 8, 3))
+    >>> maps = keras.layers.Conv2D(4, 3, name='second')(keras.layers.Conv2D(16, 3, name='first')(inputs))
+    >>> small = remove_channels(keras.Model(inputs, maps), {'second': [0, 2, 5]})
+    >>> small.get_layer('first').filters, small.get_layer('second').kernel.shape.as_list()
+    (3, [3, 3, 3, 4])
+
     Args:
         model: a functional model; it is left as it is.
         kept: reader -> the input channels that it still reads (see `reader_channels`); others read all.

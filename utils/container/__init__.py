@@ -63,7 +63,24 @@ def unpack(content: bytes, source: str = 'the content') -> Unpacked:
 
 
 def save_container(model: keras.Model, encodings: Mapping[str, Encoding] | None, path: str | os.PathLike) -> int:
-    """Writes the container of a model, whole or not at all, and returns its number of bytes; raises as `pack` does."""
+    """Writes the container of a model, whole or not at all; docs/container.md describes its bytes.
+
+    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2)])
+    >>> num_bytes = save_container(model, None, f'{folder}/model.pfz')
+    >>> bool((load_container(f'{folder}/model.pfz').model.get_weights()[0] == model.get_weights()[0]).all())
+    True
+
+    Args:
+      model: as for `pack`.
+      encodings: layer -> encoding of its kernel, such as `pocketflow.quantize(model).encodings`; or None.
+      path: of the file, `.pfz` by custom.
+
+    Returns:
+      The number of bytes written.
+
+    Raises:
+      PocketFlowError: as for `pack`.
+    """
     content = pack(model, encodings)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
@@ -71,7 +88,13 @@ def save_container(model: keras.Model, encodings: Mapping[str, Encoding] | None,
 
 
 def load_container(path: str | os.PathLike) -> Unpacked:
-    """The model in a file that `save_container` wrote.
+    """The model in a file that `save_container` wrote, with the same weights bit for bit; see there for an example.
+
+    Args:
+      path: of the file; it need not be trusted.
+
+    Returns:
+      `.model`, a Keras model that is not compiled, and `.encodings`, layer -> encoding of its kernel.
 
     Raises:
       UsageError: there is no such file.

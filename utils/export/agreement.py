@@ -33,15 +33,15 @@ def agreement(reference_logits: np.ndarray, file_logits: np.ndarray, labels: np.
     outputs; over 1 if these are all equal.
 
     Args:
-      reference_logits: the Keras model's outputs [N, num_classes].
-      file_logits: the file's outputs [N, num_classes].
-      labels: class numbers [N].
+      reference_logits: the Keras model's outputs [N, ..., num_classes].
+      file_logits: the file's outputs, of the same shape.
+      labels: class numbers [N, ...].
 
     Raises:
       PocketFlowError: the shapes do not fit each other, or outputs are not finite.
     """
     labels = np.asarray(labels)
-    if reference_logits.shape != file_logits.shape or labels.shape != reference_logits.shape[:1]:
+    if reference_logits.shape != file_logits.shape or labels.shape != reference_logits.shape[:-1]:
         raise PocketFlowError(
             f'outputs of shapes {reference_logits.shape} (model) and {file_logits.shape} '
             f'(file) cannot be compared on labels of shape {labels.shape}'

@@ -189,7 +189,7 @@ def _agreements(
     agreements = {}
     for name, file in files.items():
         try:
-            agreements[name] = _agreement_of_file(file, batch_size)
+            agreements[name] = check_file(file, batch_size)
         except PocketFlowError as error:
             if failed is None or name == reference:
                 raise
@@ -198,7 +198,13 @@ def _agreements(
     return agreements
 
 
-def _agreement_of_file(file: FileUnderTest, batch_size: int) -> Agreement:
+def check_file(file: FileUnderTest, batch_size: int = 64) -> Agreement:
+    """Reads a file, runs it, and compares its outputs with those of its model.
+
+    Raises:
+      PocketFlowError: the file cannot be run, its outputs are not finite, or a float32 file does not compute what its
+        model computes.
+    """
     evaluation = file.evaluation
     result = agreement(evaluation.reference_logits, file.predict(batch_size), evaluation.labels)
     if file.file_format in (CONTAINER, 'float32') and result.relative_max_abs_diff > FLOAT32_TOLERANCE:

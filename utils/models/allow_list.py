@@ -14,11 +14,12 @@ from typing import Any
 import tf_keras as keras
 
 
-def _names(text: str) -> frozenset[str]:
+def names_in(text: str) -> frozenset[str]:
+    """The words of a text."""
     return frozenset(text.split())
 
 
-LAYERS = _names("""
+LAYERS = names_in("""
     InputLayer Activation ELU LeakyReLU PReLU ReLU Softmax ThresholdedReLU
     Dense EinsumDense Embedding Identity Masking
     Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose DepthwiseConv1D DepthwiseConv2D
@@ -50,43 +51,43 @@ REFUSED_LAYERS = {
 }
 """Why some well-known layers are not on the list."""
 
-INITIALIZERS = _names("""
+INITIALIZERS = names_in("""
     Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform Ones Orthogonal
     RandomNormal RandomUniform TruncatedNormal VarianceScaling Zeros
 """)
-REGULARIZERS = _names('L1 L2 L1L2 OrthogonalRegularizer')
-CONSTRAINTS = _names('MaxNorm MinMaxNorm NonNeg RadialConstraint UnitNorm')
-ACTIVATIONS = _names("""
+REGULARIZERS = names_in('L1 L2 L1L2 OrthogonalRegularizer')
+CONSTRAINTS = names_in('MaxNorm MinMaxNorm NonNeg RadialConstraint UnitNorm')
+ACTIVATIONS = names_in("""
     elu exponential gelu hard_sigmoid leaky_relu linear mish relu relu6 selu sigmoid silu softmax softplus softsign
     swish tanh
 """)
 
-MODELS = _names('Sequential Functional Model')
-OPERATION_LAYERS = _names('TFOpLambda SlicingOpLambda')
+MODELS = names_in('Sequential Functional Model')
+OPERATION_LAYERS = names_in('TFOpLambda SlicingOpLambda')
 """What Keras makes of a TensorFlow function that is called on the output of a layer."""
 
-_FUNCTIONAL_MODULES = _names('tf_keras.src.engine.functional keras.src.engine.functional')
-_OPERATION_MODULES = _names('tf_keras.src.layers.core.tf_op_layer keras.src.layers.core.tf_op_layer')
+_FUNCTIONAL_MODULES = names_in('tf_keras.src.engine.functional keras.src.engine.functional')
+_OPERATION_MODULES = names_in('tf_keras.src.layers.core.tf_op_layer keras.src.layers.core.tf_op_layer')
 
 CLASSES = {
-    'keras': _names('Sequential Functional Model'),
-    **dict.fromkeys(_FUNCTIONAL_MODULES, _names('Functional')),
+    'keras': names_in('Sequential Functional Model'),
+    **dict.fromkeys(_FUNCTIONAL_MODULES, names_in('Functional')),
     **dict.fromkeys(_OPERATION_MODULES, OPERATION_LAYERS),
     'keras.layers': LAYERS,
     'keras.initializers': INITIALIZERS,
     'keras.regularizers': REGULARIZERS,
     'keras.constraints': CONSTRAINTS,
-    'keras.mixed_precision': _names('Policy'),
+    'keras.mixed_precision': names_in('Policy'),
     'tensorflow.python.ops.init_ops_v2': INITIALIZERS,  # tf.initializers, which some of keras.applications use
-    'tf_keras.src.applications.convnext': _names('LayerScale StochasticDepth'),
-    'keras.src.applications.convnext': _names('LayerScale StochasticDepth'),
+    'tf_keras.src.applications.convnext': names_in('LayerScale StochasticDepth'),
+    'keras.src.applications.convnext': names_in('LayerScale StochasticDepth'),
 }
 """Module, as a `.keras` file names it -> classes in it."""
 
 LEGACY_CLASSES = frozenset().union(*CLASSES.values())
 """Files of older releases (`.h5`) name classes without a module; Keras looks them up among its own."""
 
-_MATHS = _names("""
+_MATHS = names_in("""
     abs acos acosh add add_n argmax argmin asin asinh atan atan2 atanh ceil cos cosh cumprod cumsum
     cumulative_logsumexp divide divide_no_nan equal erf erfc erfinv exp expm1 floor floordiv floormod greater
     greater_equal is_finite is_inf is_nan l2_normalize less less_equal lgamma log log1p log_sigmoid log_softmax
@@ -96,7 +97,7 @@ _MATHS = _names("""
     softmax softplus softsign sqrt square squared_difference subtract tan tanh top_k truediv xdivy xlog1py xlogy
     zero_fraction
 """)
-_NETWORKS = _names("""
+_NETWORKS = names_in("""
     atrous_conv2d avg_pool avg_pool1d avg_pool2d avg_pool3d batch_normalization bias_add conv1d conv1d_transpose conv2d
     conv2d_transpose conv3d conv3d_transpose conv_transpose convolution crelu depth_to_space depthwise_conv2d
     depthwise_conv2d_native dilation2d dropout elu embedding_lookup erosion2d gelu l2_normalize leaky_relu
@@ -104,18 +105,18 @@ _NETWORKS = _names("""
     separable_conv2d sigmoid silu softmax softplus softsign space_to_batch space_to_depth swish tanh top_k
     weighted_moments zero_fraction
 """)
-_MATRICES = _names("""
+_MATRICES = names_in("""
     adjoint band_part cholesky cross det diag diag_part einsum expm inv l2_normalize matmul matrix_transpose matvec norm
     normalize set_diag solve tensor_diag tensor_diag_part tensordot trace triangular_solve
 """)
-_IMAGES = _names("""
+_IMAGES = names_in("""
     adjust_brightness adjust_contrast adjust_gamma adjust_hue adjust_saturation central_crop convert_image_dtype
     crop_and_resize crop_to_bounding_box extract_patches flip_left_right flip_up_down grayscale_to_rgb hsv_to_rgb
     pad_to_bounding_box per_image_standardization resize resize_bicubic resize_bilinear resize_nearest_neighbor
     resize_with_crop_or_pad resize_with_pad rgb_to_grayscale rgb_to_hsv rgb_to_yuv rot90 sobel_edges transpose
     yuv_to_rgb
 """)
-_TENSORS = _names("""
+_TENSORS = names_in("""
     argsort batch_to_space boolean_mask broadcast_to cast clip_by_norm clip_by_value concat convert_to_tensor
     depth_to_space div einsum ensure_shape expand_dims floor_div gather gather_nd identity norm one_hot ones_like pad
     rank repeat reshape reverse reverse_sequence roll searchsorted sequence_mask shape size slice sort space_to_batch
@@ -123,8 +124,8 @@ _TENSORS = _names("""
     tensor_scatter_nd_min tensor_scatter_nd_sub tensor_scatter_nd_update tensordot tile transpose truncatediv
     truncatemod unstack where zeros_like
 """)
-_SIGNALS = _names('dct fft fft2d frame idct ifft irfft overlap_and_add rfft stft inverse_stft')
-_ROUNDING = _names("""
+_SIGNALS = names_in('dct fft fft2d frame idct ifft irfft overlap_and_add rfft stft inverse_stft')
+_ROUNDING = names_in("""
     fake_quant_with_min_max_args fake_quant_with_min_max_vars fake_quant_with_min_max_vars_per_channel
     quantize_and_dequantize quantize_and_dequantize_v2
 """)

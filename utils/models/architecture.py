@@ -45,15 +45,6 @@ def parsed(text: bytes | str) -> Any:
         raise UnreadableError(f'its architecture is no JSON ({reason})') from error
 
 
-def check_version(version: Any) -> None:
-    """Raises an `UnreadableError` if a model was saved by a release whose files are not read."""
-    if isinstance(version, str) and version.startswith('3'):
-        raise UnreadableError(
-            f'it was saved by Keras {version[:20]}, and only files of Keras 2 are read; build the '
-            'same network with tf_keras, copy the weights with set_weights, and save that'
-        )
-
-
 def check(config: Any, allow_unrolled: bool = False) -> None:
     """Checks the configuration of a model.
 
@@ -84,6 +75,20 @@ def check(config: Any, allow_unrolled: bool = False) -> None:
             lists.append(value)
     for layers in lists:
         calls.check(layers)
+
+
+def check_layer(config: Any) -> None:
+    """Checks the configuration of one layer, as `check` does it for those of a model."""
+    check({'class_name': 'Sequential', 'config': {'layers': [config]}}, allow_unrolled=True)
+
+
+def check_size(config: Any) -> None:
+    """Raises an `UnreadableError` if a configuration is nested too deep, or has more parts than any model."""
+    num_objects = 0
+    for _, value, _ in _walk(config):
+        num_objects += isinstance(value, dict) and 'class_name' in value
+        if num_objects > MAX_OBJECTS:
+            raise UnreadableError(f'its architecture has more than {MAX_OBJECTS} parts')
 
 
 def without(config: Any, keys: Collection[str]) -> Any:

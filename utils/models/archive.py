@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import re
 import zipfile
+from collections.abc import Iterator
 from typing import Any
 
 import h5py
@@ -21,30 +23,30 @@ _MAX_METADATA_BYTES = 2**16
 _ASSET = re.compile(r'assets/([\w -][\w. -]*/?)*')  # of layers that are refused; nothing of it is ever unpacked
 
 
-def read_config(path: str | os.PathLike) -> tuple[Any, bytes]:
-    """The architecture in a `.keras` file, as data and as text; nothing else of the file is unpacked.
+def read_config(path: str | os.PathLike) -> tuple[Any, bytes, str | None]:
+    """The architecture in a `.keras` file, as data and as text, and what wrote it; nothing else is unpacked.
 
     Raises:
-      UnreadableError: the archive is not as Keras 2 writes it; or whatever `zipfile` makes of damage.
+      UnreadableError: the archive is not as Keras writes it; or whatever `zipfile` makes of damage.
     """
     with zipfile.ZipFile(path) as archive:
         members = _checked_members(archive)
-        if METADATA in members:
-            _check_version(_read(archive, members[METADATA], _MAX_METADATA_BYTES))
+        version = _version(_read(archive, members[METADATA], _MAX_METADATA_BYTES)) if METADATA in members else None
         if CONFIG not in members:
             raise UnreadableError(_other_archive(members))
         if WEIGHTS not in members:
             raise UnreadableError(f'it has no {WEIGHTS}; save the model again with model.save')
         text = _read(archive, members[CONFIG], architecture.MAX_BYTES)
-    return architecture.parsed(text), text
+    return architecture.parsed(text), text, version
 
 
-def num_values(path: str | os.PathLike) -> int:
-    """Number of values in the weights of a `.keras` file whose parts were checked; raises as `hdf5.num_values`."""
+@contextlib.contextmanager
+def weights(path: str | os.PathLike) -> Iterator[tuple[h5py.File, int]]:
+    """The weights of a `.keras` file whose parts were checked, and their number; raises as `hdf5.num_values`."""
     with zipfile.ZipFile(path) as archive:
         content = archive.read(WEIGHTS)
     with h5py.File(io.BytesIO(content), 'r') as file:
-        return hdf5.num_values(file, len(content))
+        yield file, hdf5.num_values(file, len(content))
 
 
 def _checked_members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -79,12 +81,14 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, max_bytes: int) -> 
         return file.read(max_bytes + 1)
 
 
-def _check_version(text: bytes) -> None:
+def _version(text: bytes) -> str | None:
+    """The release of Keras that wrote the file, if it says so."""
     try:
         metadata = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UnreadableError(f'its {METADATA} is no JSON') from error
-    architecture.check_version(metadata.get('keras_version') if isinstance(metadata, dict) else None)
+    version = metadata.get('keras_version') if isinstance(metadata, dict) else None
+    return version if isinstance(version, str) else None
 
 
 def _other_archive(members: dict[str, zipfile.ZipInfo]) -> str:

@@ -24,7 +24,8 @@ MAX_FEATURES = 2**28
 """Values of one sample in one tensor."""
 MAX_PARTS = 2**10
 """Tensors that one operation may make, or steps of a recurrent layer that are written out."""
-
+FREE_VALUES = 2**20
+"""Numbers that a model may hold besides those in its file: layers may keep some that are not saved."""
 
 _UNREGISTERED = {'LayerScale': LayerScale, 'StochasticDepth': StochasticDepth}
 """Layers of `keras.applications` that Keras itself does not find again."""

@@ -5,7 +5,9 @@ The architecture is read as data, checked, and only then given to Keras. Nothing
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -15,14 +17,13 @@ from tf_keras.src.saving.serialization_lib import ObjectSharingScope
 import pocketflow.utils.channels  # registers ChannelSelect
 import pocketflow.utils.quantization.layers  # noqa: F401  registers the layers that simulate quantization
 from pocketflow.utils.errors import UsageError, first_line
-from pocketflow.utils.models import architecture, archive, hdf5, kinds
-from pocketflow.utils.models.building import build, with_ordered_layers
+from pocketflow.utils.models import architecture, archive, hdf5, kinds, saved_model, weights_only
+from pocketflow.utils.models.building import FREE_VALUES, build, with_ordered_layers
 from pocketflow.utils.models.errors import UnreadableError
+from pocketflow.utils.models.keras3 import files as keras3
+from pocketflow.utils.models.keras3.config import is_keras3
 from pocketflow.utils.quantization.int8 import register_classes_in
 from pocketflow.utils.system import atomic
-
-FREE_VALUES = 2**20
-"""Numbers that a model may hold besides those in its file: layers may keep some that are not saved."""
 
 _HDF5_SUFFIXES = ('.h5', '.hdf5', '.keras')
 
@@ -34,41 +35,63 @@ def save_model(model: keras.Model, path: Path) -> None:
 
 
 def load_model(path: Path | str) -> keras.Model:
-    """Reads a model, not compiled: a `.keras` file of Keras 2, or an HDF5 file with a whole model.
+    """Reads a model, not compiled: a `.keras` file, or an HDF5 file with a whole model, of Keras 2 or 3, or a
+    SavedModel folder of Keras 2.
 
     Raises:
       UsageError: the file holds no model, or one that names anything but known layers and functions; one line says
         what it is and what to do.
     """
-    try:
+    with _explained(path, 'cannot be read as a Keras model', 'give a .keras file that Keras has written'):
         kind = kinds.kind_of(path)
         if kind == kinds.ZIP:
             return _from_archive(path)
         if kind == kinds.HDF5:
             return _from_hdf5(path)
+        if kind == kinds.SAVED_MODEL:
+            return saved_model.load(path)
         raise UnreadableError(kinds.other_kind(path))
+
+
+def load_weights(model: keras.Model, path: Path | str) -> None:
+    """Fills a model from a file that holds weights alone, as `weights_only.is_weights_only` recognizes it.
+
+    Raises:
+      UsageError: they are not the weights of this model; one line says which layer does not fit.
+    """
+    remedy = 'give a .weights.h5 file that Keras has written'
+    with _explained(path, f'its weights cannot be read into the network {model.name!r}', remedy):
+        weights_only.fill(model, path)
+
+
+@contextlib.contextmanager
+def _explained(path: Path | str, what: str, remedy: str) -> Iterator[None]:
+    """Turns whatever is raised in the block into a `UsageError` of one line."""
+    try:
+        yield
     except UnreadableError as error:
-        raise UsageError(f'{path}: cannot be read as a Keras model: {error}') from error
+        raise UsageError(f'{path}: {what}: {error}') from error
     except OSError as error:
-        raise UsageError(f'{path}: cannot be read as a Keras model: {error.strerror or first_line(error)}') from error
+        raise UsageError(f'{path}: {what}: {error.strerror or first_line(error)}') from error
     except Exception as error:  # whatever Keras, HDF5 and zip make of damage
-        raise UsageError(
-            f'{path}: cannot be read as a Keras model ({type(error).__name__}: {first_line(error)}); give '
-            'a .keras file that this version of tf_keras has written'
-        ) from error
+        raise UsageError(f'{path}: {what} ({type(error).__name__}: {first_line(error)}); {remedy}') from error
 
 
 def _from_archive(path: Path | str) -> keras.Model:
     if Path(path).suffix != '.keras':
         raise UnreadableError('it is a zip archive; give it a name that ends in .keras if it is a Keras model')
-    config, text = archive.read_config(path)
+    config, text, version = archive.read_config(path)
+    if is_keras3(version, config):
+        with archive.weights(path) as (file, num_values):
+            return keras3.from_place(config, file, num_values)
     register_classes_in(text)
     config = architecture.without(config, ('compile_config',))
     architecture.check(config, allow_unrolled=True)
-    num_values = archive.num_values(path) + FREE_VALUES
+    with archive.weights(path) as (_, num_values):
+        pass
     ordered = with_ordered_layers(config)
     with ObjectSharingScope():
-        model = build(lambda: keras.saving.deserialize_keras_object(ordered, safe_mode=True), num_values)
+        model = build(lambda: keras.saving.deserialize_keras_object(ordered, safe_mode=True), num_values + FREE_VALUES)
     model.load_weights(path)
     return model
 
@@ -77,10 +100,12 @@ def _from_hdf5(path: Path | str) -> keras.Model:
     if Path(path).suffix not in _HDF5_SUFFIXES:
         raise UnreadableError('it is an HDF5 file; give it a name that ends in .h5')
     with h5py.File(path, 'r') as file:
-        num_values = hdf5.num_values(file, os.path.getsize(path)) + FREE_VALUES
-        config = hdf5.read_config(file)
+        num_values = hdf5.num_values(file, os.path.getsize(path))
+        config, version = hdf5.read_config(file)
+        if is_keras3(version, config):
+            return keras3.from_names(config, hdf5.model_weights(file), num_values)
     architecture.check(config, allow_unrolled=True)
     ordered = with_ordered_layers(config)
-    model = build(lambda: keras.models.model_from_config(ordered), num_values)
+    model = build(lambda: keras.models.model_from_config(ordered), num_values + FREE_VALUES)
     model.load_weights(path)
     return model

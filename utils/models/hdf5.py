@@ -47,30 +47,46 @@ def num_values(file: h5py.File, num_bytes: int) -> int:
     return nb
 
 
-def read_config(file: h5py.File) -> Any:
-    """The architecture in the file of a whole model; raises an `UnreadableError` if there is none that can be read."""
+def read_config(file: h5py.File) -> tuple[Any, str | None]:
+    """The architecture in the file of a whole model, and the release of Keras that wrote it, if it says so.
+
+    Raises:
+      UnreadableError: there is no architecture that can be read.
+    """
     text = file.attrs.get('model_config')
     if text is None:
         raise UnreadableError(
-            'it holds weights without an architecture (HDF5); build the network with tf_keras, call '
-            'load_weights, and save the model as .keras'
+            'it holds weights without an architecture (HDF5); give the model saved as .keras, or a --model or '
+            '--model_helper that builds this network'
         )
-    version = file.attrs.get('keras_version')
-    architecture.check_version(version.decode('utf-8', 'replace') if isinstance(version, bytes) else version)
     if not isinstance(text, str | bytes) or len(text) > architecture.MAX_BYTES:
         raise UnreadableError(f'its architecture is no text of at most {architecture.MAX_BYTES} bytes')
-    return _plain(architecture.without(architecture.parsed(text), ()))
+    return plain(architecture.without(architecture.parsed(text), ())), _version(file)
 
 
-def _plain(config: Any) -> Any:
+def model_weights(file: h5py.File) -> h5py.Group:
+    """The group with the weights of a whole model; raises an `UnreadableError` if there is none."""
+    group = file.get('model_weights')
+    if not isinstance(group, h5py.Group):
+        raise UnreadableError('it holds an architecture without weights; save the model again with model.save')
+    return group
+
+
+def _version(file: h5py.File) -> str | None:
+    version = file.attrs.get('keras_version')
+    version = version.decode('utf-8', 'replace') if isinstance(version, bytes) else version
+    return version if isinstance(version, str) else None
+
+
+def plain(config: Any) -> Any:
     """A configuration of an older release with ordinary lists."""
     if isinstance(config, list):
-        return [_plain(item) for item in config]
+        return [plain(item) for item in config]
     if not isinstance(config, dict):
         return config
     if config.get('class_name') in _JSON_LISTS and isinstance(config.get('items'), list):
-        return _plain(config['items'])
-    return {key: _plain(value) for key, value in config.items()}
+        return plain(config['items'])
+    return {key: plain(value) for key, value in config.items()}
 
 
 def _items(file: h5py.File) -> Iterator[tuple[str, Any]]:

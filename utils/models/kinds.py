@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-HDF5, ZIP = 'hdf5', 'zip'
+HDF5, ZIP, SAVED_MODEL = 'hdf5', 'zip', 'saved_model'
 
 _MAGIC = ((b'\x89HDF\r\n\x1a\n', HDF5), (b'PK\x03\x04', ZIP), (b'PK\x05\x06', ZIP))
 _PICKLE = 'it is a Python pickle, which may hold code and is never opened; save the model as .keras'
@@ -17,19 +17,22 @@ _OTHERS = (
     (0, b'\x93NUMPY', 'it is a NumPy array; build the network, set its weights, and save it as .keras'),
     *((0, bytes((0x80, version)), _PICKLE) for version in range(2, 6)),
 )
+_SAVED_MODEL_FILES = ('saved_model.pb', 'saved_model.pbtxt')
 _HEAD = 512
 
 
 def kind_of(path: str | os.PathLike) -> str | None:
-    """`HDF5` or `ZIP` by the first bytes, `None` for other files."""
-    head = b'' if Path(path).is_dir() else _head(path)
+    """`HDF5` or `ZIP` by the first bytes, `SAVED_MODEL` for a folder with one, `None` for others."""
+    if Path(path).is_dir():
+        return SAVED_MODEL if is_saved_model(path) else None
+    head = _head(path)
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
 
 
 def other_kind(path: str | os.PathLike) -> str:
     """What a file is that holds no model, and what to do; raises an `OSError` if it cannot be read."""
     if Path(path).is_dir():
-        return saved_model(path) or 'it is a folder without a model.keras'
+        return 'it is a folder without a model.keras'
     head = _head(path)
     if not head:
         return 'it is empty'
@@ -44,11 +47,19 @@ def other_kind(path: str | os.PathLike) -> str:
     return 'it is of no kind that is known here; give a .keras file that tf_keras has written'
 
 
-def saved_model(path: str | os.PathLike) -> str | None:
-    """What to do with a folder that holds a SavedModel, `None` for other folders."""
-    if any((Path(path) / name).is_file() for name in ('saved_model.pb', 'saved_model.pbtxt')):
-        return f'it is a SavedModel, a compiled graph; {_AS_KERAS}'
-    return None
+def is_saved_model(path: str | os.PathLike) -> bool:
+    """Whether a path is a folder with a SavedModel."""
+    return any((Path(path) / name).is_file() for name in _SAVED_MODEL_FILES)
+
+
+def missing(path: str | os.PathLike) -> str:
+    """What to do where no model is."""
+    if Path(f'{path}.index').is_file():
+        return (
+            'it is a checkpoint of TensorFlow; build the network with tf_keras, call load_weights, and save the '
+            'model as .keras'
+        )
+    return 'no saved model there; give a .keras file or the directory of a finished run'
 
 
 def _head(path: str | os.PathLike) -> bytes:

@@ -5,25 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.models.kinds import saved_model
+from pocketflow.utils.models.kinds import is_saved_model, missing
 from pocketflow.utils.system.paths import explained
 
 MODEL_NAME = 'model.keras'
 
 
 def model_file(path: str) -> Path:
-    """The file that a user's path of a model means: the file itself, or the result of a run directory."""
-    return Path(path) / MODEL_NAME if Path(path).is_dir() else Path(path)
+    """What a user's path of a model means: the file or SavedModel itself, or the result of a run directory."""
+    return Path(path) / MODEL_NAME if Path(path).is_dir() and not is_saved_model(path) else Path(path)
 
 
 def resolve_model_path(path: str, flag: str) -> Path:
     """The file that a user's path means, as `model_file` says; a `UsageError` that names the flag if it is missing."""
     with explained():
         file = model_file(path)
-        is_file = file.is_file()
-    if not is_file:
-        what = saved_model(path) or 'no saved model there; give a .keras file or the directory of a finished run'
-        raise UsageError(f'{flag}={path}: {what}')
+        is_there = file.is_file() or is_saved_model(file)
+    if not is_there:
+        raise UsageError(f'{flag}={path}: {missing(path)}')
     return file
 
 

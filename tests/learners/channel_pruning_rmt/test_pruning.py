@@ -92,7 +92,7 @@ def prunable(model: keras.Model) -> dict:
 
 
 def prune(model: keras.Model, criterion: str = 'lasso', share: float = 0.5) -> Pruned:
-    return prune_channels(model, prunable(model), sampling(), criterion, share)
+    return prune_channels(model, sampling().images, 1 - share, criterion, num_positions=sampling().num_positions)
 
 
 @pytest.mark.parametrize('build', NETWORKS, ids=[build.__name__ for build in NETWORKS])

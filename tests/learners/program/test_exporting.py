@@ -166,8 +166,8 @@ def test_a_file_that_fails_when_it_is_measured_costs_no_other(tmp_path, monkeypa
             raise PocketFlowError('not finite')
         return original(file, batch_size)
 
-    original = measure._agreement_of_file
-    monkeypatch.setattr(measure, '_agreement_of_file', agreement_of_file)
+    original = measure.check_file
+    monkeypatch.setattr(measure, 'check_file', agreement_of_file)
     one = Exporter(make_helper(), ExportOptions(**QUICK), tmp_path, Failing())
     result = one.export(candidate(tmp_path / 'baseline'), candidate(tmp_path), ['float32', 'int8'])
     assert [item['format'] for item in result['exports']] == ['float32']

@@ -49,7 +49,7 @@ def test_all_caps_reached():
     assert heurist({'a': 2, 'b': 4}, 4 / 6, caps) == pytest.approx(caps)
     with pytest.raises(
         UsageError,
-        match='^--ws_prune_ratio=0.7: with a weight left in each kernel, at most 0.666667 '
+        match='^with a weight left in each kernel, at most 0.666667 '
         'of the weights of this network can be zero; give no more$',
     ):
         heurist({'a': 2, 'b': 4}, 0.7, caps)

@@ -184,9 +184,9 @@ def test_a_model_that_magnifies_rounding_is_told_from_a_wrong_file(scale, is_its
     monkeypatch.setattr(logging, 'warning', lambda message, *args: messages.append(message % args))
     messages = []
     if is_its_own_fault:
-        assert measure._agreement_of_file(file, 4).max_abs_diff == pytest.approx(0.5)
+        assert measure.check_file(file, 4).max_abs_diff == pytest.approx(0.5)
         assert 'since the model magnifies rounding errors' in messages[0]
     else:
         with pytest.raises(PocketFlowError, match='does not compute what its model computes'):
-            measure._agreement_of_file(file, 4)
+            measure.check_file(file, 4)
         assert not messages

@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import io
 import json
+import os
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Callable
@@ -22,6 +25,21 @@ from pocketflow.utils.models.files import load_model
 layers = keras.layers
 Parts = dict[str, bytes]
 Config = dict[str, Any]
+
+
+WRITER = Path(__file__).parent / 'keras3' / 'write_networks.py'
+
+
+@pytest.fixture(scope='session')
+def keras3_folder(tmp_path_factory) -> Path:
+    """What `keras3/write_networks.py` writes: files of Keras 3, made by a process of its own."""
+    path = tmp_path_factory.mktemp('keras3')
+    environment = {**os.environ, 'CUDA_VISIBLE_DEVICES': '', 'KERAS_HOME': str(path / 'home')}
+    done = subprocess.run(
+        [sys.executable, str(WRITER), str(path)], env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return path
 
 
 @pytest.fixture(scope='session')

@@ -70,7 +70,7 @@ ARCHIVES: dict[str, tuple[Callable[[Path, str, Parts], Path], str]] = {
     ),
     'Keras 3': (
         lambda path, marker, parts: zipped(path, {**parts, 'metadata.json': b'{"keras_version": "3.9.2"}'}),
-        'it was saved by Keras 3.9.2, and only files of Keras 2 are read; build the same network',
+        'not that of a functional or sequential Keras model',
     ),
     'no JSON': (lambda path, marker, parts: zipped(path, {**parts, 'config.json': b'{"class_name": '}), 'is no JSON'),
     'nested JSON': (lambda path, marker, parts: zipped(path, {**parts, 'config.json': b'[' * 10**6}), 'too deep'),
@@ -158,7 +158,7 @@ def test_other_models_are_named(tmp_path, parts):
     (tmp_path / 'saved' / 'variables').mkdir(parents=True)
     (tmp_path / 'saved' / 'saved_model.pb').write_bytes(b'x')
     for path, message in (
-        (tmp_path / 'saved', 'it is a SavedModel, a compiled graph; give the tf_keras model'),
+        (tmp_path / 'saved', 'it is a SavedModel whose record of the architecture is damaged'),
         (tmp_path, 'it is a folder without a model.keras'),
         (tmp_path / 'missing.keras', 'No such file or directory'),
         (zipped(tmp_path / 'model.zip', parts), 'it is a zip archive; give it a name that ends in .keras'),
@@ -168,7 +168,7 @@ def test_other_models_are_named(tmp_path, parts):
         ),
         (
             whole_hdf5(tmp_path / '3.h5', '{}', lambda file: file.attrs.update(keras_version='3.1.0')),
-            'it was saved by Keras 3.1.0',
+            'not that of a functional or sequential Keras model',
         ),
         (whole_hdf5(tmp_path / 'list.h5', '[]'), 'not that of a functional or sequential'),
         (whole_hdf5(tmp_path / 'model.bin', '{}'), 'it is an HDF5 file; give it a name that ends in .h5'),

@@ -1,0 +1,51 @@
+"""Which layers of a model channel pruning selects inputs for, and why the others are left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tf_keras as keras
+
+from pocketflow.learners.channel_pruning_rmt.linear_forms import linear_form
+from pocketflow.utils.channels import ReaderChannels
+
+FIRST, LAST, DENSE = 'first convolution', 'last convolution', 'dense layer'
+DENSE_CHOICES = ('none', 'hidden', 'all')
+"""Which dense layers are pruned; 'hidden': all but those that make an output."""
+
+
+def left_alone(
+    model: keras.Model,
+    readers: Mapping[str, ReaderChannels],
+    skip_first: bool = True,
+    skip_last: bool = False,
+    dense: str = 'hidden',
+) -> dict[str, str]:
+    """Why readers are left alone, by name; those that are not named can be pruned, and are by default.
+
+    Args:
+      model: a functional model.
+      readers: all its readers, in the order of execution.
+      skip_first, skip_last: whether the first and the last convolution are left alone.
+      dense: one of `DENSE_CHOICES`.
+    """
+    convolutions = [
+        name
+        for name, reader in readers.items()
+        if reader.kind == 'conv' and linear_form(model.get_layer(name)) is not None
+    ]
+    makes_output = set(model.output_names)
+    reasons = {}
+    for name, reader in readers.items():
+        if reader.kind == 'dense':
+            if dense == 'none' or (dense == 'hidden' and name in makes_output):
+                reasons[name] = DENSE
+        elif name not in convolutions:
+            reasons[name] = f'{type(model.get_layer(name)).__name__} is not selected, only shrunk'
+        elif skip_first and name == convolutions[0]:
+            reasons[name] = FIRST
+        elif skip_last and name == convolutions[-1]:
+            reasons[name] = LAST
+        if name not in reasons and reader.num_channels == 1:
+            reasons[name] = 'one input channel'
+    return reasons

@@ -1,0 +1,215 @@
+"""`.tflite` files of a model with plain values, and what files do on images: without a run directory or options."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tf_keras as keras
+
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.export.formats import CONTAINER, Source, formats
+from pocketflow.utils.export.latency import DEFAULT_TIMING, Timing, time_alternating
+from pocketflow.utils.export.measure import Evaluation, FileUnderTest, check_file, export_files, keras_logits
+from pocketflow.utils.export.runner import LiteRtRunner
+from pocketflow.utils.graph.arguments import checked_images, flat_model
+from pocketflow.utils.quantization.encoding import Encoding
+
+NUM_CHECKED = 64
+"""Samples on which a new file is compared with its model."""
+CALIBRATED = 'int8'
+Measurable = keras.Model | str | os.PathLike
+
+
+def export_tflite(
+    model: keras.Model,
+    folder: str | os.PathLike,
+    formats: Sequence[str] = ('float32', 'int8'),
+    images: np.ndarray | None = None,
+    *,
+    encodings: Mapping[str, Encoding] | None = None,
+) -> dict[str, Path]:
+    """Writes `.tflite` files of a model; each is read again, run, and compared with the model.
+
+    A float32 file has to compute what the model computes, up to rounding; the outputs of the others have to be finite,
+    and `measure` says how close they are. int8: Jacob et al. 2018, https://arxiv.org/abs/1712.05877, with one scale per
+    output channel.
+
+    >>> inputs = keras.Input((8,))
+    >>> model = keras.Model(inputs, keras.layers.Dense(6, name='logits')(inputs))
+    >>> export_tflite(model, folder, formats=['float32', 'dynamic'])['float32'].name
+    'model_float32.tflite'
+
+    Args:
+      model: a functional or sequential float32 tf_keras model with one input of fixed shape and one output.
+      folder: for the files `model_FORMAT.tflite`; it is made if it is missing.
+      formats: of 'float32', 'float16' (weights), 'dynamic' (int8 weights, activations quantized on the fly), 'int8'
+        (all), and 'mixed' (int4 and int8 weights, as `encodings` say).
+      images: samples without labels, `[N, ...]` as the model takes them; a few hundred from the training set. 'int8'
+        takes the ranges of activations from all of them and cannot do without; the first 64 are what files are checked
+        on, random numbers if there are none.
+      encodings: codes of kernels on symmetric grids, from `quantize(..., symmetric=True)`, for 'mixed'.
+
+    Returns:
+      Format -> path, in the order of `formats`.
+
+    Raises:
+      UsageError: a format is unknown or lacks what it needs, or the images do not fit the model.
+      PocketFlowError: the model cannot be converted, or a file does not compute what it should. Of this file, and of
+        those behind it, there is nothing to rely on.
+    """
+    model = flat_model(model)
+    names = _checked_formats(formats, images, encodings)
+    images = images if images is None else checked_images(model, images)
+    samples = images if images is not None else _random_samples(model)
+    samples = samples[:NUM_CHECKED]
+    outputs = keras_logits(model, samples)
+    evaluation = Evaluation(samples, outputs.argmax(-1), outputs, model)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    source, paths = Source(model, encodings or {}, images), {}
+    for name in names:
+        paths |= export_files(source, [name], Path(folder))
+        check_file(FileUnderTest(name, paths[name], evaluation))
+    return paths
+
+
+def _checked_formats(names: Sequence[str], images: Any, encodings: Any) -> list[str]:
+    names = [names] if isinstance(names, str) else list(names)
+    known = [name for name in formats if name != CONTAINER]
+    for name in names:
+        if name == CONTAINER:
+            raise UsageError(f'format {name!r} is no .tflite file; use save_container(model, encodings, path)')
+        if name not in known:
+            raise UsageError(f'unknown format {name!r}; known: {", ".join(known)}')
+    if CALIBRATED in names and images is None:
+        raise UsageError(f'format {CALIBRATED!r} needs images: give a few hundred training samples without labels')
+    if 'mixed' in names and not encodings:
+        raise UsageError("format 'mixed' needs encodings: give those of quantize(model, bits, symmetric=True)")
+    if not names:
+        raise UsageError(f'no format is given; known: {", ".join(known)}')
+    return names
+
+
+def _random_samples(model: keras.Model) -> np.ndarray:
+    shape = tuple(model.inputs[0].shape[1:])
+    if None in shape:
+        raise UsageError(f'model {model.name!r} has an input of open shape {(None, *shape)}; give it a fixed shape')
+    return np.random.default_rng(0).normal(size=(NUM_CHECKED, *shape)).astype(np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """What was measured on one file or model; what cannot be is None.
+
+    Attributes:
+      accuracy: share of the samples whose largest output is the one of their label, in [0, 1].
+      agreement: share of the samples whose largest output is that of the reference model, in [0, 1].
+      num_bytes: of the file.
+      latency_ms: median of the milliseconds for one sample; of files.
+      latency_p90_ms: their 90th percentile.
+    """
+
+    accuracy: float | None = None
+    agreement: float | None = None
+    num_bytes: int | None = None
+    latency_ms: float | None = None
+    latency_p90_ms: float | None = None
+
+
+def measure(
+    files: Measurable | Mapping[str, Measurable],
+    images: np.ndarray,
+    labels: np.ndarray | None = None,
+    *,
+    reference: keras.Model | None = None,
+    num_threads: int = 1,
+    batch_size: int = 64,
+    timing: Timing | None = DEFAULT_TIMING,
+) -> Measurement | dict[str, Measurement]:
+    """Runs `.tflite` files, or Keras models, on samples: accuracy, agreement, bytes, latency.
+
+    Several files are timed in turns on the first sample, so that whatever else the machine does hits all alike: their
+    ratios say more than the milliseconds.
+
+    >>> inputs = keras.Input((8,))
+    >>> model = keras.Model(inputs, keras.layers.Dense(8, kernel_initializer='identity')(inputs))
+    >>> measure(model, np.eye(8), labels=np.array([0, 1, 2, 3, 4, 5, 6, 0]))
+    Measurement(accuracy=0.875, agreement=None, num_bytes=None, latency_ms=None, latency_p90_ms=None)
+
+    Args:
+      files: the path of a `.tflite` file or a tf_keras model; or name -> path or model.
+      images: samples `[N, ...]` as the networks take them.
+      labels: class numbers, integers `[N]`; without them there is no accuracy.
+      reference: the model to agree with.
+      num_threads: of LiteRT.
+      batch_size: samples per call for the outputs; latencies are for one.
+      timing: how many rounds of how many calls; `None` times nothing.
+
+    Returns:
+      One measurement, or name -> measurement if `files` is a mapping.
+
+    Raises:
+      UsageError: there is no such file, or images or labels do not fit.
+      PocketFlowError: LiteRT cannot run a file.
+    """
+    if not isinstance(files, Mapping):
+        return measure(
+            {'': files},
+            images,
+            labels,
+            reference=reference,
+            num_threads=num_threads,
+            batch_size=batch_size,
+            timing=timing,
+        )['']
+    images = np.asarray(images, np.float32)
+    labels = None if labels is None else _checked_labels(labels, len(images))
+    expected = None if reference is None else _outputs(reference, images, batch_size).argmax(-1)
+    runners = {name: _runner(file, num_threads) for name, file in files.items()}
+    answers = {name: _outputs(runner, images, batch_size).argmax(-1) for name, runner in runners.items()}
+    timed = {name: runner for name, runner in runners.items() if isinstance(runner, LiteRtRunner)}
+    latencies = time_alternating(timed, images[0], timing) if timed and timing is not None else {}
+    return {
+        name: Measurement(
+            accuracy=_share(answer, labels),
+            agreement=_share(answer, expected),
+            num_bytes=timed[name].num_bytes if name in timed else None,
+            latency_ms=latencies[name].p50 if name in latencies else None,
+            latency_p90_ms=latencies[name].p90 if name in latencies else None,
+        )
+        for name, answer in answers.items()
+    }
+
+
+def _share(answers: np.ndarray, right: np.ndarray | None) -> float | None:
+    return None if right is None else float(np.mean(answers == right))
+
+
+def _checked_labels(labels: Any, num_images: int) -> np.ndarray:
+    array = np.asarray(labels)
+    if array.shape != (num_images,) or not np.issubdtype(array.dtype, np.integer):
+        raise UsageError(
+            f'labels of shape {array.shape} and type {array.dtype}: give {num_images} class numbers, one integer per '
+            'image (labels.argmax(axis=1) of one-hot codes)'
+        )
+    return array
+
+
+def _runner(file: Any, num_threads: int) -> LiteRtRunner | keras.Model:
+    if isinstance(file, keras.Model):
+        return file
+    if not isinstance(file, (str, os.PathLike)):
+        raise UsageError(f'cannot measure a {type(file).__name__}: give the path of a .tflite file or a tf_keras model')
+    if not Path(file).is_file():
+        raise UsageError(f'{file}: there is no such file; give a .tflite file or a tf_keras model')
+    return LiteRtRunner(file, num_threads)
+
+
+def _outputs(runner: LiteRtRunner | keras.Model, images: np.ndarray, batch_size: int) -> np.ndarray:
+    if isinstance(runner, LiteRtRunner):
+        return runner.predict(images, batch_size)
+    return keras_logits(runner, checked_images(runner, images), batch_size)

@@ -1,0 +1,83 @@
+"""What callers hand to functions of plain values: a model and arrays, checked before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import numpy as np
+import tf_keras as keras
+
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.graph.standard_form import standard_form
+
+
+def flat_model(model: keras.Model) -> keras.Model:
+    """The model as one flat functional graph: itself, if it is one; its outputs stay what they are.
+
+    Args:
+      model: a functional or built sequential model of tf_keras, possibly with models among its layers.
+
+    Raises:
+      UsageError: it is none, or a subclassed one, or has several inputs.
+    """
+    flat = standard_form(model, wants_logits=False).model
+    if len(flat.inputs) != 1:
+        raise UsageError(f'model {flat.name!r} has {len(flat.inputs)} inputs; only models with one can be compressed')
+    return flat
+
+
+def checked_images(model: keras.Model, images: Any) -> np.ndarray:
+    """Samples as a float32 array `[N, ...]` that a model takes.
+
+    Args:
+      model: with one input.
+      images: array of numbers `[N, ...]`, N >= 1, normalised as the network takes them.
+
+    Raises:
+      UsageError: they are of another shape, empty, no numbers, or not finite.
+    """
+    expected = tuple(model.inputs[0].shape[1:])
+    try:
+        array = np.asarray(images, np.float32)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f'images are {type(images).__name__}, not an array of numbers {(None, *expected)}') from error
+    if array.ndim != len(expected) + 1 or any(
+        size not in (None, given) for size, given in zip(expected, array.shape[1:], strict=True)
+    ):
+        raise UsageError(f'images of shape {array.shape}, but model {model.name!r} takes {(None, *expected)}')
+    if not len(array):
+        raise UsageError(f'images of shape {array.shape}: give at least one sample')
+    if not np.isfinite(array).all():
+        raise UsageError('images hold values that are infinite or not a number; leave these samples out or repair them')
+    return array
+
+
+def check_share(name: str, value: Any) -> None:
+    """Raises a `UsageError` if a value is not a share in [0, 1), such as a ratio that is to be removed."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value < 1:
+        raise UsageError(f'{name}={value!r}: give a share from 0 up to, but not including, 1')
+
+
+def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
+    """Raises a `UsageError` if a value is none of the choices."""
+    if value not in tuple(choices):
+        raise UsageError(f'{name}={value!r}: give one of {", ".join(choices)}')
+
+
+def check_layers(layers: Collection[str], known: Iterable[str], what: str) -> None:
+    """Raises a `UsageError` if layers are named that are none of the known ones.
+
+    Args:
+      layers: names of layers; a single string is refused.
+      known: the names that are accepted.
+      what: what can be done with these, as in 'pruned'.
+    """
+    if isinstance(layers, str):
+        raise UsageError(f'layers={layers!r}: give a list of names of layers, such as [{layers!r}]')
+    known = list(known)
+    unknown = [name for name in layers if name not in known]
+    if unknown:
+        raise UsageError(
+            f'layers names {unknown[0]!r}, which cannot be {what}; those are: {", ".join(known) or "none"}'
+        )
