@@ -16,7 +16,8 @@ from absl import logging
 
 from pocketflow.datasets.folder_options import FolderOptions, numbers
 from pocketflow.datasets.sourced_dataset import SourcedDataset, crop_and_flip
-from pocketflow.datasets.sources.image_files import Form, ImageFileSource, ImageIndex, read_index
+from pocketflow.datasets.sources.decoding import Form
+from pocketflow.datasets.sources.image_files import ImageFileSource, ImageIndex, read_index
 from pocketflow.datasets.sources.image_folders import Listing, class_names, find_trees, list_images, shown, some
 from pocketflow.utils.errors import UsageError
 

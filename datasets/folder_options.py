@@ -13,6 +13,7 @@ from pocketflow.utils.options import option, with_defaults
 _Base = with_defaults(
     DatasetOptions, '_Base', num_train=None, num_val=None, num_eval=None, batch_size=32, batch_size_eval=50, prefetch=2
 )
+SCALES = ('none', '0-1', '-1-1', 'caffe', 'torch')
 VAL_SHARE = 0.1
 """Of the training images that a search judges its candidates by, unless their number is given."""
 
@@ -41,7 +42,7 @@ class FolderOptions(_Base):
         'auto',
         "what the network takes: 0-1, -1-1, caffe (BGR minus ImageNet's means), torch (0-1, minus ImageNet's means, by "
         'its deviations), or none (0 to 255); auto: none for a network with preprocessing layers of its own, else 0-1',
-        choices=('auto', 'none', '0-1', '-1-1', 'caffe', 'torch'),
+        choices=('auto', *SCALES),
     )
     mean: str | None = option(
         'image_mean', None, 'subtracted after image_scale: one number, or one per channel, as 125.3,123,113.9'

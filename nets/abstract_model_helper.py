@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import copy
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -167,6 +167,9 @@ class AbstractModelHelper(abc.ABC):
     def built_form(self) -> StandardForm:
         """What `build_model` gives, in standard form; a `UsageError` says that it does not fit the data set."""
         return self.standard_form(self.build_model(), self.model_source, 'change its first or last layer')
+
+    def warn_of_poor(self, model: keras.Model, metrics: Mapping[str, float]) -> None:  # noqa: B027 (most know no reason)
+        """Warns if a trained model, with these metrics, does so badly that it must have been trained on other inputs."""
 
     def new_model(self) -> keras.Model:
         """A new model to be trained, in standard form; warns of what its user may not expect."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import tf_keras as keras
+from absl import logging
 
 from pocketflow.datasets.folder_dataset import FolderDataset
+from pocketflow.datasets.folder_options import SCALES
 from pocketflow.datasets.options import DatasetOptions
 from pocketflow.datasets.sources.image_folders import some
 from pocketflow.nets.abstract_model_helper import ClassificationHelper, GivenFile
@@ -18,9 +22,14 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.format_names import CONTAINER
 from pocketflow.utils.graph import nodes_in_order, standard_form
 from pocketflow.utils.models.files import load_model
+from pocketflow.utils.training.trainer import evaluate
 
 PREPROCESSING = (keras.layers.Rescaling, keras.layers.Normalization)
 """Layers that make of values from 0 to 255 what the rest of a network takes."""
+NUM_TRIED, MUCH_BETTER = 200, 0.1
+"""Images on which other scales are tried, and the accuracy that one must gain to be named."""
+OPERATOR = 'TFOpLambda'
+"""Class of an operator or function of TensorFlow in a network; before the first weights it is arithmetic of pixels."""
 
 
 @PAIRS.register('given_at_folder')
@@ -51,7 +60,14 @@ class GivenAtFolder(ClassificationHelper):
                 f'--image_size={data_options.image_size}: {given.named} takes images of {shape[0]} x {shape[1]} '
                 'pixels; drop the flag'
             )
-        dataset = cls.dataset_class(data_options, seed, shape, default_scale='none' if preprocesses(model) else '0-1')
+        layer = preprocessing_layer(model)
+        dataset = cls.dataset_class(data_options, seed, shape, default_scale='0-1' if layer is None else 'none')
+        logging.info(
+            '%s: gets pixels as --image_scale=%s%s',
+            given.named,
+            dataset.scale,
+            f', because its layer {layer!r} does the rest' if layer and data_options.scale == 'auto' else '',
+        )
         helper = cls(net_options, dataset)
         helper._named, helper.model_name = given.named, name_of(given.named)
         return helper
@@ -67,6 +83,41 @@ class GivenAtFolder(ClassificationHelper):
                 f'{len(classes)} classes ({some(classes)}); {remedy}'
             )
         super().check_shapes(model, source, 'give a classifier of images')
+
+    def warn_of_poor(self, model: keras.Model, metrics: Mapping[str, float]) -> None:
+        accuracy, chance = metrics['accuracy'], 1 / self.dataset.num_classes
+        if accuracy > (1 + chance) / 2:
+            return
+        now, others = self._accuracies(model)
+        best = max(others, key=others.get)
+        if others[best] > now + MUCH_BETTER:
+            logging.warning(
+                '%s: right on %.1f %% of the images, but on %.1f %% of %d of them with --image_scale=%s: give that, if it '
+                'was trained so',
+                self.model_source,
+                100 * accuracy,
+                100 * others[best],
+                NUM_TRIED,
+                best,
+            )
+        elif accuracy < 1.5 * chance:
+            logging.warning(
+                '%s: right on %.1f %% of the images, hardly more than by chance: do its outputs have the order of the '
+                'folders (%s), and are pixels scaled as in its training (--image_scale, --image_mean, --image_std)?',
+                self.model_source,
+                100 * accuracy,
+                some(self.dataset.classes),
+            )
+
+    def _accuracies(self, model: keras.Model) -> tuple[float, dict[str, float]]:
+        """Accuracy on the first evaluation images: as they are scaled, and as they would be with other scales."""
+        numbers = np.arange(min(NUM_TRIED, len(self.dataset.source('eval'))))
+        plain = {scale: self.dataset.with_options(scale=scale, mean=None, std=None) for scale in SCALES}
+        now, *others = (
+            evaluate(model, self.calc_loss, data.ordered_batches('eval', numbers))['accuracy']
+            for data in (self.dataset, *plain.values())
+        )
+        return now, dict(zip(plain, others, strict=True))
 
     @property
     def model_source(self) -> str:
@@ -97,15 +148,15 @@ def image_shape(model: keras.Model, path: str) -> tuple[int | None, int | None, 
     return shape[1:]
 
 
-def preprocesses(model: keras.Model) -> bool:
-    """Whether a network begins with layers that scale pixels, so that it takes values from 0 to 255."""
+def preprocessing_layer(model: keras.Model) -> str | None:
+    """The name of the layer with which a network begins to scale pixels, if it takes values from 0 to 255."""
     calls = nodes_in_order(standard_form(model).model)
     for call in calls:
-        if isinstance(call.layer, PREPROCESSING):
-            return True
+        if isinstance(call.layer, PREPROCESSING) or type(call.layer).__name__ == OPERATOR:
+            return call.layer.name
         if call.layer.weights:
-            return False
-    return False
+            return None
+    return None
 
 
 def name_of(given: str) -> str:

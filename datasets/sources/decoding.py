@@ -6,6 +6,7 @@ library makes of it; of several frames, the first. What is transparent is laid o
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import warnings
 
@@ -23,6 +24,22 @@ CHECK_RATIO = 8
 """A JPEG is checked at this fraction of its size: all its bytes are read, most of the arithmetic is saved."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """What is made of each image.
+
+    Attributes:
+      size: height and width.
+      num_channels: 3, or 1 for grey.
+      fit, antialias: as for `resize`.
+    """
+
+    size: tuple[int, int]
+    num_channels: int = 3
+    fit: str = 'stretch'
+    antialias: bool = False
+
+
 def on_white(image: tf.Tensor) -> tf.Tensor:
     """RGBA `[height, width, 4]` -> RGB, uint8: transparent parts show white, half transparent ones half of it."""
     wide = tf.cast(image, tf.int32)
@@ -34,7 +51,7 @@ def upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """Turns an image `[height, width, channels]` as its EXIF orientation says.
 
     Args:
-      image: the image as it is stored.
+      image: float32, as it is stored (TensorFlow's own library complains when it transposes bytes).
       orientation: scalar int32, 1 to 8.
     """
 
@@ -71,12 +88,12 @@ def by_pillow(content: bytes) -> np.ndarray:
         raise BadImageError(f'{type(error).__name__}: {first_line(error)}') from error
 
 
-def decode(content: tf.Tensor, kind: tf.Tensor, orientation: tf.Tensor, with_others: bool) -> tf.Tensor:
-    """RGB uint8 `[height, width, 3]` of a file, upright.
+def decode(content: tf.Tensor, kind: tf.Tensor, with_others: bool) -> tf.Tensor:
+    """RGB uint8 `[height, width, 3]` of a file, as it is stored.
 
     Args:
       content: the bytes, a scalar string.
-      kind, orientation: as `image_headers.Header` has them, scalar int32.
+      kind: as `image_headers.Header` has it, scalar int32.
       with_others: whether there are any files of which the kind is `OTHER`.
     """
 
@@ -91,7 +108,26 @@ def decode(content: tf.Tensor, kind: tf.Tensor, orientation: tf.Tensor, with_oth
     ]
     image = tf.switch_case(kind, kinds)
     image.set_shape([None, None, 3])
-    return upright(image, orientation)
+    return image
+
+
+def load(
+    content: tf.Tensor, kind: tf.Tensor, orientation: tf.Tensor, form: Form, with_others: bool = True
+) -> tf.Tensor:
+    """float32 `[height, width, channels]`, values 0 to 255, of a file in the given form.
+
+    Args:
+      content: the bytes, a scalar string.
+      kind, orientation: as `image_headers.Header` has them, scalar int32.
+      form: size, channels, and how they are reached.
+      with_others: as for `decode`.
+    """
+    height, width = form.size
+    # Turned when it is small: a photograph of twelve million pixels lies on its side in many a phone's folder.
+    size = tf.where(orientation > 4, [width, height], [height, width])
+    image = upright(resize(decode(content, kind, with_others), size, form.fit, form.antialias), orientation)
+    image = tf.ensure_shape(image, [height, width, 3])
+    return to_grey(image) if form.num_channels == 1 else image
 
 
 def check(path: str, header: Header) -> None:
@@ -114,17 +150,17 @@ def check(path: str, header: Header) -> None:
         raise BadImageError('cannot be decoded: damaged, or cut off') from None
 
 
-def resize(image: tf.Tensor, size: tuple[int, int], fit: str, antialias: bool) -> tf.Tensor:
+def resize(image: tf.Tensor, size: tf.Tensor, fit: str, antialias: bool) -> tf.Tensor:
     """An image `[height, width, channels]` in another size, float32, values 0 to 255.
 
     Args:
       image: uint8.
-      size: height and width.
+      size: height and width, int32 `[2]`.
       fit: `stretch` it; `crop` the largest part in the middle that has the right proportions; or `pad` it with zeros.
       antialias: whether each pixel is a mean over all that it replaces, instead of the four that are nearest.
     """
     if fit == 'pad':
-        return tf.image.resize_with_pad(image, *size, antialias=antialias)
+        return tf.image.resize_with_pad(image, size[0], size[1], antialias=antialias)
     if fit == 'crop':
         shape = tf.shape(image)
         height = tf.minimum(shape[0], shape[1] * size[0] // size[1])

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import tensorflow as tf
 
-from pocketflow.datasets.sources.decoding import check, decode, resize, to_grey
+from pocketflow.datasets.sources.decoding import Form, check, load
 from pocketflow.datasets.sources.image_folders import Listing
 from pocketflow.datasets.sources.image_headers import OTHER, BadImageError, Header, read_header
 from pocketflow.datasets.sources.order import stratified_order, stratified_shares
@@ -102,22 +102,6 @@ def read_index(listing: Listing, check_all: bool, num_threads: int, refuse: Call
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class Form:
-    """What is made of each image.
-
-    Attributes:
-      size: height and width.
-      num_channels: 3, or 1 for grey.
-      fit, antialias: as for `decoding.resize`.
-    """
-
-    size: tuple[int, int]
-    num_channels: int
-    fit: str
-    antialias: bool
-
-
 class ImageFileSource(Source):
     """Images of an index, float32 with values 0 to 255.
 
@@ -143,14 +127,12 @@ class ImageFileSource(Source):
             names = tf.constant(self.index.names)
             kinds, orientations = tf.constant(self.index.kinds), tf.constant(self.index.orientations)
 
-        def load(index: tf.Tensor) -> tf.Tensor:
+        def read(index: tf.Tensor) -> tf.Tensor:
             content = tf.io.read_file(root + tf.gather(names, index))
-            image = decode(content, tf.gather(kinds, index), tf.gather(orientations, index), with_others)
-            image = resize(image, form.size, form.fit, form.antialias)
-            return to_grey(image) if form.num_channels == 1 else image
+            return load(content, tf.gather(kinds, index), tf.gather(orientations, index), form, with_others)
 
         indices = batches.map(lambda number, index: index).unbatch()
-        images = indices.map(load, num_threads, deterministic=True).batch(batch_size)
+        images = indices.map(read, num_threads, deterministic=True).batch(batch_size)
         together = tf.data.Dataset.zip((batches, images))
         return together.map(lambda chosen, images: (*chosen, images))
 

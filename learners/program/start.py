@@ -103,4 +103,4 @@ def given_file(command: Command, workers: Workers) -> GivenFile | None:
         return None
     run, path = RunDirectory(run_path(command, workers.size)), model_file(named)
     kept = [file for file in (run / BASELINE_FOLDER / MODEL_NAME, run / MODEL_NAME) if file.is_file()]
-    return GivenFile(named, path if path.is_file() or not kept else kept[0])
+    return GivenFile(named, path if path.exists() or not kept else kept[0])
