@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from pocketflow.datasets.folder_options import FolderOptions, numbers
+from pocketflow.datasets.folder_options import COLOUR_SCALES, SCALES, FolderOptions, numbers
 from pocketflow.datasets.sourced_dataset import SourcedDataset, crop_and_flip
 from pocketflow.datasets.sources.decoding import Form
 from pocketflow.datasets.sources.image_files import ImageFileSource, ImageIndex, read_index
@@ -131,8 +131,18 @@ class FolderDataset(SourcedDataset):
         """What `--image_scale` means for this network."""
         return self.default_scale if self.options.scale == 'auto' else self.options.scale
 
+    @property
+    def scales(self) -> tuple[str, ...]:
+        """The values of `--image_scale` that these images can have; ImageNet's means are those of colours."""
+        return SCALES if self.image_shape[2] == 3 else tuple(name for name in SCALES if name not in COLOUR_SCALES)
+
     def normalize(self, images: tf.Tensor) -> tf.Tensor:
         images = tf.cast(images, tf.float32)
+        if self.scale not in self.scales:
+            raise UsageError(
+                f'--image_scale={self.scale}: is for colour, and the network takes grey images; give one of '
+                f'{", ".join(self.scales)}'
+            )
         if self.scale == 'caffe':
             return images[..., ::-1] - CAFFE_MEAN
         if self.scale == 'torch':

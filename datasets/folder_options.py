@@ -14,6 +14,7 @@ _Base = with_defaults(
     DatasetOptions, '_Base', num_train=None, num_val=None, num_eval=None, batch_size=32, batch_size_eval=50, prefetch=2
 )
 SCALES = ('none', '0-1', '-1-1', 'caffe', 'torch')
+COLOUR_SCALES = ('caffe', 'torch')
 VAL_SHARE = 0.1
 """Of the training images that a search judges its candidates by, unless their number is given."""
 
@@ -78,7 +79,7 @@ class FolderOptions(_Base):
         for flag, text, accepted in (('image_mean', self.mean, -math.inf), ('image_std', self.std, 0.0)):
             if text is not None and any(value <= accepted for value in numbers(flag, text)):
                 raise UsageError(f'--{flag}={text}: must be above 0')
-        if self.scale in ('caffe', 'torch') and (self.mean, self.std) != (None, None):
+        if self.scale in COLOUR_SCALES and (self.mean, self.std) != (None, None):
             raise UsageError(f'--image_scale={self.scale} has means of its own; drop --image_mean and --image_std')
         _ = self.size
 

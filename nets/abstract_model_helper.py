@@ -168,8 +168,8 @@ class AbstractModelHelper(abc.ABC):
         """What `build_model` gives, in standard form; a `UsageError` says that it does not fit the data set."""
         return self.standard_form(self.build_model(), self.model_source, 'change its first or last layer')
 
-    def warn_of_poor(self, model: keras.Model, metrics: Mapping[str, float]) -> None:  # noqa: B027 (most know no reason)
-        """Warns if a trained model, with these metrics, does so badly that it must have been trained on other inputs."""
+    def warn_of_poor(self, model: keras.Model, metrics: Mapping[str, float]) -> None:  # noqa: B027
+        """Warns if a trained model does so badly, by its metrics, that it must have been trained on other inputs."""
 
     def new_model(self) -> keras.Model:
         """A new model to be trained, in standard form; warns of what its user may not expect."""

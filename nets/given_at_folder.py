@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
 from pocketflow.datasets.folder_dataset import FolderDataset
-from pocketflow.datasets.folder_options import SCALES
 from pocketflow.datasets.options import DatasetOptions
 from pocketflow.datasets.sources.image_folders import some
 from pocketflow.nets.abstract_model_helper import ClassificationHelper, GivenFile
@@ -68,6 +68,7 @@ class GivenAtFolder(ClassificationHelper):
             dataset.scale,
             f', because its layer {layer!r} does the rest' if layer and data_options.scale == 'auto' else '',
         )
+        dataset.normalize(tf.zeros([1, *dataset.image_shape]))  # refuses flags that do not fit the channels
         helper = cls(net_options, dataset)
         helper._named, helper.model_name = given.named, name_of(given.named)
         return helper
@@ -92,8 +93,8 @@ class GivenAtFolder(ClassificationHelper):
         best = max(others, key=others.get)
         if others[best] > now + MUCH_BETTER:
             logging.warning(
-                '%s: right on %.1f %% of the images, but on %.1f %% of %d of them with --image_scale=%s: give that, if it '
-                'was trained so',
+                '%s: right on %.1f %% of the images, but on %.1f %% of %d of them with --image_scale=%s: give that, if '
+                'it was trained so',
                 self.model_source,
                 100 * accuracy,
                 100 * others[best],
@@ -112,7 +113,7 @@ class GivenAtFolder(ClassificationHelper):
     def _accuracies(self, model: keras.Model) -> tuple[float, dict[str, float]]:
         """Accuracy on the first evaluation images: as they are scaled, and as they would be with other scales."""
         numbers = np.arange(min(NUM_TRIED, len(self.dataset.source('eval'))))
-        plain = {scale: self.dataset.with_options(scale=scale, mean=None, std=None) for scale in SCALES}
+        plain = {scale: self.dataset.with_options(scale=scale, mean=None, std=None) for scale in self.dataset.scales}
         now, *others = (
             evaluate(model, self.calc_loss, data.ordered_batches('eval', numbers))['accuracy']
             for data in (self.dataset, *plain.values())

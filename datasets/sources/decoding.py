@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 import io
 import warnings
+from collections.abc import Collection
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from pocketflow.datasets.sources.image_headers import JPEG, OTHER, PNG_WITH_ALPHA, BadImageError, Header, has_alpha
+from pocketflow.datasets.sources.image_headers import JPEG, OTHER, PNG, PNG_WITH_ALPHA, BadImageError, Header, has_alpha
 from pocketflow.utils.errors import first_line
 
 GREY = (0.299, 0.587, 0.114)
@@ -88,31 +89,35 @@ def by_pillow(content: bytes) -> np.ndarray:
         raise BadImageError(f'{type(error).__name__}: {first_line(error)}') from error
 
 
-def decode(content: tf.Tensor, kind: tf.Tensor, with_others: bool) -> tf.Tensor:
+def decode(content: tf.Tensor, kind: tf.Tensor, kinds: Collection[int]) -> tf.Tensor:
     """RGB uint8 `[height, width, 3]` of a file, as it is stored.
 
     Args:
       content: the bytes, a scalar string.
       kind: as `image_headers.Header` has it, scalar int32.
-      with_others: whether there are any files of which the kind is `OTHER`.
+      kinds: those that there are.
     """
-
-    def other() -> tf.Tensor:
-        return tf.numpy_function(by_pillow, [content], tf.uint8, stateful=False)
-
-    kinds = [
-        lambda: tf.io.decode_jpeg(content, 3),
-        lambda: tf.io.decode_png(content, 3),
-        lambda: on_white(tf.io.decode_png(content, 4)),
-        *([other] if with_others else []),
-    ]
-    image = tf.switch_case(kind, kinds)
+    ways = {
+        JPEG: lambda: tf.io.decode_jpeg(content, 3),
+        PNG: lambda: tf.io.decode_png(content, 3),
+        PNG_WITH_ALPHA: lambda: on_white(tf.io.decode_png(content, 4)),
+        OTHER: lambda: tf.numpy_function(by_pillow, [content], tf.uint8, stateful=False),
+    }
+    if len(kinds) == 1:
+        (image,) = (ways[one]() for one in kinds)
+    else:
+        image = tf.switch_case(kind, {one: ways[one] for one in kinds} | dict.fromkeys({*ways} - {*kinds}, _nothing))
     image.set_shape([None, None, 3])
     return image
 
 
+def _nothing() -> tf.Tensor:
+    """In place of what is not needed, so that less has to be built."""
+    return tf.zeros([1, 1, 3], tf.uint8)
+
+
 def load(
-    content: tf.Tensor, kind: tf.Tensor, orientation: tf.Tensor, form: Form, with_others: bool = True
+    content: tf.Tensor, kind: tf.Tensor, orientation: tf.Tensor, form: Form, kinds: Collection[int], any_turned: bool
 ) -> tf.Tensor:
     """float32 `[height, width, channels]`, values 0 to 255, of a file in the given form.
 
@@ -120,13 +125,14 @@ def load(
       content: the bytes, a scalar string.
       kind, orientation: as `image_headers.Header` has them, scalar int32.
       form: size, channels, and how they are reached.
-      with_others: as for `decode`.
+      kinds: those that there are.
+      any_turned: whether there are orientations but 1.
     """
     height, width = form.size
     # Turned when it is small: a photograph of twelve million pixels lies on its side in many a phone's folder.
     size = tf.where(orientation > 4, [width, height], [height, width])
-    image = upright(resize(decode(content, kind, with_others), size, form.fit, form.antialias), orientation)
-    image = tf.ensure_shape(image, [height, width, 3])
+    image = resize(decode(content, kind, kinds), size, form.fit, form.antialias)
+    image = tf.ensure_shape(upright(image, orientation) if any_turned else image, [height, width, 3])
     return to_grey(image) if form.num_channels == 1 else image
 
 

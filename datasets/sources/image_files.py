@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from pocketflow.datasets.sources.decoding import Form, check, load
 from pocketflow.datasets.sources.image_folders import Listing
-from pocketflow.datasets.sources.image_headers import OTHER, BadImageError, Header, read_header
+from pocketflow.datasets.sources.image_headers import BadImageError, Header, read_header
 from pocketflow.datasets.sources.order import stratified_order, stratified_shares
 from pocketflow.datasets.sources.source import Source
 
@@ -121,7 +121,8 @@ class ImageFileSource(Source):
         return numbers[num_val:], numbers[:num_val]
 
     def with_images(self, batches: tf.data.Dataset, batch_size: int, num_threads: int) -> tf.data.Dataset:
-        form, with_others = self.form, bool((self.index.kinds == OTHER).any())
+        form, present = self.form, tuple(map(int, np.unique(self.index.kinds)))
+        any_turned = bool((self.index.orientations != 1).any())
         root = os.fsencode(os.path.join(self.index.root, ''))
         with tf.device('CPU'):
             names = tf.constant(self.index.names)
@@ -129,7 +130,7 @@ class ImageFileSource(Source):
 
         def read(index: tf.Tensor) -> tf.Tensor:
             content = tf.io.read_file(root + tf.gather(names, index))
-            return load(content, tf.gather(kinds, index), tf.gather(orientations, index), form, with_others)
+            return load(content, tf.gather(kinds, index), tf.gather(orientations, index), form, present, any_turned)
 
         indices = batches.map(lambda number, index: index).unbatch()
         images = indices.map(read, num_threads, deterministic=True).batch(batch_size)

@@ -305,6 +305,7 @@ def evaluate_model(invocation: Invocation) -> None:
     path = model_to_evaluate(invocation)
     model = load_fitting_model(path, invocation.helper)
     metrics = evaluate(model, invocation.helper.calc_loss, invocation.helper.build_dataset_eval())
+    invocation.helper.warn_of_poor(model, metrics)
     say(
         f'model: {path.resolve()}\n{invocation.helper.model_name} at {invocation.helper.dataset_name}: '
         f'{describe(metrics)}'
