@@ -104,7 +104,7 @@ class FolderOptions(_Base):
         return self.replace(num_train=num_train, num_val=num_val, num_eval=self.num_eval or num_eval)
 
     def refuse_missing(self) -> None:
-        if self.data_dir_local is None:
+        if not self.data_dir_local:
             raise UsageError('--data_dir_local is missing; name the folder of the images: one folder per class in it')
         super().refuse_missing()
         find_trees(self.data_dir_local)
