@@ -189,7 +189,8 @@ class Trainer:
                 values = {name: float(total) / count for name, total in totals.items()}
                 if not math.isfinite(loss := values['loss']):
                     raise DivergedError(
-                        f'the loss is {loss} between steps {step} and {step + count} of {self._name}; {DIVERGENCE_REMEDY}'
+                        f'the loss is {loss} between steps {step} and {step + count} of {self._name}; '
+                        f'{DIVERGENCE_REMEDY}'
                     )
                 step += count
                 progress.advance(count)
