@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -19,6 +19,8 @@ from pocketflow.datasets.sources.order import shuffled_indices
 from pocketflow.datasets.sources.source import Source
 
 DatasetT = TypeVar('DatasetT', bound='SourcedDataset')
+Finish = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+"""(number of the batch, images) -> the model's inputs."""
 
 
 class Shard(NamedTuple):
@@ -62,8 +64,6 @@ class SourcedDataset(abc.ABC):
 
     name: str
     options_class: type[DatasetOptions]
-    image_shape: tuple[int, int, int]
-    num_classes: int
     mirrored = True
     """Whether training images are flipped left to right with probability 1/2."""
 
@@ -72,6 +72,16 @@ class SourcedDataset(abc.ABC):
         self.seed = seed
         self.shard = Shard()
         self._cache: dict[str, Any] = {}  # shared with copies made by `with_options`
+
+    @property
+    @abc.abstractmethod
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the model's inputs; a class attribute where it is fixed."""
+
+    @property
+    @abc.abstractmethod
+    def num_classes(self) -> int:
+        """Number of classes; a class attribute where it is fixed."""
 
     @abc.abstractmethod
     def source(self, split: str) -> Source:
@@ -153,7 +163,7 @@ class SourcedDataset(abc.ABC):
 
         return self._batches(split, batches, batch_size, finish)
 
-    def _batches(self, split: str, chosen: tf.data.Dataset, batch_size: int, finish) -> tf.data.Dataset:
+    def _batches(self, split: str, chosen: tf.data.Dataset, batch_size: int, finish: Finish) -> tf.data.Dataset:
         """`(images, labels)` of (number, indices); `finish(number, images)` returns the model's inputs."""
         source, num_threads = self.source(split), self.options.num_threads
         with tf.device('CPU'):

@@ -62,9 +62,9 @@ def find_pair(given: PairOptions) -> Pair:
     ):
         if value not in known:
             what = f'--{flag}={value}: unknown {flag}' if value else f'--{flag} is missing'
-            known = ', '.join(sorted(known - {GIVEN}))
+            names = ', '.join(sorted(known - {GIVEN}))
             own = f'; a trained network and a folder of images: {GIVEN_USAGE}' if flag == 'model' else ''
-            raise UsageError(f'{what}; known: {known} (or --model_helper=FILE.py for your own pair{own})')
+            raise UsageError(f'{what}; known: {names} (or --model_helper=FILE.py for your own pair{own})')
     name = f'{given.model}_at_{given.dataset}'
     if name not in PAIRS:
         partners = ', '.join(data for model, data in pairs if model == given.model)
