@@ -84,7 +84,7 @@ def dispatch(argv: Sequence[str], first_pass: FirstPass | None) -> None:
         say(usage(argv, __doc__))
         return
     with interrupts.ended_at_once():  # nothing has to be saved yet
-        with paths.explained():
+        with paths.path_errors_reported():
             command = checked_command(argv, first_pass)
             refuse_missing_files(command)
         for flag, reason in command.superseded().items():

@@ -13,7 +13,7 @@ from absl import logging
 
 from pocketflow.hp_optimizer.domain import Domain, Value
 from pocketflow.utils.errors import PocketFlowError, UsageError
-from pocketflow.utils.runs.records import Number, parsed, set_aside
+from pocketflow.utils.runs.records import Number, copy_damaged, parsed
 from pocketflow.utils.system import atomic
 
 SCHEMA = 1
@@ -96,7 +96,7 @@ class Journal:
                 '%s: damaged after its first %d bytes; the rest is dropped, and the damaged file is kept as %s',
                 path,
                 length,
-                set_aside(path).name,
+                copy_damaged(path).name,
             )
         os.truncate(path, length)
 

@@ -14,7 +14,7 @@ from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.abstract_learner import CONTAINER_NAME, CONTAINER_SUFFIX, LearnerContext, StageResult, describe
 from pocketflow.learners.options import LearnerOptions
 from pocketflow.learners.program.chains import starts_from_baseline
-from pocketflow.learners.program.exporting import Candidate, Exporter, refuse_failed_exports
+from pocketflow.learners.program.exporting import Candidate, Exporter, num_run, refuse_failed_exports, require_memory
 from pocketflow.learners.program.input_files import named_files, record_inputs
 from pocketflow.learners.program.options import EXPORT_FLAGS, EXPORTS_GIVEN_MODEL
 from pocketflow.learners.program.pipeline import (
@@ -42,7 +42,7 @@ from pocketflow.utils.reports import page as report_page
 from pocketflow.utils.reports.layer_table import chained_rows
 from pocketflow.utils.reports.report import SCHEMA, SHAPE, format_table, summary
 from pocketflow.utils.reports.search.figure import write_search_figure
-from pocketflow.utils.reports.verdict import VerdictOptions, enforce, judge, refuse_conditions
+from pocketflow.utils.reports.verdict import VerdictOptions, enforce, make_verdict, refuse_conditions
 from pocketflow.utils.runs.given_files import resolve_model_path
 from pocketflow.utils.runs.log_file import log_file
 from pocketflow.utils.runs.machine import machine, versions
@@ -51,7 +51,7 @@ from pocketflow.utils.runs.model_files import damaged_files, refuse_damaged
 from pocketflow.utils.runs.records import DamagedRecordError, Record, read_record
 from pocketflow.utils.runs.run_directory import REPORT, RunDirectory
 from pocketflow.utils.system import atomic
-from pocketflow.utils.system.paths import explained
+from pocketflow.utils.system.paths import path_errors_reported
 from pocketflow.utils.system.streams import say
 from pocketflow.utils.training.options import DistillationOptions, TrainerOptions
 from pocketflow.utils.training.trainer import evaluate
@@ -115,7 +115,7 @@ def opened_run(
       ignoring: further flags that may differ from the recorded ones.
       begins_from: the input files by flag; a run is not continued with other files.
     """
-    invocation.run.claim(invocation.recorded_flags, {*invocation.free_flags, *ignoring})
+    invocation.run.acquire(invocation.recorded_flags, {*invocation.free_flags, *ignoring})
     try:
         record_data(invocation)
         record_inputs(invocation.run, begins_from or {})
@@ -150,7 +150,7 @@ def train(invocation: Invocation) -> None:
         run_secondary_worker(invocation)
         return
     if not invocation.run.recorded_flags():
-        with explained():
+        with path_errors_reported():
             check_inputs(invocation)
     with opened_run(invocation, begins_from=invocation.named_files()):
         if is_finished(invocation):
@@ -186,7 +186,8 @@ def warn_of_damage(run: RunDirectory) -> None:
 def check_inputs(invocation: Invocation) -> None:
     """Rejects missing or unsuitable data and models, before anything is written."""
     for split in ('train', 'eval'):
-        invocation.helper.dataset.samples(split)
+        invocation.helper.dataset.source(split)
+    require_memory(num_run(invocation.helper.dataset, invocation.export), invocation.helper.dataset.image_shape)
     for flag, path in (
         ('--save_path', invocation.shared.save_path),
         ('--save_path_dst', invocation.distillation.teacher_path),
@@ -219,12 +220,14 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
             baseline, compressed, formats_to_export(invocation, last.export_formats, former), result.reference_format
         )
     keep_device_latencies(measured, former)
+    facts = invocation.helper.dataset.facts()
     report = {
         'schema': SCHEMA,
         'model': invocation.helper.model_name,
         'dataset': invocation.helper.dataset_name,
         'learners': list(invocation.learner_names),
         'seed': invocation.seed,
+        **({'data': facts} if facts else {}),
         'command': former.get('command', invocation.command),
         'versions': versions(),
         'machine': machine(),
@@ -233,7 +236,7 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
         'layers': chained_rows(stage.layers for stage in result.stages),
         'searches': list(result.searches),
         'seconds': {**dict.fromkeys(TIMED_PARTS, 0.0), **run.seconds()},
-        'verdict': None if baseline is compressed else judge(measured['baseline'], measured['compressed']),
+        'verdict': None if baseline is compressed else make_verdict(measured['baseline'], measured['compressed']),
     }
     for number, entry in enumerate(report['searches'], start=1):
         write_search_figure(entry, run / f'search{"" if number == 1 else f"_{number}"}.png')
@@ -302,6 +305,7 @@ def evaluate_model(invocation: Invocation) -> None:
     path = model_to_evaluate(invocation)
     model = load_fitting_model(path, invocation.helper)
     metrics = evaluate(model, invocation.helper.calc_loss, invocation.helper.build_dataset_eval())
+    invocation.helper.warn_of_poor(model, metrics)
     say(
         f'model: {path.resolve()}\n{invocation.helper.model_name} at {invocation.helper.dataset_name}: '
         f'{describe(metrics)}'

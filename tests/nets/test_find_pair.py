@@ -107,7 +107,7 @@ def test_an_edited_helper_file_is_another_run(tmp_path):
     assert run_path(first) == run_path(again) != run_path(edited)
     assert training_name(first) == training_name(again) != training_name(edited)
     run = RunDirectory(tmp_path / 'run')
-    run.claim(recorded_lines(first))
+    run.acquire(recorded_lines(first))
     run.release()
     PAIRS._entries = dict(entries)
     outcome = run_main('--model_helper=mine.py', '--run_dir=run')

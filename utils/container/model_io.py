@@ -1,4 +1,4 @@
-"""The Keras side of a container: models into contents, and contents into models."""
+"""Conversion between Keras models and `Contents`."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from pocketflow.utils.models.building import build, with_ordered_layers
 from pocketflow.utils.quantization.encoding import Encoding, kernel_name
 
 _UNUSED = ('build_config', 'compile_config')
-"""What Keras need not know: layers built before they are called, from a `build_config`, get other names of weights."""
+"""Keys removed from configurations: layers built from a `build_config` before their call get other weight names."""
 
 
 def contents_of(model: keras.Model, encodings: Mapping[str, Encoding]) -> Contents:
-    """What a container of this model holds.
+    """Converts a model to the contents of a container.
 
     Raises:
-      PocketFlowError: the model is not functional, its architecture holds what `architecture.check` refuses, a weight
-        has a type that cannot be stored, or an encoding does not decode to its layer's kernel bit for bit.
+      PocketFlowError: the model is not functional, `architecture.check` rejects its architecture, a weight has a type
+        that cannot be stored, or an encoding does not decode to its layer's kernel bit for bit.
     """
     nodes_in_order(model)
     encoded = {_kernel_place(model, name): name for name in encodings}
@@ -45,7 +45,7 @@ def contents_of(model: keras.Model, encodings: Mapping[str, Encoding]) -> Conten
 
 
 def model_of(contents: Contents) -> tuple[keras.Model, dict[str, Encoding]]:
-    """The model and its encodings.
+    """Builds the model and its encodings.
 
     Raises:
       UnreadableError: the architecture is not accepted, Keras cannot build it, or the weights do not fit it.
@@ -61,7 +61,7 @@ def model_of(contents: Contents) -> tuple[keras.Model, dict[str, Encoding]]:
 
 def _config_of(model: keras.Model) -> dict[str, Any]:
     try:
-        for part in model.submodules:  # such layers may fail already when Keras writes them
+        for part in model.submodules:  # checked first, since Keras may fail to serialize such layers
             architecture.check_class(type(part).__name__)
         config: dict[str, Any] = architecture.without(
             json.loads(json.dumps(keras.saving.serialize_keras_object(model))), _UNUSED
@@ -69,7 +69,7 @@ def _config_of(model: keras.Model) -> dict[str, Any]:
         architecture.check(config)
     except UnreadableError as error:
         raise PocketFlowError(f'model {model.name!r} cannot be packed: {error}') from error
-    except Exception as error:  # layers' get_config raises whatever it likes
+    except Exception as error:  # get_config of a layer may raise any type
         raise PocketFlowError(
             f'model {model.name!r} cannot be packed: its configuration cannot be written as JSON ({first_line(error)})'
         ) from error
@@ -77,7 +77,7 @@ def _config_of(model: keras.Model) -> dict[str, Any]:
 
 
 def _kernel_place(model: keras.Model, name: str) -> int:
-    """The place of a layer's kernel among the model's weights."""
+    """Index of a layer's kernel in the model's weights."""
     layer = next((layer for layer in model.layers if layer.name == name), None)
     kernel = getattr(layer, kernel_name(layer) or '', None)
     place = next((place for place, weight in enumerate(model.weights) if weight is kernel), None)
@@ -118,7 +118,7 @@ def _built(contents: Contents) -> keras.Model:
         ordered = with_ordered_layers(architecture.without(contents.architecture, _UNUSED))
         model = build(lambda: keras.saving.deserialize_keras_object(ordered, safe_mode=True), num_allowed, fill=False)
         nodes_in_order(model)
-    except Exception as error:  # Keras, and layers of others, raise whatever they like
+    except Exception as error:  # Keras and third-party layers may raise any type
         raise UnreadableError(f'Keras cannot build its architecture ({first_line(error)})') from error
     return model
 
@@ -135,7 +135,7 @@ def _check_weights(weights: Sequence[tf.Variable], tensors: Sequence[Tensor]) ->
 
 
 def _encodings(model: keras.Model, tensors: Sequence[Tensor]) -> Iterator[tuple[str, Encoding]]:
-    """Layer names and encodings; checks that each tensor with one is the kernel of the layer that it names."""
+    """Layer names and encodings; checks that each encoded tensor is the kernel of the layer that it names."""
     for place, tensor in enumerate(tensors):
         if tensor.encoding is not None:
             try:

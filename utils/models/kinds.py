@@ -1,4 +1,4 @@
-"""What a file is, by its content, and what to do with one that holds no model that can be read."""
+"""Detects the type of a model file by its content; messages for files that are no readable model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HEAD = 512
 
 
 def kind_of(path: str | os.PathLike[str]) -> str | None:
-    """`HDF5` or `ZIP` by the first bytes, `SAVED_MODEL` for a folder with one, `None` for others."""
+    """Returns `HDF5` or `ZIP` by the first bytes, `SAVED_MODEL` for a SavedModel folder, else `None`."""
     if Path(path).is_dir():
         return SAVED_MODEL if is_saved_model(path) else None
     head = _head(path)
@@ -30,7 +30,7 @@ def kind_of(path: str | os.PathLike[str]) -> str | None:
 
 
 def other_kind(path: str | os.PathLike[str]) -> str:
-    """What a file is that holds no model, and what to do; raises an `OSError` if it cannot be read."""
+    """Message with the type of a file that holds no model and a remedy; raises an `OSError` if it cannot be read."""
     if Path(path).is_dir():
         return 'it is a folder without a model.keras'
     head = _head(path)
@@ -44,7 +44,7 @@ def other_kind(path: str | os.PathLike[str]) -> str:
         return ('it is the architecture of a model without its weights (JSON)' if is_json else 'it is a text file') + (
             '; save the model by model.save as .keras'
         )
-    return 'it is of no kind that is known here; give a .keras file that tf_keras has written'
+    return 'its file type is not known; give a .keras file that tf_keras has written'
 
 
 def is_saved_model(path: str | os.PathLike[str]) -> bool:
@@ -53,7 +53,7 @@ def is_saved_model(path: str | os.PathLike[str]) -> bool:
 
 
 def missing(path: str | os.PathLike[str]) -> str:
-    """What to do where no model is."""
+    """Message with a remedy for a path without a model."""
     if Path(f'{path}.index').is_file():
         return (
             'it is a checkpoint of TensorFlow; build the network with tf_keras, call load_weights, and save the '
@@ -71,7 +71,7 @@ def _is_text(head: bytes) -> bool:
     try:
         text = head.decode('utf-8')
     except UnicodeDecodeError as error:
-        if error.start < len(head) - 4:  # a character may be cut in two
+        if error.start < len(head) - 4:  # the last character may be truncated
             return False
         text = head[: error.start].decode('utf-8')
     return all(character.isprintable() or character.isspace() for character in text)

@@ -1,4 +1,4 @@
-"""Options: flags declared as fields of frozen dataclasses, and what they need of one another."""
+"""Options: flags declared as fields of frozen dataclasses, and dependences between flags."""
 
 from pocketflow.utils.options.fields import (
     Options,

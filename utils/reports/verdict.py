@@ -68,7 +68,7 @@ class VerdictOptions(Options):
     )
 
 
-def judge(baseline: Record, compressed: Record) -> dict[str, Any]:
+def make_verdict(baseline: Record, compressed: Record) -> dict[str, Any]:
     """Compares two entries of a report, both measured on their files.
 
     Args:
@@ -106,7 +106,7 @@ def verdict_line(verdict: Record, compressed: Record, baseline: Record | None = 
     """The last line that a run prints; it names the files if size and speed are not of the same one.
 
     Args:
-      verdict: what `judge` says.
+      verdict: what `make_verdict` says.
       compressed: the report's entry, with `file` and `timed_file`.
       baseline: the entry of the uncompressed model; with it, the line also says what share of its `macs` is left.
     """

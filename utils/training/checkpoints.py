@@ -137,7 +137,7 @@ class Checkpoints:
     def _read_newest(self, prefixes: Sequence[Path]) -> None:
         """Takes the first of these checkpoints that is intact; the others are named."""
         for prefix in prefixes:
-            reason = checkpoint_files.what_is_wrong(prefix) or self._read(prefix)
+            reason = checkpoint_files.find_defect(prefix) or self._read(prefix)
             if reason is None:
                 return
             if prefix != prefixes[-1]:

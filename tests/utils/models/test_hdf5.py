@@ -26,7 +26,7 @@ WEIGHTS: dict[str, tuple[Callable[[h5py.File, str], Any], str]] = {
     'soft link': (lambda file, marker: file.update(x=h5py.SoftLink('/a')), "'x' in it points elsewhere"),
     'external storage': (external, "array 'x' lies in another file"),
     'virtual': (virtual, "array 'x' lies in another file"),
-    'texts': (lambda file, marker: file.update(x=['text']), "array 'x' is not one of numbers"),
+    'texts': (lambda file, marker: file.update(x=['text']), "array 'x' is not numeric"),
     'bomb': (
         lambda file, marker: file.create_dataset('x', (2**34,), 'f4', chunks=(2**20,), compression='gzip'),
         r'its arrays have \d+ bytes and more, the file only \d+',

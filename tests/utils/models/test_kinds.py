@@ -33,7 +33,7 @@ OTHERS: dict[str, tuple[str, Callable[[Path, str], bytes], str]] = {
     'gzip': ('m.keras', lambda path, marker: b'\x1f\x8b' + bytes(30), 'it is packed by gzip'),
     'array': ('m.npy', lambda path, marker: b'\x93NUMPY' + bytes(30), 'it is a NumPy array'),
     'container': ('m.keras', lambda path, marker: b'PFZ\x1a' + bytes(60), 'it is a packed container; give it a name'),
-    'noise': ('m.keras', lambda path, marker: b'\xff\xfe\0\1' * 9, 'it is of no kind that is known here'),
+    'noise': ('m.keras', lambda path, marker: b'\xff\xfe\0\1' * 9, 'its file type is not known'),
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pocketflow.utils.runs.model_files import damaged_files, refuse_damaged, what_is_wrong
+from pocketflow.utils.runs.model_files import damaged_files, find_defect, refuse_damaged
 from pocketflow.utils.runs.records import DamagedRecordError
 
 
@@ -37,10 +37,10 @@ def damage(path: Path, kind: str) -> None:
 def test_damage_of_a_model_is_seen(tmp_path, kind, knows_length):
     path = tmp_path / 'model.keras'
     num_bytes = archive(path)
-    assert what_is_wrong(path, num_bytes if knows_length else None) is None
+    assert find_defect(path, num_bytes if knows_length else None) is None
     refuse_damaged(path, 'delete it')
     damage(path, kind)
-    reason = what_is_wrong(path, num_bytes if knows_length else None)
+    reason = find_defect(path, num_bytes if knows_length else None)
     assert reason == 'is gone' if kind == 'gone' else reason.startswith('is damaged (')
     with pytest.raises(DamagedRecordError, match=f'^{path}: is (gone|damaged .*); delete it to') as raised:
         refuse_damaged(path, 'delete it to write it again')
@@ -66,7 +66,7 @@ def test_all_files_of_a_report_are_looked_at(tmp_path):
     assert damaged_files(tmp_path, report) == [
         'model.keras is gone',
         'b.tflite is damaged (9 of 10 bytes)',
-        'baseline/model.keras is damaged (the check sum of its part model.weights.h5 is wrong)',
+        'baseline/model.keras is damaged (the checksum of its part model.weights.h5 is wrong)',
         'baseline/a.tflite is gone',
     ]
     assert len(damaged_files(tmp_path, {**report, 'verdict': None})) == 2  # nothing was compared with a baseline

@@ -13,12 +13,12 @@ from pocketflow.utils.runs.records import (
     MAX_DEPTH,
     DamagedRecordError,
     Number,
+    copy_damaged,
     depth,
-    misfits,
+    mismatches,
     parsed,
     read_record,
     required_record,
-    set_aside,
 )
 
 SHAPE = {
@@ -126,7 +126,7 @@ def test_damage_is_named_in_one_line(tmp_path, content, reason):
     ],
 )
 def test_wrong_types_are_named_with_their_place(changes, reason):
-    found = list(misfits(changed(**changes), SHAPE))
+    found = list(mismatches(changed(**changes), SHAPE))
     assert len(found) == 1 and found[0].startswith(reason), found
     assert parsed(json.dumps(changed(**changes)).encode(), SHAPE) is None
 
@@ -153,7 +153,7 @@ def test_damaged_files_get_free_names(tmp_path: Path):
     path = tmp_path / 'a.jsonl'
     for content in ('one', 'two', 'three'):
         path.write_text(content)
-        set_aside(path)
+        copy_damaged(path)
     assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {
         'a.jsonl': 'three',
         'a.jsonl.damaged': 'one',

@@ -47,7 +47,7 @@ def test_alpha_scales_what_is_negative(name):
 def test_settings_that_are_not_known_are_refused():
     with pytest.raises(UnreadableError, match='the settings of the activation Silu are not known here'):
         apply('Silu', tf.zeros(1), beta=2)
-    with pytest.raises(UnreadableError, match='a relu with settings of its own is called as a function'):
+    with pytest.raises(UnreadableError, match='a relu with custom settings is called as a function'):
         apply('Relu', tf.zeros(1), threshold=1.0)
 
 
