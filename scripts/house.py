@@ -272,13 +272,14 @@ def loose_files(root: Path) -> list[str]:
     return [file.name for file in package_files(root) if file.parent == Path('utils') and file.name != '__init__.py']
 
 
+def to_be_tested(root: Path) -> list[Path]:
+    """Modules that have a test file of their own: all but `__init__.py` and those that only declare options."""
+    return [file for file in package_files(root) if file.name != '__init__.py' and not file.stem.endswith('options')]
+
+
 def without_test(root: Path) -> list[Path]:
-    """Modules without a test file at the same path in `tests/`, except `__init__.py`."""
-    return [
-        file
-        for file in package_files(root)
-        if file.name != '__init__.py' and not (root / 'tests' / file.parent / f'test_{file.name}').is_file()
-    ]
+    """Modules to be tested without a test file at the same path in `tests/`."""
+    return [file for file in to_be_tested(root) if not (root / 'tests' / file.parent / f'test_{file.name}').is_file()]
 
 
 def report(root: Path) -> Iterator[str]:
@@ -286,12 +287,11 @@ def report(root: Path) -> Iterator[str]:
     for room, (num_files, num_lines) in lines_by_room(root).items():
         yield f'{room:40} {num_files:4} files {num_lines:6} lines'
     files = package_files(root)
-    modules = [file for file in files if file.name != '__init__.py']
     largest = max(files, key=lambda file: count_lines(root / file))
     untested = without_test(root)
     yield f'loose files in utils: {len(loose_files(root))} ({", ".join(loose_files(root))})'
     yield f'largest file: {largest}, {count_lines(root / largest)} lines'
-    yield f'modules with a test file of their own: {1 - len(untested) / len(modules):.1%}'
+    yield f'modules with a test file of their own: {1 - len(untested) / len(to_be_tested(root)):.1%}'
     yield from (f'  without: {file}' for file in untested)
     yield f'imports uphill: {len(bad_edges(root))}'
     yield from (f'  {edge}' for edge in bad_edges(root))

@@ -74,6 +74,15 @@ class GaussianProcessOptimizer(HyperParamOptimizer):
         random = self._random()
         if self._next_trial < self.num_startup or not self.points:
             return random.random(self.num_dims)
+        from threadpoolctl import threadpool_limits
+
+        # For matrices of this size several threads are slower than one, and their number must not decide the last bits
+        # of a candidate.
+        with threadpool_limits(1):
+            return self._best_point(random)
+
+    def _best_point(self, random: np.random.Generator) -> np.ndarray:
+        """The point of the largest expected improvement."""
         rewards = np.array(self.rewards)
         scaled = (rewards - rewards.mean()) / (rewards.std() or 1.0)
         process = self._conditioned_on_pending(self._fitted(scaled))
@@ -87,11 +96,9 @@ class GaussianProcessOptimizer(HyperParamOptimizer):
 
     def _fitted(self, scaled: np.ndarray) -> Any:
         from sklearn.base import clone
-        from threadpoolctl import threadpool_limits
 
         process = clone(_new_process())
-        # For matrices of this size several threads are slower than one.
-        with warnings.catch_warnings(), threadpool_limits(1):
+        with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # a length scale may end at its bound
             return process.fit(np.stack(self.points) - 0.5, scaled)
 

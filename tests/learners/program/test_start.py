@@ -34,7 +34,7 @@ def command(*arguments: str):
 
 
 def test_values_of_flags_reach_the_invocation(seen):
-    start.start(
+    start.run_worker(
         command('--learner=chn-pruned-rmt', '--cpr_prune_ratio=0.3', '--seed=7', '--lrn_rate_init=0.05'), Alone()
     )
     (invocation,) = seen
@@ -47,7 +47,7 @@ def test_values_of_flags_reach_the_invocation(seen):
 
 @pytest.mark.parametrize('rank', [0, 2])
 def test_all_workers_train_each_with_its_share(seen, rank):
-    start.start(command(), Worker(rank))
+    start.run_worker(command(), Worker(rank))
     (invocation,) = seen
     assert (invocation.helper.dataset.shard.rank, invocation.helper.dataset.shard.size) == (rank, 3)
     assert invocation.run.path.name.endswith('-3workers')
@@ -57,6 +57,6 @@ def test_all_workers_train_each_with_its_share(seen, rank):
 @pytest.mark.parametrize(('rank', 'count'), [(0, 1), (1, 0)])
 def test_other_modes_are_for_the_primary_alone(seen, tmp_path, rank, count):
     model = tmp_path / 'model.keras'
-    start.start(command('--exec_mode=eval', f'--save_path={model}'), Worker(rank))
+    start.run_worker(command('--exec_mode=eval', f'--save_path={model}'), Worker(rank))
     assert len(seen) == count
     assert all(invocation.workers.size == 1 and invocation.helper.dataset.shard.size == 1 for invocation in seen)

@@ -35,7 +35,8 @@ def test_plans_that_are_not_there_are_named_with_their_flag(tmp_path):
         resolve_plan_path(str(tmp_path / 'none.json'), 'uniform', 'uql_bits_plan')
 
 
-def test_a_saved_model_is_told_from_an_empty_folder(tmp_path):
-    (tmp_path / 'saved_model.pb').write_bytes(b'x')
-    with pytest.raises(UsageError, match='^--save_path=.*: it is a SavedModel, a compiled graph'):
+def test_a_folder_with_a_saved_model_is_the_model_itself(tmp_path):
+    with pytest.raises(UsageError, match='^--save_path=.*: no saved model there'):
         resolve_model_path(str(tmp_path), '--save_path')
+    (tmp_path / 'saved_model.pb').write_bytes(b'x')
+    assert resolve_model_path(str(tmp_path), '--save_path') == tmp_path

@@ -13,8 +13,8 @@ from pocketflow.utils.models.keras3.operations import call
 X = np.arange(6.0, dtype=np.float32).reshape(2, 3)
 
 
-def done(name: str, *args, **settings) -> np.ndarray:
-    return np.asarray(call(name, settings, [tf.constant(X), *args], {}, 'op'))
+def done(operation: str, *args, **settings) -> np.ndarray:
+    return np.asarray(call(operation, settings, [tf.constant(X), *args], {}, 'op'))
 
 
 @pytest.mark.parametrize(
