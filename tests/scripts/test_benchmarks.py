@@ -116,6 +116,22 @@ PROMISED = {
         },
         {'variant', 'macs_left', 'selects', 'ms_float32', 'ms_int8', 'time_float32', 'time_int8'},
     ),
+    'int8_simulation': (
+        {'steps'},
+        {
+            'network',
+            'size',
+            'bytes',
+            'accuracy',
+            'range',
+            'mean_difference',
+            'max_difference',
+            'same_top1',
+            'mean_between_kernels',
+            'max_between_kernels',
+            'operations',
+        },
+    ),
     'network_coverage': (
         {'prune_ratio', 'size', 'images'},
         {
