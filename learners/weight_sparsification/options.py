@@ -1,4 +1,4 @@
-"""What can be set about weight sparsification."""
+"""Options of weight sparsification."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option
 
 MIN_UPDATES = 20
-"""Mask updates between begin and end at least, in trainings long enough for them."""
+"""Least number of mask updates between begin and end, if the training has enough steps."""
 
 
 @dataclasses.dataclass(frozen=True)
 class WeightSparseOptions(SearchedOptions):
-    """How many weights become zero in which layer, and when."""
+    """Options of the share of zeros of each layer, and of the pruning schedule."""
 
     search_flag = '--ws_prune_ratio_prtl=optimal'
     fixed_flag = '--ws_prune_ratio_prtl=uniform'
