@@ -10,7 +10,7 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option, option_fields
 
 REFUSES_AFTER = {'weight-sparse': 'its zeros are not on the grids; --learner=weight-sparse,uniform-tf keeps them'}
-MUST_BE_LAST = 'any change of its weights would move them off the values that its codes stand for'
+MUST_BE_LAST = 'any change of its weights would invalidate their codes'
 
 
 class WeightBitsOptions(SearchedOptions):

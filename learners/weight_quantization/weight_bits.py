@@ -53,7 +53,7 @@ def load_bits_plan(options: WeightBitsOptions, learner: str) -> CompressionPlan 
     for layer, bits in plan.widths().items():
         if not low <= bits <= high and bits != FULL_BITS:
             raise UsageError(
-                f'--{flag}={path}: {bits} bits for {layer!r}; give {low} to {high}, or {FULL_BITS} to leave it as it is'
+                f'--{flag}={path}: {bits} bits for {layer!r}; give {low} to {high}, or {FULL_BITS} for full precision'
             )
     return plan
 
@@ -72,7 +72,11 @@ def layer_bits(
         wanted = plan.widths()
     for name, reason in skipped.items():
         if wanted.get(name, FULL_BITS) != FULL_BITS:
-            remedy = f'pass --{options.flag("quantize_all_layers")}' if reason in (FIRST, LAST) else 'take it out of it'
+            remedy = (
+                f'pass --{options.flag("quantize_all_layers")}'
+                if reason in (FIRST, LAST)
+                else 'remove it from the plan'
+            )
             raise UsageError(
                 f'--{options.flag("bits_plan")}: the plan quantizes {name}, which stays in full precision '
                 f'({reason}); {remedy}'

@@ -49,7 +49,7 @@ def _reason(layer: keras.layers.Layer) -> str | None:
     if not any(len(weight.shape) > 1 for weight in layer.weights):
         return None  # batch norm and the like
     if not isinstance(layer, PRUNABLE):
-        return f'{type(layer).__name__} is of no type that is pruned'
+        return f'{type(layer).__name__} is not a prunable type'
     return None if layer.trainable else 'it is not trainable'
 
 

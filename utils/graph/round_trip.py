@@ -164,7 +164,7 @@ def _check_outputs(model: keras.Model, restored: keras.Model, copy: keras.Model,
         if not _agree(expected, _outputs(other, inputs)):
             own = sorted({type(part).__name__ for part in _all_layers(model) if _is_own(type(part))})
             raise UsageError(
-                f'{source}: {what}, the model computes something else; its own layers ({", ".join(own)}) '
+                f'{source}: {what}, the outputs of the model differ; its own layers ({", ".join(own)}) '
                 'must give all arguments of __init__ in get_config'
             )
 

@@ -29,7 +29,7 @@ class StandardForm:
         """Warns of a removed head; `source` is the origin of the model, for messages."""
         if self.head is not None:
             logging.warning(
-                '%s: the %s at its end (layer %r) was taken off, because the loss takes logits; the saved '
+                '%s: the %s at its end (layer %r) was removed, because the loss takes logits; the saved '
                 'and the exported models give logits too, in the same order of classes',
                 source,
                 self.head.function,
