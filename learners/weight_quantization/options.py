@@ -143,6 +143,6 @@ def bit_search_options(prefix: str, num_tune_steps: int) -> type[WeightBitsOptio
             'fixed_flag': f'--no{search}',
             'superseded': superseded,
             'superseded_switches': {f'{prefix}_enbl_rl_layerwise_tune': together},
-            '__doc__': 'Whether and how the bits of each layer are searched.',
+            '__doc__': 'Options of the search for the bits of each layer.',
         },
     )
