@@ -74,7 +74,7 @@ class ChannelPruningOptions(SearchedOptions):
     preserve_ratio: float = option(
         'cpr_preserve_ratio',
         0.5,
-        'auto: share of the multiply-adds that may stay',
+        'auto: budget, as a share of the multiply-adds',
         above=0,
         below=1,
         needs='cpr_prune_option=auto',

@@ -115,7 +115,7 @@ def bit_search_options(prefix: str, num_tune_steps: int) -> type[WeightBitsOptio
                 needs=f'{search} hp_optimizer=ddpg',
             ),
         ),
-        ('enbl_tuning', bool, option(tuning, True, 'tune each trial before it is judged', needs=search)),
+        ('enbl_tuning', bool, option(tuning, True, 'tune each trial before it is evaluated', needs=search)),
         (
             'num_tune_steps',
             int,

@@ -75,7 +75,7 @@ class WeightSparseOptions(SearchedOptions):
     reward_type: str = option(
         'ws_reward_type',
         'single-obj',
-        'what a trial is worth; single-obj: its accuracy, with '
+        'reward of a trial; single-obj: its accuracy, with '
         'ws_prune_ratio kept; multi-obj: accuracy * ln(1 + sparsity), with every layer free',
         choices=('single-obj', 'multi-obj'),
         needs='ws_prune_ratio_prtl=optimal',
@@ -92,7 +92,7 @@ class WeightSparseOptions(SearchedOptions):
     num_eval_batches: int = option(
         'ws_nb_iters_feval',
         25,
-        'batches of the held-out samples that judge a trial; 0: all',
+        'batches of the held-out split on which a trial is evaluated; 0: all',
         low=0,
         needs='ws_prune_ratio_prtl=optimal',
         unless='ws_prune_plan',
