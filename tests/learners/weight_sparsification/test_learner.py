@@ -150,7 +150,7 @@ def test_the_table_says_what_is_left_alone_with_totals_over_the_whole_network():
     assert sum(row['parameters'][0] for row in rows) == model.count_params()
     gru, logits = rows[:2]
     assert (gru['sparsity'], gru['kernel_weights']) == ([0, 0], 3 * 24 + 8 * 24)
-    assert gru['note'] == 'skipped because: GRU is of no type that is pruned'
+    assert gru['note'] == 'skipped because: GRU is not a prunable type'
     assert (logits['sparsity'], logits['kernel_weights']) == ([0, 0.75], 80)
     assert format_rows(rows).splitlines()[-1].split()[-2:] == ['17.4', '%']  # 60 of 344
 
