@@ -36,6 +36,7 @@ def test_plans_that_are_not_there_are_named_with_their_flag(tmp_path):
 
 
 def test_a_saved_model_is_told_from_an_empty_folder(tmp_path):
-    (tmp_path / 'saved_model.pb').write_bytes(b'x')
-    with pytest.raises(UsageError, match='^--save_path=.*: it is a SavedModel, a compiled graph'):
+    with pytest.raises(UsageError, match='^--save_path=.*: no saved model there'):
         resolve_model_path(str(tmp_path), '--save_path')
+    (tmp_path / 'saved_model.pb').write_bytes(b'x')
+    assert resolve_model_path(str(tmp_path), '--save_path') == tmp_path
