@@ -25,6 +25,7 @@ INSTALL_REQUIRES = [
     'protobuf>=5.26',
     'pyyaml>=6.0',
     'jinja2>=3.1',
+    'pillow>=10.1',
 ]
 
 EXTRAS_REQUIRE = {

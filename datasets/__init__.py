@@ -8,6 +8,7 @@ _PUBLIC = {
     'Cifar10Dataset': 'pocketflow.datasets.cifar10_dataset',
     'DigitsDataset': 'pocketflow.datasets.digits_dataset',
     'FmnistDataset': 'pocketflow.datasets.fmnist_dataset',
+    'FolderDataset': 'pocketflow.datasets.folder_dataset',
 }
 """Public name -> the module that defines it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import Options, option
@@ -58,6 +59,15 @@ class DatasetOptions(Options):
             return f'{self.data_hdfs_host.rstrip("/")}/{self.data_dir_hdfs.lstrip("/")}'
         return self.data_dir_local
 
+    def refuse_missing(self) -> None:
+        """Raises a `UsageError` if the folder of the data files, or what must be in it, is not there.
+
+        Called before TensorFlow is loaded. An address, as of a cloud's storage, is left to TensorFlow.
+        """
+        folder = self.data_dir_local if self.data_disk == 'local' else None
+        if folder is not None and '://' not in folder and not Path(folder).exists():
+            raise UsageError(f'--data_dir_local={folder}: there is no such folder; give the folder of the data files')
+
     @property
     def num_trained(self) -> int:
         """Number of training samples per epoch, without the held-out ones."""
@@ -71,6 +81,8 @@ class DatasetOptions(Options):
           flag: the flag that set it, for the message.
           num_workers: number of workers.
         """
+        if self.num_train is None or (self.hold_out and self.num_val is None):
+            return  # nobody knows before the files have been listed
         per_worker = self.num_trained // num_workers
         if batch_size > per_worker:
             raise UsageError(

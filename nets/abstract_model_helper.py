@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+import copy
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.datasets.abstract_dataset import AbstractDataset
+from pocketflow.datasets.options import DatasetOptions
+from pocketflow.datasets.sourced_dataset import SourcedDataset
 from pocketflow.nets.options import PAIRS, NetOptions
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import StandardForm, standard_form, warn_of_frozen
@@ -28,6 +31,20 @@ from pocketflow.utils.training.schedules import (
 )
 
 __all__ = ['PAIRS', 'AbstractModelHelper', 'ClassificationHelper', 'NetOptions', 'weight_decay_loss']
+
+
+@dataclasses.dataclass(frozen=True)
+class GivenFile:
+    """A trained network that the user has named.
+
+    Attributes:
+      named: the path as it was given.
+      path: the file to read: that path, or the copy that a run has kept of it.
+    """
+
+    named: str
+    path: Path
+
 
 HelperT = TypeVar('HelperT', bound='AbstractModelHelper')
 
@@ -53,16 +70,29 @@ class AbstractModelHelper(abc.ABC):
     """
 
     net_options_class: type[NetOptions] = NetOptions
-    dataset_class: type[AbstractDataset]
+    dataset_class: type[SourcedDataset]
     num_epochs: float
     """Of a whole training, with `--nb_epochs_rat=1`."""
     primary_metric = 'accuracy'
     takes_logits = True
     """Whether `calc_loss` takes logits; then a final softmax or sigmoid of a network is removed."""
 
-    def __init__(self, net_options: NetOptions, dataset: AbstractDataset):
+    def __init__(self, net_options: NetOptions, dataset: SourcedDataset):
         self.net = net_options
         self.dataset = dataset
+
+    @classmethod
+    def of_options(
+        cls: type[HelperT], net_options: NetOptions, data_options: DatasetOptions, seed: int, given: GivenFile | None
+    ) -> HelperT:
+        """The pair as the command line describes it.
+
+        Args:
+          net_options, data_options: of its network and of its data set.
+          seed: of the order and the augmentation of the training samples.
+          given: the trained network that the user has named, if any; most pairs need none.
+        """
+        return cls(net_options, cls.dataset_class(data_options, seed=seed))
 
     @property
     @abc.abstractmethod
@@ -77,7 +107,9 @@ class AbstractModelHelper(abc.ABC):
           data_changes: new values of data set options, by field name.
         """
         net = self.net.replace(weight_decay=decay_factor * self.net.weight_decay)
-        return type(self)(net, self.dataset.with_options(**data_changes))
+        changed = copy.copy(self)
+        changed.net, changed.dataset = net, self.dataset.with_options(**data_changes)
+        return changed
 
     @property
     def dataset_name(self) -> str:
@@ -137,6 +169,9 @@ class AbstractModelHelper(abc.ABC):
     def built_form(self) -> StandardForm:
         """The model of `build_model` in standard form; raises a `UsageError` if it does not fit the data set."""
         return self.standard_form(self.build_model(), self.model_source, 'change its first or last layer')
+
+    def warn_of_poor(self, model: keras.Model, metrics: Mapping[str, float]) -> None:  # noqa: B027
+        """Warns if a trained model does so badly, by its metrics, that it must have been trained on other inputs."""
 
     def new_model(self) -> keras.Model:
         """A new model to be trained, in standard form; logs the changes that were made to it."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pocketflow.nets import PAIRS
-from pocketflow.nets.options import PairDeclaration
+from pocketflow.nets.options import GIVEN, PairDeclaration
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import Options, option
 from pocketflow.utils.system.tensorflow_start import load_tensorflow
@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 
 
+GIVEN_USAGE = '--save_path=MODEL.keras --dataset=folder'
+"""How the pair of a given network is asked for."""
+
+
 @dataclasses.dataclass(frozen=True)
 class PairOptions(Options):
     """The model/dataset pair; parsed before all other flags, because each pair defines flags."""
 
-    model: str | None = option('model', None, 'network')
+    model: str | None = option('model', None, 'network; --dataset=folder takes that of --save_path')
     dataset: str | None = option('dataset', None, 'data set')
     model_helper: str | None = option('model_helper', None, "file with a user's own model/dataset pair")
 
@@ -50,13 +54,17 @@ def find_pair(given: PairOptions) -> Pair:
     if given.model_helper is not None:
         return load_helper_file(Path(given.model_helper), given)
     pairs = [name.split('_at_') for name in PAIRS]
+    if given.model is None and f'{GIVEN}_at_{given.dataset}' in PAIRS:
+        given = given.replace(model=GIVEN)
     for flag, value, known in (
         ('model', given.model, {model for model, _ in pairs}),
         ('dataset', given.dataset, {data for _, data in pairs}),
     ):
         if value not in known:
             what = f'--{flag}={value}: unknown {flag}' if value else f'--{flag} is missing'
-            raise UsageError(f'{what}; known: {", ".join(sorted(known))} (or --model_helper=FILE.py for your own pair)')
+            names = ', '.join(sorted(known - {GIVEN}))
+            own = f'; a trained network and a folder of images: {GIVEN_USAGE}' if flag == 'model' else ''
+            raise UsageError(f'{what}; known: {names} (or --model_helper=FILE.py for your own pair{own})')
     name = f'{given.model}_at_{given.dataset}'
     if name not in PAIRS:
         partners = ', '.join(data for model, data in pairs if model == given.model)

@@ -39,11 +39,16 @@ class PairDeclaration:
     Attributes:
       net_options_class: options of the network and its training.
       data_options_class: options of the data set.
+      needs_model: whether its network is the one at `--save_path`, so that it cannot be trained from scratch.
     """
 
     net_options_class: type[NetOptions]
     data_options_class: type[DatasetOptions]
+    needs_model: bool = False
 
+
+GIVEN = 'given'
+"""Model name of pairs whose network comes from a file; the default if no `--model` is given."""
 
 PAIRS: Registry[type[AbstractModelHelper], PairDeclaration] = Registry('model/dataset pair')
 """Pairs by name, `<model>_at_<dataset>`. Those of this project are declared with their options and registered in the

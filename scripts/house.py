@@ -44,6 +44,7 @@ SLOW = {
     'hyperopt',
     'ai_edge_litert',
     'ai_edge_quantizer',
+    'PIL',
 }
 """Libraries that load slowly; the command line is parsed without them."""
 

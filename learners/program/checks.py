@@ -155,6 +155,11 @@ def refuse_contradictions(command: Command) -> None:
     process, shared = command.options(ProcessOptions), command.options(LearnerOptions)
     distillation, verdict = command.options(DistillationOptions), command.options(VerdictOptions)
     names = command.learner_names
+    if command.pair.declaration.needs_model and shared.save_path is None:
+        raise UsageError(
+            f'--save_path is missing: with --dataset={command.pair_options.dataset} it names the trained network, '
+            'a .keras file for example'
+        )
     chosen = f'--learner={",".join(names)}'
     if FULL_PRECISION in names[1:]:
         raise UsageError(f'{chosen}: {FULL_PRECISION} trains the uncompressed model, so it can only come first')

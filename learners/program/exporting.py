@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -14,9 +15,10 @@ import numpy as np
 import tf_keras as keras
 from absl import logging
 
+from pocketflow.datasets.sourced_dataset import SourcedDataset
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters, uncounted_macs
-from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.export.device_latency import read_device_latencies
 from pocketflow.utils.export.formats import Source
 from pocketflow.utils.export.isolated import IsolatedConversions, conversion_process, isolated_conversions
@@ -27,6 +29,7 @@ from pocketflow.utils.export.runner import num_usable_threads
 from pocketflow.utils.models.files import save_model
 from pocketflow.utils.quantization.encoding import Encoding
 from pocketflow.utils.runs.records import Record
+from pocketflow.utils.system.memory import available_bytes, in_words
 
 UNCOMPRESSED = 'uncompressed'
 BUSY = 3
@@ -188,13 +191,38 @@ class Exporter:
 
     @functools.cached_property
     def _evaluation_samples(self) -> tuple[np.ndarray, np.ndarray]:
-        batches = list(self.helper.build_dataset_eval().as_numpy_iterator())
-        images, labels = (np.concatenate(parts)[: self.options.num_eval] for parts in zip(*batches, strict=True))
+        dataset = self.helper.dataset
+        num_used = num_run(dataset, self.options)
+        batches = dataset.ordered_batches('eval', np.arange(num_used)).as_numpy_iterator()
+        images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
         return images, labels
 
     @functools.cached_property
     def _calibration(self) -> np.ndarray:
         return self.helper.training_images(self.options.num_calibration)
+
+
+def num_run(dataset: SourcedDataset, options: ExportOptions) -> int:
+    """On how many evaluation samples each exported file is run."""
+    num_all = len(dataset.source('eval'))
+    return min(num_all, options.num_eval or num_all)
+
+
+def require_memory(num_images: int, image_shape: Sequence[int], available: int | None = None) -> None:
+    """Raises a `UsageError` if the images on which exported files are run do not fit into memory.
+
+    Args:
+      num_images: of float32 values, held twice while they are joined.
+      image_shape: of each.
+      available: bytes; by default what the system says, and if it does not say, nothing is required.
+    """
+    available = available_bytes() if available is None else available
+    one = 2 * 4 * math.prod(image_shape)
+    if available is not None and num_images * one > available:
+        raise UsageError(
+            f'running the exported files on {num_images} evaluation images would take {in_words(num_images * one)} of '
+            f'memory; {in_words(available)} are available: give --nb_smpls_export_eval={available // (2 * one)} or less'
+        )
 
 
 def _require(made: Collection[Any], failed: Mapping[str, str]) -> None:

@@ -14,7 +14,7 @@ from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.abstract_learner import CONTAINER_NAME, CONTAINER_SUFFIX, LearnerContext, StageResult, describe
 from pocketflow.learners.options import LearnerOptions
 from pocketflow.learners.program.chains import starts_from_baseline
-from pocketflow.learners.program.exporting import Candidate, Exporter, refuse_failed_exports
+from pocketflow.learners.program.exporting import Candidate, Exporter, num_run, refuse_failed_exports, require_memory
 from pocketflow.learners.program.input_files import named_files, record_inputs
 from pocketflow.learners.program.options import EXPORT_FLAGS, EXPORTS_GIVEN_MODEL
 from pocketflow.learners.program.pipeline import (
@@ -186,7 +186,8 @@ def warn_of_damage(run: RunDirectory) -> None:
 def check_inputs(invocation: Invocation) -> None:
     """Rejects missing or unsuitable data and models, before anything is written."""
     for split in ('train', 'eval'):
-        invocation.helper.dataset.samples(split)
+        invocation.helper.dataset.source(split)
+    require_memory(num_run(invocation.helper.dataset, invocation.export), invocation.helper.dataset.image_shape)
     for flag, path in (
         ('--save_path', invocation.shared.save_path),
         ('--save_path_dst', invocation.distillation.teacher_path),
@@ -219,12 +220,14 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
             baseline, compressed, formats_to_export(invocation, last.export_formats, former), result.reference_format
         )
     keep_device_latencies(measured, former)
+    facts = invocation.helper.dataset.facts()
     report = {
         'schema': SCHEMA,
         'model': invocation.helper.model_name,
         'dataset': invocation.helper.dataset_name,
         'learners': list(invocation.learner_names),
         'seed': invocation.seed,
+        **({'data': facts} if facts else {}),
         'command': former.get('command', invocation.command),
         'versions': versions(),
         'machine': machine(),
@@ -302,6 +305,7 @@ def evaluate_model(invocation: Invocation) -> None:
     path = model_to_evaluate(invocation)
     model = load_fitting_model(path, invocation.helper)
     metrics = evaluate(model, invocation.helper.calc_loss, invocation.helper.build_dataset_eval())
+    invocation.helper.warn_of_poor(model, metrics)
     say(
         f'model: {path.resolve()}\n{invocation.helper.model_name} at {invocation.helper.dataset_name}: '
         f'{describe(metrics)}'

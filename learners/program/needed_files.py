@@ -6,8 +6,6 @@ too.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.options import LearnerOptions
 from pocketflow.learners.program.command import Command
@@ -37,7 +35,7 @@ def refuse_missing_files(command: Command) -> None:
     else:
         refuse_missing_latencies(command.options(ExportOptions).device_latency)
         refuse_missing_model(command, mode, run)
-    refuse_missing_data(command)
+    command.data_options().refuse_missing()
 
 
 def refuse_missing_inputs(command: Command) -> None:
@@ -73,11 +71,3 @@ def refuse_missing_latencies(spec: str | None) -> None:
     """Checks the files with latencies that were measured on a device."""
     if spec is not None:
         read_device_latencies(spec, list(formats))
-
-
-def refuse_missing_data(command: Command) -> None:
-    """Checks the folder of the data files; URLs, as of cloud storage, are left to TensorFlow."""
-    data = command.data_options()
-    folder = data.data_dir_local if data.data_disk == 'local' else None
-    if folder is not None and '://' not in folder and not Path(folder).exists():
-        raise UsageError(f'--data_dir_local={folder}: there is no such folder; give the folder of the data files')

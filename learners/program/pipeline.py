@@ -261,6 +261,7 @@ class Pipeline:
         model = load_fitting_model(path, helper)
         metrics = evaluate(model, helper.calc_loss, helper.build_dataset_eval())
         logging.info('trained model %s: %s', path, describe(metrics))
+        helper.warn_of_poor(model, metrics)
         return model, metrics
 
     def _teacher(self, baseline: keras.Model | None) -> Distillation | None:

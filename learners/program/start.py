@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
-from pocketflow.datasets.abstract_dataset import Shard
+from pocketflow.datasets.sourced_dataset import Shard
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.options import LearnerOptions
 from pocketflow.learners.program.command import Command
@@ -21,7 +21,8 @@ from pocketflow.learners.program.identity import (
 )
 from pocketflow.learners.program.modes import EXEC_MODES, Invocation
 from pocketflow.learners.program.options import MainOptions, ProcessOptions
-from pocketflow.nets.abstract_model_helper import AbstractModelHelper
+from pocketflow.learners.program.pipeline import BASELINE_FOLDER
+from pocketflow.nets.abstract_model_helper import AbstractModelHelper, GivenFile
 from pocketflow.rl_agents.ddpg.options import DdpgOptions
 from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers, connect, raise_on_lost_worker
@@ -29,6 +30,7 @@ from pocketflow.utils.distributed.options import MultiGpuOptions
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.reports.verdict import VerdictOptions
+from pocketflow.utils.runs.given_files import MODEL_NAME, model_file
 from pocketflow.utils.runs.run_directory import RunDirectory
 from pocketflow.utils.system import paths
 from pocketflow.utils.training.options import DistillationOptions, TrainerOptions
@@ -90,6 +92,21 @@ def make_helper(command: Command, workers: Workers) -> AbstractModelHelper:
             f'--model_helper={command.pair_options.model_helper}: class {helper_class.__name__} '
             f'does not define {", ".join(missing)}; see docs/extending.md'
         )
-    dataset = helper_class.dataset_class(command.data_options(), seed=command.options(MainOptions).seed)
-    dataset.shard = Shard(workers.rank, workers.size)
-    return helper_class(command.options(helper_class.net_options_class), dataset)
+    helper = helper_class.of_options(
+        command.options(helper_class.net_options_class),
+        command.data_options(),
+        command.options(MainOptions).seed,
+        given_file(command, workers),
+    )
+    helper.dataset.shard = Shard(workers.rank, workers.size)
+    return helper
+
+
+def given_file(command: Command, workers: Workers) -> GivenFile | None:
+    """The network at `--save_path`, or, where it is gone, the copy that the run has kept of it."""
+    named = command.options(LearnerOptions).save_path
+    if named is None:
+        return None
+    run, path = RunDirectory(run_path(command, workers.size)), model_file(named)
+    kept = [file for file in (run / BASELINE_FOLDER / MODEL_NAME, run / MODEL_NAME) if file.is_file()]
+    return GivenFile(named, path if path.exists() or not kept else kept[0])

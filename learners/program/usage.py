@@ -10,7 +10,8 @@ from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.program.command import SEARCH_OPTIONS, SHARED_OPTIONS, FirstPass
 from pocketflow.learners.program.options import MainOptions, ProcessOptions
 from pocketflow.nets import PAIRS
-from pocketflow.nets.find_pair import PairOptions, find_pair
+from pocketflow.nets.find_pair import GIVEN_USAGE, PairOptions, find_pair
+from pocketflow.nets.options import GIVEN
 from pocketflow.utils.distributed.options import MultiGpuOptions
 from pocketflow.utils.options import define_flags
 from pocketflow.utils.reports.verdict import VerdictOptions
@@ -26,7 +27,8 @@ def usage(argv: Sequence[str], introduction: str) -> str:
         introduction.strip(),
         '',
         'Model/dataset pairs:',
-        *(f'  --model={model} --dataset={data}' for model, data in pairs),
+        *(f'  --model={model} --dataset={data}' for model, data in pairs if model != GIVEN),
+        f'  {GIVEN_USAGE} --data_dir_local=IMAGES  (your own trained network, a folder of images per class)',
         '',
         'Learners (--learner=NAME, or NAME,NAME to chain):',
         *(f'  {name:16} {LEARNERS.declaration(name).summary}' for name in LEARNERS),
@@ -35,7 +37,7 @@ def usage(argv: Sequence[str], introduction: str) -> str:
     classes = [PairOptions, MainOptions, ProcessOptions, VerdictOptions, MultiGpuOptions]
     if full:
         pair = FirstPass.at(argv).pair
-        named = pair.model or pair.model_helper
+        named = pair.model or pair.model_helper or f'{GIVEN}_at_{pair.dataset}' in PAIRS
         declaration = find_pair(pair).declaration if named else PAIRS.declaration(next(iter(PAIRS)))
         classes += [*SHARED_OPTIONS[1:], *SEARCH_OPTIONS, declaration.net_options_class, declaration.data_options_class]
         classes += [LEARNERS.declaration(name).options_class for name in LEARNERS]

@@ -9,7 +9,7 @@ import math
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.datasets.abstract_dataset import Shard
+from pocketflow.datasets.sourced_dataset import Shard
 from pocketflow.hp_optimizer import TrialResult
 from pocketflow.hp_optimizer.domain import Values
 from pocketflow.hp_optimizer.options import SearchOptions

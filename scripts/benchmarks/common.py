@@ -148,7 +148,7 @@ def make_helper(arguments: argparse.Namespace, **net_options: Any) -> AbstractMo
     data_options: type[DatasetOptions] = helper_class.dataset_class.options_class
     options = data_options() if arguments.smoke else data_options(data_dir_local=data_folder(arguments))
     helper = helper_class(helper_class.net_options_class(**net_options), helper_class.dataset_class(options, SEED))
-    helper.dataset.samples('train')
+    helper.dataset.source('train')
     return helper
 
 

@@ -16,8 +16,11 @@ from pocketflow.nets.options import PairDeclaration
 from pocketflow.utils.errors import UsageError
 from tests.nets.conftest import helper
 
+NEW_NETWORKS = [name for name in PAIRS if not PAIRS.declaration(name).needs_model]
+"""The pairs whose networks are trained from the start."""
 
-@pytest.mark.parametrize('pair', list(PAIRS))
+
+@pytest.mark.parametrize('pair', NEW_NETWORKS)
 def test_every_pair_keeps_its_promises(pair):
     task = helper(pair)
     assert PAIRS.declaration(pair) == PairDeclaration(task.net_options_class, task.dataset_class.options_class)
@@ -53,7 +56,7 @@ def test_loss_and_accuracy_by_hand():
     assert float(metrics['accuracy']) == 0.5
 
 
-@pytest.mark.parametrize('pair', list(PAIRS))
+@pytest.mark.parametrize('pair', NEW_NETWORKS)
 def test_the_loss_of_every_pair_can_be_used(pair):
     task = helper(pair)
     task.check_loss(task.new_model())

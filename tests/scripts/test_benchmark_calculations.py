@@ -196,7 +196,7 @@ def test_commands_are_accepted_by_the_program(flags: list[str]):
 def test_an_unknown_task_or_method_is_refused():
     for words, expected in (
         (['--tasks=x'], 'unknown .x.; known: sparsity-90'),
-        (['--methods=uniform'], 'unknown .uniform.; known: random, tpe'),
+        (['--methods=uniform'], 'unknown .uniform.; known: ddpg, gp, random, tpe'),
     ):
         arguments = search.parser().parse_args([*words, '--model=m'])
         with pytest.raises(UsageError, match=expected):

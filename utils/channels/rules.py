@@ -1,8 +1,8 @@
-"""How each layer type treats the identities of its channels, and which weights belong to which channel.
+"""Rules of the layer types: how channel identities propagate, and which axes of the weights belong to channels.
 
-A type that is not listed here, or a layer that its rule does not fit (channels first, called several
-times unless it is one without weights that passes channels on, an activation that mixes channels, weights that the
-rule does not know), has no rule: it reads everything, and makes channels that are all kept.
+A type that is not listed here has no rule, nor has a layer whose type's rule does not apply: channels first; several
+calls, except for layers without weights that pass channels on; an activation that mixes channels; weights that are not
+in the rule. A layer without a rule reads all its input channels, and keeps all its output channels.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ Shape = tuple[int | None, ...]
 
 
 class Flow(enum.Enum):
-    """Where the identities of a layer's output channels come from."""
+    """Origin of the identities of a layer's output channels."""
 
     MAKES = 'a new identity for each channel'
     PASSES = 'those of the input'
     REPEATS_EACH = 'each of the input several times in a row (depthwise)'
     REPEATS_ALL = 'those of the input, as a whole, several times (flatten)'
-    MERGES = 'those of all inputs, made one, channel by channel'
-    JOINS = 'those of all inputs, one after the other'
+    MERGES = 'those of all inputs, merged channel by channel'
+    JOINS = 'those of all inputs, concatenated'
     PICKS = 'some of the input'
 
 
 class Side(enum.Enum):
-    """Which channels an axis of a weight runs over."""
+    """The channels that an axis of a weight runs over."""
 
     IN = 'input'
     OUT = 'output'
@@ -48,16 +48,16 @@ def _always(layer: Layer, inputs: Sequence[Shape], output: Shape) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """What to know of a layer type.
+    """Properties of a layer type.
 
     Attributes:
-        flow: where its output channels come from.
+        flow: origin of the output channels' identities.
         weights: attribute name -> {axis: side}, for all weights that such a layer can have.
-        size: entry of the layer's config that holds the number of output channels, where there is one.
+        size: entry of the layer's config that holds the number of output channels, if there is one.
         resize: as `size`, for entries that are no plain number: changes the config, given that number.
-        fits: whether the rule holds for this very layer, given the shapes of its inputs and its output.
-        grouped: whether the input channels are in groups of one size, each for filters of its own; such a layer takes
-            equally many of each group, and keeps all its outputs.
+        fits: whether the rule applies to this layer, given the shapes of its inputs and its output.
+        grouped: whether the input channels are in groups of equal size, each with separate filters; such a layer takes
+            equally many channels of each group, and keeps all its outputs.
     """
 
     flow: Flow
@@ -69,12 +69,12 @@ class Rule:
 
     @property
     def reads(self) -> bool:
-        """Whether callers may say which input channels such a layer reads."""
+        """Whether input channels of such a layer can be dropped by the caller."""
         return self.flow is Flow.MAKES
 
     @property
     def holds_for_each_call(self) -> bool:
-        """Whether such a layer may be called at several places, with other channels at each."""
+        """Whether such a layer may be called several times, with different channels in each call."""
         return self.flow is Flow.PASSES and not self.weights
 
 
@@ -91,7 +91,7 @@ _ELEMENTWISE = frozenset(
 
 
 def is_elementwise(layer: Layer) -> bool:
-    """Whether the activation built into `layer` treats each channel by itself (true where there is none)."""
+    """Whether the activation of `layer` acts on each channel separately (true if it has none)."""
     activation = getattr(layer, 'activation', None)
     try:
         return activation is None or activation in _ELEMENTWISE
@@ -201,8 +201,8 @@ _ARITHMETIC_OPERATORS = frozenset({
 def _operator_rule(node: Any) -> Rule | None:
     """The rule of an operator on tensors, such as `x + 3.0`, which Keras records as a layer.
 
-    Operators treat each channel by itself, as long as all their other operands are single numbers: a constant vector
-    would have to lose its entries too.
+    Operators act on each channel separately if all their other operands are scalars: entries of a constant vector would
+    have to be removed, too.
     """
     leaves = tf.nest.flatten((node.call_args, node.call_kwargs))
     known = {id(tensor) for tensor in node.keras_inputs}
@@ -231,7 +231,7 @@ def rule_for(node: Any, num_calls: int) -> Rule | None:
 
     Args:
         node: the Keras node that records the call.
-        num_calls: how often the model calls that layer.
+        num_calls: number of calls of that layer in the model.
     """
     inputs = [tuple(tensor.shape) for tensor in node.keras_inputs]
     output = tf.nest.flatten(node.outputs)[0].shape
@@ -251,7 +251,7 @@ def rule_for(node: Any, num_calls: int) -> Rule | None:
 
 
 def _type_rule(layer: Layer, rank: int) -> Rule | None:
-    # Exact types: a subclass may compute something else.
+    # Exact types: a subclass may compute a different function.
     if type(layer) is keras.layers.Concatenate:
         return _concatenate_rule(layer, rank)
     if type(layer) in (_k.Conv1D, _k.Conv2D, _k.Conv3D) and layer.groups > 1:
@@ -260,7 +260,7 @@ def _type_rule(layer: Layer, rank: int) -> Rule | None:
 
 
 def _is_ordinary_call(node: Any, rule: Rule) -> bool:
-    """Whether the only tensors of a call are its inputs: no masks, no constants, one output."""
+    """Whether a call has no other tensors than its inputs (no masks, no constants) and one output."""
     inputs = tf.nest.flatten(node.call_args[0]) if node.call_args else []
     several = rule.flow in (Flow.MERGES, Flow.JOINS)
     return (

@@ -1,7 +1,7 @@
 """Multiply-adds of one call of a Keras layer, for one sample.
 
-Layers with kernels and layers that loop have formulas; what is known to multiply nothing costs nothing; of anything
-else, as own layers and operator layers, the operations are counted that TensorFlow makes of it.
+Layers with kernels and recurrent layers have formulas; layers that are known not to multiply cost nothing; any other
+layer (custom layers, operator layers) is traced, and the multiply-adds of its TensorFlow operations are counted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pocketflow.utils.quantization.encoding import KERNEL_NAMES
 _k = keras.layers
 Layer: TypeAlias = keras.layers.Layer
 Dims = tuple[int | None, ...]
-"""The shape of a Keras tensor; `None`: a size that is unknown."""
+"""The shape of a Keras tensor; `None` for an unknown size."""
 
 Inputs = Sequence[Dims]
 
@@ -110,7 +110,7 @@ FREE_LAYERS = (
     _k.ZeroPadding2D,
     _k.ZeroPadding3D,
 )
-"""Layer types without multiply-adds; a layer of a subclass is looked into."""
+"""Layer types without multiply-adds; layers of subclasses are traced."""
 
 _FREE_SYMBOLS = frozenset(
     (
@@ -172,7 +172,7 @@ _FREE_SYMBOLS = frozenset(
 
 
 def is_free(layer: Layer) -> bool:
-    """Whether a layer is known to take no multiply-adds."""
+    """Whether the type of a layer is known to take no multiply-adds."""
     if type(layer) in FREE_LAYERS:
         return True
     symbol = getattr(layer, 'symbol', None)  # of an operator layer: the name of its function, `math.multiply`
@@ -180,10 +180,10 @@ def is_free(layer: Layer) -> bool:
 
 
 def node_macs(node: Any) -> Macs:
-    """Multiply-adds of the call that Keras has recorded in `node`.
+    """Multiply-adds of the call recorded in the Keras node `node`.
 
     Raises:
-      UsageError: a formula needs a size that is unknown.
+      UsageError: a size in a formula is unknown.
     """
     inputs = [tuple(tensor.shape) for tensor in node.keras_inputs]
     specs = {id(tensor): _spec(tensor) for tensor in node.keras_inputs}
@@ -197,7 +197,7 @@ def layer_macs(layer: Layer, inputs: Inputs, output: Dims, args: Any = None, kwa
     Args:
       layer: the layer.
       inputs, output: the shapes of its tensors, the batch first.
-      args, kwargs: the call's own, with `tf.TensorSpec` in place of tensors; default: the inputs.
+      args, kwargs: the arguments of the call, with `tf.TensorSpec` in place of tensors; default: the inputs.
     """
     if is_free(layer):
         return Macs()
@@ -213,7 +213,7 @@ def layer_macs(layer: Layer, inputs: Inputs, output: Dims, args: Any = None, kwa
 
 
 def _spec(tensor: Any) -> tf.TensorSpec:
-    """What stands for a Keras tensor, of one sample."""
+    """The `tf.TensorSpec` of a Keras tensor, for one sample."""
     shape = tuple(tensor.shape)
     return tf.TensorSpec((1, *shape[1:]) if shape and shape[0] is None else shape, tensor.dtype)
 
@@ -222,11 +222,11 @@ def _traced(layer: Layer, args: Any, kwargs: Any) -> Macs:
     try:
         return function_macs(layer, args, kwargs)
     finally:
-        layer._clear_losses()  # those that `add_loss` has noted belong to the trace
+        layer._clear_losses()  # losses that were added while tracing are tensors of the trace
 
 
 def num_positions(layer: Layer, shape: Dims) -> int:
-    """Number of places of a feature map or sequence of `shape`, without batch and channels.
+    """Number of positions of a feature map or sequence of `shape`, without batch and channels.
 
     Raises:
       UsageError: a size is unknown.
@@ -273,7 +273,7 @@ def _stacked_cells(layer: Layer, inputs: Inputs, output: Dims) -> Macs:
 
 
 def _cell_macs(cell: Layer) -> Macs:
-    """Of one step of a cell."""
+    """Multiply-adds of one step of a cell."""
     if isinstance(cell, _k.StackedRNNCells):
         return _stacked_cells(cell, [], ())
     return _cell(cell, [], ()) if isinstance(cell, _CELLS) else Macs(0, (type(cell).__name__,))
@@ -285,7 +285,7 @@ def _recurrent(layer: Layer, inputs: Inputs, output: Dims) -> Macs:
 
 
 def _conv_lstm(layer: Layer, inputs: Inputs, output: Dims) -> Macs:
-    """At each step a convolution of the input, with the layer's strides and padding, and one of the state."""
+    """Each step convolves the input, with the layer's strides and padding, and the state."""
     rank = len(layer.kernel_size)
     places = output[-rank:] if layer.data_format == 'channels_first' else output[-1 - rank : -1]
     kernels = _shapes(layer.cell.kernel, layer.cell.recurrent_kernel)

@@ -1,4 +1,4 @@
-"""Converting in a process of its own, so that a converter that crashes costs one file and not the run."""
+"""Conversion in a separate process, so that a crash of the converter loses one file and not the run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from pocketflow.utils.system.child_process import module_command
 from pocketflow.utils.system.quiet import quiet_native_output
 
 TIME_LIMIT = 3600.0
-"""Seconds that one conversion may take."""
+"""Time limit of one conversion, in seconds."""
 _LOOP_HINT = (
     '; its recurrent layers (%s) run as loops, which cannot be calibrated: build them with unroll=True, or '
     'export another format'
@@ -37,11 +37,11 @@ _LOOP_HINT = (
 
 
 class CrashError(Exception):
-    """The process ended, or had to be ended, before it answered; the message says how."""
+    """The process ended, or exceeded its time limit, before it replied; the message has the exit status."""
 
 
 class _Running:
-    """A process that was started, with its pipes; what it says on stderr goes to a file."""
+    """A running process with its pipes; its stderr is written to a temporary file."""
 
     def __init__(self) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
@@ -61,14 +61,14 @@ class _Running:
         self._input.flush()
 
     def read_line(self, seconds: float) -> bytes | None:
-        """A line, or the part before its end if the process has ended; `None` if nothing comes within `seconds`."""
+        """Reads a line, incomplete if the process has ended; `None` after `seconds` without data."""
         return self._output.readline() if select.select([self._output], [], [], seconds)[0] else None
 
     def kill(self) -> None:
         self._process.kill()
 
     def end(self) -> str:
-        """How the process ended, once its pipes have closed."""
+        """Waits for the process, whose pipes have closed; returns how it ended."""
         code = self._process.wait()
         how = f'exit code {code}' if code >= 0 else signal.Signals(-code).name
         self._errors.seek(0)
@@ -88,9 +88,9 @@ class _Running:
 
 
 class ConversionProcess:
-    """A process that answers requests, started at the first one and again after a crash.
+    """A child process that executes requests, started at the first one and restarted after a crash.
 
-    It imports TensorFlow, which takes seconds: `start` lets it do so while this process has other work.
+    It imports TensorFlow, which takes seconds: `start` starts the import in the background.
 
     Args:
       time_limit: seconds after which a request counts as crashed.
@@ -104,11 +104,11 @@ class ConversionProcess:
         self._running()
 
     def ask(self, action: str, **request: Any) -> None:
-        """Has something done.
+        """Sends a request and waits for the reply.
 
         Raises:
-          PocketFlowError: it cannot be done.
-          CrashError: the process died of it, or took longer than the time limit.
+          PocketFlowError: the request failed.
+          CrashError: the process crashed, or exceeded the time limit.
         """
         process = self._running()
         line = json.dumps({'action': action, **request}) + '\n'
@@ -154,19 +154,19 @@ class ConversionProcess:
 
 @functools.cache
 def conversion_process() -> ConversionProcess:
-    """The one of this program: a second export does not import TensorFlow once more."""
+    """The conversion process of this program, shared by all exports, so that it imports TensorFlow once."""
     process = ConversionProcess()
     atexit.register(process.close)
     return process
 
 
 class IsolatedConversions:
-    """Converts models in another process, and has each file run there first.
+    """Converts models in another process, and test-runs each file there.
 
     Args:
-      folder: where models and files are passed to and fro.
-      samples: inputs [N, ...] to run new files on.
-      process: where the work is done.
+      folder: folder in which models and files are exchanged with the process.
+      samples: inputs [N, ...] on which new files are run.
+      process: the process.
     """
 
     def __init__(self, folder: Path, samples: np.ndarray, process: ConversionProcess):
@@ -176,7 +176,7 @@ class IsolatedConversions:
         np.save(folder / 'samples.npy', samples)
 
     def convert(self, model: keras.Model, file_format: str, calibration: Calibration | None = None) -> bytes:
-        """As `pocketflow.utils.export.convert.convert`; a crash of the converter is a `PocketFlowError`, too."""
+        """As `pocketflow.utils.export.convert.convert`; a crash of the converter raises a `PocketFlowError`, too."""
         program, output = self._program(model), self._folder / 'converted'
         try:
             self._ask(
@@ -203,7 +203,7 @@ class IsolatedConversions:
         """Loads and runs a new file.
 
         Raises:
-          PocketFlowError: LiteRT refuses the file, or crashes.
+          PocketFlowError: LiteRT rejects the file, or crashes.
         """
         file = self._folder / f'model_{file_format}.tflite'
         file.write_bytes(content)
@@ -242,9 +242,9 @@ class IsolatedConversions:
 
 @contextlib.contextmanager
 def isolated_conversions(folder: Path, samples: np.ndarray) -> Iterator[IsolatedConversions]:
-    """Conversions that keep what they pass to and fro in a folder within `folder`, which is removed afterwards.
+    """Conversions with a temporary folder within `folder`, which is removed afterwards.
 
-    What a former call could not remove, because its process was killed, is removed first.
+    A temporary folder of an earlier call whose process was killed is removed first.
     """
     exchange = folder / 'conversion.tmp'
     shutil.rmtree(exchange, ignore_errors=True)
@@ -262,7 +262,7 @@ def _one_array(calibration: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _hint(model: keras.Model) -> str:
-    """What to do about layers that become loops, which crash the converter's calibration."""
+    """Advice about recurrent layers that become loops, which crash the converter's calibration; else empty."""
     layers = [getattr(layer, 'forward_layer', layer) for layer in model.layers]
     loops = [layer.name for layer in layers if isinstance(layer, keras.layers.RNN) and not layer.unroll]
     return _LOOP_HINT % ', '.join(loops) if loops else ''

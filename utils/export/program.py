@@ -1,7 +1,7 @@
-"""Turning a saved program into the bytes of a `.tflite` file, one function per file format.
+"""Converts a saved program to the bytes of a `.tflite` file, with one function per file format.
 
-A program is a SavedModel with what the converter has to know about it. It needs no Keras, so that another process can
-convert it.
+A program is a SavedModel with the data that the converter needs. It does not depend on Keras, so that another process
+can convert it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Calibration = Iterable[np.ndarray]
 Convert = Callable[['Program', 'Calibration | None'], bytes]
 
 file_formats: Registry[Convert, None] = Registry('file format')
-"""File formats by name. An entry makes the bytes of a file: `entry(program, calibration)`."""
+"""File formats by name. An entry returns the bytes of a file: `entry(program, calibration)`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Program:
       folder: the SavedModel; its only function maps inputs [1, ...] to outputs [1, ...].
       name: of the Keras model, for messages.
       input_shape: of one sample.
-      holds_ranges: whether it was trained for int8 and holds its ranges, so that it becomes an int8 file only.
+      holds_ranges: whether it was trained for int8 and has activation ranges, so that it can be converted to int8 only.
     """
 
     folder: Path
@@ -48,12 +48,12 @@ def convert_program(program: Program, file_format: str, calibration: Calibration
     """The bytes of a program's file.
 
     Args:
-      program: what to convert; one that holds its ranges to 'int8' only.
+      program: the program; one with activation ranges can be converted to 'int8' only.
       file_format: a name in `file_formats`.
       calibration: inputs from which 'int8' takes its activation ranges; the other formats ignore them.
 
     Raises:
-      PocketFlowError: the format needs calibration data and got none or unfit ones; or the converter refuses.
+      PocketFlowError: the format needs calibration data and none or invalid ones are given; or the converter fails.
     """
     entry = file_formats.get(file_format)
     if program.holds_ranges and file_format != 'int8':
@@ -65,7 +65,7 @@ def convert_program(program: Program, file_format: str, calibration: Calibration
         return entry(program, calibration)
     except PocketFlowError:
         raise
-    except Exception as error:  # the converter raises whatever its passes raise
+    except Exception as error:  # the converter does not document its exceptions
         raise PocketFlowError(
             f'model {program.name!r} cannot be converted to {file_format}: {first_reason(str(error))}'
         ) from error
@@ -77,7 +77,7 @@ def _converter(program: Program) -> tf.lite.TFLiteConverter:
 
 @file_formats.register('float32')
 def _float32(program: Program, calibration: Calibration | None) -> bytes:
-    """Float weights, float arithmetic: the converter's own defaults."""
+    """Float weights, float arithmetic: the converter's defaults."""
     return bytes(_converter(program).convert())
 
 
@@ -92,7 +92,7 @@ def _float16(program: Program, calibration: Calibration | None) -> bytes:
 
 @file_formats.register('dynamic')
 def _dynamic(program: Program, calibration: Calibration | None) -> bytes:
-    """Int8 weights; activations are float and quantized on the fly."""
+    """Int8 weights; activations are float and quantized at run time."""
     converter = _converter(program)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     return bytes(converter.convert())
@@ -112,8 +112,8 @@ def _int8(program: Program, calibration: Calibration | None) -> bytes:
         )
     converter.representative_dataset = lambda: _single_samples(calibration, program)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    # The two halves of the conversion one by one, as TensorFlow's own QuantizationDebugger runs them, since the ranges
-    # can only be corrected between them.
+    # Calibration and quantization are run separately, as in TensorFlow's QuantizationDebugger, because the ranges can
+    # only be corrected between the two.
     converter._experimental_calibrate_only = True
     calibrated = _possible_ranges(program, converter.convert())
     return bytes(mlir_quantize(bytes(calibrated), input_data_type=tf.int8, output_data_type=tf.int8))
@@ -127,7 +127,7 @@ def _possible_ranges(program: Program, calibrated: bytes) -> bytearray:
 
 
 def _single_samples(calibration: Calibration, program: Program) -> Iterator[list[np.ndarray]]:
-    """The calibration data one sample at a time, as the converter wants them: lists of one array [1, ...]."""
+    """The calibration data one sample at a time, in the converter's form: lists of one array [1, ...]."""
     expected = program.input_shape
     num_samples = 0
     for batch in _batches(calibration, expected):
@@ -154,7 +154,7 @@ def _batches(calibration: Calibration, expected: tuple[int, ...]) -> Iterable[np
 
 
 def first_reason(message: str) -> str:
-    """The line of a converter's report that says what is wrong: the first error, else the first line."""
+    """The line of a converter's report with the reason of a failure: the first error, else the first line."""
     lines = [line.strip() for line in message.splitlines() if line.strip()] or ['no reason given']
     errors = [line for line in lines if 'error:' in line]
     return (errors or lines)[0][:300]

@@ -1,9 +1,9 @@
-"""One range for the outputs of LSTMs in a calibrated file, their states, and all that hands them on as they are.
+"""Common ranges for the outputs and states of LSTMs in a calibrated file, and for tensors that share their scale.
 
 The int8 kernel of an LSTM without projection computes its output with the scale of an intermediate tensor, the hidden
-state, and reads it back with that of the output state. By itself both have the range of the output. Where a
+state, and reads it back with that of the output state. For a single LSTM both have the range of the output. If a
 concatenation joins several LSTMs, as in a bidirectional layer, the quantizer gives their outputs a common scale but
-leaves the states as they are, so that all that reads the outputs mistakes their scale.
+does not change the states, so that consumers of the outputs would use a wrong scale.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from pocketflow.utils.export.operators import operator_names
 
 LSTM = 'UNIDIRECTIONAL_SEQUENCE_LSTM'
 OUTPUT_STATE = 18
-"""Place of the output state among the inputs of an LSTM operation."""
+"""Index of the output state among the inputs of an LSTM operation."""
 HIDDEN_STATE = 4
-"""Place of the hidden state among its intermediate tensors."""
+"""Index of the hidden state among its intermediate tensors."""
 _SAME_SCALE = ('CONCATENATION', 'PACK', 'RESHAPE', 'REVERSE_V2', 'SLICE', 'SQUEEZE', 'STRIDED_SLICE', 'TRANSPOSE')
 """Operations whose outputs have the scale of their inputs."""
 
 
 class _Groups:
-    """Tensors that share a range, merged pair by pair."""
+    """Groups of tensors that share a range (union-find)."""
 
     def __init__(self) -> None:
         self._parents: dict[int, int] = {}
@@ -41,7 +41,7 @@ class _Groups:
 def shared_ranges(
     model: schema.Model, graph: schema.SubGraph, limits: Mapping[int, tuple[float, float]]
 ) -> dict[int, tuple[float, float]]:
-    """The range (low, high) of each tensor that shares the scale of an LSTM: that of all of them together.
+    """The range (low, high) of each tensor that shares the scale of an LSTM: the union of the ranges of its group.
 
     Args:
       model, graph: a calibrated file, and a subgraph of it.

@@ -1,4 +1,4 @@
-"""Models with simulated quantization: from a plain model, and back to one that holds what the codes decode to."""
+"""Conversions of plain models to models with fake quantization, and back to plain models with decoded kernels."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def quantizable_layers(model: keras.Model) -> list[Layer]:
 
 
 def unquantizable_layers(model: keras.Model) -> dict[str, str]:
-    """Why other layers with kernels stay in full precision, by name."""
+    """Other layers with kernels -> the reason why they stay in full precision."""
     return {
         layer.name: f'{type(layer).__name__} is not quantized'
         for layer in layers_in_order(model)
@@ -98,14 +98,14 @@ def quantized_copy(
     activation_bits: int = FULL_BITS,
     ranges: Mapping[str, tuple[float, float]] | None = None,
 ) -> keras.Model:
-    """A copy of a functional model that simulates quantization.
+    """A copy of a functional model with fake quantization.
 
     Args:
       model: a functional model of plain layers, pruned or not.
       quantizers: layer name -> the quantizer of its kernel, for some of the `quantizable_layers`; its code books, if it
         has any, are fitted to the kernel.
-      activation_bits: 2..32 for what the `activation_layers` put out; 32 quantizes nothing.
-      ranges: where the ranges of activations start, as `activation_ranges` gives them; needed for less than 32 bits.
+      activation_bits: 2..32 for the outputs of the `activation_layers`; 32 quantizes nothing.
+      ranges: initial ranges of activations, a result of `activation_ranges`; required for fewer than 32 bits.
 
     Returns:
       A model of the same name and layer names, with a `QuantizeActivation` named LAYER_quantize after activations.
@@ -120,7 +120,7 @@ def quantized_copy(
 
     def edit(layer: Layer, copy: Layer) -> Call:
         if activations and isinstance(layer, QuantizeActivation):
-            return _nothing  # of an earlier quantization
+            return _nothing  # activation quantizers of an earlier quantization are removed
         new = replaced.get(layer.name, copy)
         return _one_after_the_other(new, activations[layer.name]) if layer.name in activations else new
 
@@ -161,7 +161,7 @@ def quantized_layers(model: keras.Model) -> list[QuantizedKernel]:
 
 
 def codebook_variables(model: keras.Model) -> list[tf.Variable]:
-    """All code books of a model."""
+    """The variables of all code books of a model."""
     return [
         layer.quantizer.codebooks for layer in quantized_layers(model) if isinstance(layer.quantizer, CodebookQuantizer)
     ]
@@ -174,11 +174,11 @@ def excluding(variables: Iterable[tf.Variable], excluded: Sequence[tf.Variable])
 
 
 def strip_quantization(model: keras.Model) -> tuple[keras.Model, dict[str, Encoding]]:
-    """The plain model that a model with simulated quantization stands for.
+    """Converts a model with fake quantization to a plain model.
 
     Returns:
-      A model of plain layers with the same names, and encodings by layer name: a layer's kernel is exactly what its
-      encoding decodes to. Activation quantizers stay, unless they have 32 bits.
+      A model of plain layers with the same names, and encodings by layer name: a layer's kernel equals its decoded
+      encoding exactly. Activation quantizers are kept, unless they have 32 bits.
     """
     encodings = {layer.name: layer.encode() for layer in quantized_layers(model)}
     plain = {layer.name: layer.plain_class.from_config(layer.plain_config()) for layer in quantized_layers(model)}

@@ -214,26 +214,6 @@ def test_a_teacher_stays(trained, tmp_path):
     assert one.trainer_parts(new_model(), plan).distillation is teacher
 
 
-@pytest.mark.parametrize(
-    ('options', 'message'),
-    [
-        ({'prune_ratio': 1.0}, '--ws_prune_ratio=1.0: must be a number >= 0 and < 1$'),
-        ({'protocol': 'best'}, '--ws_prune_ratio_prtl=best: must be one of uniform, heurist, optimal$'),
-        ({'num_rollouts': 0}, '--ws_nb_rlouts=0: must be a number >= 1$'),
-        ({'exponent': 0.0}, '--ws_prune_ratio_exp=0.0: must be a number > 0$'),
-        ({'update_step': 0}, '--ws_mask_update_step=0: must be a number >= 1$'),
-        (
-            {'begin': 0.6},
-            '--ws_iter_ratio_beg=0.6: pruning begins after its end; give at most --ws_iter_ratio_end=0.5$',
-        ),
-        ({'end': 1.5}, '--ws_iter_ratio_end=1.5: must be a number >= 0 and <= 1$'),
-    ],
-)
-def test_wrong_options(options, message):
-    with pytest.raises(UsageError, match=message):
-        WeightSparseOptions(**options)
-
-
 def test_nothing_to_prune(tmp_path):
     with pytest.raises(UsageError, match='^no layer is left to prune: every one is skipped; check --ws_skip_names=c$'):
         make_learner(tmp_path, skip_names='c').compress(new_model())

@@ -1,7 +1,7 @@
-"""Biases as an int8 file stores them: whole multiples of `input scale * weight scale`, in 32 bits.
+"""Biases as they are stored in an int8 file: integer multiples of `input scale * weight scale`, in 32 bits.
 
-The multiples are fine beside the sums, but a bias that lies between two of them turns the rounding of about one output
-in a thousand. With them, the simulation's outputs are those of the XNNPACK kernels.
+These steps are small in comparison with the sums, but unrounded biases change the rounding of about one output in a
+thousand. With rounded ones, the outputs of the simulation equal those of the XNNPACK kernels.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pocketflow.utils.quantization.int8.placement import keeps_scale, norm_behin
 
 
 def input_scale(layer: keras.layers.Layer) -> tf.Tensor | None:
-    """The scale of what a layer of a functional model reads; `None` if that is not rounded, or called several times."""
+    """Scale of a layer's input in a functional model; `None` if it is not rounded or the layer has several calls."""
     node = _only_node(layer)
     while node is not None and len(node.keras_inputs) == 1:
         tensor = node.keras_inputs[0]
@@ -36,18 +36,18 @@ def _only_node(layer: keras.layers.Layer) -> Any:
 
 
 def as_stored(bias: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-    """The multiples of `step` that are nearest to a bias; both are `[channels]`."""
+    """Rounds a bias to multiples of `step`; both are `[channels]`."""
     return tf.where(step > 0, tf.round(tf.math.divide_no_nan(bias, step)) * step, bias)
 
 
 def folding_norm(layer: keras.layers.Layer) -> keras.layers.BatchNormalization | None:
-    """The batch norm that the file computes together with a wrapped layer."""
+    """The batch norm that is folded into a wrapped layer in the file."""
     readers = {id(node.layer): node.layer for node in layer.outbound_nodes}
     return norm_behind(unwrapped(layer), unwrapped(*readers.values())) if len(readers) == 1 else None
 
 
 def shift_for(norm: keras.layers.BatchNormalization, bias: tf.Tensor | float, step: tf.Tensor) -> tf.Tensor:
-    """What to add to the inputs of a batch norm so that it adds the bias that the file stores.
+    """The offset of a batch norm's inputs for which it adds the bias that is stored in the file.
 
     Args:
       norm: in inference.

@@ -1,4 +1,4 @@
-"""Activation ranges from a trained model, so that training starts with ranges near the truth."""
+"""Calibration: initial activation ranges from a trained model."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import tf_keras as keras
 from pocketflow.utils.graph import output_extremes
 
 BATCH_SIZE = 32
-"""Images over which a range is taken; the ranges of the batches are averaged, as training averages them."""
+"""Images per range; the ranges of the batches are averaged, as in training."""
 
 
 def observed_ranges(model: keras.Model, names: Sequence[str], images: np.ndarray) -> dict[str, tuple[float, float]]:
-    """(low, high) of the outputs of layers, averaged over batches; zero is always within.
+    """(low, high) of the outputs of layers, averaged over batches, and extended to include zero.
 
     Args:
       model: a functional model of plain layers, run as in inference.

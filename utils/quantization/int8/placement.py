@@ -1,9 +1,8 @@
-"""Where int8 arithmetic rounds: which kernels it stores and which tensors it writes.
+"""Placement of quantization: the kernels that are stored and the tensors that are written in int8 arithmetic.
 
-A runtime computes convolution, batch norm and ReLU in one operation and rounds once, at its end. So a simulation that
-is to predict the file rounds there and nowhere else. Pooling, padding and reshaping hand on the scale of what they
-read. The rules are those of the int8 kernels of TensorFlow Lite (https://ai.google.dev/edge/litert/models/
-quantization_spec).
+A runtime computes convolution, batch norm and ReLU in one operation and rounds once, at its end, so the simulation
+rounds in these places only. The outputs of pooling, padding and reshaping have the scale of their inputs. The rules are
+those of the int8 kernels of TensorFlow Lite (https://ai.google.dev/edge/litert/models/quantization_spec).
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ from pocketflow.utils.quantization.int8.inspect import unwrapped
 
 _k = keras.layers
 _FOLDS_NORM = (_k.Conv2D, _k.DepthwiseConv2D, ChannelSelect)
-"""What a batch norm is computed together with."""
+"""Layers into which a batch norm is fused."""
 _FUSES_RELU = (*_FOLDS_NORM, _k.Dense, _k.Add, _k.Subtract, _k.Multiply)
-"""What a ReLU is computed together with, besides batch norms."""
+"""Layers into which a ReLU is fused, besides batch norms."""
 _SAME_SCALE = (
     _k.MaxPooling2D,
     _k.AveragePooling2D,
@@ -40,27 +39,27 @@ _SAME_SCALE = (
     _k.ActivityRegularization,
     _k.InputLayer,
 )
-"""What writes no new values, and so needs no range of its own."""
+"""Layers that compute no new values, and so need no separate range."""
 FIXED_RANGES = {'softmax': (0.0, 255 / 256), 'sigmoid': (0.0, 255 / 256), 'tanh': (-1.0, 127 / 128)}
-"""(low, high) of the results of activations for which the runtime accepts one scale only: 1/256, or 1/128."""
+"""(low, high) of activations for which the runtime accepts only one scale: 1/256, or 1/128."""
 KERNELS = {
     _k.Conv2D: 'kernel',
     _k.DepthwiseConv2D: 'depthwise_kernel',
     _k.Dense: 'kernel',
     _k.Conv2DTranspose: 'kernel',
 }
-"""The attribute that holds the kernel, by the kind of layer."""
+"""Layer type -> the attribute of its kernel."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """What is rounded at one layer.
+    """The quantization of one layer.
 
     Attributes:
-      kernel: the attribute that holds the kernel to be rounded, or `None`.
+      kernel: the attribute of the kernel to be rounded, or `None`.
       output: whether the output is rounded.
       positive: whether the output is never negative.
-      fixed: the activation in `FIXED_RANGES` that fixes the range of the output, or `None`.
+      fixed: the activation in `FIXED_RANGES` that determines the range of the output, or `None`.
     """
 
     kernel: str | None
@@ -70,7 +69,7 @@ class Place:
 
 
 class Flow:
-    """Who writes and who reads each tensor of a functional model; layers are seen without their wrappers."""
+    """Producer and consumers of each tensor of a functional model; wrappers are replaced by their inner layers."""
 
     def __init__(self, model: keras.Model):
         self.nodes = nodes_in_order(model)
@@ -88,31 +87,31 @@ class Flow:
         return self._writers[id(tensor)]
 
     def only_reader(self, tensor: Any) -> keras.layers.Layer | None:
-        """The one layer that reads the tensor; `None` if there are several, or if the model returns it."""
+        """The only layer that reads the tensor; `None` if there are several, or if it is an output of the model."""
         readers = self._readers[id(tensor)]
         return readers[0] if len(readers) == 1 else None
 
 
 def activation_name(layer: keras.layers.Layer) -> str:
-    """Name of the activation within a layer; 'linear' if it has none."""
+    """Name of a layer's activation; 'linear' if it has none."""
     activation = getattr(layer, 'activation', None)
     return 'linear' if activation is None else getattr(activation, '__name__', type(activation).__name__)
 
 
 def is_relu(layer: keras.layers.Layer) -> bool:
-    """Whether the layer is a ReLU, or a ReLU6, and nothing else."""
+    """Whether the layer is a ReLU or ReLU6 without leak or threshold."""
     if type(layer) is _k.ReLU:
         return not layer.negative_slope and not layer.threshold and layer.max_value in (None, 6)
     return type(layer) is _k.Activation and activation_name(layer) in ('relu', 'relu6')
 
 
 def is_norm_of_channels(layer: keras.layers.Layer) -> bool:
-    """Whether the layer is a batch norm over the last axis, as int8 operations compute it with the one before."""
+    """Whether the layer is a batch norm over the last axis, which can be fused into the operation before."""
     return isinstance(layer, _k.BatchNormalization) and list(layer.axis) == [layer.input_spec.ndim - 1]
 
 
 def _is_computed_with(layer: keras.layers.Layer, reader: keras.layers.Layer | None) -> bool:
-    """Whether the runtime computes the layer together with its only reader, so that nothing is rounded between."""
+    """Whether the runtime fuses the layer with its only reader, so that nothing is rounded in between."""
     if isinstance(layer, _k.BatchNormalization):
         return reader is not None and is_relu(reader)
     if reader is None or activation_name(layer) != 'linear':
@@ -123,16 +122,16 @@ def _is_computed_with(layer: keras.layers.Layer, reader: keras.layers.Layer | No
 
 
 def norm_behind(layer: keras.layers.Layer, reader: keras.layers.Layer | None) -> keras.layers.BatchNormalization | None:
-    """The only reader of a layer, if it is a batch norm that the runtime computes together with the layer."""
+    """The only reader of a layer, if it is a batch norm that the runtime fuses into the layer."""
     is_norm = isinstance(reader, _k.BatchNormalization) and is_norm_of_channels(reader)
     return reader if is_norm and type(layer) in _FOLDS_NORM and activation_name(layer) == 'linear' else None
 
 
 def norms_without_kernel(model: keras.Model) -> dict[str, ChannelSelect | None]:
-    """The batch norms on feature maps that follow no layer with a kernel with which they could be computed.
+    """The batch norms on feature maps that cannot be fused into a layer with a kernel.
 
     Returns:
-      By name of the batch norm, the channel select with which it is computed, if there is one.
+      Name of the batch norm -> the channel select with which it is fused, if there is one.
     """
     flow = Flow(model)
     norms: dict[str, ChannelSelect | None] = {}
@@ -148,7 +147,7 @@ def norms_without_kernel(model: keras.Model) -> dict[str, ChannelSelect | None]:
 
 
 def places(model: keras.Model) -> dict[str, Place]:
-    """The layers at which something is rounded, by name, in the order of execution; inputs excepted.
+    """The quantization of each layer, by name, in the order of execution; without inputs and layers that do not round.
 
     Args:
       model: a functional model whose layers are plain.
@@ -170,7 +169,7 @@ def _rounds_output(flow: Flow, node: Any) -> bool:
     if _fixed_range(layer):
         return True
     reader = flow.only_reader(outputs[0])
-    # One range serves a concatenation and all that only it reads, so that it need not compute anything.
+    # A concatenation and the inputs that only it reads share one range, so that it need not rescale values.
     return not (isinstance(reader, _k.Concatenate) or _is_computed_with(layer, reader))
 
 

@@ -1,4 +1,4 @@
-"""Rewriting a model so that each layer has one kernel at most, and rounds where it ends."""
+"""Rewrites a model so that each layer has at most one kernel, and is rounded at its output only."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from pocketflow.utils.quantization.int8.placement import Flow, activation_name, 
 
 _k = keras.layers
 _FUSED = ('linear', 'relu', 'relu6')
-"""Activations that a layer with a kernel may have within."""
+"""Activations that may stay within a layer with a kernel."""
 _SWISH = ('swish', 'silu')
 _PAIRWISE = (_k.Add, _k.Multiply)
-"""What int8 operations compute for two tensors at a time."""
+"""Layers whose int8 operations have two operands."""
 
 _IN_FLOAT = (_k.MultiHeadAttention, _k.Attention, _k.AdditiveAttention, _k.RNN, _k.Wrapper)
-"""Layers with weights or products within that no int8 operation computes, so that the converter refuses their files."""
+"""Layers with weights or products without an int8 operation, for which the conversion fails."""
 
 Assign = Callable[[], None]
 
 
 def prepare(model: keras.Model) -> keras.Model:
-    """A copy of the model with a simpler structure, which computes the same in inference.
+    """A copy of the model with a simpler structure and the same outputs in inference.
 
     Separable convolutions become a depthwise and a pointwise one, sums and products of several tensors become chains of
-    two at a time, activations other than ReLU become layers of their own, a swish becomes a product with a sigmoid, and
-    batch norms behind dense layers become part of these (no int8 operation computes the two together).
+    two at a time, activations other than ReLU become separate layers, a swish becomes a product with a sigmoid, and
+    batch norms behind dense layers are folded into these (no int8 operation fuses the two).
 
     Raises:
       UsageError: the model is not functional, or has a model, or another layer of layers, among its layers.
@@ -41,7 +41,7 @@ def prepare(model: keras.Model) -> keras.Model:
 
     def edit(layer: keras.layers.Layer, copy: keras.layers.Layer) -> Call:
         if layer.name in folded:
-            return lambda inputs, **_: inputs  # its call may have a `training` argument
+            return lambda inputs, **_: inputs  # the call may have a `training` argument
         if layer.name in norms:
             return _dense_with_norm(layer, norms[layer.name], pending)
         if type(layer) is _k.SeparableConv2D:
@@ -61,10 +61,10 @@ def prepare(model: keras.Model) -> keras.Model:
 
 
 def check_layers(model: keras.Model) -> None:
-    """Refuses layers within which int8 arithmetic cannot be simulated.
+    """Rejects layers whose int8 arithmetic cannot be simulated.
 
     Raises:
-      UsageError: names the layer.
+      UsageError: there is such a layer; the message names it.
     """
     for layer in model.layers:
         if isinstance(layer, keras.Model):
@@ -80,7 +80,7 @@ def check_layers(model: keras.Model) -> None:
 
 
 def _norms_behind_dense(model: keras.Model) -> dict[str, keras.layers.Layer]:
-    """The batch norm that is the only reader of a linear dense layer, by the name of that layer."""
+    """Name of a linear dense layer -> the batch norm that is its only reader."""
     flow = Flow(model)
     pairs = {}
     for node in flow.nodes:
@@ -113,7 +113,7 @@ def _dense_with_norm(dense: keras.layers.Dense, norm: keras.layers.BatchNormaliz
 
 
 def norm_as_affine(norm: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
-    """(scale, offset) `[channels]` with which a batch norm in inference computes `scale * x + offset`."""
+    """(scale, offset), each `[channels]`, of a batch norm in inference, which computes `scale * x + offset`."""
     scale = 1 / np.sqrt(norm.moving_variance.numpy() + norm.epsilon)
     if norm.scale:
         scale = scale * norm.gamma.numpy()
@@ -165,7 +165,7 @@ def _with_activation_apart(layer: keras.layers.Layer, pending: list[Assign]) -> 
 
 
 def _activation(layer: keras.layers.Layer) -> Call:
-    """The activation within a layer, as layers of their own."""
+    """The activation of a layer, as separate layers."""
     name = f'{layer.name}_activation'
     if activation_name(layer) == 'linear':
         return lambda outputs: outputs

@@ -1,4 +1,4 @@
-"""Ranges that an int8 file can hold, from those that were observed and from what the operations could reach."""
+"""Ranges that are valid in an int8 file, from observed ranges and the largest magnitudes the operations could reach."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _SUMS = (_k.Add, _k.Subtract, _k.Average)
 _ELEMENTWISE = (_k.ReLU, _k.Activation)
 
 Magnitude = NDArray[np.float32] | float
-"""The largest absolute value: of each channel, or of all of them."""
+"""The largest absolute value, per channel or over all channels."""
 
 
 class Range(NamedTuple):
-    """Where the range (low, high) of a tensor starts, and the width below which training does not shrink it."""
+    """Initial range (low, high) of a tensor, and its least width in training."""
 
     low: float
     high: float
@@ -33,13 +33,13 @@ class Range(NamedTuple):
 def possible_ranges(
     model: keras.Model, where: Mapping[str, Place], observed: Mapping[str, tuple[float, float]], largest_input: float
 ) -> dict[str, Range]:
-    """The ranges of the layers that round their outputs, by name: as observed, unless no file could hold them.
+    """The ranges of the layers that round their outputs, by name: the observed ones, widened where required.
 
     Args:
-      model: a functional model of plain layers, each with one kernel at most.
-      where: what is rounded in it.
-      observed: (low, high) at these layers, but for fixed ranges; zero is within.
-      largest_input: magnitude of the model's inputs.
+      model: a functional model of plain layers, each with at most one kernel.
+      where: the placement of quantization in the model.
+      observed: layer -> (low, high), including zero; without layers with fixed ranges.
+      largest_input: largest magnitude of the model's inputs.
     """
     ranges: dict[str, Range] = {}
     magnitudes: dict[int, Magnitude] = {}
@@ -67,15 +67,15 @@ def _possible(low: float, high: float, largest: float) -> Range:
 
 
 def _widest(new: Range, former: Range | None) -> Range:
-    """The range that serves several calls of a layer."""
+    """A common range for several calls of a layer."""
     return new if former is None else Range(new.low, max(new.high, former.high), max(new.least, former.least))
 
 
 def reach(layer: keras.layers.Layer, inputs: Sequence[Magnitude]) -> Magnitude | None:
-    """The largest magnitude of one product of a layer, or one term of its sums; `None` for layers without such.
+    """The largest magnitude of one product of a layer, or one term of its sums; `None` for layers without either.
 
     Args:
-      layer: a built layer; a kernel counts without the bias.
+      layer: a built layer; its bias is ignored.
       inputs: the magnitudes of its inputs.
     """
     largest = [float(np.max(one)) for one in inputs]

@@ -1,4 +1,4 @@
-"""From a trained model to one that simulates its int8 file, and back."""
+"""Converts trained models to quantization-aware ones, and back."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from pocketflow.utils.quantization.int8.wrappers import (
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How quantization is simulated.
+    """Settings of the simulation of quantization.
 
     Attributes:
       weight_bits, activation_bits: widths.
       quant_delay: training steps before values are rounded in training.
-      freeze_norm_delay: training steps before batch norms stop following the batches; `None`: never.
+      freeze_norm_delay: training steps before batch norms are frozen; `None`: never.
     """
 
     weight_bits: int = 8
@@ -42,15 +42,15 @@ class Settings:
 
 
 def quantization_aware(model: keras.Model, images: np.ndarray, settings: Settings = Settings()) -> keras.Model:
-    """A copy of a trained model that rounds kernels and activations as the int8 file will.
+    """A copy of a trained model that rounds kernels and activations as in its int8 file.
 
     Args:
       model: a functional model of plain layers and channel selects.
-      images: training inputs `[N, ...]` (float32), from which activation ranges start.
+      images: training inputs `[N, ...]` (float32), on which activation ranges are calibrated.
       settings: widths and delays.
 
     Returns:
-      A functional model with the same layer names. In inference it always rounds.
+      A functional model with the same layer names. In inference it rounds regardless of delays.
 
     Raises:
       UsageError: the model is not functional.
@@ -64,7 +64,7 @@ def quantization_aware(model: keras.Model, images: np.ndarray, settings: Setting
     result = rebuild(prepared, wrapping.edit)
     for layer in result.layers:
         if is_wrapped(layer) and layer.simulation.output and not layer.simulation.fixed:
-            name = wrapping.rounded_behind.get(layer.name, layer.name)
+            name = wrapping.rounded_after.get(layer.name, layer.name)
             layer.set_range(*(ranges[name][:2] if name in ranges else (low, high)))
     copy_weights(prepared, result)
     return result
@@ -77,16 +77,16 @@ def _input_range(images: np.ndarray) -> tuple[float, float]:
 
 
 class _Wrapping:
-    """Puts wrappers around layers, behind inputs, and behind layers that cannot be within one.
+    """Adds wrappers around layers, and separate rounding layers behind inputs and layers that cannot be wrapped.
 
     A wrapper calls its layer with one argument. Operators with numbers or slices (`x * 0.5`, `x[..., :8]`) and
-    attention take several, so that what they return is rounded by a layer of its own.
+    attention take several, so their outputs are rounded by a separate layer.
     """
 
     def __init__(self, where: Mapping[str, Place], ranges: Mapping[str, Range], settings: Settings):
         self._where, self._ranges, self._settings = where, ranges, settings
-        self.rounded_behind: dict[str, str] = {}
-        """The layer behind which a wrapper stands, by the name of the wrapper."""
+        self.rounded_after: dict[str, str] = {}
+        """Name of a separate rounding layer -> the layer whose output it rounds."""
         self._inputs: dict[int, Any] = {}
 
     def edit(self, layer: keras.layers.Layer, copy: keras.layers.Layer) -> Call:
@@ -106,11 +106,11 @@ class _Wrapping:
 
     def _rounded_after(self, layer: keras.layers.Layer, place: Place) -> Call:
         rounding = self._wrapped(InputQuantization(name=f'{layer.name}_rounded'), place, self._least(layer))
-        self.rounded_behind[rounding.name] = layer.name
+        self.rounded_after[rounding.name] = layer.name
         return lambda *args, **kwargs: rounding(layer(*args, **kwargs))
 
     def _rounded_input(self, tensor: Any) -> Any:
-        """The rounded tensor, if it is an input of the model; rounded once for all that read it."""
+        """The rounded tensor, if it is an input of the model; it is rounded once for all its readers."""
         if not hasattr(tensor, '_keras_history'):
             return tensor
         layer = tensor._keras_history.layer
@@ -139,12 +139,12 @@ def _takes_one_argument(layer: keras.layers.Layer) -> bool:
 
 
 def only_rounds(layer: keras.layers.Layer) -> bool:
-    """Whether the layer only rounds an input of the model, or what a layer of several arguments returns."""
+    """Whether the layer only rounds an input of the model, or the output of a layer of several arguments."""
     return isinstance(unwrapped(layer), InputQuantization)
 
 
 def strip_quantization(model: keras.Model) -> keras.Model:
-    """The ordinary model behind a quantization-aware one: the same layers, kernels rounded, activations not."""
+    """Converts a quantization-aware model to a plain one: the same layers, rounded kernels, float activations."""
 
     def edit(layer: keras.layers.Layer, copy: keras.layers.Layer) -> Call:
         if only_rounds(layer):
@@ -161,14 +161,14 @@ def strip_quantization(model: keras.Model) -> keras.Model:
 
 
 def plain_norm(layer: keras.layers.Layer) -> keras.layers.BatchNormalization:
-    """An unbuilt ordinary batch norm of the same configuration."""
+    """An unbuilt plain batch norm of the same configuration."""
     config = layer.get_config()
     config.pop('delay')
     return keras.layers.BatchNormalization.from_config(config)
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Copies weights by layer and own name, where a layer has been wrapped, unwrapped or replaced on the way."""
+    """Copies weights by names of layer and variable; layers may be wrapped, unwrapped or replaced in the target."""
     origins = {layer.name: layer for layer in source.layers}
     for layer in target.layers:
         origin = origins.get(layer.name)

@@ -1,0 +1,177 @@
+"""Samples -> tf.data batches, in an order that depends only on the seed and the step.
+
+A data set implements the source of its samples, and normalising and augmenting one batch. The base class implements
+the deterministic split into training and validation samples, the order of the samples, and the batches.
+"""
+
+from __future__ import annotations
+
+import abc
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import tensorflow as tf
+
+from pocketflow.datasets.options import DatasetOptions
+from pocketflow.datasets.sources.order import shuffled_indices
+from pocketflow.datasets.sources.source import Source
+
+DatasetT = TypeVar('DatasetT', bound='SourcedDataset')
+Finish = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+"""(number of the batch, images) -> the model's inputs."""
+
+
+class Shard(NamedTuple):
+    """Rank and number of the workers, which together read each sample once per epoch."""
+
+    rank: int = 0
+    size: int = 1
+
+
+def crop_and_flip(images: tf.Tensor, padding: int, seed: tf.Tensor, flip: bool = True) -> tf.Tensor:
+    """Random crops of zero-padded images, and random horizontal flips.
+
+    Vectorised over the batch: gathers rows, then columns, which are reversed in flipped images.
+
+    Args:
+      images: `[batch, height, width, channels]`.
+      padding: width in pixels of the zero border on each side.
+      seed: int `[2]`; equal seeds give equal images.
+      flip: whether to flip images left to right with probability 1/2.
+
+    Returns:
+      A tensor of the shape and type of `images`.
+    """
+    batch, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
+    draws = tf.random.stateless_uniform([3, batch, 1], seed, 0, 2 * padding + 1, tf.int32)
+    rows = draws[0] + tf.range(height)
+    columns = tf.range(width)
+    if flip:
+        columns = tf.where(tf.random.stateless_uniform([batch, 1], seed + 1) < 0.5, columns, width - 1 - columns)
+    columns = draws[1] + columns
+    padded = tf.pad(images, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
+    shifted = tf.gather(padded, rows, axis=1, batch_dims=1)
+    return tf.gather(shifted, columns, axis=2, batch_dims=1)
+
+
+class SourcedDataset(abc.ABC):
+    """A classification data set with samples from any source.
+
+    Subclasses set `name`, `options_class`, `image_shape` and `num_classes`, and implement the abstract methods.
+    """
+
+    name: str
+    options_class: type[DatasetOptions]
+    mirrored = True
+    """Whether training images are flipped left to right with probability 1/2."""
+
+    def __init__(self, options: DatasetOptions, seed: int = 0):
+        self.options = options
+        self.seed = seed
+        self.shard = Shard()
+        self._cache: dict[str, Any] = {}  # shared with copies made by `with_options`
+
+    @property
+    @abc.abstractmethod
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the model's inputs; a class attribute where it is fixed."""
+
+    @property
+    @abc.abstractmethod
+    def num_classes(self) -> int:
+        """Number of classes; a class attribute where it is fixed."""
+
+    @abc.abstractmethod
+    def source(self, split: str) -> Source:
+        """The samples of `split`, `'train'` or `'eval'`, without unused ones; read or indexed once.
+
+        Raises:
+          UsageError: they are missing, too few, or cannot be used.
+        """
+
+    @abc.abstractmethod
+    def normalize(self, images: tf.Tensor) -> tf.Tensor:
+        """Converts the source's images `[batch, ...]` to the model's input float32 `[batch, ...]`."""
+
+    def augment(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Augments normalised training images `[batch, ...]` at random; `seed` is int `[2]`."""
+        return crop_and_flip(images, self.options.crop_padding, seed, self.mirrored)
+
+    def with_options(self: DatasetT, **changes: Any) -> DatasetT:
+        """A copy with the same samples and changed options for its batches."""
+        changed = copy.copy(self)
+        changed.options = self.options.replace(**changes)
+        return changed
+
+    def fingerprint(self) -> str:
+        """Eight hexadecimal digits that identify the training samples, independent of the location of the files."""
+        return self.source('train').fingerprint()
+
+    def facts(self) -> dict[str, Any]:
+        """Entries of the report about the data, besides the name; JSON."""
+        return {}
+
+    @property
+    def counted_options(self) -> DatasetOptions:
+        """The options, with the numbers of samples filled in where the files decide on them."""
+        return self.options
+
+    @property
+    def num_trained(self) -> int:
+        """Number of training samples per epoch, without those held out by the options."""
+        return self.counted_options.num_trained
+
+    def check_batch_size(self, flag: str = 'batch_size') -> None:
+        """Raises a `UsageError`, which names the flag, if one step of all workers needs more samples than there are."""
+        self.counted_options.check_batch_size(self.options.batch_size, flag, self.shard.size)
+
+    def split_indices(self, enbl_trn_val_split: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Indices into the training samples: (used for training, held out)."""
+        num_val = self.counted_options.num_val if enbl_trn_val_split or self.options.hold_out else 0
+        return self.source('train').split(num_val)
+
+    def train_batches(self, indices: np.ndarray, first_step: int = 0) -> tf.data.Dataset:
+        """An infinite stream of augmented `(images, labels)` batches, beginning with the batch of `first_step`.
+
+        With several workers the batches of one step, one per worker, are disjoint parts of one global batch.
+        """
+        chosen = tf.constant(indices, tf.int64)
+        batch_size, count = self.options.batch_size, len(indices)
+
+        def choose(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            number = step * self.shard.size + self.shard.rank
+            return number, tf.gather(chosen, shuffled_indices(number, batch_size, count, self.seed))
+
+        def finish(number: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+            seed = tf.stack([number, tf.constant(2 * self.seed, tf.int64)])
+            return tf.ensure_shape(self.augment(self.normalize(images), seed), (batch_size, *self.image_shape))
+
+        # Not Dataset.counter: TensorFlow's default graph never releases its function.
+        steps = tf.data.Dataset.range(first_step, tf.int64.max)
+        return self._batches('train', steps.map(choose), batch_size, finish)
+
+    def ordered_batches(self, split: str, indices: Sequence[int] | np.ndarray | None = None) -> tf.data.Dataset:
+        """One ordered pass without augmentation over `indices` (default: all); the last batch may be smaller."""
+        chosen = np.arange(len(self.source(split))) if indices is None else np.asarray(indices)
+        batch_size = self.options.batch_size_eval
+        batches = tf.data.Dataset.from_tensor_slices(chosen.astype(np.int64)).batch(batch_size).enumerate()
+
+        def finish(number: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+            return tf.ensure_shape(self.normalize(images), (None, *self.image_shape))
+
+        return self._batches(split, batches, batch_size, finish)
+
+    def _batches(self, split: str, chosen: tf.data.Dataset, batch_size: int, finish: Finish) -> tf.data.Dataset:
+        """`(images, labels)` of (number, indices); `finish(number, images)` returns the model's inputs."""
+        source, num_threads = self.source(split), self.options.num_threads
+        with tf.device('CPU'):
+            labels = tf.constant(source.labels)
+
+        def make_batch(number: tf.Tensor, index: tf.Tensor, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return finish(number, images), tf.gather(labels, index)
+
+        batches = source.with_images(chosen, batch_size, num_threads)
+        num_parallel = source.num_parallel_batches or num_threads
+        return batches.map(make_batch, num_parallel, deterministic=True).prefetch(self.options.prefetch)

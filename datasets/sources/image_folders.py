@@ -1,0 +1,167 @@
+"""Which image files a folder holds, by class: names only, no file is opened, and TensorFlow is not needed."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from pocketflow.utils.errors import UsageError
+
+SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.gif', '.webp')
+"""Ends of the names of image files, in any case."""
+TRAIN = 'train'
+EVAL = ('val', 'valid', 'validation', 'test', 'eval')
+"""Names of the folder with the evaluation images beside `train`; the first that is there counts."""
+IGNORED = ('__MACOSX', '@eaDir', 'Thumbs.db', 'desktop.ini')
+"""What file managers and archivers leave behind; names that begin with a dot are ignored, too."""
+NUM_SHOWN = 8
+LAYOUT = (
+    'expected there: one folder per class, with its images; or train/ and val/ (or test/), each with one folder per '
+    'class'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """The image files of one tree with a folder per class.
+
+    Attributes:
+      root: the folder of the class folders.
+      classes: their names; the class of number i is the i-th.
+      names: path of each file below `root`, in order.
+      labels: its class number.
+      left_out: how many files are no images, by the end of their name.
+    """
+
+    root: str
+    classes: tuple[str, ...]
+    names: tuple[str, ...]
+    labels: tuple[int, ...]
+    left_out: Mapping[str, int]
+
+
+def shown(name: str | None) -> str:
+    """A file name for a message, escaped where it is not printable."""
+    text = (name or '').encode('utf-8', 'backslashreplace').decode()
+    return text if text.isprintable() else ascii(name)[1:-1]
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few of some names, for messages.
+
+    >>> some(list('abcdefghij'))
+    'a, b, c, d, e, f, g, h and 2 more'
+    """
+    more = f' and {len(names) - NUM_SHOWN} more' if len(names) > NUM_SHOWN else ''
+    return ', '.join(map(shown, names[:NUM_SHOWN])) + more
+
+
+def find_trees(folder: str) -> tuple[str, str | None]:
+    """The trees with the training and with the evaluation images; the second is None if there is but one tree.
+
+    `train/` counts as such only if it holds folders, and others like `val/` lie beside it, or nothing does: it may as
+    well be the name of a class.
+
+    Raises:
+      UsageError: the folder cannot be read, or holds neither.
+    """
+    folders = _subfolders(folder)
+    if TRAIN in folders and _subfolders(os.path.join(folder, TRAIN)):
+        found = next((name for name in EVAL if name in folders), None)
+        if found is not None:
+            return os.path.join(folder, TRAIN), os.path.join(folder, found)
+        if folders == [TRAIN]:
+            return os.path.join(folder, TRAIN), None
+    if not folders:
+        what = 'images, but no folders' if any(map(is_image, _entries(folder))) else 'no folders'
+        raise UsageError(f'{shown(folder)}: holds {what}; {LAYOUT}')
+    return folder, None
+
+
+def class_names(root: str) -> tuple[str, ...]:
+    """The classes of a tree: the names of its folders, sorted by their characters' numbers, as Keras does.
+
+    Raises:
+      UsageError: there are less than two.
+    """
+    classes = tuple(_subfolders(root))
+    if len(classes) < 2:
+        found = f'only one folder, {shown(classes[0])}' if classes else 'no folders'
+        raise UsageError(f'{shown(root)}: holds {found}; a classifier needs images of two classes at least; {LAYOUT}')
+    return classes
+
+
+def list_images(root: str, classes: Sequence[str]) -> Listing:
+    """The image files of a tree, in the order of their names; links are followed.
+
+    Args:
+      root: the folder of the class folders.
+      classes: the known classes; `root` may lack some of them.
+
+    Raises:
+      UsageError: a folder cannot be read, there are folders of other classes, or no images at all.
+    """
+    present, numbers = _subfolders(root), {name: number for number, name in enumerate(classes)}
+    unknown = [name for name in present if name not in numbers]
+    if unknown:
+        raise UsageError(
+            f'{shown(root)}: holds folders that are no classes of the training images: {some(unknown)}; the classes '
+            f'are {some(classes)}'
+        )
+    names: list[str] = []
+    labels: list[int] = []
+    left_out: Counter[str] = Counter()
+    for class_name in present:
+        for name in _walk(root, class_name, frozenset()):
+            if is_image(name):
+                names.append(name)
+                labels.append(numbers[class_name])
+            else:
+                left_out[os.path.splitext(name)[1].lower() or 'no ending'] += 1
+    if not names:
+        raise UsageError(
+            f'{shown(root)}: no images in its folders ({some(present)}); image files end in {", ".join(SUFFIXES)}'
+        )
+    return Listing(root, tuple(classes), tuple(names), tuple(labels), dict(left_out))
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's name ends as those of images do."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def _is_ignored(name: str) -> bool:
+    return name.startswith('.') or name in IGNORED
+
+
+def _scan(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((entry for entry in entries if not _is_ignored(entry.name)), key=lambda entry: entry.name)
+    except OSError as error:
+        raise UsageError(f'{shown(folder)}: cannot be listed ({error.strerror}); give a folder of images') from error
+
+
+def _entries(folder: str) -> list[str]:
+    return [entry.name for entry in _scan(folder)]
+
+
+def _subfolders(folder: str) -> list[str]:
+    return [entry.name for entry in _scan(folder) if entry.is_dir()]
+
+
+def _walk(root: str, folder: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
+    """The files below a folder, by their paths from `root`; a link back to a folder above is not followed."""
+    path = os.path.join(root, folder)
+    status = os.stat(path)
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    for entry in _scan(path):
+        name = os.path.join(folder, entry.name)
+        if entry.is_dir():
+            yield from _walk(root, name, above | {here})
+        elif entry.is_file():
+            yield name

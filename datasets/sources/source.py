@@ -1,0 +1,47 @@
+"""What a data set asks of the place where the samples of a split come from."""
+
+from __future__ import annotations
+
+import abc
+
+import numpy as np
+import tensorflow as tf
+
+
+class Source(abc.ABC):
+    """The samples of one split, addressed by index.
+
+    Which samples a batch holds is the data set's business; a source makes images of indices. It keeps their order, and
+    gives equal images for equal indices, however many threads it uses.
+
+    Attributes:
+      labels: class numbers, int32 `[N]`.
+      num_parallel_batches: how many batches may be normalised and augmented at a time; None: one per thread.
+    """
+
+    labels: np.ndarray
+    num_parallel_batches: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abc.abstractmethod
+    def split(self, num_val: int) -> tuple[np.ndarray, np.ndarray]:
+        """Indices of the samples for training and of `num_val` held-out ones: disjoint, complete, always the same."""
+
+    @abc.abstractmethod
+    def with_images(self, batches: tf.data.Dataset, batch_size: int, num_threads: int) -> tf.data.Dataset:
+        """Adds images to indices.
+
+        Args:
+          batches: of (any scalar, indices int64 `[n]`), in which all but the last have n = `batch_size`.
+          batch_size: samples per batch.
+          num_threads: how many threads read.
+
+        Returns:
+          A data set of (the scalar, the indices, images `[n, height, width, channels]`), in the same order.
+        """
+
+    @abc.abstractmethod
+    def fingerprint(self) -> str:
+        """Eight characters that tell these samples from others, wherever they lie."""

@@ -1,0 +1,169 @@
+"""A trained network from a file at a folder of images: nothing has to be written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+from absl import logging
+
+from pocketflow.datasets.folder_dataset import FolderDataset
+from pocketflow.datasets.folder_options import FolderOptions
+from pocketflow.datasets.options import DatasetOptions
+from pocketflow.datasets.sources.image_folders import some
+from pocketflow.nets.abstract_model_helper import ClassificationHelper, GivenFile
+from pocketflow.nets.given_at_folder_options import GivenAtFolderOptions
+from pocketflow.nets.options import PAIRS, NetOptions
+from pocketflow.utils.container import load_container
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.export.format_names import CONTAINER
+from pocketflow.utils.graph import nodes_in_order, standard_form
+from pocketflow.utils.models.files import load_model
+from pocketflow.utils.training.trainer import evaluate
+
+PREPROCESSING = (keras.layers.Rescaling, keras.layers.Normalization)
+"""Layers that make of values from 0 to 255 what the rest of a network takes."""
+NUM_TRIED, MUCH_BETTER = 200, 0.1
+"""Images on which other scales are tried, and the accuracy that one must gain to be named."""
+OPERATOR = 'TFOpLambda'
+"""Class of an operator or function of TensorFlow in a network; before the first weights it is arithmetic of pixels."""
+
+
+@PAIRS.register('given_at_folder')
+class GivenAtFolder(ClassificationHelper):
+    """The network of a file; its input says the size of the images, its outputs are the classes.
+
+    The defaults are those of fine-tuning: the network is trained already, and never from the start.
+    """
+
+    net_options_class = GivenAtFolderOptions
+    dataset_class = FolderDataset
+    dataset: FolderDataset
+    num_epochs = 100
+    model_name = 'given'
+    _named: str | None = None
+
+    @classmethod
+    def of_options(
+        cls, net_options: NetOptions, data_options: DatasetOptions, seed: int, given: GivenFile | None
+    ) -> GivenAtFolder:
+        if given is None:
+            raise UsageError('--save_path is missing; with --dataset=folder it names the trained network')
+        is_container = given.path.suffix == f'.{CONTAINER}'
+        model = load_container(given.path).model if is_container else load_model(given.path)
+        shape = image_shape(model, given.named)
+        assert isinstance(data_options, FolderOptions)
+        asked = data_options.size
+        if asked is not None and any(have not in (None, want) for have, want in zip(shape[:2], asked, strict=True)):
+            raise UsageError(
+                f'--image_size={data_options.image_size}: {given.named} takes images of {shape[0]} x {shape[1]} '
+                'pixels; drop the flag'
+            )
+        layer = preprocessing_layer(model)
+        dataset = cls.dataset_class(data_options, seed, shape, default_scale='0-1' if layer is None else 'none')
+        logging.info(
+            '%s: gets pixels as --image_scale=%s%s',
+            given.named,
+            dataset.scale,
+            f', because its layer {layer!r} does the rest' if layer and data_options.scale == 'auto' else '',
+        )
+        dataset.normalize(tf.zeros([1, *dataset.image_shape]))  # refuses flags that do not fit the channels
+        helper = cls(net_options, dataset)
+        helper._named, helper.model_name = given.named, name_of(given.named)
+        return helper
+
+    def check_shapes(self, model: keras.Model, source: str, remedy: str) -> None:
+        outputs, classes = model.output_shape, self.dataset.classes
+        if len(outputs) == 2 and outputs[1] != len(classes):
+            remedy = 'its outputs must be these classes, in this order'
+            if outputs[1] == 1 and len(classes) == 2:
+                remedy = 'a single output, for a yes or no, is not supported; give it one for each class'
+            raise UsageError(
+                f'{source}: has {outputs[1]} outputs, but {self.dataset.options.data_dir} has folders of '
+                f'{len(classes)} classes ({some(classes)}); {remedy}'
+            )
+        super().check_shapes(model, source, 'give a classifier of images')
+
+    def warn_of_poor(self, model: keras.Model, metrics: Mapping[str, float]) -> None:
+        accuracy, chance = metrics['accuracy'], 1 / self.dataset.num_classes
+        if accuracy > (1 + chance) / 2:
+            return
+        now, others = self._accuracies(model)
+        best = max(others, key=lambda scale: others[scale])
+        if others[best] > now + MUCH_BETTER:
+            logging.warning(
+                '%s: right on %.1f %% of the images, but on %.1f %% of %d of them with --image_scale=%s: give that, if '
+                'it was trained so',
+                self.model_source,
+                100 * accuracy,
+                100 * others[best],
+                NUM_TRIED,
+                best,
+            )
+        elif accuracy < 1.5 * chance:
+            logging.warning(
+                '%s: right on %.1f %% of the images, hardly more than by chance: do its outputs have the order of the '
+                'folders (%s), and are pixels scaled as in its training (--image_scale, --image_mean, --image_std)?',
+                self.model_source,
+                100 * accuracy,
+                some(self.dataset.classes),
+            )
+
+    def _accuracies(self, model: keras.Model) -> tuple[float, dict[str, float]]:
+        """Accuracy on the first evaluation images: as they are scaled, and as they would be with other scales."""
+        numbers = np.arange(min(NUM_TRIED, len(self.dataset.source('eval'))))
+        plain = {scale: self.dataset.with_options(scale=scale, mean=None, std=None) for scale in self.dataset.scales}
+        now, *others = (
+            evaluate(model, self.calc_loss, data.ordered_batches('eval', numbers))['accuracy']
+            for data in (self.dataset, *plain.values())
+        )
+        return now, dict(zip(plain, others, strict=True))
+
+    @property
+    def model_source(self) -> str:
+        return f'--save_path={self._named}'
+
+    def build_model(self) -> keras.Model:
+        raise UsageError(
+            f'{self.model_source}: a given network is not trained from random weights; give --enbl_warm_start to '
+            'train it on, or a learner that compresses it'
+        )
+
+
+def image_shape(model: keras.Model, path: str) -> tuple[int | None, int | None, int]:
+    """(height, width, channels) of the images that a network takes; height and width may be None, for any.
+
+    Raises:
+      UsageError: it takes something else.
+    """
+    try:
+        shape = model.input_shape
+    except (AttributeError, RuntimeError):  # a Sequential model that was saved before it was built
+        return None, None, 3
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3):
+        raise UsageError(
+            f'{path}: takes inputs of shape {shape}; --dataset=folder needs one of (None, height, width, channels) '
+            'with 3 channels, or 1 for grey'
+        )
+    return shape[1:]
+
+
+def preprocessing_layer(model: keras.Model) -> str | None:
+    """The name of the layer with which a network begins to scale pixels, if it takes values from 0 to 255."""
+    calls = nodes_in_order(standard_form(model).model)
+    for call in calls:
+        if isinstance(call.layer, PREPROCESSING) or type(call.layer).__name__ == OPERATOR:
+            return call.layer.name
+        if call.layer.weights:
+            return None
+    return None
+
+
+def name_of(given: str) -> str:
+    """The name of a network, for reports: that of its file without the ending, or of its run directory."""
+    stem = Path(given).name.removesuffix('.keras').removesuffix('.h5')
+    return re.sub(r'[^\w.+-]+', '_', stem) or 'given'

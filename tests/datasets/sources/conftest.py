@@ -1,0 +1,38 @@
+"""Small image files of every kind."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+
+def colours(height: int = 8, width: int = 12, seed: int = 0) -> np.ndarray:
+    """Random colours, uint8 `[height, width, 3]`."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+def encoded(image: Image.Image, file_format: str, **options) -> bytes:
+    """The bytes of a file, as Pillow writes it."""
+    file = io.BytesIO()
+    image.save(file, file_format, **options)
+    return file.getvalue()
+
+
+def write_png(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(tf.io.encode_png(pixels).numpy())
+
+
+def write_numbered(folder: Path, counts: dict[str, int], size: int = 4) -> Path:
+    """Grey images of one value each: all images of the tree have different ones, in the order of their names."""
+    value = 0
+    for name, count in counts.items():
+        for number in range(count):
+            write_png(folder / name / f'{number:03}.png', np.full((size, size, 1), value, np.uint8))
+            value += 1
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    return folder
