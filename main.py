@@ -4,7 +4,7 @@
 
 Every run owns one directory: --run_dir, or one below runs/ that is named after its flags.
 """
-# The text above begins --help. This is the only file that sees absl's flags; everything below it takes plain values.
+# The text above begins --help. Only this file accesses absl's parsed flags; all other code takes plain values.
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from pathlib import Path
 
 
 def import_own_package() -> None:
-    """Makes `pocketflow` the code beside this file, whatever its folder is called and whatever else is installed."""
+    """Imports the folder of this file as `pocketflow`, independent of the folder's name and of installed packages."""
     root = Path(__file__).resolve().parent
     spec = importlib.util.spec_from_file_location('pocketflow', root / '__init__.py')
+    assert spec is not None and spec.loader is not None, 'there is a loader for files that end in .py'
     package = sys.modules['pocketflow'] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(package)
-    # Nothing in this folder is to be found under a second name, which would register everything twice.
+    # A module that is also importable under a second name would be registered twice.
     sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != root]
 
 
-if __name__ == '__main__':  # `python main.py`, which is not the installed command
+if __name__ == '__main__':  # `python main.py`, not the installed command
     import_own_package()
 
 from pocketflow.utils.system import interrupts
@@ -36,7 +37,7 @@ if __name__ == '__main__':
 from absl import logging
 
 from pocketflow.learners.program.checks import checked_command
-from pocketflow.learners.program.command import FirstLook
+from pocketflow.learners.program.command import FirstPass
 from pocketflow.learners.program.needed_files import refuse_missing_files
 from pocketflow.learners.program.usage import HELP_FLAGS, usage
 from pocketflow.utils.errors import PocketFlowError
@@ -46,11 +47,11 @@ from pocketflow.utils.system.storage_failures import storage_failure
 from pocketflow.utils.system.streams import say
 from pocketflow.utils.system.tensorflow_start import load_tensorflow
 
-# Nothing above loads TensorFlow, so that help and refusals take a moment; `start`, which does, is imported below.
+# Nothing above loads TensorFlow, so that --help and usage errors are fast; `start`, which loads it, is imported below.
 
 
 def guarded(action: Callable[[], None], debug: bool) -> int:
-    """Runs `action` and turns what it raises into one line and an exit code."""
+    """Runs `action`; prints an error as one line and returns the exit code."""
     try:
         with interrupts.watched():
             action()
@@ -59,7 +60,7 @@ def guarded(action: Callable[[], None], debug: bool) -> int:
         logging.info('%s; the same command continues from here', stop)
         return stop.exit_code
     except Exception as error:
-        line, exit_code = clear_line(error)
+        line, exit_code = error_message(error)
         if line is None:
             raise
         if debug:
@@ -68,23 +69,23 @@ def guarded(action: Callable[[], None], debug: bool) -> int:
         return exit_code
 
 
-def clear_line(error: Exception) -> tuple[str | None, int]:
-    """What a user is told of an error, and the exit code; no line for what nobody has foreseen."""
+def error_message(error: Exception) -> tuple[str | None, int]:
+    """The message for the user and the exit code; the message is None for an unexpected error."""
     if isinstance(error, PocketFlowError) and error.exit_code != PocketFlowError.exit_code:
         return str(error), error.exit_code
-    # Such an error may have come from a full disk, which is then what there is to tell.
-    foreseen = str(error) if isinstance(error, PocketFlowError) else None
-    return storage_failure(error) or foreseen, PocketFlowError.exit_code
+    # A full disk may be the cause of such an error; then the message names the disk.
+    message = str(error) if isinstance(error, PocketFlowError) else None
+    return storage_failure(error) or message, PocketFlowError.exit_code
 
 
-def dispatch(argv: Sequence[str], look: FirstLook | None) -> None:
-    """Parse -> check -> load TensorFlow -> work in the run directory."""
+def dispatch(argv: Sequence[str], first_pass: FirstPass | None) -> None:
+    """Parses and checks the command line, loads TensorFlow, and starts the work in the run directory."""
     if HELP_FLAGS & set(argv):
         say(usage(argv, __doc__))
         return
-    with interrupts.ended_at_once():  # nothing has begun yet
-        with paths.explained():
-            command = checked_command(argv, look)
+    with interrupts.ended_at_once():  # nothing has to be saved yet
+        with paths.path_errors_reported():
+            command = checked_command(argv, first_pass)
             refuse_missing_files(command)
         for flag, reason in command.superseded().items():
             logging.warning('--%s has no effect any more: %s', flag, reason)
@@ -94,14 +95,14 @@ def dispatch(argv: Sequence[str], look: FirstLook | None) -> None:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Does what `argv` says; returns the exit code."""
+    """Executes a command line and returns the exit code."""
     try:
-        look = FirstLook.at(argv)
-        debug = look.process.debug
-    except PocketFlowError:  # which `dispatch` meets again
-        look, debug = None, '--debug' in argv
+        first_pass = FirstPass.at(argv)
+        debug = first_pass.process.debug
+    except PocketFlowError:  # raised again, and reported, in `dispatch`
+        first_pass, debug = None, '--debug' in argv
     log_file.start(debug)
-    return guarded(lambda: dispatch(argv, look), debug)
+    return guarded(lambda: dispatch(argv, first_pass), debug)
 
 
 def console_main() -> None:

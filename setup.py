@@ -4,7 +4,7 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 PARTS = ['learners', 'nets', 'datasets', 'hp_optimizer', 'rl_agents', 'utils']
-"""The folders that the package `pocketflow` consists of, beside the modules of the root."""
+"""Subpackages of `pocketflow`; the modules of the root folder belong to it, too."""
 
 INSTALL_REQUIRES = [
     'tensorflow>=2.18,<2.22',
@@ -31,14 +31,24 @@ INSTALL_REQUIRES = [
 EXTRAS_REQUIRE = {
     # Published as source only; scripts/install_horovod.sh builds it for TensorFlow > 2.18, too.
     'horovod': ['horovod==0.28.1'],
-    'test': ['pytest>=8', 'pytest-xdist>=3.6', 'hypothesis>=6.100', 'ruff>=0.6', 'packaging>=24', 'setuptools<81'],
+    'test': [
+        'pytest>=8',
+        'pytest-xdist>=3.7',
+        'pytest-cov>=7',
+        'coverage>=7.10',  # the first that follows subprocesses by itself
+        'hypothesis>=6.100',
+        'ruff>=0.6',
+        'mypy>=1.18',
+        'packaging>=24',
+        'setuptools<81',
+    ],
 }
 
 PATTERNS = [pattern for part in PARTS for pattern in (part, f'{part}.*')]
 
 
 class BuildPackage(build_py):
-    """Leaves this file, which lies in the folder of the package, out of it."""
+    """Excludes this file, which lies in the package's folder, from the package."""
 
     def find_package_modules(self, package, package_dir):
         return [found for found in super().find_package_modules(package, package_dir) if found[1] != 'setup']
@@ -52,7 +62,7 @@ setup(
     python_requires='>=3.10',
     packages=['pocketflow', *(f'pocketflow.{package}' for package in find_packages(include=PATTERNS))],
     package_dir={'pocketflow': '.'},  # all code is imported as pocketflow.*: `utils` is too common a name to install
-    package_data={'': ['*.md', '*.html', '*.css', '*.js'], 'pocketflow': ['scripts/flags/*.flags']},
+    package_data={'': ['*.md', '*.html', '*.css', '*.js'], 'pocketflow': ['py.typed', 'scripts/flags/*.flags']},
     include_package_data=False,
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,

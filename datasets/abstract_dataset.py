@@ -1,4 +1,4 @@
-"""Data sets that fit into memory: they say how their samples are read."""
+"""Data sets that fit into memory: subclasses implement reading all samples of a split."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pocketflow.datasets.checks import ARE_RIGHT, check_finite, class_numbers
+from pocketflow.datasets.checks import WRONG_FILES, check_finite, class_numbers
 from pocketflow.datasets.options import DatasetOptions
 from pocketflow.datasets.sourced_dataset import Shard, SourcedDataset, crop_and_flip
 from pocketflow.datasets.sources.memory import MemorySource
@@ -28,7 +28,7 @@ __all__ = [
 class Samples(NamedTuple):
     """Images `[N, height, width, channels]`, mostly uint8, and class labels `int32 [N]`.
 
-    `AbstractDataset.load` may give labels of any type of number, as long as they are whole.
+    `AbstractDataset.load` may return labels of any numeric type with integral values.
     """
 
     images: np.ndarray
@@ -38,15 +38,15 @@ class Samples(NamedTuple):
 class AbstractDataset(SourcedDataset):
     """A classification data set that fits into memory.
 
-    Subclasses set `name`, `options_class`, `image_shape` and `num_classes`, and fill in the abstract methods.
+    Subclasses set `name`, `options_class`, `image_shape` and `num_classes`, and implement the abstract methods.
     """
 
     @abc.abstractmethod
     def load(self, split: str) -> Samples:
-        """Reads all samples of `split`, `'train'` or `'eval'`; a `UsageError` says what is missing and where."""
+        """Reads all samples of `split`, `'train'` or `'eval'`; raises a `UsageError` that names missing files."""
 
     def incomplete_files(self, split: str) -> list[str]:
-        """`name: what is wrong` of files that are known to be shorter than the published ones, for error messages."""
+        """One `file name: defect` per missing or too short file, for error messages."""
         return []
 
     def source(self, split: str) -> MemorySource:
@@ -56,8 +56,8 @@ class AbstractDataset(SourcedDataset):
         """The first `nb_smpls_train` or `nb_smpls_eval` samples of a split, read once.
 
         Raises:
-          UsageError: the files cannot be read, hold fewer, are not this data set's, or have a sample that cannot be
-            trained with: a label that is no class number, an image with values that are not finite.
+          UsageError: the files cannot be read, hold too few samples, belong to another data set, or hold an invalid
+            sample: a label that is no class number, or an image with values that are not finite.
         """
         if split not in self._cache:
             wanted, flag = {
@@ -77,17 +77,17 @@ class AbstractDataset(SourcedDataset):
         return self._cache[split]
 
     def _checked(self, split: str) -> Samples:
-        """All samples of a split; a `UsageError` if images or labels are not what the data set promises."""
+        """All samples of a split; raises a `UsageError` if images or labels have the wrong shape or type."""
         images, labels = map(np.asarray, self.load(split))
         what = f'{self.name}, split {split}'
         if images.shape[1:] != self.image_shape:
             raise UsageError(
                 f'{what}: images of shape {images.shape[1:]} found, expected {self.image_shape} (height, '
-                f'width, channels); {ARE_RIGHT}'
+                f'width, channels); {WRONG_FILES}'
             )
         if labels.shape[:1] != images.shape[:1]:
             raise UsageError(
                 f'{what}: {len(images)} images, but labels of shape {labels.shape}, expected one number '
-                f'per image; {ARE_RIGHT}'
+                f'per image; {WRONG_FILES}'
             )
         return Samples(images, class_numbers(labels, self.num_classes, what))

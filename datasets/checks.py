@@ -1,6 +1,6 @@
-"""Finds samples that cannot be trained with: labels that are no class numbers, values that are not finite.
+"""Detects invalid samples: labels that are no class numbers, values that are not finite.
 
-Every message names the first bad sample, by its index in the split.
+Messages contain the index of the first invalid sample in the split.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ import tensorflow as tf
 from pocketflow.utils.errors import UsageError
 
 NUMBER_KINDS = 'biuf'
-"""NumPy's codes of the types that are accepted: bool, signed and unsigned integers, floating point."""
+"""NumPy's kind codes of the accepted types: bool, signed and unsigned integers, floating point."""
 
 CHUNK_BYTES = 2**23
-"""Images are normalised and checked in pieces of about this many bytes (float32)."""
+"""Images are normalised and checked in chunks of about this many bytes (float32)."""
 
-ARE_RIGHT = 'are these the right files?'
+WRONG_FILES = 'are these the right files?'
 
 
 def class_numbers(labels: np.ndarray, num_classes: int, what: str) -> np.ndarray:
-    """Labels as class numbers.
+    """Converts labels to class numbers.
 
     Args:
-      labels: numbers `[N]` of any type, each of which is a whole number from 0 to `num_classes - 1`.
+      labels: numbers `[N]` of any type with integral values from 0 to `num_classes - 1`.
       num_classes: the number of classes, at least 2.
-      what: whose labels they are, for messages.
+      what: name of the data set and split, for messages.
 
     Returns:
       int32 `[N]`.
 
     Raises:
-      UsageError: the labels are of another kind or shape, or not in the range.
+      UsageError: wrong type or shape, or a label out of range.
     """
     if num_classes < 2:
         raise UsageError(
@@ -49,11 +49,11 @@ def class_numbers(labels: np.ndarray, num_classes: int, what: str) -> np.ndarray
             f'{what}: {len(labels)} images, but labels of shape {labels.shape}, expected one number per '
             f'image{_shape_remedy(labels)}'
         )
-    wrong = ~((labels >= 0) & (labels < num_classes))  # not a number, too
+    wrong = ~((labels >= 0) & (labels < num_classes))  # true for NaN, too
     is_fraction = labels != np.floor(labels) if labels.dtype.kind == 'f' else np.zeros_like(wrong)
     if (wrong | is_fraction).any():
         first = int(np.argmax(wrong | is_fraction))
-        reason = ARE_RIGHT if wrong[first] else 'only classes can be learned, no other numbers'
+        reason = WRONG_FILES if wrong[first] else 'only classes can be learned, no other numbers'
         raise UsageError(
             f'{what}: label {labels[first]} found, expected 0 to {num_classes - 1}'
             f'{"" if wrong[first] else " without fractions"}; {reason} (the first such label is that of '
@@ -63,7 +63,7 @@ def class_numbers(labels: np.ndarray, num_classes: int, what: str) -> np.ndarray
 
 
 def _shape_remedy(labels: np.ndarray) -> str:
-    """What to do about labels of more than one axis, where it is clear what they mean."""
+    """A hint for labels of several axes, if they are a column or one-hot codes; else ''."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         return '; return labels[:, 0] from load()'
     if labels.ndim == 2 and np.isin(labels, (0, 1)).all() and (np.count_nonzero(labels, axis=1) == 1).all():
@@ -72,15 +72,15 @@ def _shape_remedy(labels: np.ndarray) -> str:
 
 
 def check_finite(images: np.ndarray, normalize: Callable[[tf.Tensor], tf.Tensor], what: str) -> None:
-    """Raises a `UsageError` if an image that a network would get has a value that is infinite or not a number.
+    """Raises a `UsageError` if an image, as read or after normalisation, has infinite or NaN values.
 
     Args:
-      images: numbers `[N, ...]`, as they were read.
-      normalize: makes of a piece `[n, ...]` of them what the network gets.
-      what: whose images they are, for messages.
+      images: numbers `[N, ...]` as read from the files.
+      normalize: converts a chunk `[n, ...]` to the network's input.
+      what: name of the data set and split, for messages.
     """
     if images.dtype.kind not in NUMBER_KINDS:
-        raise UsageError(f'{what}: images of type {images.dtype} found, expected numbers; {ARE_RIGHT}')
+        raise UsageError(f'{what}: images of type {images.dtype} found, expected numbers; {WRONG_FILES}')
     size = max(1, CHUNK_BYTES // (4 * max(1, int(np.prod(images.shape[1:])))))
     for start in range(0, len(images), size):
         chunk = images[start : start + size]
@@ -95,13 +95,13 @@ def check_finite(images: np.ndarray, normalize: Callable[[tf.Tensor], tf.Tensor]
                 'repair it, or leave it out'
             )
         raise UsageError(
-            f'{what}: normalize() makes infinite values, or none at all, of the image of sample {index}, '
-            'whose own are finite; does it divide by zero there?'
+            f'{what}: normalize() returns infinite or NaN values for the image of sample {index}, '
+            'which has only finite values; does it divide by zero?'
         )
 
 
 def first_not_finite(values: np.ndarray) -> int | None:
-    """Index of the first of the samples `[N, ...]` that has an infinite value or one that is not a number.
+    """Index of the first of the samples `[N, ...]` with an infinite or NaN value; None if there is none.
 
     >>> first_not_finite(np.array([[1.0, 2.0], [3.0, np.nan], [np.inf, 0.0]]))
     1
@@ -110,7 +110,7 @@ def first_not_finite(values: np.ndarray) -> int | None:
         return None
     with np.errstate(over='ignore', invalid='ignore'):
         total = values.sum()
-    if np.isfinite(total):  # then all terms are: a quick test that nearly all data pass
+    if np.isfinite(total):  # then all terms are finite: a fast check for the usual case
         return None
     is_finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
     return None if is_finite.all() else int(np.argmin(is_finite))

@@ -1,7 +1,7 @@
 """CIFAR-10 from its official binary batches (Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html).
 
 Normalised as (x - mean) / std with the means and deviations of the RGB planes; augmented by a zero border of four
-pixels, a random crop and a mirror.
+pixels, a random crop and a random horizontal flip.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The defaults of the flags that CIFAR-10 changes."""
+"""Options of CIFAR-10: its defaults of the shared flags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The defaults of the flags that the digits of scikit-learn changes."""
+"""Options of scikit-learn's digits: their defaults of the shared flags."""
 
 from __future__ import annotations
 

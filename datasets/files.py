@@ -14,17 +14,17 @@ import tensorflow as tf
 from pocketflow.utils.errors import UsageError, first_line
 
 MAX_UNPACKED = 2**29
-"""Bytes of a gzip file after unpacking; the largest that is known here has 47 million."""
+"""Largest accepted size of an unpacked gzip file in bytes; the largest file of the data sets here has 47 million."""
 
 
 def list_files(folder: str, pattern: str, expected: str) -> list[str]:
     """The files in `folder` that match `pattern`, sorted.
 
     Raises:
-      UsageError: there are none; the message names the folder and says what was expected there.
+      UsageError: there are none; the message names the folder and the expected files.
     """
     try:
-        # Not glob: the folder's own name may hold the characters of patterns.
+        # Not glob: the folder's name may contain wildcard characters.
         names = tf.io.gfile.listdir(folder) if tf.io.gfile.stat(folder).is_directory else []
     except tf.errors.NotFoundError:
         names = []
@@ -43,7 +43,7 @@ def list_files(folder: str, pattern: str, expected: str) -> list[str]:
 
 
 def read_bytes(path: str) -> bytes:
-    """The whole file; a `UsageError` says which one cannot be read, and why."""
+    """Content of a file; raises a `UsageError` with the path and the reason if it cannot be read."""
     try:
         with tf.io.gfile.GFile(path, 'rb') as file:
             return file.read()
@@ -52,10 +52,10 @@ def read_bytes(path: str) -> bytes:
 
 
 def gunzip(data: bytes, path: str) -> bytes:
-    """The content of a gzip file.
+    """Unpacks a gzip file.
 
     Raises:
-      UsageError: it is not one, not a whole one, or unpacks to more than `MAX_UNPACKED` bytes.
+      UsageError: it is no gzip file, is truncated, or unpacks to more than `MAX_UNPACKED` bytes.
     """
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
@@ -76,15 +76,15 @@ def file_size(path: str) -> int | None:
 
 
 def keras_download(name: str, files: str) -> Any:
-    """`tf_keras.datasets.<name>.load_data()`: its cache if there is one, else its own verified download.
+    """Calls `tf_keras.datasets.<name>.load_data()`, which uses its cache or a verified download.
 
     Raises:
-      UsageError: no cache and no network; the message says which files to put where.
+      UsageError: no cache and no network; the message names the files to provide.
     """
     module = importlib.import_module(f'tf_keras.datasets.{name}')
     try:
         return module.load_data()
-    except Exception as error:  # whatever the download library makes of a missing network
+    except Exception as error:  # the download library raises various types without a network
         raise UsageError(
             f'no data: --data_dir_local is not given and the download failed ({first_line(error)}); '
             f'put {files} into a folder and pass --data_dir_local=FOLDER'

@@ -1,7 +1,7 @@
 """Fashion-MNIST from its gzipped idx files (Xiao et al. 2017, https://arxiv.org/abs/1708.07747).
 
 Each image is standardised by its own mean and deviation; augmented by a border of four pixels, a random crop and a
-mirror.
+random horizontal flip.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def parse_idx(data: bytes, path: str) -> np.ndarray:
     """Decodes a gzipped idx file of unsigned bytes: two zero bytes, type, rank, big-endian sizes, values.
 
     Raises:
-      UsageError: not gzip, not idx, or another number of values than the header says.
+      UsageError: not gzip, not idx, or a number of values that differs from the header's.
     """
     data = gunzip(data, path)
     if len(data) < 4 or data[:3] != bytes([0, 0, UNSIGNED_BYTE]) or len(data) < 4 + 4 * data[3]:
@@ -34,7 +34,7 @@ def parse_idx(data: bytes, path: str) -> np.ndarray:
     shape = struct.unpack(f'>{rank}I', data[4 : 4 + 4 * rank])
     values = np.frombuffer(data, np.uint8, offset=4 + 4 * rank)
     if values.size != math.prod(shape):
-        raise UsageError(f'{path}: header promises {shape}, file holds {values.size} values')
+        raise UsageError(f'{path}: the header gives the shape {shape}, the file holds {values.size} values')
     return values.reshape(shape)
 
 
@@ -47,18 +47,21 @@ class FmnistDataset(AbstractDataset):
     num_classes = 10
 
     def load(self, split: str) -> Samples:
-        if self.options.data_dir is None:
+        folder = self.options.data_dir
+        if folder is None:
             train, evaluation = keras_download(
                 'fashion_mnist', '{train,t10k}-{images-idx3,labels-idx1}-ubyte.gz of Fashion-MNIST'
             )
             images, labels = train if split == 'train' else evaluation
         else:
-            images, labels = (self._read(f'{PREFIX[split]}-{part}-ubyte.gz') for part in ('images-idx3', 'labels-idx1'))
+            images, labels = (
+                self._read(folder, f'{PREFIX[split]}-{part}-ubyte.gz') for part in ('images-idx3', 'labels-idx1')
+            )
         return Samples(images[..., None], labels)
 
-    def _read(self, name: str) -> np.ndarray:
+    def _read(self, folder: str, name: str) -> np.ndarray:
         (path,) = list_files(
-            self.options.data_dir,
+            folder,
             name,
             'the Fashion-MNIST files (train-images-idx3-ubyte.gz, '
             'train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz)',

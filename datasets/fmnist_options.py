@@ -1,4 +1,4 @@
-"""The defaults of the flags that Fashion-MNIST changes."""
+"""Options of Fashion-MNIST: its defaults of the shared flags."""
 
 from __future__ import annotations
 

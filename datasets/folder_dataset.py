@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,7 @@ class FolderDataset(SourcedDataset):
 
     name = 'folder'
     options_class = FolderOptions
+    options: FolderOptions
 
     def __init__(
         self,
@@ -173,14 +175,14 @@ class FolderDataset(SourcedDataset):
     def _folders(self) -> Folders:
         return self._once('folders', self._read)
 
-    def _once(self, key: str, make) -> Any:
+    def _once(self, key: str, make: Callable[[], Any]) -> Any:
         if key not in self._cache:
             self._cache[key] = make()
         return self._cache[key]
 
     def _list(self) -> tuple[Listing, ...]:
         self.options.refuse_missing()
-        trees = [tree for tree in find_trees(self.options.data_dir_local) if tree is not None]
+        trees = [tree for tree in find_trees(self.options.data_dir_local or '') if tree is not None]
         classes = class_names(trees[0])
         listings = tuple(list_images(tree, classes) for tree in trees)
         for listing in listings:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import TYPE_CHECKING
 
 from pocketflow.datasets.options import DatasetOptions
 from pocketflow.datasets.sources.image_folders import find_trees
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option, with_defaults
 
-_Base = with_defaults(
-    DatasetOptions, '_Base', num_train=None, num_val=None, num_eval=None, batch_size=32, batch_size_eval=50, prefetch=2
-)
+if TYPE_CHECKING:  # what the function below returns is a subclass
+    from pocketflow.datasets.options import DatasetOptions as _Base
+else:
+    _Base = with_defaults(
+        DatasetOptions,
+        '_Base',
+        num_train=None,
+        num_val=None,
+        num_eval=None,
+        batch_size=32,
+        batch_size_eval=50,
+        prefetch=2,
+    )
 SCALES = ('none', '0-1', '-1-1', 'caffe', 'torch')
 COLOUR_SCALES = ('caffe', 'torch')
 VAL_SHARE = 0.1

@@ -1,4 +1,4 @@
-"""What can be set about every data set."""
+"""Options of all data sets."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pocketflow.utils.options import Options, option
 
 @dataclasses.dataclass(frozen=True)
 class DatasetOptions(Options):
-    """Where the data are and how they are cut into batches."""
+    """Location of the data, and how they are split into batches."""
 
     superseded = {
         'buffer_size': 'the whole training set is shuffled',
         'cycle_length': 'the data set is held in memory',
-        'nb_classes': 'the data set knows',
+        'nb_classes': 'the data set defines it',
     }
 
     data_disk: str = option('data_disk', 'local', 'kind of storage', choices=('local', 'hdfs'), decides=False)
@@ -34,28 +34,28 @@ class DatasetOptions(Options):
     hold_out: bool = option(
         'enbl_trn_val_split',
         False,
-        'train without the nb_smpls_val validation samples; a search, which judges its candidates on them, always does',
+        'train without the nb_smpls_val validation samples; always on in searches, which evaluate candidates on them',
     )
     num_eval: int = option('nb_smpls_eval', 1, 'number of evaluation samples to use', low=1)
     crop_padding: int = option('crop_padding', 4, 'training images are shifted by up to this many pixels', low=0)
     batch_size: int = option('batch_size', 128, 'training samples per step and worker', low=1)
     batch_size_eval: int = option('batch_size_eval', 100, 'evaluation samples per step', low=1, decides=False)
-    num_threads: int = option('nb_threads', 8, 'threads that decode and augment', low=1, decides=False)
+    num_threads: int = option('nb_threads', 8, 'threads for decoding and augmentation', low=1, decides=False)
     prefetch: int = option('prefetch_size', 8, 'batches prepared ahead', low=1, decides=False)
 
     def check(self) -> None:
         if self.num_val >= self.num_train:
             raise UsageError(
                 f'--nb_smpls_val={self.num_val}: must be less than --nb_smpls_train={self.num_train}, '
-                'of which the validation samples are a part'
+                'which includes the validation samples'
             )
         if self.data_disk == 'hdfs' and not (self.data_dir_hdfs and self.data_hdfs_host):
             raise UsageError('--data_disk=hdfs: also give --data_hdfs_host=hdfs://HOST:PORT and --data_dir_hdfs=DIR')
 
     @property
     def data_dir(self) -> str | None:
-        """The folder that the user named, local or `hdfs://...`; `None` if none was named."""
-        if self.data_disk == 'hdfs':
+        """The data folder given by the user, local or `hdfs://...`; None if not given."""
+        if self.data_disk == 'hdfs' and self.data_hdfs_host and self.data_dir_hdfs:
             return f'{self.data_hdfs_host.rstrip("/")}/{self.data_dir_hdfs.lstrip("/")}'
         return self.data_dir_local
 
@@ -70,22 +70,22 @@ class DatasetOptions(Options):
 
     @property
     def num_trained(self) -> int:
-        """Samples per epoch: what is left for training."""
+        """Number of training samples per epoch, without the held-out ones."""
         return self.num_train - self.num_val * self.hold_out
 
     def check_batch_size(self, batch_size: int, flag: str = 'batch_size', num_workers: int = 1) -> None:
-        """Raises a `UsageError` if one step of all workers takes more samples than there are.
+        """Raises a `UsageError` if one step of all workers needs more samples than there are.
 
         Args:
           batch_size: samples per step and worker.
-          flag: where it is from.
-          num_workers: how many workers there are.
+          flag: the flag that set it, for the message.
+          num_workers: number of workers.
         """
         if self.num_train is None or (self.hold_out and self.num_val is None):
             return  # nobody knows before the files have been listed
         per_worker = self.num_trained // num_workers
         if batch_size > per_worker:
             raise UsageError(
-                f'--{flag}={batch_size}: must be at most {per_worker}, so that a step takes no more than the '
-                f'{self.num_trained} training samples that there are'
+                f'--{flag}={batch_size}: must be at most {per_worker}, so that a step needs no more than the '
+                f'{self.num_trained} available training samples'
             )

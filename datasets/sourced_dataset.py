@@ -1,14 +1,14 @@
-"""Samples -> tf.data batches, in an order that depends on nothing but the seed and the step.
+"""Samples -> tf.data batches, in an order that depends only on the seed and the step.
 
-A data set says where its samples come from and how one batch is normalised and augmented. Everything else is here:
-the deterministic split into training and validation samples, the order of the samples, the batches.
+A data set implements the source of its samples, and normalising and augmenting one batch. The base class implements
+the deterministic split into training and validation samples, the order of the samples, and the batches.
 """
 
 from __future__ import annotations
 
 import abc
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -19,28 +19,30 @@ from pocketflow.datasets.sources.order import shuffled_indices
 from pocketflow.datasets.sources.source import Source
 
 DatasetT = TypeVar('DatasetT', bound='SourcedDataset')
+Finish = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+"""(number of the batch, images) -> the model's inputs."""
 
 
 class Shard(NamedTuple):
-    """Which of several workers reads the data, so that together they see each sample once per epoch."""
+    """Rank and number of the workers, which together read each sample once per epoch."""
 
     rank: int = 0
     size: int = 1
 
 
 def crop_and_flip(images: tf.Tensor, padding: int, seed: tf.Tensor, flip: bool = True) -> tf.Tensor:
-    """Shifts each image by up to `padding` pixels over a border of zeros, and mirrors every second one.
+    """Random crops of zero-padded images, and random horizontal flips.
 
-    Works on the whole batch at once by gathering rows, then columns (a mirrored image reads its columns backwards).
+    Vectorised over the batch: gathers rows, then columns, which are reversed in flipped images.
 
     Args:
       images: `[batch, height, width, channels]`.
       padding: width in pixels of the zero border on each side.
       seed: int `[2]`; equal seeds give equal images.
-      flip: whether to mirror left to right, with probability 1/2.
+      flip: whether to flip images left to right with probability 1/2.
 
     Returns:
-      A tensor like `images`.
+      A tensor of the shape and type of `images`.
     """
     batch, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
     draws = tf.random.stateless_uniform([3, batch, 1], seed, 0, 2 * padding + 1, tf.int32)
@@ -55,27 +57,35 @@ def crop_and_flip(images: tf.Tensor, padding: int, seed: tf.Tensor, flip: bool =
 
 
 class SourcedDataset(abc.ABC):
-    """A classification data set, wherever its samples come from.
+    """A classification data set with samples from any source.
 
-    Subclasses set `name`, `options_class`, `image_shape` and `num_classes`, and fill in the abstract methods.
+    Subclasses set `name`, `options_class`, `image_shape` and `num_classes`, and implement the abstract methods.
     """
 
     name: str
     options_class: type[DatasetOptions]
-    image_shape: tuple[int, int, int]
-    num_classes: int
     mirrored = True
-    """Whether every second training image is mirrored left to right."""
+    """Whether training images are flipped left to right with probability 1/2."""
 
     def __init__(self, options: DatasetOptions, seed: int = 0):
         self.options = options
         self.seed = seed
         self.shard = Shard()
-        self._cache: dict[str, Any] = {}  # of this data set and of those with other options on its batches
+        self._cache: dict[str, Any] = {}  # shared with copies made by `with_options`
+
+    @property
+    @abc.abstractmethod
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the model's inputs; a class attribute where it is fixed."""
+
+    @property
+    @abc.abstractmethod
+    def num_classes(self) -> int:
+        """Number of classes; a class attribute where it is fixed."""
 
     @abc.abstractmethod
     def source(self, split: str) -> Source:
-        """The samples of `split`, `'train'` or `'eval'`: as many as are used, read or indexed once.
+        """The samples of `split`, `'train'` or `'eval'`, without unused ones; read or indexed once.
 
         Raises:
           UsageError: they are missing, too few, or cannot be used.
@@ -83,38 +93,38 @@ class SourcedDataset(abc.ABC):
 
     @abc.abstractmethod
     def normalize(self, images: tf.Tensor) -> tf.Tensor:
-        """The source's images `[batch, ...]` -> float32 `[batch, ...]`, the model's input."""
+        """Converts the source's images `[batch, ...]` to the model's input float32 `[batch, ...]`."""
 
     def augment(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Random changes to normalised training images `[batch, ...]`, determined by `seed` (int `[2]`)."""
+        """Augments normalised training images `[batch, ...]` at random; `seed` is int `[2]`."""
         return crop_and_flip(images, self.options.crop_padding, seed, self.mirrored)
 
     def with_options(self: DatasetT, **changes: Any) -> DatasetT:
-        """The same samples with other options on what batches are made of them."""
+        """A copy with the same samples and changed options for its batches."""
         changed = copy.copy(self)
         changed.options = self.options.replace(**changes)
         return changed
 
     def fingerprint(self) -> str:
-        """Eight characters that tell these training samples from others, wherever the files are."""
+        """Eight hexadecimal digits that identify the training samples, independent of the location of the files."""
         return self.source('train').fingerprint()
 
     def facts(self) -> dict[str, Any]:
-        """What a report says of the data, besides their name; JSON."""
+        """Entries of the report about the data, besides the name; JSON."""
         return {}
 
     @property
     def counted_options(self) -> DatasetOptions:
-        """The options with the numbers of samples that are used, where the files decide on them."""
+        """The options, with the numbers of samples filled in where the files decide on them."""
         return self.options
 
     @property
     def num_trained(self) -> int:
-        """Samples per epoch: what the options leave for training."""
+        """Number of training samples per epoch, without those held out by the options."""
         return self.counted_options.num_trained
 
     def check_batch_size(self, flag: str = 'batch_size') -> None:
-        """Raises a `UsageError`, which names the flag, if one step of all workers takes more samples than there are."""
+        """Raises a `UsageError`, which names the flag, if one step of all workers needs more samples than there are."""
         self.counted_options.check_batch_size(self.options.batch_size, flag, self.shard.size)
 
     def split_indices(self, enbl_trn_val_split: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -123,10 +133,9 @@ class SourcedDataset(abc.ABC):
         return self.source('train').split(num_val)
 
     def train_batches(self, indices: np.ndarray, first_step: int = 0) -> tf.data.Dataset:
-        """An endless stream of augmented `(images, labels)` batches that starts with the batch of `first_step`.
+        """An infinite stream of augmented `(images, labels)` batches, beginning with the batch of `first_step`.
 
-        Several workers take turns: the batches of one step, one per worker, together are one batch of that many times
-        the size.
+        With several workers the batches of one step, one per worker, are disjoint parts of one global batch.
         """
         chosen = tf.constant(indices, tf.int64)
         batch_size, count = self.options.batch_size, len(indices)
@@ -139,12 +148,12 @@ class SourcedDataset(abc.ABC):
             seed = tf.stack([number, tf.constant(2 * self.seed, tf.int64)])
             return tf.ensure_shape(self.augment(self.normalize(images), seed), (batch_size, *self.image_shape))
 
-        # Not Dataset.counter: its function is kept for ever, in TensorFlow's default graph.
+        # Not Dataset.counter: TensorFlow's default graph never releases its function.
         steps = tf.data.Dataset.range(first_step, tf.int64.max)
         return self._batches('train', steps.map(choose), batch_size, finish)
 
     def ordered_batches(self, split: str, indices: Sequence[int] | np.ndarray | None = None) -> tf.data.Dataset:
-        """One ordered, un-augmented pass: every sample of `indices` (default: all) once; a short batch may end it."""
+        """One ordered pass without augmentation over `indices` (default: all); the last batch may be smaller."""
         chosen = np.arange(len(self.source(split))) if indices is None else np.asarray(indices)
         batch_size = self.options.batch_size_eval
         batches = tf.data.Dataset.from_tensor_slices(chosen.astype(np.int64)).batch(batch_size).enumerate()
@@ -154,8 +163,8 @@ class SourcedDataset(abc.ABC):
 
         return self._batches(split, batches, batch_size, finish)
 
-    def _batches(self, split: str, chosen: tf.data.Dataset, batch_size: int, finish) -> tf.data.Dataset:
-        """`(images, labels)` of (number, indices): `finish(number, images)` makes of images what the model gets."""
+    def _batches(self, split: str, chosen: tf.data.Dataset, batch_size: int, finish: Finish) -> tf.data.Dataset:
+        """`(images, labels)` of (number, indices); `finish(number, images)` returns the model's inputs."""
         source, num_threads = self.source(split), self.options.num_threads
         with tf.device('CPU'):
             labels = tf.constant(source.labels)

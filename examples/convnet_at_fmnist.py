@@ -2,7 +2,7 @@
 
     python main.py --model_helper=examples/convnet_at_fmnist.py --data_dir_local=FOLDER --learner=chn-pruned-rmt
 
-Copy this file, change the network, the data set class and the schedule: nothing else has to be registered or edited.
+Copy this file and change the network, the data set class and the schedule; nothing else has to be edited.
 """
 
 from __future__ import annotations

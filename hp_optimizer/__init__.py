@@ -1,7 +1,7 @@
-"""Search over hyper-parameters: what is searched, how, the journal and the loop.
+"""Hyper-parameter search: domains, optimizers, journal and search loop.
 
 `SearchProblem` (a value per layer under a budget), `SearchSpace` (numeric flags), `OPTIMIZERS`, `Journal`, `search`;
-`pareto_front` of what was found.
+`pareto_front` of the trials.
 """
 
 from __future__ import annotations

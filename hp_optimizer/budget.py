@@ -1,7 +1,7 @@
-"""Keeping a budget: projections onto it.
+"""Projections of candidates onto a budget.
 
-Pure functions. A value may buy accuracy with cost (bits, preserved channels) or save cost (sparsity): costs are
-monotone in the values, in either direction, and `dearest` / `cheapest` name the ends of a layer's range by their cost.
+Pure functions. Costs are monotone in the values, rising (bits, preserved channels) or falling (sparsity); `dearest`
+and `cheapest` are the bounds of a layer's range with the highest and the lowest cost.
 """
 
 from __future__ import annotations
@@ -10,26 +10,26 @@ from collections.abc import Callable
 
 import numpy as np
 
-# The cost of a real-valued candidate is at most the budget, and less by no more than this share of it, where the cost
-# is continuous and the bounds of the layers allow it.
+# The cost of a projected real-valued candidate lies within this relative tolerance below the budget, if the cost is
+# continuous and the bounds of the layers allow it.
 TOLERANCE = 1e-6
 _MAX_TURNS = 100
 
 TotalCost = Callable[[np.ndarray], float]
-# (values, layer, its next value) -> by how much that raises the total cost
+# (values, layer, its next value) -> increase of the total cost
 StepCost = Callable[[np.ndarray, int, float], float]
 
 
 def is_affordable(cost: float, budget: float) -> bool:
-    """Whether a cost is within the budget, rounding errors of the sum (1e-9 of it) aside."""
+    """Whether a cost is within the budget, up to rounding errors (1e-9 of the budget)."""
     return cost <= budget + 1e-9 * abs(budget)
 
 
 def largest_affordable(cost: Callable[[float], float], budget: float, low: float, high: float) -> float:
-    """A number in [low, high] at which a rising cost uses the budget: within `TOLERANCE`, and never above it.
+    """A number in [low, high] at which a rising cost uses the budget: within `TOLERANCE`, never above it.
 
-    Regula falsi and bisection in turns: few evaluations where the cost is smooth, and safe where it has steps; where
-    it jumps over the budget, the result is the largest number before the jump. `low` is taken for affordable.
+    Alternates regula falsi and bisection: few evaluations for smooth costs, and convergence for step functions. If the
+    cost jumps over the budget, the result is the largest number before the jump. `low` is assumed to be affordable.
     """
     cost_low, cost_high = cost(low), cost(high)
     if is_affordable(cost_high, budget):
@@ -37,7 +37,7 @@ def largest_affordable(cost: Callable[[float], float], budget: float, low: float
     for turn in range(_MAX_TURNS):
         if cost_low >= budget - 0.5 * TOLERANCE * abs(budget) or high - low <= 1e-12 * max(abs(low), abs(high)):
             break
-        # Aims at the middle of what is tolerated: exactly at the budget, rounding errors would decide.
+        # Aims inside the tolerance interval: exactly at the budget, rounding errors would decide.
         share = (budget * (1 - 0.25 * TOLERANCE) - cost_low) / (cost_high - cost_low) if turn % 2 == 0 else 0.5
         middle = low + min(max(share, 0.0), 1.0) * (high - low)
         cost_middle = cost(middle)
@@ -59,17 +59,17 @@ def shift_to_budget(
     """Moves all values in the direction of `weights`, within their bounds, until the budget is used.
 
     `clip(values + t * weights)` with the one `t` at which the budget is used. With weights of 1 that is a common shift;
-    with weights that are the slopes of linear costs it is the nearest affordable candidate (the Euclidean projection
-    onto a hyperplane and a box): what a layer of little cost was given stays, the large layers make room for it.
+    with the slopes of linear costs as weights it is the nearest affordable candidate (the Euclidean projection onto the
+    intersection of a half-space and a box): values of layers of low cost change little, those of large layers most.
 
     Args:
       values: real numbers `[L]`.
-      cheapest, dearest: the ends of the layers' ranges `[L]`; all at their cheapest must be affordable.
-      weights: how far each layer moves, > 0, `[L]`.
-      total_cost, budget: of the whole network.
+      cheapest, dearest: bounds of the layers' ranges `[L]`; the candidate of all cheapest values must be affordable.
+      weights: relative change per layer, > 0, `[L]`.
+      total_cost, budget: cost function and budget of the whole network.
 
     Returns:
-      Values `[L]`; the same ones if they use the budget within `TOLERANCE` already.
+      Values `[L]`; unchanged if they already use the budget within `TOLERANCE`.
     """
     low, high = np.minimum(cheapest, dearest), np.maximum(cheapest, dearest)
     kept = np.clip(values, low, high)
@@ -97,10 +97,10 @@ def round_to_budget(
     budget: float,
     step_cost: StepCost | None = None,
 ) -> np.ndarray:
-    """Whole numbers near real `values` `[L]` that are affordable, and of which none can get one dearer.
+    """Rounds real `values` `[L]` to whole numbers that are affordable and of which none can be made one step dearer.
 
-    Rounds all towards cheap, then, in the order of what rounding took from them, makes one layer after another one
-    step dearer as long as the budget allows, until it allows none. `step_cost`: a quicker way to what a step costs.
+    Rounds all values towards lower cost; then, in the order of the rounding residuals, makes one layer after another
+    one step dearer while the budget allows it. `step_cost`: a faster function for the cost of a step, if there is one.
     """
     sign = np.sign(dearest - cheapest)
     whole = np.where(sign >= 0, np.floor(values + 1e-9), np.ceil(values - 1e-9))

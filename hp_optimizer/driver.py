@@ -1,4 +1,4 @@
-"""The one loop of all searches: ask, evaluate, keep, tell; by one worker or by several."""
+"""The search loop: ask, evaluate, record, tell; for one worker or several."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from pocketflow.utils.system.progress import duration, number
 
 @dataclasses.dataclass(frozen=True)
 class TrialResult:
-    """What an evaluation has found.
+    """Result of an evaluation.
 
     Attributes:
-      reward: more is better; nan if there is none, since the training diverged or was not worth while.
-      before: a cheap first reward, as the accuracy without tuning; nan if there is none.
+      reward: larger is better; nan if the training diverged or was skipped.
+      before: reward before tuning, such as the accuracy without fine-tuning; nan if not measured.
     """
 
     reward: float
     before: float = math.nan
 
 
-# (candidate, floor) -> its result. A candidate whose `TrialResult.before` is less than the floor need not be tuned; the
-# floor is -inf if all must be.
+# (candidate, floor) -> result. A candidate whose `TrialResult.before` is below the floor need not be tuned; a floor of
+# -inf means that all candidates must be tuned.
 Evaluate = Callable[[Values, float], TrialResult]
 
 
@@ -53,36 +53,35 @@ def search(
 ) -> Trial:
     """Evaluates candidates of `optimizer` until the journal holds `num_trials` trials, and returns the best.
 
-    Trials that the journal holds already are told to the optimizer, which then continues as if it had never stopped.
-    A candidate that was evaluated before is not evaluated again: its reward is known. A reward that is not finite is
-    kept as None and told as the worst so far. SIGTERM and SIGINT end the search between two trials, unless `evaluate`
-    itself stops for them.
+    Trials in the journal are first told to the optimizer, which then continues as without an interruption. A repeated
+    candidate is not evaluated again. A reward that is not finite is recorded as None and told as the worst so far.
+    SIGTERM and SIGINT end the search between two trials, unless `evaluate` itself handles them.
 
-    All workers call this with the same arguments, and all get the same trial. The primary's optimizer and journal
-    decide; the journals of the others hold the same trials afterwards, and write none.
+    All workers call this with the same arguments, and all return the same trial. Only the primary's optimizer proposes
+    candidates, and only its journal is written; the journals of the other workers hold the same trials in memory.
 
     Args:
-      optimizer: asked for candidates, and told their rewards.
-      evaluate: what a candidate is worth.
-      journal: of the same domain.
-      num_trials: trials in all, those in the journal included.
-      label: what the lines about progress begin with.
-      workers: who evaluates.
-      side_by_side: whether each worker evaluates a candidate of its own, so that rounds of as many trials as workers
-        are asked for at once; otherwise all evaluate the same one together, and the primary's result counts.
-      screening: whether candidates that are among the worst before tuning are not tuned; see `screening_floor`.
+      optimizer: proposes candidates and is told their rewards.
+      evaluate: evaluates a candidate.
+      journal: record of the trials, of the same domain.
+      num_trials: total number of trials, including those in the journal.
+      label: prefix of the progress lines.
+      workers: the workers that evaluate candidates.
+      side_by_side: whether each worker evaluates a different candidate, in rounds of as many trials as workers;
+        otherwise all workers evaluate the same candidate together, and the primary's result is recorded.
+      screening: whether candidates that are among the worst before tuning are left untuned; see `screening_floor`.
 
     Raises:
-      PocketFlowError: no trial at all had a finite reward.
-      Interrupted: a signal came, to any of the workers; the journal holds the finished trials.
+      PocketFlowError: no trial had a finite reward.
+      Interrupted: any of the workers received a signal; the journal holds the finished trials.
     """
     loop = _Loop(optimizer, evaluate, journal, workers, workers.size if side_by_side else 1, screening)
     with interrupts.deferred() as requests:
         loop.begin()
-        watch = _Watch(label, num_trials, loop.num_together)
+        watch = _ProgressLog(label, num_trials, loop.num_together)
         while len(journal.trials) < num_trials:
             loop.stop_if_requested(requests)
-            watch.report(loop.play_round(num_trials, requests), journal)
+            watch.report(loop.run_round(num_trials, requests), journal)
         loop.stop_if_requested(requests)
     watch.close()
     best = journal.best()
@@ -95,22 +94,22 @@ def search(
 
 
 def replay(optimizer: HyperParamOptimizer, journal: Journal, num_together: int = 1) -> None:
-    """Tells the optimizer what the journal holds and it does not know yet, from a search of `num_together` a round."""
+    """Tells the optimizer the journal's trials that it was not told yet; rounds have `num_together` trials."""
     for done in range(len(optimizer.rewards), len(journal.trials)):
         if done % num_together == 0:
             optimizer.expect(min(num_together, len(journal.trials) - done))
-        optimizer.tell(journal.trials[done].values, told_reward(journal.trials[: done + 1]))
+        optimizer.tell(journal.trials[done].values, finite_reward(journal.trials[: done + 1]))
 
 
-def told_reward(trials: Sequence[Trial]) -> float:
-    """The reward of the last trial; where it has none, the worst of those before, or 0."""
+def finite_reward(trials: Sequence[Trial]) -> float:
+    """The reward of the last trial; if it has none, the worst of the trials before, or 0."""
     if trials[-1].reward is not None:
         return trials[-1].reward
     return min((trial.reward for trial in trials if trial.reward is not None), default=0.0)
 
 
 def round_size(num_done: int, num_trials: int, num_together: int) -> int:
-    """How many trials the next round has: up to the next multiple of `num_together`, or to the end.
+    """Number of trials of the next round: up to the next multiple of `num_together`, or to the end.
 
     >>> round_size(8, 60, 4), round_size(9, 60, 4), round_size(9, 10, 4)
     (4, 3, 1)
@@ -120,10 +119,10 @@ def round_size(num_done: int, num_trials: int, num_together: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class _Loop:
-    """What one worker does in a search. The primary decides, the others learn of it.
+    """The search loop of one worker. The primary proposes candidates and broadcasts them to the others.
 
     Attributes:
-      num_together: trials per round: as many as workers, or one that all evaluate.
+      num_together: trials per round: the number of workers, or 1 if all evaluate each trial together.
       others: as for `search`.
     """
 
@@ -146,15 +145,15 @@ class _Loop:
         return [Trial(**entry) for entry in self.workers.share(lambda: list(map(dataclasses.asdict, make())))]
 
     def stop_if_requested(self, requests: interrupts.Deferred) -> None:
-        """Ends the search for all workers if any was asked to stop: a signal may reach them in different rounds."""
+        """Ends the search on all workers if any received a signal: signals may arrive in different rounds."""
         if self.workers.any(requests.signum is not None):
             raise interrupts.Interrupted(requests.signum or signal.SIGTERM)
 
-    def play_round(self, num_trials: int, requests: interrupts.Deferred) -> list[Trial]:
-        """The trials of one round, kept and told; fewer than proposed if a worker was stopped amid its own."""
+    def run_round(self, num_trials: int, requests: interrupts.Deferred) -> list[Trial]:
+        """Runs, records and tells one round of trials; returns fewer than proposed if a worker was interrupted."""
         proposed = self._share_trials(lambda: self._propose(num_trials))
         floor = self.workers.share(lambda: screening_floor(self.journal.trials) if self.screening else -math.inf)
-        result = tf.constant([self._judge(proposed, floor, requests)], tf.float64)
+        result = tf.constant([self._evaluate(proposed, floor, requests)], tf.float64)
         trials: list[Trial] = []
         for trial, found in zip(proposed, self.workers.gather(result).numpy().tolist(), strict=False):
             if math.isnan(found[2]):
@@ -186,10 +185,10 @@ class _Loop:
             )
         return proposed
 
-    def _judge(self, proposed: Sequence[Trial], floor: float, requests: interrupts.Deferred) -> list[float]:
-        """Reward, reward before tuning and seconds of this worker's candidate; all nan if it was stopped amid it.
+    def _evaluate(self, proposed: Sequence[Trial], floor: float, requests: interrupts.Deferred) -> list[float]:
+        """Reward, reward before tuning and seconds of this worker's candidate; all nan if the worker was interrupted.
 
-        It must not leave then: the others would wait for its result.
+        An interrupted worker must not exit here, because the others wait for its result.
         """
         place = self.workers.rank if self.num_together > 1 else 0
         if place >= len(proposed) or 'same_as' in proposed[place].extra:
@@ -204,7 +203,7 @@ class _Loop:
 
 
 def measured(trial: Trial, floor: float, reward: float, before: float, seconds: float) -> Trial:
-    """A trial with what its evaluation has found."""
+    """A trial with the result of its evaluation."""
     extra: dict[str, Any] = {'before': before} if math.isfinite(before) else {}
     if math.isnan(reward) and before < floor:
         extra['screened'] = True
@@ -214,14 +213,14 @@ def measured(trial: Trial, floor: float, reward: float, before: float, seconds: 
 
 
 def repeated(trial: Trial, earlier: Sequence[Trial]) -> Trial:
-    """A trial with the result of the one whose candidate it has again."""
+    """A trial with the result of the earlier trial of the same candidate."""
     known = earlier[trial.extra['same_as'] - 1]
     screened = {'screened': True} if 'screened' in known.extra else {}
     return dataclasses.replace(trial, reward=known.reward, extra={**trial.extra, **screened})
 
 
-class _Watch:
-    """Says how far a search is; the time still needed comes from the trials of this process."""
+class _ProgressLog:
+    """Logs the progress of a search; the remaining time is estimated from the trials of this process."""
 
     def __init__(self, label: str, num_trials: int, num_together: int):
         self._label, self._num_trials, self._num_together = label, num_trials, num_together
@@ -233,7 +232,7 @@ class _Watch:
         return time.monotonic() - self._begin
 
     def report(self, trials: Sequence[Trial], journal: Journal) -> None:
-        """A line for each of the trials of a round, all of which the journal holds."""
+        """Logs one line per trial of a round; the journal already holds these trials."""
         self._num_done += len(trials)
         self._evaluating += sum(trial.seconds for trial in trials)
         for trial in trials:
@@ -242,7 +241,7 @@ class _Watch:
             logging.info('%s: %s ETA %s', self._label, line, eta)
 
     def close(self) -> None:
-        """How much of the workers' time went into evaluating."""
+        """Logs the number of trials and the share of the workers' time spent evaluating."""
         if self._num_done:
             seconds = self._seconds
             logging.info(
@@ -255,9 +254,9 @@ class _Watch:
 
 
 def progress_line(trial: Trial, best: Trial | None, num_trials: int) -> str:
-    """As in `trial 37/200 reward 0.904 best 0.911 (#22)`."""
+    """One line on a trial, for example `trial 37/200 reward 0.904 best 0.911 (#22)`."""
     reward = 'reward not finite' if trial.reward is None else f'reward {number(trial.reward)}'
     found = 'screened out' if 'screened' in trial.extra else reward
     same = f' (same as #{trial.extra["same_as"]})' if 'same_as' in trial.extra else ''
-    leader = f' best {number(best.reward)} (#{best.number})' if best else ''
+    leader = f' best {number(best.reward)} (#{best.number})' if best and best.reward is not None else ''
     return f'trial {trial.number}/{num_trials} {found}{same}{leader}'

@@ -1,4 +1,4 @@
-"""The trials of a search, one line of JSON each, so that a stopped search goes on where it was."""
+"""The journal of a search: one line of JSON per trial, from which an interrupted search continues."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from absl import logging
 
 from pocketflow.hp_optimizer.domain import Domain, Value
 from pocketflow.utils.errors import PocketFlowError, UsageError
-from pocketflow.utils.runs.records import Number, parsed, set_aside
+from pocketflow.utils.runs.records import Number, copy_damaged, parsed
 from pocketflow.utils.system import atomic
 
 SCHEMA = 1
@@ -27,22 +27,22 @@ TRIAL_SHAPE = {
     'seed?': int,
     'extra': {'before?': Number(), 'screened?': bool, 'same_as?': int},
 }
-"""What lines hold; see `pocketflow.utils.runs.records`."""
+"""Shapes of the lines; see `pocketflow.utils.runs.records`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """A candidate and what it was worth.
+    """A candidate and its reward.
 
     Attributes:
       number: counted from 1.
       values: the candidate, name -> value.
-      cost: what it costs, in the units of the budget; None where there is none.
-      reward: its measured reward; None if that was no finite number (a training that diverged), or was not measured.
-      seconds: what the evaluation took; 0 if an earlier trial had the same candidate.
-      seed: of the optimizer that asked for it.
-      extra: what else is worth keeping: `before`, a first reward without tuning; `screened`, true if that was so low
-        that no other was measured; `same_as`, the number of an earlier trial of the same candidate.
+      cost: its cost in the units of the budget; None if there is no budget.
+      reward: its measured reward; None if it was not finite (a diverged training) or not measured.
+      seconds: duration of the evaluation; 0 if an earlier trial had the same candidate.
+      seed: seed of the optimizer that proposed it.
+      extra: optional entries: `before`, the reward before tuning; `screened`, true if the candidate was not tuned
+        because that reward was below the floor; `same_as`, the number of an earlier trial of the same candidate.
     """
 
     number: int
@@ -58,15 +58,15 @@ TRIAL_KEYS = frozenset(field.name for field in dataclasses.fields(Trial))
 
 
 class Journal:
-    """The trials so far, kept in a file to which they are appended whole: flushed, and synced to the disk.
+    """The trials of a search, in a file to which whole lines are appended, flushed and synced to the disk.
 
-    The first line tells of which domain they are. A last line without an end, left by a killed process, is dropped; if
-    it is something else than the beginning of a line, the file is kept aside before.
+    The first line holds the fingerprint of the domain. An incomplete last line, left by a killed process, is dropped;
+    if it is not the beginning of a JSON line, a copy of the file is kept.
 
     Args:
-      path: the file, made with the first trial; None keeps the trials in memory only.
-      domain: what is searched.
-      context: what else decides a reward (number of fine-tuning steps, data set, model).
+      path: the file, created with the first trial; None keeps the trials in memory only.
+      domain: the search domain.
+      context: further inputs that determine a reward (number of fine-tuning steps, data set, model).
 
     Raises:
       UsageError: the file holds the trials of another search, or is no journal.
@@ -77,28 +77,28 @@ class Journal:
         self._domain, self.fingerprint = domain, domain.fingerprint(context)
         self.trials: list[Trial] = []
         if self.path is not None and self.path.exists():
-            self._read()
+            self._read(self.path)
 
-    def _read(self) -> None:
-        content = self.path.read_bytes()
+    def _read(self, path: Path) -> None:
+        content = path.read_bytes()
         whole = content[: content.rfind(b'\n') + 1]
         if len(whole) < len(content):
-            self._drop(content[len(whole) :], len(whole))
+            self._drop(path, content[len(whole) :], len(whole))
         lines = whole.decode('utf-8', errors='replace').split('\n')[:-1]
         if lines:
             self._check_header(lines[0])
             self.trials = [self._trial(number, line) for number, line in enumerate(lines[1:], 1)]
 
-    def _drop(self, tail: bytes, length: int) -> None:
-        """Cuts the file off behind its whole lines; what no process of ours has begun to write there is kept aside."""
+    def _drop(self, path: Path, tail: bytes, length: int) -> None:
+        """Truncates the file after its last whole line; a tail that no journal has written is saved in a copy first."""
         if not tail.startswith(b'{'):
             logging.warning(
-                '%s: damaged behind its first %d bytes, which hold no line any more; the file as it was is kept as %s',
-                self.path,
+                '%s: damaged after its first %d bytes; the rest is dropped, and the damaged file is kept as %s',
+                path,
                 length,
-                set_aside(self.path).name,
+                copy_damaged(path).name,
             )
-        os.truncate(self.path, length)
+        os.truncate(path, length)
 
     def _check_header(self, line: str) -> None:
         header = parsed(line.encode(), HEADER_SHAPE)
@@ -118,21 +118,21 @@ class Journal:
         entry = parsed(line.encode(), TRIAL_SHAPE)
         if entry is None or entry.keys() - TRIAL_KEYS or not self._is_candidate(entry) or entry['number'] != number:
             raise PocketFlowError(
-                f'{self.path}: line {number + 1} is no trial: {line[:80]!r}; delete it and those '
-                'after it to search on from there'
+                f'{self.path}: line {number + 1} is no trial: {line[:80]!r}; delete it and the lines '
+                'after it to continue the search from there'
             )
         return Trial(**entry)
 
     def _is_candidate(self, entry: Mapping[str, Any]) -> bool:
-        """Whether a trial's values are of the domain, and what it repeats is a trial before it."""
+        """Whether a trial's values belong to the domain and its `same_as` refers to an earlier trial."""
         try:
             self._domain.encode(entry['values'])
-        except (UsageError, TypeError, ValueError):  # texts where the domain has numbers
+        except (UsageError, TypeError, ValueError):  # for example strings in place of numbers
             return False
         return 1 <= entry['extra'].get('same_as', 1) <= max(1, entry['number'] - 1)
 
     def append(self, *trials: Trial) -> None:
-        """Keeps trials; when this returns they are on the disk."""
+        """Appends trials; they are on the disk when this returns."""
         self.trials.extend(trials)
         if self.path is None or not trials:
             return
@@ -148,19 +148,21 @@ class Journal:
             atomic.sync(self.path.parent)
 
     def follow(self, trials: Sequence[Trial]) -> None:
-        """Takes over what another worker's journal holds, and leaves the writing to that one."""
+        """Copies the trials of the primary's journal and stops writing; only the primary writes the file."""
         self.path, self.trials = None, list(trials)
 
     def best(self) -> Trial | None:
-        """The first of the trials with the largest reward."""
+        """The first trial with the largest reward."""
         return best_of(self.trials)
 
 
 def first_of(trials: Iterable[Trial], values: Mapping[str, Value]) -> Trial | None:
-    """The first of those with the candidate `values`."""
+    """The first trial with the candidate `values`; None if there is none."""
     return next((trial for trial in trials if trial.values == values), None)
 
 
 def best_of(trials: Iterable[Trial]) -> Trial | None:
-    """The first of those with the largest reward; None if none has one."""
-    return max((trial for trial in trials if trial.reward is not None), key=lambda trial: trial.reward, default=None)
+    """The first trial with the largest reward; None if no trial has a reward."""
+    measured = ((trial.reward, trial) for trial in trials if trial.reward is not None)
+    _, best = max(measured, key=lambda pair: pair[0], default=(None, None))
+    return best

@@ -1,13 +1,17 @@
-"""What can be set about searches, whatever is searched."""
+"""Options of all searches, and the registry of search methods."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from pocketflow.utils.options import Options, option
 from pocketflow.utils.registry import Registry
 
-OPTIMIZERS: Registry[None] = Registry('hyper-parameter optimizer')
+if TYPE_CHECKING:
+    from pocketflow.hp_optimizer.optimizers.abstract import HyperParamOptimizer
+
+OPTIMIZERS: Registry[type[HyperParamOptimizer], None] = Registry('hyper-parameter optimizer')
 """Search methods by name."""
 
 OPTIMIZERS.declare('ddpg', 'pocketflow.hp_optimizer.optimizers.ddpg')
@@ -18,7 +22,7 @@ OPTIMIZERS.declare('tpe', 'pocketflow.hp_optimizer.optimizers.tpe')
 
 @dataclasses.dataclass(frozen=True)
 class SearchOptions(Options):
-    """The search method; how many roll-outs a learner's own search makes is the learner's option."""
+    """Search method, verification and parallelism; the number of roll-outs per learner is the learner's option."""
 
     optimizer: str = option('hp_optimizer', 'ddpg', 'how values per layer are searched', choices=tuple(OPTIMIZERS))
     space: str | None = option('hpo_space', None, 'YAML file with flags to be searched, their ranges and their order')
@@ -41,25 +45,24 @@ class SearchOptions(Options):
     screening: bool = option(
         'hpo_screening',
         True,
-        'do not tune candidates that are among the worst before tuning, where that tells',
+        'do not tune candidates that are among the worst before tuning, if the ranks before and after tuning correlate',
         unless='hpo_space',
     )
     parallel: str = option(
         'hpo_parallel',
         'trials',
-        'what several workers do: each a trial of its own (trials), or all one trial together (data)',
+        'distribution over several workers: a trial per worker (trials), or each trial data-parallel (data)',
         choices=('trials', 'data'),
     )
     max_bytes: int | None = option(
         'hpo_max_bytes',
         None,
-        'budget of a search in bytes of the exported model.pfz, in '
-        "place of the learner's own (weight-sparse, uniform, non-uniform)",
+        "budget of a search in bytes of the exported model.pfz, in place of the learner's own budget",
         low=1,
         unless='hpo_space',
     )
 
     @property
     def side_by_side(self) -> bool:
-        """Whether each of several workers judges a candidate of its own."""
+        """Whether each of several workers evaluates a different candidate."""
         return self.parallel == 'trials'

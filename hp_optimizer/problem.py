@@ -1,4 +1,4 @@
-"""One value per layer under a budget for the whole network: the search that compression is about."""
+"""Search problems with one value per layer under a budget for the whole network."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ LayerCost = Callable[[float], float]
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """What is searched of one layer.
+    """The searched value of one layer.
 
     Attributes:
       name: the layer's name.
-      low, high: inclusive bounds of its value; equal ones fix it.
-      cost: what a value of this layer costs, monotone; None if only the whole network has a cost.
-      features: what is known of it beforehand, in about [0, 1], for the agent: size, position, kernel.
+      low, high: inclusive bounds of its value; equal bounds fix it.
+      cost: cost of a value in this layer, monotone; None if only the whole network has a cost.
+      features: static features for the agent, roughly in [0, 1]: size, position, kernel.
     """
 
     name: str
@@ -36,20 +36,20 @@ class Layer:
 
 
 class SearchProblem(Domain):
-    """Finds a value per layer; every candidate keeps the budget and uses it.
+    """A value per layer under a budget; every decoded candidate satisfies the budget and uses it up.
 
-    The centre of the unit cube is the uniform solution: half a step to the left of it is half way to the layer's lower
-    bound, to the right to its upper bound. Points are decoded with `project`.
+    The centre of the unit cube is the uniform solution; the lower half of each coordinate maps linearly to the range
+    from the layer's lower bound to it, the upper half to the range up to the upper bound. `decode` applies `project`.
 
     Args:
       layers: the searched layers in the order of the network; all values have the same meaning (bits, sparsity).
-      budget: what the whole network may cost at most.
+      budget: largest cost of the whole network.
       integer: whether values are whole numbers.
-      total_cost: cost of a candidate, monotone in each value, where it is not the sum of the layers' costs.
-      describe: a cost in the words of the user, for messages.
+      total_cost: cost of a candidate, monotone in each value, if it is not the sum of the layers' costs.
+      describe: formats a cost for messages.
 
     Raises:
-      UsageError: names repeat, bounds are reversed, or the budget is out of reach.
+      UsageError: duplicate names, reversed bounds, or a budget out of reach.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class SearchProblem(Domain):
         self.names = tuple(layer.name for layer in layers)
         self._total_cost, self._describe = total_cost, describe
         self._check_layers()
+        self._layer_costs = [layer.cost for layer in self.layers if layer.cost is not None]
         self.cheapest, self.dearest = self._ends()
         self._check_budget()
         self._weights = self._slopes()
@@ -82,7 +83,7 @@ class SearchProblem(Domain):
                 raise UsageError(f'layer {layer.name} has no cost, and the network no total_cost')
 
     def _ends(self) -> tuple[np.ndarray, np.ndarray]:
-        """Each layer's cheapest and dearest value `[L]`; all layers point the same way."""
+        """Each layer's cheapest and dearest value `[L]`; all layers have the same direction."""
         low = np.array([layer.low for layer in self.layers], float)
         high = np.array([layer.high for layer in self.layers], float)
         return (low, high) if self.total_cost(low) <= self.total_cost(high) else (high, low)
@@ -97,33 +98,32 @@ class SearchProblem(Domain):
             )
 
     def reachable_range(self) -> tuple[float, float]:
-        """The cost with all layers at their cheapest, and at their dearest."""
+        """The costs with all layers at their cheapest and at their dearest value."""
         return self.total_cost(self.cheapest), self.total_cost(self.dearest)
 
     @property
     def is_additive(self) -> bool:
-        """Whether the cost is the sum of the layers' own."""
+        """Whether the total cost is the sum of the layers' costs."""
         return self._total_cost is None
 
     def _step_cost(self, values: np.ndarray, place: int, value: float) -> float:
-        cost = self.layers[place].cost
+        cost = self._layer_costs[place]
         return cost(value) - cost(values[place])
 
     def total_cost(self, values: np.ndarray) -> float:
-        """What the network costs with `values` `[L]`, in the order of the layers."""
+        """Cost of the network with `values` `[L]`, in the order of the layers."""
         if self._total_cost is not None:
             return float(self._total_cost(self._named(values)))
-        return float(sum(layer.cost(value) for layer, value in zip(self.layers, values.tolist(), strict=True)))
+        return float(sum(cost(value) for cost, value in zip(self._layer_costs, values.tolist(), strict=True)))
 
     def cost(self, values: Mapping[str, Value]) -> float:
         return self.total_cost(self._array(values))
 
     def project(self, values: Mapping[str, Value]) -> Values:
-        """The candidate nearest to `values`, any numbers: within bounds, within the budget, using it.
+        """Projects arbitrary numbers onto the candidates, which are within the bounds and use up the budget.
 
-        Each layer moves, up or down, in proportion to what a unit of its value costs; real values then use the budget
-        to within `budget.TOLERANCE`, whole ones such that no layer can get one step dearer. What is already such a
-        candidate stays as it is.
+        Each layer's value changes in proportion to its cost per unit. Real values then use the budget to within
+        `budget.TOLERANCE`; of whole numbers none can be made one step dearer. Candidates are returned unchanged.
         """
         return self._named(self._project(self._array(values)))
 
@@ -141,14 +141,14 @@ class SearchProblem(Domain):
         )
 
     def real_uniform(self) -> np.ndarray:
-        """The one real value for all layers, cut to their bounds, that uses the budget: `[L]`."""
+        """The common real value of all layers, clipped to their bounds, that uses the budget: `[L]`."""
         start = np.full(len(self.layers), self.dearest.mean())
         return budgets.shift_to_budget(
             start, self.cheapest, self.dearest, np.ones(len(self.layers)), self.total_cost, self.budget
         )
 
     def _slopes(self) -> np.ndarray:
-        """What each layer's range adds to the cost, per unit of value; relative to the largest, `[L]`."""
+        """Cost per unit of value over each layer's range, relative to the largest, `[L]`."""
         width = np.abs(self.dearest - self.cheapest)
         rise = np.zeros(len(self.layers))
         for place in np.flatnonzero(width):
@@ -158,7 +158,7 @@ class SearchProblem(Domain):
         return np.maximum(rise / rise.max(), 1e-6) if rise.any() else np.ones(len(self.layers))
 
     def uniform(self) -> Values:
-        """The same for all layers, as nearly as bounds, budget and whole numbers allow."""
+        """The candidate nearest to equal values in all layers."""
         return self._named(self._project(self._centre))
 
     def decode(self, point: np.ndarray) -> Values:
@@ -169,7 +169,7 @@ class SearchProblem(Domain):
         return self.to_unit(self._array(values))
 
     def from_unit(self, point: np.ndarray) -> np.ndarray:
-        """Values `[L]` at a point of the unit cube, not yet projected."""
+        """Values `[L]` at a point of the unit cube, before the projection."""
         low, high = np.minimum(self.cheapest, self.dearest), np.maximum(self.cheapest, self.dearest)
         offset = 2 * np.asarray(point, float) - 1
         return self._centre + np.where(offset < 0, offset * (self._centre - low), offset * (high - self._centre))
@@ -185,10 +185,10 @@ class SearchProblem(Domain):
         return np.array([layer.features for layer in self.layers], float)
 
     def step_features(self, values: Mapping[str, Value]) -> np.ndarray:
-        """The share of the free budget that is used, and the share of what is still open that can be granted: `[2]`.
+        """The used share of the free budget, and the affordable share of the undecided layers' ranges: `[2]`.
 
-        Free is the budget beyond all layers at their cheapest. The second is 1 if all layers to come can be at
-        their dearest, and 0 if none can be better than its cheapest.
+        The free budget is the budget less the cost of all layers at their cheapest. The second share is 1 if all
+        undecided layers can take their dearest value, and 0 if all must take their cheapest.
         """
         known = np.array([name in values for name in self.names])
         array = np.array([values.get(name, np.nan) for name in self.names], float)

@@ -1,4 +1,4 @@
-"""Which candidates need not be tuned, as they are among the worst before."""
+"""Screening: candidates that are among the worst before tuning need not be tuned."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pocketflow.hp_optimizer.journal import Trial
 def screening_floor(
     trials: Sequence[Trial], quantile: float = 0.25, num_min: int = 10, correlation: float = 0.5
 ) -> float:
-    """The reward before tuning (`Trial.extra['before']`) below which a candidate is not worth tuning.
+    """The reward before tuning (`Trial.extra['before']`) below which a candidate is not tuned.
 
     Args:
-      trials: those so far.
-      quantile: which share of all with a finite reward before tuning, screened out or not, had less than the floor.
-      num_min: how many of them must have been tuned.
-      correlation: how large Spearman's rank correlation between the rewards of these before and after tuning must be: a
-        reward that does not tell what tuning makes of a candidate must not decide.
+      trials: all trials so far.
+      quantile: quantile of the rewards before tuning at the floor, over all trials with a finite one, screened or not.
+      num_min: least number of tuned trials.
+      correlation: least Spearman rank correlation between the rewards before and after tuning of the tuned trials:
+        rewards that do not predict the result of tuning are not used.
 
     Returns:
       The floor; -inf if all candidates are to be tuned.
@@ -29,7 +29,7 @@ def screening_floor(
     pairs = [(trial.extra['before'], trial.reward) for trial in judged if trial.reward is not None]
     if len(pairs) < max(num_min, 2) or rank_correlation(*np.array(pairs, float).T) < correlation:
         return -math.inf
-    # Of the tuned ones alone the floor would rise with each candidate that it lets pass.
+    # A quantile of the tuned trials alone would rise with each candidate that passes.
     return float(np.quantile([trial.extra['before'] for trial in judged], quantile))
 
 

@@ -1,7 +1,7 @@
 """Spaces of independent parameters, FLOAT, INT, LOG10 and CHOICE, and orders between them.
 
-`ws_iter_ratio_end >= ws_iter_ratio_beg` holds for every candidate by construction: the later one is drawn from what
-the earlier one leaves of its range.
+`ws_iter_ratio_end >= ws_iter_ratio_beg` holds for every candidate by construction: the larger parameter is drawn from
+the part of its range above the smaller one.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import graphlib
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from pocketflow.hp_optimizer.domain import Domain, Value, Values
+from pocketflow.hp_optimizer.domain import Domain, Value, Values, as_number
 from pocketflow.utils.errors import UsageError
 
 
 class Kind(enum.Enum):
-    """How a parameter's range is walked."""
+    """Type and scale of a parameter."""
 
     FLOAT = 'float'
     INT = 'int'
@@ -31,17 +31,17 @@ class Kind(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Parameter:
-    """One searched value.
+    """One searched parameter.
 
     Attributes:
-      name: what it is called, as the flag that it sets.
-      kind: FLOAT and LOG10 are real numbers (LOG10 walks the exponent), INT whole ones, CHOICE one of `choices`.
+      name: its name, that of the flag that it sets.
+      kind: FLOAT and LOG10 are real numbers (LOG10 is uniform in the exponent), INT whole, CHOICE one of `choices`.
       low, high: inclusive bounds of a number.
-      choices: the accepted values of a CHOICE; if there is an order in them, they should be listed in it.
-      whole: a LOG10 whose values are rounded to whole numbers.
+      choices: the accepted values of a CHOICE; ordered values should be listed in their order.
+      whole: whether the values of a LOG10 are rounded to whole numbers.
 
     Raises:
-      UsageError: bounds or choices leave nothing to search.
+      UsageError: the bounds or choices are empty or invalid.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Parameter:
         return self.kind is Kind.INT or self.whole
 
     def decode(self, share: float, low: float, high: float) -> Value:
-        """The value at `share` in [0, 1] of the range from `low` to `high`, both within the parameter's own."""
+        """The value at `share` in [0, 1] of the range from `low` to `high`, which is part of the parameter's range."""
         if self.kind is Kind.CHOICE:
             return self.choices[min(int(share * len(self.choices)), len(self.choices) - 1)]
         if self.kind is Kind.INT:
@@ -82,23 +82,24 @@ class Parameter:
         return min(max(low + share * (high - low), low), high)
 
     def encode(self, value: Value, low: float, high: float) -> float:
-        """The share in [0, 1] at which `decode` gives `value`; of a whole number or a choice, its middle."""
+        """The share in [0, 1] that decodes to `value`; for a whole number or a choice the middle of its interval."""
         if self.kind is Kind.CHOICE:
             return (self.choices.index(value) + 0.5) / len(self.choices)
         if self.kind is Kind.INT:
-            return (value - low + 0.5) / (high - low + 1)
+            return (as_number(value) - low + 0.5) / (high - low + 1)
         if low == high:
             return 0.5
         if self.kind is Kind.LOG10:
-            return (math.log10(value) - math.log10(low)) / (math.log10(high) - math.log10(low))
-        return (value - low) / (high - low)
+            return (math.log10(as_number(value)) - math.log10(low)) / (math.log10(high) - math.log10(low))
+        return (as_number(value) - low) / (high - low)
 
     def accepts(self, value: object) -> bool:
-        """Whether `value` has the right type and lies within the bounds."""
+        """Whether `value` has the right type and is within the bounds."""
         if self.kind is Kind.CHOICE:
             return value in self.choices
         kind = numbers.Integral if self.is_whole else numbers.Real
-        return isinstance(value, kind) and not isinstance(value, bool) and self.low <= value <= self.high
+        is_number = isinstance(value, kind) and not isinstance(value, bool)
+        return is_number and self.low <= cast(float, value) <= self.high
 
     def description(self) -> dict[str, Any]:
         if self.kind is Kind.CHOICE:
@@ -118,15 +119,15 @@ class Order:
 
 
 class SearchSpace(Domain):
-    """Parameters, each with its own range, and orders between numbers.
+    """A search space: parameters with ranges, and order constraints between numbers.
 
     Args:
-      parameters: what is searched.
-      orders: which of the numbers must not be less than which.
-      cost: what a candidate costs, in any unit, for comparisons afterwards: no candidate is refused for it.
+      parameters: the searched parameters.
+      orders: order constraints between numeric parameters.
+      cost: cost of a candidate in any unit, recorded for comparisons; it does not restrict the candidates.
 
     Raises:
-      UsageError: a name occurs twice or is unknown to an order, an order is circular or no candidate can keep it.
+      UsageError: a duplicate name, or an order that is circular, unsatisfiable or has an unknown name.
     """
 
     def __init__(
@@ -166,7 +167,7 @@ class SearchSpace(Domain):
             raise UsageError(f'search space: the constraints go in a circle: {" >= ".join(error.args[1])}') from None
 
     def _tight_bounds(self) -> dict[str, tuple[float, float]]:
-        """The bounds within which each choice leaves the others one."""
+        """Bounds within which any value of one parameter leaves a non-empty range for the others."""
         low = {name: self.parameters[name].low for name in self.names}
         high = {name: self.parameters[name].high for name in self.names}
         for name in self._sequence:
@@ -177,15 +178,15 @@ class SearchSpace(Domain):
         bad = next((order for order in self.orders if low[order.larger] > high[order.larger]), None)
         if bad is not None:
             raise UsageError(
-                f'search space: no candidate keeps {bad}: {bad.larger} ends at '
+                f'search space: no candidate satisfies {bad}: {bad.larger} ends at '
                 f'{self.parameters[bad.larger].high:g}, {bad.smaller} begins at {low[bad.smaller]:g}'
             )
         return {name: (low[name], high[name]) for name in self.names}
 
     def _range(self, name: str, values: Mapping[str, Value]) -> tuple[float, float]:
-        """What the values of the smaller ones leave of a parameter's range."""
+        """The part of a parameter's range above the values of the parameters that must not exceed it."""
         low, high = self._bounds[name]
-        low = max([low, *(values[other] for other in self._smaller[name])])
+        low = max([low, *(as_number(values[other]) for other in self._smaller[name])])
         return (math.ceil(low) if self.parameters[name].is_whole else low), high
 
     def decode(self, point: np.ndarray) -> Values:
@@ -209,7 +210,7 @@ class SearchSpace(Domain):
             if not parameter.accepts(values[name]):
                 raise UsageError(f'{name}={values[name]!r} is outside the search space {parameter.description()}')
         for order in self.orders:
-            if values[order.larger] < values[order.smaller]:
+            if as_number(values[order.larger]) < as_number(values[order.smaller]):
                 raise UsageError(f'the candidate breaks {order}: {values[order.larger]} < {values[order.smaller]}')
 
     def cost(self, values: Mapping[str, Value]) -> float | None:

@@ -1,4 +1,4 @@
-"""Reads the search space of `--hpo_space=FILE.yaml`: the flags to be searched, their ranges, their order.
+"""Reads the search space of `--hpo_space=FILE.yaml`: the searched flags, their ranges and order constraints.
 
 One entry per flag under `parameters`, as in `ws_prune_ratio_exp: {type: float, low: 1, high: 5}`, of the types float,
 int and log10, or `batch_size: {choice: [32, 64, 128]}`; under `constraints` a list of orders, as in
@@ -18,7 +18,7 @@ from pocketflow.hp_optimizer.space import Kind, Order, Parameter, SearchSpace
 from pocketflow.utils.errors import UsageError
 
 MAX_BYTES, MAX_DEPTH = 2**16, 20
-"""Of a file."""
+"""Largest accepted size of a file in bytes."""
 
 _SHOWN_LENGTH = 100
 _SECTIONS = ('parameters', 'constraints')
@@ -27,15 +27,15 @@ _ORDER = re.compile(r'\s*(\w+)\s*(>=|<=)\s*(\w+)\s*')
 
 
 def read_space(path: str | os.PathLike[str], flags: Mapping[str, type]) -> SearchSpace:
-    """The search space in a YAML file.
+    """Reads the search space from a YAML file.
 
     Args:
       path: the file.
-      flags: the flags that may be searched -> the type of their values (`float`, `int`, `str`, `bool`).
+      flags: the searchable flags -> type of their values (`float`, `int`, `str`, `bool`).
 
     Raises:
-      UsageError: the file cannot be read, names a flag that does not exist, or a range that cannot be searched; one
-        line that begins with the file's name.
+      UsageError: the file cannot be read, or has an unknown flag or an invalid range; the message is one line that
+        begins with the file's name.
     """
     try:
         document = _read(path)
@@ -50,7 +50,7 @@ def read_space(path: str | os.PathLike[str], flags: Mapping[str, type]) -> Searc
 
 
 def names_in_space(path: str | None) -> frozenset[str]:
-    """The flags that a YAML file names, whatever they are; none of a file that is none."""
+    """The flags that a YAML file names, unchecked; empty if the file cannot be read."""
     try:
         document = _read(path) if path else None
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
@@ -60,7 +60,7 @@ def names_in_space(path: str | None) -> frozenset[str]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain values only: no aliases, which can stand for a document of any size, and little nesting."""
+    """Plain values only: rejects aliases, which can expand to a document of any size, and deep nesting."""
 
     depth = 0
 
@@ -76,14 +76,14 @@ class _Loader(yaml.SafeLoader):
 
 
 def _read(path: str | os.PathLike[str]) -> Any:
-    """The decoded document; raises an `OSError`, `UnicodeDecodeError` or `YAMLError` if it cannot be read."""
+    """Decodes a document; raises an `OSError`, `UnicodeDecodeError` or `YAMLError` if it cannot be read."""
     with open(path, 'rb') as file:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise yaml.YAMLError(f'it has more than {MAX_BYTES} bytes')
     try:
         return yaml.load(content.decode('utf-8'), _Loader)
-    except (ValueError, RecursionError) as error:  # dates that do not exist, integers of many thousand digits
+    except (ValueError, RecursionError) as error:  # invalid dates, integers of many thousand digits
         if isinstance(error, UnicodeDecodeError):
             raise
         raise yaml.YAMLError(str(error)) from error
@@ -111,7 +111,7 @@ def _shown(document: Any) -> str:
 
 
 def _short(text: str) -> str:
-    """The text, cut where it is too long for a message."""
+    """The text, truncated for messages."""
     return text if len(text) <= _SHOWN_LENGTH else f'{text[:_SHOWN_LENGTH]}...'
 
 

@@ -1,15 +1,17 @@
-"""A network that exists only as a formula: what optimizers are compared on, in milliseconds instead of days.
+"""Synthetic networks: closed-form rewards on which optimizers are compared in milliseconds.
 
-Accuracy falls with the error that compression makes in each layer, weighted by the layer's sensitivity, as in the
+Accuracy falls with the compression error of each layer, weighted by the layer's sensitivity, as in the
 second-order models of pruning and quantization (LeCun et al., Optimal Brain Damage, NIPS 1989): with a diagonal Hessian
-the rise of the loss is a sum over layers of sensitivity times mean square error. Neighbours disturb each other a
-little: layer l + 1 sees what is left of layer l.
+the rise of the loss is a sum over layers of sensitivity times mean square error. A small interaction term couples
+neighbouring layers: layer l + 1 reads the output of layer l.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -23,7 +25,7 @@ INTERACTION = 0.2
 
 
 def sparsity_error(sparsity: float) -> float:
-    """The share of a layer's energy lost with its smallest weights, for Laplace distributed weights.
+    """The share of a layer's squared norm in its smallest weights, for Laplace distributed weights.
 
     Magnitudes are exponential: a share `p` lies below `t = -ln(1 - p)`, and `integral_0^t x^2 e^-x dx / 2` is
     `1 - e^-t (1 + t + t^2 / 2)`.
@@ -35,7 +37,7 @@ def sparsity_error(sparsity: float) -> float:
 
 
 def bits_error(bits: float) -> float:
-    """The mean square error of a uniform quantizer, relative to 1 bit: a quarter per bit."""
+    """The mean square error of a uniform quantizer relative to 1 bit: a factor of 1/4 per bit."""
     return 4.0 ** (1 - bits)
 
 
@@ -45,8 +47,8 @@ class SyntheticNetwork:
 
     Attributes:
       sizes: number of weights of each layer.
-      sensitivities: what the error of each layer costs.
-      error: a layer's value -> the relative error that it makes.
+      sensitivities: factor of each layer's error in the loss.
+      error: a layer's value -> its relative error.
     """
 
     sizes: tuple[int, ...]
@@ -64,16 +66,16 @@ class SyntheticNetwork:
 
 
 def formula(reward: Callable[[Mapping[str, Value]], float]) -> Evaluate:
-    """Evaluates candidates by a formula, where there is nothing to tune and hence nothing to spare."""
+    """Evaluates candidates by a formula, without tuning or screening."""
     return lambda values, floor: TrialResult(reward(values))
 
 
 def make_network(
     error: Callable[[float], float], scale: float, num_layers: int = 20, seed: int = 0
 ) -> SyntheticNetwork:
-    """A network whose layers grow from 1 to 256 times the first, with sensitivities over two and a half decades.
+    """A network with layer sizes from 1 to 256 times the first, and sensitivities over two and a half decades.
 
-    `scale` is the largest sensitivity. Early layers tend to be the sensitive ones, as in real networks.
+    `scale` is the largest sensitivity. Early layers tend to be more sensitive, as in real networks.
     """
     random = np.random.default_rng(seed)
     sizes = (432 * 256 ** np.linspace(0, 1, num_layers) * random.uniform(0.7, 1.3, num_layers)).astype(int)
@@ -86,14 +88,18 @@ def _features(network: SyntheticNetwork, place: int) -> tuple[float, ...]:
     return place / last, math.log(network.sizes[place]) / math.log(max(network.sizes))
 
 
+def _num_left(size: int, sparsity: float) -> float:
+    return size * (1 - sparsity)
+
+
 def sparsity_problem(
     sparsity: float = 0.75, num_layers: int = 20, seed: int = 0
 ) -> tuple[SearchProblem, Callable[[Mapping[str, Value]], float]]:
-    """Which share of each layer's weights to drop so that `sparsity` of all are; and the reward of a candidate."""
+    """The problem of per-layer sparsities with a mean of `sparsity` over all weights, and its reward function."""
     network = make_network(sparsity_error, 1.0, num_layers, seed)
     low, high = max(0.0, 1 - 3 * (1 - sparsity)), 1 - (1 - sparsity) / 3
     layers = [
-        Layer(f'layer{place}', low, high, lambda value, size=size: size * (1 - value), _features(network, place))
+        Layer(f'layer{place}', low, high, functools.partial(_num_left, size), _features(network, place))
         for place, size in enumerate(network.sizes)
     ]
     total = sum(network.sizes)
@@ -105,10 +111,10 @@ def sparsity_problem(
 def bits_problem(
     bits: float = 4, low: int = 2, high: int = 8, num_layers: int = 20, seed: int = 0
 ) -> tuple[SearchProblem, Callable[[Mapping[str, Value]], float]]:
-    """How many bits each layer's weights get so that `bits` is their mean; and the reward of a candidate."""
+    """The problem of per-layer bit widths with a mean of `bits` over all weights, and its reward function."""
     network = make_network(bits_error, 4.0, num_layers, seed)
     layers = [
-        Layer(f'layer{place}', low, high, lambda value, size=size: size * value, _features(network, place))
+        Layer(f'layer{place}', low, high, functools.partial(operator.mul, size), _features(network, place))
         for place, size in enumerate(network.sizes)
     ]
     total = sum(network.sizes)

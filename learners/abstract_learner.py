@@ -1,4 +1,4 @@
-"""The template that every compression algorithm fills in, and what it is handed."""
+"""Base class of all learners, and the data classes of its interface."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pocketflow.utils.reports.layer_table import ROW_SHAPE
 from pocketflow.utils.runs.given_files import MODEL_NAME
 from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.runs.model_files import refuse_damaged
-from pocketflow.utils.runs.records import read_record
+from pocketflow.utils.runs.records import Record, read_record, required_record
 from pocketflow.utils.runs.run_directory import RunDirectory
 from pocketflow.utils.system import atomic
 from pocketflow.utils.system.progress import number
@@ -44,30 +44,30 @@ from pocketflow.utils.training.trainer import (
 
 PLAN_NAME = 'plan.json'
 COMPRESSED, RESULT = 'compressed.json', 'result.json'
-"""Say that a stage has compressed its model, and that it is finished; each is written last."""
+"""Records that mark a stage as compressed, and as finished; each is written after all other files."""
 METRICS_SHAPE = {'loss': float, ...: float}
 COMPRESSED_SHAPE = {'metrics_compressed': METRICS_SHAPE, 'layers': [ROW_SHAPE]}
 CONTAINER_SUFFIX = '.pfz'
 CONTAINER_NAME = f'model{CONTAINER_SUFFIX}'
-"""Where a stage keeps its model with the codes of its kernels."""
+"""File of a stage's model with the integer codes of its kernels."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LearnerContext:
-    """Everything around a learner that is not its own algorithm.
+    """Environment of a learner: pair, run directory, shared options, workers.
 
     Attributes:
       helper: the model/dataset pair.
       run: the run directory.
-      folder: this stage's own folder in it.
+      folder: the stage's folder in the run directory.
       learner_options, trainer_options: the shared options.
-      distillation: the teacher, if distillation is on.
-      log: where metrics go.
+      distillation: the teacher and its loss, if distillation is on.
+      log: receives the metrics.
       seed: `--seed`.
-      workers: who trains together; the primary compresses, finishes and writes, the others get what it has written.
-      compression: how their gradients travel.
-      num_epochs: of the training after `compress`, in place of what the options say; for trials.
-      search, ddpg: how values per layer are searched, where a learner does.
+      workers: the workers of the training; the primary compresses, finishes and writes, the others load its results.
+      compression: gradient compression between the workers.
+      num_epochs: length of the training after `compress`, overriding the options; for trials.
+      search, ddpg: options of the search for values per layer.
     """
 
     helper: AbstractModelHelper
@@ -85,32 +85,32 @@ class LearnerContext:
     ddpg: DdpgOptions = DdpgOptions()
 
     def distributed(self, batch_size: int) -> DistributedContext:
-        """Who trains together, for the trainer; `batch_size` is that of each worker."""
+        """Distributed settings of one training; `batch_size` is per worker."""
         return DistributedContext(self.workers, self.compression, batch_size * self.workers.size, self.seed)
 
 
 @dataclasses.dataclass(frozen=True)
 class Compressed:
-    """What `compress` returns.
+    """Result of `compress`.
 
     Attributes:
       model: the compressed model, not yet fine-tuned.
-      plan: the decision it was built from, if there was one to make.
-      layers: one JSON-able row per layer for the report.
+      plan: the plan that it was built from, if any.
+      layers: one JSON-serialisable row per layer for the report.
     """
 
     model: keras.Model
     plan: CompressionPlan | None = None
-    layers: tuple[dict, ...] = ()
+    layers: tuple[Record, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Finished:
-    """What `finish` returns: the model as the next stage and the export take it.
+    """Result of `finish`: the model for the next stage and the export.
 
     Attributes:
-      model: a functional model; for most learners of plain layers.
-      encodings: integer codes by layer name, whose decoded values are the kernels of these layers in `model`.
+      model: a functional model, for most learners of standard layers.
+      encodings: integer codes by layer name; decoded, they equal the kernels of these layers in `model`.
     """
 
     model: keras.Model
@@ -119,23 +119,23 @@ class Finished:
 
 @dataclasses.dataclass(frozen=True)
 class StageResult:
-    """A finished stage.
+    """Result of a finished stage.
 
     Attributes:
-      name: the learner's.
-      model: what the next stage compresses.
-      metrics_compressed, metrics: on the evaluation set, before and after fine-tuning.
+      name: the learner's name.
+      model: the finished model, which is the input of the next stage.
+      metrics_compressed, metrics: metrics on the evaluation set before and after fine-tuning.
       layers: one row per layer for the report.
-      encodings: the integer codes of the model's kernels, if it has some.
-      export_formats, reference_format: how the learner wants its model to be exported and compared.
-      search: the record of the search for its values, if there was one.
+      encodings: the integer codes of the model's kernels, if any.
+      export_formats, reference_format: the learner's default export formats, and the format of the reference file.
+      search: the record of the learner's search, if there was one.
     """
 
     name: str
     model: keras.Model
     metrics_compressed: dict[str, float]
     metrics: dict[str, float]
-    layers: tuple[dict, ...] = ()
+    layers: tuple[Record, ...] = ()
     encodings: Mapping[str, Encoding] = dataclasses.field(default_factory=dict)
     export_formats: tuple[str, ...] = ()
     reference_format: str | None = None
@@ -143,85 +143,85 @@ class StageResult:
 
 
 class AbstractLearner(abc.ABC):
-    """Compress, fine-tune, save, evaluate; each part is kept, so that the same command continues where it stopped.
+    """A learner: compresses, fine-tunes, saves and evaluates a model; an interrupted stage resumes after the last part.
 
-    Subclasses set `options_class` and fill in `compress`; `@LEARNERS.register` sets `name`. Those that train something
-    else than what they hand on, as layers that simulate quantization, also fill in `finish`.
+    Subclasses set `options_class` and implement `compress`; `@LEARNERS.register` sets `name`. If the trained model
+    differs from the finished one, for example by layers with fake quantization, they also override `finish`.
     """
 
     name: str
     options_class: type[Options] = Options
     timing = ('select', 'finetune')
-    """Names under which the seconds of the two parts are reported."""
+    """Keys of the durations of the two parts in the report."""
     export_formats: tuple[str, ...] = ('float32', 'float16', 'dynamic', 'int8')
-    """What is exported unless `--export_formats` says otherwise; the verdict is on the first."""
+    """Default of `--export_formats`; the verdict is on the first."""
     reference_format: str | None = None
-    """In which format the uncompressed model is compared with it; `None`: in the same."""
+    """Export format of the uncompressed model in the comparison; None: the same format."""
     keeps_shapes = False
-    """Whether the model that it hands on has the layers, of the shapes, of the one that it gets."""
+    """Whether the finished model has the same layers and shapes as the input model."""
 
     def __init__(self, context: LearnerContext, options: Options):
         self.context, self.options = context, options
         self.helper = context.helper
 
     def check_inputs(self) -> None:  # noqa: B027 (most learners read no files)
-        """Refuses files that the options name and that are missing or broken, before anything is trained."""
+        """Rejects missing or damaged files that the options name, before any training."""
 
     def check_layers(self, make_model: Callable[[], keras.Model]) -> None:  # noqa: B027 (most name no layers)
-        """Refuses options that leave no layer to compress, or name layers that are none, before anything is trained.
+        """Rejects options that leave no layer to compress or name unknown layers, before any training.
 
         Args:
-          make_model: gives a model with the layers of the one that `compress` will get, which may be smaller by then.
-            It is untrained, built at the first call, and the same at the next; learners that need none do not call it.
+          make_model: returns an untrained model with the layers of the input of `compress`, which may have fewer
+            channels. The model is built at the first call and cached; learners that do not need it do not call it.
         """
 
     def check_model(self, make_model: Callable[[], keras.Model]) -> None:  # noqa: B027 (most work on any model)
-        """Refuses options that cannot work on a model of this architecture, before anything is trained.
+        """Rejects options that are invalid for a model of this architecture, before any training.
 
-        Not called where learners that come before change it in ways that are not known yet.
+        Not called if earlier learners of the chain change the architecture.
 
         Args:
-          make_model: as for `check_layers`, but of exactly the shapes of the model that `compress` will get.
+          make_model: as for `check_layers`, but with exactly the shapes of the input of `compress`.
         """
 
     def search_values(self, model: keras.Model | None) -> Mapping[str, Any] | None:
-        """Searches, on all workers together, for the values per layer that `compress` gets.
+        """Searches for the values per layer, on all workers together.
 
         Args:
           model: as for `compress`.
 
         Returns:
-          Layer -> value; None where the options fix the values, which is all that this template does.
+          Layer -> value, for `compress`; None if the options fix the values, as in this base class.
         """
         return None
 
     @abc.abstractmethod
     def compress(self, model: keras.Model | None, found: Mapping[str, Any] | None = None) -> Compressed:
-        """Turns the model of the stage before into the compressed one.
+        """Compresses the model of the stage before.
 
         Args:
-          model: a trained model, which is left as it is; None for a learner that begins a chain.
-          found: what `search_values` returned.
+          model: a trained model, which is not modified; None for a learner that begins a chain.
+          found: the result of `search_values`.
         """
 
     def finish(self, model: keras.Model, plan: CompressionPlan | None) -> Finished:
-        """Turns the trained model into what is saved, evaluated and handed on; `plan` is that of `compress`."""
+        """Converts the trained model to the one that is saved and passed on; `plan` is that of `compress`."""
         return Finished(model)
 
     def schedule(self) -> tuple[keras.optimizers.schedules.LearningRateSchedule, int]:
-        """(learning-rate schedule, number of steps) of the training that follows `compress`."""
+        """(learning-rate schedule, number of steps) of the training after `compress`."""
         epochs_ratio, rate_factor = self.training_length()
         if self.context.num_epochs is not None:
             epochs_ratio = self.context.num_epochs / self.helper.num_epochs
         return self.training_helper().setup_lrn_rate(epochs_ratio, rate_factor)
 
     def training_length(self) -> tuple[float | None, float]:
-        """(share of the pair's own number of epochs, factor on its learning rate), as for `setup_lrn_rate`."""
+        """(share of the pair's number of epochs, factor on its learning rate), as for `setup_lrn_rate`."""
         options = self.context.learner_options
         return options.epochs_ratio_finetune, options.rate_factor_finetune
 
     def training_helper(self) -> AbstractModelHelper:
-        """The pair as the training that follows `compress` sees it: with what the flags of fine-tuning say."""
+        """The pair with the options of fine-tuning, for the training after `compress`."""
         options = self.context.learner_options
         data = {'batch_size': options.batch_size_finetune, 'crop_padding': options.crop_padding_finetune}
         return self.helper.for_finetuning(
@@ -229,15 +229,15 @@ class AbstractLearner(abc.ABC):
         )
 
     def loss_fn(self) -> LossFn:
-        """The loss of the training that follows `compress`."""
+        """The loss of the training after `compress`."""
         return self.training_helper().calc_loss
 
     def trainer_parts(self, model: keras.Model, plan: CompressionPlan | None) -> TrainerParts:
-        """Additions to plain training, such as constraints that keep what the plan of `compress` says."""
+        """Additions to the training, such as constraints that enforce the plan of `compress`."""
         return TrainerParts(distillation=self.context.distillation)
 
     def run(self, model: keras.Model | None) -> StageResult:
-        """The whole stage, or what a former call has left to do of it."""
+        """Runs the stage, or the remaining parts of an interrupted one."""
         workers, folder, finished = self.context.workers, self.context.folder, None
         if workers.share((folder / RESULT).exists):
             logging.info('%s: already finished in %s', self.name, folder)
@@ -249,13 +249,13 @@ class AbstractLearner(abc.ABC):
         return self._result(finished or self._load(), self._read_result())
 
     def try_out(self, model: keras.Model) -> keras.Model:
-        """What the stage would hand on, quietly: nothing is kept, and nothing is evaluated."""
+        """The finished model of the stage for a trial: nothing is saved, evaluated or logged."""
         compressed = self.compress(model)
         self._fit(compressed, label=None)
         return self.finish(compressed.model, compressed.plan).model
 
     def _compressed(self, model: keras.Model | None) -> Compressed:
-        """What the primary has compressed, on all workers."""
+        """The compressed model of the primary, on all workers."""
         workers, folder, found = self.context.workers, self.context.folder, None
         if not workers.share((folder / COMPRESSED).exists):
             found = self.search_values(model)
@@ -264,16 +264,17 @@ class AbstractLearner(abc.ABC):
         return compressed or self._load_compressed()
 
     def _load_compressed(self) -> Compressed:
-        """What `_compress_once` has written, as far as the training needs it."""
+        """Loads the files of `_compress_once` that the training needs."""
         folder = self.context.folder
         model = load_own_model(folder / 'compressed.keras', self._how_to_compress_again)
         return Compressed(model, CompressionPlan.load(folder / PLAN_NAME) if (folder / PLAN_NAME).exists() else None)
 
     def _finish(self, trained: Compressed) -> Finished:
-        """Saves and evaluates what training has left; the file that marks a finished stage is written last."""
+        """Finishes, saves and evaluates the trained model; the record of the finished stage is written last."""
         finished = self.finish(trained.model, trained.plan)
-        record = {**self._read_compressed(), 'metrics': self.evaluate(finished.model)}
-        refuse_divergence(*(record[key]['loss'] for key in ('metrics_compressed', 'metrics')), self.name)
+        compressed = required_record(self.context.folder / COMPRESSED, COMPRESSED_SHAPE, self._how_to_compress_again)
+        record = {**compressed, 'metrics': self.evaluate(finished.model)}
+        refuse_divergence(record['metrics_compressed']['loss'], record['metrics']['loss'], self.name)
         self._save(finished)
         atomic.write_json(self.context.folder / RESULT, record)
         logging.info('%s: %s', self.name, describe(record['metrics']))
@@ -285,14 +286,14 @@ class AbstractLearner(abc.ABC):
             save_container(finished.model, finished.encodings, self.context.folder / CONTAINER_NAME)
 
     def _load(self) -> Finished:
-        """What `_save` has written: the codes are only in the container."""
+        """Loads the model that `_save` has written; integer codes are only in the container."""
         container, model = (self.context.folder / name for name in (CONTAINER_NAME, MODEL_NAME))
         if container.exists():
             return load_any(container)
         return Finished(load_own_model(model, f'delete {self.context.folder / RESULT} to finish the stage again'))
 
     def _read_result(self) -> dict[str, Any]:
-        return read_record(
+        return required_record(
             self.context.folder / RESULT,
             {**COMPRESSED_SHAPE, 'metrics': METRICS_SHAPE},
             'delete it, and the same command finishes the stage again',
@@ -305,7 +306,7 @@ class AbstractLearner(abc.ABC):
     def _how_to_compress_again(self) -> str:
         return f'delete {self.context.folder / COMPRESSED} and the folder {CHECKPOINTS} beside it to compress again'
 
-    def _result(self, finished: Finished, record: Mapping) -> StageResult:
+    def _result(self, finished: Finished, record: Record) -> StageResult:
         return StageResult(
             self.name,
             finished.model,
@@ -319,19 +320,20 @@ class AbstractLearner(abc.ABC):
         )
 
     def search_record(self) -> Mapping[str, Any] | None:
-        """The report's entry on the search for the learner's values, if there was one."""
+        """The report's entry on the learner's search, if there was one."""
         return None
 
     def evaluate(self, model: keras.Model) -> dict[str, float]:
         return evaluate(model, self.helper.calc_loss, self.helper.build_dataset_eval())
 
     def _compress_once(self, model: keras.Model | None, found: Mapping[str, Any] | None) -> Compressed:
-        """Calls `compress`, or loads what it returned in a former call."""
+        """Calls `compress`, or loads its saved result."""
         folder = self.context.folder
         if self._read_compressed() is not None:
             return self._load_compressed()
         with self.context.run.timed(self.timing[0]):
-            compressed = self.compress(model, found)
+            # Learners that search for nothing need not take what was found.
+            compressed = self.compress(model) if found is None else self.compress(model, found)
         metrics = self.evaluate(compressed.model)
         record = {'metrics_compressed': metrics, 'layers': list(compressed.layers)}
         save_model(compressed.model, folder / 'compressed.keras')
@@ -362,12 +364,12 @@ class AbstractLearner(abc.ABC):
 
 
 def describe(metrics: dict[str, float]) -> str:
-    """`loss 0.41 accuracy 0.913`."""
+    """Metrics in one line, for example `loss 0.41 accuracy 0.913`."""
     return ' '.join(f'{name} {number(value)}' for name, value in metrics.items())
 
 
 def load_any(path: Path | str) -> Finished:
-    """Reads a saved model: a `.keras` file, or a container with the codes of its kernels.
+    """Reads a saved model: a `.keras` file, or a container with the integer codes of its kernels.
 
     Raises:
       UsageError: the file holds no model.
@@ -382,7 +384,7 @@ def load_own_model(path: Path, remedy: str) -> keras.Model:
     """Reads a `.keras` file of a run.
 
     Raises:
-      DamagedRecordError: it is gone or damaged.
+      DamagedRecordError: it is missing or damaged.
     """
     refuse_damaged(path, remedy)
     return load_model(path)

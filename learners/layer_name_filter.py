@@ -1,4 +1,4 @@
-"""Layers that a user wants to be left alone, by parts of their names: `--cpr_skip_op_names`, `--ws_skip_names`."""
+"""Layers excluded from compression by parts of their names: `--cpr_skip_op_names`, `--ws_skip_names`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pocketflow.utils.errors import UsageError
 
 
 def skipped_by_name(flag: str, given: str | None, layers: Iterable[str]) -> dict[str, str]:
-    """Layer -> the reason to skip it, for the layers whose names contain one of the words.
+    """Selects the layers whose names contain one of the words.
 
     Args:
       flag: the flag's name.
@@ -22,8 +22,8 @@ def skipped_by_name(flag: str, given: str | None, layers: Iterable[str]) -> dict
     return {name: f'{flag}={words[0]}' for name, words in matching.items() if words}
 
 
-def refuse_idle_words(flag: str, given: str | None, layers: Collection[str]) -> None:
-    """Raises a `UsageError` if a word is in the name of none of the layers: it is most likely misspelt."""
+def refuse_unmatched_words(flag: str, given: str | None, layers: Collection[str]) -> None:
+    """Raises a `UsageError` if a word is not part of any layer's name, and so most likely misspelt."""
     for word in _words(given):
         if not any(word in name for name in layers):
             raise UsageError(

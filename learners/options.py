@@ -1,24 +1,29 @@
-"""What can be set about every learner, and what the command line knows of each of them before it is loaded."""
+"""Options of all learners, and the registry of learners, which are loaded on demand."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pocketflow.utils.options import Options, option
 from pocketflow.utils.registry import Registry
 
+if TYPE_CHECKING:
+    from pocketflow.learners.abstract_learner import AbstractLearner
+
 
 @dataclasses.dataclass(frozen=True)
 class LearnerDeclaration:
-    """What the command line knows of a learner.
+    """Properties of a learner that the command line needs without importing it.
 
     Attributes:
       summary: one line for `--help`.
-      options_class: the learner's own options.
-      replaced_flags: flags of all learners -> the flag that this one goes by instead, where that has a value.
-      refuses_after: learners whose work this one would undo, and how.
-      must_be_last: why no learner can follow this one, if none can.
+      options_class: the learner's options.
+      replaced_flags: shared flag -> the learner's own flag, which takes precedence if it has a value.
+      refuses_after: learners that cannot come before this one in a chain -> the reason.
+      must_be_last: the reason why no learner can follow this one; None if learners can.
+      exports_only: the export formats that can hold the learner's model; empty for all.
     """
 
     summary: str
@@ -26,15 +31,16 @@ class LearnerDeclaration:
     replaced_flags: Mapping[str, str] = dataclasses.field(default_factory=dict)
     refuses_after: Mapping[str, str] = dataclasses.field(default_factory=dict)
     must_be_last: str | None = None
+    exports_only: tuple[str, ...] = ()
 
 
-LEARNERS: Registry[LearnerDeclaration] = Registry('learner', name_attribute='name')
-"""Learners by name; each is declared beside its options, and registered where it is defined."""
+LEARNERS: Registry[type[AbstractLearner], LearnerDeclaration] = Registry('learner', name_attribute='name')
+"""Learners by name; declared in the module of their options, and registered in the module that defines them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LearnerOptions(Options):
-    """What all learners share."""
+    """Options of all learners."""
 
     superseded = {
         'save_path_eval': 'results are in --run_dir',
@@ -46,13 +52,13 @@ class LearnerOptions(Options):
         'save_path',
         None,
         'trained model to compress: a .keras file or the directory of a '
-        'finished run; default: one in --zoo_dir that was trained alike, else train one',
+        'finished run; default: one in --zoo_dir that was trained with the same flags, else train one',
         names='model',
     )
-    zoo_dir: str = option('zoo_dir', 'runs', 'where models that other runs have trained are looked for', decides=False)
+    zoo_dir: str = option('zoo_dir', 'runs', 'folder in which trained models of other runs are searched', decides=False)
     warm_start: bool = option('enbl_warm_start', False, 'full-prec: start from --save_path instead of random weights')
     epochs_ratio_finetune: float = option(
-        'nb_epochs_rat_ft', 0.04, "fine-tuning epochs as a share of the pair's own number of epochs", low=0
+        'nb_epochs_rat_ft', 0.04, "fine-tuning epochs as a share of the pair's number of epochs", low=0
     )
     rate_factor_finetune: float = option(
         'lrn_rate_rat_ft', 0.2, 'fine-tuning learning rate, as a share of lrn_rate_init', above=0
@@ -61,11 +67,14 @@ class LearnerOptions(Options):
         'loss_w_dcy_rat_ft', 0.4, 'fine-tuning weight decay, as a share of loss_w_dcy', low=0
     )
     batch_size_finetune: int | None = option(
-        'batch_size_ft', None, "batch_size of fine-tuning; default: the training's; few epochs want more steps", low=1
+        'batch_size_ft',
+        None,
+        'batch_size of fine-tuning; default: batch_size; smaller batches give more steps in few epochs',
+        low=1,
     )
     crop_padding_finetune: int | None = option(
         'crop_padding_ft',
         None,
-        "crop_padding of fine-tuning; default: the training's; few epochs do not suffice for large shifts",
+        'crop_padding of fine-tuning; default: crop_padding; few epochs do not suffice for large shifts',
         low=0,
     )

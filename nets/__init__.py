@@ -1,6 +1,6 @@
 """Networks, and model/dataset pairs: one file per architecture, one per pair.
 
-Each import declares a pair with its options; the pair itself is loaded when it is asked for.
+Each import declares a pair with its options; the pair's module is imported on first use.
 """
 
 import pocketflow.nets.given_at_folder_options

@@ -1,4 +1,4 @@
-"""A model/dataset pair: everything that a learner needs to know about the task."""
+"""A model/dataset pair: network, data, loss, metrics and learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -50,30 +50,32 @@ HelperT = TypeVar('HelperT', bound='AbstractModelHelper')
 
 
 def weight_decay_loss(variables: list[tf.Variable]) -> tf.Tensor:
-    """Half the sum of squares of all kernels: biases and normalisation parameters are not decayed."""
+    """Half the sum of squares of all kernels; biases and normalisation parameters are excluded."""
     kernels = [variable for variable in variables if variable.name.split('/')[-1].split(':')[0].endswith('kernel')]
     return tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels]) if kernels else tf.constant(0.0)
 
 
 def reason_of(error: Exception) -> str:
-    """One line of an exception's text: of a text by AutoGraph the original exception's, of others the first."""
+    """One line of an exception's message: the first, or in an AutoGraph message that of the original exception."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     original = [line for line in lines if line.split(':')[0].endswith(('Error', 'Exception'))]
     return (original or lines)[-1 if original else 0]
 
 
 class AbstractModelHelper(abc.ABC):
-    """The contract between a model/dataset pair and the learners.
+    """The interface between a model/dataset pair and the learners.
 
-    Subclasses set `net_options_class` and `dataset_class` and fill in the abstract methods. Flags are derived from
-    the options classes of both, so two pairs may give one flag different defaults.
+    Subclasses set `net_options_class`, `dataset_class` and `num_epochs` and implement the abstract methods. Flags
+    are derived from the options classes of both, so pairs may define different defaults for one flag.
     """
 
     net_options_class: type[NetOptions] = NetOptions
     dataset_class: type[SourcedDataset]
+    num_epochs: float
+    """Of a whole training, with `--nb_epochs_rat=1`."""
     primary_metric = 'accuracy'
     takes_logits = True
-    """Whether `calc_loss` takes logits; then a softmax or sigmoid at the end of a network is taken off."""
+    """Whether `calc_loss` takes logits; then a final softmax or sigmoid of a network is removed."""
 
     def __init__(self, net_options: NetOptions, dataset: SourcedDataset):
         self.net = net_options
@@ -98,11 +100,11 @@ class AbstractModelHelper(abc.ABC):
         """Name of the network with its size, as in `resnet_20`."""
 
     def for_finetuning(self: HelperT, decay_factor: float, **data_changes: Any) -> HelperT:
-        """The same pair for a network that is smaller, and trained more briefly.
+        """A copy of the pair for fine-tuning a compressed network.
 
         Args:
           decay_factor: factor on the weight decay.
-          data_changes: options of the data set by name, in place of its own.
+          data_changes: new values of data set options, by field name.
         """
         net = self.net.replace(weight_decay=decay_factor * self.net.weight_decay)
         changed = copy.copy(self)
@@ -115,15 +117,15 @@ class AbstractModelHelper(abc.ABC):
 
     @abc.abstractmethod
     def build_model(self) -> keras.Model:
-        """A new model from normalised images to logits `[batch, classes]`: functional or sequential, nested or not."""
+        """Builds a functional or sequential, possibly nested model: normalised images -> logits `[batch, classes]`."""
 
     def check_shapes(self, model: keras.Model, source: str, remedy: str) -> None:
-        """Raises a `UsageError` if a model does not map images of the data set to one number per class.
+        """Raises a `UsageError` if a model does not map images of the data set to one value per class.
 
         Args:
           model: a functional model.
-          source: where it comes from.
-          remedy: what to do if it does not fit.
+          source: file or function that it comes from, for the message.
+          remedy: hint for the user, appended to the message.
         """
         shapes = model.input_shape, model.output_shape
         expected = (None, *self.dataset.image_shape), (None, self.dataset.num_classes)
@@ -134,15 +136,15 @@ class AbstractModelHelper(abc.ABC):
             )
 
     def standard_form(self, model: keras.Model, source: str, remedy: str) -> StandardForm:
-        """Any model, brought into the form in which learners take it: functional, flat, and ending with logits.
+        """Converts a model to the learners' standard form: functional, flat, with logits as outputs.
 
         Args:
           model: a model of the task.
-          source: where it comes from.
-          remedy: what to do if its shapes do not fit.
+          source: file or function that it comes from, for messages.
+          remedy: hint for the user if its shapes do not fit the data set.
 
         Raises:
-          UsageError: it cannot be brought into this form, or does not fit the data set.
+          UsageError: it cannot be converted, or does not fit the data set.
         """
         try:
             form = standard_form(model, self.dataset.image_shape, self.takes_logits)
@@ -153,7 +155,7 @@ class AbstractModelHelper(abc.ABC):
 
     @property
     def model_source(self) -> str:
-        """Where `build_model` is, for messages."""
+        """Name of the `build_model` function, for messages."""
         return f'{type(self).__name__}.build_model()'
 
     def model_with_weights(self, path: Path) -> keras.Model:
@@ -165,14 +167,14 @@ class AbstractModelHelper(abc.ABC):
         return model
 
     def built_form(self) -> StandardForm:
-        """What `build_model` gives, in standard form; a `UsageError` says that it does not fit the data set."""
+        """The model of `build_model` in standard form; raises a `UsageError` if it does not fit the data set."""
         return self.standard_form(self.build_model(), self.model_source, 'change its first or last layer')
 
     def warn_of_poor(self, model: keras.Model, metrics: Mapping[str, float]) -> None:  # noqa: B027
         """Warns if a trained model does so badly, by its metrics, that it must have been trained on other inputs."""
 
     def new_model(self) -> keras.Model:
-        """A new model to be trained, in standard form; warns of what its user may not expect."""
+        """A new model to be trained, in standard form; logs the changes that were made to it."""
         form = self.built_form()
         form.log(self.model_source)
         warn_of_frozen(form.model, self.model_source)
@@ -185,10 +187,10 @@ class AbstractModelHelper(abc.ABC):
         """(loss with weight decay, metrics by name), each a scalar mean over the batch."""
 
     def check_loss(self, model: keras.Model) -> None:
-        """Raises a `UsageError` if `calc_loss` cannot be used: it is traced once, on a batch of no certain size.
+        """Raises a `UsageError` if `calc_loss` fails; it is traced once with an unknown batch size.
 
         Args:
-          model: one that fits the data set.
+          model: a model that fits the data set.
         """
         name, num_classes = f'{type(self).__name__}.calc_loss', self.dataset.num_classes
         labels, outputs = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, num_classes], tf.float32)
@@ -197,7 +199,7 @@ class AbstractModelHelper(abc.ABC):
             loss, metrics = graph_of.get_concrete_function(labels, outputs).structured_outputs
             values = {'loss': loss, **metrics}
             wrong = [key for key, value in values.items() if value.shape.rank or not value.dtype.is_floating]
-        except Exception as error:  # whatever the user's code raises
+        except Exception as error:  # the user's code may raise any type
             raise UsageError(
                 f'{name} fails on labels int32 [batch] (class numbers) and outputs float32 [batch, '
                 f'{num_classes}]: {reason_of(error)}'
@@ -217,16 +219,16 @@ class AbstractModelHelper(abc.ABC):
         """(learning-rate schedule, number of training steps).
 
         Args:
-          epochs_ratio: share of the pair's own number of epochs, 0 for no step at all; `--nb_epochs_rat` if not given.
-          rate_factor: factor on the learning rate, as fine-tuning wants less of it.
+          epochs_ratio: share of the pair's number of epochs, 0 for no steps; default: `--nb_epochs_rat`.
+          rate_factor: factor on the learning rate, below 1 in fine-tuning.
         """
 
     def build_dataset_train(
         self, enbl_trn_val_split: bool = False, first_step: int = 0
     ) -> tf.data.Dataset | tuple[tf.data.Dataset, tf.data.Dataset]:
-        """An endless stream of augmented training batches from `first_step` on.
+        """An infinite stream of augmented training batches from `first_step` on.
 
-        With `enbl_trn_val_split` a pair: training batches without, and one ordered pass over, the held-out samples.
+        With `enbl_trn_val_split` a tuple: training batches without held-out samples, and one ordered pass over these.
         """
         train, held_out = self.dataset.split_indices(enbl_trn_val_split)
         batches = self.dataset.train_batches(train, first_step)
@@ -237,7 +239,7 @@ class AbstractModelHelper(abc.ABC):
         return self.dataset.ordered_batches('eval')
 
     def training_images(self, num_images: int, seed: int = 0) -> np.ndarray:
-        """Distinct training images, normalised but not augmented, outside the held-out samples.
+        """Distinct training images, normalised and not augmented, without the held-out samples.
 
         Returns:
           float32 `[min(num_images, available), height, width, channels]`.
@@ -252,11 +254,10 @@ class AbstractModelHelper(abc.ABC):
 class ClassificationHelper(AbstractModelHelper):
     """Image classification with softmax cross-entropy and top-1 accuracy.
 
-    Subclasses also give the published schedule: `num_epochs`, the `boundaries` (in epochs) after which the learning
-    rate changes, and `factors` of it, one more than boundaries; a tenth after each boundary, if there are none.
+    Subclasses also set the published schedule: `num_epochs`, the `boundaries` (in epochs) at which the learning rate
+    changes, and its `factors`, one more than boundaries; by default a factor of 0.1 at each boundary.
     """
 
-    num_epochs: float
     boundaries: tuple[float, ...] = ()
     factors: tuple[float, ...] | None = None
 
@@ -273,7 +274,7 @@ class ClassificationHelper(AbstractModelHelper):
         num_workers = self.dataset.shard.size
         batch_size = self.dataset.options.batch_size * num_workers
         if not hasattr(self, 'num_epochs'):
-            raise UsageError(f'{type(self).__name__}: num_epochs is missing; set it to the epochs of a whole training')
+            raise UsageError(f'{type(self).__name__}: num_epochs is missing; set it to the epochs of a full training')
         steps_per_epoch = self.dataset.num_trained * ratio / batch_size
         num_steps = max(1, int(steps_per_epoch * self.num_epochs)) if ratio else 0
         rate = rate_factor * scaled_learning_rate(self.net.learning_rate, batch_size, self.net.batch_size_norm)
@@ -289,7 +290,7 @@ class ClassificationHelper(AbstractModelHelper):
         """The boundaries, in epochs, and the factors of the learning rate before, between and after them.
 
         Raises:
-          UsageError: they do not go together.
+          UsageError: their numbers do not match, or the boundaries do not rise.
         """
         factors = self.factors
         if factors is None and isinstance(self.boundaries, Sequence):

@@ -1,4 +1,4 @@
-"""Finds the model/dataset pair that the command line names, be it registered here or in a user's own file."""
+"""Finds the model/dataset pair that the command line names: a registered one, or one in a user's own file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GIVEN_USAGE = '--save_path=MODEL.keras --dataset=folder'
 
 @dataclasses.dataclass(frozen=True)
 class PairOptions(Options):
-    """Which model/dataset pair; read before all other flags, because the pair brings flags of its own."""
+    """The model/dataset pair; parsed before all other flags, because each pair defines flags."""
 
     model: str | None = option('model', None, 'network; --dataset=folder takes that of --save_path')
     dataset: str | None = option('dataset', None, 'data set')
@@ -36,12 +36,12 @@ class PairOptions(Options):
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """A model/dataset pair of the tree, or of a user's own file.
+    """A model/dataset pair of this project, or of a user's own file.
 
     Attributes:
       name: `<model>_at_<dataset>`.
       declaration: its options.
-      load: gives its class, which loads TensorFlow.
+      load: returns its class; loads TensorFlow.
     """
 
     name: str
@@ -62,9 +62,9 @@ def find_pair(given: PairOptions) -> Pair:
     ):
         if value not in known:
             what = f'--{flag}={value}: unknown {flag}' if value else f'--{flag} is missing'
-            known = ', '.join(sorted(known - {GIVEN}))
+            names = ', '.join(sorted(known - {GIVEN}))
             own = f'; a trained network and a folder of images: {GIVEN_USAGE}' if flag == 'model' else ''
-            raise UsageError(f'{what}; known: {known} (or --model_helper=FILE.py for your own pair{own})')
+            raise UsageError(f'{what}; known: {names} (or --model_helper=FILE.py for your own pair{own})')
     name = f'{given.model}_at_{given.dataset}'
     if name not in PAIRS:
         partners = ', '.join(data for model, data in pairs if model == given.model)
@@ -81,22 +81,25 @@ def load_helper_file(path: Path, given: PairOptions) -> Pair:
         raise UsageError(f'--model_helper={path}: no such file')
     if path.suffix != '.py':
         raise UsageError(f'--model_helper={path}: not a Python file; its name must end in .py')
-    load_tensorflow()  # quietly; the file will ask for it
+    load_tensorflow()  # without its start-up messages; the file imports it anyway
     known = set(PAIRS)
     spec = importlib.util.spec_from_file_location(f'model_helper_{path.stem}', path)
+    assert spec is not None and spec.loader is not None, 'there is a loader for files that end in .py'
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise UsageError(f'--model_helper={path}: importing it failed: {type(error).__name__}: {error}') from error
-    # A file that this process has read before registers its pairs anew, under names that are known.
+        raise UsageError(
+            f'--model_helper={path}: importing it failed: {type(error).__name__}: {error}{import_remedy(error)}'
+        ) from error
+    # If this process has imported the file before, its pairs are registered again under known names.
     own = {
         entry
         for entry in vars(module).values()
         if getattr(entry, '__module__', None) == spec.name and isinstance(entry, type)
     }
-    added = [name for name in PAIRS if fits(name, given) and (name not in known or PAIRS.get(name) in own)]
+    added = [name for name in PAIRS if matches(name, given) and (name not in known or PAIRS.get(name) in own)]
     if len(added) != 1:
         raise UsageError(
             f"--model_helper={path}: expected one pair registered by @PAIRS.register('MODEL_at_DATASET'), "
@@ -111,14 +114,28 @@ def load_helper_file(path: Path, given: PairOptions) -> Pair:
     return Pair(added[0], declaration, lambda: helper_class)
 
 
-def fits(name: str, given: PairOptions) -> bool:
-    """Whether the pair of that name is what `--model` and `--dataset` ask for, as far as they are given."""
+def import_remedy(error: Exception) -> str:
+    """A hint for files that import this project's packages by their names in the original framework, else ''.
+
+    `from nets.abstract_model_helper import ...` fails, since all code is imported from the package `pocketflow`.
+    """
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ''
+    package = error.name.partition('.')[0]
+    spec = importlib.util.find_spec(f'pocketflow.{package}')
+    if spec is None or spec.origin is None or spec.submodule_search_locations is None:  # not a regular package
+        return ''
+    return f'; import it as pocketflow.{package} (see docs/extending.md)'
+
+
+def matches(name: str, given: PairOptions) -> bool:
+    """Whether a pair's name agrees with `--model` and `--dataset`, where these are given."""
     model, _, dataset = name.partition('_at_')
     return given.model in (None, model) and given.dataset in (None, dataset)
 
 
 def helper_lines(given: PairOptions) -> list[str]:
-    """A comment for the flag file that changes with the text of the user's own `--model_helper`."""
+    """Comment lines for the flag file with a digest of the user's `--model_helper` file."""
     if given.model_helper is None:
         return []
     return [f'# sha256 of --model_helper: {hashlib.sha256(Path(given.model_helper).read_bytes()).hexdigest()[:8]}']

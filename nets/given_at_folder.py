@@ -12,6 +12,7 @@ import tf_keras as keras
 from absl import logging
 
 from pocketflow.datasets.folder_dataset import FolderDataset
+from pocketflow.datasets.folder_options import FolderOptions
 from pocketflow.datasets.options import DatasetOptions
 from pocketflow.datasets.sources.image_folders import some
 from pocketflow.nets.abstract_model_helper import ClassificationHelper, GivenFile
@@ -41,6 +42,7 @@ class GivenAtFolder(ClassificationHelper):
 
     net_options_class = GivenAtFolderOptions
     dataset_class = FolderDataset
+    dataset: FolderDataset
     num_epochs = 250  # of which learners take a share, 10 epochs by default
     model_name = 'given'
     _named: str | None = None
@@ -54,6 +56,7 @@ class GivenAtFolder(ClassificationHelper):
         is_container = given.path.suffix == f'.{CONTAINER}'
         model = load_container(given.path).model if is_container else load_model(given.path)
         shape = image_shape(model, given.named)
+        assert isinstance(data_options, FolderOptions)
         asked = data_options.size
         if asked is not None and any(have not in (None, want) for have, want in zip(shape[:2], asked, strict=True)):
             raise UsageError(
@@ -90,7 +93,7 @@ class GivenAtFolder(ClassificationHelper):
         if accuracy > (1 + chance) / 2:
             return
         now, others = self._accuracies(model)
-        best = max(others, key=others.get)
+        best = max(others, key=lambda scale: others[scale])
         if others[best] > now + MUCH_BETTER:
             logging.warning(
                 '%s: right on %.1f %% of the images, but on %.1f %% of %d of them with --image_scale=%s: give that, if '

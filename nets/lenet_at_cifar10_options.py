@@ -1,4 +1,4 @@
-"""What can be set about LeNet at CIFAR-10."""
+"""Options of LeNet at CIFAR-10."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be set about LeNet at digits."""
+"""Options of LeNet at digits."""
 
 from __future__ import annotations
 

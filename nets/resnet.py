@@ -13,7 +13,7 @@ GROUP_FILTERS = (16, 32, 64)
 
 def _conv(features: tf.Tensor, filters: int, kernel_size: int, strides: int, name: str) -> tf.Tensor:
     if strides > 1:
-        # An explicit symmetric border, so that the positions do not depend on the image size being even.
+        # Explicit symmetric padding: with 'same' the padding would depend on whether the image size is even.
         border = kernel_size - 1
         if border:
             features = layers.ZeroPadding2D(((border // 2, border - border // 2),) * 2, name=f'{name}_pad')(features)
@@ -44,7 +44,7 @@ def _block(features: tf.Tensor, filters: int, strides: int, project: bool, name:
 def resnet(size: int, image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
     """ResNet of 6n + 2 layers: a 3 x 3 stem, three groups of n blocks with 16, 32 and 64 filters, pooling, logits.
 
-    The first block of every group has a projection shortcut, also in the first group, where shapes would not need it.
+    The first block of every group has a projection shortcut, even in the first group, where shapes do not require it.
 
     Args:
       size: number of layers, 6n + 2.

@@ -16,6 +16,7 @@ class ResnetAtCifar10(ClassificationHelper):
     """Pre-activation ResNet; published top-1 accuracies after 250 epochs: 91.93 % (20) to 93.23 % (56)."""
 
     net_options_class = ResnetAtCifar10Options
+    net: ResnetAtCifar10Options
     dataset_class = Cifar10Dataset
     num_epochs = 250
     boundaries = (100, 150, 200)

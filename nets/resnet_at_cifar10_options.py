@@ -1,4 +1,4 @@
-"""What can be set about ResNets at CIFAR-10."""
+"""Options of ResNets at CIFAR-10."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Agents that learn to act from rewards; they know nothing of networks to be compressed."""
+"""Reinforcement-learning agents, independent of the networks to be compressed."""

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Runs exported files on an emulated 64-bit ARM Linux and compares what they compute there with this machine's results.
+# Runs exported files on an emulated 64-bit ARM Linux and compares their outputs with those on this machine.
 #
 #   scripts/check_on_arm.sh runs/quickstart/*.tflite
 #   scripts/check_on_arm.sh --inputs=FILE.npy model_int8.tflite     on float inputs [N, ...], normalised as in training
 #
 # One line per file; exit code 1 if one crashes or differs by more than its tolerance, 2 if something is missing.
 # Without --inputs: 16 samples of standard normal values, always the same. The first call downloads the ARM system
-# into .arm (or POCKETFLOW_ARM_DIR), about 110 MB, without root; it needs a Debian 12. Emulation says nothing of speed.
+# into .arm (or POCKETFLOW_ARM_DIR), about 110 MB, without root; it needs a Debian 12. Emulation does not measure speed.
 # QEMU_CPU: the processor to emulate, as cortex-a53; default cortex-a76.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail

@@ -1,6 +1,6 @@
-"""Writes docs/flags.md from the options classes, so that the page says what the command line does.
+"""Writes docs/flags.md from the options classes, so that the page agrees with the command line.
 
-Run it whenever a flag is added or changed; a test compares the page with what this program gives:
+Run it after each change of flags; a test compares the page with this program's output:
 
     .venv/bin/python scripts/generate_flags_page.py
 
@@ -44,11 +44,11 @@ interrupted run is continued."""
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """The flags that one options class declares.
+    """The flags declared by one options class.
 
     Attributes:
-      declared_by: that class.
-      users: by name, the pairs, data sets or learners whose own options are, or extend, that class.
+      declared_by: the options class.
+      users: name -> options class, of the pairs, data sets or learners whose options are or extend that class.
     """
 
     declared_by: type[Options]
@@ -92,7 +92,7 @@ class Group:
 
 
 def declarer(options_class: type[Options], name: str) -> type[Options]:
-    """The class that declares a field first; those below it only change its default."""
+    """The base class that declares a field; its subclasses only change the default."""
     return [parent for parent in options_class.__mro__ if name in getattr(parent, '__dataclass_fields__', {})][-1]
 
 
@@ -106,7 +106,7 @@ def groups(users: Mapping[str, type[Options]]) -> list[Group]:
 
 
 def shown(value: Any) -> str:
-    """A default as it is written on the command line."""
+    """A default in the notation of the command line."""
     if value is None:
         return '-'
     return f'`{str(value).lower() if isinstance(value, bool) else value}`'
@@ -122,7 +122,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 
 def chapter(title: str, of_what: str, users: Mapping[str, type[Options]]) -> Iterator[str]:
-    """All groups of one kind of component; `of_what` introduces its users, if they are worth naming."""
+    """The chapter of one kind of component; `of_what` precedes the names of its users, '' omits them."""
     yield f'\n## {title}'
     for group in groups(users):
         yield ''

@@ -1,10 +1,10 @@
-"""Prints what the structure of the source looks like, and lists what breaks its rules.
+"""Prints the structure of the source, and lists violations of its rules.
 
     python scripts/house.py
 
-Imports only run downhill, `main -> learners -> {hp_optimizer -> rl_agents, nets -> datasets} -> utils`; no learner
-imports another one, no module imports itself through others, only main.py sees the flags of absl, and neither main.py
-nor a module that declares options loads TensorFlow. The source is read as text: nothing of the project is imported.
+Imports only go down the layers `main -> learners -> {hp_optimizer -> rl_agents, nets -> datasets} -> utils`; no learner
+imports another one, there are no circular imports, only main.py accesses the flags of absl, and neither main.py nor a
+module that declares options loads TensorFlow. The source is parsed; nothing of the project is imported.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# What each part of the house may import, besides itself.
+# The parts that each part may import, besides itself.
 BELOW = {
     'utils': set(),
     'datasets': {'utils'},
@@ -32,7 +32,7 @@ BELOW['main'] = {*BELOW}
 BELOW['examples'] = BELOW['scripts'] = {'main', *BELOW['main']}
 SHARED_BY_LEARNERS = {'learners.search', 'learners.program', 'learners.weight_quantization'}
 PACKAGE = 'pocketflow'
-"""As which everything is imported; module names are written without it here."""
+"""Name of the package; module names here are relative to it."""
 TESTS_ONLY = 'tests'
 SLOW = {
     'tensorflow',
@@ -46,14 +46,14 @@ SLOW = {
     'ai_edge_quantizer',
     'PIL',
 }
-"""Libraries that take long to load; the command line is parsed without them."""
+"""Libraries that load slowly; the command line is parsed without them."""
 
 
 _MODULE = re.compile(rf'{PACKAGE}(\.\w+)+')
 
 
 def module_files(root: Path) -> dict[str, Path]:
-    """The project's modules by dotted name; a package goes by its own name."""
+    """The project's modules by dotted name; packages by the name of their folder."""
     files = [root / 'main.py'] + [file for part in BELOW for file in sorted((root / part).rglob('*.py'))]
     return {module_name(file.relative_to(root)): file for file in files if file.is_file()}
 
@@ -68,7 +68,7 @@ def is_type_checking(node: ast.AST) -> bool:
 
 
 def walk(node: ast.AST, running: bool) -> Iterator[ast.AST]:
-    """All nodes below one; with `running`, without what only a type checker reads."""
+    """All descendants of a node; with `running`, without blocks of `if TYPE_CHECKING`."""
     for child in ast.iter_child_nodes(node):
         if not (running and is_type_checking(child)):
             yield child
@@ -76,7 +76,7 @@ def walk(node: ast.AST, running: bool) -> Iterator[ast.AST]:
 
 
 def imported(node: ast.AST, module: str, is_package: bool) -> list[str]:
-    """The project's names that one statement asks for; `from a import b` asks for `a.b`, which may be a module."""
+    """The project's names that a statement imports; `from a import b` gives `a.b`, which may be a module."""
     if isinstance(node, ast.ImportFrom) and node.level:
         package = module.split('.') if is_package else module.split('.')[:-1]
         base = '.'.join(filter(None, [*package[: len(package) + 1 - node.level], node.module or '']))
@@ -101,7 +101,7 @@ def is_dynamic_import(node: ast.AST) -> bool:
 
 
 def late_import(node: ast.AST) -> list[str]:
-    """The module that a string names, which is imported when what it is declared for is used."""
+    """The module named by a string in a declaration, which is imported on first use."""
     is_name = isinstance(node, ast.Constant) and isinstance(node.value, str)
     return [node.value.removeprefix(f'{PACKAGE}.')] if is_name and _MODULE.fullmatch(node.value) else []
 
@@ -114,7 +114,7 @@ def resolve(name: str, modules: Mapping[str, Path]) -> str | None:
 
 
 def edges(modules: Mapping[str, Path], running: bool = False) -> dict[str, set[str]]:
-    """Which modules of the project each one imports, anywhere in its file."""
+    """Module -> the project's modules that it imports, anywhere in its file."""
     found: dict[str, set[str]] = {}
     for module, file in modules.items():
         nodes = list(walk(ast.parse(file.read_text(encoding='utf-8')), running))
@@ -132,7 +132,7 @@ def outside_or_module(name: str, modules: Mapping[str, Path]) -> str | None:
 
 
 def folder_of_learner(module: str, modules: Mapping[str, Path]) -> str | None:
-    """`learners.channel_pruning` for all that lies in that folder, `None` for the files they share."""
+    """`learners.channel_pruning` for all modules in that folder, None for the shared files of `learners`."""
     package = '.'.join(module.split('.')[:2])
     is_folder = package in modules and modules[package].name == '__init__.py'
     return package if package.startswith('learners.') and is_folder and package not in SHARED_BY_LEARNERS else None
@@ -157,7 +157,7 @@ def bad_edges(root: Path) -> list[str]:
 
 
 def cycles(root: Path) -> list[str]:
-    """One line for each module that ends up importing itself; packages only count where they are named."""
+    """One line for each module in a circular import; packages count only if they are named in the import."""
     graph = edges(module_files(root), running=True)
     return [f'{module} imports itself' for module in sorted(graph) if module in reachable(module, graph)]
 
@@ -173,7 +173,7 @@ def reachable(start: str, graph: Mapping[str, set[str]]) -> set[str]:
 
 
 def slow_options(root: Path) -> list[str]:
-    """main.py and the modules that declare options, where they load one of the slow libraries."""
+    """main.py and the modules that declare options, if they load a slow library."""
     modules = module_files(root)
     trees = {module: ast.parse(file.read_text(encoding='utf-8')) for module, file in modules.items()}
     graph = {module: loaded_modules(tree, module, modules) for module, tree in trees.items()}
@@ -197,7 +197,7 @@ def declares_options(module: str, tree: ast.AST) -> bool:
 
 
 def at_import(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes below one that run when a module is imported: not those within functions."""
+    """The descendants of a node that run when a module is imported: not those in functions."""
     for child in ast.iter_child_nodes(node):
         if not is_type_checking(child) and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             yield child
@@ -205,7 +205,7 @@ def at_import(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def loaded_modules(tree: ast.AST, module: str, modules: Mapping[str, Path]) -> set[str]:
-    """The project's modules that importing one loads first, with the packages that they and it lie in."""
+    """The project's modules that a module imports when it is loaded, and the parent packages of all of them."""
     is_package = modules[module].name == '__init__.py'
     names = (name for node in at_import(tree) for name in imported(node, module, is_package))
     targets = {module, *(target for name in names if (target := resolve(name, modules)))}
@@ -214,7 +214,7 @@ def loaded_modules(tree: ast.AST, module: str, modules: Mapping[str, Path]) -> s
 
 
 def slow_libraries(tree: ast.AST) -> set[str]:
-    """The slow libraries that a module loads itself when it is imported."""
+    """The slow libraries that a module imports directly when it is loaded."""
     found = set()
     for node in at_import(tree):
         if isinstance(node, ast.Import):
@@ -225,7 +225,7 @@ def slow_libraries(tree: ast.AST) -> set[str]:
 
 
 def flag_readers(root: Path) -> list[str]:
-    """Where the parsed command line is read outside main.py."""
+    """Places other than main.py that access absl's parsed flags."""
     return [
         f'{module}:{node.lineno}'
         for module, file in module_files(root).items()
@@ -258,7 +258,7 @@ def lines_by_room(root: Path) -> dict[str, tuple[int, int]]:
 
 
 def package_files(root: Path) -> list[Path]:
-    """The modules of the package, relative to the root; scripts, examples and tests are none."""
+    """The modules of the package relative to the root, without scripts, examples and tests."""
     files = (file.relative_to(root) for file in module_files(root).values())
     return [file for file in files if file.parts[0] not in ('scripts', 'examples')]
 
@@ -268,12 +268,12 @@ def count_lines(file: Path) -> int:
 
 
 def loose_files(root: Path) -> list[str]:
-    """Modules that lie in `utils/` itself."""
+    """Modules directly in `utils/`."""
     return [file.name for file in package_files(root) if file.parent == Path('utils') and file.name != '__init__.py']
 
 
 def without_test(root: Path) -> list[Path]:
-    """Modules without a test file at the same place below `tests/`; `__init__.py` only list names."""
+    """Modules without a test file at the same path in `tests/`, except `__init__.py`."""
     return [
         file
         for file in package_files(root)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds Horovod from its source against the TensorFlow in .venv and installs it there, unless it is there already.
+# Builds Horovod from source against the TensorFlow in .venv and installs it there, unless it is installed.
 #
 # TensorFlow newer than 2.18 no longer ships the headers of one optional operation that is off by default
-# (xla_mpi_ops.cc): it is left out of the build. Gloo is always built in, MPI where mpirun is found;
+# (xla_mpi_ops.cc), which is excluded from the build. Gloo is always included, MPI if mpirun is found;
 # HOROVOD_GPU_OPERATIONS=NCCL and Horovod's other build variables are passed on.
 set -euo pipefail
 
@@ -36,14 +36,14 @@ fetch_source() {
   tar -xzf "$BUILD_DIR"/horovod-*.tar.gz -C "$BUILD_DIR/source" --strip-components 1
 }
 
-# drop_xla_line CMAKELISTS: takes out exactly one line, or fails.
+# drop_xla_line CMAKELISTS: removes exactly one line, or fails.
 drop_xla_line() {
   [[ "$(grep -c 'xla_mpi_ops\.cc' "$1")" == 1 ]] \
     || die 1 "$1: does not name xla_mpi_ops.cc exactly once; this is not the Horovod that constraints.txt pins"
   sed -i '/xla_mpi_ops\.cc/d' "$1"
 }
 
-# CMake splits the compiler flags at blanks: TensorFlow is found through a link whose path has none.
+# CMake splits the compiler flags at blanks, so TensorFlow is found through a link with a path without blanks.
 build_wheel() {
   ln -s "$VENV" "$BUILD_DIR/venv"
   command -v mpirun >/dev/null || export HOROVOD_WITHOUT_MPI=1

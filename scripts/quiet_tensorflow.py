@@ -1,4 +1,4 @@
-"""Importing this module loads TensorFlow without its chatter; it comes before all imports that need TensorFlow."""
+"""Loads TensorFlow without its log messages when imported, which must precede all imports that need TensorFlow."""
 
 from pocketflow.utils.system.tensorflow_start import load_tensorflow
 

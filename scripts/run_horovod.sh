@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Runs main.py with several workers that train one model together, in an environment that it makes at the first call.
+# Runs main.py with several workers that train one model, in an environment that is created at the first call.
 #
 #   scripts/run_horovod.sh -n=2                                          the quickstart, with two workers
-#   scripts/run_horovod.sh -n=2 --flagfile=FILE --learner=weight-sparse  flags go to main.py as they are
+#   scripts/run_horovod.sh -n=2 --flagfile=FILE --learner=weight-sparse  other flags are passed to main.py
 #   scripts/run_horovod.sh -n=2 nets/resnet_at_cifar10_run.py --learner=uniform
 #   scripts/run_horovod.sh -n=8 -H=host1:4,host2:4 --flagfile=FILE       over ssh; see docs/clusters.md
 #
-# -n=K or --nb_gpus=K: the number of workers: one per GPU, or, where there is none, any number that shares the cores.
-# -H=HOST:SLOTS,...: where they run. --srun: -H names hosts of this Slurm job. --mpi: through Open MPI's mpirun.
-# --verbose_workers: shows the output of all workers, not of worker 0 alone.
-# --checkpoint_time=S: how long they may take to end after SIGTERM or SIGINT; 120 s.
-# PYTHON: the interpreter .venv is made with. POCKETFLOW_DRY_RUN=1: print the command, one word per line.
+# -n=K or --nb_gpus=K: number of workers: one per GPU, or on machines without GPUs any number that shares the cores.
+# -H=HOST:SLOTS,...: hosts of the workers. --srun: -H names hosts of this Slurm job. --mpi: use Open MPI's mpirun.
+# --verbose_workers: shows the output of all workers, not only of worker 0.
+# --checkpoint_time=S: seconds that workers have to end after SIGTERM or SIGINT; default 120.
+# PYTHON: the interpreter that creates .venv. POCKETFLOW_DRY_RUN=1: prints the command, one word per line.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"  # `sh scripts/run_horovod.sh` works too
 set -euo pipefail
 
@@ -23,7 +23,7 @@ source "$LIB/launch.sh"
 LAUNCH_ARGS=()
 WORDS=()
 
-# split_words ARGS...: the launcher's own words to LAUNCH_ARGS, all others to WORDS.
+# split_words ARGS...: splits the arguments into the launcher's, LAUNCH_ARGS, and all others, WORDS.
 split_words() {
   local word
   for word in "$@"; do
@@ -39,7 +39,7 @@ split_words() {
   done
 }
 
-# Built once; whether it loads is only asked again after the environment has changed.
+# Built once; that it loads is checked again only if the environment has changed.
 ensure_horovod() {
   ensure_env ''
   is_installed horovod && return

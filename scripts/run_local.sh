@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Runs main.py on this machine, in an environment that it makes at the first call.
+# Runs main.py on this machine, in an environment that is created at the first call.
 #
 #   scripts/run_local.sh                                                 the quickstart
-#   scripts/run_local.sh --flagfile=FILE --learner=weight-sparse         flags go to main.py as they are
-#   scripts/run_local.sh nets/resnet_at_cifar10_run.py --learner=uniform means --model=resnet --dataset=cifar10
-#   scripts/run_local.sh examples/convnet_at_fmnist.py                   means --model_helper=that file
+#   scripts/run_local.sh --flagfile=FILE --learner=weight-sparse         other flags are passed to main.py
+#   scripts/run_local.sh nets/resnet_at_cifar10_run.py --learner=uniform is --model=resnet --dataset=cifar10
+#   scripts/run_local.sh examples/convnet_at_fmnist.py                   is --model_helper=FILE
 #
-# -n=K or --nb_gpus=K: the number of workers; here 1.
-# PYTHON: the interpreter .venv is made with. POCKETFLOW_DRY_RUN=1: print the command, one word per line.
+# -n=K or --nb_gpus=K: number of workers; must be 1.
+# PYTHON: the interpreter that creates .venv. POCKETFLOW_DRY_RUN=1: prints the command, one word per line.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"  # `sh scripts/run_local.sh` works too
 set -euo pipefail
 

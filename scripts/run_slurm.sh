@@ -21,7 +21,7 @@ JOB_ARGS=()
 WORDS=()
 SUBMIT=''
 
-# split_words ARGS...: the job's own words to JOB_ARGS, all others to WORDS.
+# split_words ARGS...: splits the arguments into the job's, JOB_ARGS, and all others, WORDS.
 split_words() {
   local word
   for word in "$@"; do
@@ -35,7 +35,7 @@ split_words() {
   done
 }
 
-# A job must not find out after hours in the queue that its first word is wrong.
+# Checks the first argument now, not after hours in the queue.
 check_words() {
   (parse_launch ${WORDS[@]+"${WORDS[@]}"}) || exit
 }

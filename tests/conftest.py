@@ -1,16 +1,26 @@
-"""Whole runs of the program in this process: LeNet at digits for one epoch, with little measuring."""
+"""Whole runs of the program in this process (LeNet at digits, little measuring), and the processor time of tests."""
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
+import gc
 import io
+import itertools
 import json
 import logging as python_logging
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from absl import logging
+
+# The networks of the tests are so small that threads cost more than they save, and pytest-xdist shares the cores
+# already. Set before TensorFlow and NumPy are loaded; child processes inherit it.
+for _variable in ('TF_NUM_INTRAOP_THREADS', 'TF_NUM_INTEROP_THREADS', 'OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'):
+    os.environ.setdefault(_variable, '1')
 
 TASK = ('--model=lenet', '--dataset=digits')
 QUICK = (
@@ -37,20 +47,25 @@ class Outcome:
         return self.out.splitlines()[-1]
 
 
-def run_main(*arguments: str) -> Outcome:
-    """`python main.py ARGUMENTS`, but in this process."""
-    from pocketflow import main  # it loads TensorFlow, which many tests can do without
-
+def outcome_of(program: Callable[[], int]) -> Outcome:
+    """What a program that sets up its own logging prints and returns; the logging is restored afterwards."""
     logger = python_logging.getLogger('absl')
     handlers, propagate, verbosity = logger.handlers, logger.propagate, logging.get_verbosity()
     out, err = io.StringIO(), io.StringIO()
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main.run(['main.py', *map(str, arguments)])
+            code = program()
     finally:
         logger.handlers, logger.propagate = handlers, propagate
         logging.set_verbosity(verbosity)
     return Outcome(code, out.getvalue(), err.getvalue())
+
+
+def run_main(*arguments: str) -> Outcome:
+    """`python main.py ARGUMENTS`, but in this process."""
+    from pocketflow import main  # it loads TensorFlow, which many tests can do without
+
+    return outcome_of(lambda: main.run(['main.py', *map(str, arguments)]))
 
 
 def metric_lines(run: Path) -> list[dict]:
@@ -90,3 +105,84 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
 def pruned_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """`chn-pruned-rmt` in an empty zoo, so that it trains its baseline itself. To be read only."""
     return finished_run(tmp_path_factory.mktemp('empty_zoo'), *PRUNING)
+
+
+SLOWEST = (
+    'workers/test_whole_runs.py',
+    'scripts/test_benchmarks.py',
+    'workers/test_workers.py',
+    'learners/test_contracts.py',
+    'learners/program/test_interrupted_runs.py',
+    'learners/program/test_modes.py',
+    'learners/program/test_pipeline.py',
+    'rl_agents/ddpg/test_agent.py',
+    'hp_optimizer/optimizers/test_contracts.py',
+    'learners/search/test_plan_search.py',
+    'rl_agents/ddpg/test_solving.py',
+    'scripts/test_run_horovod.py',
+)
+"""Files to begin with, those first that take longest, so that none of them is left when all else is done."""
+TESTS = Path(__file__).parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config.option, 'loadscopereorder'):
+        config.option.loadscopereorder = False  # pytest-xdist would begin with the files that have most tests
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {TESTS / name: place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_collection_finish() -> None:
+    """Takes what TensorFlow has loaded, some million objects, out of each later garbage collection."""
+    gc.collect()
+    gc.freeze()
+
+
+def cpu_seconds() -> float:
+    """User and system time of this process and of its children that have ended."""
+    return sum(os.times()[:4])
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        '--cpu-durations',
+        type=int,
+        metavar='N',
+        help='show the N test files and tests that took most processor time, their child processes included (0: all)',
+    )
+
+
+_measured_until = [0.0]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logstart() -> None:
+    _measured_until[0] = cpu_seconds()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    report = yield
+    now = cpu_seconds()
+    report.cpu_seconds = now - _measured_until[0]  # of this phase; pytest-xdist hands it to the process that reports
+    _measured_until[0] = now
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    count = config.getoption('--cpu-durations')
+    if count is None:
+        return
+    files, tests = collections.Counter(), collections.Counter()
+    for report in itertools.chain.from_iterable(terminalreporter.stats.values()):
+        if hasattr(report, 'cpu_seconds'):
+            files[report.nodeid.split('::')[0]] += report.cpu_seconds
+            tests[report.nodeid] += report.cpu_seconds
+    for title, seconds in {'test': tests, 'test file': files}.items():
+        terminalreporter.section(f'processor time per {title}')
+        for name, value in seconds.most_common(count or None):
+            terminalreporter.write_line(f'{value:8.1f} s  {name}')
+        terminalreporter.write_line(f'{sum(seconds.values()):8.1f} s  in all {len(seconds)}')

@@ -14,11 +14,7 @@ import tf_keras as keras
 
 import pocketflow
 from pocketflow.learners.channel_pruning_rmt.pruning import prune_channels
-from pocketflow.utils.errors import PocketFlowError, UsageError
-from pocketflow.utils.export import tflite
-from pocketflow.utils.export.formats import Source
-from pocketflow.utils.export.latency import Timing
-from pocketflow.utils.export.tflite import Measurement
+from pocketflow.utils.errors import UsageError
 
 layers = keras.layers
 
@@ -193,37 +189,6 @@ def test_larger_layers_lose_more_with_heurist(model: keras.Model):
 
 # Files.
 
-
-def test_files_are_written_and_measured(model: keras.Model, tmp_path: Path):
-    images = samples()
-    paths = pocketflow.export_tflite(model, tmp_path / 'new', ['float32', 'int8'], images)
-    assert paths == {name: tmp_path / 'new' / f'model_{name}.tflite' for name in ('float32', 'int8')}
-    labels = (model.predict(images, verbose=0).argmax(1) + 1) % 4
-    once = Timing(rounds=1, warmup=0, settling=0, invocations_per_round=1)
-    found = pocketflow.measure({**paths, 'keras': model}, images, labels, reference=model, timing=once)
-    assert found['float32'].agreement == 1.0 and found['float32'].accuracy == 0.0
-    assert found['float32'].num_bytes == paths['float32'].stat().st_size > found['int8'].num_bytes
-    assert found['int8'].latency_ms > 0
-    assert found['keras'] == Measurement(accuracy=0.0, agreement=1.0)
-
-
-def test_weights_of_four_bits_become_a_file(model: keras.Model, tmp_path: Path):
-    result = pocketflow.quantize(model, bits=4, symmetric=True)
-    paths = pocketflow.export_tflite(result.model, tmp_path, ['float32', 'mixed'], encodings=result.encodings)
-    assert paths['mixed'].stat().st_size < paths['float32'].stat().st_size
-
-
-def test_a_file_that_computes_something_else_is_refused(
-    model: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    other = small()
-    other.set_weights([weights + 1 for weights in other.get_weights()])
-    monkeypatch.setattr(tflite, 'Source', lambda model, *rest: Source(other, *rest))
-    with pytest.raises(PocketFlowError, match='does not compute what its model computes'):
-        pocketflow.export_tflite(model, tmp_path, ['float32'])
-
-
-# What is refused, each with one line.
 
 REFUSED = {
     'no model': (lambda model: pocketflow.quantize('model.keras'), 'it is a builtins.str, not a model of tf_keras'),

@@ -11,34 +11,16 @@ from pathlib import Path
 import pytest
 
 from pocketflow import main
-from pocketflow.learners import LEARNERS
 from pocketflow.learners.program.checks import checked_command
-from pocketflow.learners.program.command import UNRECORDED_OPTIONS, Command, MainOptions, learner_names
+from pocketflow.learners.program.command import UNRECORDED_OPTIONS, Command
 from pocketflow.learners.program.identity import recorded_lines, run_path, training_name
 from pocketflow.learners.program.modes import EXEC_MODES
-from pocketflow.learners.program.start import make_invocation
 from pocketflow.nets import PAIRS
-from pocketflow.nets.options import GIVEN
 from pocketflow.utils.errors import LostWorkerError, PocketFlowError, UsageError
-from pocketflow.utils.options import option_fields
-from pocketflow.utils.runs.run_directory import RunDirectory
 from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, run_main
 
 ROOT = Path(__file__).resolve().parents[1]
 PRUNE = (*TASK, '--learner=chn-pruned-rmt')
-
-HELPER = '''
-from pocketflow.datasets import DigitsDataset
-from pocketflow.nets.abstract_model_helper import PAIRS, ClassificationHelper
-
-
-@PAIRS.register('{name}')
-class Mine(ClassificationHelper):
-    """A pair of one's own."""
-
-    dataset_class = DigitsDataset
-    model_name = 'mine'
-'''
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +74,7 @@ BAD_INPUT = {
     ),
     'drop of nothing': ([*TASK, '--max_accuracy_drop=0.1'], 'compresses nothing'),
     'unused model': ([*TASK, '--save_path=model.keras'], '--learner=full-prec starts from random weights'),
-    'warm start from nothing': ([*TASK, '--enbl_warm_start'], 'goes with --learner=full-prec and --save_path='),
+    'warm start from nothing': ([*TASK, '--enbl_warm_start'], 'needs --learner=full-prec and --save_path='),
     'warm start of another': ([*PRUNE, '--enbl_warm_start', '--save_path=m'], 'given: --learner=chn-pruned-rmt'),
     'unused teacher': ([*PRUNE, '--save_path_dst=t.keras'], '--save_path_dst=t.keras would have no effect: it needs'),
     'missing model': ([*PRUNE, '--save_path=nowhere.keras'], '--save_path=nowhere.keras: no saved model there'),
@@ -151,98 +133,10 @@ def test_a_flag_file_of_bytes_is_not_of_a_run(tmp_path, mode):
     assert [path.name for path in tmp_path.iterdir()] == ['flags.txt']
 
 
-@pytest.mark.parametrize(
-    ('text', 'message'),
-    [
-        ('x = 1', "expected one pair registered by @PAIRS.register('MODEL_at_DATASET'), found none"),
-        (
-            'import nothing_of_that_name',
-            "importing it failed: ModuleNotFoundError: No module named 'nothing_of_that_name'",
-        ),
-        ('def broken(:', 'importing it failed: SyntaxError'),
-        (HELPER.format(name='lenet_at_digits'), "ValueError: model/dataset pair 'lenet_at_digits' is registered twice"),
-        (
-            HELPER.format(name='a_at_digits') + HELPER.format(name='b_at_digits'),
-            'found a_at_digits, b_at_digits; name one',
-        ),
-    ],
-)
-def test_files_that_give_no_pair(tmp_path, text, message):
-    (tmp_path / 'mine.py').write_text(text)
-    outcome = run_main('--model_helper=mine.py')
-    assert outcome.code == 2 and outcome.err.count('\n') == 1
-    assert outcome.err.startswith('error: --model_helper=mine.py: ') and message in outcome.err
-
-
-def test_one_of_several_pairs_in_a_file(tmp_path):
-    (tmp_path / 'mine.py').write_text(HELPER.format(name='a_at_digits') + HELPER.format(name='b_at_digits'))
-    given = command('--model_helper=mine.py', '--model=b')
-    assert given.pair.name == 'b_at_digits'
-    assert recorded_lines(given)[:2] == ['--model=b', f'--model_helper={tmp_path}/mine.py']
-
-
-def test_a_helper_file_may_be_read_again_in_one_process(tmp_path):
-    (tmp_path / 'mine.py').write_text(HELPER.format(name='mine_at_digits'))
-    first, second = command('--model_helper=mine.py'), command('--model_helper=mine.py')
-    assert first.pair.name == second.pair.name == 'mine_at_digits'
-    assert first.pair.load() is not second.pair.load() is PAIRS.get('mine_at_digits')
-    (tmp_path / 'mine.py').write_text(HELPER.format(name='other_at_digits'))
-    assert command('--model_helper=mine.py').pair.name == 'other_at_digits'
-
-
-@pytest.mark.parametrize(
-    ('left_out', 'missing'), [('', 'build_model'), ('    dataset_class = DigitsDataset\n', 'dataset_class')]
-)
-def test_an_unfinished_helper_class_is_refused(tmp_path, left_out, missing):
-    (tmp_path / 'mine.py').write_text(HELPER.format(name='mine_at_digits').replace(left_out, ''))
-    outcome = run_main('--model_helper=mine.py')
-    assert outcome.code == 2
-    assert outcome.err == (
-        f'error: --model_helper=mine.py: class Mine does not define {missing}; see docs/extending.md\n'
-    )
-
-
-def test_an_edited_helper_file_is_another_run(tmp_path):
-    file, entries = tmp_path / 'mine.py', dict(PAIRS._entries)
-
-    def given(text: str) -> Command:
-        PAIRS._entries = dict(entries)
-        file.write_text(text)
-        return command('--model_helper=mine.py')
-
-    text = HELPER.format(name='mine_at_digits') + '    build_model = None\n'
-    first, again, edited = given(text), given(text), given(text + '# other layers\n')
-    assert run_path(first) == run_path(again) != run_path(edited)
-    assert training_name(first) == training_name(again) != training_name(edited)
-    run = RunDirectory(tmp_path / 'run')
-    run.claim(recorded_lines(first))
-    run.release()
-    PAIRS._entries = dict(entries)
-    outcome = run_main('--model_helper=mine.py', '--run_dir=run')
-    assert outcome.code == 2 and 'other flags (sha256 of --model_helper: ' in outcome.err
-    PAIRS._entries = dict(entries)
-    assert command('--flagfile=run/flags.txt').pair.name == 'mine_at_digits'  # the comment is one
-
-
 def test_crash_of_our_own_is_not_hidden(monkeypatch):
     monkeypatch.setitem(EXEC_MODES, 'train', lambda invocation: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run_main(*TASK)
-
-
-def test_values_may_follow_their_flags():
-    given = command('--seed', '5', '--model', 'lenet', '--dataset', 'digits', '--learner', 'chn-pruned-rmt')
-    assert given.options(MainOptions) == MainOptions('chn-pruned-rmt', 5)
-
-
-def test_flag_files_nest_and_the_command_line_wins(tmp_path):
-    (tmp_path / 'inner.flags').write_text('--model=lenet\n# a comment\n--dataset=digits\n--lrn_rate_init=0.03\n')
-    (tmp_path / 'outer.flags').write_text('--flagfile=inner.flags\n\n--learner=chn-pruned-rmt\n--seed=2\n')
-    given = command('--flagfile=outer.flags', '--seed=3')
-    assert given.pair.name == 'lenet_at_digits' and given.learner_names == ['chn-pruned-rmt']
-    assert given.options(MainOptions).seed == 3
-    assert make_invocation(given).helper.net.learning_rate == 0.03
-    assert command('--flagfile=outer.flags').options(MainOptions).seed == 2
 
 
 @pytest.mark.parametrize(
@@ -262,64 +156,6 @@ def test_recorded_flags_repeat_the_run(tmp_path, arguments):
     for options_class in given.options_classes():
         if options_class not in UNRECORDED_OPTIONS:
             assert again.options(options_class) == given.options(options_class)
-
-
-def made_run(*arguments: str) -> Path:
-    """A directory of a run with these flags, as far as the command line looks at it."""
-    run = Path('made')
-    run.mkdir()
-    (run / 'flags.txt').write_text('\n'.join(recorded_lines(command(*arguments))) + '\n')
-    return run
-
-
-@pytest.mark.parametrize(
-    ('mode', 'flag', 'before'),
-    [
-        ('eval', '--cpr_prune_ratio=0.9', 'with --cpr_prune_ratio=0.3'),
-        ('eval', '--seed=1', 'with --seed=0'),
-        ('eval', '--export_formats=int8', 'without it'),
-        ('eval', '--dataset=cifar10', 'with --dataset=digits'),
-        ('eval', '--learner=full-prec,chn-pruned-rmt', 'with --learner=chn-pruned-rmt'),
-        ('eval', '--momentum=0.5', 'with --momentum=0.9'),
-        ('benchmark', '--save_path=m.keras', 'without it'),
-        ('benchmark', '--nb_smpls_eval=50', 'with --nb_smpls_eval=360'),
-        ('export', '--save_path=m.keras', 'without it'),
-        ('export', '--cpr_prune_ratio=0.9', 'with --cpr_prune_ratio=0.3'),
-    ],
-)
-def test_modes_that_use_a_run_do_not_change_it(mode, flag, before, tmp_path):
-    made_run(*PRUNE, '--cpr_prune_ratio=0.3')
-    Path('mine.flags').write_text(f'{flag}\n')
-    for given in flag, '--flagfile=mine.flags':
-        outcome = run_main(f'--exec_mode={mode}', '--run_dir=made', given)
-        assert (outcome.code, outcome.out) == (2, '')
-        assert outcome.err == (
-            f'error: {flag}: --exec_mode={mode} works on the run in made, which was made {before}; drop the flag\n'
-        )
-
-
-@pytest.mark.parametrize(
-    'arguments',
-    [
-        ('eval', '--nb_smpls_eval=50', '--save_path=m.keras', '--batch_size_eval=10', '--data_dir_local=d', '--debug'),
-        ('eval', '--flagfile=made/flags.txt'),
-        ('eval', *PRUNE, '--cpr_prune_ratio=0.3', '--summ_step=5'),
-        ('export', '--export_formats=int8', '--nb_repts=3', '--nb_smpls_export_eval=9', '--nb_smpls_calib=9'),
-        ('benchmark', '--nb_repts=3', '--nb_repts_warmup=3', '--nb_threads=1'),
-    ],
-)
-def test_flags_that_modes_use_may_differ(arguments, tmp_path):
-    made_run(*PRUNE, '--cpr_prune_ratio=0.3')
-    given = command(f'--exec_mode={arguments[0]}', '--run_dir=made', *arguments[1:])
-    assert given.learner_options()['chn-pruned-rmt'].prune_ratio == 0.3
-
-
-def test_a_pair_of_ones_own_is_found_from_anywhere(tmp_path):
-    (tmp_path / 'mine.py').write_text(HELPER.format(name='mine_at_digits'))
-    entries = dict(PAIRS._entries)
-    made_run('--model_helper=mine.py')
-    PAIRS._entries = entries
-    assert command('--exec_mode=eval', '--run_dir=made', '--model_helper=./mine.py').pair.name == 'mine_at_digits'
 
 
 def test_run_records_the_flags_of_its_command(pruned_run):
@@ -357,67 +193,6 @@ def test_zoo_name_is_shared_by_runs_that_are_trained_alike():
         assert training_name(plain) not in str(run_path(command(*TASK, *other)))
 
 
-def test_help_lists_what_there_is():
-    outcome = run_main('--help')
-    assert outcome.code == 0 and 'This is the only file' not in outcome.out
-    for model, dataset in (name.split('_at_') for name in PAIRS):
-        named = '--save_path=MODEL.keras' if model == GIVEN else f'--model={model}'
-        assert f'{named} --dataset={dataset}' in outcome.out
-    for name in LEARNERS:
-        assert f'  {name} ' in outcome.out and LEARNERS.declaration(name).summary in outcome.out
-    assert '--run_dir' in outcome.out and '--helpfull' in outcome.out and '--momentum' not in outcome.out
-
-
-KNOWN_FLAGS = (  # of the original, as far as there is something for them to set
-    """
-    debug exec_mode learner enbl_dst enbl_warm_start save_path save_step summ_step loss_w_dst save_path_dst tempr_dst
-    cpr_nb_crops_per_smpl cpr_nb_smpls cpr_prune_ratio cpr_save_path_ws cpr_skip_frst_layer cpr_skip_last_layer
-    cpr_skip_op_names cpr_warm_start batch_size batch_size_eval data_dir_hdfs data_dir_local data_disk data_hdfs_host
-    nb_smpls_eval nb_smpls_train nb_smpls_val nb_threads prefetch_size batch_size_norm loss_w_dcy lrn_rate_init
-    momentum nb_epochs_rat resnet_size"""
-)
-
-
-def test_all_flags_are_explained():
-    outcome = run_main('--helpfull', '--model=resnet', '--dataset=cifar10')
-    assert outcome.code == 0
-    shown = {
-        line.split(':')[0].strip().removeprefix('--').removeprefix('[no]')
-        for line in outcome.out.splitlines()
-        if line.startswith('  --') and ':' in line
-    }
-    assert shown >= set(KNOWN_FLAGS.split())
-    for options_class in command('--model=resnet', '--dataset=cifar10').options_classes():
-        assert shown >= {field.metadata['flag'] for field in option_fields(options_class)}
-
-
-OLD_SWITCHES = {
-    'uniform': 'uql_enbl_rl_layerwise_tune',
-    'non-uniform': 'nuql_enbl_rl_layerwise_tune',
-    'uniform-tf': 'uqtf_enbl_manual_quant',
-}
-"""The superseded flags that were boolean in the original, by learner; all others took a value."""
-
-
-def test_superseded_flags_are_of_the_type_that_they_had():
-    classes = command('--model=lenet', '--dataset=digits').options_classes()
-    assert {flag for part in classes for flag in part.superseded_switches} == set(OLD_SWITCHES.values())
-    assert not [flag for part in classes for flag in part.superseded if '_enbl_' in flag]
-
-
-@pytest.mark.parametrize(('learner', 'flag'), OLD_SWITCHES.items())
-def test_an_old_switch_leaves_the_next_flag_alone(learner, flag):
-    for form in (f'--{flag}', f'--no{flag}', f'--{flag}=false'):
-        given = command(*TASK, f'--learner={learner}', form, '--seed=7')
-        assert given.options(MainOptions).seed == 7 and list(given.superseded()) == [flag]
-
-
-@pytest.mark.parametrize('path', sorted((ROOT / 'scripts' / 'flags').glob('*.flags')), ids=lambda path: path.stem)
-def test_shipped_flag_files_are_valid(path, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    make_invocation(command(f'--flagfile={path}'))
-
-
 def test_seed_decides_the_weights(tmp_path):
     def weights(name: str, seed: int) -> bytes:
         outcome = run_main(
@@ -443,12 +218,6 @@ def test_the_program_itself(tmp_path):
     assert (process.returncode, process.stdout) == (2, '')
     assert process.stderr == 'error: --cpr_prune_ratio=2.0: must be a number >= 0 and < 1\n'
     assert not list(tmp_path.iterdir())
-
-
-def test_usage_errors_name_the_value():
-    with pytest.raises(UsageError, match='--learner=a, ,b: an empty name'):
-        learner_names('a, ,b')
-    assert learner_names('full-prec, chn-pruned-rmt') == ['full-prec', 'chn-pruned-rmt']
 
 
 def refuse_with(error: Exception) -> None:

@@ -86,7 +86,7 @@ REFUSED = {
     ),
     'method of nothing': (
         (*TASK, '--learner=weight-sparse', '--ws_prune_ratio_prtl=uniform', '--hp_optimizer=tpe'),
-        '--hp_optimizer is about searches, but nothing is searched; also give --ws_prune_',
+        '--cpr_prune_option=auto, --nuql_enbl_rl_agent, --uql_enbl_rl_agent, --ws_prune_ratio_prtl=optimal or --hpo_',
     ),
     'agent of nothing': ((*TASK, '--ddpg_tau=0.5'), '--ddpg_tau is about searches, but nothing is searched'),
     'bytes of nothing': ((*TASK, '--learner=uniform', '--hpo_max_bytes=100000'), '--hpo_max_bytes is about searches'),
@@ -209,11 +209,11 @@ def test_a_finished_run_does_not_need_the_file_of_its_space(tmp_path, monkeypatc
     (run / 'flags.txt').write_text('\n'.join(recorded) + '\n')
     (tmp_path / 'space.yaml').unlink()
     again = make_invocation(searching_flags(f'--run_dir={run}', '--exec_mode=eval'))
-    again.run.claim(again.recorded_flags, again.free_flags)
+    again.run.acquire(again.recorded_flags, again.free_flags)
     again.run.release()
     training = make_invocation(searching_flags(f'--run_dir={run}'))
     with pytest.raises(UsageError, match='holds a run with other flags'):
-        training.run.claim(training.recorded_flags, training.free_flags)
+        training.run.acquire(training.recorded_flags, training.free_flags)
 
 
 def test_recorded_flags_of_a_search_are_no_reason_to_refuse(tmp_path, monkeypatch):

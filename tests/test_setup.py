@@ -124,6 +124,7 @@ def test_the_wheel_holds_one_package_with_its_data(installed: Path):
     assert {
         '__init__.py',
         'main.py',
+        'py.typed',
         'utils/reports/templates/report.html',
         'scripts/flags/quickstart.flags',
         'learners/channel_pruning_rmt/README.md',

@@ -1,4 +1,4 @@
-"""What stands between deciding how to compress a model and doing it: a value that can be printed and kept."""
+"""Compression plans: the decision for each layer, as a value that can be printed and saved."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numbers
 import os
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard, cast
 
 import tf_keras as keras
 
@@ -19,15 +19,15 @@ from pocketflow.utils.system.atomic import write_text
 
 SCHEMA = 1
 _JSON_NAMES = {'num_channels': 'nb_channels'}
-"""Field -> its name in the files of all versions, where that differs."""
+"""Field -> its name in plan files, where that differs."""
 Value = tuple[int, ...] | float | int
 
 
-def _is_whole(value: object) -> bool:
+def _is_whole(value: object) -> TypeGuard[int]:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
@@ -38,7 +38,7 @@ def _are_channels(value: object) -> bool:
 
 
 def _plain(value: Value) -> Value:
-    """The same value without NumPy's number types, which JSON does not know."""
+    """The same value with Python's number types in place of NumPy's, which JSON does not support."""
     if isinstance(value, (list, tuple)):
         return tuple(int(channel) for channel in value)
     return int(value) if isinstance(value, numbers.Integral) else float(value)
@@ -58,13 +58,13 @@ class CompressionPlan:
     Attributes:
         kind: what the values are: 'channels' (the input channels that the layer keeps, ascending), 'sparsity'
             (the share of its weights to be zero, in [0, 1)) or 'bits' (the width of its weights, 1 to 32).
-        model_name: the model for which it was made, as a hint to people.
-        values: layer -> its value; layers that are not named stay as they are.
-        num_channels: for 'channels', layer -> how many input channels it had.
-        predicted: name -> a figure that the plan is expected to reach, such as 'macs' or 'parameters'.
+        model_name: name of the model for which it was made; informative, not checked.
+        values: layer -> its value; layers that are not named are not compressed.
+        num_channels: for 'channels', layer -> its number of input channels before pruning.
+        predicted: name -> predicted figure of the compressed model, such as 'macs' or 'parameters'.
 
     Raises:
-        UsageError: a kind or a value is not one of those.
+        UsageError: the kind or a value is invalid.
     """
 
     kind: str
@@ -91,13 +91,30 @@ class CompressionPlan:
     def _check_num_channels(self) -> None:
         if self.kind != 'channels':
             return
-        for layer, channels in self.values.items():
+        for layer, channels in self.channels().items():
             total = self.num_channels.get(layer)
             if not _is_whole(total) or channels[-1] >= total:
                 raise UsageError(
                     f'plan for layer {layer!r}: channel {channels[-1]} is kept, but nb_channels says that'
                     f' there are {total}; it must be more than the last kept channel'
                 )
+
+    def channels(self) -> Mapping[str, tuple[int, ...]]:
+        """The values of a plan of channels."""
+        return cast(Mapping[str, tuple[int, ...]], self._values_of('channels'))
+
+    def shares(self) -> Mapping[str, float]:
+        """The values of a plan of sparsities."""
+        return cast(Mapping[str, float], self._values_of('sparsity'))
+
+    def widths(self) -> Mapping[str, int]:
+        """The values of a plan of bits."""
+        return cast(Mapping[str, int], self._values_of('bits'))
+
+    def _values_of(self, kind: str) -> Mapping[str, Value]:
+        if self.kind != kind:
+            raise ValueError(f'a plan of {self.kind} has no {kind}')
+        return self.values
 
     def __str__(self) -> str:
         head = f'{self.kind} plan for {self.model_name}'
@@ -116,27 +133,27 @@ class CompressionPlan:
 
     @classmethod
     def from_json(cls, text: str) -> CompressionPlan:
-        """Reads what `to_json` wrote.
+        """Reads the text of `to_json`.
 
         Raises:
-            UsageError: `text` is no such plan, or one of another schema.
+            UsageError: `text` is not a plan, or one of another schema.
         """
         try:
             entries = json.loads(text)
         except (ValueError, RecursionError) as error:  # the latter: nested too deep
-            raise UsageError(f'a compression plan must be JSON, which this is not: {error}') from None
+            raise UsageError(f'a compression plan must be JSON: {error}') from None
         return cls(**_checked_entries(entries))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the plan, whole or not at all."""
+        """Writes the plan to a file, atomically."""
         write_text(pathlib.Path(path), self.to_json())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> CompressionPlan:
-        """Reads what `save` wrote.
+        """Reads a file of `save`.
 
         Raises:
-            UsageError: there is no such file, or it holds no plan; the message names the file.
+            UsageError: the file does not exist or is not a plan; the message names the file.
         """
         try:
             text = pathlib.Path(path).read_text(encoding='utf-8')
@@ -148,11 +165,11 @@ class CompressionPlan:
             raise UsageError(f'{os.fspath(path)}: {error}') from None
 
     def check_model(self, model: keras.Model | ChannelGraph) -> None:
-        """Makes sure that the plan fits a model.
+        """Checks that the plan fits a model.
 
         Raises:
-            UsageError: it does not; the message names the first layer that the model lacks or that has
-                another number of input channels.
+            UsageError: it does not; the message names the first layer that is missing in the model or has
+                a different number of input channels.
         """
         graph = trace(model)
         known = _layer_sizes(graph, self.kind)
@@ -171,16 +188,16 @@ class CompressionPlan:
 
 
 def load_plan(given: str, learner: str, kind: str, flag: str) -> CompressionPlan:
-    """The plan that a user's flag means (see `resolve_plan_path`).
+    """Loads the plan that is given by a flag (see `resolve_plan_path`).
 
     Args:
         given: the flag's value.
-        learner: whose plan is looked for in a run directory.
-        kind: what the plan must be of.
+        learner: name of the learner whose plan is read if a run directory is given.
+        kind: required kind of the plan.
         flag: the flag's name, for messages.
 
     Raises:
-        UsageError: there is no such plan, or it is of another kind.
+        UsageError: the plan does not exist, or is of another kind.
     """
     found = resolve_plan_path(given, learner, flag)
     try:
@@ -195,7 +212,7 @@ def load_plan(given: str, learner: str, kind: str, flag: str) -> CompressionPlan
 
 
 def _layer_sizes(graph: ChannelGraph, kind: str) -> dict[str, int]:
-    """The layers that a plan of this kind may name -> their number of input channels (0: of no matter)."""
+    """Layers that a plan of this kind may name -> their number of input channels (0 for other kinds)."""
     if kind == 'channels':
         return {name: reader.num_channels for name, reader in reader_channels(graph).items()}
     return {layer.name: 0 for layer in graph.model.layers if layer.weights}

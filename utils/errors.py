@@ -1,28 +1,28 @@
-"""The failures that the command line turns into one clear line and an exit code."""
+"""Exceptions that the command line reports as one line and an exit code."""
 
 from __future__ import annotations
 
 
 class PocketFlowError(Exception):
-    """Something went wrong while running (a failed conversion, a non-finite loss): exit code 1."""
+    """A failure at run time (a failed conversion, a non-finite loss): exit code 1."""
 
     exit_code = 1
 
 
 class UsageError(PocketFlowError):
-    """The user gave something that cannot work (flag, file, combination): exit code 2."""
+    """Invalid input of the user (a flag, a file, a combination of flags): exit code 2."""
 
     exit_code = 2
 
 
 class LostWorkerError(PocketFlowError):
-    """Another worker of the job has ended, and this one cannot go on: exit code 75, "try again" on Unix systems."""
+    """Another worker of the job has ended, so this one cannot continue: exit code 75 (EX_TEMPFAIL of sysexits.h)."""
 
     exit_code = 75
 
 
 LONGEST_REASON = 300
-"""Characters that `first_line` keeps: libraries put whole graphs into their messages."""
+"""Maximal length of `first_line` in characters, because messages of libraries may contain entire graphs."""
 
 
 def first_line(error: BaseException) -> str:

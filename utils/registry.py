@@ -1,7 +1,7 @@
 """Names for components: one small registry per kind of component.
 
-A component that takes long to load is declared first, in a module that loads quickly, with what the command line has to
-know of it; the module that defines it is imported when the component itself is asked for.
+A component that takes long to import is declared in a module that imports quickly, with the data that the command line
+needs; the module that defines it is imported when the component is first requested.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ DeclarationT = TypeVar('DeclarationT')
 
 
 @dataclasses.dataclass
-class _Entry(Generic[DeclarationT]):
-    """What is filed under a name.
+class _Entry(Generic[ComponentT, DeclarationT]):
+    """An entry of a registry.
 
     Attributes:
-      module: where a declared component is registered; None of one that was registered without a declaration.
-      declaration: what was declared.
-      component: None until the module is imported.
+      module: name of the module that registers a declared component; None without a declaration.
+      declaration: the declared data.
+      component: the component; None until the module is imported.
     """
 
     module: str | None = None
     declaration: DeclarationT | None = None
-    component: Any = None
+    component: ComponentT | None = None
 
 
-class Registry(Generic[DeclarationT]):
+class Registry(Generic[ComponentT, DeclarationT]):
     """Maps names on the command line to classes or functions.
 
     Args:
-      kind: what the components are, for messages.
+      kind: what the components are called in messages.
       name_attribute: the attribute of a class that is set to its name, if any.
 
-    >>> learners = Registry('learner', name_attribute='name')
+    >>> learners: Registry[type, None] = Registry('learner', name_attribute='name')
     >>> @learners.register('full-prec')
     ... class FullPrecLearner: ...
     >>> learners.get('full-prec').name
@@ -48,15 +48,15 @@ class Registry(Generic[DeclarationT]):
 
     def __init__(self, kind: str, name_attribute: str | None = None):
         self.kind, self._name_attribute = kind, name_attribute
-        self._entries: dict[str, _Entry[DeclarationT]] = {}
+        self._entries: dict[str, _Entry[ComponentT, DeclarationT]] = {}
 
     def declare(self, name: str, module: str, declaration: DeclarationT | None = None) -> None:
-        """Files a name whose component `module` registers when it is imported.
+        """Declares a name whose component is registered by `module` on import.
 
         Args:
           name: the component's name.
           module: full name of the module.
-          declaration: what is known of the component without importing it.
+          declaration: data about the component that are available without importing it.
 
         Raises:
           ValueError: the name is taken.
@@ -66,12 +66,12 @@ class Registry(Generic[DeclarationT]):
         self._entries[name] = _Entry(module, declaration)
 
     def register(self, name: str) -> Callable[[ComponentT], ComponentT]:
-        """Decorator that files a class or function under `name`.
+        """Decorator that registers a class or function under `name`.
 
-        A second one of that name is refused, unless it is the same one, read again from its file.
+        A second component of that name is rejected, unless it is the same one, after its module was imported again.
 
         Raises:
-          ValueError: the name belongs to another component, or was declared for another module.
+          ValueError: the name is taken by another component, or was declared for another module.
         """
 
         def add(component: ComponentT) -> ComponentT:
@@ -88,31 +88,31 @@ class Registry(Generic[DeclarationT]):
 
         return add
 
-    def get(self, name: str) -> Any:
-        """The component of that name, whose module is imported if need be.
+    def get(self, name: str) -> ComponentT:
+        """Returns the component of that name; imports its module if necessary.
 
         Raises:
-          UsageError: there is none; the message lists the known names.
+          UsageError: the name is unknown; the message lists the known ones.
         """
         entry = self._entry(name)
-        if entry.component is None:
+        if entry.component is None and entry.module is not None:
             importlib.import_module(entry.module)
         if entry.component is None:
             raise ValueError(f'{entry.module} does not register the {self.kind} {name!r}, for which it is declared')
         return entry.component
 
     def declaration(self, name: str) -> DeclarationT:
-        """What was declared of a component; it is not imported. Raises a `UsageError` as `get` does."""
+        """Returns the declaration of a component, without importing it. Raises a `UsageError` as `get` does."""
         declaration = self._entry(name).declaration
         if declaration is None:
-            raise ValueError(f'nothing was declared of the {self.kind} {name!r}')
+            raise ValueError(f'the {self.kind} {name!r} has no declaration')
         return declaration
 
     def check(self, name: str) -> None:
-        """Raises a `UsageError`, as `get` does, if there is no such name; nothing is imported."""
+        """Raises a `UsageError`, as `get` does, if the name is unknown; imports nothing."""
         self._entry(name)
 
-    def _entry(self, name: str) -> _Entry[DeclarationT]:
+    def _entry(self, name: str) -> _Entry[ComponentT, DeclarationT]:
         if name not in self._entries:
             raise UsageError(f'unknown {self.kind} {name!r}; known: {", ".join(self)}')
         return self._entries[name]

@@ -42,9 +42,9 @@ class Listing:
     left_out: Mapping[str, int]
 
 
-def shown(name: str) -> str:
-    """A name for a message, on one line, whatever characters it holds."""
-    text = name.encode('utf-8', 'backslashreplace').decode()
+def shown(name: str | None) -> str:
+    """A file name for a message, escaped where it is not printable."""
+    text = (name or '').encode('utf-8', 'backslashreplace').decode()
     return text if text.isprintable() else ascii(name)[1:-1]
 
 
@@ -110,7 +110,9 @@ def list_images(root: str, classes: Sequence[str]) -> Listing:
             f'{shown(root)}: holds folders that are no classes of the training images: {some(unknown)}; the classes '
             f'are {some(classes)}'
         )
-    names, labels, left_out = [], [], Counter()
+    names: list[str] = []
+    labels: list[int] = []
+    left_out: Counter[str] = Counter()
     for class_name in present:
         for name in _walk(root, class_name, frozenset()):
             if is_image(name):
@@ -134,7 +136,7 @@ def _is_ignored(name: str) -> bool:
     return name.startswith('.') or name in IGNORED
 
 
-def _scan(folder: str) -> list[os.DirEntry]:
+def _scan(folder: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return sorted((entry for entry in entries if not _is_ignored(entry.name)), key=lambda entry: entry.name)

@@ -82,8 +82,9 @@ def _kind(image: Image.Image) -> int:
 
 def _orientation(image: Image.Image) -> int:
     """What a JPEG or PNG says; Pillow itself turns what it decodes."""
+    kind = FORMATS[image.format or '']
     # A PNG whose EXIF data come behind the pixels would be decoded for them.
-    if FORMATS[image.format] == OTHER or not (image.info.get('exif') or FORMATS[image.format] == JPEG):
+    if kind == OTHER or not (image.info.get('exif') or kind == JPEG):
         return 1
     try:
         found = image.getexif().get(ORIENTATION, 1)

@@ -33,5 +33,5 @@ class MemorySource(Source):
     def fingerprint(self) -> str:
         digest = hashlib.sha256()
         for array in (self.images, self.labels):
-            digest.update(np.ascontiguousarray(array))
+            digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""What all optimizers share: ask for a candidate, tell what it was worth."""
+"""The ask/tell interface of all optimizers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ class HyperParamOptimizer(abc.ABC):
     """Proposes candidates of a domain and learns from their rewards.
 
     The first candidate is the centre of the domain (per layer: the uniform solution), so that no search ends worse.
-    Every random draw is keyed by the seed and the number of the trial: what `ask` returns is a function of the seed
-    and of what was told so far. An optimizer that is told a journal's candidates and rewards in their order thus
-    continues exactly as the one that wrote it would have; where several were asked for at once, it must also be told
-    by `expect` which were.
+    Random draws are seeded by the seed and the number of the trial: the result of `ask` is a function of the seed and
+    of the trials told so far. An optimizer that is told the trials of a journal in their order therefore continues
+    exactly as the optimizer that wrote it; for trials that were asked for in batches, `expect` must be called, too.
 
     Args:
-      domain: what is searched.
-      seed: two optimizers of one seed answer the same.
-      num_trials: how many trials there will be, for those that divide them between exploring and improving.
+      domain: the search domain.
+      seed: optimizers of the same seed propose the same candidates.
+      num_trials: planned number of trials, for methods that split them into exploration and exploitation.
     """
 
     def __init__(self, domain: Domain, seed: int = 0, num_trials: int = 100):
@@ -30,21 +29,21 @@ class HyperParamOptimizer(abc.ABC):
         self.points: list[np.ndarray] = []
         self.rewards: list[float] = []
         self._asked: list[Values] = []
-        self._num_told = 0  # of those asked
+        self._num_told = 0  # of the candidates in `_asked`
 
     @property
     def num_dims(self) -> int:
         return len(self.domain.names)
 
     def ask(self) -> Values:
-        """The next candidate, name -> value; the same again until `tell` is called."""
+        """The next candidate, name -> value; the same one until `tell` is called."""
         return self.ask_many(1)[0]
 
     def ask_many(self, count: int) -> list[Values]:
-        """The next `count` candidates, to be evaluated side by side.
+        """The next `count` candidates, to be evaluated in parallel.
 
-        The same list again, whatever `count`, until `tell` was called as often as it is long. Few candidates or whole
-        numbers may make two of them equal.
+        Returns the same list, for any `count`, until `tell` was called once per candidate. Candidates may be equal, for
+        example in a small domain of whole numbers.
         """
         if not self._asked:
             for _ in range(count):
@@ -53,13 +52,13 @@ class HyperParamOptimizer(abc.ABC):
         return [dict(values) for values in self._asked]
 
     def expect(self, count: int) -> None:  # noqa: B027 (a hook)
-        """To be called before a journal's next `count` trials are told, if they were asked for at once.
+        """Announces the next `count` trials of a journal, which were asked for in one batch, before they are told.
 
-        For methods that depend on more than what was told.
+        For methods whose proposals depend on the batch.
         """
 
     def tell(self, values: Mapping[str, Value], reward: float) -> None:
-        """Learns what a candidate was worth, this optimizer's own or another one; more is better.
+        """Takes the reward of a candidate, proposed by this optimizer or not; larger is better.
 
         Raises:
           UsageError: `values` is no candidate of the domain.
@@ -74,19 +73,20 @@ class HyperParamOptimizer(abc.ABC):
 
     @property
     def _next_trial(self) -> int:
-        """The number, from 0, of the trial that `_suggest` is to find a point for."""
+        """The number, from 0, of the trial for which `_suggest` returns a point."""
         return len(self.points) + len(self._asked)
 
     def _random(self, trial: int | None = None) -> np.random.Generator:
-        """Randomness of one trial alone, counted from 0; default: of the one to be suggested."""
+        """The random generator of one trial, counted from 0; default: of the next one."""
         return np.random.default_rng([self.seed, self._next_trial if trial is None else trial])
 
     @abc.abstractmethod
     def _suggest(self) -> np.ndarray:
         """A point `[D]` of the unit cube to decode.
 
-        Never the first, but perhaps before any was told: `_asked` holds the candidates before it in the same batch.
+        Not called for the first trial, but possibly before any trial was told: `_asked` holds the pending candidates of
+        the same batch.
         """
 
     def _learn(self, values: Mapping[str, Value], point: np.ndarray, reward: float) -> None:  # noqa: B027 (a hook)
-        """Takes in what was told; `points` and `rewards` hold it already."""
+        """Updates the method's own state after `tell`; `points` and `rewards` already hold the trial."""

@@ -1,4 +1,4 @@
-"""Deep deterministic policy gradient: a policy that decides layer by layer, after He et al., AMC, ECCV 2018."""
+"""Deep deterministic policy gradient: a policy that chooses layer by layer, after He et al., AMC, ECCV 2018."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from pocketflow.hp_optimizer.domain import Domain, Value, Values
 from pocketflow.hp_optimizer.optimizers.abstract import HyperParamOptimizer
 from pocketflow.hp_optimizer.options import OPTIMIZERS
 
-if TYPE_CHECKING:  # the agent brings TensorFlow, which the other methods do without
+if TYPE_CHECKING:  # the agent loads TensorFlow, which the other methods do not need
     from pocketflow.rl_agents.ddpg import Agent, DdpgOptions
 
-# What is better for a search of tens or hundreds of short roll-outs than the agent's own defaults, which are those of
-# long control problems. The reward of a roll-out is that of all its steps: it is the whole return already, and a
-# discounted sum of it along the walk would count it several times.
+# Settings for tens or hundreds of short roll-outs; the agent's defaults are those of long control problems. Each step
+# is recorded with the reward of its roll-out, the full return; a discounted sum would count it several times.
 TUNED = {
     'gamma': 0.0,
     'enable_baseline': False,
@@ -31,7 +30,7 @@ TUNED = {
 
 
 def tuned(options: DdpgOptions | None = None) -> DdpgOptions:
-    """The options with `TUNED` values in place of those that are still the agent's defaults."""
+    """The options with `TUNED` in place of values that equal the agent's defaults."""
     from pocketflow.rl_agents.ddpg import DdpgOptions
 
     plain = DdpgOptions()
@@ -42,19 +41,18 @@ def tuned(options: DdpgOptions | None = None) -> DdpgOptions:
 
 @OPTIMIZERS.register('ddpg')
 class DdpgOptimizer(HyperParamOptimizer):
-    """Walks through the layers, one action of the agent per layer.
+    """A roll-out visits the layers, with one action of the agent per layer.
 
-    An action is a coordinate of the unit cube, the actor's own range; 0.5 is the uniform solution. The state is a
-    one-hot id, what is known of the layer, and how much of the budget is used and left. A roll-out is rebuilt from the
-    candidate that was told: states and actions are those of the values that were really applied, in visiting order.
-    Each candidate of a batch is a roll-out with noise of its own; what a batch begins with, random draws or the policy,
-    it ends with.
+    An action is a coordinate of the unit cube, the range of the actor; 0.5 is the uniform solution. The state is a
+    one-hot layer index, the static features of the layer, and the used and remaining shares of the budget. The recorded
+    states and actions are recomputed from the candidate that was told, after its projection, in visiting order. Each
+    candidate of a batch is a roll-out with its own noise; random draws and the policy are not mixed within a batch.
 
     Args:
-      options: of the agent; fields that have its default are replaced by `TUNED`.
-      num_warmup: trials drawn at random before the agent acts; default: a sixth of all, at most 50.
+      options: options of the agent; fields with their default are replaced by `TUNED`.
+      num_warmup: trials drawn at random before the agent acts; default: a sixth of all trials, at most 50.
       num_updates: training steps after each trial.
-      enbl_random_layers: whether the visiting order is drawn anew for each trial.
+      enbl_random_layers: whether each trial visits the layers in a new random order.
     """
 
     def __init__(
@@ -72,12 +70,12 @@ class DdpgOptimizer(HyperParamOptimizer):
         self.num_updates, self.enbl_random_layers = num_updates, enbl_random_layers
         self._options = options
         self._features = domain.static_features()
-        self._rollouts: list[tuple[np.ndarray, np.ndarray]] = []  # told, not yet recorded
+        self._rollouts: list[tuple[np.ndarray, np.ndarray]] = []  # told, but not yet recorded
         self._scale: tuple[float, float] | None = None  # of the rewards of the warm-up
 
     @functools.cached_property
     def _agent(self) -> Agent:
-        """Made when it is first needed: that takes a second."""
+        """The agent, created on first use, which takes a second."""
         from pocketflow.rl_agents.ddpg import Agent
 
         num_acting = max(1, self.num_trials - self.num_warmup)
@@ -116,14 +114,15 @@ class DdpgOptimizer(HyperParamOptimizer):
         return self.domain.decode(self._walk(len(self.points), explore=False))
 
     def _walk(self, trial: int, explore: bool) -> np.ndarray:
-        point, decided = np.full(self.num_dims, 0.5), {}
+        point = np.full(self.num_dims, 0.5)
+        decided: Values = {}
         for place in self._order(trial):
             point[place] = self._agent.act(self._state(place, decided), explore)[0, 0]
             decided[self.domain.names[place]] = self.domain.decode(point)[self.domain.names[place]]
         return point
 
     def tell(self, values: Mapping[str, Value], reward: float) -> None:
-        self.ask()  # a journal is only told, but the agent's random numbers must go on as if it had been asked
+        self.ask()  # a replayed trial was not asked for: advances the agent's random numbers as in the original run
         super().tell(values, reward)
 
     def expect(self, count: int) -> None:
@@ -149,8 +148,9 @@ class DdpgOptimizer(HyperParamOptimizer):
         return np.stack([*states, np.zeros_like(states[0])]), point[order][:, None]
 
     def _record(self, rollout: tuple[np.ndarray, np.ndarray], reward: float) -> None:
-        """Gives a roll-out to the agent; rewards are in units of the warm-up's spread."""
+        """Records a roll-out in the agent; rewards are standardised by the mean and spread of the warm-up."""
         states, actions = rollout
+        assert self._scale is not None, 'known since the warm-up'
         mean, std = self._scale
         rewards = np.full(len(actions), (reward - mean) / std)
         terminals = np.arange(len(actions)) == len(actions) - 1

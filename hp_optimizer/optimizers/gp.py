@@ -1,6 +1,6 @@
 """Bayesian optimization: a Gaussian process for the reward, expected improvement for the next candidate.
 
-Jones et al., Efficient Global Optimization of Expensive Black-Box Functions, 1998; the process is scikit-learn's.
+Jones et al., Efficient Global Optimization of Expensive Black-Box Functions, 1998; the process is from scikit-learn.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pocketflow.hp_optimizer.options import OPTIMIZERS
 
 @functools.cache
 def _new_process() -> Any:
-    """An untrained process: linear + Matern 5/2 kernel + noise.
+    """An unfitted process: linear kernel + Matern 5/2 kernel + noise.
 
-    Trials are about as many as dimensions, too few to learn a length scale per dimension: the linear kernel learns one
-    slope per dimension, the Matern kernel, with one length scale for all, how the reward curves away from that.
+    There are about as many trials as dimensions, too few to fit a length scale per dimension: the linear kernel models
+    one slope per dimension; the Matern kernel, with one common length scale, models the deviation from it.
     """
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel
@@ -42,18 +42,19 @@ def expected_improvement(mean: np.ndarray, std: np.ndarray, best: float) -> np.n
 
 @OPTIMIZERS.register('gp')
 class GaussianProcessOptimizer(HyperParamOptimizer):
-    """Fits a Gaussian process to what was told and asks where the expected improvement is largest.
+    """Fits a Gaussian process to the trials and proposes the candidate of the largest expected improvement.
 
-    The improvement is searched from the best points known and at random ones, in rounds, each around the best of the
-    round before; only points where candidates really lie count, and none that was told or asked already.
+    The improvement is maximised by random search near the best known points and in the whole cube, in rounds, each
+    around the best points of the round before. Points are replaced by those of their candidates; known and pending ones
+    are excluded.
 
-    Of several candidates asked for at once each is chosen as if those before it had turned out as expected: the process
-    is conditioned on its own mean there, its parameters staying as they are ("kriging believer", Ginsbourger et al.,
-    Kriging Is Well-Suited to Parallelize Optimization, 2010, section 4.2).
+    In a batch, each candidate is chosen with the process conditioned on its own mean at the pending ones, with fixed
+    kernel parameters ("kriging believer", Ginsbourger et al., Kriging Is Well-Suited to Parallelize Optimization, 2010,
+    section 4.2).
 
     Args:
-      num_startup: trials drawn at random before the first fit; default: a tenth of all, at most 10.
-      num_rounds, num_candidates: of that search, per trial.
+      num_startup: trials drawn at random before the first fit; default: a tenth of all trials, at most 10.
+      num_rounds, num_candidates: rounds, and points per round, of the maximisation.
     """
 
     def __init__(
@@ -75,26 +76,27 @@ class GaussianProcessOptimizer(HyperParamOptimizer):
             return random.random(self.num_dims)
         rewards = np.array(self.rewards)
         scaled = (rewards - rewards.mean()) / (rewards.std() or 1.0)
-        process = self._believing(self._fitted(scaled))
+        process = self._conditioned_on_pending(self._fitted(scaled))
         best = process.y_train_.max()
 
         def gain(points: np.ndarray) -> np.ndarray:
-            return expected_improvement(*process.predict(points, return_std=True), best)
+            mean, std = process.predict(points, return_std=True)
+            return expected_improvement(mean, std, best)
 
-        return self._climb(gain, random)
+        return self._maximized(gain, random)
 
     def _fitted(self, scaled: np.ndarray) -> Any:
         from sklearn.base import clone
         from threadpoolctl import threadpool_limits
 
         process = clone(_new_process())
-        # On matrices of this size threads cost more than they save.
+        # For matrices of this size several threads are slower than one.
         with warnings.catch_warnings(), threadpool_limits(1):
-            warnings.simplefilter('ignore')  # that a length scale ended at its bound is no news
+            warnings.simplefilter('ignore')  # a length scale may end at its bound
             return process.fit(np.stack(self.points) - 0.5, scaled)
 
-    def _believing(self, process: Any) -> Any:
-        """The process as it would be if all that is asked turned out as it expects."""
+    def _conditioned_on_pending(self, process: Any) -> Any:
+        """The process conditioned on its own mean at the pending candidates."""
         if not self._asked:
             return process
         from sklearn.base import clone
@@ -108,8 +110,8 @@ class GaussianProcessOptimizer(HyperParamOptimizer):
     def _asked_points(self) -> np.ndarray:
         return np.array([self.domain.encode(values) for values in self._asked]).reshape(-1, self.num_dims)
 
-    def _climb(self, gain: Any, random: np.random.Generator) -> np.ndarray:
-        """The point of the largest `gain` found; a random one if only known candidates were found."""
+    def _maximized(self, gain: Any, random: np.random.Generator) -> np.ndarray:
+        """The point of the largest `gain` found; a random point if only known candidates were found."""
         best, best_gain = random.random(self.num_dims), -np.inf
         starts = np.stack([self.points[place] for place in np.argsort(self.rewards)[::-1][:5]])
         width = 0.3
@@ -124,7 +126,7 @@ class GaussianProcessOptimizer(HyperParamOptimizer):
         return best
 
     def _around(self, starts: np.ndarray, width: float, random: np.random.Generator) -> np.ndarray:
-        """Points near `starts`, a random share of their coordinates moved, and a tenth of them anywhere."""
+        """Points near `starts` with a random share of the coordinates changed; a tenth are uniform in the cube."""
         places = random.integers(len(starts), size=self.num_candidates)
         moved = random.random((self.num_candidates, self.num_dims)) < random.choice(
             [0.1, 0.3, 1.0], (self.num_candidates, 1)
@@ -135,7 +137,7 @@ class GaussianProcessOptimizer(HyperParamOptimizer):
         return np.clip(points, 0, 1)
 
     def _reachable(self, points: np.ndarray) -> np.ndarray:
-        """Where the candidates at `points` really lie, without those told or asked already."""
+        """The points of the candidates at `points` after projection, without known and pending ones."""
         known = {point.tobytes() for point in (*self.points, *self._asked_points())}
         real = [self.domain.encode(self.domain.decode(point)) for point in points]
         return np.array([point for point in real if point.tobytes() not in known])

@@ -1,4 +1,4 @@
-"""Random search: what every other optimizer must beat."""
+"""Random search: the baseline of all other optimizers."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from pocketflow.hp_optimizer.options import OPTIMIZERS
 
 @functools.cache
 def _hyperopt() -> Any:
-    """The library, loaded when it is first used: that takes seconds."""
+    """The library, imported on first use, which takes seconds."""
     import hyperopt
     import hyperopt.base
     import hyperopt.tpe
@@ -30,13 +30,13 @@ def _hyperopt() -> Any:
 
 @OPTIMIZERS.register('tpe')
 class TpeOptimizer(HyperParamOptimizer):
-    """Models where good and where bad candidates lie, one dimension at a time, and asks where the ratio is best.
+    """Models the densities of good and bad candidates per dimension, and proposes the best density ratio.
 
     Args:
-      num_startup: trials drawn at random before the first model; default: a sixth of all, at most 20.
-      gamma: the good ones are the best `gamma * sqrt(trials)`. Hyperopt's own 0.25 calls 2 of 60 trials good, too
-        few to see which of many layers matter.
-      num_candidates: draws from the model of the good ones of which the best is asked.
+      num_startup: trials drawn at random before the first model; default: a sixth of all trials, at most 20.
+      gamma: the best `gamma * sqrt(trials)` candidates count as good. With hyperopt's default of 0.25 these are 2 of
+        60 trials, too few to identify the relevant ones of many layers.
+      num_candidates: draws from the density of the good candidates, of which the best is proposed.
     """
 
     def __init__(

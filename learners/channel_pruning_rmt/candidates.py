@@ -13,7 +13,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.hp_optimizer import Layer, SearchProblem
-from pocketflow.hp_optimizer.domain import Values
+from pocketflow.hp_optimizer.domain import Value, Values, as_number
 from pocketflow.learners.channel_pruning_rmt.pruning import joint_orders
 from pocketflow.learners.channel_pruning_rmt.regressions import Sampling
 from pocketflow.learners.channel_pruning_rmt.selection import num_kept
@@ -91,7 +91,7 @@ class ChannelCandidates(Candidates):
     def _problem(self, macs_share: float, features: Mapping[str, tuple[float, ...]]) -> SearchProblem:
         costs, total = ChoiceMacs(self._graph), total_macs(self._graph)
         masks = {
-            name: [costs.mask(name, order[:count]) for count in range(1, len(order) + 1)]
+            name: [costs.mask(name, order[:count].tolist()) for count in range(1, len(order) + 1)]
             for name, order in self._orders.items()
         }
 
@@ -99,8 +99,8 @@ class ChannelCandidates(Candidates):
         def macs_of(counts: tuple[int, ...]) -> int:
             return costs.total({name: masks[name][count - 1] for name, count in zip(masks, counts, strict=True)})
 
-        def macs(values: Values) -> float:
-            return macs_of(tuple(num_kept(len(order), values[name]) for name, order in self._orders.items()))
+        def macs(values: Mapping[str, Value]) -> float:
+            return macs_of(tuple(num_kept(len(order), as_number(values[name])) for name, order in self._orders.items()))
 
         low = least_share(macs_share)
         return SearchProblem(
@@ -113,7 +113,8 @@ class ChannelCandidates(Candidates):
     def chosen(self, values: Values) -> dict[str, Any]:
         """Layer -> the channels that it keeps, sorted."""
         return {
-            name: sorted(map(int, order[: num_kept(len(order), values[name])])) for name, order in self._orders.items()
+            name: sorted(map(int, order[: num_kept(len(order), as_number(values[name]))]))
+            for name, order in self._orders.items()
         }
 
     def apply(self, values: Values) -> None:

@@ -14,7 +14,7 @@ import tf_keras as keras
 
 from pocketflow.learners.channel_pruning_rmt.grams import contribution_gram
 from pocketflow.learners.channel_pruning_rmt.layerwise import LayerwiseRun
-from pocketflow.learners.channel_pruning_rmt.linear_forms import draw_places, linear_form
+from pocketflow.learners.channel_pruning_rmt.linear_forms import draw_places, known_linear_form
 from pocketflow.utils.channels import ReaderChannels
 from pocketflow.utils.channels.identities import trace
 
@@ -54,7 +54,7 @@ def contributions(
       The statistics by name of the reader.
     """
     graph, rng = trace(model), np.random.default_rng(seed)
-    forms = {name: linear_form(model.get_layer(name)) for name in readers}
+    forms = {name: known_linear_form(model.get_layer(name)) for name in readers}
     weights = {name: form.weights() for name, form in forms.items()}
     channel_of = {name: form.channel_of(readers[name].positions) for name, form in forms.items()}
     grams = {name: np.zeros((reader.num_channels, reader.num_channels)) for name, reader in readers.items()}

@@ -174,7 +174,8 @@ class Decider:
         self._readers, self._share = readers, share
         self._macs = ChoiceMacs(graph)
         self._streams = streams(graph, readers)
-        self._make_chooser, self._chooser = chooser, None
+        self._make_chooser = chooser
+        self._chooser: Chooser | None = None
         self._num_groups = {step.layer.name: getattr(step.layer, 'groups', 1) for step in graph.steps if step.reads}
         single = [stream for stream in self._streams if len(stream.places) == 1]
         self._masks = {
@@ -185,7 +186,9 @@ class Decider:
         self._total = self._macs.total(self._masks)
 
     def decide(self) -> Decisions:
-        joint, counts, whole = {}, {}, {}
+        joint: Choice = {}
+        counts: dict[str, int] = {}
+        whole: dict[str, str] = {}
         for stream in self._streams:
             decision = self._single(stream) if len(stream.places) == 1 else self._several(stream)
             joint |= decision.joint
@@ -195,12 +198,12 @@ class Decider:
 
     def orders(self, decisions: Decisions) -> Choice:
         """The channels of each reader with a common set, in the order of its whole stream."""
-        orders = {}
+        orders: Choice = {}
         for stream in self._streams:
             names = [name for name in stream.places if name in decisions.joint]
-            order = self._ask().order(stream, names, stream.pinned) if names else None
-            rank = np.argsort(order) if names else None
-            orders |= {name: np.argsort(rank[stream.places[name]]) for name in names}
+            if names:
+                rank = np.argsort(self._ask().order(stream, names, stream.pinned))
+                orders |= {name: np.argsort(rank[stream.places[name]]) for name in names}
         return orders
 
     def _single(self, stream: Stream) -> Decisions:
@@ -247,13 +250,16 @@ class Decider:
 
     def _separate(self, stream: Stream) -> _Option | None:
         """A set for each reader for which that pays, selections counted."""
-        masks, total, kept = self._masks, self._total, {}
+        masks, total = self._masks, self._total
+        paying: list[str] = []
         for name, count in self._counts(stream).items():
             tried = {**masks, name: self._mask(name, self._any(name, count))}
             cost = self._macs.total(tried)
             if cost < total:
-                masks, total, kept[name] = tried, cost, None
-        for name in kept:
+                masks, total = tried, cost
+                paying.append(name)
+        kept: Choice = {}
+        for name in paying:
             places = stream.places[name]
             alone = dataclasses.replace(
                 stream,

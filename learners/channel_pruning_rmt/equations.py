@@ -115,7 +115,8 @@ class SampledRows:
 
     def channel_regression(self, weights: np.ndarray, channel_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """As `NormalEquations.channel_regression`."""
-        gram = sum(grams.contribution_gram(tf.constant(patches), weights, channel_of) for patches, _ in self._pieces())
+        parts = (grams.contribution_gram(tf.constant(patches), weights, channel_of) for patches, _ in self._pieces())
+        gram = sum(parts, np.zeros(()))
         per_feature = sum(np.einsum('rf,rf->f', patches, targets @ weights.T) for patches, targets in self._pieces())
         return gram, np.bincount(channel_of, per_feature)
 
@@ -152,7 +153,12 @@ class SplitEquations:
     @functools.cached_property
     def whole(self) -> Equations:
         """Of all images."""
-        return self.fitting + self.held_out
+        fitting, held_out = self.fitting, self.held_out
+        if isinstance(fitting, NormalEquations) and isinstance(held_out, NormalEquations):
+            return fitting + held_out
+        if isinstance(fitting, SampledRows) and isinstance(held_out, SampledRows):
+            return fitting + held_out
+        raise TypeError('the equations to fit on and those held out are of two forms')
 
 
 def is_kept_as_rows(num_features: int, num_rows: int) -> bool:

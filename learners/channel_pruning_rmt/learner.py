@@ -8,12 +8,13 @@ import tf_keras as keras
 from absl import logging
 
 from pocketflow.learners.abstract_learner import Compressed
-from pocketflow.learners.channel_pruning_rmt.candidates import ChannelCandidates, Sampling
+from pocketflow.learners.channel_pruning_rmt.candidates import ChannelCandidates
 from pocketflow.learners.channel_pruning_rmt.memory import Demand, require_memory
 from pocketflow.learners.channel_pruning_rmt.options import ChannelPruningOptions
 from pocketflow.learners.channel_pruning_rmt.prunable import DENSE, FIRST, LAST, left_alone
 from pocketflow.learners.channel_pruning_rmt.pruning import Pruned, prune_channels
-from pocketflow.learners.layer_name_filter import refuse_idle_words, skipped_by_name
+from pocketflow.learners.channel_pruning_rmt.regressions import Sampling
+from pocketflow.learners.layer_name_filter import refuse_unmatched_words, skipped_by_name
 from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.search import SearchingLearner
 from pocketflow.utils.channels import ReaderChannels, channel_counts, reader_channels
@@ -59,7 +60,7 @@ def skip_reasons(
 def refuse_skipped(plan: CompressionPlan, skipped: Mapping[str, str]) -> None:
     """Raises a `UsageError` if a plan prunes a layer that the options would leave alone."""
     for name, reason in skipped.items():
-        if len(plan.values.get(name, ())) < plan.num_channels.get(name, 0):
+        if len(plan.channels().get(name, ())) < plan.num_channels.get(name, 0):
             advice = next(
                 (f'which {flag} skips; pass {remedy}' for start, flag, remedy in REMEDIES if reason.startswith(start)),
                 f'which stays as it is ({reason}); take it out of the plan',
@@ -119,7 +120,7 @@ class ChannelPrunedRmtLearner(SearchingLearner):
     def check_layers(self, make_model: Callable[[], keras.Model]) -> None:
         model = make_model()
         readers = reader_channels(model)
-        refuse_idle_words(SKIP_FLAG, self.options.skip_names, readers)
+        refuse_unmatched_words(SKIP_FLAG, self.options.skip_names, readers)
         refuse_nothing(model, skip_reasons(model, readers, self.options))
 
     def check_model(self, make_model: Callable[[], keras.Model]) -> None:
@@ -157,7 +158,7 @@ class ChannelPrunedRmtLearner(SearchingLearner):
         plan = self._load_plan()
         plan.check_model(model)
         refuse_skipped(plan, skipped)
-        return plan.values
+        return plan.channels()
 
     def _load_plan(self) -> CompressionPlan:
         return load_plan(self.options.plan_path, self.name, 'channels', 'cpr_save_path_ws')

@@ -64,11 +64,11 @@ class LinearForm:
 class ConvForm(LinearForm):
     """A 2-D convolution: the windows of its padded input are the patches."""
 
-    def output_size(self, inputs: Sequence[int]) -> np.ndarray | None:
+    def output_size(self, inputs: Sequence[int]) -> np.ndarray:
         return window_geometry(self.layer, inputs[1:3])[1]
 
     def patches(self, inputs: tf.Tensor, places: np.ndarray | None) -> tf.Tensor:
-        return cut_windows(inputs, self.layer, places)
+        return cut_windows(inputs, self.layer, known_places(places))
 
 
 class GroupedConvForm(ConvForm):
@@ -108,7 +108,7 @@ class SeparableConvForm(LinearForm):
         *_, features, outputs = self.layer.pointwise_kernel.shape
         return int(features), int(outputs)
 
-    def output_size(self, inputs: Sequence[int]) -> np.ndarray | None:
+    def output_size(self, inputs: Sequence[int]) -> np.ndarray:
         return window_geometry(self.layer, inputs[1:3])[1]
 
     def patches(self, inputs: tf.Tensor, places: np.ndarray | None) -> tf.Tensor:
@@ -120,7 +120,7 @@ class SeparableConvForm(LinearForm):
             layer.padding.upper(),
             dilations=layer.dilation_rate,
         )
-        return values_at(features, places)
+        return values_at(features, known_places(places))
 
     def weights(self) -> np.ndarray:
         return self.layer.pointwise_kernel.numpy().astype(np.float64).reshape(self.shape)
@@ -140,7 +140,7 @@ class TransposedConvForm(LinearForm):
         height, width, outputs, inputs = self.layer.kernel.shape
         return height * width * inputs, outputs
 
-    def output_size(self, inputs: Sequence[int]) -> np.ndarray | None:
+    def output_size(self, inputs: Sequence[int]) -> np.ndarray:
         return np.array(self.layer.compute_output_shape(tuple(inputs))[1:3])
 
     def patches(self, inputs: tf.Tensor, places: np.ndarray | None) -> tf.Tensor:
@@ -153,7 +153,7 @@ class TransposedConvForm(LinearForm):
         after = np.maximum(outputs - 1 + size - before - spread, 0)
         values = _spread_out(inputs, strides)
         padded = tf.pad(values, [[0, 0], *np.stack([before, after], axis=1).tolist(), [0, 0]])
-        return _windows(padded, places, [np.arange(length) for length in size])
+        return _windows(padded, known_places(places), [np.arange(length) for length in size])
 
     def weights(self) -> np.ndarray:
         kernel = self.layer.kernel.numpy().astype(np.float64)[::-1, ::-1]
@@ -191,6 +191,19 @@ def linear_form(layer: keras.layers.Layer) -> LinearForm | None:
     if type(layer) is k.Conv2DTranspose and _is_plain_transposed(layer):
         return TransposedConvForm(layer)
     return None
+
+
+def known_linear_form(layer: keras.layers.Layer) -> LinearForm:
+    """As `linear_form`, of a layer of which it is sure that it has one."""
+    form = linear_form(layer)
+    assert form is not None, f'layer {layer.name!r} has no linear form'
+    return form
+
+
+def known_places(places: np.ndarray | None) -> np.ndarray:
+    """The positions that were drawn for a layer that has some."""
+    assert places is not None, 'a layer with positions is asked for none of them'
+    return places
 
 
 def channel_index(positions: Sequence[np.ndarray], num_offsets: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import tf_keras as keras
 
 from pocketflow.learners.channel_pruning_rmt.equations import equation_bytes
-from pocketflow.learners.channel_pruning_rmt.linear_forms import linear_form
+from pocketflow.learners.channel_pruning_rmt.linear_forms import known_linear_form
 from pocketflow.learners.channel_pruning_rmt.sampling import BATCH_SIZE, CHUNK_BYTES, PEAK, input_shapes, num_rows
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.system.memory import available_bytes, in_words
@@ -42,7 +42,7 @@ class Demand:
     ) -> Demand:
         """Of a model whose `layers` are to be pruned; `image` is float32 `[1, height, width, channels]`."""
         inputs, held = input_shapes(model, layers, image)
-        forms = {name: linear_form(model.get_layer(name)) for name in layers}
+        forms = {name: known_linear_form(model.get_layer(name)) for name in layers}
         rows = {
             name: num_rows(inputs[name], form.output_size(inputs[name]), num_positions) for name, form in forms.items()
         }

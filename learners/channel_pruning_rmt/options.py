@@ -95,6 +95,9 @@ class ChannelPruningOptions(SearchedOptions):
         needs='cpr_prune_option=auto',
     )
 
+    search_flag = '--cpr_prune_option=auto'
+    fixed_flag = '--cpr_prune_option=uniform'
+
     @property
     def searches(self) -> bool:
         return self.prune_option == 'auto' and not self.warm_start

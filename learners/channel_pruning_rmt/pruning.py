@@ -10,7 +10,7 @@ import tf_keras as keras
 
 from pocketflow.learners.channel_pruning_rmt.contributions import contributions
 from pocketflow.learners.channel_pruning_rmt.decisions import Chooser, Decider, Decisions
-from pocketflow.learners.channel_pruning_rmt.linear_forms import linear_form
+from pocketflow.learners.channel_pruning_rmt.linear_forms import known_linear_form, linear_form
 from pocketflow.learners.channel_pruning_rmt.prunable import left_alone
 from pocketflow.learners.channel_pruning_rmt.refit import LayerRegression
 from pocketflow.learners.channel_pruning_rmt.regressions import Sampling
@@ -53,7 +53,7 @@ class Pruned:
     @property
     def kept(self) -> Mapping[str, tuple[int, ...]]:
         """Layer -> the input channels that it keeps, ascending."""
-        return self.plan.values
+        return self.plan.channels()
 
 
 def prune_channels(
@@ -114,7 +114,7 @@ def prune_channels(
     if channels is None:
         return _prune(model, readers, sampling, criterion, 1 - ratio, report)
     wanted = {name: np.array(channels.get(name, range(reader.num_channels))) for name, reader in readers.items()}
-    kept_identities(trace(model), wanted)
+    kept_identities(trace(model), {name: kept.tolist() for name, kept in wanted.items()})
     refitted, kept = settle(model, readers, sampling, lambda name, _: wanted[name], report)
     return _result(model, remove_channels(refitted, kept), refitted, readers, kept, {})
 
@@ -239,7 +239,7 @@ def settle(
     model: keras.Model,
     readers: Mapping[str, ReaderChannels],
     sampling: Sampling,
-    chosen: Callable,
+    chosen: Callable[[str, LayerRegression], np.ndarray],
     report: Report | None = None,
 ) -> tuple[keras.Model, dict[str, tuple[int, ...]]]:
     """A copy of the model with re-fitted weights, and the channels that each layer still reads.
@@ -264,7 +264,7 @@ def _norms(model: keras.Model, readers: Mapping[str, ReaderChannels]) -> dict[st
     """The l1 norm of each channel's weights."""
     norms = {}
     for name, reader in readers.items():
-        form = linear_form(model.get_layer(name))
+        form = known_linear_form(model.get_layer(name))
         norms[name] = np.bincount(
             form.channel_of(reader.positions), np.abs(form.weights()).sum(axis=1), minlength=reader.num_channels
         )

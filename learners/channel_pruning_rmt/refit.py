@@ -10,7 +10,7 @@ import tf_keras as keras
 
 from pocketflow.learners.channel_pruning_rmt import selection
 from pocketflow.learners.channel_pruning_rmt.equations import Equations, SplitEquations, reconstructions
-from pocketflow.learners.channel_pruning_rmt.linear_forms import Block, LinearForm, linear_form
+from pocketflow.learners.channel_pruning_rmt.linear_forms import Block, LinearForm, known_linear_form
 from pocketflow.utils.channels import ReaderChannels
 
 STEP = 10.0
@@ -86,7 +86,7 @@ class LayerRegression:
     def of(
         cls, layer: keras.layers.Layer, reader: ReaderChannels, equations: SplitEquations, ridge: float
     ) -> LayerRegression:
-        form = linear_form(layer)
+        form = known_linear_form(layer)
         return cls(form, equations, form.channel_of(reader.positions), ridge)
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -22,7 +22,13 @@ from pocketflow.learners.channel_pruning_rmt.equations import (
     is_kept_as_rows,
 )
 from pocketflow.learners.channel_pruning_rmt.layerwise import LayerwiseRun, Place
-from pocketflow.learners.channel_pruning_rmt.linear_forms import LinearForm, draw_places, linear_form, values_at
+from pocketflow.learners.channel_pruning_rmt.linear_forms import (
+    LinearForm,
+    draw_places,
+    known_linear_form,
+    known_places,
+    values_at,
+)
 from pocketflow.learners.channel_pruning_rmt.streaming import StreamedRun, chunks
 from pocketflow.utils.channels.identities import ChannelGraph, Step, trace
 from pocketflow.utils.system.memory import available_bytes
@@ -68,7 +74,7 @@ class LayerSampler:
         graph = trace(full)
         self._partners = residual_partners(graph)
         self._full_forms, self._forms = (
-            {name: linear_form(model.get_layer(name)) for name in layers} for model in (full, pruned)
+            {name: known_linear_form(model.get_layer(name)) for name in layers} for model in (full, pruned)
         )
         self._is_held_out, self._is_new = held_out_images(images)
         shapes, image_bytes = input_shapes(graph, layers, images[:1])
@@ -103,8 +109,8 @@ class LayerSampler:
             held_out.add(patches[rows], targets[rows])
             fitting.add(patches[~rows], targets[~rows])
             distinct_rows = rows_per_image if places is None else len(np.unique(places, axis=0))
-            num_distinct += distinct_rows * np.count_nonzero(self._is_new[chunk] & ~self._is_held_out[chunk])
-        return SplitEquations(fitting.equations(), held_out.equations(), int(num_distinct))
+            num_distinct += distinct_rows * int(np.count_nonzero(self._is_new[chunk] & ~self._is_held_out[chunk]))
+        return SplitEquations(fitting.equations(), held_out.equations(), num_distinct)
 
     def _sample(
         self, layer: str, full: LayerwiseRun, pruned: LayerwiseRun, places: np.ndarray | None
@@ -113,8 +119,8 @@ class LayerSampler:
         form = self._full_forms[layer]
         targets = tf.matmul(form.patches(full.input_of(layer)[0], places), tf.cast(form.weights(), tf.float32))
         for partner in self._partners.get(layer, ()):
-            targets += values_at(full.value_at(partner)[0], places)
-            targets -= values_at(pruned.value_at(partner)[0], places)
+            targets += values_at(full.value_at(partner)[0], known_places(places))
+            targets -= values_at(pruned.value_at(partner)[0], known_places(places))
         return self._forms[layer].patches(pruned.input_of(layer)[0], places).numpy(), targets.numpy()
 
 
@@ -185,7 +191,7 @@ def held_out_images(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def input_shapes(
-    model: keras.Model | ChannelGraph, layers: Sequence[str], image: np.ndarray
+    model: keras.Model | ChannelGraph, layers: Iterable[str], image: np.ndarray
 ) -> tuple[dict[str, tuple[int, ...]], int]:
     """The shapes that layers read for one image, and the most bytes that wait before one of them."""
     run, shapes, most = LayerwiseRun(model, [image]), {}, 0

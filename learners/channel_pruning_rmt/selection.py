@@ -101,7 +101,7 @@ def _surgery(equations: NormalEquations, channel_of: np.ndarray, ridge: float) -
             channel: np.sum(weights[rows] * np.linalg.solve(blocks[channel], weights[rows]))
             for channel, rows in features.items()
         }
-        worst = min(damage, key=damage.get)
+        worst = min(damage, key=damage.__getitem__)
         rows = features.pop(worst)
         gain = np.linalg.solve(blocks[worst], inverse[rows]).T
         weights = weights - gain @ weights[rows]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import tf_keras as keras
 
@@ -14,15 +15,15 @@ from pocketflow.utils.graph import copied
 
 @LEARNERS.register('full-prec')
 class FullPrecLearner(AbstractLearner):
-    """Ordinary training from random weights, or with `enbl_warm_start` from given ones."""
+    """Ordinary training from random weights, or with `enbl_warm_start` from a given model."""
 
     timing = ('train', 'train')
     keeps_shapes = True
 
     def check_model(self, make_model: Callable[[], keras.Model]) -> None:
-        make_model()  # which refuses a model that does not fit the data
+        make_model()  # raises an error if the model does not fit the data
 
-    def compress(self, model: keras.Model | None, found: None = None) -> Compressed:
+    def compress(self, model: keras.Model | None, found: Mapping[str, Any] | None = None) -> Compressed:
         if model is not None and self.context.learner_options.warm_start:
             return Compressed(copied(model))
         return Compressed(self.helper.new_model())

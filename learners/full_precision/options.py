@@ -1,4 +1,4 @@
-"""What the command line knows of ordinary training, whose flags are those of the pair."""
+"""Declaration of `full-prec`, which has no flags of its own: its training is set by the pair's flags."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ LEARNERS.declare(
     'full-prec',
     'pocketflow.learners.full_precision.learner',
     LearnerDeclaration(
-        'Ordinary training from random weights, or with `enbl_warm_start` from given ones.',
+        'Ordinary training from random weights, or with `enbl_warm_start` from a given model.',
         replaced_flags={
             'nb_epochs_rat_ft': 'nb_epochs_rat',
             'lrn_rate_rat_ft': 'lrn_rate_init',

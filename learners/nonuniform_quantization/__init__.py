@@ -1,1 +1,1 @@
-"""Quantization by trained code books; see README.md."""
+"""Non-uniform quantization with trained code books; see README.md."""

@@ -19,8 +19,8 @@ from pocketflow.utils.training.trainer import TrainerParts
 class NonUniformQuantLearner(WeightBitsLearner):
     """Trained code books (Han, Mao and Dally 2016, https://arxiv.org/abs/1510.00149, section 3).
 
-    Each weight of a layer is the entry of a code book that is nearest to it. Code books start by k-means, and are
-    trained by the summed gradients of the weights that share an entry.
+    Each weight of a layer is replaced by the nearest entry of a code book. Code books are initialised by k-means, and
+    trained with the summed gradients of the weights that share an entry.
     """
 
     options_class = NonUniformQuantizationOptions

@@ -1,21 +1,24 @@
-"""What can be set about quantization by code books."""
+"""Options of quantization with code books."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pocketflow.learners.options import LEARNERS, LearnerDeclaration
 from pocketflow.learners.weight_quantization.options import MUST_BE_LAST, REFUSES_AFTER, bit_search_options
 from pocketflow.utils.options import option
 from pocketflow.utils.quantization.limits import CODEBOOK_STYLES, FULL_BITS, MAX_CODEBOOK_BITS
 
-_Search = bit_search_options('nuql', num_tune_steps=2101)
+if TYPE_CHECKING:  # what the function below returns is a subclass
+    from pocketflow.learners.weight_quantization.options import WeightBitsOptions as _Search
+else:
+    _Search = bit_search_options('nuql', num_tune_steps=2101)
 
 
 @dataclasses.dataclass(frozen=True)
 class NonUniformQuantizationOptions(_Search):
-    """How large the code books are, what shares one, and what is trained."""
+    """Size, sharing and training of the code books."""
 
     superseded = {**_Search.superseded, 'nuql_save_quant_model_path': 'results are in --run_dir'}
     max_bits: ClassVar[int] = MAX_CODEBOOK_BITS
@@ -23,14 +26,13 @@ class NonUniformQuantizationOptions(_Search):
     init_style: str = option(
         'nuql_init_style',
         'quantile',
-        'where the entries of code books start, before k-means '
-        'improves them: at quantiles of the weights, or evenly spaced',
+        'initial entries of the code books, before k-means: quantiles of the weights, or evenly spaced values',
         choices=CODEBOOK_STYLES,
     )
     opt_mode: str = option(
         'nuql_opt_mode',
         'weights',
-        'what is trained: all but the code books (weights), only the code books (cluster, clusters), or both',
+        'trained variables: all but the code books (weights), only the code books (cluster, clusters), or both',
         choices=('weights', 'cluster', 'clusters', 'both'),
     )
     weight_bits: int = option(
@@ -44,7 +46,7 @@ class NonUniformQuantizationOptions(_Search):
     activation_bits: int = option(
         'nuql_activation_bits',
         32,
-        'bits of what activation functions put out, evenly spaced; 32: as they are',
+        'bits of the outputs of activation functions, evenly spaced; 32: not quantized',
         low=2,
         high=FULL_BITS,
     )

@@ -1,4 +1,4 @@
-"""What a chain of learners, `--learner=a,b`, asks for."""
+"""Properties of a chain of learners, `--learner=a,b`."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ FULL_PRECISION = 'full-prec'
 
 
 def training_fingerprint(pair: str, options: Sequence[Options], more: Sequence[str] = ()) -> str:
-    """Names a trained model by everything that decides its training: options, and lines that stand for more."""
+    """Name of a trained model: the pair and a digest of its decisive options and of further lines."""
     return f'{pair}/{FULL_PRECISION}-{fingerprint([*flag_lines(options, decisive=True), *more])}'
 
 
 def trains_from_scratch(names: Sequence[str], shared: LearnerOptions, distillation: DistillationOptions) -> bool:
-    """Whether the chain `names` needs no trained model: it begins with full-prec, without anybody's help."""
+    """Whether the chain `names` needs no trained model: it begins with full-prec, without warm start or teacher."""
     needs_teacher = distillation.enabled and distillation.teacher_path is None
     return names[0] == FULL_PRECISION and not (shared.warm_start or needs_teacher)
 
 
 def starts_from_baseline(names: Sequence[str], shared: LearnerOptions) -> bool:
-    """Whether the chain makes its model from the uncompressed one, so that a verdict can compare the two.
+    """Whether the chain compresses the uncompressed model, so that a verdict can compare the two.
 
-    `full-prec` by itself starts from random weights, whoever teaches it.
+    `full-prec` alone starts from random weights, with or without a teacher.
     """
     return shared.warm_start or any(name != FULL_PRECISION for name in names)
 

@@ -1,4 +1,4 @@
-"""Rejects combinations of flags of which a part would have no effect, before any data is read."""
+"""Rejects flags made ineffective by other flags, before any data is read."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.options import LEARNERS, LearnerOptions
 from pocketflow.learners.program.chains import FULL_PRECISION, starts_from_baseline, trains_from_scratch
-from pocketflow.learners.program.command import SEARCH_OPTIONS, UNRECORDED_OPTIONS, Command, FirstLook, read_command
+from pocketflow.learners.program.command import SEARCH_OPTIONS, UNRECORDED_OPTIONS, Command, FirstPass, read_command
 from pocketflow.learners.program.options import FLAGS_OF_MODES, ProcessOptions
+from pocketflow.learners.search.options import SearchedOptions
 from pocketflow.learners.search.searchable import refuse_nested
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.format_names import CONTAINER
@@ -19,27 +20,22 @@ from pocketflow.utils.options.parsing import parse
 from pocketflow.utils.reports.verdict import VerdictOptions, refuse_conditions
 from pocketflow.utils.training.options import DistillationOptions
 
-SEARCHES = (
-    '--ws_prune_ratio_prtl=optimal, --uql_enbl_rl_agent, --nuql_enbl_rl_agent, --cpr_prune_option=auto or '
-    '--hpo_space=FILE.yaml'
-)
-"""What makes a learner search."""
 
-
-def checked_command(argv: Sequence[str], look: FirstLook | None = None) -> Command:
-    """Parses a command line as `read_command` does, and checks how its flags go together.
+def checked_command(argv: Sequence[str], first_pass: FirstPass | None = None) -> Command:
+    """Parses a command line with `read_command` and checks the combination of its flags.
 
     Raises:
-      UsageError: also where flags contradict each other or would have no effect.
+      UsageError: as for `read_command`, or flags contradict each other or would have no effect.
     """
-    command = read_command(argv, look)
+    command = read_command(argv, first_pass)
     check_command(command)
     return command
 
 
 def check_command(command: Command) -> None:
     """Raises a `UsageError` if flags contradict each other or would have no effect."""
-    refuse_speed_of_containers(command)
+    refuse_timing_of_containers(command)
+    refuse_impossible_formats(command)
     refuse_unused_flags(command)
     refuse_unused_search_flags(command)
     refuse_other_than_recorded(command)
@@ -47,8 +43,8 @@ def check_command(command: Command) -> None:
     refuse_contradictions(command)
 
 
-def refuse_speed_of_containers(command: Command) -> None:
-    """They cannot be timed, which would only be said after the training."""
+def refuse_timing_of_containers(command: Command) -> None:
+    """Rejects --require_faster if only containers are exported, which cannot be timed."""
     export, process = command.options(ExportOptions), command.options(ProcessOptions)
     is_required = command.options(VerdictOptions).require_faster and process.exec_mode == 'train'
     if is_required and export.names and set(export.names) <= {CONTAINER}:
@@ -58,8 +54,20 @@ def refuse_speed_of_containers(command: Command) -> None:
         )
 
 
+def refuse_impossible_formats(command: Command) -> None:
+    """Rejects export formats that cannot hold the model of the last learner: they would fail after the training."""
+    name, formats = command.learner_names[-1], command.options(ExportOptions).names
+    possible = LEARNERS.declaration(name).exports_only
+    impossible = [each for each in formats if possible and each not in possible]
+    if impossible:
+        raise UsageError(
+            f'--export_formats={",".join(formats)}: the model of --learner={name} cannot be exported as '
+            f'{impossible[0]}, only as {", ".join(possible)}; drop {impossible[0]}, or choose another learner'
+        )
+
+
 def refuse_unused_flags(command: Command) -> None:
-    """A learner's flag without that learner would have no effect."""
+    """Rejects flags of learners that are not selected."""
     used = {
         field.metadata['flag']
         for name in command.learner_names
@@ -76,7 +84,7 @@ def refuse_unused_flags(command: Command) -> None:
 
 
 def refuse_unused_search_flags(command: Command) -> None:
-    """Flags of searches where nothing is searched."""
+    """Rejects flags of searches if there is no search."""
     given = [
         field
         for options_class in SEARCH_OPTIONS
@@ -86,12 +94,18 @@ def refuse_unused_search_flags(command: Command) -> None:
     if given and not command.searches:
         raise UsageError(
             f'--{given[0].metadata["flag"]} is about searches, but nothing is searched; also give '
-            f'{SEARCHES}, or drop the flag'
+            f'{", ".join(search_flags())} or --hpo_space=FILE.yaml, or drop the flag'
         )
 
 
+def search_flags() -> list[str]:
+    """The flags that turn on the search of a learner, of all learners."""
+    classes = [LEARNERS.declaration(name).options_class for name in LEARNERS]
+    return [options_class.search_flag for options_class in classes if issubclass(options_class, SearchedOptions)]
+
+
 def refuse_other_than_recorded(command: Command) -> None:
-    """A mode that uses a finished run cannot change what has made it."""
+    """Rejects decisive flags that differ from those of the finished run that a mode works on."""
     if not command.of_run:
         return
     process = command.options(ProcessOptions)
@@ -111,7 +125,7 @@ def refuse_other_than_recorded(command: Command) -> None:
 
 
 def refuse_flags_without_effect(command: Command) -> None:
-    """Flags that others leave without effect; those of a finished run were looked at when it began."""
+    """Rejects flags made ineffective by other flags; those of a finished run were checked when it began."""
     if command.options(ProcessOptions).exec_mode != 'train':
         refuse_idle_flags((*UNRECORDED_OPTIONS, ExportOptions), command.flag_values)
         return
@@ -128,19 +142,18 @@ def refuse_flags_without_effect(command: Command) -> None:
 
 
 def searched_flags(space: str | None) -> frozenset[str]:
-    """The flags that the file of a search space names."""
+    """The flags named in the file of a search space."""
     if space is None:
         return frozenset()
-    from pocketflow.hp_optimizer.space_file import names_in_space  # which loads NumPy
+    from pocketflow.hp_optimizer.space_file import names_in_space  # loads NumPy
 
     return names_in_space(space)
 
 
 def refuse_contradictions(command: Command) -> None:
-    """Combinations of which a part would be ignored."""
-    process, shared, distillation, verdict = map(
-        command.options, (ProcessOptions, LearnerOptions, DistillationOptions, VerdictOptions)
-    )
+    """Rejects contradictory combinations of flags."""
+    process, shared = command.options(ProcessOptions), command.options(LearnerOptions)
+    distillation, verdict = command.options(DistillationOptions), command.options(VerdictOptions)
     names = command.learner_names
     if command.pair.declaration.needs_model and shared.save_path is None:
         raise UsageError(
@@ -152,14 +165,14 @@ def refuse_contradictions(command: Command) -> None:
         raise UsageError(f'{chosen}: {FULL_PRECISION} trains the uncompressed model, so it can only come first')
     if shared.warm_start and (names[0] != FULL_PRECISION or shared.save_path is None):
         raise UsageError(
-            f'--enbl_warm_start goes with --learner={FULL_PRECISION} and --save_path=MODEL; given: '
+            f'--enbl_warm_start needs --learner={FULL_PRECISION} and --save_path=MODEL; given: '
             f'{chosen} --save_path={shared.save_path or ""}'
         )
     if process.exec_mode == 'train' and command.options(SearchOptions).space is not None:
         if names[0] == FULL_PRECISION:
             raise UsageError(
-                f'{chosen}: --hpo_space searches flags of learners that compress; leave {FULL_PRECISION} out: the '
-                'model that they start from is found, or trained, anyway'
+                f'{chosen}: --hpo_space searches flags of learners that compress; drop {FULL_PRECISION}: the '
+                'model to compress is found, or trained, automatically'
             )
         refuse_nested(command.learner_options())
     if process.exec_mode in ('eval', 'benchmark'):

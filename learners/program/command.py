@@ -1,4 +1,4 @@
-"""The parsed command line, as options of everything that it configures."""
+"""The parsed command line as options objects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pocketflow.utils.distributed.gradient_compression.options import Compressio
 from pocketflow.utils.distributed.options import MultiGpuOptions
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.options import ExportOptions
-from pocketflow.utils.options import Options, from_flags, superseded_flags
+from pocketflow.utils.options import Options, OptionsT, from_flags, superseded_flags
 from pocketflow.utils.options.parsing import parse
 from pocketflow.utils.reports.verdict import VerdictOptions
 from pocketflow.utils.runs.run_directory import FLAGS_FILE, RunDirectory
@@ -32,14 +32,14 @@ UNRECORDED_OPTIONS = (ProcessOptions, VerdictOptions, MultiGpuOptions)
 
 
 @dataclasses.dataclass(frozen=True)
-class FirstLook:
-    """What is read before all other flags: the pair, which brings flags of its own, and where a finished run is.
+class FirstPass:
+    """First pass over the command line: the pair, which determines the set of flags, and the run directory.
 
-    So a command line is parsed twice: for this look, and strictly once it is known which flags there are. A mode that
-    works on a finished run also looks at that run's flags, which name its pair.
+    A command line is parsed twice: first for these flags only, then strictly with all flags. Modes that work on a
+    finished run also read the flags recorded in that run, which name its pair.
 
     Attributes:
-      pair, process, shared: these options, of the given flags alone.
+      pair, process, shared: these options, from the given flags only.
     """
 
     pair: PairOptions
@@ -47,8 +47,8 @@ class FirstLook:
     shared: LearnerOptions
 
     @classmethod
-    def at(cls, argv: Sequence[str]) -> FirstLook:
-        """Parses the flags that decide which other flags there are; unknown ones are left for later."""
+    def at(cls, argv: Sequence[str]) -> FirstPass:
+        """Parses the flags that determine the set of flags; ignores all others."""
         values = parse((PairOptions, ProcessOptions, LearnerOptions), argv, known_only=True)
         return cls(
             from_flags(PairOptions, values), from_flags(ProcessOptions, values), from_flags(LearnerOptions, values)
@@ -57,13 +57,13 @@ class FirstLook:
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A command line that was parsed and whose values are in range; `check_command` checks their combinations.
+    """A parsed command line with all values in range; `check_command` checks their combinations.
 
     Attributes:
       argv: program name and arguments, as given.
-      of_run: the argument that stands for the flags of the finished run that it works on, if it does.
+      of_run: the argument that reads the flags of the finished run that the mode works on; empty for other modes.
       pair_options, pair: the model/dataset pair.
-      helper_lines: comment for flag files that changes with the text of the user's own pair.
+      helper_lines: comment lines for flag files with a digest of the user's own pair.
       learner_names: the chain of learners.
       flag_values: all flags.
     """
@@ -76,22 +76,22 @@ class Command:
     learner_names: Sequence[str]
     flag_values: flags.FlagValues
 
-    def options(self, options_class: type[Options]) -> Options:
+    def options(self, options_class: type[OptionsT]) -> OptionsT:
         return from_flags(options_class, self.flag_values)
 
     def options_classes(self, learners: Iterable[str] = LEARNERS) -> list[type[Options]]:
-        """Every options class whose flags the command line offers for this pair, or only for these learners."""
+        """The options classes of all flags for this pair and these learners."""
         return options_classes(self.pair.declaration, learners)
 
     @property
     def searches(self) -> bool:
-        """Whether anything is searched."""
+        """Whether the run includes a search."""
         return self.options(SearchOptions).space is not None or any(
             isinstance(options, SearchedOptions) and options.searches for options in self.learner_options().values()
         )
 
     def data_options(self) -> DatasetOptions:
-        """Those of the data set; a search judges by samples that nothing is trained on."""
+        """Options of the data set; a search holds out samples from training."""
         options = self.options(self.pair.declaration.data_options_class)
         return options.replace(hold_out=True) if self.searches else options
 
@@ -99,7 +99,7 @@ class Command:
         return {name: self.options(LEARNERS.declaration(name).options_class) for name in self.learner_names}
 
     def superseded(self) -> dict[str, str]:
-        """The given flags that have no effect any more, with the reasons."""
+        """Given flags of the original that no longer have an effect -> the reason."""
         return {
             flag: reason
             for flag, reason in superseded_flags(self.options_classes()).items()
@@ -108,7 +108,7 @@ class Command:
 
 
 def options_classes(pair: PairDeclaration, learners: Iterable[str] = LEARNERS) -> list[type[Options]]:
-    """Every options class whose flags the command line offers for a pair, or only for these learners."""
+    """The options classes of all flags for a pair and these learners."""
     return [
         PairOptions,
         *SHARED_OPTIONS,
@@ -120,20 +120,20 @@ def options_classes(pair: PairDeclaration, learners: Iterable[str] = LEARNERS) -
     ]
 
 
-def read_command(argv: Sequence[str], look: FirstLook | None = None) -> Command:
-    """Parses a command line; nothing but flag files and the user's own pair is read, and nothing is written.
+def read_command(argv: Sequence[str], first_pass: FirstPass | None = None) -> Command:
+    """Parses a command line; reads only flag files and the user's own pair, and writes nothing.
 
     Args:
       argv: program name and arguments.
-      look: the first look at them, if somebody has had it.
+      first_pass: the result of the first pass over them, if available.
 
     Raises:
       UsageError: unknown flags, values out of range, an unknown pair or learner.
     """
-    look = look or FirstLook.at(argv)
-    of_run = flags_of_run(look)
+    first_pass = first_pass or FirstPass.at(argv)
+    of_run = flags_of_run(first_pass)
     with_run = [argv[0], *of_run, *argv[1:]]
-    pair_options = FirstLook.at(with_run).pair if of_run else look.pair
+    pair_options = FirstPass.at(with_run).pair if of_run else first_pass.pair
     pair = find_pair(pair_options)
     values = parse(options_classes(pair.declaration), with_run)
     return Command(
@@ -158,17 +158,15 @@ def learner_names(chain: str) -> list[str]:
     return names
 
 
-def flags_of_run(look: FirstLook) -> list[str]:
-    """What to put in front of the arguments of a mode that works on a finished run, so that `--run_dir` alone is
-    enough: the argument that reads the run's own flags.
-    """
-    process = look.process
+def flags_of_run(first_pass: FirstPass) -> list[str]:
+    """The argument that reads the recorded flags of a finished run, to precede those of a mode that works on it."""
+    process = first_pass.process
     if process.exec_mode == 'train' or process.run_dir is None:
         return []
     run = RunDirectory(process.run_dir)
     if run.recorded_flags():
         return [f'--flagfile={run / FLAGS_FILE}']
-    if is_export_of_given_model(process, look.shared):
+    if is_export_of_given_model(process, first_pass.shared):
         return []
     raise UsageError(
         f'--run_dir={process.run_dir}: holds no run ({FLAGS_FILE} is missing); --exec_mode='
@@ -177,5 +175,5 @@ def flags_of_run(look: FirstLook) -> list[str]:
 
 
 def is_export_of_given_model(process: ProcessOptions, shared: LearnerOptions) -> bool:
-    """Whether a model that no run made may be exported: `--exec_mode=export --save_path=MODEL`."""
+    """Whether a model from outside a run may be exported: `--exec_mode=export --save_path=MODEL`."""
     return process.exec_mode == 'export' and shared.save_path is not None

@@ -1,4 +1,4 @@
-"""From finished models to exported files, and to the figures measured on those files."""
+"""Exports finished models and measures the exported files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tf_keras as keras
@@ -27,19 +28,20 @@ from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.export.runner import num_usable_threads
 from pocketflow.utils.models.files import save_model
 from pocketflow.utils.quantization.encoding import Encoding
+from pocketflow.utils.runs.records import Record
 from pocketflow.utils.system.memory import available_bytes, in_words
 
 UNCOMPRESSED = 'uncompressed'
 BUSY = 3
-"""Programs per core that want to compute, in the mean of a minute, from which on timing is not to be trusted."""
+"""Load average per core (one minute) above which latencies are reported as unreliable."""
 TIMED_KEYS = ('latency_ms', 'latency_ms_all_threads', 'speedup_interval', 'speedup_interval_all_threads')
 NB_TRIED = 64
-"""Evaluation samples on which a new file is run before it is measured: one batch."""
+"""Number of evaluation samples for the first run of a new file: one batch."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A finished model: itself, the folder for its files, its metrics on the evaluation set, its kernels' codes."""
+    """A finished model with its file folder, its metrics on the evaluation set and the codes of its kernels."""
 
     model: keras.Model
     folder: Path
@@ -50,8 +52,8 @@ class Candidate:
     def keras_path(self) -> Path:
         return self.folder / 'model.keras'
 
-    def entry(self, records: Sequence[ExportRecord]) -> dict:
-        """The report's entry on this model: size and accuracy of the first file, latencies of the first that runs."""
+    def entry(self, records: Sequence[ExportRecord]) -> dict[str, Any]:
+        """The report's entry on this model: size and metrics of the first file, latencies of the first timed file."""
         first = records[0].to_json()
         timed = next((record.to_json() for record in records if record.latency), first)
         return {
@@ -67,31 +69,31 @@ class Candidate:
             **{key: timed[key] for key in TIMED_KEYS},
         }
 
-    def _uncounted(self) -> dict:
-        """`{'macs_not_counted': {layer: what}}`, if the MACs leave anything out."""
+    def _uncounted(self) -> dict[str, Any]:
+        """`{'macs_not_counted': {layer: operation}}` if operations are not counted in the MACs, else empty."""
         found = uncounted_macs(self.model)
         return {'macs_not_counted': {name: list(what) for name, what in found.items()}} if found else {}
 
 
 def warn_if_busy() -> None:
-    """Warns if far more programs want to compute than there are cores: then speeds on all threads say little."""
+    """Warns if the load average is far above the number of cores: latencies on all threads are then unreliable."""
     load, cores = os.getloadavg()[0], num_usable_threads()
     if load > BUSY * cores:
         logging.warning(
-            'the machine is busy (load average %.1f, %d cores): latencies on all threads may mislead', load, cores
+            'the machine is busy (load average %.1f, %d cores): latencies on all threads are unreliable', load, cores
         )
 
 
 class Exporter:
-    """Writes the files of the uncompressed and of the compressed model and measures them on equal terms.
+    """Exports the uncompressed and the compressed model and measures the files under equal conditions.
 
-    A format that fails does not cost the others: it is left out, with its reason.
+    A format that fails is reported with its reason; the other formats are still exported.
 
     Args:
-      helper: gives evaluation and calibration data.
-      options: effort.
-      root: what the paths in the report are relative to.
-      conversions: `conversions(folder, samples)` gives the converter and the first run of each file.
+      helper: the pair, for evaluation and calibration data.
+      options: formats, numbers of samples and of timed repetitions.
+      root: folder to which paths in the report are relative.
+      conversions: `conversions(folder, samples)` returns the converter, which also runs each new file once.
     """
 
     def __init__(
@@ -105,17 +107,16 @@ class Exporter:
 
     def export(
         self, baseline: Candidate, compressed: Candidate, formats: Sequence[str], reference_format: str | None = None
-    ) -> dict:
-        """The report's entries `baseline`, `compressed` and `exports`, and `failed_exports` if there are some.
+    ) -> dict[str, Any]:
+        """The report's entries `baseline`, `compressed` and `exports`, and `failed_exports` if any format failed.
 
         Args:
-          baseline, compressed: the models; if both are the same, there is nothing to compare and its files serve for
-            both.
-          formats: of the compressed model; the verdict is on the first that could be made.
-          reference_format: of the uncompressed model; default: the first of `formats` that could be made of both.
+          baseline, compressed: the models; if they are the same object, its files are used for both.
+          formats: formats of the compressed model; the verdict is on the first successful one.
+          reference_format: format of the uncompressed model; default: the first of `formats` that succeeds for both.
 
         Raises:
-          PocketFlowError: none of the formats, or no file to compare with, could be made.
+          PocketFlowError: no format, or no reference file, could be exported.
         """
         on_device = self._device_latencies(formats)
         conversion_process().start()  # it loads TensorFlow while the models are saved and evaluated
@@ -124,7 +125,7 @@ class Exporter:
         _require(files, failed)
         reference = next(iter(files))
         if baseline is not compressed:
-            wanted = files if reference_format is None else [reference_format]
+            wanted = list(files) if reference_format is None else [reference_format]
             reference, files[UNCOMPRESSED] = UNCOMPRESSED, self._first_file(baseline, wanted)
         logging.info(
             'running %d exported files on %d samples each',
@@ -154,14 +155,14 @@ class Exporter:
         """Whether the user asked for the format by name."""
         return file_format in self.options.names
 
-    def _device_latencies(self, formats: Sequence[str]) -> dict[str, dict]:
+    def _device_latencies(self, formats: Sequence[str]) -> dict[str, dict[str, Any]]:
         """`{'device_latency_ms': ...}` for each file that was timed on a device."""
         spec = self.options.device_latency
         found = read_device_latencies(spec, [*formats, UNCOMPRESSED]) if spec else {}
         return {name: {'device_latency_ms': latency} for name, latency in found.items()}
 
     def _first_file(self, candidate: Candidate, formats: Sequence[str]) -> FileUnderTest:
-        """The model's file in the first of the formats in which it can be made."""
+        """The model's file in the first format that succeeds."""
         failed: dict[str, str] = {}
         for name in formats:
             files = self._files(candidate, [name], failed)
@@ -170,7 +171,7 @@ class Exporter:
         raise PocketFlowError(f'the uncompressed model cannot be exported to be compared with: {_reasons(failed)}')
 
     def _files(self, candidate: Candidate, formats: Sequence[str], failed: dict[str, str]) -> dict[str, FileUnderTest]:
-        """The files of a model in the formats in which they can be made; `failed` gets the reasons of the others."""
+        """A model's files by format; adds the reasons of failed formats to `failed`."""
         save_model(candidate.model, candidate.keras_path)
         evaluation = Evaluation.of_model(candidate.model, *self._evaluation_samples)
         files = {}
@@ -224,7 +225,7 @@ def require_memory(num_images: int, image_shape: Sequence[int], available: int |
         )
 
 
-def _require(made: Collection, failed: Mapping[str, str]) -> None:
+def _require(made: Collection[Any], failed: Mapping[str, str]) -> None:
     if not made:
         raise PocketFlowError(f'the model cannot be exported: {_reasons(failed)}')
 
@@ -233,8 +234,8 @@ def _reasons(failed: Mapping[str, str]) -> str:
     return '; '.join(f'{name}: {reason}' for name, reason in failed.items())
 
 
-def refuse_failed_exports(failed: Sequence[Mapping]) -> None:
-    """Raises a `PocketFlowError` if a file is missing that was asked for, or that the verdict should have been on.
+def refuse_failed_exports(failed: Sequence[Record]) -> None:
+    """Raises a `PocketFlowError` if a requested format, or the format of the verdict, failed.
 
     Args:
       failed: the report's entry `failed_exports`.

@@ -1,4 +1,4 @@
-"""Names of runs and of trained models: equal flags share a directory, other flags get another one."""
+"""Names of run directories and of trained models, derived from their flags."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from pocketflow.utils.runs.run_directory import FLAGS_FILE, REPORT, RunDirectory
 from pocketflow.utils.training.options import DistillationOptions, TrainerOptions
 
 SPACE_NOTE = '# sha256 of --hpo_space'
-"""Begins the comment of a flag file that changes with the text of the searched space."""
+"""Prefix of the flag file's comment with the digest of the search space."""
 WORKERS_NOTE = '# workers'
-"""Begins the comment of a flag file that says how many workers have begun the run; without it, it was one."""
+"""Prefix of the flag file's comment with the number of workers; absent for one worker."""
 
 
 def recorded_lines(command: Command, decisive: bool = False, num_workers: int = 1) -> list[str]:
-    """The flag file that repeats a run, or only those of its flags that decide results."""
+    """Lines of the flag file that repeats a run, or only those that decide results."""
     helper_file = command.pair_options.model_helper
     pair = command.pair_options.replace(model_helper=helper_file and str(Path(helper_file).resolve()))
     net = command.options(command.pair.declaration.net_options_class)
@@ -44,7 +44,7 @@ def recorded_lines(command: Command, decisive: bool = False, num_workers: int = 
 
 
 def training_name(command: Command, num_workers: int = 1) -> str:
-    """Names the full-precision model that a command line would train, for look-ups in the zoo."""
+    """Name of the full-precision model that a command line would train, for look-ups in the zoo."""
     parts = [
         command.options(command.pair.declaration.net_options_class),
         command.data_options(),
@@ -56,7 +56,7 @@ def training_name(command: Command, num_workers: int = 1) -> str:
 
 
 def run_path(command: Command, num_workers: int = 1) -> Path:
-    """`--run_dir`, or a directory that equal flags share and different flags do not."""
+    """`--run_dir`, or a directory that is a function of the decisive flags."""
     given = command.options(ProcessOptions).run_dir
     if given:
         return Path(given)
@@ -68,10 +68,9 @@ def run_path(command: Command, num_workers: int = 1) -> Path:
 
 
 def default_run_path(command: Command, num_workers: int = 1) -> Path:
-    """Where a command line trains and compresses unless told otherwise.
+    """The run directory without `--run_dir`.
 
-    What other numbers of workers have left unfinished is continued; what they have finished can be evaluated and
-    exported.
+    Unfinished runs of other numbers of workers are continued; finished ones can be evaluated and exported.
     """
     own = own_path(command, num_workers)
     if RunDirectory(own).recorded_flags():
@@ -82,51 +81,51 @@ def default_run_path(command: Command, num_workers: int = 1) -> Path:
 
 
 def own_path(command: Command, num_workers: int) -> Path:
-    """The directory of a run that so many workers begin."""
+    """The directory of a new run with `num_workers` workers."""
     shared, distillation = command.options(LearnerOptions), command.options(DistillationOptions)
     name = fingerprint(recorded_lines(command, decisive=True)) + (f'-{num_workers}workers' if num_workers > 1 else '')
     if list(command.learner_names) == [FULL_PRECISION] and not (shared.warm_start or distillation.enabled):
-        # Where runs with the same pair and training flags look for it.
+        # Runs with the same pair and training flags search for the model there.
         return Path(shared.zoo_dir) / f'{training_name(command, num_workers)}-{name}'
     return Path(shared.zoo_dir) / command.pair.name / f'{"+".join(command.learner_names)}-{name}'
 
 
 def default_run_paths(command: Command) -> list[Path]:
-    """The directories of runs with these flags, whatever the number of workers."""
+    """Existing directories of runs with these flags and any number of workers."""
     pattern = f'{"+".join(command.learner_names)}-*{fingerprint(recorded_lines(command, decisive=True))}*'
     folder = Path(command.options(LearnerOptions).zoo_dir) / command.pair.name
     return [file.parent for file in sorted(folder.glob(f'{pattern}/{FLAGS_FILE}'))]
 
 
 def free_flags(command: Command) -> tuple[str, ...]:
-    """What may differ from the record of a run that is continued or used.
+    """Flags and comments that may differ from the record of a run that is continued or used.
 
-    A finished run can be used without the file with its space.
+    A finished run can be used without the file of its search space.
     """
     notes = () if command.options(ProcessOptions).exec_mode == 'train' else (SPACE_NOTE,)
     return (*indecisive_flags(command.options_classes()), WORKERS_NOTE, *notes)
 
 
 def space_lines(space: str | None) -> list[str]:
-    """A comment for the flag file that changes with the text of `--hpo_space`, if there is such a file."""
+    """Comment line for the flag file with a digest of the `--hpo_space` file; empty without one."""
     if space is None or not Path(space).is_file():
         return []
     return [f'{SPACE_NOTE}={hashlib.sha256(Path(space).read_bytes()).hexdigest()[:8]}']
 
 
 def workers_lines(num_workers: int) -> list[str]:
-    """A comment for the flag file, for more than one worker."""
+    """Comment line for the flag file with the number of workers; empty for one."""
     return [f'{WORKERS_NOTE}={num_workers}'] if num_workers > 1 else []
 
 
-def begun_by(recorded_flags: Sequence[str]) -> int | None:
-    """How many workers have begun the run that has recorded these flags; `None` if there is none."""
+def recorded_num_workers(recorded_flags: Sequence[str]) -> int | None:
+    """Number of workers of the run with these recorded flags; None if there is no run."""
     notes = [line.removeprefix(f'{WORKERS_NOTE}=') for line in recorded_flags if line.startswith(WORKERS_NOTE)]
     return int(notes[0]) if notes else 1 if recorded_flags else None
 
 
 def compression_lines(compression: CompressionOptions, num_workers: int) -> list[str]:
-    """What gradient compression adds to the name of a model; one worker alone sends no gradients."""
+    """The decisive lines of gradient compression; empty for one worker, which sends no gradients."""
     if num_workers == 1 or compression.kind == 'none':
         return []
     return flag_lines([compression], decisive=True)

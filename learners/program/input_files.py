@@ -1,7 +1,7 @@
-"""The files that a run was told to begin from: which they are, and whether they are still what they were.
+"""Input files of a run, and their fingerprints.
 
-A run keeps copies of what it goes on with, so a file that is gone is no reason to stop. One that has changed is: the
-same command would mean something else by now.
+A run keeps copies of its inputs, so it continues without the original files. If an input file has changed, the run is
+not continued, because the same command would give another result.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from pocketflow.utils.runs.run_directory import RunDirectory
 from pocketflow.utils.system import atomic
 
 INPUTS_FILE = 'inputs.json'
-"""Holds the fingerprints of these files in a run directory, by the flags that name them."""
+"""Record of the input files' fingerprints in a run directory, by flag."""
 KERAS_DATE = 'metadata.json'
-"""Part of a `.keras` file that says when it was saved; the same model saved again is the same model."""
+"""Member of a `.keras` file with its date, which is excluded from the fingerprint."""
 
 
 def named_files(shared: Options, distillation: Options, learner_options: Mapping[str, Options]) -> dict[str, Path]:
-    """The files that the values of options mean, as `{'--save_path=RUN': RUN/model.keras}`; missing ones are left out.
+    """The input files that options name, as in `{'--save_path=RUN': RUN/model.keras}`, without missing ones.
 
     Args:
-      shared, distillation: options that all learners share.
-      learner_options: those of each learner, by its name.
+      shared, distillation: options of all learners.
+      learner_options: options by learner name.
     """
     found = [
-        (f'--{flag}={value}', _meant(value, kind, learner))
+        (f'--{flag}={value}', _resolved(value, kind, learner))
         for learner, flag, value, kind in named_values(shared, distillation, learner_options)
     ]
     return {line: file for line, file in found if file is not None and (file.is_file() or is_saved_model(file))}
@@ -56,12 +56,12 @@ def _inputs(options: Options) -> Iterator[tuple[str, str, str]]:
             yield field.metadata['flag'], value, kind
 
 
-def _meant(value: str, kind: str, learner: str) -> Path | None:
+def _resolved(value: str, kind: str, learner: str) -> Path | None:
     return model_file(value) if kind == 'model' else plan_file(value, learner)
 
 
 def content_fingerprint(file: Path) -> str:
-    """Eight characters that change with what a file, or a SavedModel folder, holds, whatever its name and date."""
+    """Eight hexadecimal digits of a file's content, independent of its name and date."""
     if file.is_dir():
         parts = sorted(part for part in file.rglob('*') if part.is_file())
         hashes = [(str(part.relative_to(file)), hashlib.sha256(part.read_bytes()).hexdigest()) for part in parts]
@@ -74,16 +74,16 @@ def content_fingerprint(file: Path) -> str:
                 if member.filename != KERAS_DATE
             )
         content = repr(members).encode()
-    except zipfile.BadZipFile:  # any file but a .keras
+    except zipfile.BadZipFile:  # not a .keras file
         content = file.read_bytes()
     return hashlib.sha256(content).hexdigest()[:8]
 
 
 def record_inputs(run: RunDirectory, files: Mapping[str, Path]) -> None:
-    """Notes in a run directory what the run begins from.
+    """Records the fingerprints of the input files in a run directory.
 
     Raises:
-      UsageError: it began from something else.
+      UsageError: the run began with other files.
     """
     note = run / INPUTS_FILE
     recorded = read_record(note, {...: str}, 'delete it if the files that the flags name are still the same') or {}

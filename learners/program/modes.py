@@ -1,4 +1,4 @@
-"""What `--exec_mode` may ask for: train, eval, export, benchmark."""
+"""The execution modes: train, eval, export, benchmark."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import logging
 
@@ -41,16 +42,16 @@ from pocketflow.utils.reports import page as report_page
 from pocketflow.utils.reports.layer_table import chained_rows
 from pocketflow.utils.reports.report import SCHEMA, SHAPE, format_table, summary
 from pocketflow.utils.reports.search.figure import write_search_figure
-from pocketflow.utils.reports.verdict import VerdictOptions, enforce, judge, refuse_conditions
+from pocketflow.utils.reports.verdict import VerdictOptions, enforce, make_verdict, refuse_conditions
 from pocketflow.utils.runs.given_files import resolve_model_path
 from pocketflow.utils.runs.log_file import log_file
 from pocketflow.utils.runs.machine import machine, versions
 from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.runs.model_files import damaged_files, refuse_damaged
-from pocketflow.utils.runs.records import DamagedRecordError, read_record
+from pocketflow.utils.runs.records import DamagedRecordError, Record, read_record
 from pocketflow.utils.runs.run_directory import REPORT, RunDirectory
 from pocketflow.utils.system import atomic
-from pocketflow.utils.system.paths import explained
+from pocketflow.utils.system.paths import path_errors_reported
 from pocketflow.utils.system.streams import say
 from pocketflow.utils.training.options import DistillationOptions, TrainerOptions
 from pocketflow.utils.training.trainer import evaluate
@@ -99,22 +100,22 @@ class Invocation:
         return Pipeline(context, self.learner_options, self.distillation, self.zoo_name)
 
     def named_files(self) -> dict[str, Path]:
-        """The files that a new run begins from, by the flags that name them."""
+        """The input files of a new run by flag."""
         return named_files(self.shared, self.distillation, self.learner_options)
 
 
 @contextlib.contextmanager
-def working_in(
+def opened_run(
     invocation: Invocation, ignoring: Collection[str] = (), begins_from: Mapping[str, Path] | None = None
 ) -> Iterator[None]:
-    """Owns the run directory, with its log file, for the length of the block.
+    """Locks the run directory and opens its log file within the block.
 
     Args:
-      invocation: whose directory.
-      ignoring: further flags that may differ from those of the run in it.
-      begins_from: the files that the work begins from, by the flags that name them; a run is not continued with others.
+      invocation: the call that uses the directory.
+      ignoring: further flags that may differ from the recorded ones.
+      begins_from: the input files by flag; a run is not continued with other files.
     """
-    invocation.run.claim(invocation.recorded_flags, {*invocation.free_flags, *ignoring})
+    invocation.run.acquire(invocation.recorded_flags, {*invocation.free_flags, *ignoring})
     try:
         record_data(invocation)
         record_inputs(invocation.run, begins_from or {})
@@ -126,7 +127,7 @@ def working_in(
 
 
 def record_data(invocation: Invocation) -> None:
-    """Notes in a new run which data it is made with; refuses to continue a run with other data."""
+    """Records the fingerprint of the training data; rejects other data for an existing run."""
     run, found = invocation.run, invocation.helper.dataset.fingerprint()
     recorded = recorded_data(run.path)
     if recorded is not None and not recorded.isalnum():
@@ -141,17 +142,17 @@ def record_data(invocation: Invocation) -> None:
 
 
 def train(invocation: Invocation) -> None:
-    """The whole job: obtain, compress, fine-tune, export, report; what is already done is not done again.
+    """Obtains, compresses, fine-tunes, exports and reports; completed parts of an interrupted run are skipped.
 
-    Of several workers only the primary uses the run directory; the others keep their files in a temporary folder of it.
+    Only the primary worker uses the run directory; the others write to a temporary folder in it.
     """
     if not invocation.workers.is_primary:
-        take_part_elsewhere(invocation)
+        run_secondary_worker(invocation)
         return
     if not invocation.run.recorded_flags():
-        with explained():
+        with path_errors_reported():
             check_inputs(invocation)
-    with working_in(invocation, begins_from=invocation.named_files()):
+    with opened_run(invocation, begins_from=invocation.named_files()):
         if is_finished(invocation):
             logging.info('this run was finished before; its report is shown again')
             warn_of_damage(invocation.run)
@@ -161,29 +162,29 @@ def train(invocation: Invocation) -> None:
 
 
 def is_finished(invocation: Invocation) -> bool:
-    """Whether the primary has already written the report, on all workers, once it owns the run directory."""
+    """Whether the primary has already written the report, on all workers; the primary must own the run directory."""
     return invocation.workers.share((invocation.run / REPORT).exists)
 
 
-def take_part_elsewhere(invocation: Invocation) -> None:
-    """The share of a worker, which may not see the primary's disk, in the learners' work."""
+def run_secondary_worker(invocation: Invocation) -> None:
+    """Runs the learners on a worker other than the primary, which may not share the primary's disk."""
     if is_finished(invocation):
         return
     with invocation.run.temporary_folder(invocation.workers.rank) as folder:
         _run_learners(dataclasses.replace(invocation, run=RunDirectory(folder)))
     with contextlib.suppress(OSError):
-        invocation.run.path.rmdir()  # on a disk of its own nothing else is in it
+        invocation.run.path.rmdir()  # empty, unless the disk is shared with the primary
 
 
 def warn_of_damage(run: RunDirectory) -> None:
-    """Names the files that a finished run no longer has as they were written."""
+    """Warns of missing or changed files of a finished run."""
     damaged = damaged_files(run.path, former_report(run))
     if damaged:
         logging.warning('%s: %s; %s', run.path, ', '.join(damaged), EXPORT_ANEW)
 
 
 def check_inputs(invocation: Invocation) -> None:
-    """Refuses data and models that are missing or do not fit, while nothing is written yet."""
+    """Rejects missing or unsuitable data and models, before anything is written."""
     for split in ('train', 'eval'):
         invocation.helper.dataset.source(split)
     require_memory(num_run(invocation.helper.dataset, invocation.export), invocation.helper.dataset.image_shape)
@@ -204,8 +205,7 @@ def _run_learners(invocation: Invocation) -> PipelineResult:
 def write_report(invocation: Invocation, result: PipelineResult) -> None:
     """Exports both models, measures the files, and writes `report.json` and `report.html`.
 
-    Where there is a report already, it stays that of the same run: same command, same formats in front, further ones
-    behind them.
+    An existing report keeps its command and the order of its formats; further formats are appended.
     """
     run, last, former = invocation.run, result.stages[-1], former_report(invocation.run)
     compressed = Candidate(result.model, run.path, result.metrics, last.encodings)
@@ -236,7 +236,7 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
         'layers': chained_rows(stage.layers for stage in result.stages),
         'searches': list(result.searches),
         'seconds': {**dict.fromkeys(TIMED_PARTS, 0.0), **run.seconds()},
-        'verdict': None if baseline is compressed else judge(measured['baseline'], measured['compressed']),
+        'verdict': None if baseline is compressed else make_verdict(measured['baseline'], measured['compressed']),
     }
     for number, entry in enumerate(report['searches'], start=1):
         write_search_figure(entry, run / f'search{"" if number == 1 else f"_{number}"}.png')
@@ -244,18 +244,18 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
     atomic.write_json(run / REPORT, report)
 
 
-def former_report(run: RunDirectory) -> dict:
-    """The report in a run directory, empty if there is none yet."""
+def former_report(run: RunDirectory) -> dict[str, Any]:
+    """The existing report in a run directory, empty if there is none."""
     return read_record(run / REPORT, SHAPE, EXPORT_ANEW) or {}
 
 
-def formats_to_export(invocation: Invocation, default: Sequence[str], former: Mapping) -> tuple[str, ...]:
-    """The formats that the run was begun with, those reported since, and those asked for now, each once.
+def formats_to_export(invocation: Invocation, default: Sequence[str], former: Record) -> tuple[str, ...]:
+    """Formats to export: those of the run's flags, those in its report, and those requested now, without duplicates.
 
     Args:
-      invocation: one that owns its run directory.
-      default: what the run exports if its flags do not say.
-      former: its report so far.
+      invocation: a call that owns its run directory.
+      default: formats of a run without --export_formats.
+      former: the existing report.
     """
     begin = '--export_formats='
     recorded = [line.removeprefix(begin) for line in invocation.run.recorded_flags() if line.startswith(begin)]
@@ -265,8 +265,8 @@ def formats_to_export(invocation: Invocation, default: Sequence[str], former: Ma
     )
 
 
-def keep_device_latencies(measured: Mapping, former: Mapping) -> None:
-    """Takes over from the former report what was timed on a device and is not given anew."""
+def keep_device_latencies(measured: Record, former: Record) -> None:
+    """Copies device latencies from the former report unless new ones are given."""
     timed = {item['format']: item for item in former.get('exports', ())}
     pairs = [
         (measured['baseline'], former.get('baseline', {})),
@@ -277,8 +277,8 @@ def keep_device_latencies(measured: Mapping, former: Mapping) -> None:
             entry.setdefault('device_latency_ms', before['device_latency_ms'])
 
 
-def stage_entry(stage: StageResult) -> dict:
-    """The report's row on one learner of the chain."""
+def stage_entry(stage: StageResult) -> dict[str, Any]:
+    """The report's entry on one stage."""
     widths = {row['layer']: row['bits'][1] for row in stage.layers if 'bits' in row}
     kernels = kernel_statistics(plain_if_quantization_aware(stage.model), widths)
     return {
@@ -293,7 +293,7 @@ def stage_entry(stage: StageResult) -> dict:
 
 
 def show_report(invocation: Invocation) -> None:
-    """Prints what the run directory reports; the verdict may be the exit code."""
+    """Prints the summary of the report; a verdict that fails the given conditions raises an error."""
     report = former_report(invocation.run)
     say(f'\nreport: {invocation.run / "report.html"}\n\n{summary(report)}')
     refuse_failed_exports(report.get('failed_exports', ()))
@@ -313,40 +313,42 @@ def evaluate_model(invocation: Invocation) -> None:
 
 
 def export_model(invocation: Invocation) -> None:
-    """Exports a finished run's models in further formats, or the model at `--save_path`, a `.keras` file or a
-    container, if the run directory is new; all files are measured, again.
+    """Exports a finished run's models in further formats, or in a new run directory the model at `--save_path`.
+
+    All files are measured, including existing ones. The model is a `.keras` file or a container.
     """
     recorded = invocation.run.recorded_flags()
     if EXPORTS_GIVEN_MODEL in recorded or (invocation.shared.save_path is not None and not recorded):
         export_given_model(invocation)
         return
     finished_model(invocation)
-    with working_in(invocation, ignoring=EXPORT_FLAGS):
+    with opened_run(invocation, ignoring=EXPORT_FLAGS):
         write_report(invocation, _run_learners(invocation))
         show_report(invocation)
 
 
 def export_given_model(invocation: Invocation) -> None:
-    """Exports the model at `--save_path` as it is, into a directory of its own."""
+    """Exports the model at `--save_path` unchanged, into its own directory."""
     refuse_conditions(invocation.verdict, 'the model at --save_path is exported as it is')
     invocation = dataclasses.replace(
         invocation, learner_names=('export',), recorded_flags=(*invocation.recorded_flags, EXPORTS_GIVEN_MODEL)
     )
     result = invocation.pipeline(log=None).given_model(given_model_file(invocation))
-    with working_in(invocation, ignoring=EXPORT_FLAGS, begins_from=invocation.named_files()):
+    with opened_run(invocation, ignoring=EXPORT_FLAGS, begins_from=invocation.named_files()):
         write_report(invocation, result)
         show_report(invocation)
 
 
 def given_model_file(invocation: Invocation) -> Path:
-    """The file at `--save_path`, or, once it has been exported, the copy that the run keeps."""
+    """The file at `--save_path`, or the copy in the run directory if it was exported before."""
     given = invocation.shared.save_path
+    assert given is not None, 'only such a command exports without a run'
     kept = invocation.run / (CONTAINER_NAME if given.endswith(CONTAINER_SUFFIX) else 'model.keras')
     return kept if invocation.run.recorded_flags() and kept.is_file() else resolve_model_path(given, '--save_path')
 
 
 def benchmark(invocation: Invocation) -> None:
-    """Times the `.tflite` files of a finished run against each other, in turns."""
+    """Times the `.tflite` files of a finished run, alternating between them."""
     finished_model(invocation)
     run = invocation.run
     paths = sorted([*run.path.glob('*.tflite'), *(run / BASELINE_FOLDER).glob('*.tflite')])
@@ -354,7 +356,9 @@ def benchmark(invocation: Invocation) -> None:
         raise UsageError(f'--run_dir={run.path}: holds no exported files; run --exec_mode=export first')
     image = next(iter(invocation.helper.build_dataset_eval()))[0][0].numpy()
     timing = Timing.of_calls(invocation.export.rounds, invocation.export.warmup)
-    rows = [('file', 'bytes', 'p50 ms, 1 thread', 'p90 ms', f'p50 ms, {num_usable_threads()} threads', 'p90 ms')]
+    rows: list[tuple[str, ...]] = [
+        ('file', 'bytes', 'p50 ms, 1 thread', 'p90 ms', f'p50 ms, {num_usable_threads()} threads', 'p90 ms')
+    ]
     one, every = (
         time_alternating({str(path): LiteRtRunner(path, threads) for path in paths}, image, timing)
         for threads in (1, num_usable_threads())
@@ -371,7 +375,7 @@ def benchmark(invocation: Invocation) -> None:
 
 
 def model_to_evaluate(invocation: Invocation) -> Path:
-    """The finished run's model, or the one at a `--save_path` that is not what that run began with."""
+    """The finished run's model, or that of a `--save_path` that differs from the run's recorded one."""
     given = invocation.shared.save_path
     if given is not None and f'--save_path={given}' not in invocation.run.recorded_flags():
         return resolve_model_path(given, '--save_path')
@@ -379,7 +383,7 @@ def model_to_evaluate(invocation: Invocation) -> Path:
 
 
 def finished_model(invocation: Invocation) -> Path:
-    """The model that modes other than train work on."""
+    """The model file of a finished run."""
     path, is_finished_run = invocation.run / 'model.keras', (invocation.run / REPORT).is_file()
     if not path.is_file() and not is_finished_run:
         raise UsageError(f'no finished model at {path}; give --run_dir=DIRECTORY of a finished run')

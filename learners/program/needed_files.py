@@ -1,7 +1,7 @@
-"""Refuses files and folders that a command needs and that are not there, before TensorFlow is loaded.
+"""Rejects missing files and folders before TensorFlow is loaded.
 
-Whether what they hold fits is found out when they are read. With several workers, each of which has files of its own,
-all of this is left to that time.
+Their content is checked when they are read. With several workers, whose disks may differ, existence is checked then,
+too.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from pocketflow.utils.training.options import DistillationOptions
 
 
 def refuse_missing_files(command: Command) -> None:
-    """Raises a `UsageError` if something that the command needs is not there, or its run directory is in other use."""
+    """Raises a `UsageError` if a needed file is missing, or the run directory is used by another process."""
     if command.options(MultiGpuOptions).enabled:
         return
     mode, run = command.options(ProcessOptions).exec_mode, RunDirectory(run_path(command))
     if mode == 'train':
         run.refuse_other_use(recorded_lines(command), free_flags(command))
-        if not run.recorded_flags():  # a run that has begun keeps copies of what it needs
+        if not run.recorded_flags():  # an existing run has copies of its inputs
             refuse_missing_inputs(command)
     else:
         refuse_missing_latencies(command.options(ExportOptions).device_latency)
@@ -39,7 +39,7 @@ def refuse_missing_files(command: Command) -> None:
 
 
 def refuse_missing_inputs(command: Command) -> None:
-    """Of what a new run begins from: models, plans, the space to be searched, enough samples for a step."""
+    """Checks the inputs of a new run: models, plans, the search space, enough samples for a step."""
     shared = command.options(LearnerOptions)
     for learner, flag, value, kind in named_values(
         shared, command.options(DistillationOptions), command.learner_options()
@@ -50,7 +50,7 @@ def refuse_missing_inputs(command: Command) -> None:
             resolve_plan_path(value, learner, flag)
     space, data = command.options(SearchOptions).space, command.data_options()
     if space is not None:
-        from pocketflow.hp_optimizer.space_file import read_space  # which loads NumPy
+        from pocketflow.hp_optimizer.space_file import read_space  # loads NumPy
 
         read_space(space, searchable_types((*command.learner_options().values(), shared)))
     data.check_batch_size(data.batch_size)
@@ -59,7 +59,7 @@ def refuse_missing_inputs(command: Command) -> None:
 
 
 def refuse_missing_model(command: Command, mode: str, run: RunDirectory) -> None:
-    """Of the model that a mode other than train works on: a finished run's, or the one at `--save_path`."""
+    """Checks the model of a mode other than train: that of a finished run, or the one at `--save_path`."""
     given, recorded = command.options(LearnerOptions).save_path, run.recorded_flags()
     if mode != 'benchmark' and given is not None and f'--save_path={given}' not in recorded:
         resolve_model_path(given, '--save_path')
@@ -68,6 +68,6 @@ def refuse_missing_model(command: Command, mode: str, run: RunDirectory) -> None
 
 
 def refuse_missing_latencies(spec: str | None) -> None:
-    """Of the texts with latencies that were measured on a device; the run may have files of fewer formats."""
+    """Checks the files with latencies that were measured on a device."""
     if spec is not None:
         read_device_latencies(spec, list(formats))

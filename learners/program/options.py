@@ -1,4 +1,4 @@
-"""What to do, and where."""
+"""Options of the program: execution mode, learners, directories."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.options import Options, option, option_fields
 
 EXPORTS_GIVEN_MODEL = '# exports the model at --save_path; nothing is trained here'
-"""Marks the flag file of a directory that holds only exported files."""
+"""First line of the flag file of a directory that holds only exported files."""
 EXPORT_FLAGS = tuple(field.metadata['flag'] for field in option_fields(ExportOptions))
 """May differ from those that a run was made with when its models are exported again."""
 FLAGS_OF_MODES: dict[str, tuple[str, ...]] = {
@@ -23,21 +23,21 @@ FLAGS_OF_MODES: dict[str, tuple[str, ...]] = {
 
 @dataclasses.dataclass(frozen=True)
 class MainOptions(Options):
-    """What to do, and where."""
+    """Learners and reproducibility."""
 
     learner: str = option('learner', FULL_PRECISION, 'learner, or several in order, separated by commas')
     seed: int = option('seed', 0, 'seeds Python, NumPy, TensorFlow and the data order', low=0, high=2**30)
     deterministic: bool = option(
         'deterministic',
         False,
-        'bit-identical repetition: deterministic operations of TensorFlow only, which may be slower',
+        "bit-identical repetition: only TensorFlow's deterministic operations, which may be slower",
         decides=False,
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class ProcessOptions(Options):
-    """What does not change a result, and is therefore not recorded in the run directory."""
+    """Options that do not change results, and are therefore not recorded in the run directory."""
 
     exec_mode: str = option(
         'exec_mode',

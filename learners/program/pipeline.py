@@ -1,4 +1,4 @@
-"""From a trained model through one or more learners to the compressed one.
+"""The pipeline: obtains a trained model and applies a chain of learners to it.
 
 `--learner=a,b` chains: the model that `a` returns is what `b` compresses. The uncompressed model is the teacher
 throughout.
@@ -45,27 +45,27 @@ from pocketflow.utils.training.options import DistillationOptions
 from pocketflow.utils.training.trainer import evaluate
 
 BASELINE_FOLDER = 'baseline'
-"""Where a run keeps the uncompressed model that it started from."""
+"""Folder of a run for the uncompressed model that it started from."""
 TEACHER_FOLDER = 'teacher'
-"""Where a run keeps a teacher that is not the uncompressed model."""
+"""Folder of a run for a teacher other than the uncompressed model."""
 FIRST_STAGE = f'0-{FULL_PRECISION}'
-"""Where a run trains the model that it then compresses."""
+"""Folder of a run for the training of the model that it compresses."""
 TRAINING_NAME = 'training.txt'
-"""Says, beside such a model, how it was trained, so that other runs can use it."""
+"""File beside such a model with its training flags, with which other runs find it."""
 
 CODED_FORMATS = ('pfz', 'float32')
-"""How a model with integer codes is exported when no learner says how."""
+"""Default export formats of a model with integer codes, without a learner."""
 
 HOLD_OUT_FIELDS = ('num_train', 'num_val', 'hold_out')
-"""Options of data sets that say which samples are held out, and whether anything is trained on them."""
+"""Options of data sets that define the held-out samples, and whether they are trained on."""
 
 DATA_FILE = 'data.txt'
-"""Holds the fingerprint of the training data of a run; the flags only say where they were."""
+"""Record of the fingerprint of a run's training data."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PipelineResult:
-    """What came out: the uncompressed model, its metrics, and the finished stages in order."""
+    """Result of a pipeline: the uncompressed model, its metrics, and the finished stages in order."""
 
     baseline: keras.Model
     baseline_metrics: dict[str, float]
@@ -82,7 +82,7 @@ class PipelineResult:
 
     @property
     def reference_format(self) -> str | None:
-        """In which format the uncompressed model is compared, if any stage wants a certain one."""
+        """Export format of the uncompressed model in the comparison, if a stage sets one."""
         return next((stage.reference_format for stage in self.stages if stage.reference_format), None)
 
 
@@ -90,10 +90,11 @@ class Pipeline:
     """Runs the learners of a chain, each in its own stage folder of the run directory.
 
     Args:
-      context: what the stages share; each stage gets its own folder.
+      context: environment of all stages; each stage gets its own folder.
       learner_options: by learner name.
-      distillation: the distillation flags.
-      zoo_name: how the directory of a finished full-prec run that was trained alike begins, relative to `--zoo_dir`.
+      distillation: the distillation options.
+      zoo_name: prefix of the directories of finished full-prec runs with the same training flags, relative to
+        `--zoo_dir`.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class Pipeline:
         self.zoo_name = zoo_name
 
     def check_inputs(self, names: Sequence[str]) -> None:
-        """Asks each learner of the chain whether it can work with the files, and the layers, that its options name."""
+        """Checks the files, layers and models of each learner of the chain."""
         data, batch_size = self.context.helper.dataset, self.context.learner_options.batch_size_finetune
         data.check_batch_size()
         if batch_size is not None:
@@ -119,16 +120,16 @@ class Pipeline:
         if self.context.search.space is not None:
             self._flag_search(names, None)
         self._check_models([FULL_PRECISION, *names] if self._trains_first(names) else names)
-        # Layers that are built from now on get the names and the first weights that they would get without the checks.
+        # Layers built after the checks get the same names and initial weights as without the checks.
         keras.backend.reset_uids()
         keras.utils.set_random_seed(self.context.seed)
 
     def _check_models(self, names: Sequence[str]) -> None:
-        """Asks each learner about the model that it will get, as far as it is known."""
+        """Checks the input model of each learner, as far as its architecture is known."""
         make_model, has_known_shapes = functools.cache(functools.partial(self._untrained, names)), True
         learners = [self._learner(name, name, None) for name in names]
         source = self.context.helper.model_source
-        if self._begins_with_given(names):  # which has come out of a file
+        if self._begins_with_given(names):  # read from a file
             source = f'--save_path={self.context.learner_options.save_path}'
         else:
             check_round_trip(make_model(), source)
@@ -142,15 +143,16 @@ class Pipeline:
             has_known_shapes &= learner.keeps_shapes
 
     def _trains_first(self, names: Sequence[str]) -> bool:
-        """Whether a model has to be trained before the chain begins."""
+        """Whether a model must be trained before the chain begins."""
         shared = self.context.learner_options
         return not (trains_from_scratch(names, shared, self.distillation) or shared.save_path or self._known_models())
 
     def _untrained(self, names: Sequence[str]) -> keras.Model:
-        """A model of the architecture that the chain begins with."""
-        if not self._begins_with_given(names):
+        """An untrained model of the architecture that the chain begins with."""
+        given = self.context.learner_options.save_path
+        if given is None or not self._begins_with_given(names):
             return self.context.helper.built_form().model
-        path = resolve_model_path(self.context.learner_options.save_path, '--save_path')
+        path = resolve_model_path(given, '--save_path')
         return load_in_standard_form(path, self.context.helper)[0].model
 
     def _begins_with_given(self, names: Sequence[str]) -> bool:
@@ -159,9 +161,12 @@ class Pipeline:
         return shared.save_path is not None and (names[0] != FULL_PRECISION or shared.warm_start)
 
     def run(self, names: Sequence[str]) -> PipelineResult:
-        """The chain `names`, continued where a former call stopped."""
+        """Runs the chain `names`, or the rest of an interrupted one."""
         from_scratch = trains_from_scratch(names, self.context.learner_options, self.distillation)
-        baseline, metrics = (None, None) if from_scratch else self.trained_model()
+        baseline: keras.Model | None = None
+        metrics: dict[str, float] = {}
+        if not from_scratch:
+            baseline, metrics = self.trained_model()
         teacher = self._teacher(baseline)
         if self.context.search.space is not None:
             self._search_flags(names, baseline, teacher)
@@ -174,7 +179,7 @@ class Pipeline:
         return PipelineResult(baseline, metrics, tuple(stages), tuple(self.search_records(stages)))
 
     def _search_flags(self, names: Sequence[str], baseline: keras.Model, teacher: Distillation | None) -> None:
-        """Goes on with the options that a search over flags has found."""
+        """Searches over flags and applies the best options found."""
         self.learner_options, shared = self._flag_search(names, teacher).run(baseline)
         self.context = dataclasses.replace(self.context, learner_options=shared)
 
@@ -189,7 +194,7 @@ class Pipeline:
     def trained_model(self) -> tuple[keras.Model, dict[str, float]]:
         """The model to compress with its metrics: from `--save_path`, the zoo, or trained now.
 
-        The run keeps a copy, so that it goes on from the same model whatever becomes of the original.
+        The run keeps a copy, so that it continues from the same model if the original changes.
         """
         workers, kept = self.context.workers, self.context.run / BASELINE_FOLDER / 'model.keras'
         obtained = None if workers.share(kept.exists) else self._obtain()
@@ -201,7 +206,7 @@ class Pipeline:
         return obtained or self._load(kept)
 
     def _obtain(self) -> tuple[keras.Model, dict[str, float]] | None:
-        """The model with its metrics; workers that did not take part in training one get it from the primary."""
+        """The model with its metrics; other workers receive it from the primary unless all have trained it."""
         source = self.context.workers.share(lambda: str(self._find() or ''))
         if source and not self.context.workers.is_primary:
             return None
@@ -220,15 +225,15 @@ class Pipeline:
         return result.model, result.metrics
 
     def _find(self) -> Path | None:
-        """The file of the model to compress, if there is one."""
+        """The file of the model to compress; None if there is none."""
         shared = self.context.learner_options
         if shared.save_path is not None:
             path = resolve_model_path(shared.save_path, '--save_path')
             lines = hold_out_lines(self.context.helper.dataset.options)
             if '--enbl_trn_val_split=true' in lines and not trained_with(path, lines):
                 logging.warning(
-                    '%s may have been trained on the held-out samples too: what is measured on them would '
-                    'flatter it; train it with %s',
+                    '%s may have been trained on the held-out samples, too: metrics on them would be '
+                    'biased; train it with %s',
                     path,
                     ' '.join(lines),
                 )
@@ -237,13 +242,13 @@ class Pipeline:
         return known[0] if known else None
 
     def _known_models(self) -> list[Path]:
-        """Models in the zoo from which the chain could begin."""
+        """Models in the zoo with which the chain can begin."""
         return trained_models(
             Path(self.context.learner_options.zoo_dir), self.zoo_name, self.context.helper.dataset.fingerprint()
         )
 
     def given_model(self, path: Path) -> PipelineResult:
-        """The model in a file as it is, as if a stage had just made it."""
+        """The model of a file, unchanged, as the result of a single stage."""
         helper = self.context.helper
         finished = load_finished(path, helper)
         metrics = evaluate(finished.model, helper.calc_loss, helper.build_dataset_eval())
@@ -262,14 +267,15 @@ class Pipeline:
     def _teacher(self, baseline: keras.Model | None) -> Distillation | None:
         if not self.distillation.enabled:
             return None
-        teacher = baseline if self.distillation.teacher_path is None else self._given_teacher()
+        given = self.distillation.teacher_path
+        teacher = baseline if given is None else self._given_teacher(given)
         return Distillation(teacher, self.distillation.weight, self.distillation.temperature)
 
-    def _given_teacher(self) -> keras.Model:
-        """The model at `--save_path_dst`; the run keeps a copy, as of the model that it compresses."""
+    def _given_teacher(self, given: str) -> keras.Model:
+        """The model at `--save_path_dst`; the run keeps a copy of it."""
         workers, kept = self.context.workers, self.context.run / TEACHER_FOLDER / 'model.keras'
         if workers.is_primary and not kept.exists():
-            path = resolve_model_path(self.distillation.teacher_path, '--save_path_dst')
+            path = resolve_model_path(given, '--save_path_dst')
             save_model(load_fitting_model(path, self.context.helper), kept)
         mirror(workers, kept.parent)
         return load_own_model(kept, f'delete {kept.parent} to read --save_path_dst again')
@@ -281,9 +287,9 @@ class Pipeline:
 
 
 def trained_models(zoo: Path, name: str, data: str) -> list[Path]:
-    """Models in the zoo that were trained as `name` says, on the data with that fingerprint.
+    """Models in the zoo with the training flags of `name`, trained on the data with that fingerprint.
 
-    Those of full-prec runs come first, then those that other runs trained for themselves.
+    Models of full-prec runs come first, then those trained within other runs.
     """
     own = sorted(zoo.glob(f'{name}*/model.keras'))
     notes = sorted(zoo.glob(f'*/*/{FIRST_STAGE}/{TRAINING_NAME}'))
@@ -296,37 +302,37 @@ def trained_models(zoo: Path, name: str, data: str) -> list[Path]:
 
 
 def hold_out_lines(options: DatasetOptions) -> list[str]:
-    """The lines of a flag file that decide which samples are held out."""
+    """The lines of a flag file that define the held-out samples."""
     flags = {field.metadata['flag'] for field in option_fields(type(options)) if field.name in HOLD_OUT_FIELDS}
     return [line for line in flag_lines([options]) if line.lstrip('-').split('=')[0] in flags]
 
 
 def trained_with(model: Path, lines: Sequence[str]) -> bool:
-    """Whether a model lies in a run directory whose flag file has those lines."""
+    """Whether the flag file of a model's run directory has these lines."""
     file = model.parent / FLAGS_FILE
     return file.is_file() and set(lines) <= set(file.read_text(encoding='utf-8', errors='replace').splitlines())
 
 
 def recorded_data(run: Path) -> str | None:
-    """Fingerprint of the data that a run was made with, if it has recorded one."""
+    """Recorded fingerprint of a run's training data; None if there is none."""
     file = run / DATA_FILE
     return file.read_text(encoding='utf-8', errors='replace').strip() if file.is_file() else None
 
 
 def load_fitting_model(path: Path, helper: AbstractModelHelper) -> keras.Model:
-    """Reads a saved model, in standard form; a `UsageError` if it cannot be one of the pair's."""
+    """Reads a saved model in standard form; raises a `UsageError` if it does not fit the pair."""
     return load_finished(path, helper).model
 
 
 def load_finished(path: Path, helper: AbstractModelHelper) -> Finished:
-    """As `load_fitting_model`, with the codes of the kernels if the file is a container."""
+    """Like `load_fitting_model`, with the codes of the kernels if the file is a container."""
     finished, form = load_in_standard_form(path, helper)
     form.log(str(path))
     return finished
 
 
 def load_in_standard_form(path: Path, helper: AbstractModelHelper) -> tuple[Finished, StandardForm]:
-    """As `load_finished`, and what has become of the model, which is not logged."""
+    """Like `load_finished`, and the standard form with the changes made to the model, which are not logged."""
     if is_weights_only(path):
         finished = Finished(helper.model_with_weights(path))
     else:

@@ -1,4 +1,4 @@
-"""From a checked command line to the work of one worker."""
+"""Starts the work of one worker from a checked command line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from pocketflow.datasets.sourced_dataset import Shard
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.options import LearnerOptions
 from pocketflow.learners.program.command import Command
-from pocketflow.learners.program.identity import begun_by, free_flags, recorded_lines, run_path, training_name
+from pocketflow.learners.program.identity import (
+    free_flags,
+    recorded_lines,
+    recorded_num_workers,
+    run_path,
+    training_name,
+)
 from pocketflow.learners.program.modes import EXEC_MODES, Invocation
 from pocketflow.learners.program.options import MainOptions, ProcessOptions
 from pocketflow.learners.program.pipeline import BASELINE_FOLDER
@@ -31,29 +37,29 @@ from pocketflow.utils.training.options import DistillationOptions, TrainerOption
 
 
 def start(command: Command) -> None:
-    """Connects the workers, and does what a command asks for; modes other than train are the primary's alone."""
-    workers = connect(command.options(MultiGpuOptions))  # before anything of TensorFlow is set up
+    """Connects the workers and executes a command; modes other than train run on the primary only."""
+    workers = connect(command.options(MultiGpuOptions))  # before TensorFlow is set up
     options = command.options(MainOptions)
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
     with raise_on_lost_worker():
-        take_part(command, workers)
+        run_worker(command, workers)
 
 
-def take_part(command: Command, workers: Workers) -> None:
-    """One worker's part of the work."""
+def run_worker(command: Command, workers: Workers) -> None:
+    """Executes a command on one worker."""
     mode = command.options(ProcessOptions).exec_mode
     if not workers.is_primary:
         logging.set_verbosity(logging.WARNING)
     if mode == 'train' or workers.is_primary:
-        with paths.explained():
+        with paths.path_errors_reported():
             invocation = make_invocation(command, workers if mode == 'train' else ALONE)
         EXEC_MODES[mode](invocation)
 
 
 def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
-    """Everything that the execution modes need, as plain values."""
+    """The inputs of the execution modes, as plain values."""
     run = RunDirectory(run_path(command, workers.size))
     return Invocation(
         helper=make_helper(command, workers),
@@ -68,7 +74,7 @@ def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
         seed=command.options(MainOptions).seed,
         recorded_flags=tuple(recorded_lines(command, num_workers=workers.size)),
         free_flags=free_flags(command),
-        zoo_name=training_name(command, begun_by(run.recorded_flags()) or workers.size),
+        zoo_name=training_name(command, recorded_num_workers(run.recorded_flags()) or workers.size),
         command=shlex.join(['python', *command.argv]),
         workers=workers,
         compression=command.options(CompressionOptions),
@@ -78,7 +84,7 @@ def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
 
 
 def make_helper(command: Command, workers: Workers) -> AbstractModelHelper:
-    """The pair, with this worker's share of the data."""
+    """The pair, with this worker's shard of the data."""
     helper_class = command.pair.load()
     missing = sorted(helper_class.__abstractmethods__)
     if missing:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from pocketflow.learners.options import LEARNERS
-from pocketflow.learners.program.command import SEARCH_OPTIONS, SHARED_OPTIONS, FirstLook
+from pocketflow.learners.program.command import SEARCH_OPTIONS, SHARED_OPTIONS, FirstPass
 from pocketflow.learners.program.options import MainOptions, ProcessOptions
 from pocketflow.nets import PAIRS
 from pocketflow.nets.find_pair import GIVEN_USAGE, PairOptions, find_pair
@@ -36,7 +36,7 @@ def usage(argv: Sequence[str], introduction: str) -> str:
     ]
     classes = [PairOptions, MainOptions, ProcessOptions, VerdictOptions, MultiGpuOptions]
     if full:
-        pair = FirstLook.at(argv).pair
+        pair = FirstPass.at(argv).pair
         named = pair.model or pair.model_helper or f'{GIVEN}_at_{pair.dataset}' in PAIRS
         declaration = find_pair(pair).declaration if named else PAIRS.declaration(next(iter(PAIRS)))
         classes += [*SHARED_OPTIONS[1:], *SEARCH_OPTIONS, declaration.net_options_class, declaration.data_options_class]

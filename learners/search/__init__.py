@@ -1,6 +1,6 @@
-"""Searches for one value per layer: what the learners that have such values share.
+"""Search for one value per layer, shared by the learners.
 
-A learner says what can be chosen and how its network becomes a candidate (`Candidates`); `PlanSearch` does the rest.
+A learner defines the search domain and the application of a candidate (`Candidates`); `PlanSearch` runs the search.
 """
 
 from __future__ import annotations

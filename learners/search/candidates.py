@@ -1,4 +1,4 @@
-"""What a learner hands to a search."""
+"""The interface between a learner and a search."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ MIN_WIDTH = 1e-9
 
 
 class SearchTarget:
-    """What is searched, as a search and its report see it.
+    """Definition of a search, for the search itself and for the report.
 
     Attributes:
-      domain: what candidates there are.
-      searched: what the values are, in a few words, as in 'sparsity'.
-      budget: the budget in words; None if there is none.
-      cost_unit: in what candidates' costs are counted; None if they have none.
-      sizes: weights of each searched layer; empty where no layers are searched.
-      given: the candidate that would be used without a search, if it is none of those that any search tries.
+      domain: the search domain.
+      searched: name of the searched values, as in 'sparsity'.
+      budget: description of the budget; None if there is none.
+      cost_unit: unit of the candidates' costs; None if they have no cost.
+      sizes: number of weights of each searched layer; empty if no layers are searched.
+      given: the candidate that would be used without a search, if no search method proposes it by itself.
     """
 
     domain: Domain
@@ -36,16 +36,16 @@ class SearchTarget:
     given: Values | None = None
 
     def chosen(self, values: Values) -> dict[str, Any]:
-        """What is needed to compress like a candidate, for JSON."""
+        """The values with which a learner compresses as this candidate, JSON-serialisable."""
         return dict(values)
 
 
 class Candidates(SearchTarget, abc.ABC):
-    """What a learner hands to a search: what is searched, and one network that can become any of its candidates.
+    """A search with one network that can be converted to any candidate.
 
     Attributes:
-      model: the network, at first as the learner got it; who uses it puts its weights back before each candidate.
-      parts: additions to training, as masks; their variables belong to the candidate.
+      model: the network, initially the learner's input; callers restore its weights before each candidate.
+      parts: additions to the training, such as masks, whose variables are restored, too.
     """
 
     model: keras.Model
@@ -53,32 +53,32 @@ class Candidates(SearchTarget, abc.ABC):
 
     @abc.abstractmethod
     def apply(self, values: Values) -> None:
-        """Turns the network, which has its first weights, into a candidate."""
+        """Converts the network, which has its initial weights, to a candidate."""
 
     def reward(self, quality: float, values: Values) -> float:
-        """What a candidate is worth whose network reaches `quality` in the pair's primary metric."""
+        """The reward of a candidate whose network reaches `quality` in the pair's primary metric."""
         return quality
 
 
 def four_axes(shape: Sequence[int]) -> tuple[int, int, int, int]:
-    """A kernel's shape with four axes: filled up with ones in front, or the first ones made one.
+    """A kernel's shape with four axes: padded with ones in front, or with the leading axes merged.
 
     >>> four_axes((48, 16)), four_axes((2, 3, 4, 8, 16))
     ((1, 1, 48, 16), (6, 4, 8, 16))
     """
-    padded = (1,) * (4 - len(shape)) + tuple(shape)
-    return math.prod(padded[:-3]), *padded[-3:]
+    *first, height, num_inputs, num_outputs = (1,) * (4 - len(shape)) + tuple(shape)
+    return math.prod(first), height, num_inputs, num_outputs
 
 
 def layer_features(kernels: Mapping[str, Sequence[int]]) -> dict[str, tuple[float, ...]]:
-    """What an agent may know of each layer beforehand, each number relative to the largest of all layers.
+    """Static features of each layer, each relative to its maximum over the layers.
 
     Args:
       kernels: layer -> shape of its kernel, in the order of the network.
 
     Returns:
       Layer -> kernel height, width, input channels, output channels, number of weights, weights in the layers after it.
-      The agent's state has a fixed width: of kernels with more axes the first ones count as one height.
+      The agent's state has a fixed width: leading axes of kernels with more than four axes count as one height.
     """
     shapes = np.array([four_axes(shape) for shape in kernels.values()], float)
     sizes = shapes.prod(axis=1)

@@ -1,4 +1,4 @@
-"""Candidates that are known beforehand, for the same loop as those that are searched."""
+"""An optimizer that proposes given candidates, for the search loop."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pocketflow.hp_optimizer.domain import Domain, Values
 
 
 class EnqueuedTrials(HyperParamOptimizer):
-    """Asks for given candidates, one after the other.
+    """Proposes given candidates in order.
 
     Args:
-      domain: what they are candidates of.
-      candidates: at least one; all different.
+      domain: the search domain.
+      candidates: one or more different candidates.
     """
 
     def __init__(self, domain: Domain, candidates: Sequence[Values]):

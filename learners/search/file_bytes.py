@@ -1,7 +1,7 @@
-"""Bytes of the exported container as a budget: never less than what the file will have.
+"""Upper bounds of the exported container's bytes, for budgets.
 
-The container stores codes bit-packed, or what is not zero with a bitmap, and then uses an entropy coder where that is
-smaller: the file keeps the budget, with the more room to spare the more its weights repeat themselves.
+The container stores bit-packed codes, or non-zero values with a bitmap, and applies an entropy coder where that is
+smaller. The bounds ignore the entropy coder, so that the file is within the budget.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pocketflow.utils.quantization.encoding import Buckets
 
 CONTAINER = 'model.pfz'
 MANIFEST_BYTES_PER_LAYER = 64
-"""How much longer the file's manifest may get by other numbers and forms of storage."""
+"""Allowance for a longer manifest with other numbers and storage formats."""
 
 
 def rest_bytes(model: keras.Model, layers: Collection[str]) -> int:
-    """Bytes of the container of a model without the weights of these layers that have two or more axes."""
+    """Bytes of a model's container without the weights of two or more axes of these layers."""
     content = pack(model)
     searched = sum(
         row.num_bytes for row in tensor_table(content) if row.name.split('/')[0] in layers and len(row.shape) > 1
@@ -28,7 +28,7 @@ def rest_bytes(model: keras.Model, layers: Collection[str]) -> int:
 
 
 def sparse_bytes(num_weights: int, sparsity: float) -> float:
-    """A kernel of so many float32 weights as values and, where they are, a bitmap or a byte per value and long gap.
+    """Bytes of a sparse float32 kernel: values, and their positions as a bitmap or as gaps of one byte.
 
     With k = n (1 - s) values: 4 k + min(n / 8, k + n / 255).
 
@@ -41,8 +41,8 @@ def sparse_bytes(num_weights: int, sparsity: float) -> float:
     return 4 * kept + min(num_weights / 8, kept + num_weights / 255)
 
 
-def grid_bytes(num_weights: int, bits: int, num_buckets: int) -> float:
-    """A kernel's packed codes, and a scale and an offset for each bucket.
+def grid_bytes(num_weights: int, bits: float, num_buckets: int) -> float:
+    """Bytes of a kernel's packed codes, and of a scale and an offset per bucket.
 
     >>> grid_bytes(800, 4, 2)
     416.0
@@ -50,8 +50,8 @@ def grid_bytes(num_weights: int, bits: int, num_buckets: int) -> float:
     return num_weights * bits / 8 + 8 * num_buckets
 
 
-def codebook_bytes(num_weights: int, bits: int, num_buckets: int) -> float:
-    """A kernel's packed codes, and a code book of 2^bits entries for each bucket.
+def codebook_bytes(num_weights: int, bits: float, num_buckets: int) -> float:
+    """Bytes of a kernel's packed codes, and of a code book of 2^bits entries per bucket.
 
     >>> codebook_bytes(800, 4, 2)
     528.0
@@ -60,5 +60,5 @@ def codebook_bytes(num_weights: int, bits: int, num_buckets: int) -> float:
 
 
 def num_buckets(buckets: Buckets, shape: tuple[int, ...]) -> int:
-    """How many buckets a kernel of this shape is cut into."""
+    """Number of buckets of a kernel of this shape."""
     return buckets.matrix_shape(shape)[1]

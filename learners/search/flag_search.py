@@ -1,4 +1,4 @@
-"""`--hpo_space`: searches numeric flags of the learners of a chain, each trial a short run of the whole chain."""
+"""`--hpo_space`: search over flags of a chain of learners; each trial is a short run of the chain."""
 
 from __future__ import annotations
 
@@ -13,38 +13,39 @@ from pathlib import Path
 import numpy as np
 import tf_keras as keras
 
-from pocketflow.hp_optimizer import TrialResult, read_space
+from pocketflow.hp_optimizer import SearchSpace, TrialResult, read_space
 from pocketflow.hp_optimizer.domain import Values
 from pocketflow.learners.abstract_learner import LearnerContext
 from pocketflow.learners.options import LEARNERS, LearnerOptions
 from pocketflow.learners.search.candidates import SearchTarget
-from pocketflow.learners.search.plan_search import Judge, PlanSearch, SearchSettings
+from pocketflow.learners.search.plan_search import EvaluateTrial, PlanSearch, SearchSettings
 from pocketflow.learners.search.searchable import refuse_nested, searchable, searchable_types
 from pocketflow.learners.search.trial_network import trial_helper
 from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.options import Options, flag_lines
+from pocketflow.utils.options import Options, OptionsT, flag_lines
 from pocketflow.utils.system.gradient_registry import forgotten_gradients
 from pocketflow.utils.training.trainer import DivergedError, evaluate
 
 FOLDER = 'search'
-"""Where in the run directory the search over flags keeps its files."""
+"""Folder of the search over flags in the run directory."""
 
 
 class Flags(SearchTarget):
-    """The flags that can be searched for a chain of learners, and options with their values.
+    """The searched flags of a chain of learners, and their application to the options.
 
     Args:
       path: the YAML file with the space.
-      learner_options: of the chain, by learner name.
-      shared: what all learners share.
+      learner_options: options of the chain by learner name.
+      shared: options of all learners.
 
     Raises:
-      UsageError: the file cannot be read, or names a flag that none of these has, or values that it does not take.
+      UsageError: the file cannot be read, or has an unknown flag or invalid values.
     """
 
     searched = 'flags'
+    domain: SearchSpace
 
     def __init__(self, path: str, learner_options: Mapping[str, Options], shared: LearnerOptions):
         self._learner_options, self._shared = dict(learner_options), shared
@@ -53,7 +54,7 @@ class Flags(SearchTarget):
         self.given = self._given()
 
     def _given(self) -> Values | None:
-        """The options' own values, if they are within the space."""
+        """The current values of the options, if they are within the space."""
         values = {
             flag: getattr(parts, field)
             for parts in (*self._learner_options.values(), self._shared)
@@ -67,7 +68,7 @@ class Flags(SearchTarget):
         return values
 
     def _check(self, path: str) -> None:
-        """Refuses ranges and choices that hold what the learners would refuse in the middle of the search."""
+        """Rejects ranges and choices with values that the options do not accept."""
         for place, name in enumerate(self.domain.names):
             num_shares = max(2, len(self.domain.parameters[name].choices))
             for others, share in itertools.product((0.0, 1.0), np.linspace(0, 1, num_shares)):
@@ -77,43 +78,44 @@ class Flags(SearchTarget):
                     refuse_nested(self.options(self.domain.decode(point))[0])
                 except UsageError as error:
                     message = str(error).removeprefix('--hpo_space: ')
-                    raise UsageError(f'--hpo_space={path}: holds values that cannot be: {message}') from None
+                    raise UsageError(f'--hpo_space={path}: holds invalid values: {message}') from None
 
     def options(self, values: Values) -> tuple[dict[str, Options], LearnerOptions]:
-        """The learners' options and the shared ones, with a candidate's values."""
+        """The learners' options and the shared options with a candidate's values."""
         return (
             {name: _replaced(parts, values) for name, parts in self._learner_options.items()},
             _replaced(self._shared, values),
         )
 
     def decisive_lines(self) -> list[str]:
-        """Of a flag file, as far as it says what all candidates share."""
+        """The decisive lines of a flag file that are common to all candidates."""
         return flag_lines([*self._learner_options.values(), self._shared], decisive=True)
 
 
-def _replaced(options: Options, values: Values) -> Options:
+def _replaced(options: OptionsT, values: Values) -> OptionsT:
     known = searchable(options)
     return options.replace(**{known[flag][0]: value for flag, value in values.items() if flag in known})
 
 
 class FlagSearch:
-    """Finds the flags with which a chain of learners does best on the held-out samples.
+    """Finds the flags with the best reward of a chain of learners on the held-out samples.
 
     Args:
-      context: what the stages share.
+      context: environment of the stages.
       names: the chain.
-      learner_options: by learner name.
+      learner_options: options by learner name.
     """
 
     def __init__(self, context: LearnerContext, names: Sequence[str], learner_options: Mapping[str, Options]):
         self.context, self.names = context, tuple(names)
         refuse_nested(learner_options)
+        assert context.search.space is not None, 'flags are searched if there is a space'
         self.flags = Flags(
             context.search.space, {name: learner_options[name] for name in names}, context.learner_options
         )
 
     def run(self, model: keras.Model) -> tuple[dict[str, Options], LearnerOptions]:
-        """The options with the winner's values; continues where a former call has stopped."""
+        """Runs the search, or the rest of an interrupted one; returns the options with the best values."""
         search = self.context.search
         settings = SearchSettings(
             search.num_trials,
@@ -125,18 +127,18 @@ class FlagSearch:
             },
         )
         context = dataclasses.replace(self.context, folder=self.context.run / FOLDER)
-        chosen = PlanSearch(context, ','.join(self.names), settings).run(lambda: (self.flags, self.judge_of(model)))
+        chosen = PlanSearch(context, ','.join(self.names), settings).run(lambda: (self.flags, self.evaluator(model)))
         return self.flags.options(chosen)
 
-    def judge_of(self, model: keras.Model) -> Judge:
-        """What trials that begin with the model are worth."""
+    def evaluator(self, model: keras.Model) -> EvaluateTrial:
+        """The function that evaluates trials, which all start from `model`."""
         context = self.context
         helper = trial_helper(context.helper, context.search)
         workers = ALONE if context.search.side_by_side else context.workers
         trial = dataclasses.replace(context, helper=helper, workers=workers, log=None, compression=CompressionOptions())
 
-        def judge(values: Values, longer: bool, floor: float) -> TrialResult:
-            gc.collect()  # a network and its graphs refer to each other: of themselves those of many trials would stay
+        def evaluate_trial(values: Values, longer: bool, floor: float) -> TrialResult:
+            gc.collect()  # networks and their graphs are reference cycles, which would accumulate over the trials
             learner_options, shared = self.flags.options(values)
             num_epochs = context.search.num_epochs * (context.search.verify_factor if longer else 1)
             short, trained = dataclasses.replace(trial, learner_options=shared, num_epochs=num_epochs), model
@@ -149,7 +151,7 @@ class FlagSearch:
                 _, held_out = helper.build_dataset_train(enbl_trn_val_split=True)
                 return TrialResult(evaluate(trained, helper.calc_loss, held_out)[helper.primary_metric])
 
-        return judge
+        return evaluate_trial
 
     @staticmethod
     def _try_out(name: str, context: LearnerContext, options: Options, model: keras.Model) -> keras.Model:

@@ -1,4 +1,4 @@
-"""From what can be chosen to what should be: the search, longer tuning of the best, and the record of both."""
+"""Search for the best candidate: the search, the verification by longer tuning, and the record of both."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from pocketflow.utils.system import atomic
 from pocketflow.utils.system.progress import number
 
 JOURNAL, VERIFIED, RECORD = 'search.jsonl', 'verified.jsonl', 'search.json'
-"""In the folder of a search: the trials, those of the longer tuning, and what came of them."""
+"""Files in the folder of a search: the journals of the trials and of the verification, and the result."""
 RECORD_SHAPE = {**SHAPE, 'chosen': {...: object}}
-REMEDY = 'delete it, and the same command makes it again from the trials that are written beside it'
+REMEDY = 'delete it, and the same command makes it again from the trials in the files beside it'
 POLICY, GIVEN = 'policy', 'as given'
-"""Where candidates that are tuned longer come from, beside trials and the first of them: the agent, the user."""
+"""Sources of verified candidates besides the trials: the agent's policy without noise, and the user's options."""
 
-Judge = Callable[[Values, bool, float], TrialResult]
-"""(candidate, whether to tune it longer, the least reward before tuning with which it is tuned) -> its worth."""
+EvaluateTrial = Callable[[Values, bool, float], TrialResult]
+"""(candidate, whether to tune it longer, least reward before tuning with which it is tuned) -> result."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchSettings:
-    """How a search goes, whatever is searched.
+    """Settings of a search.
 
     Attributes:
-      num_rollouts: trials, at least 1; the first is the uniform choice.
-      num_rollouts_min: roll-outs of `ddpg` before its agent acts; at most half of all are taken.
-      random_layers: whether `ddpg` visits the layers in another order in each roll-out.
-      screening: whether candidates that are poor before tuning may be left untuned.
+      num_rollouts: number of trials, at least 1; the first is the uniform choice.
+      num_rollouts_min: warm-up roll-outs of `ddpg`, limited to half of all.
+      random_layers: whether `ddpg` visits the layers in a new random order in each roll-out.
+      screening: whether candidates that are among the worst before tuning are left untuned.
       judged_by: what else decides a reward, for JSON, as the steps of tuning.
     """
 
@@ -50,23 +50,23 @@ class SearchSettings:
 
 
 class PlanSearch:
-    """Finds the best candidate; continues where a former call has stopped.
+    """Finds the best candidate; continues an interrupted search.
 
     Args:
-      context: everything around the search; its folder takes the files.
-      label: whose values are searched, for messages.
-      settings: how.
+      context: environment of the search; its folder receives the files.
+      label: name of the searched learner or chain, for messages.
+      settings: settings of the search.
     """
 
     def __init__(self, context: LearnerContext, label: str, settings: SearchSettings):
         self.context, self.label, self.settings = context, label, settings
         self.options = context.search
 
-    def run(self, make: Callable[[], tuple[SearchTarget, Judge]]) -> dict[str, Any]:
-        """What the winner has chosen, on all workers; read from the record if a former call has written it.
+    def run(self, make: Callable[[], tuple[SearchTarget, EvaluateTrial]]) -> dict[str, Any]:
+        """The chosen values of the best candidate, on all workers; read from the record of a finished search.
 
         Args:
-          make: what is searched, and how candidates are judged; only called if there is work left.
+          make: returns the search target and the evaluation function; only called if the search is not finished.
         """
         run, workers = self.context.run, self.context.workers
         record = workers.share(lambda: read_record(self.context.folder))
@@ -78,11 +78,10 @@ class PlanSearch:
         return record['chosen']
 
     def _times(self, record: Mapping[str, Any]) -> dict[str, float]:
-        """How long the search took, and which share of that its trials."""
+        """Duration of the search, and the share of its trials."""
         run, num_workers = self.context.run, self.context.workers.size
-        earlier = [
-            records.read_record(path, {'seconds': float}, REMEDY)['seconds'] for path in run.path.glob(f'*/{RECORD}')
-        ]
+        found = [records.read_record(path, {'seconds': float}, REMEDY) for path in run.path.glob(f'*/{RECORD}')]
+        earlier = [entry['seconds'] for entry in found if entry is not None]
         seconds = max(run.seconds()['search'] - sum(earlier), 0.01)
         spent = sum(trial['seconds'] for trial in (*record['trials'], *record['verified']))
         return {
@@ -90,12 +89,12 @@ class PlanSearch:
             'evaluating': min(1.0, spent / (num_workers if self.options.side_by_side else 1) / seconds),
         }
 
-    def _searched(self, target: SearchTarget, judge: Judge) -> dict[str, Any]:
-        """The search, and the longer tuning of the uniform choice, the best few and the agent's own choice."""
+    def _searched(self, target: SearchTarget, evaluate: EvaluateTrial) -> dict[str, Any]:
+        """Runs the search, and verifies the uniform choice, the best trials and the agent's policy by longer tuning."""
         optimizer, journal = self._optimizer(target), self._journal(JOURNAL, target)
         self._search(
             optimizer,
-            lambda values, floor: judge(values, False, floor),
+            lambda values, floor: evaluate(values, False, floor),
             journal,
             self.settings.num_rollouts,
             'search',
@@ -105,7 +104,7 @@ class PlanSearch:
         verified = self._journal(VERIFIED, target)
         winner = self._search(
             EnqueuedTrials(target.domain, list(finalists.values())),
-            lambda values, floor: judge(values, True, floor),
+            lambda values, floor: evaluate(values, True, floor),
             verified,
             len(finalists),
             'verification',
@@ -114,24 +113,18 @@ class PlanSearch:
         source = list(finalists)[winner.number - 1]
         if self.context.workers.is_primary:
             first = verified.trials[0].reward
-            logging.info(
-                '%s: %s wins with %s; uniform: %s',
-                self.label,
-                source,
-                number(winner.reward),
-                'none' if first is None else number(first),
-            )
+            logging.info('%s: %s wins with %s; uniform: %s', self.label, source, _shown(winner.reward), _shown(first))
         return self._record(target, journal, dict(zip(finalists, verified.trials, strict=True)), source)
 
     def _finalists(self, target: SearchTarget, optimizer: HyperParamOptimizer, journal: Journal) -> dict[str, Values]:
-        """What is tuned longer, by where it comes from."""
-        found = {UNIFORM: journal.trials[0].values}
+        """The candidates to verify, by source."""
+        found: dict[str, Values] = {UNIFORM: dict(journal.trials[0].values)}
         ranked = sorted(
-            (trial for trial in journal.trials if trial.reward is not None), key=lambda trial: -trial.reward
+            (trial for trial in journal.trials if trial.reward is not None), key=lambda trial: -(trial.reward or 0.0)
         )
         for trial in ranked:
             if len(found) <= self.options.num_verified and trial.values not in found.values():
-                found[f'trial {trial.number}'] = trial.values
+                found[f'trial {trial.number}'] = dict(trial.values)
         own = getattr(optimizer, 'ask_deterministic', None)
         if own is not None and len(journal.trials) > self._num_warmup and own() not in found.values():
             found[POLICY] = own()
@@ -142,9 +135,9 @@ class PlanSearch:
     def _record(
         self, target: SearchTarget, journal: Journal, verified: dict[str, Trial], winner: str
     ) -> dict[str, Any]:
-        """The entry of the report."""
+        """The report's entry on the search."""
         measured = [trial for trial in journal.trials if trial.reward is not None]
-        front = pareto_front([(trial.cost or 0.0, trial.reward) for trial in measured])
+        front = pareto_front([(trial.cost or 0.0, trial.reward or 0.0) for trial in measured])
         uniform, best = verified[UNIFORM].values, verified[winner].values
         return {
             'learner': self.label,
@@ -156,7 +149,7 @@ class PlanSearch:
             'front': [measured[place].number for place in front],
             'verified': [_verified_entry(source, trial) for source, trial in verified.items()],
             'winner': winner,
-            'chosen': target.chosen(best),
+            'chosen': target.chosen(dict(best)),
             'flags': {} if target.sizes else dict(best),
             'layers': [
                 {'layer': name, 'uniform': uniform[name], 'winner': best[name], 'weights': size}
@@ -167,7 +160,7 @@ class PlanSearch:
     def _search(
         self,
         optimizer: HyperParamOptimizer,
-        judge: Callable[[Values, float], TrialResult],
+        evaluate: Callable[[Values, float], TrialResult],
         journal: Journal,
         num_trials: int,
         what: str,
@@ -175,7 +168,7 @@ class PlanSearch:
     ) -> Trial:
         return search(
             optimizer,
-            judge,
+            evaluate,
             journal,
             num_trials,
             f'{self.label}: {what}',
@@ -189,7 +182,8 @@ class PlanSearch:
         return min(self.settings.num_rollouts_min, max(1, self.settings.num_rollouts // 2))
 
     def _optimizer(self, target: SearchTarget) -> HyperParamOptimizer:
-        name, more = self.options.optimizer, {}
+        name = self.options.optimizer
+        more: dict[str, Any] = {}
         if name == 'ddpg':
             more = {
                 'options': self.context.ddpg,
@@ -199,7 +193,7 @@ class PlanSearch:
         return OPTIMIZERS.get(name)(target.domain, self.context.seed, self.settings.num_rollouts, **more)
 
     def _journal(self, name: str, target: SearchTarget) -> Journal:
-        """A journal of trials that are judged as now: with the same network, data, steps and method."""
+        """The journal of trials with the same network, data, tuning and search method."""
         context, helper = self.context, self.context.helper
         path: Path | None = context.folder / name if context.workers.is_primary else None
         return Journal(
@@ -216,8 +210,12 @@ class PlanSearch:
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """What a search in a stage's folder has found; None if there was none, or it is not finished."""
+    """The record of a search in a stage's folder; None if there is none, or it is not finished."""
     return records.read_record(folder / RECORD, RECORD_SHAPE, REMEDY)
+
+
+def _shown(reward: float | None) -> str:
+    return 'none' if reward is None else number(reward)
 
 
 def _trial_entry(trial: Trial) -> dict[str, Any]:

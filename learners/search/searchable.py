@@ -1,4 +1,4 @@
-"""Which flags `--hpo_space` may name."""
+"""The flags that `--hpo_space` may name."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import Options, option_fields, value_type
 
 SHARED_FIELDS = ('rate_factor_finetune', 'decay_factor_finetune')
-"""What of the options that all learners share can be searched."""
+"""The fields of `LearnerOptions` that can be searched."""
 FIXED_FIELDS = ('quant_epochs',)
-"""What of the learners' options trials do not follow: all are as long as --hpo_nb_epochs says."""
+"""Fields that cannot be searched: the length of all trials is --hpo_nb_epochs."""
 
 
 def searchable(options: Options) -> dict[str, tuple[str, type]]:
@@ -35,5 +35,5 @@ def refuse_nested(learner_options: Mapping[str, Options]) -> None:
         if isinstance(options, SearchedOptions) and options.searches:
             raise UsageError(
                 f'--hpo_space: {name} would search its values per layer within every trial; give it a '
-                'fixed rule, as by --ws_prune_ratio_prtl=uniform, or drop --hpo_space'
+                f'fixed rule by {options.fixed_flag}, or drop --hpo_space'
             )

@@ -1,4 +1,4 @@
-"""The part of the learner template that is about choosing one value per layer."""
+"""Base class of learners that search for one value per layer."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ import tf_keras as keras
 from pocketflow.learners.abstract_learner import AbstractLearner
 from pocketflow.learners.search.candidates import Candidates, SearchTarget
 from pocketflow.learners.search.options import SearchedOptions
-from pocketflow.learners.search.plan_search import Judge, PlanSearch, SearchSettings, read_record
+from pocketflow.learners.search.plan_search import EvaluateTrial, PlanSearch, SearchSettings, read_record
 from pocketflow.learners.search.trial_network import TrialNetwork, Tuning, trial_helper
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.training.schedules import scaled_learning_rate
 from pocketflow.utils.training.trainer import DistributedContext
 
 MIN_LONGER_STEPS = 50
-"""Steps that count as a trial's in the longer tuning where trials are tuned less, or not at all."""
+"""Least number of steps to which the factor of the longer tuning is applied."""
 
 
 class SearchingLearner(AbstractLearner):
-    """A learner that, if its options say so, searches for its values per layer before it compresses."""
+    """A learner with an optional search for its values per layer before compression."""
 
     options: SearchedOptions
 
     @abc.abstractmethod
     def candidates(self, model: keras.Model) -> Candidates:
-        """What can be chosen for a trained model.
+        """The candidates for a trained model.
 
         Raises:
-          UsageError: no choice keeps the budget.
+          UsageError: no candidate is within the budget.
         """
 
     def check_model(self, make_model: Callable[[], keras.Model]) -> None:
-        """Refuses a budget that no choice can keep."""
+        """Rejects a budget that no candidate satisfies."""
         if self.options.searches:
             self.candidates(make_model())
 
     def search_values(self, model: keras.Model) -> dict[str, Any] | None:
-        """What the search chose, as `Candidates.chosen` gives it; None without a search."""
+        """The values found by the search, as returned by `Candidates.chosen`; None without a search."""
         if not self.options.searches:
             return None
         how, tuning = self.options.layer_search(), self._tuning()
@@ -54,9 +54,9 @@ class SearchingLearner(AbstractLearner):
             how.num_rollouts, how.num_rollouts_min, how.random_layers, tuning.screening, reward_settings
         )
 
-        def make() -> tuple[SearchTarget, Judge]:
+        def make() -> tuple[SearchTarget, EvaluateTrial]:
             candidates = self.candidates(model)
-            return candidates, TrialNetwork(candidates, self._trial_helper(), tuning).judge
+            return candidates, TrialNetwork(candidates, self._trial_helper(), tuning).evaluate
 
         return PlanSearch(self.context, self.name, settings).run(make)
 

@@ -1,4 +1,4 @@
-"""One network for all candidates of a search: put back, changed, tuned for a few steps and judged."""
+"""One network for all candidates of a search: restored, converted to a candidate, fine-tuned and evaluated."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from pocketflow.utils.training.schedules import Schedule
 from pocketflow.utils.training.trainer import DistributedContext, DivergedError, Evaluation, LossFn, Trainer
 
 TRIAL_MOMENTUM = 0.9
-"""Of the moving statistics of batch normalization, at most: tuning is short, and its end is what is judged."""
+"""Largest momentum of batch normalisation in trials, whose moving statistics must adapt in few steps."""
 
 
 class HalfCosine(Schedule):
-    """From the peak down to 0 along half a cosine, over a number of steps that can be changed.
+    """Half-cosine decay from the peak to 0 over a variable number of steps.
 
     Args:
       peak: learning rate of the first step.
@@ -45,17 +45,17 @@ class HalfCosine(Schedule):
 
 @dataclasses.dataclass(frozen=True)
 class Tuning:
-    """How candidates are tuned and judged.
+    """Fine-tuning and evaluation of candidates.
 
     Attributes:
-      loss_fn: the loss of the training that follows the search.
+      loss_fn: the loss of the training after the search.
       peak: learning rate of the first step.
       num_steps: steps per worker; 0 for none.
-      num_longer: steps per worker of the longer tuning, which is judged on all held-out samples.
-      num_eval_batches: batches of the held-out samples that judge other trials; None for all.
-      screening: whether candidates are also judged before they are tuned.
-      options: precision of training.
-      distributed: who trains one candidate together.
+      num_longer: steps per worker of the longer tuning, which is evaluated on all held-out samples.
+      num_eval_batches: batches of the held-out samples on which other trials are evaluated; None for all.
+      screening: whether candidates are also evaluated before tuning.
+      options: options of the training, such as its precision.
+      distributed: distributed settings of the training of one candidate.
     """
 
     loss_fn: LossFn
@@ -69,12 +69,12 @@ class Tuning:
 
 
 def trial_helper(helper: AbstractModelHelper, search: SearchOptions) -> AbstractModelHelper:
-    """The pair as one trial sees it: all of the data, or, where workers share a trial, a worker's part."""
+    """The pair for one trial: with all data, or with a worker's shard if workers share a trial."""
     return unsharded(helper) if search.side_by_side else helper
 
 
 def unsharded(helper: AbstractModelHelper) -> AbstractModelHelper:
-    """The same pair, as one worker alone sees it."""
+    """A copy of the pair without sharding of the data."""
     alone = copy.copy(helper)
     alone.dataset = copy.copy(helper.dataset)
     alone.dataset.shard = Shard()
@@ -82,14 +82,14 @@ def unsharded(helper: AbstractModelHelper) -> AbstractModelHelper:
 
 
 class TrialNetwork:
-    """Judges candidates on the held-out validation samples; each starts from the same weights and the same batches.
+    """Evaluates candidates on the held-out samples; each starts from the same weights and the same batches.
 
     The network, its training step and its evaluation are built and traced once.
 
     Args:
-      candidates: the network, and what can become of it.
-      helper: the model/dataset pair; its training leaves the held-out samples out.
-      tuning: how candidates are tuned.
+      candidates: the network and the application of candidates to it.
+      helper: the model/dataset pair, whose held-out samples are not trained on.
+      tuning: settings of fine-tuning and evaluation.
     """
 
     def __init__(self, candidates: Candidates, helper: AbstractModelHelper, tuning: Tuning):
@@ -109,13 +109,13 @@ class TrialNetwork:
             model, tuning.loss_fn, optimizer, tuning.options, parts=parts, label=None, distributed=tuning.distributed
         )
 
-    def judge(self, values: Values, longer: bool = False, floor: float = -math.inf) -> TrialResult:
-        """Makes, tunes and measures a candidate.
+    def evaluate(self, values: Values, longer: bool = False, floor: float = -math.inf) -> TrialResult:
+        """Applies, fine-tunes and evaluates a candidate.
 
         Args:
           values: the candidate.
-          longer: tunes it longer, and judges it on all held-out samples.
-          floor: one whose reward before tuning is less is not tuned.
+          longer: whether to tune it longer and evaluate it on all held-out samples.
+          floor: least reward before tuning with which it is tuned.
         """
         tuning = self._tuning
         num_steps = tuning.num_longer if longer else tuning.num_steps
@@ -142,7 +142,7 @@ class TrialNetwork:
         return self._candidates.reward(metrics[self._metric], values)
 
     def _tune(self, num_steps: int) -> bool:
-        """Whether tuning went well: a candidate that diverges is worth nothing, and no reason to stop."""
+        """Fine-tunes the candidate; returns False if it diverges, which does not end the search."""
         self._schedule.num_steps.assign(num_steps)
         try:
             self._trainer.fit(lambda step: self._batches, num_steps)

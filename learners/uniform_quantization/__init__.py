@@ -1,1 +1,1 @@
-"""Quantization on evenly spaced grids; see README.md."""
+"""Uniform quantization on evenly spaced grids; see README.md."""

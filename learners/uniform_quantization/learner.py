@@ -1,4 +1,4 @@
-"""`uniform`: weights on evenly spaced grids, with straight-through training."""
+"""`uniform`: weights on evenly spaced grids, trained with the straight-through estimator."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from pocketflow.utils.quantization.post_training import WeightFormat
 
 @LEARNERS.register('uniform')
 class UniformQuantLearner(WeightBitsLearner):
-    """Uniform quantization with straight-through gradients (Jacob et al. 2018; Bengio et al. 2013).
+    """Uniform quantization with the straight-through estimator (Jacob et al. 2018; Bengio et al. 2013).
 
-    Each layer computes with its weights rounded to 2^k evenly spaced values between the least and the greatest of their
-    bucket, while training goes on with the weights before rounding. At the end only the codes remain.
+    Each layer computes with its weights rounded to 2^k evenly spaced values between the minimum and the maximum of
+    their bucket, while training updates the weights before rounding. The finished model stores only the codes.
     """
 
     options_class = UniformQuantizationOptions
+    options: UniformQuantizationOptions
 
     def __init__(self, context: LearnerContext, options: UniformQuantizationOptions):
         super().__init__(context, options)

@@ -1,9 +1,9 @@
-"""What can be set about quantization on evenly spaced grids."""
+"""Options of quantization on evenly spaced grids."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pocketflow.learners.options import LEARNERS, LearnerDeclaration
 from pocketflow.learners.weight_quantization.options import MUST_BE_LAST, REFUSES_AFTER, bit_search_options
@@ -11,12 +11,15 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option
 from pocketflow.utils.quantization.limits import FULL_BITS, MAX_WEIGHT_BITS, SYMMETRIC_BITS
 
-_Search = bit_search_options('uql', num_tune_steps=2000)
+if TYPE_CHECKING:  # what the function below returns is a subclass
+    from pocketflow.learners.weight_quantization.options import WeightBitsOptions as _Search
+else:
+    _Search = bit_search_options('uql', num_tune_steps=2000)
 
 
 @dataclasses.dataclass(frozen=True)
 class UniformQuantizationOptions(_Search):
-    """How many bits weights and activations get, and what shares a grid."""
+    """Bit widths of weights and activations, and sharing of grids."""
 
     superseded = {**_Search.superseded, 'uql_save_quant_model_path': 'results are in --run_dir'}
     max_bits: ClassVar[int] = MAX_WEIGHT_BITS
@@ -25,7 +28,11 @@ class UniformQuantizationOptions(_Search):
         'uql_weight_bits', 4, 'bits of the weights', low=1, high=MAX_WEIGHT_BITS, unless='uql_enbl_rl_agent'
     )
     activation_bits: int = option(
-        'uql_activation_bits', 32, 'bits of what activation functions put out; 32: as they are', low=2, high=FULL_BITS
+        'uql_activation_bits',
+        32,
+        'bits of the outputs of activation functions; 32: not quantized',
+        low=2,
+        high=FULL_BITS,
     )
     use_buckets: bool = option('uql_use_buckets', False, 'a grid per bucket instead of one per layer')
     bucket_size: int = option(
@@ -43,8 +50,8 @@ class UniformQuantizationOptions(_Search):
     symmetric: bool = option(
         'uql_symmetric',
         False,
-        'grids with zero in the middle, one per output channel, as '
-        f'TFLite has them; weights of {SYMMETRIC_BITS[0]} to {SYMMETRIC_BITS[1]} bits',
+        'symmetric grids around zero, one per output channel, as in '
+        f'TFLite; weights of {SYMMETRIC_BITS[0]} to {SYMMETRIC_BITS[1]} bits',
     )
     bits_plan: str | None = option(
         'uql_bits_plan',
@@ -74,7 +81,7 @@ LEARNERS.declare(
     'uniform',
     'pocketflow.learners.uniform_quantization.learner',
     LearnerDeclaration(
-        'Uniform quantization with straight-through gradients (Jacob et al. 2018; Bengio et al. 2013).',
+        'Uniform quantization with the straight-through estimator (Jacob et al. 2018; Bengio et al. 2013).',
         options_class=UniformQuantizationOptions,
         replaced_flags={'nb_epochs_rat_ft': 'uql_quant_epochs'},
         refuses_after=REFUSES_AFTER,

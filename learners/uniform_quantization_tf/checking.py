@@ -1,4 +1,4 @@
-"""Asks before training whether a network can become an int8 file whose arithmetic is simulated."""
+"""Checks before training whether a network supports quantization-aware training and conversion to int8."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ USUAL = (
     _k.Softmax,
     _k.ZeroPadding2D,
 )
-"""Kinds of layers that are known to work; networks of others are tried out."""
+"""Layer types that are known to work; networks with other types are tested by a conversion."""
 
 
 def check_network(model: keras.Model) -> None:
-    """Refuses a network that cannot be trained for int8, or not converted afterwards.
+    """Rejects a network that cannot be trained for int8, or not converted afterwards.
 
-    One with layers of other than the usual kinds is wrapped, converted and run as it is, which takes some seconds.
+    A network with other than the known layer types is wrapped, converted and run untrained, which takes some seconds.
 
     Raises:
-      UsageError: names the layers that may be the reason.
+      UsageError: with the names of the layers of other types.
     """
     from pocketflow.utils.quantization.int8.prepare import check_layers  # loads TensorFlow Model Optimization
     from pocketflow.utils.quantization.int8.wrapping import quantization_aware, strip_quantization
@@ -62,7 +62,7 @@ def check_network(model: keras.Model) -> None:
             conversions.try_out('int8', conversions.convert(wrapped, 'int8'))
     except UsageError:
         raise
-    except Exception as error:  # whatever wrapping, TensorFlow Model Optimization or the converter raise
+    except Exception as error:  # wrapping and conversion raise various types
         kind = '' if isinstance(error, PocketFlowError) else f'{type(error).__name__}: '
         raise UsageError(
             '--learner=uniform-tf cannot make an int8 file of this network, which has layers of unusual '

@@ -1,9 +1,10 @@
-"""`uniform-tf`: training for the int8 file, by simulating its arithmetic."""
+"""`uniform-tf`: quantization-aware training for int8 files."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
@@ -15,6 +16,7 @@ from pocketflow.learners.uniform_quantization_tf.options import UniformQuantizat
 from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.reports.layer_table import layer_rows
+from pocketflow.utils.runs.records import Record
 from pocketflow.utils.training.trainer import TrainerParts
 
 FLOAT_BITS = 32
@@ -24,11 +26,12 @@ FLOAT_BITS = 32
 class UniformQuantTFLearner(AbstractLearner):
     """Quantization-aware training (Jacob et al. 2018) by TensorFlow Model Optimization.
 
-    The model rounds weights and activations exactly where its int8 file will, with gradients passed straight through,
-    and is trained to live with it. Activation ranges start from training images and then follow the batches.
+    Fake quantization rounds weights and activations at the same places as the int8 file, with straight-through
+    gradients. Activation ranges are initialised by calibration on training images, and then updated as moving averages.
     """
 
     options_class = UniformQuantizationTFOptions
+    options: UniformQuantizationTFOptions
     export_formats = ('int8',)
     reference_format = 'float32'
 
@@ -38,7 +41,7 @@ class UniformQuantTFLearner(AbstractLearner):
     def check_layers(self, make_model: Callable[[], keras.Model]) -> None:
         check_network(make_model())
 
-    def compress(self, model: keras.Model, found: None = None) -> Compressed:
+    def compress(self, model: keras.Model | None, found: Mapping[str, Any] | None = None) -> Compressed:
         from pocketflow.utils.quantization.int8.wrapping import Settings, quantization_aware, strip_quantization
 
         options = self.options
@@ -55,7 +58,7 @@ class UniformQuantTFLearner(AbstractLearner):
         return ratio, self.options.rate_factor
 
     def trainer_parts(self, model: keras.Model, plan: CompressionPlan | None) -> TrainerParts:
-        constraints = [*zero_keepers(model), *self._clocks(model)]
+        constraints = [*zero_constraints(model), *self._clocks(model)]
 
         def constraint(step: tf.Tensor) -> None:
             for apply in constraints:
@@ -72,7 +75,7 @@ class UniformQuantTFLearner(AbstractLearner):
             )
 
     def _clocks(self, model: keras.Model) -> list[Callable[[tf.Tensor], None]]:
-        """What tells the layers how many steps are done, if anything depends on it."""
+        """Callbacks that pass the number of completed steps to layers that depend on it."""
         if not self.options.quant_delay and self.options.freeze_bn_delay is None:
             return []
         steps = [layer.optimizer_step for layer in model.layers if hasattr(layer, 'optimizer_step')]
@@ -83,7 +86,7 @@ class UniformQuantTFLearner(AbstractLearner):
 
         return [advance]
 
-    def _with_bits(self, rows: Sequence[dict], model: keras.Model) -> list[dict]:
+    def _with_bits(self, rows: Sequence[Record], model: keras.Model) -> list[Record]:
         wrapped = {layer.name: layer for layer in model.layers if getattr(layer, 'kernel_variable', None) is not None}
         return [
             {**row, 'bits': [FLOAT_BITS, self.options.weight_bits]} if row['layer'] in wrapped else row for row in rows
@@ -91,7 +94,7 @@ class UniformQuantTFLearner(AbstractLearner):
 
 
 def left_in_float(model: keras.Model, wrapped: keras.Model) -> dict[str, str]:
-    """Why the weights of a layer are not rounded, by name of those that have some."""
+    """Layer -> reason, for the layers with weights that are not quantized."""
     rounded = {layer.name for layer in wrapped.layers if getattr(layer, 'kernel_variable', None) is not None}
     return {
         layer.name: f'weights stay in float: int8 is not simulated for {type(layer).__name__}'
@@ -100,12 +103,12 @@ def left_in_float(model: keras.Model, wrapped: keras.Model) -> dict[str, str]:
     }
 
 
-def zero_keepers(model: keras.Model) -> list[Callable[[tf.Tensor], None]]:
-    """Constraints that keep the weights zero that are zero now, for each kernel that has such weights."""
+def zero_constraints(model: keras.Model) -> list[Callable[[tf.Tensor], None]]:
+    """One constraint per kernel with zeros, which keeps these weights at zero."""
     kernels = [layer.kernel_variable for layer in model.layers if getattr(layer, 'kernel_variable', None) is not None]
-    return [_zero_keeper(kernel) for kernel in kernels if (kernel.numpy() == 0).any()]
+    return [_zero_constraint(kernel) for kernel in kernels if (kernel.numpy() == 0).any()]
 
 
-def _zero_keeper(kernel: tf.Variable) -> Callable[[tf.Tensor], None]:
+def _zero_constraint(kernel: tf.Variable) -> Callable[[tf.Tensor], None]:
     mask = tf.constant(kernel.numpy() != 0, kernel.dtype)
     return lambda step: kernel.assign(kernel * mask)

@@ -1,4 +1,4 @@
-"""What can be set about training for int8 files."""
+"""Options of quantization-aware training for int8 files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INT8_BITS = 8
 
 @dataclasses.dataclass(frozen=True)
 class UniformQuantizationTFOptions(Options):
-    """How int8 arithmetic is simulated while training."""
+    """Simulation of int8 arithmetic in training."""
 
     superseded = {
         'uqtf_save_path': 'results are in --run_dir',
@@ -27,18 +27,18 @@ class UniformQuantizationTFOptions(Options):
         'uqtf_weight_bits', INT8_BITS, 'bits of the weights; fewer than 8 are stored in 8', low=2, high=INT8_BITS
     )
     activation_bits: int = option('uqtf_activation_bits', INT8_BITS, 'bits of the activations: 8')
-    quant_delay: int = option('uqtf_quant_delay', 0, 'training steps before values are rounded', low=0)
+    quant_delay: int = option('uqtf_quant_delay', 0, 'training steps before fake quantization starts', low=0)
     freeze_bn_delay: int | None = option(
         'uqtf_freeze_bn_delay',
         None,
-        'training steps before batch norms stop following the batches; default: never',
+        'training steps after which the moving statistics of batch norms are frozen; default: never',
         low=0,
     )
     rate_factor: float = option('uqtf_lrn_rate_dcy', 1e-2, 'learning rate, as a share of lrn_rate_init', above=0)
     quant_epochs: float | None = option(
-        'uqtf_quant_epochs', None, 'epochs of training; default: as nb_epochs_rat_ft says', low=0
+        'uqtf_quant_epochs', None, 'epochs of training; default: set by nb_epochs_rat_ft', low=0
     )
-    num_images: int = option('uqtf_nb_smpls', 500, 'training images from which the ranges of activations start', low=1)
+    num_images: int = option('uqtf_nb_smpls', 500, 'training images for the calibration of activation ranges', low=1)
 
     def check(self) -> None:
         if self.activation_bits != INT8_BITS:
@@ -58,8 +58,9 @@ LEARNERS.declare(
         replaced_flags={'nb_epochs_rat_ft': 'uqtf_quant_epochs', 'lrn_rate_rat_ft': 'uqtf_lrn_rate_dcy'},
         refuses_after=dict.fromkeys(
             ('uniform', 'non-uniform'),
-            'it rounds all weights to int8 itself, so the codes that the learner before has found would be lost',
+            'it quantizes all weights to int8, so the codes of the learner before would be lost',
         ),
         must_be_last='its model holds the ranges of its int8 file, which any change of the weights would invalidate',
+        exports_only=('int8',),
     ),
 )

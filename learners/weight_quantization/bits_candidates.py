@@ -13,7 +13,7 @@ from pocketflow.hp_optimizer.domain import Values
 from pocketflow.hp_optimizer.problem import LayerCost
 from pocketflow.learners.search.candidates import Candidates, layer_features
 from pocketflow.learners.search.file_bytes import CONTAINER, codebook_bytes, grid_bytes, num_buckets, rest_bytes
-from pocketflow.utils.quantization import CodebookQuantizer, QuantizedKernel, strip_quantization
+from pocketflow.utils.quantization import BucketQuantizer, CodebookQuantizer, QuantizedKernel, strip_quantization
 from pocketflow.utils.training.trainer import TrainerParts
 
 
@@ -70,9 +70,9 @@ class BitsCandidates(Candidates):
 
     def _byte_cost(self, name: str) -> LayerCost:
         quantizer, shape = self._layers[name].quantizer, tuple(self._layers[name].kernel_variable.shape)
-        count, formula = num_buckets(quantizer.buckets, shape), grid_bytes
-        if isinstance(quantizer, CodebookQuantizer):
-            formula = codebook_bytes
+        assert isinstance(quantizer, BucketQuantizer | CodebookQuantizer), 'of a kernel'
+        formula = codebook_bytes if isinstance(quantizer, CodebookQuantizer) else grid_bytes
+        count = num_buckets(quantizer.buckets, shape)
         return lambda bits: formula(self.sizes[name], bits, count)
 
     def apply(self, values: Values) -> None:

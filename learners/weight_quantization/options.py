@@ -139,6 +139,8 @@ def bit_search_options(prefix: str, num_tune_steps: int) -> type[WeightBitsOptio
         bases=(WeightBitsOptions,),
         frozen=True,
         namespace={
+            'search_flag': f'--{search}',
+            'fixed_flag': f'--no{search}',
             'superseded': superseded,
             'superseded_switches': {f'{prefix}_enbl_rl_layerwise_tune': together},
             '__doc__': 'Whether and how the bits of each layer are searched.',

@@ -26,6 +26,7 @@ from pocketflow.utils.quantization import (
 from pocketflow.utils.quantization.limits import FULL_BITS
 from pocketflow.utils.quantization.post_training import WeightFormat, quantize
 from pocketflow.utils.reports.layer_table import layer_rows
+from pocketflow.utils.runs.records import Record
 
 FIRST, LAST = 'first layer', 'last layer'
 NB_CALIBRATION_IMAGES = 1000
@@ -49,7 +50,7 @@ def load_bits_plan(options: WeightBitsOptions, learner: str) -> CompressionPlan 
     flag, path = options.flag('bits_plan'), options.bits_plan
     plan = load_plan(path, learner, 'bits', flag)
     low, high = options.bits_range()
-    for layer, bits in plan.values.items():
+    for layer, bits in plan.widths().items():
         if not low <= bits <= high and bits != FULL_BITS:
             raise UsageError(
                 f'--{flag}={path}: {bits} bits for {layer!r}; give {low} to {high}, or {FULL_BITS} to leave it as it is'
@@ -68,7 +69,7 @@ def layer_bits(
     wanted: Mapping[str, int] = {}
     if plan is not None:
         plan.check_model(model)
-        wanted = plan.values
+        wanted = plan.widths()
     for name, reason in skipped.items():
         if wanted.get(name, FULL_BITS) != FULL_BITS:
             remedy = f'pass --{options.flag("quantize_all_layers")}' if reason in (FIRST, LAST) else 'take it out of it'
@@ -100,7 +101,7 @@ class WeightBitsLearner(SearchingLearner):
     options_class: type[WeightBitsOptions]
     options: WeightBitsOptions
     timing = ('quantize', 'finetune')
-    export_formats = ('pfz', 'float32')
+    export_formats: tuple[str, ...] = ('pfz', 'float32')
     reference_format = 'float32'
 
     @abc.abstractmethod
@@ -157,10 +158,10 @@ class WeightBitsLearner(SearchingLearner):
     def compress(self, model: keras.Model, found: Mapping[str, int] | None = None) -> Compressed:
         skipped = skip_reasons(model, self.options)
         if found is not None:
-            plan = CompressionPlan('bits', model.name, found)
+            wanted: CompressionPlan | None = CompressionPlan('bits', model.name, found)
         else:
-            plan = load_bits_plan(self.options, self.name)
-        bits = layer_bits(model, skipped, self.options, plan)
+            wanted = load_bits_plan(self.options, self.name)
+        bits = layer_bits(model, skipped, self.options, wanted)
         result = quantize(
             model,
             bits,
@@ -186,6 +187,6 @@ class WeightBitsLearner(SearchingLearner):
         return self.helper.training_images(NB_CALIBRATION_IMAGES, self.context.seed)
 
     @staticmethod
-    def _with_bits(row: dict, bits: Mapping[str, int]) -> dict:
+    def _with_bits(row: Record, bits: Mapping[str, int]) -> Record:
         has_weights = any(row['parameters'])
         return {**row, 'bits': [FULL_BITS, bits.get(row['layer'], FULL_BITS)]} if has_weights else row

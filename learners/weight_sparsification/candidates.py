@@ -12,7 +12,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.hp_optimizer import Kind, Layer, Parameter, SearchProblem, SearchSpace
-from pocketflow.hp_optimizer.domain import Domain, Values
+from pocketflow.hp_optimizer.domain import Domain, Value, Values, as_number
 from pocketflow.learners.search.candidates import Candidates, layer_features
 from pocketflow.learners.search.file_bytes import CONTAINER, rest_bytes, sparse_bytes
 from pocketflow.learners.weight_sparsification.masks import apply_mask, magnitude_mask, num_zeros
@@ -108,13 +108,13 @@ class SparsityCandidates(Candidates):
             cost=lambda values: (1 - self._sparsity(values)) * self._total,
         )
 
-    def _sparsity(self, values: Values) -> float:
-        return sum(values[name] * size for name, size in self.sizes.items()) / self._total
+    def _sparsity(self, values: Mapping[str, Value]) -> float:
+        return sum(as_number(values[name]) * size for name, size in self.sizes.items()) / self._total
 
     def apply(self, values: Values) -> None:
         for name, kernels in self._kernels.items():
             for kernel, mask in zip(kernels, self._masks[name], strict=True):
-                mask.assign(magnitude_mask(kernel, num_zeros(values[name], tf.size(kernel))))
+                mask.assign(magnitude_mask(kernel, num_zeros(as_number(values[name]), tf.size(kernel))))
         self._constrain()
 
     def _constrain(self, step: tf.Tensor | None = None) -> None:

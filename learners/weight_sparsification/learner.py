@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
 from pocketflow.learners.abstract_learner import Compressed, Finished
-from pocketflow.learners.layer_name_filter import refuse_idle_words
+from pocketflow.learners.layer_name_filter import refuse_unmatched_words
 from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.search import SearchingLearner
 from pocketflow.learners.weight_sparsification.candidates import SparsityCandidates
@@ -46,7 +47,7 @@ class WeightSparseLearner(SearchingLearner):
 
     def check_layers(self, make_model: Callable[[], keras.Model]) -> None:
         model, words = make_model(), self.options.skip_names
-        refuse_idle_words(SKIP_FLAG, words, prunable_layers(model, {}))
+        refuse_unmatched_words(SKIP_FLAG, words, prunable_layers(model, {}))
         skipped = skip_reasons(model, words)
         sizes = self._sizes(model, skipped)
         if self.options.plan_path is not None:
@@ -112,7 +113,7 @@ class WeightSparseLearner(SearchingLearner):
 
     def finish(self, model: keras.Model, plan: CompressionPlan) -> Finished:
         """Makes sure of the planned zeros, also where no step was trained."""
-        zero_smallest(model, plan.values)
+        zero_smallest(model, plan.shares())
         return Finished(model)
 
     def _ratios(
@@ -123,7 +124,7 @@ class WeightSparseLearner(SearchingLearner):
             plan = load_sparsity_plan(options.plan_path)
             plan.check_model(model)
             refuse_unprunable(plan, sizes, skipped)
-            return plan.values
+            return plan.shares()
         try:
             return spread(sizes, options.prune_ratio, options.protocol)
         except UsageError as error:
@@ -144,7 +145,7 @@ def load_sparsity_plan(path: str) -> CompressionPlan:
 
 def planned_kernels(model: keras.Model, plan: CompressionPlan) -> list[tuple[tf.Variable, float]]:
     """Each kernel that a plan prunes, with its share of zeros."""
-    return [(kernel, ratio) for name, ratio in plan.values.items() for kernel in kernels_of(model.get_layer(name))]
+    return [(kernel, ratio) for name, ratio in plan.shares().items() for kernel in kernels_of(model.get_layer(name))]
 
 
 def refuse_unprunable(plan: CompressionPlan, sizes: Mapping[str, Sequence[int]], skipped: Mapping[str, str]) -> None:
@@ -157,7 +158,7 @@ def refuse_unprunable(plan: CompressionPlan, sizes: Mapping[str, Sequence[int]],
 
 def sparsity_rows(
     before: keras.Model, after: keras.Model, zeros: Mapping[str, int], skipped: Mapping[str, str]
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """The report's rows, with `sparsity`: the share of zeros in a layer's kernels, [before, as planned].
 
     Also of layers that are left alone, so that the total is that of the network; `kernel_weights` is their number.

@@ -17,6 +17,8 @@ MIN_UPDATES = 20
 class WeightSparseOptions(SearchedOptions):
     """How many weights become zero in which layer, and when."""
 
+    search_flag = '--ws_prune_ratio_prtl=optimal'
+    fixed_flag = '--ws_prune_ratio_prtl=uniform'
     superseded = {
         'ws_save_path': 'results are in --run_dir',
         'ws_lrn_rate_rg': 'the layers of a candidate are tuned together',

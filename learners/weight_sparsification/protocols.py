@@ -38,7 +38,7 @@ def heurist(sizes: Mapping[str, int], ratio: float, caps: Mapping[str, float]) -
         if not over.any():
             return dict(zip(sizes, map(float, shares), strict=True))
         capped |= over
-    return _all_capped(sizes, ratio, limits, wanted, limits @ counts)
+    return _all_capped(sizes, ratio, limits, wanted, float(limits @ counts))
 
 
 def _all_capped(

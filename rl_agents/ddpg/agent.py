@@ -1,4 +1,4 @@
-"""Deep deterministic policy gradients (Lillicrap et al. 2016), exploring by noise on actions or on parameters."""
+"""Deep deterministic policy gradient (Lillicrap et al. 2016) with exploration noise on actions or parameters."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def check_warm_up(min_samples: int, buf_size: int) -> None:
     if not 1 <= min_samples <= buf_size:
         raise UsageError(
             f'the DDPG agent was given min_samples={min_samples}: must be at least 1 and at most '
-            f'buf_size={buf_size}, or it would never learn'
+            f'buf_size={buf_size}, or training would never start'
         )
 
 
@@ -60,12 +60,12 @@ def check_finite(name: str, values: np.ndarray) -> None:
 
 
 def as_column(values: np.ndarray) -> np.ndarray:
-    """(N,), (N, 1), or one number -> (N, 1), float32."""
+    """Converts (N,), (N, 1), or a scalar to (N, 1), float32."""
     return np.asarray(values, np.float32).reshape(-1, 1)
 
 
 def as_rows(values: np.ndarray, width: int) -> np.ndarray:
-    """(N, width), or (width,) for a single row -> (N, width), float32."""
+    """Converts (N, width), or (width,) for a single row, to (N, width), float32."""
     rows = np.atleast_2d(np.asarray(values, np.float32))
     if rows.ndim != 2 or rows.shape[1] != width:
         raise ValueError(f'expected rows of {width} numbers, got an array of shape {np.shape(values)}')
@@ -73,13 +73,13 @@ def as_rows(values: np.ndarray, width: int) -> np.ndarray:
 
 
 class Agent:
-    """Learns which action, a vector of numbers in [a_min, a_max], earns the most in each state.
+    """A DDPG agent, whose actions are vectors of numbers in [a_min, a_max].
 
-    A roll-out goes `begin_rollout`, then for each step `act`, `record` and, as often as wanted, `train`, and at its end
-    `end_rollout`. Steps may also be recorded, and trained on, after the roll-out, once their rewards are known.
+    A roll-out calls `begin_rollout`; for each step `act`, `record` and any number of times `train`; and `end_rollout`.
+    Steps may also be recorded, and trained on, after the roll-out, once their rewards are known.
 
-    All random numbers come from one generator of the agent's own, so equal calls give equal agents on one machine, and
-    no other random numbers are disturbed.
+    All random numbers come from the agent's own generator: equal calls give equal agents on one machine, and the global
+    generators are not used.
     """
 
     def __init__(
@@ -96,16 +96,16 @@ class Agent:
     ):
         """
         Args:
-            state_dim, action_dim: the numbers in a state, and in an action.
-            num_rollouts: how many roll-outs are planned; decaying noise reaches its end in the last one.
-            buf_size: how many transitions are remembered.
-            a_min, a_max: the range of every number in an action.
-            options: by default `DdpgOptions()`.
-            seed: at least 0.
-            num_smpls_min: how many transitions are collected before the agent learns; by default `buf_size`.
+            state_dim, action_dim: dimensions of a state and of an action.
+            num_rollouts: planned number of roll-outs; decaying noise reaches its final value in the last one.
+            buf_size: capacity of the replay buffer in transitions.
+            a_min, a_max: range of all components of an action.
+            options: options of the agent; default: `DdpgOptions()`.
+            seed: seed of the generator, at least 0.
+            min_samples: number of transitions collected before training starts; default: `buf_size`.
 
         Raises:
-            UsageError: a size, the range or the seed makes no sense.
+          UsageError: a size, the range or the seed is invalid.
         """
         self.options = options = options or DdpgOptions()
         self.min_samples = buf_size if min_samples is None else min_samples
@@ -125,7 +125,7 @@ class Agent:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets everything: networks, memory, statistics, baseline, noise. Only the generator goes on."""
+        """Resets networks, replay buffer, statistics, baseline and noise, but not the generator."""
         for part in self._parts().values():
             part.reset()
         self.networks.initialize(self.rng)
@@ -137,16 +137,19 @@ class Agent:
         return len(self.buffer) >= self.min_samples
 
     def begin_rollout(self) -> None:
-        """Begins a roll-out: lets the noise decay and, if it is on parameters, draws it for the whole roll-out."""
+        """Begins a roll-out: decays the noise and draws parameter noise, which is fixed for the roll-out."""
         self.exploration.begin_rollout()
         self.behaviour.begin_rollout(self.exploration.std, self.rng)
 
     def act(self, state: np.ndarray, explore: bool = True) -> np.ndarray:
-        """The action in a state of shape (state_dim,) or (1, state_dim).
+        """The action in a state.
 
-        float32, shape (1, action_dim), in [a_min, a_max].
+        Args:
+          state: shape (state_dim,) or (1, state_dim).
+          explore: whether to add noise; without it no random number is drawn.
 
-        Without `explore` there is no noise, and no random number is drawn.
+        Returns:
+          float32, shape (1, action_dim), in [a_min, a_max].
         """
         states = self.moments.normalize(as_rows(state, self.moments.width))
         return self.behaviour.act(states, self.exploration.std, self.rng) if explore else self.behaviour.policy(states)
@@ -159,16 +162,16 @@ class Agent:
         terminals: np.ndarray,
         states_next: np.ndarray,
     ) -> None:
-        """Remembers transitions: every `record_step`-th of those given.
+        """Adds transitions to the replay buffer: every `record_step`-th of the given ones.
 
         Args:
-            states, states_next: shape (N, state_dim).
-            actions: those really taken, shape (N, action_dim); they may lie outside the range.
-            rewards, terminals: shape (N,) or (N, 1); a terminal is 1 (or True) where the roll-out ended.
+          states, states_next: shape (N, state_dim).
+          actions: the actions that were applied, shape (N, action_dim); they may be outside the range.
+          rewards, terminals: shape (N,) or (N, 1); a terminal is 1 (or True) where the roll-out ended.
 
         Raises:
-            PocketFlowError: a number is not finite.
-            ValueError: shapes do not fit.
+          PocketFlowError: a value is not finite.
+          ValueError: the shapes do not match.
         """
         state_dim, action_dim = self.moments.width, self.buffer.columns.actions.shape[1]
         given = Transitions(
@@ -187,9 +190,9 @@ class Agent:
         self.moments.update(kept.states)
 
     def train(self) -> tuple[float, float, float]:
-        """One step of learning: (actor loss, critic loss, standard deviation of the noise).
+        """One training step; returns (actor loss, critic loss, standard deviation of the noise).
 
-        Does nothing, with losses 0, while fewer than `min_samples` transitions are remembered.
+        Does nothing, with losses 0, while the replay buffer holds fewer than `min_samples` transitions.
         """
         if not self.is_ready:
             return 0.0, 0.0, self.exploration.std
@@ -206,7 +209,7 @@ class Agent:
         return actor_loss, critic_loss, self.exploration.std
 
     def _sample(self) -> Transitions:
-        """A batch as the networks see it: rewards against the baseline, states normalized."""
+        """A batch of transitions with the baseline subtracted from rewards, and normalised states."""
         batch = self.buffer.sample(self.options.batch_size, self.rng)
         return batch._replace(
             rewards=batch.rewards - np.float32(self.baseline.value),
@@ -215,12 +218,12 @@ class Agent:
         )
 
     def end_rollout(self, rewards: np.ndarray) -> None:
-        """Ends a roll-out: its rewards, in an array of any shape, move the baseline."""
+        """Ends a roll-out and updates the baseline with its rewards, an array of any shape."""
         check_finite('rewards', np.asarray(rewards))
         self.baseline.update(np.asarray(rewards))
 
     def get_state(self) -> State:
-        """All that the future depends on, as a flat dictionary of plain arrays (`numpy.savez(file, **state)`)."""
+        """The complete state, as a flat dictionary of arrays (`numpy.savez(file, **state)`)."""
         parts = {name: part.get_state() for name, part in self._parts().items()}
         return joined(
             {
@@ -231,7 +234,7 @@ class Agent:
         )
 
     def _parts(self) -> dict[str, ReplayBuffer | RewardBaseline | RunningMoments | Exploration]:
-        """What has a state of plain numbers."""
+        """The components with a state of plain numbers."""
         return {
             'buffer': self.buffer,
             'baseline': self.baseline,
@@ -243,16 +246,16 @@ class Agent:
         return [*self.networks.variables, *self.behaviour.variables]
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Goes on from a state by `get_state`, bit by bit as the agent that gave it would have.
+        """Restores a state of `get_state`; the agent then continues bit-identically.
 
         Raises:
-            UsageError: the state is of an agent with other sizes.
+          UsageError: the state is of an agent with other sizes.
         """
         wrong = mismatches(self.get_state(), state)
         if wrong:
             raise UsageError(
-                f'the saved state of a DDPG agent is of one with other sizes (see {wrong[0]}): go on '
-                'with the options it was made with, or start anew'
+                f'the saved state of a DDPG agent has other sizes (see {wrong[0]}): continue with the options '
+                'that it was made with, or start a new search'
             )
         for name, part in self._parts().items():
             part.set_state(part_of(state, name))

@@ -1,4 +1,4 @@
-"""How actor and critic learn from a batch of transitions (Lillicrap et al. 2016, algorithm 1)."""
+"""Training of actor and critic on batches of transitions (Lillicrap et al. 2016, algorithm 1)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def half_squared_norm(variables: Sequence[tf.Variable]) -> tf.Tensor:
 
 
 class ActorCritic:
-    """The two networks, their slowly following targets, and their optimizers."""
+    """Actor and critic, their target networks and their optimizers."""
 
     def __init__(self, state_dim: int, action_dim: int, a_min: float, a_max: float, options: DdpgOptions):
         self.options = options
@@ -46,7 +46,7 @@ class ActorCritic:
         return optimizer
 
     def initialize(self, rng: np.random.Generator) -> None:
-        """New networks, targets equal to them, optimizers without a past."""
+        """Initialises the networks, copies them to the targets, and resets the optimizers."""
         for network, target in ((self.actor, self.actor_target), (self.critic, self.critic_target)):
             initialize(network, rng)
             copy_variables(target, network)
@@ -56,7 +56,7 @@ class ActorCritic:
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """All that learning changes, always in the same order."""
+        """All variables that training changes, in a fixed order."""
         parts = (
             self.actor,
             self.critic,
@@ -99,7 +99,7 @@ class ActorCritic:
         network: keras.Model,
         optimizer: keras.optimizers.Optimizer,
     ) -> tf.Tensor:
-        """A step for the variables of one network only, whatever else the loss depends on."""
+        """One optimizer step on the variables of one network only."""
         variables = network.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)

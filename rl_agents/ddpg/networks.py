@@ -1,4 +1,4 @@
-"""The actor, which maps a state to an action, and the critic, which maps both to the return to be expected."""
+"""The actor, which maps a state to an action, and the critic, which maps both to the expected return."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 CPU = '/CPU:0'
-"""Where the agent lives: its networks are too small to keep a GPU busy, and here they give the same bits each time."""
+"""Device of the agent: its networks are too small to gain from a GPU, and on the CPU results are reproducible."""
 
 EPSILON = 1e-5
 """Added to the variance in layer normalization. The original's 1e-12 multiplies the gradient by a million wherever all
@@ -19,7 +19,7 @@ units of a layer agree, as they do for a state of zeros."""
 
 
 def compiled(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A method as one compiled graph on the CPU."""
+    """Compiles a method to a graph that runs on the CPU."""
 
     @functools.wraps(method)
     def placed(*args: Any) -> Any:
@@ -30,7 +30,7 @@ def compiled(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def dense(units: int) -> keras.layers.Dense:
-    """An affine layer, still without values: Keras would draw them from, and so advance, the caller's generators."""
+    """An affine layer initialised with zeros: Keras' random initialisers would advance the global generators."""
     return keras.layers.Dense(units, kernel_initializer='zeros')
 
 
@@ -98,7 +98,7 @@ def copy_variables(targets: keras.Model, sources: keras.Model) -> None:
 
 
 def perturb(perturbed: keras.Model, network: keras.Model, noise: tf.Tensor) -> None:
-    """`perturbed` becomes `network` plus `noise`, one number for each perturbable parameter, in their order."""
+    """Sets `perturbed` to `network` plus `noise`, a vector with one number per perturbable parameter."""
     copy_variables(perturbed, network)
     variables = perturbable(perturbed)
     parts = tf.split(noise, [variable.shape.num_elements() for variable in variables])

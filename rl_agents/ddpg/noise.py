@@ -1,4 +1,4 @@
-"""How much the agent explores, and how that changes over a search."""
+"""Schedules of the exploration noise."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pocketflow.rl_agents.ddpg.options import DdpgOptions
 
 
 def decayed_std(std_init: float, std_final: float, num_decays: int, num_decays_left: int) -> float:
-    """The standard deviation after some decays, if as many are left: geometric, exactly `std_final` at the end."""
+    """Geometric decay: the standard deviation after `num_decays` decays, exactly `std_final` if none are left."""
     if num_decays_left <= 0:
         return std_final
     return std_init * (std_final / std_init) ** (num_decays / (num_decays + num_decays_left))
 
 
 def adapted_std(std: float, distance: float, target: float, rate: float) -> float:
-    """Less noise if it moves the actions further than `target`, else more (Plappert et al. 2018, section 3)."""
+    """Decreases the noise if it changes the actions by more than `target`, else increases it (Plappert et al. 2018)."""
     return std / rate if distance > target else std * rate
 
 
 class Exploration:
     """The standard deviation of the noise.
 
-    Nothing decays in the warm-up, while the agent does not learn. However long that takes, `tdecy` spreads the whole
-    way from the first to the final value over the roll-outs that are left, and is there in the last one.
+    There is no decay during the warm-up, before training starts. `tdecy` then decays from the initial to the final
+    value over the remaining roll-outs, and reaches the final value in the last one.
     """
 
     def __init__(self, options: DdpgOptions, num_rollouts: int):
@@ -47,17 +47,21 @@ class Exploration:
             )
 
     def end_warm_up(self) -> None:
-        """To be called at each training step; the first one counts."""
+        """Ends the warm-up; called at each training step, of which only the first has an effect."""
         if self.num_warm_up is None:
             self.num_warm_up = self.num_begun
 
     def adapt(self, distance: float) -> None:
-        """`distance`: the mean absolute change of the actions by noise of the present standard deviation."""
+        """Adapts the noise; `distance` is the mean absolute change of the actions by noise of the current deviation."""
         self.std = adapted_std(self.std, distance, self.options.noise_distance, self.options.noise_adapt_rate)
 
     def get_state(self) -> dict[str, np.ndarray]:
         warm_up = -1 if self.num_warm_up is None else self.num_warm_up
-        return {'std': np.float64(self.std), 'nb_begun': np.int64(self.num_begun), 'nb_warm_up': np.int64(warm_up)}
+        return {
+            'std': np.array(self.std, np.float64),
+            'nb_begun': np.array(self.num_begun, np.int64),
+            'nb_warm_up': np.array(warm_up, np.int64),
+        }
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         self.std, self.num_begun = float(state['std']), int(state['nb_begun'])

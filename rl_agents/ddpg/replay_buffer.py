@@ -1,4 +1,4 @@
-"""The transitions that the agent remembers, in a ring: the newest ones overwrite the oldest."""
+"""The replay buffer, a ring buffer: the newest transitions overwrite the oldest."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ReplayBuffer:
         return self.count
 
     def append(self, transitions: Transitions) -> None:
-        """Adds rows as if one by one: of more than fit, the last `capacity` stay."""
+        """Adds rows in order; of more than `capacity` rows only the last remain."""
         number = len(transitions.states)
         kept = min(number, self.capacity)
         places = (self.position + np.arange(number - kept, number)) % self.capacity

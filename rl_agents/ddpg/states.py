@@ -1,4 +1,4 @@
-"""A state that can be stored: a flat dictionary of plain arrays, as `numpy.savez` takes it."""
+"""States that can be stored: flat dictionaries of arrays, as `numpy.savez` accepts them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GENERATOR_NUMBERS = ('buffer_pos', 'has_uint32', 'uinteger')
 
 
 def joined(parts: Mapping[str, Mapping[str, np.ndarray]]) -> State:
-    """{'a': {'x': 1}} -> {'a/x': 1}."""
+    """Flattens nested states: {'a': {'x': 1}} -> {'a/x': 1}."""
     return {f'{part}/{name}': np.asarray(value) for part, state in parts.items() for name, value in state.items()}
 
 
@@ -22,7 +22,7 @@ def part_of(state: Mapping[str, np.ndarray], part: str) -> State:
 
 
 def mismatches(state: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> list[str]:
-    """The names that only one of the two has, or that stand for arrays of different shapes."""
+    """Names that occur in only one of the two states, or whose arrays differ in shape."""
     shapes, others = ({name: np.shape(value) for name, value in one.items()} for one in (state, other))
     return sorted(name for name in shapes.keys() | others.keys() if shapes.get(name) != others.get(name))
 
@@ -37,7 +37,7 @@ def set_variables(variables: Sequence[tf.Variable], state: Mapping[str, np.ndarr
 
 
 def new_generator(seed: int) -> np.random.Generator:
-    """A generator whose whole state is a few 64-bit numbers (Salmon et al. 2011, Philox)."""
+    """A Philox generator, whose state is a few 64-bit numbers (Salmon et al. 2011)."""
     return np.random.Generator(np.random.Philox(seed))
 
 

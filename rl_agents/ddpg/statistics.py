@@ -1,4 +1,4 @@
-"""Running statistics: of rewards, to be compared with, and of states, to be scaled by."""
+"""Running statistics: the reward baseline, and the moments for the normalisation of states."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 
 
 def moving_average(old: float | None, new: float, decay: float) -> float:
-    """Returns decay * old + (1 - decay) * new; the first value stands for itself."""
+    """Returns decay * old + (1 - decay) * new; `new` if there is no old value."""
     return new if old is None else decay * old + (1 - decay) * new
 
 
 class RewardBaseline:
-    """The moving average of the roll-outs' mean rewards: what is good is what beats it."""
+    """The moving average of the roll-outs' mean rewards, which is subtracted from rewards."""
 
     def __init__(self, decay: float, enabled: bool = True):
         self.decay = decay
@@ -20,11 +20,11 @@ class RewardBaseline:
 
     @property
     def value(self) -> float:
-        """What to subtract from a reward: 0 before the first roll-out has ended, or if not enabled."""
+        """The baseline: 0 before the first roll-out has ended, or if not enabled."""
         return self.average or 0.0
 
     def update(self, rewards: np.ndarray) -> None:
-        """Takes the rewards of one roll-out."""
+        """Updates the average with the rewards of one roll-out."""
         if self.enabled:
             self.average = moving_average(self.average, float(np.mean(rewards, dtype=np.float64)), self.decay)
 
@@ -32,17 +32,17 @@ class RewardBaseline:
         self.average = None
 
     def get_state(self) -> dict[str, np.ndarray]:
-        return {'average': np.float64(np.nan if self.average is None else self.average)}
+        return {'average': np.array(np.nan if self.average is None else self.average, np.float64)}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         self.average = None if np.isnan(state['average']) else float(state['average'])
 
 
 class RunningMoments:
-    """Mean and variance of each column over all rows seen.
+    """Mean and variance of each column over all rows so far.
 
-    Kept as mean and sum of squared deviations in float64 (Chan, Golub and LeVeque 1983), not as sums of squares, whose
-    difference has no digits left where the mean is large.
+    Stored as mean and sum of squared deviations in float64 (Chan, Golub and LeVeque 1983); sums of squares would suffer
+    from cancellation if the mean is large.
     """
 
     def __init__(self, width: int, min_variance: float, enabled: bool = True):
@@ -57,7 +57,7 @@ class RunningMoments:
         self.squares = np.zeros(self.width)
 
     def update(self, rows: np.ndarray) -> None:
-        """Takes rows of shape (N, width), N > 0."""
+        """Updates the moments with rows of shape (N, width), N > 0."""
         rows = np.asarray(rows, np.float64)
         mean, total = rows.mean(axis=0), self.count + len(rows)
         delta = mean - self.mean
@@ -67,17 +67,17 @@ class RunningMoments:
 
     @property
     def std(self) -> np.ndarray:
-        """Square root of the variance, which is not taken below `min_variance`; 1 before the first row."""
+        """Square root of max(variance, `min_variance`); 1 before the first row."""
         if not self.count:
             return np.ones(self.width)
         return np.sqrt(np.maximum(self.squares / self.count, self.min_variance))
 
     def normalize(self, rows: np.ndarray) -> np.ndarray:
-        """(rows - mean) / std as float32; the rows themselves if not enabled."""
+        """(rows - mean) / std as float32; the rows unchanged if not enabled."""
         return ((rows - self.mean) / self.std).astype(np.float32) if self.enabled else rows
 
     def get_state(self) -> dict[str, np.ndarray]:
-        return {'count': np.int64(self.count), 'mean': self.mean.copy(), 'squares': self.squares.copy()}
+        return {'count': np.array(self.count, np.int64), 'mean': self.mean.copy(), 'squares': self.squares.copy()}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         self.count = int(state['count'])

@@ -1,4 +1,7 @@
-"""Runs files here and on an emulated ARM, and prints one line each; `scripts/check_on_arm.sh` starts it."""
+"""Runs `.tflite` files on this machine and on an emulated ARM, and compares the outputs.
+
+Started by `scripts/check_on_arm.sh`.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ NB_SAMPLES = 16
 
 
 class ExportedFile:
-    """A `.tflite` file of one input and one output."""
+    """A `.tflite` file with one input and one output."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -40,11 +43,11 @@ class ExportedFile:
 
     @property
     def output_scale(self) -> float:
-        """What one unit of the output is worth."""
+        """Quantization scale of the output; 1 for float outputs."""
         return self._result['quantization'][0] or 1.0
 
     def inputs(self, samples: np.ndarray | None) -> np.ndarray:
-        """Inputs [N, ...] in the file's own type, of float samples [N, ...]; by default of standard normal ones."""
+        """Converts float samples [N, ...], by default standard normal ones, to inputs [N, ...] of the file's type."""
         shape = tuple(int(size) for size in self._source['shape'][1:])
         if samples is None:
             samples = np.random.default_rng(0).standard_normal((NB_SAMPLES, *shape))
@@ -88,7 +91,7 @@ def check_all(files: list[ExportedFile], samples: np.ndarray | None, arm_python:
                 line = str(crash)
             print(f'{file.path}: {line}', flush=True)
     if failed:
-        raise PocketFlowError(f'{failed} of {len(files)} files do not compute on ARM what they compute here')
+        raise PocketFlowError(f'the outputs of {failed} of {len(files)} files on ARM differ from those on this machine')
 
 
 def load_samples(path: str | None) -> np.ndarray | None:

@@ -1,4 +1,4 @@
-"""Two machines' outputs of one file, side by side."""
+"""Comparison of the outputs of one file on two machines."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pocketflow.scripts.arm.tolerance import Tolerance
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """How far outputs differ, in the tolerance's unit and as a share of the reference's range (max - min).
+    """Largest difference of outputs, in the tolerance's unit and relative to the reference's range (max - min).
 
-    `same_top1` counts the samples, of `num_samples`, whose largest output is at the same place.
+    `same_top1` counts the samples, of `num_samples`, whose largest output has the same index.
     """
 
     tolerance: Tolerance
@@ -27,7 +27,7 @@ class Comparison:
         return self.difference <= self.tolerance.limit  # false for NaN, too
 
     def line(self) -> str:
-        """What is printed of it: `float: differs by 2.8e-07 of the range (at most 0.0001), ...: ok`."""
+        """One line, for example `float: differs by 2.8e-07 of the range (at most 0.0001), ...: ok`."""
         limit = f'{self.tolerance.limit:g}'
         found = (
             f'{self.relative:.2g} of the range (at most {limit})'
@@ -41,13 +41,13 @@ class Comparison:
 
 
 def compare(reference: np.ndarray, outputs: np.ndarray, tolerance: Tolerance, scale: float = 1.0) -> Comparison:
-    """Compares outputs [N, ..., classes] of two machines, as the file returned them.
+    """Compares the raw outputs [N, ..., classes] of two machines.
 
     Args:
-      reference: what this machine computed.
-      outputs: what the other one computed.
-      tolerance: what may differ.
-      scale: what one unit of these arrays is worth, in the units of `tolerance.step`: an integer output's scale.
+      reference: outputs of this machine.
+      outputs: outputs of the other machine.
+      tolerance: the largest accepted difference.
+      scale: factor from the raw outputs to the units of `tolerance.step`: the scale of an integer output.
 
     Raises:
       ValueError: the shapes differ.

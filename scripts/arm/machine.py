@@ -1,4 +1,4 @@
-"""A machine that can run a file: this one, or an emulated one."""
+"""A machine that runs files: this one, or an emulated one."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ PROGRAM = Path(__file__).with_name('run_litert.py')
 
 
 class CrashError(Exception):
-    """A file did not run to its end on a machine."""
+    """A file crashed on a machine."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """A machine by the Python that runs on it; `folder` is for files that are passed to and fro."""
+    """A machine, given by its Python interpreter; `folder` is for the exchange of files."""
 
     name: str
     python: str
     folder: Path
 
     def run(self, file: Path, inputs: np.ndarray) -> np.ndarray:
-        """The file's outputs [N, ...] for inputs [N, ...], both of the file's own types.
+        """Runs a file: inputs [N, ...] -> outputs [N, ...], both of the file's types.
 
         Raises:
-          CrashError: the program did not end well, or left no outputs.
+          CrashError: the program failed, or wrote no outputs.
         """
         given, made = self.folder / 'inputs.npy', self.folder / 'outputs.npy'
         np.save(given, inputs)

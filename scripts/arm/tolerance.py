@@ -1,6 +1,6 @@
-"""How far a file's outputs may differ between two machines that both compute it correctly.
+"""Tolerances for the outputs of a file on two machines that both compute it correctly.
 
-Which of them applies depends on the arithmetic that the file asks for, read from the file itself.
+The tolerance depends on the file's arithmetic, which is read from the file.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ INTEGERS = ('INT4', 'INT8', 'UINT8', 'INT16')
 
 @dataclasses.dataclass(frozen=True)
 class Tolerance:
-    """The largest accepted absolute difference, `limit` times a unit: the outputs' range, or one step of their code.
+    """The largest accepted absolute difference: `limit` times the outputs' range, or times one quantization step.
 
-    `step` is the scale of the output's code, in the units of the output; None where the unit is the range.
+    `step` is the output's quantization scale, in the units of the output; None if the unit is the range.
     """
 
     arithmetic: str
@@ -28,20 +28,20 @@ class Tolerance:
 
 
 FLOAT = Tolerance('float', 1e-4)
-"""Sums in another order: rounding of float32 (1e-7), grown through the layers. A wrong kernel is far above it."""
+"""For float32 rounding errors of another order of summation, accumulated over the layers; wrong kernels exceed it."""
 
 DYNAMIC = Tolerance('dynamic', 1e-2)
-"""Activations become 8-bit codes while the file runs; where rounding of float32 tips one, a value moves by 1/255."""
+"""Activations are quantized to 8 bits at run time: a float32 rounding error may change a value by 1/255."""
 
 INTEGER_STEPS = 1
-"""Codes throughout, with kernels that give the same codes everywhere; one step is left for a rounding that tips."""
+"""For integer arithmetic throughout, which is bit-identical but for rare differences in rounding."""
 
 INT4_STEPS = 4
-"""As before, but with 4-bit weights LiteRT falls back on kernels that round otherwise on ARM, once in each layer."""
+"""For 4-bit weights, for which LiteRT uses kernels that round differently on ARM, once per layer."""
 
 
 def tolerance(content: bytes) -> Tolerance:
-    """What applies to the file with these bytes, of one graph and one output."""
+    """The tolerance of a file with one graph and one output, from its bytes."""
     model = schema.Model.GetRootAs(content, 0)
     graph = model.Subgraphs(0)
     step = _step_of_output(model, graph)
@@ -52,7 +52,7 @@ def tolerance(content: bytes) -> Tolerance:
 
 
 def _step_of_output(model: schema.Model, graph: schema.SubGraph) -> float | None:
-    """The scale of the codes that the output consists of, or was made of by a last DEQUANTIZE."""
+    """The quantization scale of the output, or of the input of a final DEQUANTIZE; None for float outputs."""
     place = graph.Outputs(0)
     for name, operator in _operators(model, graph):
         if name == 'DEQUANTIZE' and operator.Outputs(0) == place:
@@ -62,7 +62,7 @@ def _step_of_output(model: schema.Model, graph: schema.SubGraph) -> float | None
 
 
 def _is_hybrid(graph: schema.SubGraph, operator: schema.Operator) -> bool:
-    """Whether an operation multiplies float activations with integer weights."""
+    """Whether an operation combines float activations with integer weights."""
     read = _types(graph, (operator.Inputs(number) for number in range(operator.InputsLength())))
     return 'FLOAT32' in read and not read.isdisjoint(('INT4', 'INT8'))
 

@@ -1,8 +1,8 @@
-"""Why a channel select is a 1x1 convolution: beside a gather, and beside a network without selects.
+"""Speed of channel selects as 1x1 convolutions, compared with gathers and with a network without selects.
 
-Where two readers of one tensor keep different channels, pruning puts a `ChannelSelect` in front of one. Three ways to
-compute the same outputs are timed: the layer as it is, `tf.gather` in its place, and no selects, where every reader
-takes all channels that its input still has, with zero weights for those it dropped.
+If two consumers of a tensor keep different channels, pruning inserts a `ChannelSelect` before one of them. Three
+implementations with equal outputs are timed: the layer, `tf.gather` in its place, and no selects, where every consumer
+reads all remaining channels of its input, with zero weights for those that it dropped.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ Kept = dict[str, tuple[int, ...]]
 
 @keras.saving.register_keras_serializable(package='PocketFlowBenchmark')
 class GatherSelect(ChannelSelect):
-    """The same selection, computed by a gather."""
+    """The same selection by a gather."""
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return tf.gather(inputs, self.indices, axis=-1)
 
 
 def with_gathers(model: keras.Model) -> keras.Model:
-    """A copy of a model whose channel selects are gathers."""
+    """A copy of a model with gathers as channel selects."""
 
     def copied(layer: keras.layers.Layer) -> keras.layers.Layer:
         kind = GatherSelect if isinstance(layer, ChannelSelect) else type(layer)
@@ -57,7 +57,7 @@ def with_gathers(model: keras.Model) -> keras.Model:
 
 
 def unions(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> Kept:
-    """For each reader all input channels that `remove_channels(model, kept)` leaves anywhere in the network."""
+    """All input channels of each consumer that remain in the network of `remove_channels(model, kept)`."""
     graph = trace(model)
     alive = channels_left(graph, kept_identities(graph, kept))
     left = functools.reduce(operator.or_, alive.stored.values())
@@ -73,7 +73,7 @@ def unions(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> Kept:
 
 
 def variants(model: keras.Model, kept: Kept) -> dict[str, keras.Model]:
-    """The whole model, and the three ways to prune it, by name."""
+    """The uncompressed model and the three pruned variants, by name."""
     pruned = remove_channels(model, kept)
     return {
         'unpruned': model,
@@ -84,10 +84,10 @@ def variants(model: keras.Model, kept: Kept) -> dict[str, keras.Model]:
 
 
 def check_equal(models: Mapping[str, keras.Model], images: np.ndarray) -> None:
-    """Refuses to compare the speed of networks that do not compute the same.
+    """Checks that the compared networks have equal outputs.
 
     Raises:
-      PocketFlowError: the outputs differ, or selects are left in the network that should have none.
+      PocketFlowError: the outputs differ, or the network without selects has some.
     """
     if _num_selects(models['none']):
         raise PocketFlowError(f'{_num_selects(models["none"])} channel selects are left in the network without selects')
@@ -96,7 +96,7 @@ def check_equal(models: Mapping[str, keras.Model], images: np.ndarray) -> None:
         difference = np.abs(models[name](images).numpy() - expected).max() / np.ptp(expected)
         if difference > TOLERANCE:
             raise PocketFlowError(
-                f'the network with selects by {name} computes something else: outputs differ by '
+                f'the network with selects by {name} is not equivalent: its outputs differ by '
                 f'{difference:.2g} of their range, accepted: {TOLERANCE:g}'
             )
 
@@ -108,7 +108,7 @@ def _num_selects(model: keras.Model) -> int:
 def describe(
     name: str, models: Mapping[str, keras.Model], files: Mapping[Any, bytes], times: Mapping[Any, float]
 ) -> dict[str, Any]:
-    """One row: cost, operations, and time per call relative to that of the layer as it is."""
+    """One row: cost, operations, and time per call relative to the layer."""
     row = {
         'variant': name,
         'macs_left': round(total_macs(models[name]) / total_macs(models['unpruned']), 4),

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Channel selects as 1x1 convolutions beside gathers, and beside a network without selects.
+# Speed of channel selects as 1x1 convolutions, compared with gathers and with a network without selects.
 #
 #   scripts/benchmarks/channel_select.sh --data_dir=FOLDER [--model=PATH | --resnet_size=56]
 #   scripts/benchmarks/channel_select.sh --smoke     a test of it in under a minute, without a data set

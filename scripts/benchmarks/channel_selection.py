@@ -1,7 +1,7 @@
-"""Accuracy right after channel selection, without fine-tuning: LASSO and brain surgeon beside l1 norms and chance.
+"""Accuracy after channel selection, before fine-tuning: LASSO and optimal brain surgeon against l1 norms and random.
 
-Each criterion is used with the least-squares re-fit of the weights, and l1 norms and chance also without it, as Li et
-al. 2017 drop channels. Seconds of the whole selection stand beside those of one training epoch in the same run.
+Each criterion is used with the least-squares re-fit of the weights; l1 norms and random selection also without it, as
+in Li et al. 2017. The duration of the selection is compared with that of one training epoch in the same run.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.channels import remove_channels
 from pocketflow.utils.costs.cost_model import total_macs
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.options import option_fields
 from pocketflow.utils.reports.report import format_table
 from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.runs.run_directory import RunDirectory
@@ -35,9 +36,13 @@ from pocketflow.utils.training.options import TrainerOptions
 from pocketflow.utils.training.trainer import Trainer, evaluate
 
 PRUNE_RATIO = 0.5
-CRITERIA = ('lasso', 'obs', 'l1', 'random')
+REFERENCE = 'lasso'
+"""The criterion whose selection is timed, and whose memory is measured."""
+CRITERIA = next(
+    field.metadata['choices'] for field in option_fields(ChannelPruningOptions) if field.name == 'criterion'
+)
 SIMPLE = ('l1', 'random')
-"""What a criterion that looks at data has to beat; published without a re-fit."""
+"""Baseline criteria that use no data; published without a re-fit."""
 GIBIBYTE = 2**30
 SMOKE_STEPS = 150
 ACCURACY_GOAL, MARGIN_GOAL, MEMORY_GOAL = 0.60, 0.05, 3.0
@@ -45,7 +50,7 @@ ACCURACY_GOAL, MARGIN_GOAL, MEMORY_GOAL = 0.60, 0.05, 3.0
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One way to prune: accuracy before any fine-tuning, share of the multiply-adds left, seconds to select."""
+    """One pruning variant: accuracy before fine-tuning, remaining share of the MACs, seconds of the selection."""
 
     criterion: str
     refit: bool
@@ -65,13 +70,13 @@ class Row:
 
 
 class Bench:
-    """The trained model, and everything that is done to it.
+    """The trained model, its selection and its evaluation.
 
     Args:
       helper: the pair.
-      model: the trained model; it is left as it is.
-      context: for the learner.
-      num_images: images for the selection.
+      model: the trained model, which is not modified.
+      context: context of the learner.
+      num_images: number of images for the selection.
     """
 
     def __init__(self, helper: AbstractModelHelper, model: keras.Model, context: LearnerContext, num_images: int):
@@ -79,7 +84,7 @@ class Bench:
         self._context, self._num_images = context, num_images
 
     def select(self, criterion: str) -> tuple[Compressed, float]:
-        """The learner's whole work before fine-tuning, and its seconds."""
+        """The learner's result before fine-tuning, and its duration in seconds."""
         options = ChannelPruningOptions(criterion=criterion, prune_ratio=PRUNE_RATIO, num_images=self._num_images)
         begin = time.perf_counter()
         compressed = ChannelPrunedRmtLearner(self._context, options).compress(self.model)
@@ -93,7 +98,7 @@ class Bench:
         return Row(criterion, refit, self.accuracy(model), total_macs(model) / total_macs(self.model), seconds)
 
     def rows(self, criterion: str, compressed: Compressed, seconds: float) -> Iterator[Row]:
-        """With the re-fit and, where its authors go without, also without it."""
+        """The rows of a criterion: with the re-fit, and for the baselines also without it."""
         yield self.row(criterion, True, compressed.model, seconds)
         if criterion in SIMPLE:
             yield self.row(criterion, False, remove_channels(self.model, compressed.plan.values), None)
@@ -101,7 +106,7 @@ class Bench:
 
 @contextlib.contextmanager
 def bench(arguments: argparse.Namespace) -> Iterator[Bench]:
-    """The bench with its model, in a temporary run directory."""
+    """The `Bench` of the model, in a temporary run directory."""
     if not (arguments.smoke or arguments.model):
         raise UsageError(
             '--model=PATH is missing: a trained ResNet at CIFAR-10, as scripts/run_local.sh '
@@ -117,7 +122,7 @@ def bench(arguments: argparse.Namespace) -> Iterator[Bench]:
 
 
 def briefly_trained(helper: AbstractModelHelper) -> keras.Model:
-    """A model that knows a little, for a smoke test."""
+    """A briefly trained model for a smoke test."""
     model = helper.build_model()
     trainer = Trainer(model, helper.calc_loss, common.make_optimizer(helper), TrainerOptions())
     trainer.fit(lambda step: helper.build_dataset_train(first_step=step), SMOKE_STEPS)
@@ -125,32 +130,32 @@ def briefly_trained(helper: AbstractModelHelper) -> keras.Model:
 
 
 def peak_memory() -> float:
-    """The most memory that this process has held so far, in GiB."""
+    """Peak resident memory of this process in GiB."""
     unit = 1 if sys.platform == 'darwin' else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / GIBIBYTE
 
 
 def margin(rows: list[Row], criterion: str, refit: bool) -> float:
-    """By how much a criterion is above the best of the simple ones, those with or without the re-fit."""
+    """Accuracy of a criterion less that of the best baseline, with or without its re-fit."""
     (own,) = (row.accuracy for row in rows if row.criterion == criterion)
     return own - max(row.accuracy for row in rows if row.criterion in SIMPLE and row.refit == refit)
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     with bench(arguments) as work:
-        # The LASSO comes first: the peak is then that of the selection, not of what is measured later.
-        lasso, first_seconds = work.select('lasso')
+        # The LASSO comes first, so that the peak memory is that of its selection.
+        lasso, first_seconds = work.select(REFERENCE)
         memory = peak_memory()
         common.say(f'first selection: {first_seconds:.1f} s, {memory:.2f} GiB')
         speed = common.TrainerSpeed(work.helper, arguments.steps)
         num_images = work.helper.dataset.options.num_train
         medians = common.medians_of_rounds(
-            {'epoch_seconds': lambda: num_images / speed(), 'select_seconds': lambda: work.select('lasso')[1]},
+            {'epoch_seconds': lambda: num_images / speed(), 'select_seconds': lambda: work.select(REFERENCE)[1]},
             arguments.rounds,
         )
         baseline = work.accuracy(work.model)
-        rows = list(work.rows('lasso', lasso, medians['select_seconds']))
-        for criterion in CRITERIA[1:]:
+        rows = list(work.rows(REFERENCE, lasso, medians['select_seconds']))
+        for criterion in (name for name in CRITERIA if name != REFERENCE):
             rows += work.rows(criterion, *work.select(criterion))
     result = {
         'accuracy_unpruned': baseline,
@@ -158,8 +163,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         **medians,
         'peak_memory_gib': memory,
         'select_over_epoch': medians['select_seconds'] / medians['epoch_seconds'],
-        'margin_plain': margin(rows, 'lasso', refit=False),
-        'margin_refit': margin(rows, 'lasso', refit=True),
+        'margin_plain': margin(rows, REFERENCE, refit=False),
+        'margin_refit': margin(rows, REFERENCE, refit=True),
         'margin_refit_obs': margin(rows, 'obs', refit=True),
     }
     _show(work.model, rows, result, arguments)
@@ -180,9 +185,9 @@ def _show(model: keras.Model, rows: list[Row], result: dict[str, float], argumen
     margins = [
         (label, result[name])
         for name, label in (
-            ('margin_plain', 'LASSO {} points above l1 and chance as published, without re-fit'),
-            ('margin_refit', 'LASSO {} points above l1 and chance with our re-fit'),
-            ('margin_refit_obs', 'optimal brain surgeon {} points above l1 and chance with our re-fit'),
+            ('margin_plain', 'LASSO {} points above l1 and random as published, without re-fit'),
+            ('margin_refit', 'LASSO {} points above l1 and random with re-fit'),
+            ('margin_refit_obs', 'optimal brain surgeon {} points above l1 and random with re-fit'),
         )
     ]
     goals = [

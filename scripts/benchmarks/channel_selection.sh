@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Accuracy right after channel selection by LASSO, by l1 norm and at random, with its time and memory.
+# Accuracy after channel selection by each criterion, with its time and memory.
 #
 #   scripts/benchmarks/channel_selection.sh --data_dir=FOLDER --model=PATH [--rounds=3]
 #   scripts/benchmarks/channel_selection.sh --smoke     a test of it in under a minute, without a data set

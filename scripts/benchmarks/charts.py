@@ -18,7 +18,7 @@ HEAD = (
 
 @dataclasses.dataclass(frozen=True)
 class Axes:
-    """Where things are drawn: counts from 2 to 2^right to the right, bytes between two powers of ten upwards."""
+    """Logarithmic axes: counts from 2 to 2^right horizontally, bytes between two powers of ten vertically."""
 
     right: int
     low: int
@@ -56,7 +56,7 @@ class Axes:
 
 
 def byte_chart(lines: Mapping[str, Sequence[float]], counts: Sequence[float], title: str) -> str:
-    """An SVG of bytes (positive) against counts from 2 on, both logarithmic; each line has its name at its end."""
+    """An SVG of bytes (positive) against counts from 2 on, both logarithmic, with labels at the ends of the lines."""
     everything = [value for values in lines.values() for value in values]
     axes = Axes(
         math.ceil(math.log2(counts[-1])),

@@ -1,7 +1,7 @@
-"""What the benchmarks share: command line, tasks, networks to compare, and how they end.
+"""Shared code of the benchmarks: command line, pairs, models, timing, output and exit codes.
 
-A benchmark prints a table for people and, as the last line of the standard output, one line of JSON for programs.
-Import this module before any other: it loads TensorFlow without its chatter.
+A benchmark prints a table and, as the last line of the standard output, one line of JSON.
+Import this module before any other: it loads TensorFlow without its log messages.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -40,6 +42,7 @@ from pocketflow.utils.runs.machine import machine
 from pocketflow.utils.training.options import TrainerOptions
 from pocketflow.utils.training.trainer import STEPS_PER_CALL, Trainer
 
+ROOT = Path(__file__).resolve().parents[2]
 DATA_VARIABLE = 'POCKETFLOW_CIFAR10'
 SEED = 0
 SMOKE_TIMING = Timing(rounds=2, warmup=1)
@@ -47,7 +50,7 @@ TIMING = Timing(rounds=60)
 
 
 class Parser(argparse.ArgumentParser):
-    """The flags of all benchmarks; what is wrong with a command line takes one line."""
+    """The flags of all benchmarks; errors of the command line are reported in one line."""
 
     def __init__(self, description: str):
         super().__init__(description=description, allow_abbrev=False)
@@ -60,7 +63,7 @@ class Parser(argparse.ArgumentParser):
         self.set_defaults(numbers={**(self.get_default('numbers') or {}), flag.lstrip('-'): (default, smoke)})
 
     def add_model(self, required: bool = False) -> None:
-        """`--model`; where it is not required, an untrained network of `--resnet_size` takes its place."""
+        """Adds `--model`; if it is not required, also `--resnet_size` of the untrained network used without it."""
         group = self.add_mutually_exclusive_group()
         group.add_argument(
             '--model',
@@ -92,10 +95,10 @@ def positive(text: str) -> int:
 
 
 def run(name: str, parser: Parser, measure: Callable[[argparse.Namespace], Mapping[str, Any]]) -> int:
-    """Runs a benchmark, prints its last line, and returns the exit code; `measure` prints the table."""
+    """Runs a benchmark, prints the line of JSON, and returns the exit code; `measure` prints the table."""
     log_file.start(debug=False)
     logging.set_verbosity(logging.WARNING)
-    # Several models are trained in turns here, each compiled anew; TensorFlow would warn of just that.
+    # Benchmarks compile several models in turns, of which TensorFlow would warn.
     tf.get_logger().setLevel('ERROR')
 
     def action() -> None:
@@ -107,13 +110,20 @@ def run(name: str, parser: Parser, measure: Callable[[argparse.Namespace], Mappi
     return guarded(action, debug=False)
 
 
+def run_main(flags: Sequence[str]) -> int:
+    """Runs main.py in a process of its own, without its standard output, and returns its exit code."""
+    command = [sys.executable, str(ROOT / 'main.py'), *flags]
+    say(' '.join(command))
+    return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
+
+
 def say(text: str) -> None:
-    """Tells a waiting person what is going on; the standard output is for the results."""
+    """Prints progress to the standard error; the standard output is for the results."""
     print(text, file=sys.stderr, flush=True)
 
 
 def goal(text: str, is_met: bool, arguments: argparse.Namespace) -> str:
-    """One line on a goal; a smoke test measures nothing that could meet or miss one."""
+    """One line on a goal: met or missed; not judged in a smoke test."""
     return f'goal: {text}: {"not judged in a smoke test" if arguments.smoke else "met" if is_met else "MISSED"}'
 
 
@@ -121,7 +131,7 @@ def data_folder(arguments: argparse.Namespace) -> str:
     """The folder with CIFAR-10.
 
     Raises:
-      UsageError: none was named.
+      UsageError: none was given.
     """
     folder = arguments.data_dir or os.environ.get(DATA_VARIABLE)
     if not folder:
@@ -133,7 +143,7 @@ def data_folder(arguments: argparse.Namespace) -> str:
 
 
 def make_helper(arguments: argparse.Namespace, **net_options: Any) -> AbstractModelHelper:
-    """ResNet at CIFAR-10 with its training samples read, or for a smoke test LeNet at digits."""
+    """ResNet at CIFAR-10 with loaded training samples, or for a smoke test LeNet at digits."""
     helper_class = PAIRS.get('lenet_at_digits' if arguments.smoke else 'resnet_at_cifar10')
     data_options: type[DatasetOptions] = helper_class.dataset_class.options_class
     options = data_options() if arguments.smoke else data_options(data_dir_local=data_folder(arguments))
@@ -143,15 +153,15 @@ def make_helper(arguments: argparse.Namespace, **net_options: Any) -> AbstractMo
 
 
 def trained_model(path: str, helper: AbstractModelHelper) -> keras.Model:
-    """The saved model at `--model`, if it is one of the pair's."""
+    """The saved model at `--model`; raises a `UsageError` if it does not fit the pair."""
     return load_fitting_model(resolve_model_path(path, '--model'), helper)
 
 
 def network_and_images(arguments: argparse.Namespace) -> tuple[keras.Model, np.ndarray]:
-    """The network whose speed is measured, with inputs `[N, height, width, channels]` for calibration and timing.
+    """The network to time, with inputs `[N, height, width, channels]` for calibration and timing.
 
-    For a smoke test a small untrained network and noise; else the model at --model, or an untrained one (the weights do
-    not change the speed), and training images.
+    In a smoke test a small untrained network and noise; else the model at --model, or an untrained one (the speed does
+    not depend on the weights), and training images.
     """
     if arguments.smoke:
         noise = np.random.default_rng(SEED).normal(size=(20, 16, 16, 3))
@@ -162,7 +172,7 @@ def network_and_images(arguments: argparse.Namespace) -> tuple[keras.Model, np.n
 
 
 def norm_plan(model: keras.Model, prune_ratio: float) -> dict[str, tuple[int, ...]]:
-    """The input channels that each layer keeps if those of small l1 norm go; needs no images.
+    """The input channels that each layer keeps if those of small l1 norm are removed; needs no images.
 
     The first convolution and the logits keep all, as in the learner.
     """
@@ -192,20 +202,20 @@ def milliseconds(files: Mapping[Any, bytes], image: np.ndarray, num_threads: int
 
 
 def make_optimizer(helper: AbstractModelHelper) -> keras.optimizers.Optimizer:
-    """The optimizer with which learners train."""
+    """The optimizer of the learners."""
     return keras.optimizers.SGD(helper.setup_lrn_rate()[0], momentum=helper.net.momentum, jit_compile=False)
 
 
 class TrainerSpeed:
-    """Images per second of the Trainer on a new model of the pair, in rounds that continue the training.
+    """Training speed of the Trainer in images per second, in rounds that continue the training.
 
-    Each round compiles anew, as each training does; that, and the steps of that first call, do not count.
+    Each round compiles the step function again; compilation and the steps of the first call are not timed.
 
     Args:
       helper: the pair, with its real input pipeline.
-      num_steps: steps per round that count.
+      num_steps: timed steps per round.
       compute_dtype: as for `--compute_dtype`.
-      model: what to train; default: a new model of the pair.
+      model: the model to train; default: a new model of the pair.
     """
 
     def __init__(
@@ -221,7 +231,7 @@ class TrainerSpeed:
 
     @property
     def dtype(self) -> str:
-        """What it computes in: 'float32' or 'bfloat16'."""
+        """The compute type: 'float32' or 'bfloat16'."""
         return self._trainer.dtype
 
     def __call__(self) -> float:
@@ -229,11 +239,11 @@ class TrainerSpeed:
         return self._trainer.fit(lambda step: self._helper.build_dataset_train(first_step=step), last_step)
 
 
-def medians_of_rounds(contestants: Mapping[str, Callable[[], float]], num_rounds: int) -> dict[str, float]:
-    """Lets all measure once per round, in turns A B A B ..., and returns the median of each."""
-    values: dict[str, list[float]] = {name: [] for name in contestants}
+def medians_of_rounds(measurements: Mapping[str, Callable[[], float]], num_rounds: int) -> dict[str, float]:
+    """Calls all measurements alternately, once per round, and returns the median of each."""
+    values: dict[str, list[float]] = {name: [] for name in measurements}
     for number in range(1, num_rounds + 1):
-        for name, measure in contestants.items():
+        for name, measure in measurements.items():
             values[name].append(measure())
             say(f'round {number}/{num_rounds} {name}: {values[name][-1]:.4g}')
     return {name: statistics.median(measured) for name, measured in values.items()}

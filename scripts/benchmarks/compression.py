@@ -1,6 +1,6 @@
-"""What each way to compress costs in accuracy and gains in bytes: ResNet-20 at CIFAR-10, one run of main.py per case.
+"""Accuracy, bytes and speed-up of each compression method: ResNet-20 at CIFAR-10, one run of main.py per case.
 
-The runs stay in --work_dir: a case that is finished there is not trained again, an interrupted one goes on.
+Runs are kept in --work_dir: finished cases are not trained again, interrupted ones are continued.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from pocketflow.scripts.benchmarks import common  # isort: skip
 import argparse
 import dataclasses
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -20,19 +19,18 @@ from typing import Any
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.reports.report import format_table
 
-ROOT = Path(__file__).resolve().parents[2]
 ALL = 'all'
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One way to compress, and what is expected of it.
+    """One compression method, and the expected results.
 
     Attributes:
-      flags: of main.py, beside pair, data and model.
-      max_drop: of the accuracy, 0.01 is one point.
-      min_ratio: bytes of the float32 file over those of the headline file.
-      faster: the least speed-up over the uncompressed float32 file, if any is expected.
+      flags: flags of main.py besides pair, data and model.
+      max_drop: largest drop of the accuracy; 0.01 is one point.
+      min_ratio: least ratio of the float32 file's bytes to those of the headline file.
+      faster: least speed-up over the uncompressed float32 file; None if none is expected.
     """
 
     flags: tuple[str, ...]
@@ -42,11 +40,11 @@ class Case:
 
 
 TUNING = ('--enbl_dst', '--lrn_rate_schedule=one-cycle', '--lrn_rate_init=0.2', '--loss_w_dcy=5e-4')
-"""How all cases are fine-tuned: the uncompressed model is the teacher."""
+"""Flags of fine-tuning for all cases: distillation from the uncompressed model."""
 
 
 def uniform(bits: int, max_drop: float, min_ratio: float) -> Case:
-    """Weights of `bits` bits in all layers but the first and the last, five epochs."""
+    """Case: weights of `bits` bits in all layers but the first and the last, five epochs."""
     return Case(
         (
             '--learner=uniform',
@@ -61,7 +59,7 @@ def uniform(bits: int, max_drop: float, min_ratio: float) -> Case:
 
 
 def sparse(ratio: float, max_drop: float, min_ratio: float) -> Case:
-    """A share `ratio` of all weights zero, ten epochs."""
+    """Case: a share `ratio` of all weights is zero, ten epochs."""
     return Case(
         (
             '--learner=weight-sparse',
@@ -134,18 +132,16 @@ def main_flags(case: Case, arguments: argparse.Namespace) -> list[str]:
 
 
 def report_of(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Runs a case, or what a former call has left to do of it, and returns its report."""
+    """Runs a case, or the rest of an interrupted one, and returns its report."""
     run_dir = Path(arguments.work_dir) / name
-    command = [sys.executable, str(ROOT / 'main.py'), *main_flags(CASES[name], arguments), f'--run_dir={run_dir}']
-    common.say(f'{name}: {" ".join(command)}')
-    finished = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
-    if finished.returncode:
-        raise PocketFlowError(f'{name}: main.py ended with exit code {finished.returncode}; its error is above')
+    code = common.run_main([*main_flags(CASES[name], arguments), f'--run_dir={run_dir}'])
+    if code:
+        raise PocketFlowError(f'{name}: main.py ended with exit code {code}; its error is above')
     return json.loads((run_dir / 'report.json').read_text(encoding='utf-8'))
 
 
 def row(name: str, report: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of a report."""
+    """The row of a report in the JSON output."""
     verdict, headline = report['verdict'], report['exports'][0]
     return {
         'case': name,
@@ -163,7 +159,7 @@ def row(name: str, report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_met(case: Case, measured: Mapping[str, Any]) -> bool:
-    """Whether a row holds what is expected of its case."""
+    """Whether a row meets the expectations of its case."""
     return (
         measured['accuracy_drop'] <= case.max_drop
         and measured['size_ratio'] >= case.min_ratio

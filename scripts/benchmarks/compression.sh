@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What each way to compress costs in accuracy and gains in bytes, one run of main.py per case.
+# Accuracy, bytes and speed-up of each compression method, one run of main.py per case.
 #
 #   scripts/benchmarks/compression.sh --data_dir=FOLDER --model=PATH [--cases=a,b] [--work_dir=FOLDER]
 #   scripts/benchmarks/compression.sh --smoke     a test of it in under a minute, without a data set

@@ -1,7 +1,7 @@
-"""What compressed gradients save on the wire, what they cost in time, and what that means for more workers.
+"""Network traffic and time of compressed gradients, measured for two workers and computed for more.
 
-Two workers on this machine exchange the gradients of ResNet-20; the loopback interface counts the bytes. How many there
-are, and how long they take, with more workers on a network is then computed.
+Two workers on this machine exchange the gradients of ResNet-20; the loopback interface counts the bytes. Bytes and
+transfer times for more workers on a network are computed.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ SETTINGS = {PLAIN: CompressionOptions(), 'fp16': CompressionOptions(kind='fp16')
     for exchange in ('gather', 'chunked')
 }
 COMPUTED = (PLAIN, 'fp16', 'ternary gather', 'ternary chunked', '4 chunked')
-"""What is computed for more workers, and drawn."""
+"""Settings in the computed table and the chart."""
 TIME_GOAL = 0.15
 SAVE_STEP = 100
-"""Training steps between checkpoints: a minute or two of two cores."""
+"""Training steps between checkpoints: one to two minutes on two cores."""
 ACCURACY_GOAL = 0.5
 """Points."""
 ECQ, UNCOMPENSATED = 'ecq', 'ecq, no compensation'
@@ -61,8 +61,8 @@ TRAININGS = {
 }
 
 
-class Echo(Alone):
-    """Stands for `size` workers that all do the same: what one of them computes, without what it waits for."""
+class IdenticalWorkers(Alone):
+    """Simulates `size` workers with equal gradients in one process, to time the computation without communication."""
 
     def __init__(self, size: int):
         self.size = size
@@ -72,11 +72,13 @@ class Echo(Alone):
 
 
 class ReduceTime:
-    """Milliseconds in which a worker encodes its gradients and decodes those of all."""
+    """Milliseconds in which a worker encodes its gradients and decodes those of all workers."""
 
     def __init__(self, model: keras.Model, options: CompressionOptions, num_workers: int, num_steps: int):
         self._gradients = gradients_of(model, rank=0)
-        self._reduce = tf.function(make_reducer(options, Echo(num_workers), model.trainable_variables).reduce)
+        self._reduce = tf.function(
+            make_reducer(options, IdenticalWorkers(num_workers), model.trainable_variables).reduce
+        )
         self._num_steps = num_steps
 
     def __call__(self) -> float:
@@ -92,7 +94,7 @@ class ReduceTime:
 
 
 def gradients_of(model: keras.Model, rank: int) -> list[tf.Tensor]:
-    """Noise like the model's gradients; bytes and time do not depend on the values."""
+    """Random gradients of the model's shapes; bytes and time do not depend on the values."""
     rng = np.random.default_rng([common.SEED, rank])
     return [tf.constant(rng.normal(size=variable.shape), tf.float32) for variable in model.trainable_variables]
 
@@ -101,13 +103,13 @@ def make_model(arguments: argparse.Namespace) -> keras.Model:
     return resnet(8, (16, 16, 3), 10) if arguments.smoke else resnet(20, (32, 32, 3), 10)
 
 
-# One of two workers.
+# Code of the two workers.
 
 
 def loopback_bytes() -> int:
-    """What this machine has sent to itself so far.
+    """Bytes received on the loopback interface so far.
 
-    The interface counts a packet once as sent and once as received; two workers together receive all of it.
+    The interface counts a packet once as sent and once as received; the two workers together receive all of them.
     """
     lines = Path('/proc/net/dev').read_text(encoding='utf-8').splitlines()
     return int(next(line.split(':')[1].split()[0] for line in lines if line.split(':')[0].strip() == 'lo'))
@@ -115,14 +117,14 @@ def loopback_bytes() -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Traffic:
-    """Bytes that each worker has received, and the seconds that took."""
+    """Bytes received per worker, and the duration in seconds."""
 
     num_bytes: float
     seconds: float
 
     @classmethod
-    def of(cls, work: Callable[[], None], workers: Workers) -> Traffic:
-        workers.any(False)  # all begin together, and have ended together
+    def measured(cls, work: Callable[[], None], workers: Workers) -> Traffic:
+        workers.any(False)  # a barrier, as is the second call
         before, begin = loopback_bytes(), time.monotonic()
         work()
         workers.any(False)
@@ -130,15 +132,14 @@ class Traffic:
 
 
 def traffic_per_step(model: keras.Model, workers: Workers, arguments: argparse.Namespace) -> dict[str, float]:
-    """Bytes that each worker receives per step with each setting; medians of rounds.
+    """Bytes received per worker and step with each setting; medians of rounds.
 
-    Horovod's workers also ask each other all the time whether there is something to do. How much that is, is measured
-    in steps in which each worker keeps its gradients, and taken off.
+    Horovod's background traffic is measured in steps without an exchange of gradients, and subtracted.
     """
     gradients = gradients_of(model, workers.rank)
 
-    def steps(options: CompressionOptions, raise_on_lost_worker: Workers) -> Callable[[], None]:
-        reduce = tf.function(make_reducer(options, raise_on_lost_worker, model.trainable_variables).reduce)
+    def steps(options: CompressionOptions, workers: Workers) -> Callable[[], None]:
+        reduce = tf.function(make_reducer(options, workers, model.trainable_variables).reduce)
 
         def run() -> None:
             for step in range(arguments.steps):
@@ -153,28 +154,28 @@ def traffic_per_step(model: keras.Model, workers: Workers, arguments: argparse.N
     measured: dict[str, list[float]] = {name: [] for name in tasks}
     for _ in range(arguments.rounds):
         for name, task in tasks.items():
-            idle, busy = Traffic.of(silent, workers), Traffic.of(task, workers)
+            idle, busy = Traffic.measured(silent, workers), Traffic.measured(task, workers)
             measured[name].append((busy.num_bytes - idle.num_bytes / idle.seconds * busy.seconds) / arguments.steps)
     return {name: statistics.median(values) for name, values in measured.items()}
 
 
-def take_part(arguments: argparse.Namespace) -> None:
-    """What `measure` starts twice."""
-    tf.get_logger().setLevel('ERROR')  # one compilation per setting is meant
+def run_worker(arguments: argparse.Namespace) -> None:
+    """Main function of the two worker processes that `measure` starts."""
+    tf.get_logger().setLevel('ERROR')  # no warnings of repeated compilation: one per setting is intended
     workers = connect(MultiGpuOptions(enabled=True))
     traffic = traffic_per_step(make_model(arguments), workers, arguments)
     if workers.is_primary:
         Path(arguments.as_worker).write_text(json.dumps(traffic), encoding='utf-8')
 
 
-# The benchmark.
+# Code of the benchmark.
 
 
 def launch(words: Sequence[str]) -> None:
-    """Runs Python with these words in two workers.
+    """Runs Python with these arguments in two workers.
 
     Raises:
-      PocketFlowError: they failed; the reason stands on the standard error.
+      PocketFlowError: they failed; the error is on the standard error.
     """
     command = [
         sys.executable,
@@ -208,11 +209,11 @@ def measured_traffic(arguments: argparse.Namespace) -> dict[str, float]:
 def measured_times(model: keras.Model, arguments: argparse.Namespace) -> dict[str, float]:
     """Milliseconds of a training step, and of compression with each setting."""
     dtype = resolve_compute_dtype('auto', model)
-    contestants: dict[str, Callable[[], float]] = {'step': StepTime(model, arguments, model.input_shape[1:], dtype)}
+    measurements: dict[str, Callable[[], float]] = {'step': StepTime(model, arguments, model.input_shape[1:], dtype)}
     for name, options in SETTINGS.items():
         if options.kind == 'ecq':
-            contestants[name] = ReduceTime(model, options, NB_WORKERS, arguments.steps)
-    return common.medians_of_rounds(contestants, arguments.rounds)
+            measurements[name] = ReduceTime(model, options, NB_WORKERS, arguments.steps)
+    return common.medians_of_rounds(measurements, arguments.rounds)
 
 
 def rows_of(sizes: Sizes, traffic: Mapping[str, float], times: Mapping[str, float]) -> list[dict[str, Any]]:
@@ -235,7 +236,7 @@ def rows_of(sizes: Sizes, traffic: Mapping[str, float], times: Mapping[str, floa
 
 
 def more_workers(sizes: Sizes, link: Link) -> list[dict[str, Any]]:
-    """Bytes per worker and step, and the milliseconds of them on the network, for 2 to 1024 workers."""
+    """Computed bytes per worker and step, and their transfer time in milliseconds, for 2 to 1024 workers."""
 
     def cost(options: CompressionOptions, num_workers: int) -> dict[str, float]:
         num_bytes = bytes_per_step(options, sizes, num_workers)
@@ -251,7 +252,7 @@ def more_workers(sizes: Sizes, link: Link) -> list[dict[str, Any]]:
 
 
 def training_flags(arguments: argparse.Namespace) -> list[str]:
-    """The flags of main.py that all trainings share; a batch is divided among the workers."""
+    """The flags of main.py common to all trainings; a batch is divided among the workers."""
     pair = ('lenet', 'digits') if arguments.smoke else ('resnet', 'cifar10')
     share = arguments.train_epochs / PAIRS.get('_at_'.join(pair)).num_epochs
     data = (
@@ -276,9 +277,9 @@ def training_flags(arguments: argparse.Namespace) -> list[str]:
 
 
 def accuracies(arguments: argparse.Namespace) -> dict[str, float]:
-    """Accuracy on the test images after `--train_epochs` epochs of two workers with each kind of gradients.
+    """Test accuracy after `--train_epochs` epochs of two workers with each kind of gradient compression.
 
-    The runs stay in `--work_dir`: what is finished there is not trained again, what was interrupted goes on.
+    Runs are kept in `--work_dir`: finished runs are not trained again, interrupted ones are continued.
     """
     found = {}
     with tempfile.TemporaryDirectory() as temporary:
@@ -381,7 +382,7 @@ def _show(
 
 
 def show_accuracies(trained: Mapping[str, float], arguments: argparse.Namespace) -> None:
-    """Prints what training with each kind of gradients has led to, and whether compression costs little."""
+    """Prints the accuracies with each kind of gradient compression, and whether the goals are met."""
     loss = {name: 100 * (trained[PLAIN] - accuracy) for name, accuracy in trained.items()}
     print()
     print(
@@ -403,7 +404,7 @@ def show_accuracies(trained: Mapping[str, float], arguments: argparse.Namespace)
 
 
 def chart(sizes: Sizes) -> str:
-    """An SVG of bytes per worker and step against the number of workers."""
+    """An SVG chart of bytes per worker and step against the number of workers."""
     workers = [round(2 ** (exponent / 4)) for exponent in range(4, 41)]
     return byte_chart(
         {name: [bytes_per_step(SETTINGS[name], sizes, size) for size in workers] for name in COMPUTED},
@@ -425,7 +426,7 @@ def positive_number(text: str) -> float:
 
 def make_parser() -> common.Parser:
     parser = common.Parser(__doc__.split('\n')[0])
-    parser.add_number('--rounds', 7, 2, 'rounds of which the median is taken')
+    parser.add_number('--rounds', 7, 1, 'rounds of which the median is taken')
     parser.add_number('--steps', 20, 2, 'steps per round')
     parser.add_number('--batch_size', 128, 8, 'of the training step that compression is compared with')
     parser.add_argument('--gigabits', type=common.positive, default=1, help='bandwidth of the computed network; 1')
@@ -445,5 +446,5 @@ def make_parser() -> common.Parser:
 
 if __name__ == '__main__':
     if any(word.startswith('--as_worker=') for word in sys.argv):
-        sys.exit(common.guarded(lambda: take_part(make_parser().parse_args()), debug=False))
+        sys.exit(common.guarded(lambda: run_worker(make_parser().parse_args()), debug=False))
     sys.exit(common.run('gradient_compression', make_parser(), measure))

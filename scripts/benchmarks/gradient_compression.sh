@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What compressed gradients save on the wire, what they cost in time, and what that means for more workers.
+# Network traffic and time of compressed gradients, measured for two workers and computed for more.
 #
 #   scripts/benchmarks/gradient_compression.sh [--gigabits=10] [--train_epochs=30 --data_dir=FOLDER --work_dir=FOLDER]
 #   scripts/benchmarks/gradient_compression.sh --smoke     a test of it in under a minute, without a data set

@@ -1,8 +1,7 @@
-"""How much faster the file of a pruned network is, beside what its multiply-adds promise.
+"""Measured speed-up of pruned networks' files, compared with the reduction of multiply-adds.
 
-Fewer multiply-adds are a promise, time on the clock is the proof: networks of several prune ratios are exported and
-their files timed against the uncompressed ones, in turns in one process. The weights do not change the speed, so an
-untrained network serves as well as a trained one.
+Networks of several prune ratios are exported, and their files timed against the uncompressed ones, alternately in one
+process. The speed does not depend on the weights, so the network may be untrained.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ FORMATS = ('float32', 'int8')
 
 @dataclasses.dataclass(frozen=True)
 class Pruned:
-    """A network of one prune ratio (0: uncompressed) and its files by format."""
+    """A network with one prune ratio (0: uncompressed) and its files by format."""
 
     prune_ratio: float
     model: keras.Model
@@ -47,10 +46,10 @@ def exported(model: keras.Model, prune_ratio: float, images: Any) -> Pruned:
 
 
 def refuse_new_operators(baseline: Pruned, pruned: Pruned) -> None:
-    """A pruned file has no operations that the uncompressed one has not, but for channel selects.
+    """Checks that a pruned file has only the operations of the uncompressed one, except for channel selects.
 
     Raises:
-      PocketFlowError: it has.
+      PocketFlowError: it has others.
     """
     num_selects = sum(isinstance(layer, ChannelSelect) for layer in pruned.model.layers)
     for name in FORMATS:
@@ -58,7 +57,7 @@ def refuse_new_operators(baseline: Pruned, pruned: Pruned) -> None:
         if extra:
             raise PocketFlowError(
                 f'the {name} file of prune ratio {pruned.prune_ratio} has operations that the '
-                f'uncompressed one has not: {_listed(extra)}'
+                f'uncompressed one does not have: {_listed(extra)}'
             )
 
 
@@ -67,7 +66,7 @@ def _listed(counts: Counter[str]) -> str:
 
 
 def compare(baseline: Pruned, pruned: Pruned, times: Mapping[str, Mapping[Any, float]]) -> dict[str, float]:
-    """One row: what is left on paper and on the disk, and the speed-ups; `times` by kind, then (format, ratio)."""
+    """One row: remaining MACs, parameters and bytes, and speed-ups; `times` is keyed by kind, then (format, ratio)."""
 
     def speedup(kind: str, file_format: str) -> float:
         return times[kind][file_format, 0.0] / times[kind][file_format, pruned.prune_ratio]
@@ -122,7 +121,7 @@ def _show(model: keras.Model, arguments: argparse.Namespace, rows: list[dict[str
         for left, faster in [(values[:4], values[4:])]
     ]
     print(format_table([header, *lines]))
-    print('operations that the uncompressed files have not, but for channel selects: none')
+    print('operations besides those of the uncompressed files and channel selects: none')
 
 
 def make_parser() -> common.Parser:

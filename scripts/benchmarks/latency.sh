@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# How much faster the file of a pruned network is, beside what its multiply-adds promise.
+# Measured speed-up of pruned networks' files, compared with the reduction of multiply-adds.
 #
 #   scripts/benchmarks/latency.sh --data_dir=FOLDER [--model=PATH | --resnet_size=56]
 #   scripts/benchmarks/latency.sh --smoke     a test of it in under a minute, without a data set

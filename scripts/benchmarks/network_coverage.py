@@ -1,7 +1,7 @@
-"""What channel pruning makes of well-known networks: multiply-adds, parameters, bytes and speed of the float32 file.
+"""Channel pruning of well-known networks: multiply-adds, parameters, bytes and speed of the float32 file.
 
-Random weights and images, and batch norm with the statistics of these images, so that activations are as large as in
-a trained network: what is measured here depends little on what a network has learned.
+Uses random weights and images, and batch norm with the statistics of these images, so that activations have the scale
+of a trained network; the measured quantities depend little on the weights.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pocketflow.utils.reports.report import format_table
 PRUNE_RATIO = 0.5
 MACS_GOAL = 0.45
 TOLERANCE = 1e-3
-"""Of the range of the outputs, between the pruned network and the one with zeros in it."""
+"""Largest accepted difference of the pruned and the masked network, relative to the range of the outputs."""
 
 k = keras.layers
 
@@ -79,7 +79,7 @@ SMOKE_NETWORKS: Mapping[str, Callable[[int], keras.Model]] = {
 
 
 def calibrated(model: keras.Model, images: np.ndarray) -> keras.Model:
-    """The model, with the statistics of some images in its batch norm layers: otherwise deep layers hardly count."""
+    """The model with the statistics of some images in its batch norm layers, which scale the activations."""
     norms = [layer for layer in model.layers if isinstance(layer, k.BatchNormalization)]
     momenta = [layer.momentum for layer in norms]
     for layer in norms:
@@ -91,14 +91,14 @@ def calibrated(model: keras.Model, images: np.ndarray) -> keras.Model:
 
 
 def pruned(model: keras.Model, images: np.ndarray) -> tuple[Pruned, float]:
-    """The pruned network, as the learner makes it before its fine-tuning, and the seconds that took."""
+    """The pruned network before fine-tuning, and the seconds of the pruning."""
     begin = time.perf_counter()
     result = prune_channels(model, images, PRUNE_RATIO, seed=common.SEED)
     return result, time.perf_counter() - begin
 
 
 def difference(result: Pruned, images: np.ndarray) -> float:
-    """How far apart the pruned network and the full one with zeros in it are, relative to the range of outputs."""
+    """Largest difference of the outputs of the pruned and the masked network, relative to the range of outputs."""
     masked = drop_inputs(result.refitted, result.kept)
     expected, outputs = (model(images, training=False).numpy() for model in (masked, result.model))
     return float(np.abs(outputs - expected).max() / max(np.ptp(expected), np.finfo(np.float32).tiny))
@@ -128,7 +128,7 @@ def measure_network(name: str, model: keras.Model, images: np.ndarray, smoke: bo
 
 
 def why(result: Pruned) -> str:
-    """What keeps a network large: the layers that keep all their inputs, by reason."""
+    """The numbers of layers that keep all their inputs, by reason."""
     reasons = sorted(set(result.notes.values()))
     return (
         '; '.join(

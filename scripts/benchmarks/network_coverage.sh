@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What channel pruning makes of well-known networks: multiply-adds, parameters, bytes and speed of the float32 file.
+# Channel pruning of well-known networks: multiply-adds, parameters, bytes and speed of the float32 file.
 #
 #   scripts/benchmarks/network_coverage.sh [--networks=resnet50,densenet121] [--images=40]
 #   scripts/benchmarks/network_coverage.sh --smoke     a test of it in under a minute

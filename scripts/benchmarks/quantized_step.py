@@ -1,7 +1,7 @@
-"""Training steps with simulated quantization beside the same steps without it.
+"""Duration of training steps with and without simulated quantization.
 
-Same network, loss, optimizer and precision, batches of noise that are ready in memory. With it a step should take at
-most 1.6 times as long.
+Same network, loss, optimizer and precision, with batches of noise in memory. Simulated quantization should increase
+the duration by a factor of at most 1.6.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ VARIANTS: dict[str, tuple[Callable[[], Quantizer], int]] = {
     'code books 4, buckets of 256': (lambda: CodebookQuantizer(4, Buckets('split', 256)), FULL_BITS),
 }
 INT8 = 'uniform-tf'
-"""The variant in which weights and all activations are rounded as an int8 file rounds them."""
+"""The variant with fake quantization of weights and all activations, as for an int8 file."""
 
 
 class StepTime:
@@ -70,7 +70,7 @@ class StepTime:
     def _run(self, num_steps: int) -> None:
         for _ in range(num_steps):
             loss = self._step(self._images, self._labels)
-        loss.numpy()  # a GPU may still be at work
+        loss.numpy()  # waits for a GPU
 
 
 def _training_step(model: keras.Model) -> tf.types.experimental.GenericFunction:
@@ -96,7 +96,7 @@ def variant(model: keras.Model, make_quantizer: Callable[[], Quantizer], activat
 
 
 def noise(model: keras.Model) -> np.ndarray:
-    """A few inputs from which the ranges of activations are taken."""
+    """A few inputs for the calibration of activation ranges."""
     return np.random.default_rng(common.SEED).normal(size=(10, *model.input_shape[1:])).astype(np.float32)
 
 
@@ -142,7 +142,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def make_parser() -> common.Parser:
     parser = common.Parser(__doc__.split('\n')[0])
-    parser.add_number('--rounds', 7, 2, 'rounds of which the median is taken')
+    parser.add_number('--rounds', 7, 1, 'rounds of which the median is taken')
     parser.add_number('--steps', 10, 1, 'training steps per round')
     parser.add_number('--batch_size', 128, 8, 'images per step')
     parser.add_argument('--compute_dtype', choices=COMPUTE_DTYPES, default='auto', help='as of main.py')

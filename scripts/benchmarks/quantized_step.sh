@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Training steps with simulated quantization beside the same steps without it; needs no data set.
+# Duration of training steps with and without simulated quantization; needs no data set.
 #
 #   scripts/benchmarks/quantized_step.sh [--rounds=7] [--steps=10] [--compute_dtype=float32]
 #   scripts/benchmarks/quantized_step.sh --smoke     a test of it in under a minute

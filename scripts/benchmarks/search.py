@@ -1,8 +1,8 @@
-"""What a search is worth: values per layer against one value for all, ResNet-20 at CIFAR-10, one run of main.py each.
+"""Gain of searched values per layer over a uniform value: ResNet-20 at CIFAR-10, one run of main.py each.
 
-Rewards are measured on held-out training samples, which neither the uncompressed model nor any candidate was trained
-on; the test set is used once per run, at its end. The runs stay in --work_dir: a finished one is not repeated, an
-interrupted one goes on.
+Rewards are measured on held-out training samples, on which neither the uncompressed model nor any candidate was
+trained; the test set is used once per run, at its end. Runs are kept in --work_dir: finished runs are not repeated,
+interrupted ones are continued.
 """
 
 from __future__ import annotations
@@ -12,33 +12,33 @@ from pocketflow.scripts.benchmarks import common  # isort: skip
 import argparse
 import dataclasses
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pocketflow.scripts.benchmarks.compression import ROOT, TUNING
+from pocketflow.hp_optimizer import OPTIMIZERS
+from pocketflow.scripts.benchmarks.compression import TUNING
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.reports.report import format_table
 
 UNIFORM = 'uniform'
 EPOCHS = 250
-"""Of the pair's own schedule, of which fine-tuning takes a share."""
+"""Epochs of the pair's schedule; flags give the epochs of fine-tuning as a share of them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """A budget, and what a search is expected to gain under it over the uniform choice.
+    """A budget, and the expected gain of a search over the uniform choice.
 
     Attributes:
-      flags: of main.py.
-      prefix: how the flags of this learner's search begin.
+      flags: flags of main.py.
+      prefix: prefix of the learner's flags.
       steps_flag: the flag of the tuning steps per trial; None if trials are not tuned.
-      epochs_flag: the flag of the final training, and its units per epoch.
-      gain: in test accuracy after fine-tuning, 0.01 is one point.
-      gain_before: the same before fine-tuning.
+      epochs_flag: the flag of the length of the final training, and its units per epoch.
+      gain: expected gain in test accuracy after fine-tuning; 0.01 is one point.
+      gain_before: the same before fine-tuning; None if not checked.
     """
 
     flags: tuple[str, ...]
@@ -87,7 +87,7 @@ TASKS = {
         0.03,
     ),
 }
-METHODS = (UNIFORM, 'random', 'tpe', 'gp', 'ddpg')
+METHODS = (UNIFORM, *OPTIMIZERS)
 SMOKE_TASKS = 'bits-3,macs-50'
 SMOKE_FLAGS = (
     '--model=lenet',
@@ -130,22 +130,15 @@ def main_flags(task: Task, method: str, arguments: argparse.Namespace) -> list[s
 
 
 def report_of(name: str, method: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Runs a task by a method, or what a former call has left to do of it, and returns its report."""
+    """Runs a task with a method, or the rest of an interrupted run, and returns its report."""
     run_dir = Path(arguments.work_dir) / f'{name}-{method}'
-    command = [
-        sys.executable,
-        str(ROOT / 'main.py'),
-        *main_flags(TASKS[name], method, arguments),
-        f'--run_dir={run_dir}',
-    ]
-    common.say(f'{name}, {method}: {" ".join(command)}')
-    if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
+    if common.run_main([*main_flags(TASKS[name], method, arguments), f'--run_dir={run_dir}']):
         raise PocketFlowError(f'{name}, {method}: main.py failed; its error is above')
     return json.loads((run_dir / 'report.json').read_text(encoding='utf-8'))
 
 
 def row(name: str, method: str, report: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of a report."""
+    """The row of a report in the JSON output."""
     stage, search = report['stages'][-1], report['searches'][-1]
     winner = next(entry for entry in search['verified'] if entry['source'] == search['winner'])
     return {
@@ -182,7 +175,7 @@ def cells(measured: Mapping[str, Any], uniform: Mapping[str, Any]) -> tuple[str,
 
 
 def gains(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What each search gained over the uniform choice of its task, in accuracy before and after fine-tuning."""
+    """Gain of each search over the uniform choice of its task, in accuracy before and after fine-tuning."""
     uniform = {item['task']: item for item in rows if item['method'] == UNIFORM}
     return [
         {
@@ -199,13 +192,13 @@ def gains(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def is_met(gain: Mapping[str, Any]) -> bool:
-    """Whether a search gained what is expected of its task."""
+    """Whether a search reached the expected gains of its task."""
     task = TASKS[gain['task']]
     return gain['gain'] >= task.gain and (task.gain_before is None or gain['gain_before'] >= task.gain_before)
 
 
 def goal_text(gain: Mapping[str, Any]) -> str:
-    """What is expected of a search, in words."""
+    """The expected gains of a search, in words."""
     task = TASKS[gain['task']]
     before = '' if task.gain_before is None else f', {100 * task.gain_before:g} points before fine-tuning'
     return f'{gain["task"]} by {gain["method"]}: at least {100 * task.gain:g} points over uniform{before}'
@@ -246,7 +239,7 @@ def parser() -> common.Parser:
     result.add_argument(
         '--methods', default='ddpg', help=f'which, beside uniform, separated by commas: {", ".join(METHODS[1:])}'
     )
-    result.add_number('--trials', 40, 3, 'trials per search')
+    result.add_number('--trials', 40, 2, 'trials per search')
     result.add_number('--steps', 60, 2, 'steps of fast fine-tuning per trial')
     result.add_number('--epochs', 5, 1, 'epochs of the final fine-tuning')
     result.add_argument('--work_dir', help='folder that keeps the runs; default: a temporary one')

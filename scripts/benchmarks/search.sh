@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What searching values per layer gains over one value for all, one run of main.py each.
+# Gain of searched values per layer over a uniform value, one run of main.py each.
 #
 #   scripts/benchmarks/search.sh --data_dir=FOLDER --model=PATH [--tasks=a,b] [--methods=a,b] [--work_dir=FOLDER]
 #   scripts/benchmarks/search.sh --smoke     a test of it in under a minute, without a data set

@@ -1,8 +1,8 @@
-"""How much better than random search each search method is, on networks that are formulas.
+"""Search methods compared with random search on synthetic networks.
 
 Twenty layers of very different sizes and sensitivities (`hp_optimizer/synthetic.py`), a budget for the whole network,
-the same number of trials for all; per seed another network. The reward is computed in microseconds, so what a trial
-takes is the search's own time.
+the same number of trials for all methods, and a new network per seed. The reward is computed in microseconds, so the
+time per trial is that of the search method.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from pocketflow.hp_optimizer.synthetic import bits_problem, formula, sparsity_pr
 from pocketflow.utils.reports.report import format_table
 
 PROBLEMS = {'sparsity': sparsity_problem, 'bits': bits_problem}
-METHODS = ('random', 'tpe', 'gp', 'ddpg')
+RANDOM = 'random'
+"""The method with which the others are compared."""
+METHODS = (RANDOM, *(name for name in OPTIMIZERS if name != RANDOM))
 
 
 def best_reward(method: str, problem_name: str, seed: int, num_trials: int, num_layers: int) -> tuple[float, float]:
-    """(best reward, seconds per trial) of one search, journal on the disk included."""
+    """(best reward, seconds per trial) of one search, including the journal on the disk."""
     problem, reward = PROBLEMS[problem_name](num_layers=num_layers, seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         begin = time.monotonic()
@@ -41,7 +43,7 @@ def uniform_reward(problem_name: str, seed: int, num_layers: int) -> float:
 
 
 def compare(problem_name: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """One row per method: its rewards over the seeds, and against random search with the same seed."""
+    """One row per method: its rewards over the seeds, and their differences from random search with the same seed."""
     results: dict[str, list[tuple[float, float]]] = {}
     for method in METHODS:
         results[method] = [
@@ -49,7 +51,7 @@ def compare(problem_name: str, arguments: argparse.Namespace) -> list[dict[str, 
             for seed in range(arguments.seeds)
         ]
         common.say(f'{problem_name}, {method}: {" ".join(f"{reward:.4f}" for reward, _ in results[method])}')
-    random = [reward for reward, _ in results['random']]
+    random = [reward for reward, _ in results[RANDOM]]
     return [_row(problem_name, method, runs, random) for method, runs in results.items()]
 
 
@@ -80,7 +82,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         'seeds': arguments.seeds,
         'layers': arguments.layers,
         'uniform': uniform,
-        'least_margin': min(row['margin'] for row in rows if row['method'] != 'random'),
+        'least_margin': min(row['margin'] for row in rows if row['method'] != RANDOM),
         'rows': rows,
     }
 
@@ -112,7 +114,7 @@ def _show(arguments: argparse.Namespace, rows: list[dict[str, Any]], uniform: di
 
 def make_parser() -> common.Parser:
     parser = common.Parser(__doc__.split('\n')[0])
-    parser.add_number('--trials', 60, 6, 'trials of each search')
+    parser.add_number('--trials', 60, 4, 'trials of each search')
     parser.add_number('--seeds', 10, 1, 'searches of each method, each on a network of its own')
     parser.add_number('--layers', 20, 4, 'layers of a network')
     return parser

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# How much better than random search each search method is, on networks that are formulas.
+# Search methods compared with random search on synthetic networks.
 #
 #   scripts/benchmarks/synthetic_search.sh [--trials=60] [--seeds=10] [--layers=20]
 #   scripts/benchmarks/synthetic_search.sh --smoke     a test of it in under a minute

@@ -1,7 +1,7 @@
-"""Training speed: the Trainer, with its input pipeline, beside a bare loop that is fed from memory.
+"""Training speed of the Trainer, with its input pipeline, compared with a minimal loop on batches in memory.
 
-The bare loop is what one would write by hand for this network alone: one `tf.function` per step, batches that are ready
-in memory, nothing reported. Same network, loss, optimizer and precision. The Trainer should be at most 5 % slower.
+The minimal loop is hand-written for this network: one `tf.function` per step, batches in memory, no reports. Network,
+loss, optimizer and precision are the same. The Trainer should be at most 5 % slower.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class BareLoop:
     def _run(self, num_steps: int) -> None:
         for images, labels in itertools.islice(itertools.cycle(self._batches), num_steps):
             loss = self._step(images, labels)
-        loss.numpy()  # a GPU may still be at work
+        loss.numpy()  # waits for a GPU
 
 
 def _bare_step(helper: AbstractModelHelper) -> tf.types.experimental.GenericFunction:
@@ -68,17 +68,17 @@ def _bare_step(helper: AbstractModelHelper) -> tf.types.experimental.GenericFunc
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     helper = common.make_helper(arguments)
     dtype = resolve_compute_dtype('auto')
-    contestants = {
+    measurements = {
         'trainer': common.TrainerSpeed(helper, arguments.steps),
         'bare': BareLoop(helper, arguments.steps, dtype),
     }
     if dtype != 'float32':
-        contestants['float32'] = common.TrainerSpeed(helper, arguments.steps, 'float32')
-        contestants |= {
+        measurements['float32'] = common.TrainerSpeed(helper, arguments.steps, 'float32')
+        measurements |= {
             f'pruned_{name}': common.TrainerSpeed(helper, arguments.steps, name, _pruned(helper))
             for name in ('float32', dtype)
         }
-    speeds = common.medians_of_rounds(contestants, arguments.rounds)
+    speeds = common.medians_of_rounds(measurements, arguments.rounds)
     speeds.setdefault('float32', speeds['trainer'])
     ratio = speeds['trainer'] / speeds['bare']
     gain = speeds['trainer'] / speeds['float32'] if dtype != 'float32' else None
@@ -104,7 +104,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _pruned(helper: AbstractModelHelper) -> keras.Model:
-    """The network with half of its channels: odd numbers of them are what the matrix units are bad at."""
+    """The network with half of its channels: matrix units are slow with odd numbers of channels."""
     model = helper.build_model()
     return remove_channels(model, common.norm_plan(model, PRUNE_RATIO))
 
@@ -127,7 +127,7 @@ def _show(helper: AbstractModelHelper, dtype: str, speeds: dict[str, float]) -> 
 
 def make_parser() -> common.Parser:
     parser = common.Parser(__doc__.split('\n')[0])
-    parser.add_number('--rounds', 5, 2, 'rounds of which the median is taken')
+    parser.add_number('--rounds', 5, 1, 'rounds of which the median is taken')
     parser.add_number('--steps', 60, 20, 'training steps per round')
     return parser
 

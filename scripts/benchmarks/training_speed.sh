@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Training speed of the Trainer beside a bare hand-written loop, and of bfloat16 beside float32.
+# Training speed of the Trainer compared with a minimal hand-written loop, and of bfloat16 with float32.
 #
 #   scripts/benchmarks/training_speed.sh --data_dir=FOLDER [--rounds=5] [--steps=60]
 #   scripts/benchmarks/training_speed.sh --smoke     a test of it in under a minute, without a data set

@@ -1,6 +1,6 @@
-"""Memory of a search over flags, trial by trial: each trial builds, traces and trains its networks anew.
+"""Memory of a search over flags per trial: each trial builds, traces and trains new networks.
 
-What a trial has made must be free again at the end of the next one, so that memory does not grow with their number.
+The memory of a trial must be released by the end of the next one, so that memory does not grow with their number.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from pocketflow.utils.runs.run_directory import RunDirectory
 from pocketflow.utils.training.options import TrainerOptions
 
 GOAL_MIB = 0.1
-"""Per trial, on average."""
+"""Largest accepted growth per trial in MiB, on average."""
 SPACES = {
     'weight-sparse': 'ws_prune_ratio: {type: float, low: 0.3, high: 0.8}',
     'chn-pruned-rmt': 'cpr_prune_ratio: {type: float, low: 0.3, high: 0.7}',
     'uniform': 'uql_weight_bits: {type: int, low: 3, high: 8}',
     'non-uniform': 'nuql_weight_bits: {type: int, low: 2, high: 5}',
 }
-"""What is searched, by learner."""
+"""Search spaces by learner."""
 FIXED = {'weight-sparse': {'protocol': 'uniform'}, 'chn-pruned-rmt': {'num_images': 100}}
-"""Options that are not, by learner."""
+"""Fixed options by learner."""
 
 
 def make_helper(arguments: argparse.Namespace) -> AbstractModelHelper:
@@ -53,13 +53,13 @@ def make_helper(arguments: argparse.Namespace) -> AbstractModelHelper:
 
 
 def memory_mib() -> float:
-    """Resident memory of this process."""
+    """Resident memory of this process in MiB."""
     pages = int(Path('/proc/self/statm').read_text(encoding='ascii').split()[1])
     return pages * os.sysconf('SC_PAGE_SIZE') / 2**20
 
 
 def num_graphs() -> int:
-    """Graphs of functions that are still there."""
+    """Number of function graphs in memory."""
     gc.collect()
     return sum(isinstance(value, FuncGraph) for value in gc.get_objects())
 
@@ -89,12 +89,12 @@ def search_of(helper: AbstractModelHelper, learner: str, arguments: argparse.Nam
 def measure_learner(
     helper: AbstractModelHelper, learner: str, arguments: argparse.Namespace, folder: Path
 ) -> dict[str, Any]:
-    """One row: memory after the first trials, which load what all need, and after the last."""
+    """One row: memory after the first trials, which load shared libraries and data, and after the last."""
     search, model = search_of(helper, learner, arguments, folder), helper.new_model()
-    judge, domain, rng = search.judge_of(model), search.flags.domain, np.random.default_rng(common.SEED)
+    evaluate, domain, rng = search.evaluator(model), search.flags.domain, np.random.default_rng(common.SEED)
     memory, graphs = [], []
     for number in range(arguments.trials):
-        judge(domain.decode(rng.random(len(domain.names))), False, -np.inf)
+        evaluate(domain.decode(rng.random(len(domain.names))), False, -np.inf)
         memory.append(memory_mib())
         graphs.append(num_graphs())
         common.say(f'{learner}: trial {number + 1}/{arguments.trials}: {memory[-1]:.0f} MiB, {graphs[-1]} graphs')
@@ -149,7 +149,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def make_parser() -> common.Parser:
     parser = common.Parser(__doc__.split('\n')[0])
-    parser.add_number('--trials', 100, 3, 'trials of each learner')
+    parser.add_number('--trials', 100, 2, 'trials of each learner')
     parser.add_number('--steps', 5, 1, 'training steps of a trial')
     parser.add_argument('--learner', choices=SPACES, help='default: all of these, one after the other')
     return parser

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Memory of a search over flags, trial by trial: LeNet at digits, or with --data_dir ResNet-20 at CIFAR-10.
+# Memory of a search over flags per trial: LeNet at digits, or with --data_dir ResNet-20 at CIFAR-10.
 #
 #   scripts/benchmarks/trial_memory.sh [--trials=100] [--learner=uniform] [--data_dir=FOLDER]
 #   scripts/benchmarks/trial_memory.sh --smoke     a test of it in under a minute

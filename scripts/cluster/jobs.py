@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = ['--flagfile=scripts/flags/quickstart.flags']
-# The workers have two minutes for a checkpoint; the scheduler asks them a little earlier.
+# The workers have two minutes for a checkpoint; the scheduler sends its signal slightly earlier.
 NOTICE_S = 180
 
 SLURM_SCRIPT = """\
@@ -54,7 +54,7 @@ exit "$status"
 
 
 class Parser(argparse.ArgumentParser):
-    """Refuses in one line."""
+    """Reports errors of the command line in one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f'{self.prog}: {message}\n')
@@ -73,14 +73,14 @@ def count_or_none(text: str) -> int:
 
 
 def job_name(text: str) -> str:
-    """What all three schedulers take as a name."""
+    """A job name that all three schedulers accept."""
     if not re.fullmatch('[a-z]([a-z0-9-]{0,50}[a-z0-9])?', text):
         raise argparse.ArgumentTypeError(f"'{text}' is not a name of small letters, digits and hyphens, a letter first")
     return text
 
 
 def mount(text: str) -> tuple[str, str]:
-    """`CLAIM:/PATH` -> both."""
+    """Splits `CLAIM:/PATH`."""
     claim, colon, path = text.partition(':')
     if not re.fullmatch('[a-z0-9]([a-z0-9.-]*[a-z0-9])?', claim) or not colon or not path.startswith('/'):
         raise argparse.ArgumentTypeError(f"'{text}' is not CLAIM:/PATH, a persistent volume claim and where it appears")
@@ -120,7 +120,9 @@ def command_line() -> Parser:
         add_resources(each)
     for each in (slurm, mpijob):
         add_hosts(each)
-    slurm.add_argument('--hours', type=count, default=24, help='time limit; the job continues in another turn')
+    slurm.add_argument(
+        '--hours', type=count, default=24, help='time limit, after which the job is queued again and continues'
+    )
     slurm.add_argument('--sbatch_option', type=sbatch_option, action='append', default=[], help='as --account=mine')
     add_image(mpijob, required=True)
     mpijob.add_argument('--mount', type=mount, action='append', default=[], help='CLAIM:/PATH, for data and runs')
@@ -130,7 +132,7 @@ def command_line() -> Parser:
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The job's options; `words` are those behind `--`."""
+    """The job's options; `words` are the arguments after `--`."""
     argv = list(argv)
     split = argv.index('--') if '--' in argv else len(argv)
     parser = command_line()
@@ -176,17 +178,20 @@ def slurm(job: argparse.Namespace) -> str:
 
 def mpijob(job: argparse.Namespace) -> str:
     """A manifest of the MPI Operator, kubeflow.org/v2beta1."""
-    import yaml  # only here, so that the others need no packages
+    import yaml  # imported here, so that the other kinds need no packages
 
     launcher = container(job, {'cpu': '1', 'memory': '2Gi'})
     words = [f'{job.workdir}/scripts/run_horovod.sh', f'-n={job.num_workers}', '--mpi', *job.words]
-    launcher['command'] = [word.replace('$', '$$') for word in words]  # Kubernetes would replace $(NAME)
+    launcher['command'] = [word.replace('$', '$$') for word in words]  # Kubernetes replaces $(NAME)
     resources = {'cpu': str(job.cpus * job.per_node), 'memory': f'{job.memory * job.per_node}Gi'}
     if job.gpus:
         resources['nvidia.com/gpu'] = str(job.per_node)
     worker = container(job, resources)
     worker['volumeMounts'].append({'name': 'shared-memory', 'mountPath': '/dev/shm'})
-    shared_memory = {'name': 'shared-memory', 'emptyDir': {'medium': 'Memory'}}  # workers of a pod meet there
+    shared_memory = {
+        'name': 'shared-memory',
+        'emptyDir': {'medium': 'Memory'},
+    }  # for the communication of a pod's workers
     metadata: dict[str, Any] = {'name': job.job_name}
     if job.queue:
         metadata['labels'] = {'kueue.x-k8s.io/queue-name': job.queue}
@@ -227,7 +232,7 @@ def volumes(job: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def replicas(number: int, of: dict[str, Any], with_volumes: list[dict[str, Any]]) -> dict[str, Any]:
-    """Pods that start again after a failure, where training continues, and that have the time for a checkpoint."""
+    """Pods that restart after a failure and continue the training, with time for a checkpoint before they end."""
     pod = {'terminationGracePeriodSeconds': NOTICE_S, 'containers': [of], 'volumes': with_volumes}
     return {'replicas': number, 'restartPolicy': 'OnFailure', 'template': {'spec': pod}}
 
@@ -263,13 +268,13 @@ def tony(job: argparse.Namespace) -> str:
 
 
 def hadoop_words(words: Sequence[str]) -> str:
-    """Words for a shell in a Hadoop configuration, which would itself replace ${NAME}: no `${` may be left together."""
+    """Quotes words for a shell in a Hadoop configuration, which expands ${NAME}: `${` is split by quotes."""
     return shlex.join(words).replace('${', "$''{")
 
 
 KINDS: dict[str, Callable[[argparse.Namespace], str]] = {'slurm': slurm, 'mpijob': mpijob, 'tony': tony}
 
-# How to submit it; run_slurm.sh does it for Slurm.
+# Commands that submit the job files; for Slurm run_slurm.sh does it.
 SUBMIT = {
     'mpijob': 'kubectl apply -f FILE',
     'tony': 'java -cp "$(hadoop classpath):TONY_CLI.jar" com.linkedin.tony.cli.ClusterSubmitter --conf_file=FILE',

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # An emulated 64-bit ARM Linux with LiteRT: qemu's user-mode emulator, Debian's arm64 packages of Python, aarch64 wheels.
-# Source this file after env.sh; `ensure_arm` fills the folder ARM_DIR once. It needs no root: nothing is installed.
+# Source this file after env.sh; `ensure_arm` sets up the folder ARM_DIR once. It needs no root and installs nothing.
 
 ARM_DIR=${POCKETFLOW_ARM_DIR:-$ROOT/.arm}
 ARM_PYTHON=$ARM_DIR/bin/python
@@ -16,7 +16,7 @@ is_arm_ready() {
   [[ -f "$ARM_DIR/ready" && "$(<"$ARM_DIR/ready")" == "$(arm_fingerprint)" ]]
 }
 
-# The reasons why nothing can be downloaded, while nothing is begun.
+# Checks the requirements before anything is downloaded.
 check_arm_host() {
   [[ "$(uname -s)" == Linux ]] \
     || die 2 "$(uname -s): the emulation needs Linux; run this on a Linux machine or in a Debian container"
@@ -45,7 +45,7 @@ unpack_packages() {
   local folder=$1 arch=$2 apt="$1.apt" package
   shift 2
   mkdir -p "$folder"
-  # A source that has nothing for this architecture fails here; what counts is whether the packages are found.
+  # Sources without packages for this architecture fail here; missing packages are detected below.
   apt_in "$apt" "$arch" update || true
   apt_in "$apt" "$arch" install --download-only --no-install-recommends "$@" \
     || die 2 "apt-get cannot get $* for $arch ($ARM_DIR/log says why); it needs the network and Debian 12's sources"
@@ -78,7 +78,7 @@ get_arm_wheels() {
     || die 2 "pip cannot get ${ARM_WHEELS[*]} for aarch64 ($ARM_DIR/log says why); it needs the network or an index"
 }
 
-# A program in the folder that is Python on the emulated machine, wherever the folder lies. QEMU_CPU: its processor.
+# Writes a relocatable program that runs Python on the emulated machine. QEMU_CPU: its processor.
 write_arm_python() {
   cat >"$ARM_DIR/new/bin/python" <<EOF
 #!/bin/sh
@@ -105,7 +105,7 @@ make_arm() {
   arm_fingerprint >"$ARM_DIR/ready"
 }
 
-# ensure_arm: afterwards ARM_PYTHON is Python on the emulated machine. Of several calls at once, one downloads and the others wait.
+# ensure_arm: sets ARM_PYTHON to Python on the emulated machine. Of concurrent calls, one downloads and the others wait.
 ensure_arm() {
   is_arm_ready && return
   check_arm_host

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The project's own Python environment: `.venv` at the repository's root, made once and renewed when needed.
+# The project's Python environment: `.venv` at the repository's root, created once and updated when needed.
 # Source this file; it sets ROOT and VENV_PYTHON and runs nothing.
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
@@ -10,7 +10,7 @@ say() {
   printf '%s\n' "$*" >&2
 }
 
-# die STATUS MESSAGE: one line, then the end; 2 for a wrong command line, 1 for anything that failed.
+# die STATUS MESSAGE: prints one line and exits; status 2 for a wrong command line, 1 for failures.
 die() {
   local status=$1
   shift
@@ -35,7 +35,7 @@ make_venv() {
   "$python" -m venv --clear "$VENV" || die 1 "$python -m venv failed: $VENV is not usable"
 }
 
-# What the environment of these extras must look like; changes when it has to be installed again.
+# A digest of the requirements of these extras; if it changes, the environment is installed again.
 fingerprint() {
   { printf '%s\n' "$ROOT" "$1"; cat "$ROOT/setup.py" "$ROOT/constraints.txt"; } | sha256sum | cut -d ' ' -f 1
 }
@@ -57,19 +57,19 @@ write_stamp() {
   mv "$stamp.new" "$stamp"
 }
 
-# install_packages EXTRAS: no stamp is left behind unless pip has come to its end.
+# install_packages EXTRAS: the stamp is written only after pip has succeeded.
 install_packages() {
   local extras=$1 options=(--disable-pip-version-check)
   [[ -t 2 ]] || options+=(--quiet)
   rm -f "$VENV"/.installed-*
   say 'Installing the dependencies into .venv (done once; a minute or two) ...'
   "$VENV_PYTHON" -m pip install "${options[@]}" -c "$ROOT/constraints.txt" \
-    -e "$ROOT${extras:+[$extras]}" >&2 || die 1 'the dependencies could not be installed; pip says above why'
+    -e "$ROOT${extras:+[$extras]}" >&2 || die 1 'the dependencies could not be installed; the error of pip is above'
   write_stamp ''
   [[ -z "$extras" ]] || write_stamp "$extras"
 }
 
-# ensure_env EXTRAS ('' for none): afterwards VENV_PYTHON has what the project and its EXTRAS depend on.
+# ensure_env EXTRAS ('' for none): installs the dependencies of the project and its EXTRAS for VENV_PYTHON.
 ensure_env() {
   local extras=$1
   is_installed "$extras" && return

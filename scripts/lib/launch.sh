@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# From a launcher's arguments to those of main.py; understands the original's `nets/MODEL_at_DATASET_run.py`.
+# Translates a launcher's arguments to those of main.py; accepts the original's `nets/MODEL_at_DATASET_run.py`.
 # Source this file after env.sh.
 
 NB_WORKERS=1
@@ -13,7 +13,7 @@ set_workers() {
   NB_WORKERS=$value
 }
 
-# A file of the caller's, else one of the repository's, else the word as it is (main.py says what is missing).
+# Resolves a file relative to the caller's folder, then to the repository; else prints the word unchanged.
 locate() {
   if [[ ! -e "$1" && -e "$ROOT/$1" ]]; then
     printf '%s\n' "$ROOT/$1"
@@ -52,7 +52,7 @@ parse_launch() {
   done
 }
 
-# run_or_show COMMAND...: becomes the command; with POCKETFLOW_DRY_RUN=1 prints it instead, one word per line.
+# run_or_show COMMAND...: executes the command; with POCKETFLOW_DRY_RUN=1 prints it instead, one word per line.
 run_or_show() {
   if [[ "${POCKETFLOW_DRY_RUN:-}" == 1 ]]; then
     printf '%s\n' "$@"

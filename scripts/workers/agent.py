@@ -1,11 +1,11 @@
-"""Starts one worker on this host and looks after it; `launch.py` starts one agent per worker, over ssh on other hosts.
+"""Starts and supervises one worker on this host; `launch.py` starts one agent per worker, over ssh on other hosts.
 
-What to start comes as one line of JSON through the standard input: no shell sees the words, and no command line shows
-the environment. The lines that follow, TERM, INT or KILL, are what the worker shall be sent. When the input ends, the
-launcher is gone: the worker is asked to stop. The agent ends with the exit code of the worker, 128 + N if signal N
-killed it.
+The command and its environment are read as one line of JSON from the standard input, so that they need no quoting and
+are not visible in the process list. The following lines, TERM, INT or KILL, are signals for the worker. The end of the
+input means that the launcher has ended: the worker is then sent SIGTERM. The agent exits with the exit code of the
+worker, or 128 + N if signal N killed it.
 
-It runs without the project's packages, so that it also starts quickly on a host that is slow to read them.
+It imports none of the project's packages, so that it starts quickly.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ SIGNALS = {'TERM': signal.SIGTERM, 'INT': signal.SIGINT, 'KILL': signal.SIGKILL}
 
 
 def address_towards(server: str) -> str:
-    """The address that this host has in the network through which it reaches the server."""
+    """Address of this host on the interface through which it reaches the server."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect((server, 9))  # sends nothing
         return probe.getsockname()[0]
 
 
 def interface_towards(server: str) -> str:
-    """Name of the network interface through which this host reaches the server; hosts may name theirs differently."""
+    """Name of the network interface through which this host reaches the server; the names may differ between hosts."""
     address = socket.inet_aton(address_towards(server))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         for _, name in socket.if_nameindex():
@@ -65,13 +65,13 @@ class Worker:
             env['HOROVOD_GLOO_IFACE'] = interface_towards(job['server'])
         self._patience = job['patience']
         self._stopping = False
-        # A session of its own: Ctrl-C at a terminal reaches it through the launcher only, once.
+        # In its own session: Ctrl-C at a terminal is forwarded by the launcher, once.
         self._process = subprocess.Popen(
             job['command'], cwd=job['cwd'], env=env, stdin=subprocess.DEVNULL, start_new_session=True
         )
 
     def send(self, name: str) -> None:
-        """KILL goes to the worker and its children, TERM or INT to the worker, which gets only the first of them."""
+        """Sends KILL to the worker and its children, or the first TERM or INT to the worker; later ones are ignored."""
         if name == 'KILL':
             self._kill()
         elif not self._stopping:
@@ -86,26 +86,26 @@ class Worker:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def wait(self) -> int:
-        """Exit code of the worker, as a shell tells it."""
+        """Waits for the worker; returns its exit code as a shell would, 128 + N for signal N."""
         status = self._process.wait()
-        self._kill()  # what it may have left behind
+        self._kill()  # its remaining children
         return status if status >= 0 else 128 - status
 
 
-def obey(worker: Worker) -> None:
-    """Passes the launcher's wishes on until it is gone."""
+def forward_signals(worker: Worker) -> None:
+    """Forwards signals from the launcher to the worker until the launcher has ended."""
     for line in sys.stdin:
         worker.send(line.strip())
     worker.send('TERM')
 
 
 def main() -> int:
-    # A scheduler may tell everyone, agents included, at any time.
+    # A scheduler may send signals to all processes, including agents, at any time.
     asked = []
     for signum, name in ((signal.SIGTERM, 'TERM'), (signal.SIGINT, 'INT')):
         signal.signal(signum, lambda *_, name=name: asked.append(name))
     job = json.loads(sys.stdin.readline() or 'null')
-    if job is None:  # the launcher is gone already
+    if job is None:  # the launcher has ended
         return CANNOT_START
     try:
         worker = Worker(job)
@@ -116,11 +116,11 @@ def main() -> int:
         signal.signal(signum, lambda *_, name=name: worker.send(name))
     for name in asked:
         worker.send(name)
-    threading.Thread(target=obey, args=(worker,), daemon=True).start()
+    threading.Thread(target=forward_signals, args=(worker,), daemon=True).start()
     return worker.wait()
 
 
 if __name__ == '__main__':
     status = main()
     sys.stdout.flush()
-    os._exit(status)  # the thread may still be reading, which would hold up an ordinary exit
+    os._exit(status)  # the thread may still be reading, which would block an ordinary exit

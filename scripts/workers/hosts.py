@@ -1,4 +1,4 @@
-"""Where the workers go: `-H=host1:4,host2:4`, or this machine."""
+"""The hosts of the workers: `-H=host1:4,host2:4`, or this machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REACH_TIMEOUT_S = 30
 
 @dataclasses.dataclass(frozen=True)
 class Host:
-    """A machine with room for some workers."""
+    """A machine and its number of slots for workers."""
 
     name: str
     slots: int
@@ -33,7 +33,7 @@ class Host:
         """Whether this is the machine of the launcher.
 
         Raises:
-          UsageError: nobody knows the name.
+          UsageError: the name cannot be resolved.
         """
         try:
             address = socket.gethostbyname(self.name)
@@ -45,10 +45,10 @@ class Host:
 
 
 def parse_hosts(text: str) -> list[Host]:
-    """`host1:4,host2:4` -> hosts.
+    """Parses `host1:4,host2:4`.
 
     Raises:
-      UsageError: not of that form, or a host is named twice.
+      UsageError: invalid syntax, or a duplicate host.
     """
     words = text.split(',')
     for word in words:
@@ -61,12 +61,12 @@ def parse_hosts(text: str) -> list[Host]:
     names = [host.name for host in hosts]
     for name in names:
         if names.count(name) > 1:
-            raise UsageError(f'-H={text}: {name} is named twice; add its slots up')
+            raise UsageError(f'-H={text}: {name} is named twice; give it once with the sum of its slots')
     return hosts
 
 
 def num_gpus(environ: dict[str, str]) -> int:
-    """How many NVIDIA GPUs of this machine may be used; 0 without a driver."""
+    """Number of usable NVIDIA GPUs of this machine; 0 without a driver."""
     if not shutil.which('nvidia-smi', path=environ.get('PATH')):
         return 0
     listed = subprocess.run(['nvidia-smi', '-L'], env=environ, capture_output=True, text=True, check=False)
@@ -78,7 +78,7 @@ def num_gpus(environ: dict[str, str]) -> int:
 
 
 def local_host(num_workers: int) -> Host:
-    """This machine: one worker per GPU, or, where there is none, as many as are asked for.
+    """This machine with `num_workers` slots: at most one per GPU, any number without GPUs.
 
     Raises:
       UsageError: more workers than GPUs.
@@ -93,10 +93,10 @@ def local_host(num_workers: int) -> Host:
 
 
 def choose_hosts(given: str | None, num_workers: int) -> list[Host]:
-    """The hosts to use, in order; all but the last are full.
+    """The hosts to use, in order; all but the last are filled.
 
     Raises:
-      UsageError: there is no room for so many workers.
+      UsageError: there are more workers than slots.
     """
     if given is None:
         return [local_host(num_workers)]
@@ -113,10 +113,10 @@ def choose_hosts(given: str | None, num_workers: int) -> list[Host]:
 
 
 def check_reachable(hosts: Sequence[Host], files: Sequence[Path]) -> None:
-    """Looks over ssh, on all other hosts at once, whether these files are there.
+    """Checks over ssh, on all other hosts concurrently, that these files exist.
 
     Raises:
-      UsageError: names the first host that does not answer or lacks a file.
+      UsageError: for the first host that does not answer or lacks a file.
     """
     remote = [host.name for host in hosts if not host.is_local]
     if remote and not shutil.which('ssh'):

@@ -1,4 +1,4 @@
-"""Several workers as one job: one exit code, one stop, and the output of worker 0."""
+"""A job of several workers: one exit code, common signals, and the output of worker 0."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CRASHED = PocketFlowError.exit_code
 LOST_WORKER = LostWorkerError.exit_code
 STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGINT)
 
-# What a worker on another host takes over from here; all else is that host's own.
+# Environment variables that are passed to workers on other hosts.
 FORWARDED = (
     'CLASSPATH',
     'CUDA_',
@@ -49,33 +49,33 @@ PER_TASK = ('SLURM_CPUS_PER_TASK', 'SLURM_TRES_PER_TASK', 'SLURM_NTASKS_PER_NODE
 
 
 @dataclasses.dataclass(frozen=True)
-class Patience:
-    """How long to wait, in seconds.
+class Timeouts:
+    """Timeouts in seconds.
 
     Attributes:
       checkpoint: for the workers to end after SIGTERM or SIGINT.
-      company: after a failure, for the other workers to notice it and to say what they have to say.
-      failure: for them to end after that, when they are asked to.
+      peers: after the failure of a worker, for the others to notice it and to print their errors.
+      failure: for them to end after that, once they were sent SIGTERM.
     """
 
     checkpoint: float = 120
-    raise_on_lost_worker: float = 5
+    peers: float = 5
     failure: float = 30
 
 
 def worker_environment(rank_env: Mapping[str, str], forward: bool) -> dict[str, str]:
-    """What is added to the environment that the worker's host offers."""
+    """Variables that are added to the environment of the worker's host."""
     env = {name: value for name, value in os.environ.items() if forward and name.startswith(FORWARDED)}
     env.setdefault('TF_CPP_MIN_LOG_LEVEL', os.environ.get('TF_CPP_MIN_LOG_LEVEL', '2'))
     return {**env, 'PYTHONUNBUFFERED': '1', **rank_env}
 
 
 def agent_command(host: Host, srun: bool) -> list[str]:
-    """The words that start an agent on a host: here, through ssh, or as a step of this Slurm job."""
+    """The command that starts an agent on a host: locally, through ssh, or as a step of this Slurm job."""
     agent = [sys.executable, '-S', '-E', str(AGENT)]
     if srun:
-        # The workers of a host share all its cores and GPUs and divide them among themselves; what the job asked for
-        # per task would contradict that.
+        # The workers of a host divide all its cores and GPUs among themselves, so the job's settings per task are
+        # overridden.
         unset = [word for name in PER_TASK for word in ('-u', name)]
         return [
             'env',
@@ -94,15 +94,15 @@ def agent_command(host: Host, srun: bool) -> list[str]:
 
 
 class Worker:
-    """One worker, through its agent.
+    """One worker, controlled through its agent.
 
     Args:
       rank: number of the worker.
       host: where it runs.
       command: starts its agent.
-      task: what the agent is told, see `agent.Worker`.
-      ended: receives the rank when it has ended.
-      verbose: shows its output, each line with its rank; worker 0's is always shown, as it is.
+      task: the message to the agent, see `agent.Worker`.
+      ended: receives the rank when the worker has ended.
+      verbose: whether to show its output, with the rank before each line; that of worker 0 is always shown unchanged.
     """
 
     def __init__(
@@ -126,17 +126,17 @@ class Worker:
         threading.Thread(target=self._watch, args=(ended,), daemon=True).start()
 
     def send(self, line: str) -> None:
-        """Tells the agent, if it is still there."""
+        """Sends a line to the agent, if it is running."""
         with contextlib.suppress(OSError):
             self._process.stdin.write(line + '\n')
             self._process.stdin.flush()
 
-    def abandon(self) -> None:
+    def end_agent(self) -> None:
         """Ends the agent, or the connection to it."""
         self._process.kill()
 
     def show_last_lines(self) -> None:
-        """Shows what was held back."""
+        """Shows the last lines of output that were not shown."""
         for line in self._last_lines:
             self._show(line)
 
@@ -152,7 +152,7 @@ class Worker:
 
 
 class Stop:
-    """SIGTERM and SIGINT, noted."""
+    """Records SIGTERM and SIGINT of this process."""
 
     def __init__(self):
         self.signum: int | None = None
@@ -166,29 +166,29 @@ class Stop:
 
     @property
     def at_once(self) -> bool:
-        """Whether Ctrl-C was pressed again."""
+        """Whether SIGINT was received twice."""
         return self.num_interrupts > 1
 
 
 class Job:
-    """The workers of a job until the last has ended.
+    """Supervises the workers of a job until the last has ended.
 
     Args:
-      workers: by rank.
-      ended: where they put their ranks when they end.
-      stop: whether this process was asked to stop.
-      patience: how long to wait for what.
+      workers: the workers by rank.
+      ended: receives the ranks of workers that end.
+      stop: the signals of this process.
+      timeouts: the timeouts.
     """
 
-    def __init__(self, workers: Sequence[Worker], ended: queue.Queue[int], stop: Stop, patience: Patience):
+    def __init__(self, workers: Sequence[Worker], ended: queue.Queue[int], stop: Stop, timeouts: Timeouts):
         self._workers = workers
         self._ended = ended
         self._stop = stop
-        self._patience = patience
+        self._timeouts = timeouts
         self._deadlines: collections.deque[tuple[float, str]] = collections.deque()
         self._num_ended = 0
         self._failed: list[Worker] = []
-        self._told = False
+        self._signalled = False
 
     def run(self) -> int:
         """Waits for all workers; returns the exit code of the job."""
@@ -197,22 +197,22 @@ class Job:
                 self._on_end(self._ended.get(timeout=POLL_S))
             self._on_signal()
             self._on_time()
-        return self._conclude()
+        return self._exit_code()
 
     def _on_end(self, rank: int) -> None:
         self._num_ended += 1
         worker = self._workers[rank]
-        asked = self._told and worker.status in (*STOPPED, KILLED)
+        asked = self._signalled and worker.status in (*STOPPED, KILLED)
         if not worker.status or asked or self._stop.signum is not None:
             return
         self._failed.append(worker)
-        if len(self._failed) == 1 and not self._told:
-            # Somebody else may have asked the workers to stop.
-            time_left = self._patience.checkpoint if worker.status in STOPPED else self._patience.failure
-            self._plan((self._patience.raise_on_lost_worker, 'TERM'), (time_left, 'KILL'), (5, 'ABANDON'))
+        if len(self._failed) == 1 and not self._signalled:
+            # The workers may have been stopped by a signal from outside this job.
+            time_left = self._timeouts.checkpoint if worker.status in STOPPED else self._timeouts.failure
+            self._schedule((self._timeouts.peers, 'TERM'), (time_left, 'KILL'), (5, 'DISCONNECT'))
 
-    def _plan(self, *steps: tuple[float, str]) -> None:
-        """What to tell the workers that are left, each so many seconds after the step before."""
+    def _schedule(self, *steps: tuple[float, str]) -> None:
+        """Schedules messages to the remaining workers, each some seconds after the message before."""
         self._deadlines.clear()
         when = time.monotonic()
         for seconds, what in steps:
@@ -221,55 +221,55 @@ class Job:
 
     def _on_signal(self) -> None:
         if self._stop.at_once:
-            self._tell('KILL')
-        elif self._stop.signum is not None and not self._told:
-            self._tell('INT' if self._stop.signum == signal.SIGINT else 'TERM')
-            self._plan((self._patience.checkpoint, 'KILL'), (5, 'ABANDON'))
+            self._send_all('KILL')
+        elif self._stop.signum is not None and not self._signalled:
+            self._send_all('INT' if self._stop.signum == signal.SIGINT else 'TERM')
+            self._schedule((self._timeouts.checkpoint, 'KILL'), (5, 'DISCONNECT'))
 
     def _on_time(self) -> None:
         while self._deadlines and time.monotonic() > self._deadlines[0][0]:
-            self._tell(self._deadlines.popleft()[1])
+            self._send_all(self._deadlines.popleft()[1])
 
-    def _tell(self, what: str) -> None:
-        self._told = True
+    def _send_all(self, what: str) -> None:
+        self._signalled = True
         for worker in self._workers:
-            if worker.status is None and what == 'ABANDON':
-                worker.abandon()
+            if worker.status is None and what == 'DISCONNECT':
+                worker.end_agent()
             elif worker.status is None:
                 worker.send(what)
 
-    def _conclude(self) -> int:
+    def _exit_code(self) -> int:
         if self._failed:
-            # Those that have lost another worker only tell of it.
-            return self._conclude_failure(min(self._failed, key=lambda worker: worker.status == LOST_WORKER))
+            # Workers that only report the loss of another one are not the cause.
+            return self._exit_code_of_failure(min(self._failed, key=lambda worker: worker.status == LOST_WORKER))
         if self._stop.signum is not None and any(worker.status for worker in self._workers):
-            return self._conclude_stop(128 + self._stop.signum)
+            return self._exit_code_of_stop(128 + self._stop.signum)
         return 0
 
-    def _conclude_failure(self, failed: Worker) -> int:
-        # A crash of worker 0 may be another one, or what this one has led to; all else it has said already.
+    def _exit_code_of_failure(self, failed: Worker) -> int:
+        # A crash of worker 0 may be a consequence or another failure; other errors it has already printed.
         if failed.status == CRASHED or failed.status != self._workers[0].status:
             failed.show_last_lines()
-        complain(f'{describe(failed)}; the job is over')
+        print_error(f'{describe(failed)}; the job is over')
         return 1 if failed.status in (SSH_FAILED, LOST_WORKER) else failed.status
 
-    def _conclude_stop(self, expected: int) -> int:
-        """Other workers lose their connections while the job is stopped; what counts is the one that writes."""
+    def _exit_code_of_stop(self, expected: int) -> int:
+        """Exit code after a stop: that of worker 0, because the others lose their connections while the job stops."""
         killed = [worker.rank for worker in self._workers if worker.status == KILLED]
         if killed:
-            complain(
+            print_error(
                 f'worker(s) {", ".join(map(str, killed))} did not end in time and had to be killed; the same '
                 'command continues from the last checkpoint'
             )
         primary = self._workers[0]
         if primary.status in (0, expected, KILLED, LOST_WORKER):
             return expected
-        complain(describe(primary))
+        print_error(describe(primary))
         return primary.status
 
 
 def describe(worker: Worker) -> str:
-    """How a worker has ended."""
+    """One line on the end of a worker."""
     name = f'worker {worker.rank}' + ('' if worker.host.name == 'localhost' else f' on {worker.host.name}')
     if worker.status == SSH_FAILED:
         return f'{name}: the connection to {worker.host.name} failed'
@@ -282,5 +282,5 @@ def describe(worker: Worker) -> str:
     return f'{name} ended with exit code {worker.status}'
 
 
-def complain(message: str) -> None:
+def print_error(message: str) -> None:
     print(f'run_horovod.sh: {message}', file=sys.stderr, flush=True)

@@ -2,9 +2,8 @@
 
     python scripts/workers/launch.py -n=4 [-H=host1:2,host2:2] [--srun] [--mpi] [--verbose_workers] -- COMMAND...
 
-Horovod assigns the ranks and serves the rendezvous. The processes are started and ended here, because horovodrun gives
-them five seconds to end, tells its shell instead of them where that shell replaces itself by the command, and hides
-their exit codes.
+Horovod assigns the ranks and serves the rendezvous. The processes are started and ended here, because horovodrun allows
+them only five seconds to end, does not signal them reliably, and hides their exit codes.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from pocketflow.scripts.workers.hosts import Host, check_reachable, choose_hosts
 from pocketflow.scripts.workers.job import (
     AGENT,
     Job,
-    Patience,
     Stop,
+    Timeouts,
     Worker,
     agent_command,
-    complain,
+    print_error,
     worker_environment,
 )
 from pocketflow.scripts.workers.rendezvous import rendezvous
@@ -40,7 +39,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument('--srun', action='store_true')
     parser.add_argument('--mpi', action='store_true')
     parser.add_argument('--verbose_workers', action='store_true')
-    parser.add_argument('--checkpoint_time', type=float, default=Patience.checkpoint)
+    parser.add_argument('--checkpoint_time', type=float, default=Timeouts.checkpoint)
     parser.add_argument('command', nargs='+')
     return parser.parse_args(argv)
 
@@ -61,14 +60,14 @@ def run_gloo(options: argparse.Namespace, hosts: Sequence[Host], stop: Stop) -> 
                 'patience': options.checkpoint_time,
             }
             workers.append(Worker(rank, host, agent_command(host, options.srun), task, ended, options.verbose_workers))
-        return Job(workers, ended, stop, Patience(checkpoint=options.checkpoint_time)).run()
+        return Job(workers, ended, stop, Timeouts(checkpoint=options.checkpoint_time)).run()
 
 
 def launch(options: argparse.Namespace, stop: Stop) -> int:
-    """Runs the job, or becomes mpirun; returns the exit code.
+    """Runs the job and returns its exit code, or replaces this process by mpirun.
 
     Raises:
-      UsageError: the hosts, or what is installed, do not allow it.
+      UsageError: unsuitable hosts, or a missing program.
     """
     if options.mpi:
         mpi.become_mpirun(options.num_workers, options.hosts, options.command)
@@ -86,7 +85,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         return launch(options, stop)
     except PocketFlowError as error:
-        complain(str(error))
+        print_error(str(error))
         return error.exit_code
 
 

@@ -1,4 +1,4 @@
-"""The same job through Open MPI's mpirun."""
+"""Starts the workers with Open MPI's mpirun."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from pocketflow.scripts.workers.hosts import choose_hosts
-from pocketflow.scripts.workers.job import FORWARDED, Patience
+from pocketflow.scripts.workers.job import FORWARDED, Timeouts
 from pocketflow.utils.errors import UsageError
 
 
 def mpirun_command(num_workers: int, hosts: str | None, command: Sequence[str], environ: Sequence[str]) -> list[str]:
-    """The words that start mpirun.
+    """The command line of mpirun.
 
     Args:
-      num_workers: how many workers.
-      hosts: `host1:4,host2:4`; None leaves it to Open MPI, which knows this machine, the host file of an MPIJob, or the
-        hosts of a Slurm job.
-      command: starts one worker.
-      environ: names of the variables that are there; those that matter are passed on.
+      num_workers: number of workers.
+      hosts: `host1:4,host2:4`; None for Open MPI's default: this machine, the host file of an MPIJob, or the hosts of a
+        Slurm job.
+      command: command that starts one worker.
+      environ: names of the defined environment variables, of which the relevant ones are passed on.
     """
     passed = [name for name in sorted(environ) if name.startswith(FORWARDED)]
     return [
@@ -44,17 +44,17 @@ def mpirun_command(num_workers: int, hosts: str | None, command: Sequence[str], 
         '^openib',  # as Horovod's own launcher
         '--mca',
         'odls_base_sigkill_timeout',
-        str(int(Patience.checkpoint)),  # by default one second
+        str(int(Timeouts.checkpoint)),  # by default one second
         *(word for name in passed for word in ('-x', name)),
         *command,
     ]
 
 
 def become_mpirun(num_workers: int, hosts: str | None, command: Sequence[str]) -> NoReturn:
-    """Replaces this process.
+    """Replaces this process by mpirun.
 
     Raises:
-      UsageError: there is no Open MPI, or no room for so many workers.
+      UsageError: there is no Open MPI, or there are more workers than slots.
     """
     check_open_mpi()
     if hosts:

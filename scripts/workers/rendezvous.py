@@ -1,4 +1,4 @@
-"""Horovod's part in starting workers over Gloo: who is which rank, and the server where the workers find each other."""
+"""Horovod's part in starting workers over Gloo: the assignment of ranks, and the rendezvous server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECRET_BYTES = 24
 
 @contextlib.contextmanager
 def rendezvous(hosts: Sequence[Host]) -> Iterator[tuple[list[dict[str, str]], str]]:
-    """Within the block the workers of these hosts, all slots taken, can find each other.
+    """Serves the rendezvous of the workers of these hosts, all slots of which are used, within the block.
 
     Yields:
       The environment of each worker, by rank, with its host's name in `HOROVOD_HOSTNAME`; and the server's address.
@@ -38,7 +38,7 @@ def rendezvous(hosts: Sequence[Host]) -> Iterator[tuple[list[dict[str, str]], st
         server.init(assigned)
         port = server.server_port
         shared = gloo.create_run_env_vars(f'{address}:{port}/{secret}', ['unknown'], port)
-        # Each host finds its own interface, see agent.py; Horovod's name for all of them is dropped.
+        # Each host determines its own interface, see agent.py; Horovod's common name is dropped.
         shared.pop('HOROVOD_GLOO_IFACE')
         shared.pop('NCCL_SOCKET_IFNAME')
         yield (
@@ -52,7 +52,7 @@ def rendezvous(hosts: Sequence[Host]) -> Iterator[tuple[list[dict[str, str]], st
 
 @contextlib.contextmanager
 def serving(http: Any, address: str, secret: str) -> Iterator[Any]:
-    """Horovod's rendezvous server at one address of this machine, for those who know the secret.
+    """Horovod's rendezvous server at one address of this machine, for clients with the secret.
 
     Horovod's client asks for `http://ADDRESS:PORT/SCOPE/KEY`, whatever the address is: with `HOST:PORT/SECRET` it asks
     `HOST:PORT` for `/SECRET:PORT/SCOPE/KEY`.
@@ -62,7 +62,7 @@ def serving(http: Any, address: str, secret: str) -> Iterator[Any]:
     """
 
     class Handler(http.RendezvousHandler):
-        """Its base serves the files of the working directory to all methods but its own."""
+        """Rejects other methods, for which the base class would serve files of the working directory."""
 
         def parse_request(self) -> bool:
             if not super().parse_request():
@@ -88,13 +88,13 @@ def serving(http: Any, address: str, secret: str) -> Iterator[Any]:
 
 
 def server_address(hosts: Sequence[Host]) -> str:
-    """This machine's address, as all hosts can reach it."""
+    """An address of this machine that all hosts can reach."""
     remote = [host.name for host in hosts if not host.is_local]
     return address_towards(socket.gethostbyname(remote[0])) if remote else LOOPBACK
 
 
 def _horovod() -> tuple[Any, Any, Any]:
-    # This file starts workers; what they say to each other is utils/distributed/multi_gpu_wrapper.py's affair.
+    # This file only starts workers; their communication is in utils/distributed/multi_gpu_wrapper.py.
     try:
         from horovod.runner import gloo_run  # noqa: TID251
         from horovod.runner.common.util import hosts  # noqa: TID251

@@ -82,8 +82,7 @@ def test_a_step_takes_no_more_samples_than_there_are():
     data.check_batch_size()
     data.shard = Shard(0, 2)
     with pytest.raises(
-        UsageError,
-        match='--batch_size=50: must be at most 25, so that a step takes no more than the 50 training samples',
+        UsageError, match='--batch_size=50: must be at most 25, so that a step needs no more than the 50 available'
     ):
         data.check_batch_size()
     with pytest.raises(UsageError, match='must be at most 40'):

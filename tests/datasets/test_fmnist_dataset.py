@@ -33,9 +33,12 @@ def test_each_image_is_standardised(fmnist_folder):
         (gzip.compress(b'\0\0\x0d\x01\0\0\0\x01x', mtime=0), 'no idx header'),
         (
             gzip.compress(b'\0\0\x08\x04' + b'\0\1\0\0' * 4, mtime=0),
-            r'header promises \(65536, .*\), file holds 0 values',
+            r'the header gives the shape \(65536, .*\), the file holds 0 values',
         ),
-        (gzip.compress(b'\0\0\x08\x01\0\0\0\x05abc', mtime=0), r'header promises \(5,\), file holds 3 values'),
+        (
+            gzip.compress(b'\0\0\x08\x01\0\0\0\x05abc', mtime=0),
+            r'the header gives the shape \(5,\), the file holds 3 values',
+        ),
         (gzip.compress(b'\0\0\x08\x01\0\0\0\x03abc', mtime=0)[:-4], 'not a complete gzip file'),
     ],
 )

@@ -14,6 +14,7 @@ from tests.docs.pages import PAGES, ROOT, commands, flag_words, links, name_of, 
 
 EXAMPLES = {
     'docs/deploy.md': {'classify.py'},
+    'docs/networks.md': {'my_pair.py'},
     'docs/extending.md': {
         'my_pair.py',
         'datasets/npz_dataset.py',

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pocketflow.hp_optimizer import Journal, Layer, SearchProblem, TrialResult, search
-from pocketflow.hp_optimizer.driver import measured, progress_line, repeated, round_size, told_reward
+from pocketflow.hp_optimizer.driver import finite_reward, measured, progress_line, repeated, round_size
 from pocketflow.hp_optimizer.journal import Trial
 from pocketflow.hp_optimizer.optimizers import RandomOptimizer
 from pocketflow.hp_optimizer.synthetic import formula, sparsity_problem
@@ -101,7 +101,7 @@ def test_a_diverged_candidate_does_not_end_the_search():
     journal = Journal(None, problem)
     best = search(RandomOptimizer(problem), lambda *_: TrialResult(next(values), 0.3), journal, 5)
     assert [trial.reward for trial in journal.trials] == [None, 0.5, 0.4, None, 0.6]
-    assert [told_reward(journal.trials[:count]) for count in range(1, 6)] == [0, 0.5, 0.4, 0.4, 0.6]
+    assert [finite_reward(journal.trials[:count]) for count in range(1, 6)] == [0, 0.5, 0.4, 0.4, 0.6]
     assert best.number == 5 and best.extra == {'before': 0.3}
     with pytest.raises(PocketFlowError, match='search: none of 2 trials had a finite reward'):
         search(RandomOptimizer(problem), lambda *_: TrialResult(float('nan')), Journal(None, problem), 2)

@@ -140,7 +140,7 @@ def test_lines_of_wrong_types_are_named(path: Path, change: dict):
         file.write(json.dumps(WHOLE) + '\n')
     assert len(Journal(path, SPACE).trials) == 2
     path.write_text(path.read_text().replace(json.dumps(WHOLE), json.dumps({**WHOLE, **change})), encoding='utf-8')
-    with pytest.raises(PocketFlowError, match=f'^{path}: line 3 is no trial: .*; delete it and those') as raised:
+    with pytest.raises(PocketFlowError, match=f'^{path}: line 3 is no trial: .*; delete it and the lines') as raised:
         Journal(path, SPACE)
     assert '\n' not in str(raised.value)
 
@@ -166,7 +166,7 @@ def test_what_is_no_torn_line_is_kept_aside(path: Path, num_trials: int, content
         caplog.clear()
         again = Journal(path, SPACE)
         assert len(again.trials) == num_trials and (path.parent / name).read_bytes() == damaged
-        assert f'{path}: damaged behind its first ' in caplog.text and f'kept as {name}' in caplog.text
+        assert f'{path}: damaged after its first ' in caplog.text and f'kept as {name}' in caplog.text
     again.append(trial(num_trials + 1, 0.2, 0.5))
     assert Journal(path, SPACE).trials == again.trials
 

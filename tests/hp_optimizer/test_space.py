@@ -79,7 +79,7 @@ def test_a_chain_of_orders():
         (lambda: SearchSpace([BEG, END], [Order('end', 'beg'), Order('beg', 'end')]), 'go in a circle'),
         (
             lambda: SearchSpace([Parameter('a', Kind.INT, 0, 1), Parameter('b', Kind.INT, 2, 3)], [Order('a', 'b')]),
-            'no candidate keeps a >= b: a ends at 1, b begins at 2',
+            'no candidate satisfies a >= b: a ends at 1, b begins at 2',
         ),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import signal
 from collections.abc import Callable
@@ -114,6 +115,21 @@ def run(one: AbstractLearner, model: keras.Model) -> StageResult:
     return one.run(model)
 
 
+@pytest.fixture(scope='module')
+def whole(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str], tuple[AbstractLearner, keras.Model, StageResult]]:
+    """By name: a learner, the model that it was given, and what it has made of that without a stop."""
+
+    @functools.cache
+    def made(name: str) -> tuple[AbstractLearner, keras.Model, StageResult]:
+        folder = tmp_path_factory.mktemp('whole')
+        model, one = given_model(folder), learner(name, folder / 'whole')
+        return one, model, run(one, model)
+
+    return made
+
+
 def stop_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sends SIGTERM when the training reports that step."""
 
@@ -138,7 +154,7 @@ def test_learner_registers_under_its_own_name(name):
 
 
 @pytest.mark.parametrize('name', list(LEARNERS))
-def test_learner_trains_two_steps_and_then_one_more(name, tmp_path, monkeypatch):
+def test_learner_trains_two_steps_and_then_one_more(name, whole, tmp_path, monkeypatch):
     """Stopped after two of three steps and continued, it ends where an unbroken run ends."""
     model = given_model(tmp_path)
     before = [weight.copy() for weight in model.get_weights()]
@@ -149,23 +165,21 @@ def test_learner_trains_two_steps_and_then_one_more(name, tmp_path, monkeypatch)
     assert {path.name for path in (tmp_path / 'stopped').rglob('*.index')} == {'ckpt-2.index'}
     keras.utils.set_random_seed(99)  # nothing may depend on random numbers drawn before the stop
     continued = learner(name, tmp_path / 'stopped').run(model)
-    whole = run(learner(name, tmp_path / 'whole'), model)
-    assert_equal_weights(continued.model, whole.model)
-    assert continued.metrics == whole.metrics
+    one, _, unbroken = whole(name)
+    assert_equal_weights(continued.model, unbroken.model)
+    assert continued.metrics == unbroken.metrics
     for old, now in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, now)  # the given model was left as it was
-    compressed = keras.models.load_model(tmp_path / 'whole' / 'stage' / 'compressed.keras', compile=False)
+    compressed = keras.models.load_model(one.context.folder / 'compressed.keras', compile=False)
     assert any(
         np.abs(one - two).max() > 0
-        for one, two in zip(compressed.get_weights(), whole.model.get_weights(), strict=True)
+        for one, two in zip(compressed.get_weights(), unbroken.model.get_weights(), strict=True)
     )
 
 
 @pytest.mark.parametrize('name', list(LEARNERS))
-def test_learner_exports_what_it_computes(name, tmp_path):
-    model = given_model(tmp_path)
-    one = learner(name, tmp_path / 'run')
-    result = run(one, model)
+def test_learner_exports_what_it_computes(name, whole):
+    one, model, result = whole(name)
     images = one.helper.training_images(20)
     settings = LEARNER_SETTINGS[name]
     file, before = convert(result.model, settings.file_format), convert(model, 'float32')

@@ -126,8 +126,8 @@ def test_another_worker_keeps_its_files_in_the_run_directory_and_removes_them(tm
     monkeypatch.setattr(modes, '_run_learners', learn)
     run = RunDirectory(tmp_path / 'run')
     if not has_own_disk:
-        run.claim(['--a=1'])
-    modes.take_part_elsewhere(Call(run, Second()))
+        run.acquire(['--a=1'])
+    modes.run_secondary_worker(Call(run, Second()))
     assert used == [run.path / 'tmp-worker-1'] and not used[0].exists()
     assert run.path.exists() != has_own_disk
     run.release()

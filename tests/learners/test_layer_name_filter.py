@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pocketflow.learners.layer_name_filter import refuse_idle_words, skipped_by_name
+from pocketflow.learners.layer_name_filter import refuse_unmatched_words, skipped_by_name
 from pocketflow.utils.errors import UsageError
 
 LAYERS = ('conv1', 'conv2', 'fc3')
@@ -20,12 +20,12 @@ def test_layers_are_named_by_parts_of_their_names():
 
 
 def test_a_word_that_is_in_no_name_is_refused():
-    refuse_idle_words('skip', 'fc,onv', LAYERS)
-    refuse_idle_words('skip', None, LAYERS)
+    refuse_unmatched_words('skip', 'fc,onv', LAYERS)
+    refuse_unmatched_words('skip', None, LAYERS)
     with pytest.raises(
         UsageError,
         match="^--skip=fc,cnov2: no layer that can be pruned has 'cnov2' in its name; those are conv1, conv2, fc3$",
     ):
-        refuse_idle_words('skip', 'fc,cnov2', LAYERS)
+        refuse_unmatched_words('skip', 'fc,cnov2', LAYERS)
     with pytest.raises(UsageError, match='those are none$'):
-        refuse_idle_words('skip', 'fc', ())
+        refuse_unmatched_words('skip', 'fc', ())

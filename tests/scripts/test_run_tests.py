@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import SLOWEST, TESTS
+
 ROOT = Path(__file__).resolve().parents[2]
 
 FAKE_PYTHON = """#!/usr/bin/env bash
@@ -53,16 +55,28 @@ def run(script: Path, *words: str, fail: str = '') -> subprocess.CompletedProces
 
 def test_the_steps_in_order(repo: Path):
     result = run(repo / 'scripts/run_tests.sh', '-k', 'a or b')
-    steps = ['environment|test', 'horovod', 'ruff|check|.|', 'pytest|-n|2|--dist=loadfile|-k|a or b|']
+    steps = [
+        'environment|test',
+        'horovod',
+        'ruff|check|.|',
+        'ruff|format|--check|.|',
+        f'mypy|--config-file|{repo}/pyproject.toml|',
+        'pytest|-n|2|--dist=loadfile|-k|a or b|',
+    ]
     assert result.stdout.splitlines() == steps
     assert result.returncode == 0
 
 
-def test_the_ci_runs_the_same_command(repo: Path):
-    assert run(repo / '.ci/run').stdout == run(repo / 'scripts/run_tests.sh').stdout
+def test_the_files_to_begin_with_are_there():
+    assert len(set(SLOWEST)) == len(SLOWEST)
+    assert [name for name in SLOWEST if not (TESTS / name).is_file()] == []
 
 
-@pytest.mark.parametrize('step', ['horovod', 'ruff', 'pytest'])
+def test_the_ci_runs_the_same_command_with_coverage(repo: Path):
+    assert run(repo / '.ci/run').stdout == run(repo / 'scripts/run_tests.sh', '--cov').stdout
+
+
+@pytest.mark.parametrize('step', ['horovod', 'ruff', 'mypy', 'pytest'])
 @pytest.mark.parametrize('script', ['scripts/run_tests.sh', '.ci/run'])
 def test_a_failed_step_fails_the_command_and_is_its_last(repo: Path, script: str, step: str):
     result = run(repo / script, fail=step)

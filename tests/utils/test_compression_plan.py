@@ -45,6 +45,14 @@ def test_a_plan_prints_itself():
     assert str(CompressionPlan('sparsity', 'tiny', {'conv': 0.5})) == 'sparsity plan for tiny\n  conv: 0.5'
 
 
+def test_a_plan_gives_the_values_of_its_kind_only():
+    assert CompressionPlan('channels', 'tiny', {'a': (0, 2)}, {'a': 4}).channels() == {'a': (0, 2)}
+    assert CompressionPlan('sparsity', 'tiny', {'a': 0.5}).shares() == {'a': 0.5}
+    assert CompressionPlan('bits', 'tiny', {'a': 4}).widths() == {'a': 4}
+    with pytest.raises(ValueError, match='a plan of bits has no sparsity'):
+        CompressionPlan('bits', 'tiny', {'a': 4}).shares()
+
+
 def test_a_plan_cannot_be_changed_and_keeps_plain_numbers():
     values = {'conv': np.float32(0.5)}
     made = CompressionPlan('sparsity', 'tiny', values)
@@ -81,8 +89,8 @@ def changed(**entries) -> str:
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('{"schema": 1', 'must be JSON, which this is not'),
-        ('[' * 100_000, 'must be JSON, which this is not: maximum recursion depth'),
+        ('{"schema": 1', 'must be JSON: '),
+        ('[' * 100_000, 'must be JSON: maximum recursion depth'),
         ('[1]', "must be a JSON object with the entry 'schema'"),
         (changed(schema=2), 'has the schema 2; this version reads 1'),
         (changed(kind='colour'), "unknown kind of compression plan 'colour'"),

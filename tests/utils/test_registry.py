@@ -90,5 +90,5 @@ def test_what_was_not_declared(things):
     with pytest.raises(UsageError, match="unknown thing 'none'; known: late"):
         things.check('none')
     things.register('plain')(type('Plain', (), {}))
-    with pytest.raises(ValueError, match="nothing was declared of the thing 'plain'"):
+    with pytest.raises(ValueError, match="the thing 'plain' has no declaration"):
         things.declaration('plain')

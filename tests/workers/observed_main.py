@@ -7,7 +7,7 @@ EVENT: `kill:RANK:STEP` kills that worker, `stop:RANK:STEP` lets it ask the laun
 
 from __future__ import annotations
 
-from pocketflow.main import run  # isort: skip  (loads TensorFlow silently)
+import pocketflow.scripts.quiet_tensorflow  # noqa: F401  isort: skip  (comes before all that needs TensorFlow)
 
 import hashlib
 import json
@@ -17,6 +17,7 @@ import sys
 import time
 from pathlib import Path
 
+from pocketflow.main import run
 from pocketflow.utils.training.trainer import Trainer
 
 

@@ -1,4 +1,5 @@
-"""What two workers do together for test_workers.py: each leaves arrays by name in FOLDER/RANK.npz.
+"""What two workers do together for test_workers.py: each leaves arrays by name in FOLDER/RANK.npz
+and what its searches have found in FOLDER/searchRANK.json.
 
 python scripts/workers/launch.py -n=2 -- python tests/workers/program.py FOLDER
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import pocketflow.scripts.quiet_tensorflow  # noqa: F401  isort: skip  (comes before all that needs TensorFlow)
 
+import json
 import os
 import signal
 import sys
@@ -18,16 +20,29 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.datasets.abstract_dataset import AbstractDataset, DatasetOptions, Samples, Shard
-from pocketflow.main import guarded
+from pocketflow.main import guarded, run
 from pocketflow.utils.distributed import mirror
 from pocketflow.utils.distributed.gradient_compression import CompressionOptions
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, MultiGpuOptions, Workers, connect
+from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.system.interrupts import Interrupted
 from pocketflow.utils.training.trainer import DistributedContext, Trainer, TrainerOptions, TrainerParts
+from tests.workers.launching import QUICK_EXPORT, TASK
+from tests.workers.observed_main import note_endings
+from tests.workers.searching import searches
 
 NB_SAMPLES, BATCH = 96, 16
 OPTIONS = TrainerOptions(summary_step=10, save_step=10, compute_dtype='float32')
+SPARSE = (
+    *TASK,
+    *QUICK_EXPORT,
+    '--learner=full-prec,weight-sparse',
+    '--ws_prune_ratio_prtl=uniform',
+    '--ws_mask_update_step=1',
+    '--nb_epochs_rat=0.015',
+    '--nb_epochs_rat_ft=0.015',
+)
 NONE, ECQ = CompressionOptions(), CompressionOptions(kind='ecq', bucket_size=32)
 CHUNKED = ECQ.replace(exchange='chunked')
 
@@ -224,6 +239,11 @@ def main() -> None:
     tf.get_logger().setLevel('ERROR')  # of many models in one process, each compiled anew
     folder, workers = Path(sys.argv[1]), connect(MultiGpuOptions(enabled=True))
     np.savez(folder / f'{workers.rank}.npz', **results(workers, folder))
+    found = searches(workers, folder / 'search')
+    (folder / f'search{workers.rank}.json').write_text(json.dumps(found), encoding='utf-8')
+    note_endings(folder / f'sparse{workers.rank}.jsonl')
+    if run(['main.py', *SPARSE, f'--run_dir={folder / "sparse"}', f'--zoo_dir={folder / "zoo"}']):
+        raise PocketFlowError('the whole run has failed; its error is above')
 
 
 if __name__ == '__main__':

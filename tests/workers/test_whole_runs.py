@@ -1,4 +1,4 @@
-"""Whole runs of the program by two, three and four workers on this machine: what they end with, whatever happens."""
+"""Whole runs of the program by two and three workers on this machine: what they end with, whatever happens."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
-
 from tests.workers.launching import QUICK_EXPORT, TASK, launch, needs_horovod
 
 PROGRAM = Path(__file__).with_name('observed_main.py')
 EVENTFUL = ('--deterministic', '--nb_epochs_rat=0.1', '--summ_step=20', '--save_step=20', '--grad_compression=ecq')
+CHAIN = ('--learner=chn-pruned-rmt,uniform', '--cpr_nb_smpls=100', '--uql_quant_epochs=0.5', '--grad_compression=ecq')
 SHORT = ('--nb_epochs_rat=0.015', '--nb_epochs_rat_ft=0.015')
 
 pytestmark = needs_horovod
@@ -59,25 +58,20 @@ def test_killed_stopped_and_continued_is_as_uninterrupted(tmp_path: Path):
     assert endings(eventful, 2) == endings(whole, 2)
 
 
-@pytest.mark.parametrize(
-    ('num_workers', 'flags', 'trainings'),
-    [
-        (
-            3,
-            ('--learner=chn-pruned-rmt,uniform', '--cpr_nb_smpls=100', '--uql_quant_epochs=0.5'),
-            ['0-full-prec', '1-chn-pruned-rmt', '2-uniform'],
-        ),
-        (
-            4,
-            ('--learner=full-prec,weight-sparse', '--ws_prune_ratio_prtl=uniform', '--ws_mask_update_step=1'),
-            ['1-full-prec', '2-weight-sparse'],
-        ),
-    ],
-)
-def test_more_workers_end_alike(num_workers: int, flags: tuple[str, ...], trainings: list[str], tmp_path: Path):
-    ended = run(tmp_path / 'runs', *SHORT, *flags, num_workers=num_workers)
+def test_three_workers_end_alike_and_the_primary_alone_writes(tmp_path: Path):
+    """A chain of learners, each of which trains; then two workers export what three have made."""
+    ended = run(tmp_path, *SHORT, *CHAIN, num_workers=3)
     assert ended.returncode == 0, ended.stderr
-    assert [label for label, *_ in endings(tmp_path / 'runs', num_workers)] == trainings
-    path = run_directory(tmp_path / 'runs')
-    assert path.name.endswith(f'-{num_workers}workers')
-    assert f'# workers={num_workers}' in (path / 'flags.txt').read_text().splitlines()
+    assert [label for label, *_ in endings(tmp_path, 3)] == ['0-full-prec', '1-chn-pruned-rmt', '2-uniform']
+    path = run_directory(tmp_path)
+    assert path.name.endswith('-3workers')
+    assert '# workers=3' in (path / 'flags.txt').read_text().splitlines()
+    report = json.loads((path / 'report.json').read_text())
+    assert [stage['learner'] for stage in report['stages']] == ['chn-pruned-rmt', 'uniform']
+    exported = run(tmp_path, f'--run_dir={path}', '--exec_mode=export', '--export_formats=float16')
+    assert exported.returncode == 0, exported.stderr
+    assert (path / 'model_float32.tflite').exists() and (path / 'model_float16.tflite').exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['0.jsonl', '1.jsonl', '2.jsonl', 'tmp', 'zoo']
+    assert not list((tmp_path / 'tmp').iterdir())
+    for one in ended, exported:
+        assert '[1]' not in one.stderr and 'Traceback' not in one.stderr

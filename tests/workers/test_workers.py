@@ -1,4 +1,4 @@
-"""Two workers on this machine, over Gloo: what they compute together, and whole runs of the program."""
+"""Two workers on this machine, over Gloo: what they compute and search together."""
 
 from __future__ import annotations
 
@@ -8,19 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.workers.launching import QUICK_EXPORT, ROOT, TASK, launch, needs_horovod
+from pocketflow.hp_optimizer import Journal, Trial
+from pocketflow.hp_optimizer.synthetic import sparsity_problem
+from tests.workers.launching import launch, needs_horovod
+from tests.workers.searching import NB_TRIALS, optimizer
 
 PROGRAM = Path(__file__).with_name('program.py')
 NB_SAMPLES = 96
-CHAIN = (
-    '--learner=chn-pruned-rmt,uniform',
-    '--cpr_nb_smpls=100',
-    '--nb_epochs_rat=0.015',
-    '--nb_epochs_rat_ft=0.015',
-    '--uql_quant_epochs=0.5',
-    '--grad_compression=ecq',
-    *QUICK_EXPORT,
-)
 
 pytestmark = needs_horovod
 Arrays = dict[str, np.ndarray]
@@ -113,16 +107,49 @@ def test_two_workers_continue_what_one_has_begun(results):
     assert np.isfinite(both(results, 'two_again')).all() and np.isfinite(results[0]['one_end']).all()
 
 
-def test_a_whole_run_is_written_by_the_primary_alone(tmp_path):
-    run, temporary = tmp_path / 'run', tmp_path / 'tmp'
-    words = (ROOT / 'main.py', *TASK, f'--run_dir={run}', f'--zoo_dir={tmp_path / "zoo"}')
-    trained = launch([*words, *CHAIN], temporary)
-    assert trained.returncode == 0, trained.stderr
-    report = json.loads((run / 'report.json').read_text())
-    assert [stage['learner'] for stage in report['stages']] == ['chn-pruned-rmt', 'uniform']
-    exported = launch([*words, '--exec_mode=export', '--export_formats=float16'], temporary)
-    assert exported.returncode == 0, exported.stderr
-    assert (run / 'model_float32.tflite').exists() and (run / 'model_float16.tflite').exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ['run', 'tmp'] and not list(temporary.iterdir())
-    for ended in trained, exported:
-        assert '[1]' not in ended.stderr and 'Traceback' not in ended.stderr
+def trials(folder: Path) -> list[Trial]:
+    """What the primary wrote; the other one must have written nothing."""
+    assert [path.name for path in folder.iterdir()] == ['0.jsonl']
+    return Journal(folder / '0.jsonl', optimizer().domain).trials
+
+
+@pytest.fixture(scope='module')
+def folder(results: tuple[Arrays, Arrays, Path]) -> Path:
+    """What the searches of both have written."""
+    return results[2] / 'search'
+
+
+@pytest.fixture(scope='module')
+def found(results: tuple[Arrays, Arrays, Path]) -> list[dict]:
+    return [json.loads((results[2] / f'search{rank}.json').read_text()) for rank in range(2)]
+
+
+def test_they_share_the_trials_and_agree_on_the_best(folder: Path, found: list[dict]):
+    whole = trials(folder / 'whole')
+    assert [one['counts'][0] for one in found] == [5, 4]
+    assert [trial.extra['before'] for trial in whole] == [1e-17, 1.0] * 4 + [1e-17]
+    reward = sparsity_problem(num_layers=4)[1]
+    assert [trial.reward for trial in whole] == [reward(trial.values) for trial in whole]
+    assert found[0]['best'] == found[1]['best'] == 1 + int(np.argmax([trial.reward for trial in whole]))
+
+
+def test_a_signal_to_one_ends_both_and_both_continue_as_if_nothing_had_happened(folder: Path, found: list[dict]):
+    assert [(one['code'], one['counts'][1]) for one in found] == [(143, 2), (143, 2)]
+    whole, parts = trials(folder / 'whole'), trials(folder / 'parts')
+    assert [(trial.values, trial.reward) for trial in parts] == [(trial.values, trial.reward) for trial in whole]
+    assert found[0]['resumed'] == found[1]['resumed'] == found[0]['best']
+
+
+def test_together_they_do_as_one(folder: Path, found: list[dict]):
+    assert [one['counts'][2] for one in found] == [NB_TRIALS] * 2
+    alone, reward = optimizer(), sparsity_problem(num_layers=4)[1]
+    for trial in trials(folder / 'data'):
+        assert trial.values == alone.ask() and trial.extra == {'before': 1e-17}
+        alone.tell(trial.values, reward(trial.values))
+
+
+def test_pruned_weights_are_alike(results: tuple[Arrays, Arrays, Path]):
+    """After a whole run of the program in the same processes."""
+    one, two = ((results[2] / f'sparse{rank}.jsonl').read_text() for rank in range(2))
+    assert one == two and [json.loads(line)[0] for line in one.splitlines()] == ['1-full-prec', '2-weight-sparse']
+    assert json.loads((results[2] / 'sparse' / 'report.json').read_text())['stages'][1]['learner'] == 'weight-sparse'

@@ -1,4 +1,4 @@
-"""Dead-code elimination for networks: removes the channels that nobody reads, from any functional graph."""
+"""Dead-code elimination for networks: removes unread channels from any functional graph."""
 
 from pocketflow.utils.channels.counts import ChannelCounts, channel_counts
 from pocketflow.utils.channels.identities import ChannelGraph, trace

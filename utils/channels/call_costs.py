@@ -1,4 +1,4 @@
-"""Multiply-adds of single calls by the channels that are left: what the placement of selects weighs up."""
+"""Multiply-adds of single calls for given numbers of channels, for the placement of channel selections."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.
 
 
 def select_macs(num_inputs: int, output: Shape) -> int:
-    """Multiply-adds of a channel selection: on feature maps it is a 1x1 convolution; elsewhere it takes none."""
-    if len(output) != 4 or None in output[1:]:
+    """Multiply-adds of a channel selection: on feature maps it is a 1x1 convolution; elsewhere there are none."""
+    sizes = [size for size in output[1:] if size is not None]
+    if len(output) != 4 or len(sizes) != 3:
         return 0
-    return kernel_macs([(num_inputs, output[-1])], math.prod(output[1:-1]))
+    return kernel_macs([(num_inputs, sizes[-1])], math.prod(sizes[:-1]))
 
 
 class _Terms(NamedTuple):
@@ -36,19 +37,19 @@ class _Terms(NamedTuple):
 
 
 def least_inputs(step: Step) -> int:
-    """How many input channels a call takes at least: one, or one of each group."""
+    """Least number of input channels of a call: one, or one of each group."""
     return step.layer.groups if step.rule is not None and step.rule.grouped else 1
 
 
 def shared_out(macs: int, num_inputs: int) -> int | Fraction:
-    """Multiply-adds for each of some input channels; no whole number for filters that see one group only."""
+    """Multiply-adds per input channel; not always a whole number if the layer is grouped."""
     return macs if num_inputs == 1 else Fraction(macs, num_inputs)
 
 
 class CallCosts:
     """Multiply-adds of the calls of one graph, and of channel selections in front of them.
 
-    Unlike in the cost model, a size that is unknown counts as 1: here costs are only compared with each other.
+    Unlike in the cost model, an unknown size counts as 1, because these costs are only compared with each other.
 
     Args:
         graph: the graph of the whole model.
@@ -67,8 +68,8 @@ class CallCosts:
 
         Args:
             step: the call.
-            taken: the identities of its input that it takes, as a bit set.
-            made: the identities that it makes.
+            taken: bit set of the identities of its input channels.
+            made: bit set of the identities of its output channels.
         """
         per_pair, per_input, per_output = self._terms(step)
         num_inputs = self._graph.count(step.inputs[0], taken)

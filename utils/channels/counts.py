@@ -1,4 +1,4 @@
-"""How many channels each reader has before and after a removal, without building anything."""
+"""Numbers of channels of each reader before and after a removal, without building a model."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pocketflow.utils.channels.readers import kept_identities
 
 @dataclasses.dataclass(frozen=True)
 class ChannelCounts:
-    """Channels that one convolution or dense layer reads and makes: places on a tensor's last axis.
+    """Numbers of input and output channels of one convolution or dense layer: sizes of the tensors' last axes.
 
-    `inputs_after` counts those that are left in what it takes, also if they meet zeros (see `placement`).
+    `inputs_after` includes input channels whose weights are zero (see `placement`).
     """
 
     inputs_before: int
@@ -27,9 +27,9 @@ class ChannelCounts:
 
 
 def channel_counts(model: keras.Model | ChannelGraph, kept: Mapping[str, Sequence[int]]) -> dict[str, ChannelCounts]:
-    """The counts of every reader that `remove_channels(model, kept)` would leave, in the order of execution.
+    """Counts for every reader in `remove_channels(model, kept)`, in the order of execution.
 
-    A reader that would be removed as a whole, since nobody needs its result, has zeros after.
+    A reader that would be removed as a whole, because its output is unused, has zeros after.
 
     Raises:
         UsageError: the model is not functional, or `kept` does not fit it.

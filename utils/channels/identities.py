@@ -1,4 +1,7 @@
-"""Gives every channel of every tensor of a model an identity."""
+"""Assigns an identity to every channel of every tensor of a model.
+
+Channels with the same identity (such as the operands of an addition) can only be removed together.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,9 @@ class Step:
     Attributes:
         layer: the layer that is called.
         node: Keras' record of the call.
-        rule: what is known of the layer, or None.
-        inputs: the tensors that it takes, in order; one may occur several times.
-        outputs: the tensors that it makes.
+        rule: the rule of the layer's type, or None.
+        inputs: the input tensors, in order; one may occur several times.
+        outputs: the output tensors.
     """
 
     layer: keras.layers.Layer
@@ -34,24 +37,30 @@ class Step:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
+    @property
+    def known_rule(self) -> Rule:
+        """The rule of a layer that is known to have one."""
+        assert self.rule is not None, f'layer {self.layer.name!r} has no rule'
+        return self.rule
+
     @functools.cached_property
     def reads(self) -> bool:
-        """Whether callers may say which input channels this step reads."""
+        """Whether input channels of this step can be dropped by the caller."""
         return self.rule is not None and self.rule.reads
 
     @functools.cached_property
     def merges(self) -> bool:
-        """Whether this step makes the channels of its inputs one, as an addition does."""
+        """Whether this step merges the identities of its inputs, as an addition does."""
         return self.rule is not None and self.rule.flow is Flow.MERGES
 
     @functools.cached_property
     def passes(self) -> bool:
-        """Whether the channels of this step are those of its one input, each with its identity."""
+        """Whether the outputs have the identities of the step's single input."""
         return self.rule is not None and self.rule.flow in (Flow.PASSES, Flow.REPEATS_EACH, Flow.REPEATS_ALL)
 
     @functools.cached_property
     def joins(self) -> bool:
-        """Whether this step puts the channels of its inputs one after the other."""
+        """Whether this step concatenates the channels of its inputs."""
         return self.rule is not None and self.rule.flow is Flow.JOINS
 
     @functools.cached_property
@@ -61,19 +70,19 @@ class Step:
 
     @property
     def keeps_all_outputs(self) -> bool:
-        """Whether the outputs of this step cannot be made smaller."""
+        """Whether the number of output channels of this step cannot be reduced."""
         return self.rule is None or self.rule.grouped or (self.reads and not is_elementwise(self.layer))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ChannelGraph:
-    """A model, its calls in the order of execution, and who is who among its channels.
+    """A model, its calls in the order of execution, and the identities of its channels.
 
     Attributes:
         model: the model, which must outlive its keys.
         steps: all calls, each after those it depends on.
-        classes: tensor -> identity of each of its channels; equal numbers must live and die together. A
-            tensor whose number of channels is unknown has one identity for all of them.
+        classes: tensor -> identity of each of its channels; channels of equal identity are kept or removed
+            together. A tensor whose number of channels is unknown has one identity for all of them.
         outputs: the tensors that the model returns.
     """
 
@@ -98,12 +107,12 @@ class ChannelGraph:
         return {key: _repeats(ids) for key, ids in self.classes.items()}
 
     def count(self, key: int, wanted: int) -> int:
-        """How many channels of the tensor `key` have an identity of the bit set `wanted`."""
+        """Number of channels of the tensor `key` whose identity is in the bit set `wanted`."""
         return sum([times * (wanted & ids).bit_count() for times, ids in self.repeats[key]])
 
     def takable(self, step: Step, wanted: int) -> int:
-        """The identities that the reader `step` has to take if it wants some: more of some groups if it is grouped."""
-        if not step.rule.grouped:
+        """`wanted`, extended for a grouped layer until each group of the reader `step` has equally many channels."""
+        if not step.known_rule.grouped:
             return wanted
         groups = [ids.tolist() for ids in np.split(self.classes[step.inputs[0]], step.layer.groups)]
         while True:
@@ -115,7 +124,7 @@ class ChannelGraph:
                 wanted |= bit_set(set(others[: max(counts) - count]))
 
     def positions(self, key: int, wanted: int) -> np.ndarray:
-        """Where in the tensor `key` the identities of the bit set `wanted` are, ascending."""
+        """Indices, ascending, of the channels of the tensor `key` whose identity is in the bit set `wanted`."""
         return np.flatnonzero([wanted >> identity & 1 for identity in self.classes[key].tolist()])
 
 
@@ -134,7 +143,7 @@ def _repeats(ids: np.ndarray) -> tuple[tuple[int, int], ...]:
 
 
 class _Identities:
-    """Hands out identities and makes them one (union-find)."""
+    """Creates and merges identities (union-find)."""
 
     def __init__(self) -> None:
         self._parent: list[int] = []
@@ -165,8 +174,8 @@ def trace(model: keras.Model | ChannelGraph) -> ChannelGraph:
     """Follows the channels of a functional model from its inputs to its outputs.
 
     Args:
-        model: a built functional (or sequential) model, or a graph, which is returned as it is: whoever asks
-            many questions about one model traces it once.
+        model: a built functional (or sequential) model, or a graph, which is returned unchanged, so that a
+            model that is analysed several times need be traced only once.
 
     Raises:
         UsageError: the model is not functional.
@@ -199,7 +208,7 @@ def _outgoing(step: Step, known: Mapping[int, np.ndarray], identities: _Identiti
 
 
 def _passed_on(step: Step, inputs: list[np.ndarray], num_out: int, identities: _Identities) -> np.ndarray:
-    match step.rule.flow:
+    match step.known_rule.flow:
         case Flow.REPEATS_EACH:
             return np.repeat(inputs[0], num_out // len(inputs[0]))
         case Flow.REPEATS_ALL:

@@ -1,4 +1,4 @@
-"""Decides which channels each tensor still needs, given what the readers still read.
+"""Liveness analysis of channels: the channels of each tensor that are needed, given those that are read.
 
 Sets of identities are bit sets: identity i is in the set `bits` if `bits >> i & 1`.
 """
@@ -17,14 +17,14 @@ from pocketflow.utils.channels.identities import ChannelGraph, Step
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Liveness:
-    """What is left of a graph.
+    """The remaining channels of a graph.
 
     Attributes:
         graph: the graph of the whole model.
-        stored: tensor -> the identities that it still has; none where nobody needs the tensor.
+        stored: tensor -> its remaining identities; none if the tensor is unused.
         read: reader -> the identities for which it still has weights.
-        held: reader -> the identities that it takes; those that it does not read meet zeros.
-        living: the steps of which anybody needs what they make, from the outputs to the inputs.
+        held: reader -> the identities of its input; weights for those that it does not read are zero.
+        living: the steps whose outputs are used, from the outputs to the inputs.
     """
 
     graph: ChannelGraph
@@ -35,15 +35,15 @@ class Liveness:
 
     @property
     def members(self) -> Mapping[int, int]:
-        """Tensor -> the identities that it has in the whole model."""
+        """Tensor -> its identities in the whole model."""
         return self.graph.members
 
     def is_alive(self, step: Step) -> bool:
-        """Whether anybody needs what `step` makes."""
+        """Whether an output of `step` is used."""
         return any(self.stored[key] for key in step.outputs)
 
     def wants(self, step: Step, key: int) -> int:
-        """The identities of its input `key` that `step`, if alive, takes."""
+        """The identities of its input `key` that `step` takes; none if it is not alive."""
         if step.rule is None:
             return self.members[key]
         if step.reads:
@@ -51,7 +51,7 @@ class Liveness:
         return self.stored[step.outputs[0]] & self.members[key]
 
     def selections(self) -> Iterator[tuple[Step, int, int]]:
-        """Each channel selection that is needed, once: the step before which it is, the tensor, what is taken."""
+        """Each required channel selection, once: (the step behind it, its input tensor, the selected identities)."""
         seen: set[tuple[int, int]] = set()
         for step in reversed(self.living):
             for key in step.inputs:
@@ -61,27 +61,27 @@ class Liveness:
                     yield step, key, wanted
 
     def taken(self, step: Step, key: int) -> np.ndarray:
-        """Where in the whole tensor `key` the channels are that `step` takes, ascending."""
+        """Indices, ascending, in the original tensor `key` of the channels that `step` takes."""
         return self.graph.positions(key, self.wants(step, key))
 
     def left(self, key: int) -> np.ndarray:
-        """Where in the whole tensor `key` the channels are that it still has, ascending."""
+        """Indices, ascending, in the original tensor `key` of its remaining channels."""
         return self.graph.positions(key, self.stored[key])
 
 
 def liveness(graph: ChannelGraph, read: Mapping[str, int]) -> Liveness:
-    """Finds out what each tensor must store at least when the reader `name` reads just the identities `read[name]`.
+    """Computes the least channels that each tensor must store if the reader `name` reads the identities `read[name]`.
 
-    A tensor stores the union of what those who take it need; one that takes part in an addition stores
-    every channel that anybody reads anywhere in the stream, so that no selection is needed on the way.
-    A step whose result nobody needs reads nothing: dead code is found by repeating until nothing changes.
+    A tensor stores the union of the channels that its consumers need; an operand of an addition stores every
+    channel that is read anywhere in the stream, so that no selection is needed within the stream.
+    A step whose output is unused reads nothing: the pass is repeated until the set of living steps is stable.
 
     Args:
         graph: the graph of the whole model.
         read: the identities that each of its readers reads.
     """
     held = {step.layer.name: graph.takable(step, read[step.layer.name]) for step in graph.steps if step.reads}
-    # Each round finds fewer or as many living steps, so starting from all of them finds all that live.
+    # The set of living steps never grows, so starting from all steps gives the greatest fixed point.
     live = _live(Liveness(graph, {}, read, held, graph.steps))
     while True:
         alive = _backward(graph, read, held, live)
@@ -92,7 +92,7 @@ def liveness(graph: ChannelGraph, read: Mapping[str, int]) -> Liveness:
 
 
 def _backward(graph: ChannelGraph, read: Mapping[str, int], held: Mapping[str, int], live: int) -> Liveness:
-    """One pass from the outputs to the inputs, given which identities are read anywhere."""
+    """One pass from the outputs to the inputs, given the identities that are read anywhere."""
     needed = {key: ids if key in graph.outputs else 0 for key, ids in graph.members.items()}
     tied: set[int] = set()
     stored: dict[int, int] = {}
@@ -118,7 +118,7 @@ def _all_stored(graph: ChannelGraph, key: int, needed: int, tied: int) -> int:
 
 
 def _live(alive: Liveness) -> int:
-    """The identities that a living reader, a layer without a rule, or the caller of the model reads."""
+    """The identities read by a living reader, by a layer without a rule, or by the caller of the model."""
     wanted = [alive.members[key] for key in alive.graph.outputs]
     for step in alive.living:
         if step.rule is None or step.reads:

@@ -1,10 +1,10 @@
-"""Decides where channel selections are worth their multiply-adds.
+"""Placement of channel selections with the fewest multiply-adds.
 
-A reader that needs fewer channels than a tensor stores may have them selected in front of it, or of any layer in
-between that passes channels on (before or after a pooling, a depthwise convolution), or read everything that is there
-with zeros for the weights it has lost. A selection of w out of s channels costs s * w multiply-adds at each place; a
-reader with zeros costs what the additional channels cost. The cheapest is taken, and of two that cost the same the one
-without a selection, else the one nearer to where the channels are made.
+If a reader needs fewer channels than a tensor stores, they can be selected directly before the reader or before any
+layer in between that passes channels on (a pooling, a depthwise convolution), or the reader takes all stored channels,
+with zero weights for the dropped ones. Selecting w of s channels costs s * w multiply-adds per position; a reader with
+zeros costs the multiply-adds of its additional channels. The cheapest option is used; of options of equal cost one
+without a selection, else the one nearest to the layer that makes the channels.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from pocketflow.utils.channels.identities import ChannelGraph, Step
 from pocketflow.utils.channels.liveness import Liveness, liveness
 
 UNITS = 1 << 16
-"""More than there are selections."""
+"""Greater than the number of selections of any model."""
 
 
 def channels_left(graph: ChannelGraph, read: Mapping[str, int], costs: CallCosts | None = None) -> Liveness:
-    """What is left of a graph in which the reader `name` reads just the identities `read[name]`.
+    """The remaining channels of a graph in which the reader `name` reads just the identities `read[name]`.
 
     Args:
         graph: the graph of the whole model.
         read: bit sets of identities, of all readers.
-        costs: those of the graph, for callers that ask often.
+        costs: those of the graph, for callers that call this repeatedly.
     """
     return _placed(liveness(graph, read), costs or CallCosts(graph))
 
 
 def _placed(needed: Liveness, costs: CallCosts) -> Liveness:
-    """What each tensor stores and each reader takes once selections stand where they cost least.
+    """The stored channels of each tensor and the input of each reader with the cheapest placement of selections.
 
-    Never costs more multiply-adds than the model does if all its readers read everything.
+    The result never takes more multiply-adds than the model in which all readers read all channels.
 
     Args:
-        needed: each tensor stores what is needed of it, and no more.
+        needed: the least channels that each tensor must store.
         costs: those of the same graph.
     """
     if next(needed.selections(), None) is None:
@@ -46,7 +46,8 @@ def _placed(needed: Liveness, costs: CallCosts) -> Liveness:
     cheapest = _Placement(needed, costs).run()
     if not any(step.joins for step in needed.living):
         return cheapest
-    # Costs behind a concatenation are estimated one part at a time, so the sum is compared with the simplest way.
+    # Costs behind a concatenation are estimated for each part separately, which is not exact, so the total is compared
+    # with that of the placement without optional selections.
     simplest = _Placement(needed, costs, takes_all=True).run()
     return min(cheapest, simplest, key=lambda alive: _total(alive, costs))
 
@@ -60,12 +61,12 @@ def _total(alive: Liveness, costs: CallCosts) -> int:
 
 
 class _Placement:
-    """One run from the inputs to the outputs that settles what each tensor stores.
+    """Decides, in one pass from the inputs to the outputs, which channels each tensor stores.
 
     Args:
         needed: see `_placed`.
         costs: see `_placed`.
-        takes_all: whether selections are avoided wherever they can be, whatever that costs.
+        takes_all: whether selections are avoided wherever possible, regardless of cost.
     """
 
     def __init__(self, needed: Liveness, costs: CallCosts, takes_all: bool = False) -> None:
@@ -79,11 +80,11 @@ class _Placement:
     def run(self) -> Liveness:
         for step in reversed(self._needed.living):
             if step.reads:
-                self._settle_reader(step)
+                self._place_reader(step)
             elif step.passes:
-                self._settle_pass(step)
+                self._place_pass(step)
             elif step.joins:
-                self._settle_join(step)
+                self._place_join(step)
             for key in step.inputs:
                 self._paid.add((key, self._wants(step, key)))
         return dataclasses.replace(self._needed, stored=self._stored, held=self._held)
@@ -94,17 +95,17 @@ class _Placement:
         return self._members[key] if step.rule is None else self._stored[step.outputs[0]] & self._members[key]
 
     def _select(self, key: int, wanted: int) -> int:
-        """Cost of a selection, which is made once for all who want the same."""
+        """Cost of a selection; steps that select the same channels share it."""
         return 0 if (key, wanted) in self._paid else self._selection(key, self._stored[key], wanted)
 
     def _selection(self, key: int, stored: int, wanted: int) -> int:
-        """In units of which a multiply-add has many: one more for each selection decides between equal costs."""
+        """Multiply-adds times a constant, plus 1 per selection: of equal costs, fewer selections win."""
         return 0 if stored == wanted else self._costs.select(key, stored, wanted) * UNITS + 1
 
     def _call(self, step: Step, taken: int, made: int) -> int:
         return self._costs.call(step, taken, made) * UNITS
 
-    def _settle_reader(self, step: Step) -> None:
+    def _place_reader(self, step: Step) -> None:
         key, name, made = step.inputs[0], step.layer.name, self._need[step.outputs[0]]
         stored, read = self._stored[key], self._held[name]
         if stored == read or self._graph.takable(step, stored) != stored:
@@ -113,7 +114,7 @@ class _Placement:
         if self._takes_all or self._call(step, stored, made) <= selected:
             self._held[name] = stored
 
-    def _settle_pass(self, step: Step) -> None:
+    def _place_pass(self, step: Step) -> None:
         (key,), (result,) = step.inputs, step.outputs
         stored, need = self._stored[key], self._need[result]
         if stored == need:
@@ -122,7 +123,7 @@ class _Placement:
         if self._takes_all or self._call(step, stored, stored) + self._extra(result, stored) < selected:
             self._stored[result] = stored
 
-    def _settle_join(self, step: Step) -> None:
+    def _place_join(self, step: Step) -> None:
         (result,) = step.outputs
         for key in dict.fromkeys(step.inputs):
             now = self._stored[result]
@@ -140,7 +141,7 @@ class _Placement:
         return sum(parts) + self._extra(step.outputs[0], ids)
 
     def _extra(self, key: int, stored: int) -> int:
-        """What is added to all costs behind the tensor `key` if it stores more than is needed of it."""
+        """The increase of all costs behind the tensor `key` if it stores more than is needed."""
         need = self._need[key]
         if stored == need:
             return 0
@@ -153,7 +154,7 @@ class _Placement:
         return known
 
     def _least(self, step: Step, key: int, stored: int) -> int:
-        """The least cost of one who takes the tensor `key`, and of all behind it beyond what is needed there."""
+        """The least cost of `step` as a consumer of the tensor `key`, plus the increase of the costs behind it."""
         if step.reads:
             read, made = self._needed.held[step.layer.name], self._need[step.outputs[0]]
             selected = self._selection(key, stored, read) + self._call(step, read, made)
@@ -174,7 +175,7 @@ class _Placement:
 
 
 def _consumers(alive: Liveness) -> Mapping[int, list[Step]]:
-    """Tensor -> the living steps that take some of it."""
+    """Tensor -> the living steps that take any of its channels."""
     consumers: dict[int, list[Step]] = collections.defaultdict(list)
     for step in alive.living:
         for key in dict.fromkeys(step.inputs):

@@ -1,4 +1,4 @@
-"""The layers that can be told to read less: convolutions and dense layers."""
+"""Readers: the layers whose input channels can be dropped (convolutions and dense layers)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class ReaderChannels:
     Attributes:
         name: the layer's name.
         kind: 'conv' or 'dense'.
-        positions: for each channel, its places on the last axis of the layer's input. A convolution has
-            one place per channel; a dense layer behind a flattened HxWxC map has H*W.
+        positions: for each channel, its indices on the last axis of the layer's input: one for a convolution, H*W
+            for a dense layer behind a flattened HxWxC map.
     """
 
     name: str
@@ -30,7 +30,7 @@ class ReaderChannels:
 
     @property
     def num_channels(self) -> int:
-        """How many input channels there are to keep or drop."""
+        """Number of input channels."""
         return len(self.positions)
 
 
@@ -47,7 +47,7 @@ def kept_identities(graph: ChannelGraph, kept: Mapping[str, Sequence[int]]) -> d
     """The identities that each reader of `graph` still reads, as bit sets; readers not named in `kept` read all.
 
     Raises:
-        UsageError: `kept` names a layer that is no reader, a channel that it does not have, or no channel.
+        UsageError: `kept` names a layer that is no reader, a channel that does not exist, or an empty set of channels.
     """
     readers = {step.layer.name: step for step in graph.steps if step.reads}
     check_readers(graph, kept, readers)
@@ -85,7 +85,7 @@ def chosen(name: str, ids: np.ndarray, channels: Sequence[int] | None) -> int:
     """The bit set of the `channels` (None: of all) of the reader `name`, whose channels have the identities `ids`.
 
     Raises:
-        UsageError: it does not have such a channel, or none is chosen.
+        UsageError: a channel does not exist, or none is chosen.
     """
     if channels is None:
         return bit_set(ids.tolist())

@@ -1,4 +1,4 @@
-"""Builds the smaller model, and the model that it must agree with."""
+"""Builds the smaller model, and the full-size reference with zero weights that it must agree with."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from pocketflow.utils.graph.channel_select import ChannelSelect
 
 
 def remove_channels(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> keras.Model:
-    """Removes every channel that nobody reads, wherever it is made.
+    """Removes every unread channel, with the weights that compute it.
 
-    Weights stay as they are (`pocketflow.prune_channels` chooses the channels and re-fits them). This is dead-code
-    elimination by liveness analysis (Aho et al. 2006, "Compilers", section 9.2.5) on channels in place of variables.
+    The remaining weights are unchanged (`pocketflow.prune_channels` chooses the channels and re-fits weights). This is
+    dead-code elimination by liveness analysis (Aho et al. 2006, "Compilers", section 9.2.5), applied to channels.
 
     >>> inputs = keras.Input((8, 8, 3))
     >>> maps = keras.layers.Conv2D(4, 3, name='second')(keras.layers.Conv2D(16, 3, name='first')(inputs))
@@ -33,14 +33,14 @@ def remove_channels(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> ke
     (3, [3, 3, 3, 4])
 
     Args:
-        model: a functional model; it is left as it is.
+        model: a functional model; it is not modified.
         kept: reader -> the input channels that it still reads (see `reader_channels`); others read all.
 
     Returns:
-        An ordinary functional model, not compiled, with the same inputs, outputs and layer names, that
-        computes what `drop_inputs(model, kept)` computes. Where a reader needs fewer channels than its input
-        has, because others need them, a `ChannelSelect` named '<layer>_select' precedes it or a layer before it,
-        or the reader has zeros for the others: whatever takes fewest multiply-adds.
+        A functional model, not compiled, with the same inputs, outputs and layer names, that computes the same
+        function as `drop_inputs(model, kept)`. Where other layers need channels of a reader's input that it does
+        not read, either a `ChannelSelect` named '<layer>_select' precedes it or a layer before it, or the reader
+        has zero weights for them, depending on which takes fewer multiply-adds.
 
     Raises:
         UsageError: the model is not functional, or `kept` does not fit it.
@@ -50,9 +50,9 @@ def remove_channels(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> ke
 
 
 def drop_inputs(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> keras.Model:
-    """A copy of a functional model in which the readers' weights for channels they no longer read are zero.
+    """A copy of a functional model in which the weights of each reader for dropped channels are zero.
 
-    This says what removal means: it computes the same as `remove_channels(model, kept)`, at full size.
+    The full-size reference of `remove_channels(model, kept)`: both compute the same function.
 
     Raises:
         UsageError: the model is not functional, or `kept` does not fit it.
@@ -69,16 +69,17 @@ def drop_inputs(model: keras.Model, kept: Mapping[str, Sequence[int]]) -> keras.
 def input_masks(
     model: keras.Model | ChannelGraph, kept: Mapping[str, Sequence[int]]
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Reader -> {attribute: zeros where that weight meets a channel that is not kept, ones elsewhere}, float32.
+    """Reader -> {attribute: float32 mask, 0 for weights of dropped channels and 1 elsewhere}.
 
-    Weights that do not run over input channels have no mask. Arguments and errors as for `drop_inputs`; readers that
-    `kept` does not name are left out.
+    Weights without an axis of input channels have no mask. Arguments and errors as for `drop_inputs`; readers that
+    are not in `kept` are omitted.
     """
     graph = trace(model)
     read = kept_identities(graph, kept)
     masks: dict[str, dict[str, np.ndarray]] = {}
     for step in (step for step in graph.steps if step.reads and step.layer.name in kept):
-        names = [name for name in weight_names(step.layer, step.rule) if Side.IN in step.rule.weights[name].values()]
+        rule = step.known_rule
+        names = [name for name in weight_names(step.layer, rule) if Side.IN in rule.weights[name].values()]
         ones = {name: np.ones(getattr(step.layer, name).shape, np.float32) for name in names}
         masks[step.layer.name] = {
             name: without_unread(graph, step, name, value, read[step.layer.name]) for name, value in ones.items()
@@ -87,7 +88,7 @@ def input_masks(
 
 
 class _Builder:
-    """Calls smaller copies of all layers that are needed, in order."""
+    """Calls smaller copies of all living layers, in order."""
 
     def __init__(self, alive: Liveness) -> None:
         self._alive = alive
@@ -129,7 +130,7 @@ class _Builder:
         return parts[0] if len(parts) == 1 else self._layer(step)(parts)
 
     def _repeated_pick(self, step: Step) -> Any:
-        """What a `ChannelSelect` of the original becomes: it may pick less, or be needed no more."""
+        """The replacement of a `ChannelSelect` of the original model: one with fewer channels, or none."""
         positions = np.asarray(step.layer.indices)[self._alive.left(step.outputs[0])]
         return self._pick(step.inputs[0], positions, step.layer.name)
 
@@ -137,7 +138,7 @@ class _Builder:
         return self._pick(key, self._alive.taken(step, key), f'{step.layer.name}_select')
 
     def _pick(self, key: int, positions: np.ndarray, name: str) -> Any:
-        """The channels at `positions` of the original tensor `key`, selected if it has more than these."""
+        """The channels at `positions` of the original tensor `key`, with a selection if more are stored."""
         stored = self._alive.left(key)
         if np.array_equal(stored, positions):
             return self._tensors[key]
@@ -145,7 +146,7 @@ class _Builder:
         if cached not in self._picks:
             source = self._tensors[key]
             select = ChannelSelect(
-                np.searchsorted(stored, positions), len(stored), name=self._unused(name), dtype=source.dtype
+                np.searchsorted(stored, positions).tolist(), len(stored), name=self._unused(name), dtype=source.dtype
             )
             self._picks[cached] = select(source)
         return self._picks[cached]
@@ -181,7 +182,7 @@ class _Builder:
 
 
 def _copy(layer: keras.layers.Layer, rule: Rule | None = None, num_outputs: int = 0) -> keras.layers.Layer:
-    """A new layer of the same name and options; it makes `num_outputs` channels if its rule has a size."""
+    """A new layer of the same name and options, with `num_outputs` channels if its rule has a size."""
     config = layer.get_config()
     if rule is not None and rule.size is not None:
         config[rule.size] = num_outputs

@@ -1,8 +1,8 @@
-"""How each layer type treats the identities of its channels, and which weights belong to which channel.
+"""Rules of the layer types: how channel identities propagate, and which axes of the weights belong to channels.
 
-A type that is not listed here, or a layer that its rule does not fit (channels first, called several
-times unless it is one without weights that passes channels on, an activation that mixes channels, weights that the
-rule does not know), has no rule: it reads everything, and makes channels that are all kept.
+A type that is not listed here has no rule, nor has a layer whose type's rule does not apply: channels first; several
+calls, except for layers without weights that pass channels on; an activation that mixes channels; weights that are not
+in the rule. A layer without a rule reads all its input channels, and keeps all its output channels.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import dataclasses
 import enum
 import numbers
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -19,24 +19,24 @@ import tf_keras as keras
 
 from pocketflow.utils.graph.channel_select import ChannelSelect
 
-Layer = keras.layers.Layer
+Layer: TypeAlias = keras.layers.Layer
 Shape = tuple[int | None, ...]
 
 
 class Flow(enum.Enum):
-    """Where the identities of a layer's output channels come from."""
+    """Origin of the identities of a layer's output channels."""
 
     MAKES = 'a new identity for each channel'
     PASSES = 'those of the input'
     REPEATS_EACH = 'each of the input several times in a row (depthwise)'
     REPEATS_ALL = 'those of the input, as a whole, several times (flatten)'
-    MERGES = 'those of all inputs, made one, channel by channel'
-    JOINS = 'those of all inputs, one after the other'
+    MERGES = 'those of all inputs, merged channel by channel'
+    JOINS = 'those of all inputs, concatenated'
     PICKS = 'some of the input'
 
 
 class Side(enum.Enum):
-    """Which channels an axis of a weight runs over."""
+    """The channels that an axis of a weight runs over."""
 
     IN = 'input'
     OUT = 'output'
@@ -48,16 +48,16 @@ def _always(layer: Layer, inputs: Sequence[Shape], output: Shape) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """What to know of a layer type.
+    """Properties of a layer type.
 
     Attributes:
-        flow: where its output channels come from.
+        flow: origin of the output channels' identities.
         weights: attribute name -> {axis: side}, for all weights that such a layer can have.
-        size: entry of the layer's config that holds the number of output channels, where there is one.
+        size: entry of the layer's config that holds the number of output channels, if there is one.
         resize: as `size`, for entries that are no plain number: changes the config, given that number.
-        fits: whether the rule holds for this very layer, given the shapes of its inputs and its output.
-        grouped: whether the input channels are in groups of one size, each for filters of its own; such a layer takes
-            equally many of each group, and keeps all its outputs.
+        fits: whether the rule applies to this layer, given the shapes of its inputs and its output.
+        grouped: whether the input channels are in groups of equal size, each with separate filters; such a layer takes
+            equally many channels of each group, and keeps all its outputs.
     """
 
     flow: Flow
@@ -69,12 +69,12 @@ class Rule:
 
     @property
     def reads(self) -> bool:
-        """Whether callers may say which input channels such a layer reads."""
+        """Whether input channels of such a layer can be dropped by the caller."""
         return self.flow is Flow.MAKES
 
     @property
     def holds_for_each_call(self) -> bool:
-        """Whether such a layer may be called at several places, with other channels at each."""
+        """Whether such a layer may be called several times, with different channels in each call."""
         return self.flow is Flow.PASSES and not self.weights
 
 
@@ -91,7 +91,7 @@ _ELEMENTWISE = frozenset(
 
 
 def is_elementwise(layer: Layer) -> bool:
-    """Whether the activation built into `layer` treats each channel by itself (true where there is none)."""
+    """Whether the activation of `layer` acts on each channel separately (true if it has none)."""
     activation = getattr(layer, 'activation', None)
     try:
         return activation is None or activation in _ELEMENTWISE
@@ -122,7 +122,10 @@ def _same_rank_and_channels(layer: Layer, inputs: Sequence[Shape], output: Shape
 def _whole_copies(layer: Layer, inputs: Sequence[Shape], output: Shape) -> bool:
     # In row-major order element f belongs to channel f mod C, so position p of an output's last axis of
     # size D holds one channel only if C divides D.
-    return len(output) >= 2 and output[-1] % inputs[0][-1] == 0
+    if len(output) < 2:
+        return False
+    size, num_channels = output[-1], inputs[0][-1]
+    return size is not None and num_channels is not None and size % num_channels == 0
 
 
 def _set_target_channels(config: dict[str, Any], num_channels: int) -> None:
@@ -198,8 +201,8 @@ _ARITHMETIC_OPERATORS = frozenset({
 def _operator_rule(node: Any) -> Rule | None:
     """The rule of an operator on tensors, such as `x + 3.0`, which Keras records as a layer.
 
-    Operators treat each channel by itself, as long as all their other operands are single numbers: a constant vector
-    would have to lose its entries too.
+    Operators act on each channel separately if all their other operands are scalars: entries of a constant vector would
+    have to be removed, too.
     """
     leaves = tf.nest.flatten((node.call_args, node.call_kwargs))
     known = {id(tensor) for tensor in node.keras_inputs}
@@ -214,7 +217,7 @@ def _operator_rule(node: Any) -> Rule | None:
 
 def _is_scalar(leaf: Any) -> bool:
     if tf.is_tensor(leaf):
-        return leaf.shape.rank == 0
+        return bool(leaf.shape.rank == 0)
     return leaf is None or isinstance(leaf, (numbers.Number, str, tf.DType, np.generic))
 
 
@@ -228,7 +231,7 @@ def rule_for(node: Any, num_calls: int) -> Rule | None:
 
     Args:
         node: the Keras node that records the call.
-        num_calls: how often the model calls that layer.
+        num_calls: number of calls of that layer in the model.
     """
     inputs = [tuple(tensor.shape) for tensor in node.keras_inputs]
     output = tf.nest.flatten(node.outputs)[0].shape
@@ -248,7 +251,7 @@ def rule_for(node: Any, num_calls: int) -> Rule | None:
 
 
 def _type_rule(layer: Layer, rank: int) -> Rule | None:
-    # Exact types: a subclass may compute something else.
+    # Exact types: a subclass may compute a different function.
     if type(layer) is keras.layers.Concatenate:
         return _concatenate_rule(layer, rank)
     if type(layer) in (_k.Conv1D, _k.Conv2D, _k.Conv3D) and layer.groups > 1:
@@ -257,7 +260,7 @@ def _type_rule(layer: Layer, rank: int) -> Rule | None:
 
 
 def _is_ordinary_call(node: Any, rule: Rule) -> bool:
-    """Whether the only tensors of a call are its inputs: no masks, no constants, one output."""
+    """Whether a call has no other tensors than its inputs (no masks, no constants) and one output."""
     inputs = tf.nest.flatten(node.call_args[0]) if node.call_args else []
     several = rule.flow in (Flow.MERGES, Flow.JOINS)
     return (

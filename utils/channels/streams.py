@@ -1,4 +1,4 @@
-"""Which readers share channels: those of a residual stream, a concatenation, a tensor and its gate."""
+"""Streams: readers that share channels, as those of a residual stream, a concatenation, a tensor and its gate."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pocketflow.utils.channels.readers import check_readers, first_seen
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Stream:
-    """Readers that are linked by identities that two of them have in common, directly or through others.
+    """Readers that are connected by common identities, directly or through other readers.
 
     Attributes:
-        identities: all that they read, int `[channels]`: the channels of the stream.
-        places: reader -> where its channels (numbered as by `reader_channels`) are in `identities`.
-        pinned: which of the channels stay whatever these readers drop, bool `[channels]`.
+        identities: the channels of the stream, int `[channels]`: all identities that its readers read.
+        places: reader -> indices into `identities` of its channels (numbered as by `reader_channels`).
+        pinned: channels that are kept regardless of the choice for these readers, bool `[channels]`.
     """
 
     identities: np.ndarray
@@ -28,11 +28,11 @@ class Stream:
     pinned: np.ndarray
 
     def channels_of(self, reader: str, chosen: np.ndarray) -> np.ndarray:
-        """The channels of a reader, by its own numbers, that are among the `chosen` of the stream (ascending)."""
+        """The channels of a reader, by its own numbers (ascending), that are in `chosen`, channels of the stream."""
         return np.flatnonzero(np.isin(self.places[reader], chosen))
 
     def parts(self) -> list[np.ndarray]:
-        """The channels of the stream, divided by who reads them: a skip connection apart from what it is joined to."""
+        """The channels of the stream, grouped by the set of their readers, as the two operands of a concatenation."""
         channels = np.arange(len(self.identities))
         readers = np.stack([np.isin(channels, places) for places in self.places.values()])
         _, part_of = np.unique(readers, axis=1, return_inverse=True)
@@ -45,7 +45,7 @@ def streams(graph: ChannelGraph, names: Collection[str]) -> list[Stream]:
 
     Args:
         graph: of the model.
-        names: the readers that may drop channels; all others read everything.
+        names: the readers that may drop channels; all others read all of theirs.
 
     Raises:
         UsageError: one of `names` is no reader.
@@ -78,7 +78,7 @@ def _stream(graph: ChannelGraph, sources: Mapping[str, int], pinned: int) -> Str
 
 
 def _pinned(graph: ChannelGraph, names: Collection[str]) -> int:
-    """The identities that stay even if the readers `names` read nothing."""
+    """The identities that are needed even if the readers `names` read nothing."""
     whole = [graph.members[key] for key in graph.outputs | graph.fixed]
     for step in graph.steps:
         if step.rule is None or (step.reads and step.layer.name not in names):

@@ -1,4 +1,4 @@
-"""Which part of each weight belongs to the channels that are left."""
+"""The parts of weights that belong to the remaining channels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Cuts = dict[str, dict[int, np.ndarray]]
 
 
 def axis_indices(channels: np.ndarray, num_channels: int, length: int) -> np.ndarray:
-    """The places of `channels` on a weight's axis that holds `length / num_channels` places per channel.
+    """Indices of `channels` on a weight's axis that has `length / num_channels` entries per channel.
 
     An axis of length 1 (a weight shared by all channels) is kept.
 
@@ -29,7 +29,7 @@ def axis_indices(channels: np.ndarray, num_channels: int, length: int) -> np.nda
 
 
 def axis_length(num_left: int, num_channels: int, length: int) -> int:
-    """How many places of a weight's axis `num_left` of its channels have: the number of `axis_indices`.
+    """Number of entries of a weight's axis for `num_left` of its channels: the length of `axis_indices`.
 
     >>> axis_length(2, num_channels=3, length=6)
     4
@@ -38,13 +38,13 @@ def axis_length(num_left: int, num_channels: int, length: int) -> int:
 
 
 def cut_groups(kernel: np.ndarray, taken: np.ndarray, num_channels: int, num_groups: int) -> np.ndarray:
-    """What is left of a grouped kernel `[..., channels of a group, filters]` when the channels `taken` are.
+    """The part of a grouped kernel `[..., channels of a group, filters]` for the input channels `taken`.
 
     Args:
-        kernel: its filters are in groups, one after the other.
-        taken: as many of each group, ascending, in 0 .. `num_channels` - 1.
-        num_channels: of all groups.
-        num_groups: how many there are.
+        kernel: a kernel whose filters are ordered by group.
+        taken: equally many channels of each group, ascending, in 0 .. `num_channels` - 1.
+        num_channels: number of input channels of all groups.
+        num_groups: number of groups.
     """
     group, place = np.divmod(taken, num_channels // num_groups)
     parts = np.split(kernel, num_groups, axis=-1)
@@ -52,61 +52,61 @@ def cut_groups(kernel: np.ndarray, taken: np.ndarray, num_channels: int, num_gro
 
 
 def weight_cuts(alive: Liveness, step: Step) -> Cuts:
-    """Weight name -> {axis: the indices that are left}, for the weights of a step that has a rule."""
+    """Weight name -> {axis: the remaining indices}, for the weights of a step that has a rule."""
     graph = alive.graph
     source, result = step.inputs[0], step.outputs[0]
     left = {Side.IN: alive.taken(step, source), Side.OUT: alive.left(result)}
     total = {Side.IN: len(graph.classes[source]), Side.OUT: len(graph.classes[result])}
     cuts: Cuts = {}
-    for name in weight_names(step.layer, step.rule):
+    for name in weight_names(step.layer, step.known_rule):
         shape = getattr(step.layer, name).shape
-        sides = step.rule.weights[name].items()
+        sides = step.known_rule.weights[name].items()
         cuts[name] = {axis: axis_indices(left[side], total[side], shape[axis]) for axis, side in sides}
     return cuts
 
 
 def cut(weight: np.ndarray, indices: Mapping[int, np.ndarray]) -> np.ndarray:
-    """What is left of `weight` when each axis keeps just its `indices`."""
+    """The part of `weight` at the given `indices` of each axis."""
     for axis, chosen in indices.items():
         weight = np.take(weight, chosen, axis=axis)
     return weight
 
 
 def zero_unread(graph: ChannelGraph, step: Step, copy: keras.layers.Layer, read: int) -> None:
-    """Sets the weights of `copy`, a copy of a reader, that meet input channels outside `read` to zero."""
-    for name in weight_names(copy, step.rule):
+    """Sets the weights of `copy`, a copy of a reader, for input channels outside `read` to zero."""
+    for name in weight_names(copy, step.known_rule):
         variable = getattr(copy, name)
         variable.assign(without_unread(graph, step, name, variable.numpy(), read))
 
 
 def without_unread(graph: ChannelGraph, step: Step, name: str, value: np.ndarray, read: int) -> np.ndarray:
-    """The weight `name` of a reader, with zeros where it meets input channels whose identities are not in `read`."""
+    """The weight `name` of a reader, with zeros for input channels whose identities are not in `read`."""
     source = step.inputs[0]
     num_channels = len(graph.classes[source])
     unread = graph.positions(source, graph.members[source] & ~read)
     if not len(unread):
         return value
     value = value.copy()
-    if step.rule.grouped and name == 'kernel':
+    if step.known_rule.grouped and name == 'kernel':
         group, place = np.divmod(unread, num_channels // step.layer.groups)
         filters = value.shape[-1] // step.layer.groups
         for number, channel in zip(group.tolist(), place.tolist(), strict=True):
             value[..., channel, number * filters : (number + 1) * filters] = 0
         return value
-    for axis in (axis for axis, side in step.rule.weights[name].items() if side is Side.IN):
+    for axis in (axis for axis, side in step.known_rule.weights[name].items() if side is Side.IN):
         np.moveaxis(value, axis, 0)[axis_indices(unread, num_channels, value.shape[axis])] = 0
     return value
 
 
 def weight_shapes(graph: ChannelGraph, step: Step, num_inputs: int, num_outputs: int) -> dict[str, tuple[int, ...]]:
-    """Weight name -> the shape that is left with so many channels, for the weights of a step that has a rule."""
+    """Weight name -> its shape with the given numbers of channels, for the weights of a step that has a rule."""
     left = {Side.IN: num_inputs, Side.OUT: num_outputs}
     total = {Side.IN: len(graph.classes[step.inputs[0]]), Side.OUT: len(graph.classes[step.outputs[0]])}
     shapes = {}
-    for name in weight_names(step.layer, step.rule):
+    for name in weight_names(step.layer, step.known_rule):
         shape = list(getattr(step.layer, name).shape)
-        for axis, side in step.rule.weights[name].items():
-            is_group = step.rule.grouped and side is Side.IN
+        for axis, side in step.known_rule.weights[name].items():
+            is_group = step.known_rule.grouped and side is Side.IN
             shape[axis] = (
                 left[side] // step.layer.groups if is_group else axis_length(left[side], total[side], shape[axis])
             )

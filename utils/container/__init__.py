@@ -1,7 +1,7 @@
-"""The packed container `.pfz`: a functional Keras model in few bytes, and back, bit for bit.
+"""The packed container `.pfz`: lossless compressed storage of a functional Keras model.
 
-Kernels with an encoding are stored as their codes, sparse tensors without their zeros, and everything goes through an
-entropy coder. `docs/container.md` describes the bytes. Nothing in a container is executed.
+Kernels with an encoding are stored as their codes, sparse tensors without their zeros, and all streams are
+entropy-coded. `docs/container.md` describes the format. No content of a container is executed.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ __all__ = ['TensorRow', 'Unpacked', 'load_container', 'pack', 'save_container', 
 
 @dataclasses.dataclass(frozen=True)
 class Unpacked:
-    """A model, not compiled, and the encodings of its kernels by layer."""
+    """An uncompiled model, and the encodings of its kernels by layer name."""
 
     model: keras.Model
     encodings: dict[str, Encoding]
 
 
 def pack(model: keras.Model, encodings: Mapping[str, Encoding] | None = None) -> bytes:
-    """The model as the bytes of a container.
+    """Packs a model into the bytes of a container.
 
     Args:
-      model: a functional or sequential model of Keras' own and of registered layers; how it was compiled is not kept.
+      model: a functional or sequential model of Keras layers and registered layers; its compile state is not stored.
       encodings: layer name -> encoding of its kernel, which must decode to that kernel bit for bit.
 
     Raises:
-      PocketFlowError: the model has a layer that a container cannot hold (code, unregistered), or an encoding does
-        not fit; the layer is named.
+      PocketFlowError: the model has a layer that a container cannot store (code, unregistered), or an encoding does
+        not fit; the message names the layer.
     """
     return _contents.write(_model_io.contents_of(model, encodings or {}))
 
 
 def unpack(content: bytes, source: str = 'the content') -> Unpacked:
-    """The model that was packed, with the same weights bit for bit, and its encodings.
+    """Unpacks the model and its encodings; the weights are bit-identical to the packed ones.
 
     Args:
-      content: any bytes; they need not be trusted.
-      source: what they are, for the error message.
+      content: the bytes of a container, possibly untrusted.
+      source: name of their source, for the error message.
 
     Raises:
       PocketFlowError: the bytes are no container that this version can read.
@@ -62,8 +62,8 @@ def unpack(content: bytes, source: str = 'the content') -> Unpacked:
         return Unpacked(*_model_io.model_of(_contents.read(content)))
 
 
-def save_container(model: keras.Model, encodings: Mapping[str, Encoding] | None, path: str | os.PathLike) -> int:
-    """Writes the container of a model, whole or not at all; docs/container.md describes its bytes.
+def save_container(model: keras.Model, encodings: Mapping[str, Encoding] | None, path: str | os.PathLike[str]) -> int:
+    """Writes the container of a model atomically; docs/container.md describes the format.
 
     >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2)])
     >>> num_bytes = save_container(model, None, f'{folder}/model.pfz')
@@ -73,7 +73,7 @@ def save_container(model: keras.Model, encodings: Mapping[str, Encoding] | None,
     Args:
       model: as for `pack`.
       encodings: layer -> encoding of its kernel, such as `pocketflow.quantize(model).encodings`; or None.
-      path: of the file, `.pfz` by custom.
+      path: path of the file, by convention with suffix `.pfz`.
 
     Returns:
       The number of bytes written.
@@ -87,14 +87,14 @@ def save_container(model: keras.Model, encodings: Mapping[str, Encoding] | None,
     return len(content)
 
 
-def load_container(path: str | os.PathLike) -> Unpacked:
-    """The model in a file that `save_container` wrote, with the same weights bit for bit; see there for an example.
+def load_container(path: str | os.PathLike[str]) -> Unpacked:
+    """Loads a model from a file written by `save_container`, with bit-identical weights; see there for an example.
 
     Args:
-      path: of the file; it need not be trusted.
+      path: path of the file, possibly untrusted.
 
     Returns:
-      `.model`, a Keras model that is not compiled, and `.encodings`, layer -> encoding of its kernel.
+      `.model`, an uncompiled Keras model, and `.encodings`, layer -> encoding of its kernel.
 
     Raises:
       UsageError: there is no such file.
@@ -104,7 +104,7 @@ def load_container(path: str | os.PathLike) -> Unpacked:
 
 
 def tensor_table(content: bytes, source: str = 'the content') -> list[TensorRow]:
-    """One row per weight, in the model's order, with its form of storage and its bytes; raises as `unpack` does."""
+    """One row per weight, in the model's order, with storage form and size; raises as `unpack` does."""
     with _reading(source):
         return _contents.rows(content)
 

@@ -1,10 +1,10 @@
-"""Tensors stored as what a quantizer chose: integer codes, with scales or code books per bucket."""
+"""Storage of quantized tensors: integer codes, with scales or code books per bucket."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,12 +27,12 @@ _FLOAT = np.dtype(np.float32)
 
 @dataclasses.dataclass(frozen=True)
 class CodeFacts:
-    """All that the manifest says of an encoded kernel, besides its shape; the fields are those of the encodings.
+    """The manifest's fields of an encoded kernel, without its shape; they correspond to those of the encodings.
 
     Attributes:
-      layer: whose kernel it is.
+      layer: name of the kernel's layer.
       packing: 'bits' (codes without gaps) or 'bytes' (one or two whole bytes per code), before the entropy coder.
-      dtype: of the codes in memory.
+      dtype: type of the codes in memory.
     """
 
     form: str
@@ -56,7 +56,7 @@ class CodeFacts:
 
     @classmethod
     def from_json(cls, form: str, fields: Fields, shape: Sequence[int]) -> CodeFacts:
-        """The checked facts about a tensor of this shape."""
+        """Reads and checks the fields of a tensor with this shape."""
         bits = fields.integer('bits', 1, MAX_BITS)
         is_symmetric = form == 'affine' and fields.any('zero_code') is not None
         return cls(
@@ -71,30 +71,30 @@ class CodeFacts:
 
     @property
     def num_streams(self) -> int:
-        """Codes, then code books; or codes, scales, and on an asymmetric grid offsets."""
+        """Number of streams: codes and code books; or codes, scales, and on an asymmetric grid offsets."""
         return 3 if self.form == 'affine' and self.zero_code is None else 2
 
     def table_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
-        """Of the code books, or of the scales and of the offsets, of a tensor of this shape."""
+        """Shape of the code books, or of the scales and of the offsets, for a tensor of this shape."""
         num_buckets = self.buckets.matrix_shape(shape)[1]
         return (num_buckets,) if self.form == 'affine' else (num_buckets, 2**self.bits)
 
     def num_values(self, shape: Sequence[int]) -> int:
-        """Numbers that decoding needs room for: the filled-up buckets and the tables."""
+        """Number of values during decoding: the padded buckets and the tables."""
         tables = (self.num_streams - 1) * math.prod(self.table_shape(shape))
         return math.prod(self.buckets.matrix_shape(shape)) + tables
 
     def num_bytes(self, shape: Sequence[int]) -> int:
-        """Memory of the codes and the tables."""
+        """Memory of the codes and the tables in bytes."""
         tables = (self.num_streams - 1) * math.prod(self.table_shape(shape))
         return self.dtype.itemsize * math.prod(shape) + _FLOAT.itemsize * tables
 
 
 def write(layer: str, encoding: Encoding) -> tuple[CodeFacts, list[Stream]]:
-    """The facts and the streams of an encoding; of the packings the smaller one.
+    """The manifest fields and the streams of an encoding, in the smaller of the packings.
 
     Raises:
-      ValueError: the encoding breaks a rule of its own, or one of the container's.
+      ValueError: the encoding is inconsistent, or exceeds a limit of the container.
     """
     facts = CodeFacts(
         form='codebook' if isinstance(encoding, CodebookEncoding) else 'affine',
@@ -113,12 +113,14 @@ def write(layer: str, encoding: Encoding) -> tuple[CodeFacts, list[Stream]]:
 
 
 def read(facts: CodeFacts, streams: Sequence[Stream], shape: Sequence[int]) -> Encoding:
-    """The inverse of `write`; raises an `UnreadableError` where the streams do not fit the tensor."""
+    """The inverse of `write`; raises an `UnreadableError` if the streams do not fit the tensor."""
     codes = _read_codes(facts, streams[0], math.prod(shape)).astype(facts.dtype).reshape(shape)
     tables = [values_of(stream, _FLOAT, facts.table_shape(shape)) for stream in streams[1:]]
     if facts.form == 'codebook':
-        return CodebookEncoding(codes, facts.bits, facts.buckets, *tables)
-    return AffineEncoding(codes, facts.bits, facts.buckets, *tables, zero_code=facts.zero_code)
+        (codebooks,) = tables
+        return CodebookEncoding(codes, facts.bits, facts.buckets, codebooks)
+    offsets = tables[1] if facts.zero_code is None else None
+    return AffineEncoding(codes, facts.bits, facts.buckets, tables[0], offsets, facts.zero_code)
 
 
 def _coded(codes: np.ndarray, packing: str, bits: int) -> Stream:
@@ -184,6 +186,6 @@ def _three(values: Sequence[Any], what: str) -> Sequence[Any]:
     return values
 
 
-def from_manifest(form: str, fields: Mapping[str, Any] | Fields, shape: Sequence[int]) -> CodeFacts | None:
-    """The facts of an encoded tensor, `None` for one that is stored by value."""
+def from_manifest(form: str, fields: Fields, shape: Sequence[int]) -> CodeFacts | None:
+    """The fields of an encoded tensor; `None` for one that is stored by value."""
     return CodeFacts.from_json(form, fields, shape) if form in FORMS else None

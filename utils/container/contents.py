@@ -1,4 +1,4 @@
-"""From tensors to bytes and back, without Keras: what is cheap to read, and all that reports need."""
+"""Conversion of tensors to bytes and back, without Keras; reports use only this part."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FLOAT = np.dtype(np.float32)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tensor:
-    """One weight of a model; a kernel with an encoding is stored as that, and `layer` names its layer."""
+    """One weight of a model; a kernel with an encoding is stored in encoded form, and `layer` names its layer."""
 
     name: str
     values: np.ndarray
@@ -35,7 +35,7 @@ class Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """All that a container holds: the architecture as JSON, and the weights in the model's order."""
+    """Content of a container: the architecture as JSON, and the weights in the model's order."""
 
     architecture: dict[str, Any]
     tensors: Sequence[Tensor]
@@ -43,7 +43,7 @@ class Contents:
 
 @dataclasses.dataclass(frozen=True)
 class _Entry:
-    """What the manifest says of one tensor; a stream is (coder, bytes before coding, bytes in the file)."""
+    """The manifest's entry of one tensor; a stream is (coder, bytes before coding, bytes in the file)."""
 
     name: str
     dtype: np.dtype
@@ -94,18 +94,18 @@ class _Entry:
 
     @property
     def num_values(self) -> int:
-        """Numbers that reading needs room for."""
+        """Number of values during reading."""
         return math.prod(self.shape) + (self.facts.num_values(self.shape) if self.facts else 0)
 
     @property
     def num_bytes(self) -> int:
-        """Memory that the tensor takes once it is read: as an array, as a weight of the model, and its encoding."""
+        """Memory of the tensor after reading, in bytes: as an array, as a weight of the model, and its encoding."""
         encoding = self.facts.num_bytes(self.shape) if self.facts else 0
         return 2 * math.prod(self.shape) * self.dtype.itemsize + encoding
 
     @property
     def num_bytes_to_read(self) -> int:
-        """Memory that reading takes besides: the streams before and after decoding, and what goes through them."""
+        """Additional memory while reading, in bytes: the streams before and after decoding, and intermediate arrays."""
         num_values, per_place = math.prod(self.shape), plain.BYTES_PER_PLACE.get(self.form, 0)
         num_places = self.streams[0][1] if self.form == 'delta' else num_values
         decoding = 2 * _FLOAT.itemsize * self.facts.num_values(self.shape) if self.facts else 0
@@ -118,7 +118,7 @@ class _Entry:
 
 @dataclasses.dataclass(frozen=True)
 class TensorRow:
-    """A tensor as reports show it: its form of storage, and its bytes in the file (without the manifest)."""
+    """A tensor in reports: its storage form, and its bytes in the file (without the manifest)."""
 
     name: str
     shape: tuple[int, ...]
@@ -127,10 +127,10 @@ class TensorRow:
 
 
 def write(contents: Contents) -> bytes:
-    """The bytes of a container.
+    """Assembles the bytes of a container.
 
     Raises:
-      PocketFlowError: there is more than what can be read back, or an encoding breaks a rule.
+      PocketFlowError: the content exceeds a limit of reading, or an encoding is inconsistent.
     """
     parts = [_written(tensor) for tensor in contents.tensors]
     entries = [entry for entry, _ in parts]
@@ -150,7 +150,7 @@ def read(content: bytes) -> Contents:
     """The inverse of `write`.
 
     Raises:
-      UnreadableError: the bytes are no container, or not a whole one.
+      UnreadableError: the bytes are no container, or a truncated one.
     """
     manifest, entries, body = _read_manifest(content)
     starts = itertools.accumulate((entry.num_stored for entry in entries), initial=0)
@@ -161,7 +161,7 @@ def read(content: bytes) -> Contents:
 
 
 def rows(content: bytes) -> list[TensorRow]:
-    """The tensors in the model's order; raises an `UnreadableError` if the bytes are no container."""
+    """One row per tensor, in the model's order; raises an `UnreadableError` if the bytes are no container."""
     return [TensorRow(entry.name, entry.shape, entry.form, entry.num_stored) for entry in _read_manifest(content)[1]]
 
 
@@ -223,7 +223,7 @@ def _read(entry: _Entry, stored: memoryview) -> Tensor:
         encoding = codes.read(entry.facts, streams, entry.shape)
     except UnreadableError as error:
         raise UnreadableError(f'tensor {entry.name!r}: {error}') from error
-    with np.errstate(all='ignore'):  # scales may be no numbers, as weights may
+    with np.errstate(all='ignore'):  # scales may be NaN, as weights may
         return Tensor(entry.name, encoding.decode(), encoding, entry.facts.layer)
 
 

@@ -1,7 +1,7 @@
-"""The entropy coder: the smallest of a few that the standard library has, and bounded when reading.
+"""Entropy coding by the best of several coders of the standard library, with bounded decoding.
 
-No single one wins: bytes without structure are best left alone; Huffman codes alone do well on short alphabets; LZMA's
-adaptive range coder spends fractions of bits, and so comes nearest to the entropy of quantized weights.
+No coder is best for all data: bytes without structure are smallest uncoded; Huffman codes suffice for short alphabets;
+LZMA's adaptive range coder uses fractions of bits, and comes closest to the entropy of quantized weights.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pocketflow.utils.container.errors import UnreadableError
 
 _DICTIONARY = 2**20
 _LZMA_CONTEXTS = (0, 3)
-_SHORT, _HOPELESS = 4096, 0.75  # LZMA takes long, and finds nothing in long noise
+_SHORT, _INCOMPRESSIBLE = 4096, 0.75  # LZMA is slow, and gains nothing on long noise
 _LEVEL = 6
 
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """Coded bytes: the coder's name, the number of bytes before coding, and the bytes after it."""
+    """Coded bytes: name of the coder, number of bytes before coding, and the coded bytes."""
 
     coder: str
     num_raw: int
@@ -29,16 +29,16 @@ class Stream:
 
 
 def compress(raw: bytes, num_parts: int = 1) -> Stream:
-    """The smallest coding of these bytes; of equally small ones the simplest.
+    """Codes bytes with the coder that gives the smallest result; ties go to the simplest coder.
 
     Args:
       raw: any bytes.
-      num_parts: how many parts of equal length, each with statistics of its own, the bytes have.
+      num_parts: number of parts of equal length with different statistics.
     """
     if not raw:
         return Stream('stored', 0, raw)
     best = _smaller([raw, *_deflated(raw, num_parts)], ('stored', 'deflate', 'deflate'), len(raw))
-    if len(raw) > _SHORT and len(best.payload) > _HOPELESS * len(raw):
+    if len(raw) > _SHORT and len(best.payload) > _INCOMPRESSIBLE * len(raw):
         return best
     lzma_coded = _smaller(list(_lzma(raw)), ('lzma',) * len(_LZMA_CONTEXTS), len(raw))
     return min(best, lzma_coded, key=lambda stream: len(stream.payload))
@@ -94,7 +94,7 @@ def _stored_raw(payload: bytes | memoryview, num_raw: int) -> tuple[bytes, bool]
 
 def _inflated(payload: bytes | memoryview, num_raw: int) -> tuple[bytes, bool]:
     decoder = zlib.decompressobj(-zlib.MAX_WBITS)
-    raw = decoder.decompress(payload, num_raw + 1)  # one more than allowed shows where there is more
+    raw = decoder.decompress(payload, num_raw + 1)  # one byte more, to detect a longer content
     return raw, decoder.eof and not decoder.unused_data
 
 
@@ -109,4 +109,4 @@ CODERS: dict[str, Callable[[bytes | memoryview, int], tuple[bytes, bool]]] = {
     'deflate': _inflated,
     'lzma': _lzma_raw,
 }
-"""Name of a coder -> decoder of (payload, number of bytes wanted): the bytes, and whether all of it was used."""
+"""Name of a coder -> decoder: (payload, number of bytes) -> (decoded bytes, whether the whole payload was used)."""

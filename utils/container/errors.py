@@ -1,4 +1,4 @@
-"""How reading fails: always with one reason."""
+"""Errors of reading a container."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ['UnreadableError', 'reading']
 
 @contextlib.contextmanager
 def reading(source: str) -> Iterator[None]:
-    """Turns an `UnreadableError` in the block into the one error that users see.
+    """Converts an `UnreadableError` or `MemoryError` in the block into a `PocketFlowError`.
 
     Args:
-      source: what is being read, as the error names it.
+      source: name of the container in the message.
 
     Raises:
       PocketFlowError: the block failed to read.

@@ -1,4 +1,4 @@
-"""Reading JSON that nobody vouches for: every field is checked for its type and range when it is taken."""
+"""Validated access to untrusted JSON: each field is checked for its type and range when it is read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Fields:
         self.what = what
 
     def any(self, key: str) -> Any:
-        """The field as it is."""
+        """The field without a check of its value."""
         if key not in self.value:
             raise UnreadableError(f'{self.what} has no {key!r}')
         return self.value[key]
@@ -47,7 +47,7 @@ class Fields:
 
 
 def checked_integer(value: Any, low: int, high: int, what: str) -> int:
-    """`value`, if it is an integer in [low, high].
+    """Returns `value` if it is an integer in [low, high].
 
     Raises:
       UnreadableError: it is not.
@@ -58,7 +58,7 @@ def checked_integer(value: Any, low: int, high: int, what: str) -> int:
 
 
 def checked_list(value: Any, max_length: int, what: str) -> list[Any]:
-    """`value`, if it is a list of at most `max_length` items.
+    """Returns `value` if it is a list of at most `max_length` items.
 
     Raises:
       UnreadableError: it is not.

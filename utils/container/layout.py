@@ -1,4 +1,4 @@
-"""The frame of a container: preamble, checksum, manifest, and the coded streams behind it, end to end."""
+"""Layout of a container: preamble, checksum, manifest, and the concatenated coded streams."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _CODER_NUMBERS = tuple(CODERS)
 
 
 def assemble(manifest: Mapping[str, Any], streams: Iterable[Stream]) -> bytes:
-    """The bytes of a container.
+    """Assembles the bytes of a container.
 
     Raises:
-      PocketFlowError: it would be larger than what can be read back.
+      PocketFlowError: it would exceed a limit of reading.
     """
     try:
         text = json.dumps(manifest, separators=(',', ':')).encode()
@@ -45,13 +45,13 @@ def assemble(manifest: Mapping[str, Any], streams: Iterable[Stream]) -> bytes:
 
 
 def sealed(body: bytes, version: tuple[int, int] = VERSION) -> bytes:
-    """The preamble and the checksum, then `body`."""
+    """Prepends the preamble and the checksum to `body`."""
     preamble = _PREAMBLE.pack(MAGIC, *version, _START + len(body))
     return preamble + _digest(preamble, body) + body
 
 
 def opened(content: bytes) -> tuple[Fields, memoryview]:
-    """The manifest and the bytes behind it; everything is checked against the checksum first.
+    """Verifies the checksum, then returns the manifest and the bytes after it.
 
     Raises:
       UnreadableError: wrong magic, version, length or checksum, or no manifest.

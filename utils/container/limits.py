@@ -1,20 +1,20 @@
-"""What a container may declare at most; packing keeps to it, and reading checks it before memory is taken."""
+"""Limits of a container, enforced when packing, and when reading before memory is allocated."""
 
 from __future__ import annotations
 
 MAX_BYTES = 2**30
-"""Of a whole container."""
+"""Size limit of a container."""
 
 MAX_VALUES = 2**28
-"""Numbers of all tensors together, those of code books, scales and filled-up buckets included (1 GiB of float32)."""
+"""Limit of the values of all tensors, including code books, scales and padded buckets (1 GiB of float32)."""
 
 MAX_MEMORY = 2**32
-"""Bytes that reading takes at once, by what the manifest says: each tensor as it was decoded and as a weight of the
-model, its codes and tables, and of the largest tensor what decoding takes. 2^28 values of float32 need 3 * 2^30.
+"""Limit of the peak memory of reading in bytes, computed from the manifest: each tensor as an array and as a weight of
+the model, its codes and tables, and the decoding memory of the largest tensor. 2^28 float32 values need 3 * 2^30.
 """
 
 MAX_MANIFEST_BYTES = 2**23
-"""Of the manifest, uncompressed."""
+"""Size limit of the uncompressed manifest."""
 
 MAX_TENSORS = 2**14
 MAX_RANK = 16

@@ -1,4 +1,4 @@
-"""The Keras side of a container: models into contents, and contents into models."""
+"""Conversion between Keras models and `Contents`."""
 
 from __future__ import annotations
 
@@ -22,29 +22,30 @@ from pocketflow.utils.models.building import build, with_ordered_layers
 from pocketflow.utils.quantization.encoding import Encoding, kernel_name
 
 _UNUSED = ('build_config', 'compile_config')
-"""What Keras need not know: layers built before they are called, from a `build_config`, get other names of weights."""
+"""Keys removed from configurations: layers built from a `build_config` before their call get other weight names."""
 
 
 def contents_of(model: keras.Model, encodings: Mapping[str, Encoding]) -> Contents:
-    """What a container of this model holds.
+    """Converts a model to the contents of a container.
 
     Raises:
-      PocketFlowError: the model is not functional, its architecture holds what `architecture.check` refuses, a weight
-        has a type that cannot be stored, or an encoding does not decode to its layer's kernel bit for bit.
+      PocketFlowError: the model is not functional, `architecture.check` rejects its architecture, a weight has a type
+        that cannot be stored, or an encoding does not decode to its layer's kernel bit for bit.
     """
     nodes_in_order(model)
     encoded = {_kernel_place(model, name): name for name in encodings}
     tensors = []
     for place, weight in enumerate(model.weights):
         layer = encoded.get(place, '')
-        tensors.append(Tensor(weight.name, _numpy(weight), encodings[layer] if layer else None, layer))
+        values = _numpy(weight)
+        tensors.append(Tensor(weight.name, values, encodings[layer] if layer else None, layer))
         if layer:
-            _check_encoding(layer, tensors[-1])
+            _check_encoding(layer, values, encodings[layer])
     return Contents(_config_of(model), tensors)
 
 
 def model_of(contents: Contents) -> tuple[keras.Model, dict[str, Encoding]]:
-    """The model and its encodings.
+    """Builds the model and its encodings.
 
     Raises:
       UnreadableError: the architecture is not accepted, Keras cannot build it, or the weights do not fit it.
@@ -55,18 +56,20 @@ def model_of(contents: Contents) -> tuple[keras.Model, dict[str, Encoding]]:
     _check_weights(weights, contents.tensors)
     for weight, tensor in zip(weights, contents.tensors, strict=True):
         weight.assign(tensor.values)
-    return model, {tensor.layer: tensor.encoding for tensor in _encoded(model, contents.tensors)}
+    return model, dict(_encodings(model, contents.tensors))
 
 
 def _config_of(model: keras.Model) -> dict[str, Any]:
     try:
-        for part in model.submodules:  # such layers may fail already when Keras writes them
+        for part in model.submodules:  # checked first, since Keras may fail to serialize such layers
             architecture.check_class(type(part).__name__)
-        config = architecture.without(json.loads(json.dumps(keras.saving.serialize_keras_object(model))), _UNUSED)
+        config: dict[str, Any] = architecture.without(
+            json.loads(json.dumps(keras.saving.serialize_keras_object(model))), _UNUSED
+        )
         architecture.check(config)
     except UnreadableError as error:
         raise PocketFlowError(f'model {model.name!r} cannot be packed: {error}') from error
-    except Exception as error:  # layers' get_config raises whatever it likes
+    except Exception as error:  # get_config of a layer may raise any type
         raise PocketFlowError(
             f'model {model.name!r} cannot be packed: its configuration cannot be written as JSON ({first_line(error)})'
         ) from error
@@ -74,7 +77,7 @@ def _config_of(model: keras.Model) -> dict[str, Any]:
 
 
 def _kernel_place(model: keras.Model, name: str) -> int:
-    """The place of a layer's kernel among the model's weights."""
+    """Index of a layer's kernel in the model's weights."""
     layer = next((layer for layer in model.layers if layer.name == name), None)
     kernel = getattr(layer, kernel_name(layer) or '', None)
     place = next((place for place, weight in enumerate(model.weights) if weight is kernel), None)
@@ -94,15 +97,15 @@ def _numpy(weight: tf.Variable) -> np.ndarray:
     return values
 
 
-def _check_encoding(layer: str, tensor: Tensor) -> None:
-    decoded = tensor.encoding.decode()
-    if decoded.dtype != tensor.values.dtype or decoded.shape != tensor.values.shape:
+def _check_encoding(layer: str, values: np.ndarray, encoding: Encoding) -> None:
+    decoded = encoding.decode()
+    if decoded.dtype != values.dtype or decoded.shape != values.shape:
         raise PocketFlowError(
             f'the encoding of layer {layer!r} decodes to {decoded.dtype} {decoded.shape}, its kernel'
-            f' is {tensor.values.dtype} {tensor.values.shape}'
+            f' is {values.dtype} {values.shape}'
         )
-    if to_bytes(decoded) != to_bytes(tensor.values):
-        num_others = int(np.sum(decoded != tensor.values))
+    if to_bytes(decoded) != to_bytes(values):
+        num_others = int(np.sum(decoded != values))
         raise PocketFlowError(
             f'the encoding of layer {layer!r} does not decode to its kernel: {num_others} of'
             f' {decoded.size} values differ; pack the model that the encoding was made for'
@@ -115,7 +118,7 @@ def _built(contents: Contents) -> keras.Model:
         ordered = with_ordered_layers(architecture.without(contents.architecture, _UNUSED))
         model = build(lambda: keras.saving.deserialize_keras_object(ordered, safe_mode=True), num_allowed, fill=False)
         nodes_in_order(model)
-    except Exception as error:  # Keras, and layers of others, raise whatever they like
+    except Exception as error:  # Keras and third-party layers may raise any type
         raise UnreadableError(f'Keras cannot build its architecture ({first_line(error)})') from error
     return model
 
@@ -131,8 +134,8 @@ def _check_weights(weights: Sequence[tf.Variable], tensors: Sequence[Tensor]) ->
             )
 
 
-def _encoded(model: keras.Model, tensors: Sequence[Tensor]) -> Iterator[Tensor]:
-    """The tensors with encodings; checks that each is the kernel of the layer that it names."""
+def _encodings(model: keras.Model, tensors: Sequence[Tensor]) -> Iterator[tuple[str, Encoding]]:
+    """Layer names and encodings; checks that each encoded tensor is the kernel of the layer that it names."""
     for place, tensor in enumerate(tensors):
         if tensor.encoding is not None:
             try:
@@ -141,4 +144,4 @@ def _encoded(model: keras.Model, tensors: Sequence[Tensor]) -> Iterator[Tensor]:
                 raise UnreadableError(str(error)) from error
             if not is_kernel:
                 raise UnreadableError(f'tensor {tensor.name!r} is not the kernel of layer {tensor.layer!r}')
-            yield tensor
+            yield tensor.layer, tensor.encoding

@@ -1,4 +1,4 @@
-"""Tensors stored by value: dense, or only the values that are not zero and where they are."""
+"""Storage of tensors by value: dense, or sparse as the nonzero values and their positions."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from pocketflow.utils.container.values import from_bytes, nonzero, to_bytes
 from pocketflow.utils.quantization.bit_packing import num_packed_bytes, pack_codes, unpack_codes
 
 BYTES_PER_PLACE = {'bitmap': 11, 'delta': 26}
-"""Memory for the places of the values that are there, by form of storage: codes or gaps, their sums and positions."""
+"""Memory per stored position while reading, by storage form, in bytes: codes or gaps, their sums and positions."""
 
 _LONG_GAP = 255
 _SMALL, _FEW, _MANY = 4096, 1 / 64, 1 / 8  # values; shares of zeros
 
 
 def dense(values: np.ndarray) -> list[Stream]:
-    """One stream: all values."""
+    """One stream with all values."""
     return [coded(values)]
 
 
 def sparse(values: np.ndarray) -> dict[str, list[Stream]]:
-    """The values that are not zero, and where they are: by form of storage two streams, places and values.
+    """Storage form -> two streams: positions of the nonzero values, and these values.
 
-    The places are a bit per element ('bitmap'), or the numbers of zeros before each value ('delta', see `gaps_of`).
+    Positions are one bit per element ('bitmap'), or the number of zeros before each value ('delta', see `gaps_of`).
     """
     there = nonzero(values)
     kept = coded(values.reshape(-1)[there])
@@ -35,7 +35,7 @@ def sparse(values: np.ndarray) -> dict[str, list[Stream]]:
 
 
 def gaps_of(positions: np.ndarray) -> bytes:
-    """Ascending positions as gaps: a byte below 255 skips so many elements and takes one, 255 skips 255 elements."""
+    """Encodes ascending positions as gaps: a byte b < 255 skips b elements before a value; 255 skips 255 elements."""
     gaps = np.diff(positions, prepend=-1) - 1
     ends = np.cumsum(gaps // _LONG_GAP + 1) - 1
     result = np.full(ends[-1] + 1 if len(ends) else 0, _LONG_GAP, np.uint8)
@@ -44,26 +44,26 @@ def gaps_of(positions: np.ndarray) -> bytes:
 
 
 def positions_of(gaps: bytes) -> np.ndarray:
-    """The inverse of `gaps_of`: int64 positions."""
+    """The inverse of `gaps_of`; returns int64 positions."""
     steps = np.frombuffer(gaps, np.uint8).astype(np.int64)
     takes = steps < _LONG_GAP
     return (np.cumsum(steps + takes) - 1)[takes]
 
 
 def read_dense(streams: Sequence[Stream], dtype: np.dtype, shape: Sequence[int]) -> np.ndarray:
-    """The inverse of `dense`; raises an `UnreadableError` where the streams do not fit the tensor."""
+    """The inverse of `dense`; raises an `UnreadableError` if the streams do not fit the tensor."""
     return values_of(streams[0], dtype, shape)
 
 
 def read_bitmap(streams: Sequence[Stream], dtype: np.dtype, shape: Sequence[int]) -> np.ndarray:
-    """The inverse of `sparse`, form 'bitmap'; raises an `UnreadableError` where the streams do not fit the tensor."""
+    """The inverse of `sparse`, form 'bitmap'; raises an `UnreadableError` if the streams do not fit the tensor."""
     num_values = math.prod(shape)
     map_stream = exactly(streams[0], num_packed_bytes(num_values, 1))
     return _scattered(np.flatnonzero(unpack_codes(decompress(map_stream), num_values, 1)), streams[1], dtype, shape)
 
 
 def read_delta(streams: Sequence[Stream], dtype: np.dtype, shape: Sequence[int]) -> np.ndarray:
-    """The inverse of `sparse`, form 'delta'; raises an `UnreadableError` where the streams do not fit the tensor."""
+    """The inverse of `sparse`, form 'delta'; raises an `UnreadableError` if the streams do not fit the tensor."""
     num_values = math.prod(shape)
     if streams[0].num_raw > num_values:
         raise UnreadableError(f'{streams[0].num_raw} gaps in a tensor of {num_values} values')
@@ -74,17 +74,17 @@ def read_delta(streams: Sequence[Stream], dtype: np.dtype, shape: Sequence[int])
 
 
 def values_of(stream: Stream, dtype: np.dtype, shape: Sequence[int]) -> np.ndarray:
-    """A tensor from a stream, which must declare just as many bytes as the tensor has."""
+    """Decodes a tensor from a stream, which must declare exactly the bytes of the tensor."""
     return from_bytes(decompress(exactly(stream, math.prod(shape) * dtype.itemsize)), dtype, shape)
 
 
 def coded(values: np.ndarray) -> Stream:
-    """The values of an array as one stream."""
+    """Codes the values of an array as one stream."""
     return compress(to_bytes(values), values.dtype.itemsize)
 
 
 def exactly(stream: Stream, num_bytes: int) -> Stream:
-    """The stream, if it declares this number of bytes: checked before anything is decompressed."""
+    """Returns the stream if it declares this number of bytes; checked before anything is decompressed."""
     if stream.num_raw != num_bytes:
         raise UnreadableError(f'a stream of {stream.num_raw} bytes where {num_bytes} are needed')
     return stream
@@ -101,14 +101,14 @@ READERS: dict[str, Callable[[Sequence[Stream], np.dtype, Sequence[int]], np.ndar
     'bitmap': read_bitmap,
     'delta': read_delta,
 }
-"""By form of storage."""
+"""Reader by storage form."""
 
 
 def smallest(values: np.ndarray) -> tuple[str, list[Stream]]:
-    """The form that needs the fewest bytes, and its streams.
+    """The storage form with the fewest bytes, and its streams.
 
-    Of large tensors only the forms that can win are tried: a place costs a bit or less, a zero that is written out in
-    full usually more.
+    For large tensors only forms that can be the smallest are tried: a position costs at most about one bit, a dense
+    zero usually more.
     """
     share = 1 - np.count_nonzero(nonzero(values)) / max(values.size, 1)
     is_small = values.size <= _SMALL
@@ -119,5 +119,5 @@ def smallest(values: np.ndarray) -> tuple[str, list[Stream]]:
 
 
 def num_stored(streams: Sequence[Stream]) -> int:
-    """Bytes of the streams as they lie in the file."""
+    """Bytes of the streams in the file."""
     return sum(len(stream.payload) for stream in streams)

@@ -1,6 +1,6 @@
-"""Arrays as bytes: little-endian, all first bytes of the values, then all second bytes, and so on.
+"""Conversion of arrays to bytes: little-endian, transposed by byte (first all first bytes of the values, and so on).
 
-Apart like this, signs and exponents, which have structure, stand together and do not share runs with mantissas.
+This separates signs and exponents, which compress well, from mantissas, which do not.
 """
 
 from __future__ import annotations
@@ -31,24 +31,25 @@ DTYPES: dict[str, np.dtype] = {
     )
 }
 DTYPES['bfloat16'] = np.dtype(tf.bfloat16.as_numpy_dtype)
-"""The types that a container can hold, by name."""
+"""Supported types by name."""
 
 
 def nonzero(values: np.ndarray) -> np.ndarray:
-    """Which elements [N] of a tensor, flattened, have any bit set: -0.0 is a value, +0.0 is not."""
-    return _words(values) != 0
+    """Boolean mask `[N]` of the flattened elements with any bit set: true for -0.0, false for +0.0."""
+    set_bits: np.ndarray = _words(values) != 0
+    return set_bits
 
 
 def to_bytes(values: np.ndarray) -> bytes:
-    """The values of an array of any shape as `values.nbytes` bytes."""
+    """Converts an array of any shape to `values.nbytes` bytes."""
     return np.ascontiguousarray(_words(values).view(np.uint8).reshape(-1, values.dtype.itemsize).T).tobytes()
 
 
 def from_bytes(raw: bytes, dtype: np.dtype, shape: Sequence[int]) -> np.ndarray:
-    """The inverse of `to_bytes`, as a new array.
+    """The inverse of `to_bytes`; returns a new array.
 
     Raises:
-      UnreadableError: the number of bytes is another one, or a bool is neither 0 nor 1.
+      UnreadableError: the number of bytes does not match, or a bool is neither 0 nor 1.
     """
     if len(raw) != math.prod(shape) * dtype.itemsize:
         raise UnreadableError(f'{len(raw)} bytes for a {dtype.name} tensor of shape {tuple(shape)}')

@@ -1,1 +1,1 @@
-"""What layers and operations cost: multiply-adds from shapes alone."""
+"""Costs of layers and operations: multiply-adds, computed from shapes."""

@@ -20,9 +20,9 @@ from pocketflow.utils.quantization.int8 import plain_if_quantization_aware
 
 
 class ChoiceMacs:
-    """Multiply-adds of many channel choices of one model, each exactly `total_macs(model, kept)`, quickly.
+    """Multiply-adds of many channel choices of one model: `total_macs(model, kept)`, but faster.
 
-    Sets of channels are bit sets of identities, and what the shapes say of each call is worked out once.
+    Sets of channels are bit sets of identities, and the terms of each call are computed from the shapes once.
 
     Args:
         model: a functional model, or its channel graph.
@@ -43,16 +43,16 @@ class ChoiceMacs:
             for step in graph.steps for tensor in step.node.keras_inputs
         }  # fmt: skip
         self._costs = CallCosts(graph)
-        # Worked out when first needed: only a call that lives may complain of a size that is unknown.
+        # Computed on first use: only living calls may raise an error for an unknown size.
         self._call = functools.cache(functools.partial(_call_terms, graph))
 
     def mask(self, reader: str, channels: Sequence[int]) -> int:
-        """A choice of a reader's input channels, numbered as by `reader_channels`, as a bit set.
+        """The bit set of a choice of a reader's input channels, which are numbered as by `reader_channels`.
 
         The bits stand for identities in the whole model: the union of two choices of one reader is `one | other`.
 
         Raises:
-            UsageError: there is no such reader, it has no such channel, or no channel is chosen.
+            UsageError: the reader or a channel does not exist, or no channel is chosen.
         """
         check_readers(self._graph, [reader], self._ids)
         return chosen(reader, self._ids[reader], channels)
@@ -61,10 +61,10 @@ class ChoiceMacs:
         """Multiply-adds of one sample through the model in which each reader reads only the channels of its mask.
 
         Args:
-            masks: reader -> its choice, as made by `mask`; readers that are not named read all.
+            masks: reader -> its choice, a value of `mask`; readers that are not named read all.
 
         Raises:
-            UsageError: a mask is not one of its reader, or a size on which the cost depends is unknown.
+            UsageError: a mask does not belong to its reader, or a size on which the cost depends is unknown.
         """
         self._check(masks)
         alive = channels_left(self._graph, {**self._all, **masks}, self._costs)
@@ -75,8 +75,8 @@ class ChoiceMacs:
         for name, mask in masks.items():
             if not mask or mask & ~self._all[name]:
                 raise UsageError(
-                    f'layer {name!r} cannot read the bit set {mask:#x}: it has no channel, or one of another layer;'
-                    f' make it by mask({name!r}, channels)'
+                    f'layer {name!r} cannot read the bit set {mask:#x}: it is empty, or has channels of another layer;'
+                    f' use mask({name!r}, channels)'
                 )
 
     def _selections(self, alive: Liveness) -> int:
@@ -86,8 +86,9 @@ class ChoiceMacs:
             for _, key, wanted in alive.selections() if places[key]
         ])  # fmt: skip
 
-    def _calls(self, alive: Liveness) -> int:
-        total, count = 0, self._graph.count
+    def _calls(self, alive: Liveness) -> int | Fraction:
+        total: int | Fraction = 0
+        count = self._graph.count
         for step in filter(self._multiplying.__contains__, alive.living):
             per_pair, per_input, per_output, constant = self._call(step)
             total += constant

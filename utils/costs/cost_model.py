@@ -1,4 +1,4 @@
-"""What a model costs on paper: multiply-adds and weights by layer, also of a model that is not built yet."""
+"""The cost model: multiply-adds and parameters of each layer, also for a pruned model that is not built."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ class LayerCost:
         name: the layer's name.
         kind: its class, such as 'Conv2D'.
         macs: multiply-adds of its convolutions or matrix products for one sample, over all its calls.
-        parameters: numbers in all its weights, trained or not (moving statistics too), but those of an earlier layer.
-        output_shape: shape of what its last call returns (of the first tensor), with None for the batch.
-        uncounted: what in it may multiply and is not in `macs`, in words.
+        parameters: number of values of all its weights, trainable or not (including moving statistics), without weights
+            that are shared with an earlier layer.
+        output_shape: shape of the first output of its last call, with None for the batch.
+        uncounted: descriptions of operations that may multiply and are not included in `macs`.
     """
 
     name: str
@@ -49,12 +50,12 @@ class LayerCost:
 def layer_costs(model: keras.Model | ChannelGraph, kept: Kept | None = None) -> list[LayerCost]:
     """The cost of each layer, in the order of execution.
 
-    Bias additions, element-wise products, normalizations, activations and pooling count as no multiply-adds.
+    Bias additions, element-wise products, normalizations, activations and pooling are not counted.
 
     Args:
-        model: a functional model, or its channel graph (quicker, where many choices are compared).
-        kept: with it, the costs are those of `remove_channels(model, kept)`, found without building it; the
-            channel selections that it would need come last.
+        model: a functional model, or its channel graph (faster if many choices are compared).
+        kept: if given, the costs are those of `remove_channels(model, kept)`, computed without building it; its
+            channel selections come last.
 
     Raises:
         UsageError: the model is not functional, `kept` does not fit it, or a size on which the cost of a
@@ -85,12 +86,12 @@ def total_macs(model: keras.Model | ChannelGraph, kept: Kept | None = None) -> i
 
 
 def total_parameters(model: keras.Model | ChannelGraph, kept: Kept | None = None) -> int:
-    """Numbers in all weights of the model; arguments and errors as for `layer_costs`."""
+    """Number of parameters of the model; arguments and errors as for `layer_costs`."""
     return sum(cost.parameters for cost in layer_costs(model, kept))
 
 
 def uncounted_macs(model: keras.Model) -> dict[str, tuple[str, ...]]:
-    """Layer -> what in it may multiply and is not in the totals, in words; empty for most models."""
+    """Layer -> descriptions of its operations that may multiply and are not in the totals; empty for most models."""
     return {cost.name: cost.uncounted for cost in layer_costs(model) if cost.uncounted}
 
 
@@ -100,10 +101,10 @@ def multiplies(step: Step) -> bool:
 
 
 def call_macs(graph: ChannelGraph, step: Step, num_inputs: int, num_outputs: int) -> int:
-    """Multiply-adds of one call when its input and output are left with so many channels.
+    """Multiply-adds of one call with `num_inputs` input and `num_outputs` output channels.
 
-    A call without a rule always costs what it does in the whole model. The number is a product of the two
-    counts, plus multiples of each, plus a constant: no kernel has more than one axis for either side.
+    A call without a rule has the same cost as in the whole model. The number is bilinear in the two counts, because
+    no kernel has more than one axis for either side.
 
     Raises:
         UsageError: the cost depends on a size that is unknown.
@@ -143,7 +144,7 @@ def _weight_shapes(step: Step, alive: Liveness | None) -> dict[str, tuple[int, .
 
 
 def _parameters(step: Step, alive: Liveness | None, shapes: Mapping[str, tuple[int, ...]], seen: set[int]) -> int:
-    """Numbers in the weights of a call's layer, without those that an earlier layer has already counted."""
+    """Number of values of the weights of a call's layer, without weights in `seen`."""
     if alive is not None and step.rule is not None:
         return sum(math.prod(shape) for shape in shapes.values())
     own = [weight for weight in step.layer.weights if id(weight) not in seen]

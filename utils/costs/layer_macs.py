@@ -1,14 +1,14 @@
 """Multiply-adds of one call of a Keras layer, for one sample.
 
-Layers with kernels and layers that loop have formulas; what is known to multiply nothing costs nothing; of anything
-else, as own layers and operator layers, the operations are counted that TensorFlow makes of it.
+Layers with kernels and recurrent layers have formulas; layers that are known not to multiply cost nothing; any other
+layer (custom layers, operator layers) is traced, and the multiply-adds of its TensorFlow operations are counted.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 import tf_keras as keras
@@ -20,7 +20,11 @@ from pocketflow.utils.graph import nodes_in_order
 from pocketflow.utils.quantization.encoding import KERNEL_NAMES
 
 _k = keras.layers
-Layer = keras.layers.Layer
+Layer: TypeAlias = keras.layers.Layer
+Dims = tuple[int | None, ...]
+"""The shape of a Keras tensor; `None` for an unknown size."""
+
+Inputs = Sequence[Dims]
 
 CONVOLUTIONS = (
     _k.Conv1D,
@@ -106,7 +110,7 @@ FREE_LAYERS = (
     _k.ZeroPadding2D,
     _k.ZeroPadding3D,
 )
-"""Layer types without multiply-adds; a layer of a subclass is looked into."""
+"""Layer types without multiply-adds; layers of subclasses are traced."""
 
 _FREE_SYMBOLS = frozenset(
     (
@@ -168,7 +172,7 @@ _FREE_SYMBOLS = frozenset(
 
 
 def is_free(layer: Layer) -> bool:
-    """Whether a layer is known to take no multiply-adds."""
+    """Whether the type of a layer is known to take no multiply-adds."""
     if type(layer) in FREE_LAYERS:
         return True
     symbol = getattr(layer, 'symbol', None)  # of an operator layer: the name of its function, `math.multiply`
@@ -176,10 +180,10 @@ def is_free(layer: Layer) -> bool:
 
 
 def node_macs(node: Any) -> Macs:
-    """Multiply-adds of the call that Keras has recorded in `node`.
+    """Multiply-adds of the call recorded in the Keras node `node`.
 
     Raises:
-      UsageError: a formula needs a size that is unknown.
+      UsageError: a size in a formula is unknown.
     """
     inputs = [tuple(tensor.shape) for tensor in node.keras_inputs]
     specs = {id(tensor): _spec(tensor) for tensor in node.keras_inputs}
@@ -187,19 +191,13 @@ def node_macs(node: Any) -> Macs:
     return layer_macs(node.layer, inputs, tuple(tf.nest.flatten(node.outputs)[0].shape), *arguments)
 
 
-def layer_macs(
-    layer: Layer,
-    inputs: list[tuple[int | None, ...]],
-    output: tuple[int | None, ...],
-    args: Any = None,
-    kwargs: Any = None,
-) -> Macs:
+def layer_macs(layer: Layer, inputs: Inputs, output: Dims, args: Any = None, kwargs: Any = None) -> Macs:
     """Multiply-adds of one call of a layer or of a model inside a model.
 
     Args:
       layer: the layer.
       inputs, output: the shapes of its tensors, the batch first.
-      args, kwargs: the call's own, with `tf.TensorSpec` in place of tensors; default: the inputs.
+      args, kwargs: the arguments of the call, with `tf.TensorSpec` in place of tensors; default: the inputs.
     """
     if is_free(layer):
         return Macs()
@@ -215,7 +213,7 @@ def layer_macs(
 
 
 def _spec(tensor: Any) -> tf.TensorSpec:
-    """What stands for a Keras tensor, of one sample."""
+    """The `tf.TensorSpec` of a Keras tensor, for one sample."""
     shape = tuple(tensor.shape)
     return tf.TensorSpec((1, *shape[1:]) if shape and shape[0] is None else shape, tensor.dtype)
 
@@ -224,11 +222,11 @@ def _traced(layer: Layer, args: Any, kwargs: Any) -> Macs:
     try:
         return function_macs(layer, args, kwargs)
     finally:
-        layer._clear_losses()  # those that `add_loss` has noted belong to the trace
+        layer._clear_losses()  # losses that were added while tracing are tensors of the trace
 
 
-def num_positions(layer: Layer, shape: tuple[int | None, ...]) -> int:
-    """Number of places of a feature map or sequence of `shape`, without batch and channels.
+def num_positions(layer: Layer, shape: Dims) -> int:
+    """Number of positions of a feature map or sequence of `shape`, without batch and channels.
 
     Raises:
       UsageError: a size is unknown.
@@ -237,13 +235,14 @@ def num_positions(layer: Layer, shape: tuple[int | None, ...]) -> int:
     return _product(layer, shape, shape[2:] if channels_first else shape[1:-1])
 
 
-def _product(layer: Layer, shape: tuple[int | None, ...], sizes: tuple[int | None, ...]) -> int:
-    if None in sizes:
+def _product(layer: Layer, shape: Dims, sizes: Dims) -> int:
+    known = [size for size in sizes if size is not None]
+    if len(known) < len(sizes):
         raise UsageError(
             f'the cost of layer {layer.name!r} depends on a size that is unknown: its feature map has the'
             f' shape {shape}; build the model with a fixed input size'
         )
-    return math.prod(sizes)
+    return math.prod(known)
 
 
 def kernel_shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
@@ -252,14 +251,12 @@ def kernel_shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
     return {name: tuple(getattr(layer, name).shape) for name in present}
 
 
-def kernel_layer_macs(
-    layer: Layer, kernels: list[Shape], first_input: tuple[int | None, ...], output: tuple[int | None, ...]
-) -> int:
+def kernel_layer_macs(layer: Layer, kernels: Sequence[Shape], first_input: Dims, output: Dims) -> int:
     """Multiply-adds of one of `KERNEL_LAYERS` with kernels of these shapes."""
     return kernel_macs(kernels, num_positions(layer, first_input if isinstance(layer, TRANSPOSED) else output))
 
 
-def _kernels(layer: Layer, inputs: list, output: tuple) -> Macs:
+def _kernels(layer: Layer, inputs: Inputs, output: Dims) -> Macs:
     return Macs(kernel_layer_macs(layer, list(kernel_shapes(layer).values()), inputs[0], output))
 
 
@@ -267,28 +264,28 @@ def _shapes(*variables: tf.Variable) -> list[tuple[int, ...]]:
     return [tuple(variable.shape) for variable in variables]
 
 
-def _cell(cell: Layer, inputs: list, output: tuple) -> Macs:
+def _cell(cell: Layer, inputs: Inputs, output: Dims) -> Macs:
     return Macs(recurrent_macs(_shapes(cell.kernel, cell.recurrent_kernel), 1))
 
 
-def _stacked_cells(layer: Layer, inputs: list, output: tuple) -> Macs:
+def _stacked_cells(layer: Layer, inputs: Inputs, output: Dims) -> Macs:
     return sum((_cell_macs(cell) for cell in layer.cells), Macs())
 
 
 def _cell_macs(cell: Layer) -> Macs:
-    """Of one step of a cell."""
+    """Multiply-adds of one step of a cell."""
     if isinstance(cell, _k.StackedRNNCells):
         return _stacked_cells(cell, [], ())
     return _cell(cell, [], ()) if isinstance(cell, _CELLS) else Macs(0, (type(cell).__name__,))
 
 
-def _recurrent(layer: Layer, inputs: list, output: tuple) -> Macs:
+def _recurrent(layer: Layer, inputs: Inputs, output: Dims) -> Macs:
     steps = inputs[0][0 if layer.time_major else 1]
     return _cell_macs(layer.cell).times(_product(layer, inputs[0], (steps,)))
 
 
-def _conv_lstm(layer: Layer, inputs: list, output: tuple) -> Macs:
-    """At each step a convolution of the input, with the layer's strides and padding, and one of the state."""
+def _conv_lstm(layer: Layer, inputs: Inputs, output: Dims) -> Macs:
+    """Each step convolves the input, with the layer's strides and padding, and the state."""
     rank = len(layer.kernel_size)
     places = output[-rank:] if layer.data_format == 'channels_first' else output[-1 - rank : -1]
     kernels = _shapes(layer.cell.kernel, layer.cell.recurrent_kernel)
@@ -296,22 +293,23 @@ def _conv_lstm(layer: Layer, inputs: list, output: tuple) -> Macs:
     return step.times(_product(layer, inputs[0], inputs[0][1:2]))
 
 
-def _bidirectional(layer: Layer, inputs: list, output: tuple) -> Macs:
+def _bidirectional(layer: Layer, inputs: Inputs, output: Dims) -> Macs:
     return sum((layer_macs(part, inputs, output) for part in (layer.forward_layer, layer.backward_layer)), Macs())
 
 
-def _time_distributed(layer: Layer, inputs: list, output: tuple) -> Macs:
+def _time_distributed(layer: Layer, inputs: Inputs, output: Dims) -> Macs:
     inner = layer_macs(layer.layer, [(shape[0], *shape[2:]) for shape in inputs], (output[0], *output[2:]))
     return inner.times(_product(layer, inputs[0], inputs[0][1:2]))
 
 
-def _additive_attention(layer: Layer, inputs: list, output: tuple) -> Macs:
+def _additive_attention(layer: Layer, inputs: Inputs, output: Dims) -> Macs:
     query, value = inputs[:2]
-    sizes = _product(layer, query, query[1:2]), _product(layer, value, value[1:2])
-    return Macs(additive_attention_macs(*sizes, query[-1], value[-1], layer.use_scale))
+    num_queries, depth = (_product(layer, query, (query[axis],)) for axis in (1, -1))
+    num_keys, value_depth = (_product(layer, value, (value[axis],)) for axis in (1, -1))
+    return Macs(additive_attention_macs(num_queries, num_keys, depth, value_depth, layer.use_scale))
 
 
-_FORMULAS: tuple[tuple[Any, Callable[[Layer, list, tuple], Macs]], ...] = (
+_FORMULAS: tuple[tuple[Any, Callable[[Layer, Inputs, Dims], Macs]], ...] = (
     (KERNEL_LAYERS, _kernels),
     (_CONV_LSTM, _conv_lstm),
     (_k.RNN, _recurrent),

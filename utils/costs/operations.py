@@ -1,4 +1,4 @@
-"""Multiply-adds of a function of tensors, from the operations that TensorFlow makes of it."""
+"""Multiply-adds of a function of tensors, from its traced TensorFlow operations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pocketflow.utils.costs.formulas import einsum_macs, kernel_macs, matmul_mac
 
 @dataclasses.dataclass(frozen=True)
 class Macs:
-    """A number of multiply-adds, and the names of what it does not include though it may multiply."""
+    """A number of multiply-adds, and the names of operations that may multiply and are not included."""
 
     count: int = 0
     uncounted: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ def function_macs(function: Callable[..., Any], args: Any, kwargs: Any) -> Macs:
 
     Args:
       function: a function of tensors.
-      args, kwargs: what it is called with; each `tf.TensorSpec` in them stands for a tensor.
+      args, kwargs: its arguments, with `tf.TensorSpec` in place of tensors.
     """
     values = tf.nest.flatten((args, kwargs))
     places = [place for place, value in enumerate(values) if isinstance(value, tf.TensorSpec)]
@@ -45,8 +45,8 @@ def function_macs(function: Callable[..., Any], args: Any, kwargs: Any) -> Macs:
 
     try:
         graph = tf.function(of_tensors).get_concrete_function(*(values[place] for place in places)).graph
-    except Exception:  # whatever it takes that a trace by itself does not give
-        return Macs(0, ('what cannot be traced',))
+    except Exception:  # custom functions may raise any exception outside of their model
+        return Macs(0, ('a function that cannot be traced',))
     return operations_macs(graph.get_operations(), graph)
 
 
@@ -67,12 +67,12 @@ def _operation_macs(operation: tf.Operation, graph: tf.Graph) -> Macs:
     called = sum((operations_macs(body.get_operations(), body) for body in _called(operation, graph)), Macs())
     if kind in _CALLS:
         return called
-    # How often a loop runs, or which branch is taken, is not known: nothing is lost if there is nothing to count.
+    # The number of iterations, or the branch taken, is unknown, which matters only if there is something to count.
     return Macs(0, (kind,)) if called.count or called.uncounted else Macs()
 
 
 def _called(operation: tf.Operation, graph: tf.Graph) -> Iterator[tf.Graph]:
-    """The bodies of the functions that an operation calls."""
+    """The graphs of the functions that an operation calls."""
     for attribute in operation.node_def.attr.values():
         names = [attribute.func.name] if attribute.func.name else [func.name for func in attribute.list.func]
         for name in names:
@@ -80,13 +80,14 @@ def _called(operation: tf.Operation, graph: tf.Graph) -> Iterator[tf.Graph]:
 
 
 def _shape(tensor: tf.Tensor) -> list[int]:
-    return tensor.shape.as_list()
+    return list(tensor.shape.as_list())
 
 
 def _product(shape: Sequence[int | None]) -> int:
-    if None in shape:
+    known = [size for size in shape if size is not None]
+    if len(known) < len(shape):
         raise ValueError('unknown size')
-    return math.prod(shape)
+    return math.prod(known)
 
 
 def _matmul(operation: tf.Operation, transposed: str) -> int:
@@ -108,7 +109,7 @@ def _transposed_convolution(operation: tf.Operation) -> int:
 
 
 def _kernel(operation: tf.Operation, feature_map: tf.Tensor) -> int:
-    """Each number of the kernel, the second input, once per place of a feature map of the whole batch."""
+    """Each value of the kernel (the second input) once per position of a feature map, for all samples."""
     sizes = _shape(feature_map)
     channels = operation.get_attr('data_format').decode().index('C')
     return kernel_macs([_shape(operation.inputs[1])], _product(sizes[:channels] + sizes[channels + 1 :]))
@@ -147,4 +148,4 @@ _OPAQUE = (
     'GRUBlock',
     'LSTMBlock',
 )
-"""How the types of operations begin that may multiply and have no formula."""
+"""Prefixes of the types of operations that may multiply and have no formula."""

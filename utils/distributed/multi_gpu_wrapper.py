@@ -22,7 +22,12 @@ from pocketflow.utils.errors import LostWorkerError, UsageError, first_line
 from pocketflow.utils.system import interrupts
 
 BUILD_IT = 'build it for this TensorFlow by scripts/install_horovod.sh'
-SIGNS_OF_LOSS = ('Horovod has been shut down', 'Connection reset by peer', 'Connection closed by peer', 'Broken pipe')
+CONNECTION_ERRORS = (
+    'Horovod has been shut down',
+    'Connection reset by peer',
+    'Connection closed by peer',
+    'Broken pipe',
+)
 """What errors say in a worker whose company is gone."""
 
 
@@ -134,9 +139,10 @@ class HorovodWorkers(Workers):
 
     def average(self, tensors: Sequence[tf.Tensor], half: bool = False) -> list[tf.Tensor]:
         compression = self._hvd.Compression.fp16 if half else self._hvd.Compression.none
-        return self._hvd.grouped_allreduce(
+        averages: list[tf.Tensor] = self._hvd.grouped_allreduce(
             list(tensors), op=self._hvd.Average, compression=compression, **self._named('average')
         )
+        return averages
 
     def gather(self, tensor: tf.Tensor) -> tf.Tensor:
         return self._hvd.allgather(tensor, **self._named('gather'))
@@ -182,7 +188,7 @@ def connect(options: MultiGpuOptions) -> Workers:
         return ALONE
     workers = HorovodWorkers(load_horovod())
     if workers.size > 1:  # started without a launcher, one worker finds TensorFlow at work already
-        take_share_of_devices(workers)
+        divide_devices(workers)
     return workers
 
 
@@ -197,7 +203,7 @@ def raise_on_lost_worker() -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        if not any(sign in str(error) for sign in SIGNS_OF_LOSS):
+        if not any(sign in str(error) for sign in CONNECTION_ERRORS):
             raise
         interrupts.check()  # all were asked to stop, and the others have ended first
         raise LostWorkerError(
@@ -206,7 +212,7 @@ def raise_on_lost_worker() -> Iterator[None]:
         ) from error
 
 
-def take_share_of_devices(workers: Workers) -> None:
+def divide_devices(workers: Workers) -> None:
     """One GPU each, or, where there is none, an equal part of the cores."""
     gpus = tf.config.list_physical_devices('GPU')
     if gpus:

@@ -70,7 +70,7 @@ def _plain(value: Any, contents: list[bytes]) -> Any:
 def _type_of(name: Any) -> np.dtype:
     """The NumPy type of numbers of that name."""
     try:
-        found = np.dtype(tf.as_dtype(name).as_numpy_dtype)
+        found: np.dtype[Any] = np.dtype(tf.as_dtype(name).as_numpy_dtype)
     except TypeError as error:
         raise TypeError(f'{name!r} is no type of numbers') from error
     if found.kind not in KINDS and found.name != 'bfloat16':

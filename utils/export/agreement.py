@@ -1,4 +1,4 @@
-"""How well a file's outputs agree with those of the model it was made from."""
+"""Agreement of the outputs of a file with those of its model."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from pocketflow.utils.errors import PocketFlowError
 
 ROUNDING = 1e-6
-"""Relative change of an input that stands for the rounding errors of a float32 computation."""
+"""Relative perturbation of inputs that emulates the rounding errors of a float32 computation."""
 AMPLIFIED = 10.0
-"""A file rounds in every layer, not at its inputs alone: it may be so many times as far off as they make the model."""
+"""Accepted factor over the effect of perturbed inputs, because a file rounds in every layer, not only at its inputs."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Agreement:
-    """A file beside its Keras model on one evaluation set; shares are in [0, 1]."""
+    """Comparison of a file with its Keras model on one evaluation set; shares are in [0, 1]."""
 
     accuracy: float
     reference_accuracy: float
@@ -29,8 +29,8 @@ class Agreement:
 def agreement(reference_logits: np.ndarray, file_logits: np.ndarray, labels: np.ndarray) -> Agreement:
     """Compares the outputs of a file with those of its model.
 
-    The relative difference is the largest absolute difference over the range (max - min) of the reference
-    outputs; over 1 if these are all equal.
+    The relative difference is the largest absolute difference divided by the range (max - min) of the reference
+    outputs, or by 1 if these are all equal.
 
     Args:
       reference_logits: the Keras model's outputs [N, ..., num_classes].
@@ -38,7 +38,7 @@ def agreement(reference_logits: np.ndarray, file_logits: np.ndarray, labels: np.
       labels: class numbers [N, ...].
 
     Raises:
-      PocketFlowError: the shapes do not fit each other, or outputs are not finite.
+      PocketFlowError: the shapes are inconsistent, or outputs are not finite.
     """
     labels = np.asarray(labels)
     if reference_logits.shape != file_logits.shape or labels.shape != reference_logits.shape[:-1]:
@@ -67,16 +67,16 @@ def agreement(reference_logits: np.ndarray, file_logits: np.ndarray, labels: np.
 def rounding_difference(
     predict: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, reference_logits: np.ndarray
 ) -> float:
-    """How far rounding errors may move the outputs of a model: the largest absolute difference that they explain.
+    """The largest absolute difference of a model's outputs that rounding errors can explain.
 
-    A model with large weights that cancel each other magnifies them beyond any fixed share of its outputs' range. That
-    is a property of the model: its own outputs move as much when its inputs change in their last digits.
+    A model with large weights of opposite signs amplifies rounding errors beyond any fixed share of the range of its
+    outputs. The amplification is estimated from the model itself, with inputs perturbed in their last digits.
 
     Args:
-      predict: the model's outputs `[N, ...]` for inputs.
+      predict: computes the model's outputs `[N, ...]` for inputs.
       inputs: `[N, ...]`.
-      reference_logits: the model's outputs for them.
+      reference_logits: the model's outputs for `inputs`.
     """
-    signs = np.random.default_rng(0).choice(np.float32([-1, 1]), np.shape(inputs))
+    signs = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), np.shape(inputs))
     moved = predict(np.asarray(inputs * (1 + np.float32(ROUNDING) * signs), np.float32))
     return AMPLIFIED * float(np.abs(moved - reference_logits).max())

@@ -1,9 +1,9 @@
-"""python -m utils.export.conversion_process: converts programs and tries files out, as another process asks for.
+"""python -m utils.export.conversion_process: converts programs and test-runs files for a parent process.
 
-The converter and the runtime are native code that some inputs crash. Here a crash costs one file, not the run; the
-other side is `ConversionProcess`. Requests are lines of JSON on the standard input, each answered by one line of JSON
-on the standard output: `{}`, or `{"error": "..."}`. The process ends when its input does, so it does not outlive the
-one that started it.
+The converter and the runtime are native code that some inputs crash. In this process a crash loses one file, not the
+run; the parent's side is `ConversionProcess`. Requests are lines of JSON on the standard input, each answered by one
+line of JSON on the standard output: `{}`, or `{"error": "..."}`. The process ends at the end of its input, so it does
+not outlive its parent.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def convert(request: Request) -> None:
 
 
 def try_out(request: Request) -> None:
-    """Runs the file `path` on samples, one by one and together, in all the ways in which it is measured."""
+    """Runs the file `path` on samples, one by one and as a batch, with all numbers of threads used for measuring."""
     samples = np.load(request['samples'], allow_pickle=False)
     for num_threads in request['num_threads']:
         runner = LiteRtRunner(request['path'], num_threads)
@@ -48,25 +48,25 @@ ACTIONS: dict[str, Callable[[Request], None]] = {'convert': convert, 'try_out': 
 
 
 def answer(line: str) -> dict[str, str]:
-    """Does what a request asks for."""
+    """Executes a request; returns the reply."""
     request = json.loads(line)
     tempfile.tempdir = request['temporary']
     try:
         ACTIONS[request['action']](request)
     except PocketFlowError as error:
         return {'error': str(error)}
-    except Exception as error:  # the owner goes on with other files
+    except Exception as error:  # the parent continues with other files
         return {'error': f'{type(error).__name__}: {first_reason(str(error))}'}
     return {}
 
 
 def main() -> None:
     """Answers requests until the input ends."""
-    # The owner decides when this process ends: signals from the terminal, or to the whole group, are for the owner.
+    # The parent decides when this process ends: signals from the terminal or to the process group are ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     replies = os.fdopen(os.dup(1), 'w', encoding='utf-8')
-    os.dup2(2, 1)  # what the converter prints must not be taken for a reply
+    os.dup2(2, 1)  # output of the converter must not be read as a reply
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(requests,), daemon=True).start()
     while True:
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def _read(requests: queue.SimpleQueue[str]) -> None:
-    """Passes requests on; ends the process with the input, even amid a conversion."""
+    """Queues requests; ends the process at the end of the input, even during a conversion."""
     for line in sys.stdin:
         requests.put(line)
     os._exit(0)

@@ -1,4 +1,4 @@
-"""Turning a Keras model into the bytes of a `.tflite` file."""
+"""Converts a Keras model to the bytes of a `.tflite` file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def convert(model: keras.Model, file_format: str, calibration: Calibration | Non
 
     Raises:
       PocketFlowError: the model has several inputs or outputs, an open shape, or layers that are not float32;
-        the format needs calibration data and got none; or the converter refuses the model.
+        the format needs calibration data and none are given; or the converter fails.
     """
     file_formats.get(file_format)
     check_convertible(model)
@@ -44,7 +44,7 @@ def convert(model: keras.Model, file_format: str, calibration: Calibration | Non
 
 
 def save_program(model: keras.Model, folder: Path) -> Program:
-    """Writes a model as the converter reads it.
+    """Writes a model as a SavedModel for the converter.
 
     Raises:
       PocketFlowError: the model cannot be converted.
@@ -57,8 +57,8 @@ def save_program(model: keras.Model, folder: Path) -> Program:
         )
 
         model = for_the_converter(model)
-    # TFLiteConverter.from_keras_model saves the whole Keras model first, with all its per-layer traces: five
-    # times slower than a bare module that holds the same variables.
+    # TFLiteConverter.from_keras_model first saves the entire Keras model, with traces of each layer: five times
+    # slower than a tf.Module with the same variables.
     holder = tf.Module()
     holder.variables_of_model = model.variables
     spec = tf.TensorSpec((1, *shape), tf.float32, name='images')
@@ -68,7 +68,7 @@ def save_program(model: keras.Model, folder: Path) -> Program:
 
 
 def warn_of_floats(program: Program, content: bytes) -> None:
-    """Warns if an int8 file computes in float, which the training did not simulate."""
+    """Warns of float operations in an int8 file, which were not simulated in training."""
     if left := float_operators(content):
         logging.warning(
             'the int8 file of %s computes some operations in float, which is slow: %s',
@@ -78,7 +78,7 @@ def warn_of_floats(program: Program, content: bytes) -> None:
 
 
 def check_convertible(model: keras.Model) -> None:
-    """Refuses models that no format can hold.
+    """Rejects models that cannot be exported in any format.
 
     Raises:
       PocketFlowError: the model has several inputs or outputs, an open shape, or layers that are not float32.

@@ -1,6 +1,6 @@
-"""Latencies measured on a device: reading what TensorFlow Lite's and LiteRT's `benchmark_model` print.
+"""Latencies measured on a device: a parser for the output of `benchmark_model` of TensorFlow Lite and LiteRT.
 
-The tool has written its figures in three ways over the years, each with figures that the others lack:
+Versions of the tool differ in format and in the figures they print:
 
 * `Average inference timings in us: Warmup: 76605.9, Init: 9933, no stats: 66767.6` (until 2019);
 * `Inference timings in us: Init: 855, ..., Inference (avg): 33209.4`, after a line `count=50 first=32891 ...
@@ -31,11 +31,11 @@ _NAMES = {'avg': 'mean', 'min': 'min', 'max': 'max', 'std': 'std', 'p5': 'p5', '
 
 
 def parse_benchmark(text: str) -> dict[str, float | int]:
-    """The time of one inference, from the output of `benchmark_model`.
+    """Parses the time of one inference from the output of `benchmark_model`.
 
     Returns:
-      Milliseconds as `mean` and, where the text has them, `min`, `max`, `std`, `p5`, `p50` and `p95`; and the number of
-      timed runs as `count`. Where the text holds several results (as a log does), those of the last.
+      Milliseconds as `mean` and, if the text has them, `min`, `max`, `std`, `p5`, `p50` and `p95`; and the number of
+      timed runs as `count`. If the text has several results (as a log may), those of the last.
 
     Raises:
       UsageError: the text holds no result.
@@ -51,7 +51,7 @@ def parse_benchmark(text: str) -> dict[str, float | int]:
 
 
 def _checked(found: dict[str, float | int]) -> dict[str, float | int]:
-    """The same with a whole count, unless a figure is too large for a number, as `1e999`, or no time has passed."""
+    """Checks that figures are finite (`1e999` is not) and the mean is positive; converts `count` to an integer."""
     for name, value in found.items():
         if not math.isfinite(value) or (name == 'mean' and value <= 0):
             raise UsageError(
@@ -61,18 +61,18 @@ def _checked(found: dict[str, float | int]) -> dict[str, float | int]:
 
 
 def read_device_latencies(spec: str, formats: Collection[str]) -> dict[str, dict[str, float | int]]:
-    """The latencies by export format that `--device_latency` names files of.
+    """Reads the files of `--device_latency`: latencies by export format.
 
     Args:
       spec: `FORMAT=FILE` pairs separated by commas.
-      formats: the formats that there are files of.
+      formats: the exported formats.
 
     Returns:
-      For each format what `parse_benchmark` says, in milliseconds.
+      The result of `parse_benchmark` for each format, in milliseconds.
 
     Raises:
-      UsageError: the spec is not of that form, names a format twice or one that there is no file of, or the text of
-        one cannot be read or holds no result.
+      UsageError: the spec is not of that form, names a format twice or one that is not exported, or a file cannot be
+        read or has no result.
     """
     latencies: dict[str, dict[str, float | int]] = {}
     for pair in filter(None, (part.strip() for part in spec.split(','))):
@@ -105,7 +105,7 @@ def _read(file_format: str, path: Path) -> dict[str, float | int]:
 
 
 def _timings_in_us(text: str) -> dict[str, float | int]:
-    """The last line of averages, completed by the last line of runs before it, if that tells the same average."""
+    """The last line of averages, with the fields of the last line of runs before it if the averages are equal."""
     matches = [match for pattern in _AVERAGES_US for match in pattern.finditer(text)]
     if not matches:
         return {}
@@ -117,9 +117,9 @@ def _timings_in_us(text: str) -> dict[str, float | int]:
 
 
 def _run_fields(line: str) -> dict[str, float | int]:
-    """`count=50 first=32891 curr=33978 min=32641 max=34005 avg=33209.4 std=450`, as milliseconds.
+    """Parses `count=50 first=32891 curr=33978 min=32641 max=34005 avg=33209.4 std=450`; returns milliseconds.
 
-    Runs of equal lengths are a line `count=50 curr=33000(all same)` without most fields.
+    If all runs took equally long, the line is `count=50 curr=33000(all same)`, without most fields.
     """
     fields = dict(_FIELD_US.findall(line))
     named = {name: float(fields[key]) / 1000 for key, name in _NAMES.items() if key in fields}
@@ -127,7 +127,7 @@ def _run_fields(line: str) -> dict[str, float | int]:
 
 
 def _results_in_ms(text: str) -> dict[str, float | int]:
-    """The lines of the last `BENCHMARK RESULTS`."""
+    """The figures of the last `BENCHMARK RESULTS`, in milliseconds."""
     found: dict[str, float | int] = {}
     for key, value, count in _LINE_MS.findall(text):
         if key == 'avg':

@@ -1,4 +1,4 @@
-"""All formats in which a finished model can be written, by the names that `--export_formats` takes."""
+"""The export formats of finished models, by their names in `--export_formats`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Write = Callable[['Source'], bytes]
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What a file is made of.
+    """The data from which files are written.
 
     Attributes:
       model: a functional float32 model with one input and one output.
       encodings: integer codes of kernels, by layer name.
       calibration: training inputs, for formats that quantize activations.
-      convert: the converter; in this process by default, `IsolatedConversions` has one that may crash.
-      try_out: called with the format and the bytes of a new `.tflite` file before it is kept, to refuse it.
+      convert: the converter; by default in this process. That of `IsolatedConversions` survives crashes.
+      try_out: called with the format and the bytes of each new `.tflite` file; raises an error to reject it.
     """
 
     model: keras.Model
@@ -48,14 +48,14 @@ class Source:
 
 
 def file_name(file_format: str) -> str:
-    """`model_int8.tflite`, and `model.pfz` for the container, which LiteRT does not run."""
+    """File name of a format: `model_int8.tflite`, or `model.pfz` for the container."""
     return f'model.{CONTAINER}' if file_format == CONTAINER else f'model_{file_format}.tflite'
 
 
 def weight_bits(encodings: Mapping[str, Encoding]) -> dict[str, int]:
-    """The bit widths of the kernels that a `.tflite` file can hold as integers, by layer name.
+    """Bit widths, by layer name, of the kernels that a `.tflite` file can store as integers.
 
-    That are those on a symmetric grid with one scale per output channel, of at most 8 bits.
+    These are the kernels on a symmetric grid of at most 8 bits with one scale per output channel.
     """
     return {
         name: encoding.bits

@@ -1,10 +1,10 @@
-"""How sure a ratio of two medians is, from measurements that were taken by turns.
+"""Confidence intervals for speed-ups, from alternating measurements.
 
-Both sides of a round are measured within moments of each other, so whatever slows the machine down for a while slows
-both: the ratio of a round is far steadier than either time. The interval for the median of these ratios is that of the
-sign test (Conover, Practical Nonparametric Statistics, section 3.2), which assumes nothing of their distribution, but
-that they are independent. Those of neighbouring rounds are not, where the scheduler of a busy machine favours one side
-for a while, so the test is made on blocks of rounds (Law, Simulation Modeling and Analysis, "batch means").
+Both times of a round are measured shortly after each other, so that load on the machine affects both, and the ratio
+varies far less than either time. The interval for the median of these ratios is that of the sign test (Conover,
+Practical Nonparametric Statistics, section 3.2), which assumes independence but no particular distribution. Ratios of
+neighbouring rounds are correlated on a busy machine, so the test is applied to blocks of rounds (Law, Simulation
+Modeling and Analysis, "batch means").
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from scipy.stats import binom
 Interval = tuple[float, float]
 
 CONFIDENCE = 0.99
-"""Of an interval; more than the usual 0.95 since measuring goes on, and is looked at again, until it is narrow."""
+"""Confidence of an interval; above the usual 0.95, because it is tested repeatedly while measurements are added."""
 
 BLOCKS = 8
-"""Into so many blocks rounds are put: the fewest for which the sign test gives an interval of that confidence, so that
-blocks are as long as possible."""
+"""Number of blocks: the least for which the sign test gives an interval of that confidence, so that blocks are as long
+as possible."""
 
 NARROW = 1.1
 """An interval is narrow if its ends differ by at most this factor."""
 
 
 def interval_rank(count: int, confidence: float = CONFIDENCE) -> int | None:
-    """Which of `count` sorted values, from 0 on, bounds their distribution's median below (and, from the end, above).
+    """Zero-based rank among `count` sorted values of the lower bound (and, from the end, the upper) of the median.
 
-    The median lies outside if at most so many of the values lie on one side of it, each by chance of 1/2:
-    `2 P(Binomial(count, 1/2) <= rank) <= 1 - confidence`.
+    The greatest rank with `2 P(Binomial(count, 1/2) <= rank) <= 1 - confidence`, the probability that the interval
+    does not contain the median.
 
     Returns:
       The greatest such rank; `None` if the values are too few for any interval.
@@ -55,7 +55,7 @@ def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> 
 
 
 def block_medians(values: Sequence[float], count: int = BLOCKS) -> list[float]:
-    """The median of each of `count` runs of neighbours, of nearly equal length; fewer values stay as they are.
+    """The median of each of `count` consecutive blocks of nearly equal length; fewer values are returned unchanged.
 
     >>> block_medians([1, 2, 9, 4, 5, 6], 2)
     [2.0, 5.0]
@@ -66,7 +66,7 @@ def block_medians(values: Sequence[float], count: int = BLOCKS) -> list[float]:
 def speedup_interval(
     reference: Sequence[float], other: Sequence[float], confidence: float = CONFIDENCE
 ) -> Interval | None:
-    """How many times faster the other is: the interval of the median ratio.
+    """Confidence interval of the median speed-up `reference / other`.
 
     Args:
       reference, other: times of the same rounds, in order.
@@ -78,10 +78,10 @@ def speedup_interval(
 
 
 def is_narrow(interval: Interval | None) -> bool:
-    """Whether an interval says enough to stop measuring."""
+    """Whether an interval is narrow enough to stop measuring."""
     return interval is not None and interval[1] <= NARROW * interval[0]
 
 
 def around(interval: Interval | None, value: float) -> Interval | None:
-    """The interval, made to include the ratio that is shown: that of the medians of all calls of all rounds."""
+    """The interval, extended to contain `value`, the reported ratio of the medians of all calls."""
     return None if interval is None else (min(interval[0], value), max(interval[1], value))

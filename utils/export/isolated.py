@@ -1,4 +1,4 @@
-"""Converting in a process of its own, so that a converter that crashes costs one file and not the run."""
+"""Conversion in a separate process, so that a crash of the converter loses one file and not the run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import tf_keras as keras
@@ -29,7 +29,7 @@ from pocketflow.utils.system.child_process import module_command
 from pocketflow.utils.system.quiet import quiet_native_output
 
 TIME_LIMIT = 3600.0
-"""Seconds that one conversion may take."""
+"""Time limit of one conversion, in seconds."""
 _LOOP_HINT = (
     '; its recurrent layers (%s) run as loops, which cannot be calibrated: build them with unroll=True, or '
     'export another format'
@@ -37,72 +37,38 @@ _LOOP_HINT = (
 
 
 class CrashError(Exception):
-    """The process ended, or had to be ended, before it answered; the message says how."""
+    """The process ended, or exceeded its time limit, before it replied; the message has the exit status."""
 
 
-class ConversionProcess:
-    """A process that answers requests, started at the first one and again after a crash.
+class _Running:
+    """A running process with its pipes; its stderr is written to a temporary file."""
 
-    It imports TensorFlow, which takes seconds: `start` lets it do so while this process has other work.
+    def __init__(self) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
+        path = os.pathsep.join(filter(None, sys.path))
+        self._process = subprocess.Popen(
+            module_command('pocketflow.utils.export.conversion_process'),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env={**os.environ, 'PYTHONPATH': path},
+        )
+        assert self._process.stdin and self._process.stdout, 'both are pipes'
+        self._input, self._output = self._process.stdin, self._process.stdout
 
-    Args:
-      time_limit: seconds after which a request counts as crashed.
-    """
+    def send(self, line: bytes) -> None:
+        self._input.write(line)
+        self._input.flush()
 
-    def __init__(self, time_limit: float = TIME_LIMIT):
-        self._time_limit = time_limit
-        self._process: subprocess.Popen[bytes] | None = None
-        self._errors: IO[bytes] | None = None
+    def read_line(self, seconds: float) -> bytes | None:
+        """Reads a line, incomplete if the process has ended; `None` after `seconds` without data."""
+        return self._output.readline() if select.select([self._output], [], [], seconds)[0] else None
 
-    def start(self) -> None:
-        if self._process is None:
-            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
-            path = os.pathsep.join(filter(None, sys.path))
-            self._process = subprocess.Popen(
-                module_command('pocketflow.utils.export.conversion_process'),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                env={**os.environ, 'PYTHONPATH': path},
-            )
-
-    def ask(self, action: str, **request: Any) -> None:
-        """Has something done.
-
-        Raises:
-          PocketFlowError: it cannot be done.
-          CrashError: the process died of it, or took longer than the time limit.
-        """
-        self.start()
-        line = json.dumps({'action': action, **request}) + '\n'
-        try:
-            self._process.stdin.write(line.encode())
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            raise CrashError(self._end()) from None
-        reply = json.loads(self._reply())
-        if 'error' in reply:
-            raise PocketFlowError(reply['error'])
-
-    def close(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._forget()
-
-    def _reply(self) -> bytes:
-        deadline = time.monotonic() + self._time_limit
-        while (left := deadline - time.monotonic()) > 0:
-            if select.select([self._process.stdout], [], [], min(left, 1.0))[0]:
-                line = self._process.stdout.readline()
-                if line.endswith(b'\n'):
-                    return line
-                raise CrashError(self._end())
+    def kill(self) -> None:
         self._process.kill()
-        self._forget()
-        raise CrashError(f'took longer than {self._time_limit:g} seconds')
 
-    def _end(self) -> str:
-        """How the process ended, once its pipes have closed."""
+    def end(self) -> str:
+        """Waits for the process, whose pipes have closed; returns how it ended."""
         code = self._process.wait()
         how = f'exit code {code}' if code >= 0 else signal.Signals(-code).name
         self._errors.seek(0)
@@ -111,33 +77,96 @@ class ConversionProcess:
             for line in self._errors.read().decode(errors='replace').splitlines()
             if 'error:' in line or 'Check failed' in line
         ]
-        self._forget()
         return f'crashed ({how})' + (f', saying {said[-1].strip()[:200]!r}' if said else '')
 
-    def _forget(self) -> None:
+    def close(self) -> None:
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        self._process.stdout.close()
+            self._input.close()
+        self._output.close()
         self._process.wait()
         self._errors.close()
-        self._process = self._errors = None
+
+
+class ConversionProcess:
+    """A child process that executes requests, started at the first one and restarted after a crash.
+
+    It imports TensorFlow, which takes seconds: `start` starts the import in the background.
+
+    Args:
+      time_limit: seconds after which a request counts as crashed.
+    """
+
+    def __init__(self, time_limit: float = TIME_LIMIT):
+        self._time_limit = time_limit
+        self._process: _Running | None = None
+
+    def start(self) -> None:
+        self._running()
+
+    def ask(self, action: str, **request: Any) -> None:
+        """Sends a request and waits for the reply.
+
+        Raises:
+          PocketFlowError: the request failed.
+          CrashError: the process crashed, or exceeded the time limit.
+        """
+        process = self._running()
+        line = json.dumps({'action': action, **request}) + '\n'
+        try:
+            process.send(line.encode())
+        except BrokenPipeError:
+            raise CrashError(self._end(process)) from None
+        reply = json.loads(self._reply(process))
+        if 'error' in reply:
+            raise PocketFlowError(reply['error'])
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._forget(self._process)
+
+    def _running(self) -> _Running:
+        if self._process is None:
+            self._process = _Running()
+        return self._process
+
+    def _reply(self, process: _Running) -> bytes:
+        deadline = time.monotonic() + self._time_limit
+        while (left := deadline - time.monotonic()) > 0:
+            line = process.read_line(min(left, 1.0))
+            if line is not None and not line.endswith(b'\n'):
+                raise CrashError(self._end(process))
+            if line is not None:
+                return line
+        process.kill()
+        self._forget(process)
+        raise CrashError(f'took longer than {self._time_limit:g} seconds')
+
+    def _end(self, process: _Running) -> str:
+        how = process.end()
+        self._forget(process)
+        return how
+
+    def _forget(self, process: _Running) -> None:
+        process.close()
+        self._process = None
 
 
 @functools.cache
 def conversion_process() -> ConversionProcess:
-    """The one of this program: a second export does not import TensorFlow once more."""
+    """The conversion process of this program, shared by all exports, so that it imports TensorFlow once."""
     process = ConversionProcess()
     atexit.register(process.close)
     return process
 
 
 class IsolatedConversions:
-    """Converts models in another process, and has each file run there first.
+    """Converts models in another process, and test-runs each file there.
 
     Args:
-      folder: where models and files are passed to and fro.
-      samples: inputs [N, ...] to run new files on.
-      process: where the work is done.
+      folder: folder in which models and files are exchanged with the process.
+      samples: inputs [N, ...] on which new files are run.
+      process: the process.
     """
 
     def __init__(self, folder: Path, samples: np.ndarray, process: ConversionProcess):
@@ -147,7 +176,7 @@ class IsolatedConversions:
         np.save(folder / 'samples.npy', samples)
 
     def convert(self, model: keras.Model, file_format: str, calibration: Calibration | None = None) -> bytes:
-        """As `pocketflow.utils.export.convert.convert`; a crash of the converter is a `PocketFlowError`, too."""
+        """As `pocketflow.utils.export.convert.convert`; a crash of the converter raises a `PocketFlowError`, too."""
         program, output = self._program(model), self._folder / 'converted'
         try:
             self._ask(
@@ -174,7 +203,7 @@ class IsolatedConversions:
         """Loads and runs a new file.
 
         Raises:
-          PocketFlowError: LiteRT refuses the file, or crashes.
+          PocketFlowError: LiteRT rejects the file, or crashes.
         """
         file = self._folder / f'model_{file_format}.tflite'
         file.write_bytes(content)
@@ -213,9 +242,9 @@ class IsolatedConversions:
 
 @contextlib.contextmanager
 def isolated_conversions(folder: Path, samples: np.ndarray) -> Iterator[IsolatedConversions]:
-    """Conversions that keep what they pass to and fro in a folder within `folder`, which is removed afterwards.
+    """Conversions with a temporary folder within `folder`, which is removed afterwards.
 
-    What a former call could not remove, because its process was killed, is removed first.
+    A temporary folder of an earlier call whose process was killed is removed first.
     """
     exchange = folder / 'conversion.tmp'
     shutil.rmtree(exchange, ignore_errors=True)
@@ -233,7 +262,7 @@ def _one_array(calibration: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _hint(model: keras.Model) -> str:
-    """What to do about layers that become loops, which crash the converter's calibration."""
+    """Advice about recurrent layers that become loops, which crash the converter's calibration; else empty."""
     layers = [getattr(layer, 'forward_layer', layer) for layer in model.layers]
     loops = [layer.name for layer in layers if isinstance(layer, keras.layers.RNN) and not layer.unroll]
     return _LOOP_HINT % ', '.join(loops) if loops else ''

@@ -1,4 +1,4 @@
-"""Timing files against each other in one process, in turns, so that drift of the machine hits all alike."""
+"""Times files alternately in one process, so that drift of the machine affects all of them equally."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import numpy as np
 from pocketflow.utils.export.intervals import is_narrow, speedup_interval
 
 MOST_TIMES, EXTRA_SECONDS = 10, 5.0
-"""Where ratios are not clear yet, timing goes on for this many times the rounds, and this many seconds, at most."""
+"""While ratios are uncertain, timing continues for at most this many times the rounds and this many seconds."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """How long to measure: the runners take turns, one turn each per round.
+    """Duration of a measurement, in rounds with one turn for each runner.
 
-    In each turn `settling` calls come first and do not count, so that the caches hold this runner's data
-    again and the threads of the runner before have stopped spinning; then `invocations_per_round` calls are
-    timed, one by one. The first `warmup` rounds do not count at all.
+    Each turn starts with `settling` untimed calls, which refill the caches with this runner's data while the threads
+    of the previous runner stop spinning; then `invocations_per_round` calls are timed one by one. The first `warmup`
+    rounds are discarded.
 
-    Timing goes on up to `most_rounds` in all, and for `extra_seconds` at most, until it is narrowly known how many
-    times faster than the first each runner is.
+    Timing continues up to `most_rounds` rounds and for at most `extra_seconds`, until the confidence interval of each
+    runner's speed-up over the first runner is narrow.
     """
 
     rounds: int = 30
@@ -36,7 +36,7 @@ class Timing:
     extra_seconds: float = 0.0
 
     def until_clear(self) -> Timing:
-        """The same, continued while ratios are not clear."""
+        """A copy that continues while speed-ups are uncertain."""
         return dataclasses.replace(self, most_rounds=MOST_TIMES * self.rounds, extra_seconds=EXTRA_SECONDS)
 
     @classmethod
@@ -69,7 +69,7 @@ class Latency:
 
 
 class Timed(Protocol):
-    """What can be timed: takes a batch, then computes."""
+    """Interface of runners that can be timed."""
 
     def set_input(self, images: np.ndarray) -> None: ...
 
@@ -88,13 +88,13 @@ def time_alternating(
     timing: Timing = DEFAULT_TIMING,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Latency]:
-    """Times all runners on one input, in turns A B A B ...
+    """Times all runners alternately (A B A B ...) on one input.
 
     Args:
-      runners: what to time, by name; at least one.
-      sample: one real input [...] without batch dimension.
-      timing: how many rounds of how many calls.
-      clock: the time in seconds.
+      runners: the runners by name; at least one.
+      sample: one input [...] without batch dimension.
+      timing: numbers of rounds and calls.
+      clock: returns the time in seconds.
 
     Returns:
       For each name its latency, of `timing.rounds * timing.invocations_per_round` samples or more.
@@ -105,7 +105,7 @@ def time_alternating(
         _one_round(runners, timing, clock)
     rounds = [_one_round(runners, timing, clock) for _ in range(timing.rounds)]
     deadline = clock() + timing.extra_seconds
-    # Looking at the interval is costlier than a round, and the more often one looks the less it says: at 2, 4, 8 times.
+    # Computing the interval takes longer than a round, and repeated tests weaken it: only at 2, 4, 8 times the rounds.
     while len(rounds) < timing.most_rounds and not _is_clear(rounds):
         num_wanted = min(2 * len(rounds), timing.most_rounds)
         while len(rounds) < num_wanted and clock() < deadline:
@@ -116,7 +116,7 @@ def time_alternating(
 
 
 def _is_clear(rounds: Sequence[Mapping[str, Sequence[float]]]) -> bool:
-    """Whether it is narrowly known how many times faster than the first each runner is."""
+    """Whether the interval of each runner's speed-up over the first runner is narrow."""
     first, *others = ([float(np.median(turns[name])) for turns in rounds] for name in rounds[0])
     return all(is_narrow(speedup_interval(first, other)) for other in others)
 

@@ -1,4 +1,4 @@
-"""Exporting a model and measuring what was exported: the files as they lie on the disk."""
+"""Exports a model and measures the files on the disk."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from absl import logging
 from pocketflow.utils.container import load_container
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.agreement import Agreement, agreement, rounding_difference
-from pocketflow.utils.export.format_names import CONTAINER
-from pocketflow.utils.export.formats import Source, file_name, formats
+from pocketflow.utils.export.format_names import CONTAINER, formats
+from pocketflow.utils.export.formats import Source, file_name
 from pocketflow.utils.export.intervals import Interval, around, speedup_interval
 from pocketflow.utils.export.latency import DEFAULT_TIMING, Latency, Timing, time_alternating
 from pocketflow.utils.export.operators import operators
@@ -24,14 +24,14 @@ from pocketflow.utils.export.runner import LiteRtRunner, num_usable_threads
 from pocketflow.utils.system.atomic import replacing
 
 FLOAT32_TOLERANCE = 1e-3
-"""Largest relative difference that rounding explains between a float32 file and its model."""
+"""Largest accepted relative difference between the outputs of a float32 file and its model."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
     """Inputs [N, ...], class numbers [N] and the Keras model's logits [N, num_classes] for these inputs.
 
-    With the model, a difference that is due to its own weights is told from one that is due to its file.
+    The model, if given, is used to distinguish amplified rounding errors from errors of the file.
     """
 
     images: np.ndarray
@@ -46,7 +46,7 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True)
 class FileUnderTest:
-    """An exported file, its format, and what to run it on and to compare it with."""
+    """An exported file, its format, and the data and outputs for its evaluation."""
 
     file_format: str
     path: Path
@@ -54,7 +54,7 @@ class FileUnderTest:
 
     @property
     def runs(self) -> bool:
-        """Whether LiteRT runs it; a container is unpacked to a Keras model first."""
+        """Whether LiteRT can run it; a container is unpacked to a Keras model instead."""
         return self.file_format != CONTAINER
 
     @property
@@ -70,10 +70,10 @@ class FileUnderTest:
 
 @dataclasses.dataclass(frozen=True)
 class ExportRecord:
-    """One exported file and what was measured on it; `path` is relative to the directory of the export.
+    """Measurements of one exported file; `path` is relative to the directory of the export.
 
-    `size_ratio` and `speedup` are relative to the uncompressed model's file, above 1 is better; the intervals say
-    between which ratios the speed-up is, on one thread and on all. What LiteRT does not run has no latencies, no
+    `size_ratio` and `speedup` are relative to the uncompressed model's file, above 1 is better; the intervals are the
+    confidence intervals of the speed-up, on one thread and on all. Files that LiteRT cannot run have no latencies, no
     speed-up and no operators.
     """
 
@@ -115,7 +115,7 @@ class ExportRecord:
 def export_files(source: Source, names: Sequence[str], directory: Path) -> dict[str, Path]:
     """Writes the model into the directory in each of the formats; returns the paths by format."""
     for name in names:
-        formats.get(name)  # refuses unknown ones before anything is written
+        formats.get(name)  # rejects unknown names before anything is written
     paths = {name: directory / file_name(name) for name in names}
     for name, path in paths.items():
         content = source.content(name)
@@ -132,21 +132,21 @@ def measure_files(
     timing: Timing = DEFAULT_TIMING,
     failed: dict[str, str] | None = None,
 ) -> dict[str, ExportRecord]:
-    """Measures exported files, however they were made, each against its own model; those that run are timed in turns.
+    """Measures exported files, each against its own model; those that LiteRT can run are timed alternately.
 
     Args:
-      files: the files by name; those of the uncompressed model are among them.
-      directory: what the records' paths are relative to.
-      reference: name of the file that the others are compared with: the uncompressed model's.
-      batch_size: samples per call during evaluation; files are timed with one.
-      timing: how long to time.
-      failed: if given, files other than the reference that fail are left out, and their reasons put here by name.
+      files: the files by name, including those of the uncompressed model.
+      directory: the directory to which the paths in the records are relative.
+      reference: name of the file of the uncompressed model, to which the others are compared.
+      batch_size: samples per call during evaluation; latencies are measured with one.
+      timing: duration of the measurement.
+      failed: if given, files other than the reference that fail are left out, and the reasons stored here by name.
 
     Returns:
       One record per file, by name.
 
     Raises:
-      PocketFlowError: a float32 file does not compute what its model computes, or a file cannot be run.
+      PocketFlowError: the outputs of a float32 file differ from those of its model, or a file cannot be run.
     """
     agreements = _agreements(files, batch_size, reference, failed)
     files = {name: files[name] for name in agreements}
@@ -202,8 +202,8 @@ def check_file(file: FileUnderTest, batch_size: int = 64) -> Agreement:
     """Reads a file, runs it, and compares its outputs with those of its model.
 
     Raises:
-      PocketFlowError: the file cannot be run, its outputs are not finite, or a float32 file does not compute what its
-        model computes.
+      PocketFlowError: the file cannot be run, its outputs are not finite, or, for float32, differ from those of its
+        model.
     """
     evaluation = file.evaluation
     result = agreement(evaluation.reference_logits, file.predict(batch_size), evaluation.labels)

@@ -1,4 +1,4 @@
-"""Files whose layers have weights of different widths: int4, int8 or float32, as a bits plan says."""
+"""Files with weights of a different width in each layer: int4, int8 or float32, by a bits plan."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from pocketflow.utils.system.quiet import quiet_native_output
 
 ACTIVATIONS = ('int8', 'float32')
 SMALLEST_BITS, LARGEST_BITS = 2, 8
-"""The widths of symmetric weights that the file can hold; those of more bits stay float32."""
+"""The supported widths of symmetric weights; weights of more bits stay float32."""
 
 DEPTHWISE = 'DEPTHWISE_CONV_2D'
-"""Always computed in float: XNNPACK leaves it to a slow kernel when its inputs are to be quantized on the fly."""
+"""Always computed in float: XNNPACK does not support it with inputs quantized at run time; a slow kernel is used."""
 
 ON_GRID = 1e-3
-"""How far, in steps, float32 weights lie from a grid on which they were put before the converter rescaled them."""
+"""Tolerance, in steps, within which float32 weights are on a grid: the converter rescales them after quantization."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Change:
-    """An operation of a layer gets weights of `width` bits, at most `LARGEST_BITS`."""
+    """New width of the weights of an operation, in bits; at most `LARGEST_BITS`."""
 
     layer: str
     operator: WeightedOperator
@@ -39,20 +39,20 @@ def mixed_precision(content: bytes, bits: Mapping[str, int], activations: str = 
     """The same network with the weights of the named layers stored as integers.
 
     Weights of at most 4 bits become int4, those of 5 to 8 bits int8, with one scale per output channel; those of more
-    bits, biases and layers that are not named stay float32. The codes of a k-bit layer stay within
-    `-(2^(k-1) - 1) .. 2^(k-1) - 1`, as `symmetric_grid` says: weights that lie on a symmetric grid of k bits or fewer
-    keep their values (to float32 rounding), whatever factors a folded batch norm put on the channels. Depthwise
-    convolutions get int8 for int4, which LiteRT does not have for them, and always compute in float32.
+    bits, biases and layers that are not named stay float32. The codes of a k-bit layer are within
+    `-(2^(k-1) - 1) .. 2^(k-1) - 1` (see `symmetric_grid`): weights on a symmetric grid of k bits or fewer keep their
+    values (to float32 rounding), even if a folded batch norm has scaled the channels. Depthwise convolutions get int8
+    instead of int4, which LiteRT does not support for them, and always compute in float32.
 
-    Weights of 4 bits or fewer on their grids may be asked for as 8 bits: the same values in twice the bytes, which
-    LiteRT multiplies faster in convolutions (see docs/deploy.md).
+    Weights of 4 bits or fewer may be stored with 8 bits: the values are the same, in twice the bytes, and LiteRT
+    multiplies them faster in convolutions (see docs/deploy.md).
 
     Args:
-      content: a float32 file, as `convert(model, 'float32')` makes it.
+      content: a float32 file, as returned by `convert(model, 'float32')`.
       bits: width of the weights by name of the Keras layer (Conv2D, DepthwiseConv2D, Dense), 2 or more.
-      activations: what the layers compute in. 'int8': their inputs are quantized on the fly, each sample with a range
-        of its own, and multiplied as integers. 'float32': the weights are expanded and the arithmetic is that of the
-        float32 file; exact, but very slow for int4 convolutions.
+      activations: the arithmetic. 'int8': the inputs of layers are quantized at run time, with a separate range for
+        each sample, and multiplied as integers. 'float32': the weights are dequantized and the arithmetic is that of
+        the float32 file; exact, but very slow for int4 convolutions.
 
     Raises:
       PocketFlowError: a layer has no weights of its own in the file, or fewer than 2 bits; or the quantizer fails.
@@ -72,8 +72,8 @@ def symmetric_grid(weights: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarr
     """The codes and scales of a symmetric `bits`-bit grid per channel: weights = codes * scales.
 
     The largest weight of a channel gets the code `top = 2^(bits-1) - 1`, and all are rounded to multiples of the step
-    `largest / top`. Where all weights of a channel already are multiples of a coarser step `largest / q`, q < top (as
-    when its grid was made for several channels, or for fewer bits), that one is taken, with the greatest such q, and
+    `largest / top`. If all weights of a channel are already multiples of a coarser step `largest / q`, q < top (as
+    when its grid is shared by several channels, or has fewer bits), the step with the greatest such q is used, so that
     nothing is rounded.
 
     Args:
@@ -100,7 +100,7 @@ def symmetric_grid(weights: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarr
 
 
 def _changes(weights: Weights, layer: str, width: int) -> list[_Change]:
-    """What happens to the operations of a layer; a layer that is used twice has two."""
+    """The changes of the operations of a layer, one for each call of the layer."""
     if width < SMALLEST_BITS:
         raise PocketFlowError(
             f'layer {layer!r} has weights of {width} bits; a .tflite file holds symmetric weights '
@@ -131,7 +131,7 @@ def _storage_bits(change: _Change) -> int:
 
 
 def _with_integer_types(content: bytes, changes: Sequence[_Change], activations: str) -> bytearray:
-    """The file with int4 or int8 weights where they change, on whatever grids the quantizer chooses."""
+    """The file with int4 or int8 weights in the changed operations, on the grids of the quantizer."""
     storage_bits = {change.operator: _storage_bits(change) for change in changes}
     try:
         with quiet_native_output(), contextlib.redirect_stdout(None):
@@ -143,17 +143,17 @@ def _with_integer_types(content: bytes, changes: Sequence[_Change], activations:
                 add = target.add_weight_only_config if in_float else target.add_dynamic_config
                 add(_only(operator.name), qtyping.TFLOperationName(operator.kind), bits)
             return bytearray(target.quantize().quantized_model)
-    except Exception as error:  # the quantizer raises whatever its steps raise
+    except Exception as error:  # the quantizer does not document its exceptions
         raise PocketFlowError(f'the weights of the .tflite file cannot be quantized: {first_line(error)}') from error
 
 
 def _only(name: str) -> str:
-    """A pattern for one operation, which the quantizer knows by the name of its output and a semicolon."""
+    """A pattern for one operation, which the quantizer identifies by the name of its output and a semicolon."""
     return f'^{re.escape(name)};?$'
 
 
 def _write_grids(source: Weights, target: Weights, changes: Sequence[_Change]) -> None:
-    """Puts the grids of `symmetric_grid` in place of the quantizer's, which knows 4 and 8 bits only."""
+    """Replaces the quantizer's grids, which have 4 or 8 bits, with those of `symmetric_grid`."""
     written = {operator.name: operator for operator in target.operators()}
     rounded = []
     for change in changes:
@@ -163,7 +163,7 @@ def _write_grids(source: Weights, target: Weights, changes: Sequence[_Change]) -
         target.write(written[change.operator.name], np.moveaxis(codes.reshape(values.shape), 0, axis), scales)
         if not np.allclose(codes * scales[:, np.newaxis], values.reshape(codes.shape), rtol=1e-4, atol=0):
             rounded.append(change.layer)
-    if rounded:  # a plan for weights that were trained on their grids should lose nothing
+    if rounded:  # weights that were trained on the grids of the plan are not rounded
         logging.info(
             '%d of %d layers had weights on no symmetric grid of their width, which were rounded: %s',
             len(rounded),

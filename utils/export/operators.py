@@ -1,6 +1,6 @@
-"""Which operations and tensors a `.tflite` file consists of, read from the file itself.
+"""The operations and tensors of a `.tflite` file, read from the file.
 
-The interpreter's own list is not used: once a delegate has taken over, it also lists the delegate's nodes.
+The interpreter's list of operations is not used: after a delegate was applied, it also contains the delegate's nodes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ai_edge_litert import schema_py_generated as schema
 
 SELECT_OPERATORS = ('CONV_2D', 'GATHER')
-"""What a channel select becomes in the file: a 1x1 convolution on feature maps, else a gather."""
+"""The operations of a channel select in a file: a 1x1 convolution on feature maps, else a gather."""
 
 FLOAT_TYPES = ('FLOAT16', 'FLOAT32')
 
@@ -25,18 +25,18 @@ def operators(content: bytes) -> Counter[str]:
 
 
 def float_operators(content: bytes) -> Counter[str]:
-    """Those of the operations that read or write float values: in an int8 file there should be none."""
+    """The number of operations of each kind that read or write float values; an int8 file should have none."""
     return Counter(name for name, types in _operations(content) if not types.isdisjoint(FLOAT_TYPES))
 
 
 def operator_names(model: schema.Model) -> list[str]:
-    """The names of a file's operations, in the order in which its operations number them."""
+    """The names of a file's operator codes, indexed by `opcode_index`."""
     return [_operator_name(model.OperatorCodes(number)) for number in range(model.OperatorCodesLength())]
 
 
 def type_name(code: int) -> str:
     """The name of a tensor's type: 'FLOAT32', 'INT8'."""
-    return _TYPE_NAMES[code]
+    return str(_TYPE_NAMES[code])
 
 
 def _operations(content: bytes) -> Iterator[tuple[str, set[str]]]:
@@ -54,20 +54,20 @@ def _operations(content: bytes) -> Iterator[tuple[str, set[str]]]:
 
 
 def _operator_name(code: schema.OperatorCode) -> str:
-    # Codes up to 127 stand in the older of the two fields, higher ones in the newer: the larger one counts.
-    name = _OPERATOR_NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
-    return code.CustomCode().decode() if name == 'CUSTOM' and code.CustomCode() else name
+    # Codes up to 127 are in the deprecated field, higher ones in the new field: the larger value is valid.
+    name: str = _OPERATOR_NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+    return str(code.CustomCode().decode()) if name == 'CUSTOM' and code.CustomCode() else name
 
 
 def new_operators(baseline: Counter[str], compressed: Counter[str], num_selects: int = 0) -> Counter[str]:
-    """The operations that the compressed file has more of than the uncompressed one, but for channel selects.
+    """The operations that the compressed file has in addition to those of the uncompressed one, except channel selects.
 
-    Compare files of one format: quantizing adds operations of its own. An empty result is what compression
-    owes its user: a file of fewer or smaller operations, and no extra ones.
+    Both files must have the same format, because quantization adds operations. Compression should make operations
+    fewer or smaller, so the result should be empty.
 
     Args:
-      baseline, compressed: what `operators` says of the two files.
-      num_selects: how many channel selects the compressed model has; each may be one of `SELECT_OPERATORS`.
+      baseline, compressed: results of `operators` for the two files.
+      num_selects: number of channel selects in the compressed model; each may be one of `SELECT_OPERATORS`.
     """
     extra = compressed - baseline
     for name in SELECT_OPERATORS:

@@ -1,4 +1,4 @@
-"""What is exported, and how it is measured."""
+"""Options of the export and of the measurement of files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pocketflow.utils.options import Options, option
 
 @dataclasses.dataclass(frozen=True)
 class ExportOptions(Options):
-    """Formats, and the effort spent on measuring each file."""
+    """Export formats, and numbers of samples and runs for measuring each file."""
 
     formats: str | None = option(
         'export_formats',

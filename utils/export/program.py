@@ -1,7 +1,7 @@
-"""Turning a saved program into the bytes of a `.tflite` file, one function per file format.
+"""Converts a saved program to the bytes of a `.tflite` file, with one function per file format.
 
-A program is a SavedModel with what the converter has to know about it. It needs no Keras, so that another process can
-convert it.
+A program is a SavedModel with the data that the converter needs. It does not depend on Keras, so that another process
+can convert it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ Calibration = Iterable[np.ndarray]
 
 Convert = Callable[['Program', 'Calibration | None'], bytes]
 
-file_formats = Registry('file format')
-"""File formats by name. An entry makes the bytes of a file: `entry(program, calibration)`."""
+file_formats: Registry[Convert, None] = Registry('file format')
+"""File formats by name. An entry returns the bytes of a file: `entry(program, calibration)`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Program:
       folder: the SavedModel; its only function maps inputs [1, ...] to outputs [1, ...].
       name: of the Keras model, for messages.
       input_shape: of one sample.
-      holds_ranges: whether it was trained for int8 and holds its ranges, so that it becomes an int8 file only.
+      holds_ranges: whether it was trained for int8 and has activation ranges, so that it can be converted to int8 only.
     """
 
     folder: Path
@@ -48,24 +48,24 @@ def convert_program(program: Program, file_format: str, calibration: Calibration
     """The bytes of a program's file.
 
     Args:
-      program: what to convert; one that holds its ranges to 'int8' only.
+      program: the program; one with activation ranges can be converted to 'int8' only.
       file_format: a name in `file_formats`.
       calibration: inputs from which 'int8' takes its activation ranges; the other formats ignore them.
 
     Raises:
-      PocketFlowError: the format needs calibration data and got none or unfit ones; or the converter refuses.
+      PocketFlowError: the format needs calibration data and none or invalid ones are given; or the converter fails.
     """
-    entry: Convert = file_formats.get(file_format)
+    entry = file_formats.get(file_format)
     if program.holds_ranges and file_format != 'int8':
         raise PocketFlowError(
             f'model {program.name!r} was trained for int8 arithmetic and cannot be converted to '
             f'{file_format}: choose --export_formats=int8'
         )
     try:
-        return bytes(entry(program, calibration))
+        return entry(program, calibration)
     except PocketFlowError:
         raise
-    except Exception as error:  # the converter raises whatever its passes raise
+    except Exception as error:  # the converter does not document its exceptions
         raise PocketFlowError(
             f'model {program.name!r} cannot be converted to {file_format}: {first_reason(str(error))}'
         ) from error
@@ -77,8 +77,8 @@ def _converter(program: Program) -> tf.lite.TFLiteConverter:
 
 @file_formats.register('float32')
 def _float32(program: Program, calibration: Calibration | None) -> bytes:
-    """Float weights, float arithmetic: the converter's own defaults."""
-    return _converter(program).convert()
+    """Float weights, float arithmetic: the converter's defaults."""
+    return bytes(_converter(program).convert())
 
 
 @file_formats.register('float16')
@@ -87,15 +87,15 @@ def _float16(program: Program, calibration: Calibration | None) -> bytes:
     converter = _converter(program)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
-    return converter.convert()
+    return bytes(converter.convert())
 
 
 @file_formats.register('dynamic')
 def _dynamic(program: Program, calibration: Calibration | None) -> bytes:
-    """Int8 weights; activations are float and quantized on the fly."""
+    """Int8 weights; activations are float and quantized at run time."""
     converter = _converter(program)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    return converter.convert()
+    return bytes(converter.convert())
 
 
 @file_formats.register('int8')
@@ -105,18 +105,18 @@ def _int8(program: Program, calibration: Calibration | None) -> bytes:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = converter.inference_output_type = tf.int8
     if program.holds_ranges:
-        return converter.convert()
+        return bytes(converter.convert())
     if calibration is None:
         raise PocketFlowError(
             f'model {program.name!r} cannot be converted to int8 without calibration data: pass some training inputs'
         )
     converter.representative_dataset = lambda: _single_samples(calibration, program)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    # The two halves of the conversion one by one, as TensorFlow's own QuantizationDebugger runs them, since the ranges
-    # can only be corrected between them.
+    # Calibration and quantization are run separately, as in TensorFlow's QuantizationDebugger, because the ranges can
+    # only be corrected between the two.
     converter._experimental_calibrate_only = True
     calibrated = _possible_ranges(program, converter.convert())
-    return mlir_quantize(bytes(calibrated), input_data_type=tf.int8, output_data_type=tf.int8)
+    return bytes(mlir_quantize(bytes(calibrated), input_data_type=tf.int8, output_data_type=tf.int8))
 
 
 def _possible_ranges(program: Program, calibrated: bytes) -> bytearray:
@@ -127,11 +127,10 @@ def _possible_ranges(program: Program, calibrated: bytes) -> bytearray:
 
 
 def _single_samples(calibration: Calibration, program: Program) -> Iterator[list[np.ndarray]]:
-    """The calibration data one sample at a time, as the converter wants them: lists of one array [1, ...]."""
+    """The calibration data one sample at a time, in the converter's form: lists of one array [1, ...]."""
     expected = program.input_shape
-    is_one_batch = isinstance(calibration, np.ndarray) and calibration.shape[1:] == expected
     num_samples = 0
-    for batch in [calibration] if is_one_batch else calibration:
+    for batch in _batches(calibration, expected):
         if np.shape(batch)[1:] != expected:
             raise PocketFlowError(
                 f'calibration batch of shape {np.shape(batch)}, but model {program.name!r} '
@@ -149,8 +148,13 @@ def _single_samples(calibration: Calibration, program: Program) -> Iterator[list
         raise PocketFlowError(f'the calibration data for model {program.name!r} are empty; pass some training inputs')
 
 
+def _batches(calibration: Calibration, expected: tuple[int, ...]) -> Iterable[np.ndarray]:
+    is_one_batch = isinstance(calibration, np.ndarray) and calibration.shape[1:] == expected
+    return [calibration] if isinstance(calibration, np.ndarray) and is_one_batch else calibration
+
+
 def first_reason(message: str) -> str:
-    """The line of a converter's report that says what is wrong: the first error, else the first line."""
+    """The line of a converter's report with the reason of a failure: the first error, else the first line."""
     lines = [line.strip() for line in message.splitlines() if line.strip()] or ['no reason given']
     errors = [line for line in lines if 'error:' in line]
     return (errors or lines)[0][:300]

@@ -1,8 +1,8 @@
-"""Activation ranges in a calibrated file: those that no int8 file could hold are widened, or refused.
+"""Activation ranges in a calibrated file: ranges that are too narrow for int8 are widened, infinite ones rejected.
 
-A tensor that is zero on all calibration images, as behind a ReLU that never fires, has a range of no width. Its scale
-would be so small that the factor `input scale * weight scale / output scale` of the operation that writes it leaves
-what the runtime accepts (XNNPACK: below 256), and the file could not be loaded.
+A tensor that is zero on all calibration images, such as the output of a ReLU that is never active, has a range of width
+0. Its scale would be so small that the factor `input scale * weight scale / output scale` of the operation that writes
+it exceeds the limit of the runtime (XNNPACK: below 256), and the file could not be loaded.
 """
 
 from __future__ import annotations
@@ -15,42 +15,38 @@ from ai_edge_litert import schema_py_generated as schema
 
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.operators import operator_names, type_name
+from pocketflow.utils.export.state_ranges import shared_ranges
+from pocketflow.utils.quantization.int8.limits import LEAST_SHARE, NOTHING
 
-LEAST_SHARE = 2.0**-10
-"""Least width of a range, in units of the magnitude that the operation could reach.
-
-The rounding of its inputs alone moves an output by 1/255 of that magnitude, so that no accuracy is lost.
-"""
-NOTHING = 2.0**-20
-"""Width of a range, in the same units, up to which a tensor counts as zero; the calibrator writes 1e-38 for zero."""
 LARGEST_VALUE = 1e37
-"""Ranges above this come from infinities: a ReLU makes the largest float32 number of them."""
+"""Larger ranges come from infinities, of which a ReLU makes the largest float32 number."""
 
 PRODUCTS = ('CONV_2D', 'DEPTHWISE_CONV_2D', 'FULLY_CONNECTED', 'TRANSPOSE_CONV', 'BATCH_MATMUL', 'MUL')
-"""Operations whose outputs are products of their inputs' values, or sums of such."""
+"""Operations whose outputs are products of input values, or sums of such products."""
 SUMS = ('ADD', 'SUB', 'MEAN', 'SUM')
 FIXED = ('LOGISTIC', 'TANH', 'SOFTMAX')
-"""Operations whose int8 outputs have the scale of a range of 1 or 2, whatever was observed."""
+"""Operations whose int8 outputs have the scale of a range of width 1 or 2, regardless of observed values."""
 
 
 def with_possible_ranges(content: bytes) -> bytearray:
-    """A calibrated float32 file in which no range is too narrow for int8.
+    """Widens the ranges in a calibrated float32 file that are too narrow for int8.
 
-    The output of a product or sum gets a range of at least `LEAST_SHARE` of the magnitude that its inputs allow; a
-    tensor that was always zero gets one of that magnitude, since its true range is not known. The quantizer derives
-    all scales from these ranges, those of the biases included.
+    The output of a product or sum gets a range of at least `LEAST_SHARE` of the largest magnitude that its inputs
+    allow; a tensor that was always zero gets a range of that magnitude, because its true range is unknown. The
+    quantizer derives all scales from these ranges, including those of the biases.
 
     Args:
-      content: as the calibrator of TensorFlow Lite returns it: tensors have `min` and `max`.
+      content: result of TensorFlow Lite's calibrator, whose tensors have `min` and `max`.
 
     Raises:
-      PocketFlowError: a tensor took values that are not finite.
+      PocketFlowError: a tensor had values that are not finite.
     """
     result = bytearray(content)
     model = schema.Model.GetRootAs(result, 0)
     names = operator_names(model)
     for graph in (model.Subgraphs(number) for number in range(model.SubgraphsLength())):
         _check_finite(graph)
+        _share(model, graph)
         for operator in (graph.Operators(number) for number in range(graph.OperatorsLength())):
             _widen(model, graph, operator, names[operator.OpcodeIndex()])
     return result
@@ -65,6 +61,14 @@ def _check_finite(graph: schema.SubGraph) -> None:
                 f'tensor {tensor.Name().decode().split(";")[0]!r} is not finite on the calibration '
                 f'images (from {limits[0]:.3g} to {limits[1]:.3g}); are the images, and the weights?'
             )
+
+
+def _share(model: schema.Model, graph: schema.SubGraph) -> None:
+    tensors = [graph.Tensors(number) for number in range(graph.TensorsLength())]
+    known = {number: found for number, tensor in enumerate(tensors) if (found := _limits(tensor)) is not None}
+    for number, (low, high) in shared_ranges(model, graph, known).items():
+        tensors[number].Quantization().MinAsNumpy()[:] = low
+        tensors[number].Quantization().MaxAsNumpy()[:] = high
 
 
 def _widen(model: schema.Model, graph: schema.SubGraph, operator: schema.Operator, kind: str) -> None:
@@ -96,7 +100,7 @@ def _outputs(graph: schema.SubGraph, operator: schema.Operator) -> Iterator[tupl
 
 
 def _limits(tensor: schema.Tensor) -> tuple[float, float] | None:
-    """(min, max) of a calibrated tensor; other tensors have none."""
+    """(min, max) of a calibrated tensor; `None` for other tensors."""
     found = tensor.Quantization()
     if found is None or found.MinLength() != 1 or found.MaxLength() != 1:
         return None

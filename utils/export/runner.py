@@ -1,4 +1,4 @@
-"""Running a `.tflite` file with LiteRT: batched predictions, and single calls to be timed."""
+"""Runs `.tflite` files with LiteRT: batched predictions, and single calls for timing."""
 
 from __future__ import annotations
 
@@ -18,34 +18,36 @@ from pocketflow.utils.system.quiet import quiet_native_output
 
 
 def num_usable_threads() -> int:
-    """The CPU cores that this process may use."""
+    """Number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
-def quantize(values: np.ndarray, scale: float, zero_point: int, dtype: type) -> np.ndarray:
-    """The codes nearest to real values: `round(value / scale) + zero_point`, kept within the type."""
+def quantize(values: np.ndarray, scale: float, zero_point: int, dtype: type[np.integer]) -> np.ndarray:
+    """Quantizes real values: `round(value / scale) + zero_point`, clipped to the range of the type."""
     codes = np.round(values / np.float32(scale)) + zero_point
     info = np.iinfo(dtype)
-    return np.clip(codes, info.min, info.max).astype(dtype)
+    clipped: np.ndarray = np.clip(codes, info.min, info.max).astype(dtype)
+    return clipped
 
 
 def dequantize(codes: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
-    """The float32 values that the codes stand for, `(code - zero_point) * scale`."""
-    return (codes.astype(np.float32) - zero_point) * np.float32(scale)
+    """Dequantizes codes: `(code - zero_point) * scale`, float32."""
+    values: np.ndarray = (codes.astype(np.float32) - zero_point) * np.float32(scale)
+    return values
 
 
 class LiteRtRunner:
-    """One `.tflite` file of one input and one output, loaded and ready to run.
+    """An interpreter for one `.tflite` file with one input and one output.
 
-    Recurrent layers start from zeros with every batch, as in Keras: an LSTM keeps its state in variables of the
-    interpreter, which would otherwise go on from the sample before.
+    The state of recurrent layers is reset to zeros before each batch, as in Keras: LiteRT stores the state of LSTMs in
+    variables of the interpreter, which persist between calls.
 
-    Inputs and outputs are real numbers (float32) for every format: integer files get their inputs quantized,
-    and give their outputs dequantized, with the scale and zero point that the file states.
+    Inputs and outputs are real numbers (float32) for every format: inputs of integer files are quantized, and their
+    outputs dequantized, with the scales and zero points in the file.
     """
 
-    def __init__(self, file: Path | str | bytes, num_threads: int = 1):
-        """Loads a file, or the bytes of one, to run with `num_threads` threads.
+    def __init__(self, file: str | os.PathLike[str] | bytes, num_threads: int = 1):
+        """Loads a file, given by its path or its bytes, to run with `num_threads` threads.
 
         Raises (as do all methods that compute):
           PocketFlowError: LiteRT cannot load or run the file; the message names it.
@@ -61,12 +63,14 @@ class LiteRtRunner:
         return len(self._content)
 
     @property
-    def input_dtype(self) -> type:
-        return self._input['dtype']
+    def input_dtype(self) -> type[np.generic]:
+        dtype: type[np.generic] = self._input['dtype']
+        return dtype
 
     @property
-    def output_dtype(self) -> type:
-        return self._output['dtype']
+    def output_dtype(self) -> type[np.generic]:
+        dtype: type[np.generic] = self._output['dtype']
+        return dtype
 
     def operators(self) -> Counter[str]:
         """The operations in the file, by name."""
@@ -87,25 +91,26 @@ class LiteRtRunner:
         return np.concatenate(outputs)
 
     def set_input(self, images: np.ndarray) -> None:
-        """Makes a batch [N, ...] (float32) the input of the next `invoke`, and sets the file's variables to zero."""
+        """Sets a batch [N, ...] (float32) as the input of the next `invoke`, and resets variables to zero."""
         self._resize(len(images))
         self._interpreter.reset_all_variables()
         values = np.asarray(images, np.float32)
-        if self.input_dtype is not np.float32:
-            values = quantize(values, *self._input['quantization'], self.input_dtype)
+        if issubclass(self.input_dtype, np.integer):
+            scale, zero_point = self._input['quantization']
+            values = quantize(values, scale, zero_point, self.input_dtype)
         self._interpreter.set_tensor(self._input['index'], values)
 
     def invoke(self) -> None:
-        """Computes the output of the present input: the call to be timed."""
-        try:  # no context manager: its microsecond would be timed, too
+        """Computes the output of the current input: the call that is timed."""
+        try:  # no context manager: it would add a microsecond to the time
             self._interpreter.invoke()
         except RuntimeError as error:
             raise self._failure('run', error) from error
 
     def output(self) -> np.ndarray:
         """The output of the last `invoke` (float32)."""
-        values = self._interpreter.get_tensor(self._output['index'])
-        if self.output_dtype is not np.float32:
+        values: np.ndarray = self._interpreter.get_tensor(self._output['index'])
+        if issubclass(self.output_dtype, np.integer):
             values = dequantize(values, *self._output['quantization'])
         return values
 
@@ -146,7 +151,7 @@ class LiteRtRunner:
             self._batch = batch_size
 
     def _possible_batch(self, batch_size: int) -> int:
-        """`batch_size`, or 1 for a file that cannot be resized, as one with a reshape of constant shape."""
+        """`batch_size`, or 1 for a file that cannot be resized, such as one with a reshape to a constant shape."""
         if self._can_resize and not self._resizes_to(batch_size):
             self._can_resize = False
             self._load()  # the failed attempt leaves the interpreter unusable
@@ -158,7 +163,7 @@ class LiteRtRunner:
                 self._resize(batch_size)
         except PocketFlowError:
             return False
-        return self._interpreter.get_tensor(self._output['index']).shape[0] == batch_size
+        return bool(self._interpreter.get_tensor(self._output['index']).shape[0] == batch_size)
 
 
 def _only(kind: str, details: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`.tflite` files of a model with plain values, and what files do on images: without a run directory or options."""
+"""Python interface of export and measurement: functions of models, arrays and paths, without flags."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tf_keras as keras
 
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.export.formats import CONTAINER, Source, formats
+from pocketflow.utils.export.format_names import CONTAINER, formats
+from pocketflow.utils.export.formats import Source
 from pocketflow.utils.export.latency import DEFAULT_TIMING, Timing, time_alternating
 from pocketflow.utils.export.measure import Evaluation, FileUnderTest, check_file, export_files, keras_logits
 from pocketflow.utils.export.runner import LiteRtRunner
@@ -22,12 +23,12 @@ from pocketflow.utils.quantization.encoding import Encoding
 NUM_CHECKED = 64
 """Samples on which a new file is compared with its model."""
 CALIBRATED = 'int8'
-Measurable = keras.Model | str | os.PathLike
+Measurable: TypeAlias = keras.Model | str | os.PathLike[str]
 
 
 def export_tflite(
     model: keras.Model,
-    folder: str | os.PathLike,
+    folder: str | os.PathLike[str],
     formats: Sequence[str] = ('float32', 'int8'),
     images: np.ndarray | None = None,
     *,
@@ -35,9 +36,9 @@ def export_tflite(
 ) -> dict[str, Path]:
     """Writes `.tflite` files of a model; each is read again, run, and compared with the model.
 
-    A float32 file has to compute what the model computes, up to rounding; the outputs of the others have to be finite,
-    and `measure` says how close they are. int8: Jacob et al. 2018, https://arxiv.org/abs/1712.05877, with one scale per
-    output channel.
+    The outputs of a float32 file have to equal those of the model, up to rounding; the outputs of the others have to be
+    finite, and `measure` returns their agreement. int8: Jacob et al. 2018, https://arxiv.org/abs/1712.05877, with one
+    scale per output channel.
 
     >>> inputs = keras.Input((8,))
     >>> model = keras.Model(inputs, keras.layers.Dense(6, name='logits')(inputs))
@@ -46,21 +47,21 @@ def export_tflite(
 
     Args:
       model: a functional or sequential float32 tf_keras model with one input of fixed shape and one output.
-      folder: for the files `model_FORMAT.tflite`; it is made if it is missing.
-      formats: of 'float32', 'float16' (weights), 'dynamic' (int8 weights, activations quantized on the fly), 'int8'
-        (all), and 'mixed' (int4 and int8 weights, as `encodings` say).
-      images: samples without labels, `[N, ...]` as the model takes them; a few hundred from the training set. 'int8'
-        takes the ranges of activations from all of them and cannot do without; the first 64 are what files are checked
-        on, random numbers if there are none.
+      folder: for the files `model_FORMAT.tflite`; it is created if it does not exist.
+      formats: of 'float32', 'float16' (weights), 'dynamic' (int8 weights, activations quantized at run time), 'int8'
+        (all), and 'mixed' (int4 and int8 weights, according to `encodings`).
+      images: samples without labels, `[N, ...]`, preprocessed for the model; a few hundred from the training set.
+        Required for 'int8', which calibrates the ranges of activations on all of them; files are checked on the first
+        64, or on random numbers if none are given.
       encodings: codes of kernels on symmetric grids, from `quantize(..., symmetric=True)`, for 'mixed'.
 
     Returns:
       Format -> path, in the order of `formats`.
 
     Raises:
-      UsageError: a format is unknown or lacks what it needs, or the images do not fit the model.
-      PocketFlowError: the model cannot be converted, or a file does not compute what it should. Of this file, and of
-        those behind it, there is nothing to rely on.
+      UsageError: a format is unknown or lacks a required argument, or the images do not fit the model.
+      PocketFlowError: the model cannot be converted, or the check of a file fails. This file is invalid, and the
+        following ones are not checked.
     """
     model = flat_model(model)
     names = _checked_formats(formats, images, encodings)
@@ -70,7 +71,8 @@ def export_tflite(
     outputs = keras_logits(model, samples)
     evaluation = Evaluation(samples, outputs.argmax(-1), outputs, model)
     Path(folder).mkdir(parents=True, exist_ok=True)
-    source, paths = Source(model, encodings or {}, images), {}
+    source = Source(model, encodings or {}, images)
+    paths: dict[str, Path] = {}
     for name in names:
         paths |= export_files(source, [name], Path(folder))
         check_file(FileUnderTest(name, paths[name], evaluation))
@@ -103,14 +105,14 @@ def _random_samples(model: keras.Model) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """What was measured on one file or model; what cannot be is None.
+    """Measurements of one file or model; those that do not apply are None.
 
     Attributes:
       accuracy: share of the samples whose largest output is the one of their label, in [0, 1].
       agreement: share of the samples whose largest output is that of the reference model, in [0, 1].
-      num_bytes: of the file.
-      latency_ms: median of the milliseconds for one sample; of files.
-      latency_p90_ms: their 90th percentile.
+      num_bytes: size of the file.
+      latency_ms: median latency of a file in milliseconds, for one sample.
+      latency_p90_ms: 90th percentile of the latency.
     """
 
     accuracy: float | None = None
@@ -132,8 +134,8 @@ def measure(
 ) -> Measurement | dict[str, Measurement]:
     """Runs `.tflite` files, or Keras models, on samples: accuracy, agreement, bytes, latency.
 
-    Several files are timed in turns on the first sample, so that whatever else the machine does hits all alike: their
-    ratios say more than the milliseconds.
+    Several files are timed alternately on the first sample, so that other load on the machine affects all equally:
+    ratios of latencies are more reliable than the latencies.
 
     >>> inputs = keras.Input((8,))
     >>> model = keras.Model(inputs, keras.layers.Dense(8, kernel_initializer='identity')(inputs))
@@ -142,38 +144,29 @@ def measure(
 
     Args:
       files: the path of a `.tflite` file or a tf_keras model; or name -> path or model.
-      images: samples `[N, ...]` as the networks take them.
-      labels: class numbers, integers `[N]`; without them there is no accuracy.
-      reference: the model to agree with.
-      num_threads: of LiteRT.
-      batch_size: samples per call for the outputs; latencies are for one.
-      timing: how many rounds of how many calls; `None` times nothing.
+      images: samples `[N, ...]`, preprocessed for the networks.
+      labels: class numbers, integers `[N]`; required for the accuracy.
+      reference: reference model for the agreement.
+      num_threads: number of threads of LiteRT.
+      batch_size: samples per call for the outputs; latencies are measured with one.
+      timing: numbers of rounds and calls; `None` measures no latencies.
 
     Returns:
       One measurement, or name -> measurement if `files` is a mapping.
 
     Raises:
-      UsageError: there is no such file, or images or labels do not fit.
+      UsageError: a file does not exist, or images or labels are invalid.
       PocketFlowError: LiteRT cannot run a file.
     """
-    if not isinstance(files, Mapping):
-        return measure(
-            {'': files},
-            images,
-            labels,
-            reference=reference,
-            num_threads=num_threads,
-            batch_size=batch_size,
-            timing=timing,
-        )['']
+    several = files if isinstance(files, Mapping) else {'': files}
     images = np.asarray(images, np.float32)
     labels = None if labels is None else _checked_labels(labels, len(images))
     expected = None if reference is None else _outputs(reference, images, batch_size).argmax(-1)
-    runners = {name: _runner(file, num_threads) for name, file in files.items()}
+    runners = {name: _runner(file, num_threads) for name, file in several.items()}
     answers = {name: _outputs(runner, images, batch_size).argmax(-1) for name, runner in runners.items()}
     timed = {name: runner for name, runner in runners.items() if isinstance(runner, LiteRtRunner)}
     latencies = time_alternating(timed, images[0], timing) if timed and timing is not None else {}
-    return {
+    found = {
         name: Measurement(
             accuracy=_share(answer, labels),
             agreement=_share(answer, expected),
@@ -183,6 +176,7 @@ def measure(
         )
         for name, answer in answers.items()
     }
+    return found if isinstance(files, Mapping) else found['']
 
 
 def _share(answers: np.ndarray, right: np.ndarray | None) -> float | None:

@@ -1,4 +1,4 @@
-"""The weights in a `.tflite` file, found by the names of the Keras layers that they come from."""
+"""The weights in a `.tflite` file, identified by the names of their Keras layers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pocketflow.utils.export.operators import operator_names, type_name
 from pocketflow.utils.quantization.bit_packing import pack_codes, unpack_codes
 
 CHANNEL_AXES = {'CONV_2D': 0, 'DEPTHWISE_CONV_2D': 3, 'FULLY_CONNECTED': 0}
-"""The operations that have weights, and the axis of these that numbers the output channels."""
+"""Operations with weights -> the axis of output channels of the weights."""
 
 _DTYPES = {'FLOAT32': np.float32, 'INT8': np.int8, 'INT4': np.uint8}
 
@@ -23,9 +23,9 @@ class WeightedOperator:
 
     Attributes:
       kind: a name in `CHANNEL_AXES`.
-      name: the name of its output, which no other operation of the file has.
-      layers: the Keras layers that it does the work of, the folded batch norm and activation among them.
-      tensor: the number of its weights among the tensors of the file.
+      name: the name of its output, which is unique in the file.
+      layers: the Keras layers that it computes, including a folded batch norm and activation.
+      tensor: index of its weights among the tensors of the file.
     """
 
     kind: str
@@ -37,13 +37,13 @@ class WeightedOperator:
 def layer_names(tensor_name: str) -> frozenset[str]:
     """The layers in a tensor's name: {'bn', 'conv'} in 'net/bn/FusedBatchNormV3;net/conv/Conv2D1'.
 
-    Each path begins with the model and ends with an operation; neither of the two names a layer.
+    The first part of each path is the model and the last an operation; neither is the name of a layer.
     """
     return frozenset(part for path in tensor_name.split(';') for part in path.split('/')[1:-1])
 
 
 class Weights:
-    """The weights of a file, to be read, and to be overwritten in place if the file is a `bytearray`."""
+    """Reads the weights of a file, and overwrites them in place if the file is a `bytearray`."""
 
     def __init__(self, content: bytes | bytearray):
         self._content = content
@@ -59,18 +59,15 @@ class Weights:
         return type_name(self._graph.Tensors(operator.tensor).Type())
 
     def read(self, operator: WeightedOperator) -> np.ndarray:
-        """The real values (float32), of the shape in the file: codes times the scales of their channels."""
+        """The float32 values, of the shape in the file: codes times the scales of their channels."""
         tensor = self._graph.Tensors(operator.tensor)
-        shape, data = tensor.ShapeAsNumpy(), self._data(operator)
+        shape, data = tuple(tensor.ShapeAsNumpy().tolist()), self._data(operator)
         if self.type_of(operator) == 'FLOAT32':
-            return data.reshape(shape).copy()
+            return np.array(data.reshape(shape))
         codes = unpack_nibbles(data, int(np.prod(shape))) if self.type_of(operator) == 'INT4' else data
-        channels_last = np.moveaxis(
-            codes.reshape(shape).astype(np.float32), tensor.Quantization().QuantizedDimension(), -1
-        )
-        return np.moveaxis(
-            channels_last * tensor.Quantization().ScaleAsNumpy(), -1, tensor.Quantization().QuantizedDimension()
-        )
+        axis, scales = tensor.Quantization().QuantizedDimension(), np.asarray(tensor.Quantization().ScaleAsNumpy())
+        channels_last = np.moveaxis(codes.reshape(shape).astype(np.float32), axis, -1)
+        return np.moveaxis(channels_last * scales, -1, axis)
 
     def write(self, operator: WeightedOperator, codes: np.ndarray, scales: np.ndarray) -> None:
         """Replaces the codes (int8, of the shape in the file) and scales [channels] of integer weights."""
@@ -92,19 +89,19 @@ class Weights:
                 tensor = stored.get(operator.Inputs(1), operator.Inputs(1))
                 if self._buffer(tensor).size:
                     name = self._name(operator.Outputs(0))
-                    # The network's output lost its name to the signature.
+                    # The output of the network has the name of the signature's output instead of the layer's.
                     layers = layer_names(name) or layer_names(self._name(tensor))
                     yield WeightedOperator(kind, name, layers, tensor)
 
     def _name(self, tensor: int) -> str:
-        return self._graph.Tensors(tensor).Name().decode()
+        return str(self._graph.Tensors(tensor).Name().decode())
 
     def _data(self, operator: WeightedOperator) -> np.ndarray:
         return self._buffer(operator.tensor).view(_DTYPES[self.type_of(operator)])
 
     def _buffer(self, tensor: int) -> np.ndarray:
         buffer = self._model.Buffers(self._graph.Tensors(tensor).Buffer())
-        if buffer.Offset() > 1:  # large data stand behind the flatbuffer proper
+        if buffer.Offset() > 1:  # large buffers are stored behind the flatbuffer
             return np.frombuffer(self._content, np.uint8, buffer.Size(), buffer.Offset())
         return buffer.DataAsNumpy() if buffer.DataLength() else np.empty(0, np.uint8)
 

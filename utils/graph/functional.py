@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +11,7 @@ import tf_keras as keras
 
 from pocketflow.utils.errors import UsageError
 
-Call = Callable[..., Any]
+Call: TypeAlias = keras.layers.Layer | Callable[..., Any]
 Edit = Callable[[keras.layers.Layer, keras.layers.Layer], Call]
 """`edit(layer, copy)` gives what is called in place of `layer`: `copy`, another layer, or a function of tensors."""
 
@@ -98,7 +98,8 @@ def rebuild(model: keras.Model, edit: Edit) -> keras.Model:
         layer = node.layer
         if layer.name not in copies:
             copies[layer.name] = type(layer).from_config(layer.get_config())
-            calls[layer.name] = None if node.is_input else edit(layer, copies[layer.name])
+            if not node.is_input:
+                calls[layer.name] = edit(layer, copies[layer.name])
         if node.is_input:
             results = copies[layer.name].output
         else:

@@ -64,22 +64,23 @@ def take_head_off(model: keras.Model) -> tuple[keras.Model, Head | None]:
       UsageError: other layers use the probabilities too.
     """
     node = _head_node(model)
-    if node is None:
+    function = None if node is None else _function(node.layer)
+    if node is None or function is None:
         return model, None
     layer = node.layer
     _refuse_other_uses(model, node)
     without, _ = take_head_off(rebuild(model, functools.partial(_without_head, layer.name)))
-    return without, Head(_function(layer), layer.name)
+    return without, Head(function, layer.name)
 
 
 def _without_head(name: str, layer: keras.layers.Layer, copy: keras.layers.Layer) -> Call:
     """The edit of the graph; `name` is that of the layer with the head."""
-    if layer.name != name:
-        return copy
-    if not isinstance(layer, WITH_ACTIVATION):
-        return _first_argument
-    copy.activation = keras.activations.linear
-    return copy
+    replacement: Call = copy
+    if layer.name == name and isinstance(layer, WITH_ACTIVATION):
+        copy.activation = keras.activations.linear
+    elif layer.name == name:
+        replacement = _first_argument
+    return replacement
 
 
 def _first_argument(inputs: Any, *_: Any, **__: Any) -> Any:
@@ -128,7 +129,7 @@ def _spans_sample(node: Any) -> bool:
     shape, axis = tf.nest.flatten(node.outputs)[0].shape, _axis(node)
     if not isinstance(axis, int) or None in shape[1:]:
         return False
-    return shape[axis] == math.prod(shape[1:])
+    return bool(shape[axis] == math.prod(shape[1:]))
 
 
 def _axis(node: Any) -> Any:

@@ -1,1 +1,1 @@
-"""Reading and writing models: what a file is, what it may contain, and how it is built without running its code."""
+"""Reading and writing models: file type detection, validation of the content, and building without running its code."""

@@ -1,8 +1,8 @@
-"""The classes and functions that a model read from a file may name; everything else is refused.
+"""Allow-list of the classes and functions that a model file may name; everything else is rejected.
 
-The names are written out, not taken from Keras' modules: a module also holds what reads files or runs code, and a later
-release may add more of it. Besides these names, classes and functions are accepted that this program, or the user's own
-`--model_helper` file, has registered with Keras: they are code that runs already.
+The names are listed explicitly instead of being taken from Keras' modules: a module also holds functions that read
+files or run code, and a later release may add more of them. In addition, classes and functions are accepted that this
+program, or the user's own `--model_helper` file, has registered with Keras: that code is loaded already.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tf_keras as keras
 
 
 def names_in(text: str) -> frozenset[str]:
-    """The words of a text."""
+    """Splits a text at white space."""
     return frozenset(text.split())
 
 
@@ -40,7 +40,7 @@ LAYERS = names_in("""
     RandomBrightness RandomContrast RandomCrop RandomFlip RandomHeight RandomRotation RandomTranslation RandomWidth
     RandomZoom
 """)
-"""Of `keras.layers`."""
+"""Accepted classes of `keras.layers`."""
 
 REFUSED_LAYERS = {
     'Lambda': 'holds code',
@@ -49,7 +49,7 @@ REFUSED_LAYERS = {
     'IntegerLookup': 'may load a vocabulary file',
     'TextVectorization': 'may load a vocabulary file',
 }
-"""Why some well-known layers are not on the list."""
+"""Well-known layers that are rejected -> reason."""
 
 INITIALIZERS = names_in("""
     Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform Ones Orthogonal
@@ -64,7 +64,7 @@ ACTIVATIONS = names_in("""
 
 MODELS = names_in('Sequential Functional Model')
 OPERATION_LAYERS = names_in('TFOpLambda SlicingOpLambda')
-"""What Keras makes of a TensorFlow function that is called on the output of a layer."""
+"""Layers by which Keras represents a TensorFlow function called on the output of a layer."""
 
 _FUNCTIONAL_MODULES = names_in('tf_keras.src.engine.functional keras.src.engine.functional')
 _OPERATION_MODULES = names_in('tf_keras.src.layers.core.tf_op_layer keras.src.layers.core.tf_op_layer')
@@ -78,14 +78,14 @@ CLASSES = {
     'keras.regularizers': REGULARIZERS,
     'keras.constraints': CONSTRAINTS,
     'keras.mixed_precision': names_in('Policy'),
-    'tensorflow.python.ops.init_ops_v2': INITIALIZERS,  # tf.initializers, which some of keras.applications use
+    'tensorflow.python.ops.init_ops_v2': INITIALIZERS,  # tf.initializers, used by some of keras.applications
     'tf_keras.src.applications.convnext': names_in('LayerScale StochasticDepth'),
     'keras.src.applications.convnext': names_in('LayerScale StochasticDepth'),
 }
-"""Module, as a `.keras` file names it -> classes in it."""
+"""Module name in a `.keras` file -> accepted classes of it."""
 
 LEGACY_CLASSES = frozenset().union(*CLASSES.values())
-"""Files of older releases (`.h5`) name classes without a module; Keras looks them up among its own."""
+"""Accepted class names in files of older releases (`.h5`), which store no module."""
 
 _MATHS = names_in("""
     abs acos acosh add add_n argmax argmin asin asinh atan atan2 atanh ceil cos cosh cumprod cumsum
@@ -146,11 +146,11 @@ FUNCTIONS = frozenset().union(
         )
     ),
     _MATHS,
-)  # some have a name of their own in TensorFlow 1, as compat.v1.argmax
-"""Public names of TensorFlow functions that only compute from the tensors that they are given.
+)  # some have a separate name in TensorFlow 1, such as compat.v1.argmax
+"""Public names of TensorFlow functions that only compute from their tensor arguments.
 
-Not among them: what makes tensors from sizes alone (`eye`, `fill`, `range`, `linspace`, `random`), reads or writes
-anything (`io`, `print`, `raw_ops`), or calls Python (`py_function`, `numpy_function`, `map_fn`, `while_loop`).
+Excluded are functions that create tensors from sizes alone (`eye`, `fill`, `range`, `linspace`, `random`), read or
+write anything (`io`, `print`, `raw_ops`), or call Python (`py_function`, `numpy_function`, `map_fn`, `while_loop`).
 """
 
 _V1 = 'compat.v1.'
@@ -162,11 +162,11 @@ _BASES = (
     keras.mixed_precision.Policy,
 )
 _PACKAGE = 'PocketFlow>'
-"""How the names begin that this program registers its own classes by; they include quantizers, which have no base."""
+"""Prefix of the registered names of this program's own classes; they include quantizers, which have no base class."""
 
 
 def is_function(name: Any) -> bool:
-    """Whether an operator layer may call the TensorFlow function of this public name."""
+    """Whether an operator layer may call the TensorFlow function with this public name."""
     return isinstance(name, str) and name.removeprefix(_V1) in FUNCTIONS
 
 
@@ -182,12 +182,12 @@ def is_class(module: str | None, name: str, registered: str | None) -> bool:
     if module is None:
         return name in LEGACY_CLASSES or is_registered(name)
     if registered is not None and keras.saving.get_registered_object(registered) is not None:
-        return is_registered(registered)  # Keras prefers it
+        return is_registered(registered)  # takes precedence in Keras
     return name in CLASSES.get(module, ())
 
 
 def is_registered(name: str) -> bool:
-    """Whether a class of the kinds that models hold was registered by this name."""
+    """Whether a layer, initializer, regularizer, constraint, policy or own class is registered under this name."""
     found = keras.saving.get_registered_object(name)
     if not inspect.isclass(found) or issubclass(found, keras.Model):
         return False
@@ -195,7 +195,7 @@ def is_registered(name: str) -> bool:
 
 
 def is_activation(name: Any, module: str | None = 'builtins') -> bool:
-    """Whether a configuration may name this function as an activation; functions of TensorFlow have a module."""
+    """Whether a configuration may name this function as an activation; `module` is set for TensorFlow functions."""
     if not isinstance(name, str):
         return False
     if inspect.isfunction(keras.saving.get_registered_object(name)):
@@ -207,11 +207,11 @@ def is_activation(name: Any, module: str | None = 'builtins') -> bool:
 
 
 def is_shorthand(kind: str, name: str) -> bool:
-    """Whether a plain text may stand for an object.
+    """Whether a string is accepted in place of an object's configuration.
 
     Args:
       kind: 'initializer', 'regularizer', 'constraint' or 'activation'.
-      name: as in `kernel_initializer='he_normal'`.
+      name: the string, as in `kernel_initializer='he_normal'`.
     """
     if kind == 'activation':
         return is_activation(name) or name in ('ELU', 'LeakyReLU', 'PReLU', 'ReLU', 'Softmax', 'ThresholdedReLU')

@@ -1,7 +1,8 @@
-"""What a model's configuration may contain: only names of known layers and their numbers, no code, no files.
+"""Validation of a model's configuration: only names of known layers and plain values, no code, no files.
 
-Keras' safe mode refuses marshalled lambdas, but still imports any module that a configuration names, takes any function
-out of it, and builds layers that read files. Everything below is checked as data, before Keras sees it.
+Keras' safe mode rejects marshalled lambdas, but still imports any module that a configuration names, accesses any
+function in it, and builds layers that read files. Here the configuration is checked as data, before it is passed to
+Keras.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ from pocketflow.utils.models import allow_list, calls
 from pocketflow.utils.models.errors import UnreadableError
 
 MAX_BYTES = 2**24
-"""Of a configuration as text; the largest networks of `keras.applications` need about two million."""
+"""Size limit of a configuration as text; the largest networks of `keras.applications` need about two million bytes."""
 MAX_INTEGER = 2**24
-"""Sizes in a configuration; larger ones could only be attempts at making something enormous."""
+"""Limit of the sizes in a configuration, against excessive use of memory."""
 MAX_DEPTH = 200
-"""Lists and objects within each other; a model within a model takes four."""
+"""Limit of the nesting depth of lists and objects; a nested model takes four levels."""
 MAX_OBJECTS = 2**16
-"""Layers, initializers, regularizers and so on."""
+"""Limit of the number of layers, initializers, regularizers and other objects."""
 MAX_STEPS = 100
-"""Of a loop that is written out in Python."""
+"""Limit of the number of steps of an unrolled loop."""
 
-_FREE_INTEGERS = ('seed', 'shared_object_id', 'start', 'stop', 'step')  # places of a slice may be 2^31 - 1
+_FREE_INTEGERS = ('seed', 'shared_object_id', 'start', 'stop', 'step')  # bounds of a slice may be 2^31 - 1
 _SHORTHANDS = ('initializer', 'regularizer', 'constraint', 'activation')
 _NUMBERS = frozenset(
     ('bool', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64', 'float16', 'float32', 'float64')
@@ -33,10 +34,10 @@ _VALUES = ('__numpy__', '__tensor__')
 
 
 def parsed(text: bytes | str) -> Any:
-    """The configuration in a JSON text.
+    """Parses the JSON text of a configuration.
 
     Raises:
-      UnreadableError: it is no JSON, or nested deeper than any model is.
+      UnreadableError: it is no valid JSON, or nested too deep.
     """
     try:
         return json.loads(text if isinstance(text, str) else text.decode('utf-8'))
@@ -49,12 +50,12 @@ def check(config: Any, allow_unrolled: bool = False) -> None:
     """Checks the configuration of a model.
 
     Args:
-      config: as `keras.saving.serialize_keras_object`, or an older release, gives it.
-      allow_unrolled: whether recurrent layers may write out their steps.
+      config: as returned by `keras.saving.serialize_keras_object`, or by older releases.
+      allow_unrolled: whether recurrent layers may have `unroll=True`.
 
     Raises:
-      UnreadableError: it is not that of a functional or sequential model, or holds something that is not accepted;
-        the first such thing is named.
+      UnreadableError: it is not that of a functional or sequential model, or an item is not accepted; the message
+        names the first such item.
     """
     if not _is_model(config):
         raise UnreadableError(
@@ -78,12 +79,12 @@ def check(config: Any, allow_unrolled: bool = False) -> None:
 
 
 def check_layer(config: Any) -> None:
-    """Checks the configuration of one layer, as `check` does it for those of a model."""
+    """Checks the configuration of one layer; same rules as `check`."""
     check({'class_name': 'Sequential', 'config': {'layers': [config]}}, allow_unrolled=True)
 
 
 def check_size(config: Any) -> None:
-    """Raises an `UnreadableError` if a configuration is nested too deep, or has more parts than any model."""
+    """Raises an `UnreadableError` if a configuration is nested too deep, or has too many parts."""
     num_objects = 0
     for _, value, _ in _walk(config):
         num_objects += isinstance(value, dict) and 'class_name' in value
@@ -92,7 +93,7 @@ def check_size(config: Any) -> None:
 
 
 def without(config: Any, keys: Collection[str]) -> Any:
-    """A copy of a configuration without some keys, wherever they are; raises an `UnreadableError` if it is too deep."""
+    """Copies a configuration without some keys at any depth; raises an `UnreadableError` if it is nested too deep."""
     for _ in _walk(config):
         pass
     return _without(config, keys)
@@ -107,7 +108,7 @@ def _without(config: Any, keys: Collection[str]) -> Any:
 
 
 def check_class(name: str) -> None:
-    """Checks the name of a layer's class; raises an `UnreadableError` if it is one that is never accepted."""
+    """Raises an `UnreadableError` if the class name of a layer is in `allow_list.REFUSED_LAYERS`."""
     if name in allow_list.REFUSED_LAYERS:
         raise UnreadableError(
             f'its architecture has a {name} layer, which {allow_list.REFUSED_LAYERS[name]}; such'
@@ -128,10 +129,10 @@ def _is_model(config: Any) -> bool:
 
 
 def _walk(config: Any) -> Iterator[tuple[str, Any, str]]:
-    """All values inside, each with the nearest key and the nearest layer above it, without recursion.
+    """Iterates over all nested values, each with the nearest key and the nearest layer above it, without recursion.
 
     Raises:
-      UnreadableError: they are nested deeper than any model is.
+      UnreadableError: they are nested too deep.
     """
     waiting = [('', config, '', 0)]
     while waiting:
@@ -149,14 +150,14 @@ def _walk(config: Any) -> Iterator[tuple[str, Any, str]]:
 
 
 def _name_of(value: Mapping[str, Any]) -> str:
-    """The name of the layer that an object describes, if it is one."""
+    """Name of the layer that an object describes; '' if it describes none."""
     config = value.get('config')
     name = config.get('name') if 'class_name' in value and isinstance(config, dict) else None
     return name if isinstance(name, str) else ''
 
 
 def _check_value(key: str, value: Any) -> bool:
-    """Checks one value; the values inside it are checked by themselves. Returns whether it is an object."""
+    """Checks one value, without the values nested in it. Returns whether it is an object."""
     if isinstance(value, dict) and 'class_name' in value:
         _check_object(key, value)
         return True

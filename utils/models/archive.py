@@ -1,4 +1,4 @@
-"""A `.keras` file as what it is: a zip archive of an architecture (`config.json`) and weights (`model.weights.h5`)."""
+"""Reads `.keras` files: zip archives with the architecture (`config.json`) and the weights (`model.weights.h5`)."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ CONFIG, METADATA, WEIGHTS = 'config.json', 'metadata.json', 'model.weights.h5'
 MAX_MEMBERS = 2**10
 
 _MAX_METADATA_BYTES = 2**16
-_ASSET = re.compile(r'assets/([\w -][\w. -]*/?)*')  # of layers that are refused; nothing of it is ever unpacked
+_ASSET = re.compile(r'assets/([\w -][\w. -]*/?)*')  # of layers that are rejected; assets are never unpacked
 
 
-def read_config(path: str | os.PathLike) -> tuple[Any, bytes, str | None]:
-    """The architecture in a `.keras` file, as data and as text, and what wrote it; nothing else is unpacked.
+def read_config(path: str | os.PathLike[str]) -> tuple[Any, bytes, str | None]:
+    """Reads the architecture in a `.keras` file; the weights are not unpacked.
+
+    Returns:
+      The architecture as data, its JSON text, and the Keras version that wrote the file (None if not stored).
 
     Raises:
-      UnreadableError: the archive is not as Keras writes it; or whatever `zipfile` makes of damage.
+      UnreadableError: the archive is not as Keras writes it. `zipfile` raises its own errors for damaged archives.
     """
     with zipfile.ZipFile(path) as archive:
         members = _checked_members(archive)
@@ -41,8 +44,11 @@ def read_config(path: str | os.PathLike) -> tuple[Any, bytes, str | None]:
 
 
 @contextlib.contextmanager
-def weights(path: str | os.PathLike) -> Iterator[tuple[h5py.File, int]]:
-    """The weights of a `.keras` file whose parts were checked, and their number; raises as `hdf5.num_values`."""
+def weights(path: str | os.PathLike[str]) -> Iterator[tuple[h5py.File, int]]:
+    """Opens the weights of a `.keras` file; yields the HDF5 file and its number of values.
+
+    `read_config` must have checked the archive. Raises as `hdf5.num_values` does.
+    """
     with zipfile.ZipFile(path) as archive:
         content = archive.read(WEIGHTS)
     with h5py.File(io.BytesIO(content), 'r') as file:
@@ -82,7 +88,7 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, max_bytes: int) -> 
 
 
 def _version(text: bytes) -> str | None:
-    """The release of Keras that wrote the file, if it says so."""
+    """Version of Keras that wrote the file; None if not stored."""
     try:
         metadata = json.loads(text)
     except (ValueError, RecursionError) as error:

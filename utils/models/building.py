@@ -1,7 +1,7 @@
-"""Makes a model from a configuration that was checked, within bounds of memory and time.
+"""Builds a model from a checked configuration, within bounds of memory and time.
 
-What a layer costs depends on the shapes that reach it, which only Keras knows, and only while it builds. So each call
-of a layer and each new weight is looked at before Keras spends anything on it.
+The cost of a layer depends on its input shapes, which Keras computes only while it builds the model. Therefore each
+layer call and each new weight is checked before Keras executes it.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from pocketflow.utils.models.calls import OrderedLayers
 from pocketflow.utils.models.errors import UnreadableError
 
 MAX_CALLS = 2**13
-"""Calls of layers while a model is built; those within models are made again each time that these are called."""
+"""Limit of the layer calls while a model is built; calls in a nested model count each time the model is called."""
 MAX_FEATURES = 2**28
-"""Values of one sample in one tensor."""
+"""Limit of the values per sample in one tensor."""
 MAX_PARTS = 2**10
-"""Tensors that one operation may make, or steps of a recurrent layer that are written out."""
+"""Limit of the output tensors of one operation, and of the steps of an unrolled recurrent layer."""
 FREE_VALUES = 2**20
-"""Numbers that a model may hold besides those in its file: layers may keep some that are not saved."""
+"""Number of values that a model may hold in addition to those in its file: some layers have state that is not saved."""
 
 _UNREGISTERED = {'LayerScale': LayerScale, 'StochasticDepth': StochasticDepth}
-"""Layers of `keras.applications` that Keras itself does not find again."""
+"""Layers of `keras.applications` that Keras does not register."""
 
 
 def with_ordered_layers(config: Any) -> Any:
-    """A copy of a checked configuration whose lists of layers are in the order of their calls."""
+    """Copies a checked configuration with each list of layers as an `OrderedLayers`."""
     if isinstance(config, list):
         return [with_ordered_layers(item) for item in config]
     if not isinstance(config, dict):
@@ -45,15 +45,18 @@ def with_ordered_layers(config: Any) -> Any:
 
 
 def build(make: Callable[[], keras.Model], num_values: int, fill: bool = True) -> keras.Model:
-    """What `make` returns, with its weights and the sizes of its tensors bounded.
+    """Calls `make` with bounds on the number of weights, layer calls and tensor sizes.
 
     Args:
       make: builds a model with Keras.
-      num_values: numbers that its weights may hold.
-      fill: whether weights get the first values that their layers choose; else they are zeros, which is quicker.
+      num_values: limit of the total size of its weights.
+      fill: whether weights are initialised by the layers' initializers; otherwise by zeros, which is faster.
+
+    Returns:
+      The model that `make` returns.
 
     Raises:
-      UnreadableError: it would take more than that; or whatever Keras raises.
+      UnreadableError: a bound is exceeded. Errors of Keras pass unchanged.
     """
     bounds = _Bounds(num_values, fill)
     try:
@@ -70,7 +73,7 @@ def build(make: Callable[[], keras.Model], num_values: int, fill: bool = True) -
 
 
 class _Bounds:
-    """Counts what a model takes while it is built, and stops where it is too much; `reason` then says of what."""
+    """Counts weights and layer calls while a model is built; raises when a bound is exceeded and sets `reason`."""
 
     def __init__(self, num_values: int, fill: bool) -> None:
         self.num_values, self.fill = num_values, fill
@@ -82,7 +85,7 @@ class _Bounds:
         raise ValueError(reason)
 
     def create(self, next_creator: Callable[..., tf.Variable], **kwargs: Any) -> tf.Variable:
-        """Makes a weight, if there is room for it."""
+        """Creates a variable if its size is within the bound."""
         shape = kwargs.get('shape')
         if shape is not None and callable(kwargs.get('initial_value')):
             shape, dtype = tf.TensorShape(shape), tf.as_dtype(kwargs.get('dtype') or tf.float32)
@@ -115,7 +118,7 @@ class _Bounds:
 
 @contextlib.contextmanager
 def _watched_calls(bounds: _Bounds) -> Iterator[None]:
-    """Checks each call of a layer in the block; Keras has no hook for that, so its method is replaced meanwhile."""
+    """Checks each layer call within the block. Replaces `Layer.__call__` meanwhile, since Keras has no hook for it."""
     original = keras.layers.Layer.__call__
 
     def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
@@ -134,7 +137,7 @@ def _watched_calls(bounds: _Bounds) -> Iterator[None]:
 
 
 def _num_parts(layer: keras.layers.Layer, args: Any, kwargs: Any) -> int:
-    """How many times Keras or TensorFlow repeat something in Python for this call: steps, or tensors that are made."""
+    """Number of unrolled steps or output tensors of a layer call."""
     sizes = _sizes(next(iter(tf.nest.flatten((args, kwargs))), None))
     symbol = getattr(layer, 'symbol', None)
     if isinstance(layer, keras.layers.RNN) and layer.unroll and len(sizes) > 1:
@@ -147,6 +150,6 @@ def _num_parts(layer: keras.layers.Layer, args: Any, kwargs: Any) -> int:
 
 
 def _sizes(tensor: Any) -> list[int | None]:
-    """The sizes of a tensor, none of what has none."""
+    """Shape of a tensor as a list; [] for values without a known shape."""
     shape = getattr(tensor, 'shape', None)
     return shape.as_list() if isinstance(shape, tf.TensorShape) and shape.rank is not None else []

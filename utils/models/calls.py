@@ -1,7 +1,7 @@
-"""The calls of layers that the configuration of a functional model lists, and their order.
+"""Checks and orders the layer calls in the configuration of a functional model.
 
-Keras goes through the list of layers again and again until all calls are made: that takes quadratic time when the list
-runs against the graph, and never ends when one depends on a call that does not exist.
+Keras iterates over the list of layers until all calls are made: this takes quadratic time if the list is in reverse
+order of the graph, and never ends if a layer depends on a call that does not exist.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import Any
 from pocketflow.utils.models.errors import UnreadableError
 
 MAX_LAYERS = 2**13
-"""Layers in one list, and calls of them; the largest networks of `keras.applications` have about 1,000."""
+"""Limit of the layers in one list, and of their calls; the largest `keras.applications` networks have about 1,000."""
 
-_CONSTANT = '_CONSTANT_VALUE'  # stands where a call names its input, before a number or an array
-_NB_PASSES = 4  # one creates the layers, one makes their calls; Keras may count those of models within otherwise
+_CONSTANT = '_CONSTANT_VALUE'  # in place of an input layer's name, followed by a number or an array
+_NB_PASSES = 4  # one creates the layers, one makes their calls; Keras may number calls of nested models differently
 
 Call = tuple[str, int]
-"""Name of a layer, and which of its calls."""
+"""Name of a layer, and index of the call."""
 
 
 def check(layers: Sequence[Mapping[str, Any]]) -> None:
     """Checks the calls of the layers of a model.
 
     Raises:
-      UnreadableError: there are too many, two layers have one name, or a layer is called on constants alone: Keras
-        would compute that call while it reads the file, whatever it costs.
+      UnreadableError: there are too many, two layers have the same name, or a layer is called on constants alone:
+        Keras would compute that call, at any cost, while it reads the file.
     """
     if sum(max(len(_nodes(layer)), 1) for layer in layers) > MAX_LAYERS:
         raise UnreadableError(f'its architecture has more than {MAX_LAYERS} layers')
@@ -42,11 +42,11 @@ def check(layers: Sequence[Mapping[str, Any]]) -> None:
             )
 
 
-class OrderedLayers(list):
-    """The layers of a functional model's configuration, in the order in which their calls can be made.
+class OrderedLayers(list[Any]):
+    """The layers of a functional model's configuration, iterated in the order in which their calls can be made.
 
-    The first time that it is gone through it is the list as it was, since weights take their order from it. After that
-    it lists a layer once for each of its calls, each behind those it depends on.
+    The first iteration yields the original list, since it determines the order of the weights. Later iterations yield
+    a layer once per call, in topological order of the calls.
     """
 
     def __init__(self, layers: Sequence[Any]) -> None:
@@ -62,7 +62,7 @@ class OrderedLayers(list):
 
 
 def in_order(layers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The layer of each call, so that each call comes after those it depends on.
+    """Sorts the calls topologically and returns the layer of each call.
 
     Raises:
       UnreadableError: a call depends on one that does not exist, or on itself.
@@ -79,7 +79,7 @@ def in_order(layers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         for other in needed:
             readers[other].append(call)
     ready = [call for call, nb in num_missing.items() if not nb]
-    for call in ready:  # grows while it is gone through
+    for call in ready:  # the loop appends to it
         for reader in readers[call]:
             num_missing[reader] -= 1
             if not num_missing[reader]:
@@ -90,7 +90,7 @@ def in_order(layers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _needs(name: str, place: int, node: Any, by_name: Mapping[str, Mapping[str, Any]]) -> set[Call]:
-    """The calls that come before one: those whose results it takes, and the layer's former call."""
+    """The calls that must precede a call: those that compute its inputs, and the layer's previous call."""
     needed = {(name, place - 1)} if place else set()
     for other, index in _inputs(node):
         if other not in by_name:
@@ -101,7 +101,7 @@ def _needs(name: str, place: int, node: Any, by_name: Mapping[str, Mapping[str, 
 
 
 def _place(layer: Mapping[str, Any], index: int) -> int:
-    """Which of a layer's calls an index means: of a model within the model, 0 may mean the one that made it."""
+    """Converts a stored call index: for a nested model, index 0 may be the call that created it."""
     config = layer.get('config')
     if not isinstance(config, dict) or 'layers' not in config:
         return index
@@ -109,7 +109,7 @@ def _place(layer: Mapping[str, Any], index: int) -> int:
 
 
 def _inputs(node: Any) -> Iterator[Call]:
-    """The calls that a call takes the results of, as Keras reads them: `[layer, call, output]` anywhere inside."""
+    """The calls whose results are inputs of a node: every nested `[layer, call, output]`, as Keras reads them."""
     waiting = [node]
     while waiting:
         value = waiting.pop()

@@ -1,7 +1,7 @@
-"""How reading a model fails: always with one reason."""
+"""The error raised when a model cannot be read."""
 
 from __future__ import annotations
 
 
 class UnreadableError(Exception):
-    """Why something is not read as a model; who reads adds whose file it is."""
+    """The reason why a file is not readable as a model; the caller adds the path."""

@@ -1,6 +1,6 @@
-"""Models to files and back: the one place where the program reads a saved Keras model, whoever wrote it.
+"""Saves and loads models: the only place where the program reads saved Keras models, from trusted or untrusted files.
 
-The architecture is read as data, checked, and only then given to Keras. Nothing that a file holds is executed.
+The architecture is read as data, checked, and only then passed to Keras. No code from a file is executed.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ _HDF5_SUFFIXES = ('.h5', '.hdf5', '.keras')
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Writes a `.keras` file, whole or not at all."""
+    """Writes a `.keras` file atomically."""
     with atomic.replacing(path) as temporary:
         model.save(temporary, save_format='keras')
 
 
 def load_model(path: Path | str) -> keras.Model:
-    """Reads a model, not compiled: a `.keras` file, or an HDF5 file with a whole model, of Keras 2 or 3, or a
+    """Reads an uncompiled model: a `.keras` file or an HDF5 file with a complete model, of Keras 2 or 3, or a
     SavedModel folder of Keras 2.
 
     Raises:
-      UsageError: the file holds no model, or one that names anything but known layers and functions; one line says
-        what it is and what to do.
+      UsageError: the file holds no model, or names a layer or function that is not accepted; the message gives the
+        reason and a remedy.
     """
-    with _explained(path, 'cannot be read as a Keras model', 'give a .keras file that Keras has written'):
+    with _as_usage_error(path, 'cannot be read as a Keras model', 'give a .keras file that Keras has written'):
         kind = kinds.kind_of(path)
         if kind == kinds.ZIP:
             return _from_archive(path)
@@ -54,26 +54,26 @@ def load_model(path: Path | str) -> keras.Model:
 
 
 def load_weights(model: keras.Model, path: Path | str) -> None:
-    """Fills a model from a file that holds weights alone, as `weights_only.is_weights_only` recognizes it.
+    """Sets a model's weights from a file that holds only weights (see `weights_only.is_weights_only`).
 
     Raises:
-      UsageError: they are not the weights of this model; one line says which layer does not fit.
+      UsageError: the weights do not fit the model; the message names the first layer that differs.
     """
     remedy = 'give a .weights.h5 file that Keras has written'
-    with _explained(path, f'its weights cannot be read into the network {model.name!r}', remedy):
+    with _as_usage_error(path, f'its weights cannot be read into the network {model.name!r}', remedy):
         weights_only.fill(model, path)
 
 
 @contextlib.contextmanager
-def _explained(path: Path | str, what: str, remedy: str) -> Iterator[None]:
-    """Turns whatever is raised in the block into a `UsageError` of one line."""
+def _as_usage_error(path: Path | str, what: str, remedy: str) -> Iterator[None]:
+    """Converts all exceptions in the block into a `UsageError` of one line."""
     try:
         yield
     except UnreadableError as error:
         raise UsageError(f'{path}: {what}: {error}') from error
     except OSError as error:
         raise UsageError(f'{path}: {what}: {error.strerror or first_line(error)}') from error
-    except Exception as error:  # whatever Keras, HDF5 and zip make of damage
+    except Exception as error:  # Keras, HDF5 and zip raise various types for damaged files
         raise UsageError(f'{path}: {what} ({type(error).__name__}: {first_line(error)}); {remedy}') from error
 
 

@@ -1,7 +1,7 @@
-"""HDF5 files with weights, and those of older releases (`.h5`) with the whole model: what they may hold.
+"""Validation of HDF5 files with weights, and of those (`.h5`) with a complete model.
 
-HDF5 can point to other files, load plug-ins to decode data, and declare arrays that are larger than any memory. Files
-are looked through before anything in them is read.
+HDF5 can link to other files, load plug-ins to decode data, and declare arrays that exceed the memory. Files are
+checked before any array in them is read.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from pocketflow.utils.models import architecture
 from pocketflow.utils.models.errors import UnreadableError
 
 MAX_OBJECTS = 2**16
-"""Groups and arrays."""
+"""Limit of the number of groups and arrays."""
 MAX_UNPACKED, SMALL_BYTES = 20, 2**26
-"""Arrays may declare this many times the bytes of the file, or `SMALL_BYTES`."""
+"""Arrays may declare in all this many times the bytes of the file, or `SMALL_BYTES` if that is more."""
 
 _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF)
-_JSON_LISTS = ('TensorShape', '__tuple__')  # how older releases write them
+_JSON_LISTS = ('TensorShape', '__tuple__')  # representation in files of older releases
 
 
 def num_values(file: h5py.File, num_bytes: int) -> int:
-    """Number of values of all arrays in a file.
+    """Checks a file and returns the number of values of all its arrays.
 
     Args:
       file: the opened file.
-      num_bytes: its size.
+      num_bytes: size of the file.
 
     Raises:
-      UnreadableError: it holds anything but plain arrays of numbers, or declares far more than it has.
+      UnreadableError: it holds anything but plain numeric arrays, or declares far more bytes than it has.
     """
     nb, declared = 0, 0
     for place, (name, item) in enumerate(_items(file)):
@@ -48,10 +48,10 @@ def num_values(file: h5py.File, num_bytes: int) -> int:
 
 
 def read_config(file: h5py.File) -> tuple[Any, str | None]:
-    """The architecture in the file of a whole model, and the release of Keras that wrote it, if it says so.
+    """Reads the architecture in the file of a complete model, and the Keras version that wrote it (None if not stored).
 
     Raises:
-      UnreadableError: there is no architecture that can be read.
+      UnreadableError: there is no readable architecture.
     """
     text = file.attrs.get('model_config')
     if text is None:
@@ -65,7 +65,7 @@ def read_config(file: h5py.File) -> tuple[Any, str | None]:
 
 
 def model_weights(file: h5py.File) -> h5py.Group:
-    """The group with the weights of a whole model; raises an `UnreadableError` if there is none."""
+    """The group with the weights of a complete model; raises an `UnreadableError` if there is none."""
     group = file.get('model_weights')
     if not isinstance(group, h5py.Group):
         raise UnreadableError('it holds an architecture without weights; save the model again with model.save')
@@ -79,7 +79,7 @@ def _version(file: h5py.File) -> str | None:
 
 
 def plain(config: Any) -> Any:
-    """A configuration of an older release with ordinary lists."""
+    """Converts the list types of older releases in a configuration to plain lists."""
     if isinstance(config, list):
         return [plain(item) for item in config]
     if not isinstance(config, dict):
@@ -90,7 +90,7 @@ def plain(config: Any) -> Any:
 
 
 def _items(file: h5py.File) -> Iterator[tuple[str, Any]]:
-    """All groups and arrays below; each link is looked at before it is followed."""
+    """Iterates over all groups and arrays of a file; rejects links that are not hard links."""
     waiting, seen = [file], set()
     while waiting:
         group = waiting.pop()
@@ -114,4 +114,4 @@ def _check_array(name: str, array: h5py.Dataset) -> None:
     if any(settings.get_filter(place)[0] not in _FILTERS for place in range(settings.get_nfilters())):
         raise UnreadableError(f'array {name[:80]!r} is packed by a plug-in; only gzip and lzf are read')
     if array.dtype.kind not in 'biufV' or array.dtype.hasobject:
-        raise UnreadableError(f'array {name[:80]!r} is not one of numbers')
+        raise UnreadableError(f'array {name[:80]!r} is not numeric')

@@ -1,4 +1,4 @@
-"""What a file is, by its content, and what to do with one that holds no model that can be read."""
+"""Detects the type of a model file by its content; messages for files that are no readable model."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _SAVED_MODEL_FILES = ('saved_model.pb', 'saved_model.pbtxt')
 _HEAD = 512
 
 
-def kind_of(path: str | os.PathLike) -> str | None:
-    """`HDF5` or `ZIP` by the first bytes, `SAVED_MODEL` for a folder with one, `None` for others."""
+def kind_of(path: str | os.PathLike[str]) -> str | None:
+    """Returns `HDF5` or `ZIP` by the first bytes, `SAVED_MODEL` for a SavedModel folder, else `None`."""
     if Path(path).is_dir():
         return SAVED_MODEL if is_saved_model(path) else None
     head = _head(path)
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
 
 
-def other_kind(path: str | os.PathLike) -> str:
-    """What a file is that holds no model, and what to do; raises an `OSError` if it cannot be read."""
+def other_kind(path: str | os.PathLike[str]) -> str:
+    """Message with the type of a file that holds no model and a remedy; raises an `OSError` if it cannot be read."""
     if Path(path).is_dir():
         return 'it is a folder without a model.keras'
     head = _head(path)
@@ -44,16 +44,16 @@ def other_kind(path: str | os.PathLike) -> str:
         return ('it is the architecture of a model without its weights (JSON)' if is_json else 'it is a text file') + (
             '; save the model by model.save as .keras'
         )
-    return 'it is of no kind that is known here; give a .keras file that tf_keras has written'
+    return 'its file type is not known; give a .keras file that tf_keras has written'
 
 
-def is_saved_model(path: str | os.PathLike) -> bool:
+def is_saved_model(path: str | os.PathLike[str]) -> bool:
     """Whether a path is a folder with a SavedModel."""
     return any((Path(path) / name).is_file() for name in _SAVED_MODEL_FILES)
 
 
-def missing(path: str | os.PathLike) -> str:
-    """What to do where no model is."""
+def missing(path: str | os.PathLike[str]) -> str:
+    """Message with a remedy for a path without a model."""
     if Path(f'{path}.index').is_file():
         return (
             'it is a checkpoint of TensorFlow; build the network with tf_keras, call load_weights, and save the '
@@ -62,7 +62,7 @@ def missing(path: str | os.PathLike) -> str:
     return 'no saved model there; give a .keras file or the directory of a finished run'
 
 
-def _head(path: str | os.PathLike) -> bytes:
+def _head(path: str | os.PathLike[str]) -> bytes:
     with open(path, 'rb') as file:
         return file.read(_HEAD)
 
@@ -71,7 +71,7 @@ def _is_text(head: bytes) -> bool:
     try:
         text = head.decode('utf-8')
     except UnicodeDecodeError as error:
-        if error.start < len(head) - 4:  # a character may be cut in two
+        if error.start < len(head) - 4:  # the last character may be truncated
             return False
         text = head[: error.start].decode('utf-8')
     return all(character.isprintable() or character.isspace() for character in text)

@@ -1,7 +1,7 @@
-"""SavedModel folders of Keras 2: the architecture from Keras' own record of it, the weights from the checkpoint.
+"""Reads SavedModel folders of Keras 2: the architecture from Keras' metadata, the weights from the checkpoint.
 
-No function of the folder is loaded, let alone called: its graph is not looked at. Folders that only hold a graph (those
-of `model.export`, or of `tf.saved_model.save`) cannot be taken apart into layers.
+Functions and graphs of the folder are not loaded. Folders that only hold a graph (those of `model.export`, or of
+`tf.saved_model.save`) cannot be converted to layers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pocketflow.utils.models.errors import UnreadableError
 
 GRAPH, METADATA, VARIABLES = 'saved_model.pb', 'keras_metadata.pb', Path('variables') / 'variables'
 MAX_BYTES = 2**28
-"""Of each of the two files that are parsed."""
+"""Size limit of each of the two files that are parsed."""
 
 _OBJECTS = '_CHECKPOINTABLE_OBJECT_GRAPH'
 _ROOTS = ('_tf_keras_network', '_tf_keras_sequential')
@@ -33,10 +33,10 @@ _GRAPH_ONLY = (
 
 
 def load(path: Path | str) -> keras.Model:
-    """Builds the model that a folder describes, and fills it with the folder's weights.
+    """Builds the model in a folder, and sets its weights.
 
     Raises:
-      UnreadableError: it holds no Keras model, or one that names anything but known layers and functions.
+      UnreadableError: it holds no Keras model, or names a layer or function that is not accepted.
     """
     folder = Path(path)
     config = _config(folder)
@@ -51,7 +51,7 @@ def load(path: Path | str) -> keras.Model:
 
 
 def _config(folder: Path) -> Any:
-    """The architecture, as an `.h5` file would hold it."""
+    """The architecture in the form of `.h5` files."""
     kind, text = _root(folder)
     if kind not in _ROOTS:
         raise UnreadableError(
@@ -68,12 +68,12 @@ def _config(folder: Path) -> Any:
 
 
 def _root(folder: Path) -> tuple[str, str]:
-    """What Keras has noted of the outermost object: its kind, and a JSON text."""
+    """Type and JSON metadata of the root object."""
     try:
         if (folder / METADATA).is_file():
             nodes = saved_metadata_pb2.SavedMetadata.FromString(_bytes(folder / METADATA)).nodes
             found = [(node.identifier, node.metadata) for node in nodes if node.node_path == 'root']
-        else:  # releases before 2.5 keep it in the graph's file
+        else:  # releases before 2.5 store it in the graph's file
             graphs = saved_model_pb2.SavedModel.FromString(_bytes(folder / GRAPH)).meta_graphs
             objects = [graph.object_graph_def.nodes[0].user_object for graph in graphs if graph.object_graph_def.nodes]
             found = [(node.identifier, node.metadata) for node in objects]
@@ -98,7 +98,7 @@ class _Checkpoint:
     """The weights of a SavedModel.
 
     Args:
-      prefix: how the names of the checkpoint's files begin.
+      prefix: prefix of the checkpoint's files.
     """
 
     def __init__(self, prefix: Path) -> None:
@@ -120,7 +120,7 @@ class _Checkpoint:
         self.num_values = sum(_size(shape) for shape in self._shapes.values())
 
     def fill(self, model: keras.Model) -> None:
-        """Gives each weight of a model its value; raises an `UnreadableError` if they do not fit each other."""
+        """Sets all weights of a model; raises an `UnreadableError` if names or shapes differ."""
         keys = list(self._keys())
         if len(keys) != len(model.weights):
             raise UnreadableError(f'it holds {len(keys)} weights, and its architecture has {len(model.weights)}')
@@ -128,8 +128,8 @@ class _Checkpoint:
             own = weight.name.split(':')[0].split('/')[-1]
             if self._shapes.get(key) != tuple(weight.shape) or name.split('/')[-1] != own:
                 raise UnreadableError(
-                    f'its weight {name[:80]!r} of shape {self._shapes.get(key)} stands where its architecture has '
-                    f'{weight.name[:80]!r} of shape {tuple(weight.shape)}'
+                    f'its weight {name[:80]!r} of shape {self._shapes.get(key)} does not match '
+                    f'{weight.name[:80]!r} of shape {tuple(weight.shape)} in its architecture'
                 )
         for weight, (key, _) in zip(model.weights, keys, strict=True):
             weight.assign(tf.cast(self._reader.get_tensor(key), weight.dtype))
@@ -138,7 +138,7 @@ class _Checkpoint:
                 layer.finalize_state()
 
     def _keys(self) -> Iterator[tuple[str, str]]:
-        """Key and name of each weight, in the order in which Keras lists them."""
+        """Checkpoint key and name of each weight, in Keras' order."""
         if not self._has_objects:
             raise UnreadableError(_GRAPH_ONLY)
         try:

@@ -1,7 +1,7 @@
-"""Files that hold weights without an architecture, read into a model that the user's code builds.
+"""Loads files with weights but without an architecture into a model built by the user's code.
 
-Layers are matched by their names where the file's names are those of the model, else by their order. Each layer has to
-take all arrays of one group, of equal shapes, and no group may be left over.
+Layers are matched by name if the names in the file are those of the model, else by order. The arrays of each group
+must have the shapes of the layer's weights, and no group may be left over.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from pocketflow.utils.models.keras3 import weights
 from pocketflow.utils.models.keras3.network import Member, Places
 
 _KERAS3, _KERAS2 = 'layers', '_layer_checkpoint_dependencies'
-"""The groups of files that `save_weights` has written as `.weights.h5`."""
+"""Top-level groups of `.weights.h5` files written by `save_weights`."""
 
 Groups = Mapping[str, list[np.ndarray]]
 
 
 def is_weights_only(path: Path | str) -> bool:
-    """Whether a file is an HDF5 file with weights alone."""
+    """Whether a file is an HDF5 file with only weights."""
     if kinds.kind_of(path) != kinds.HDF5:
         return False
     try:
@@ -36,19 +36,19 @@ def is_weights_only(path: Path | str) -> bool:
             return 'model_config' not in file.attrs and any(
                 (part in file.attrs or part in file) for part in ('layer_names', _KERAS3, _KERAS2)
             )
-    except Exception:  # whatever HDF5 makes of damage; who reads the file says so
+    except Exception:  # HDF5 raises various types for damaged files; reading the file reports it
         return False
 
 
 def fill(model: keras.Model, path: Path | str) -> None:
-    """Gives a model the weights in a file.
+    """Sets the weights of a model from a file.
 
     Args:
       model: a functional or sequential model that is built.
       path: an HDF5 file of `save_weights`, of Keras 2 or 3.
 
     Raises:
-      UnreadableError: they are not the weights of this model; the first layer that does not fit is named.
+      UnreadableError: the weights do not fit the model; the message names the first layer that differs.
     """
     with h5py.File(path, 'r') as file:
         hdf5.num_values(file, os.path.getsize(path))
@@ -62,7 +62,7 @@ def fill(model: keras.Model, path: Path | str) -> None:
 
 
 def member_of(model: keras.Model, place: str = '') -> Member:
-    """A model as the reader of Keras 3's files sees it, with the places that its layers have in such a file."""
+    """Converts a model to a `Member`, with the paths that its layers have in a Keras 3 file."""
     counts, members = Places(), []
     for layer in model.layers:
         if type(layer).__name__ in ('TFOpLambda', 'SlicingOpLambda'):  # no layers in Keras 3
@@ -85,7 +85,7 @@ def _named_groups(file: h5py.File) -> Iterator[str]:
 
 
 def _fill_groups(model: keras.Model, groups: Groups) -> None:
-    """Fills layers from groups of arrays, each of which holds all weights of one layer."""
+    """Sets the weights of layers from groups of arrays, one group per layer."""
     wanted = {layer.name: _weights_of(layer) for layer in model.layers if layer.weights}
     given = {name: arrays for name, arrays in groups.items() if arrays}
     if len(wanted) != len(given):
@@ -98,12 +98,12 @@ def _fill_groups(model: keras.Model, groups: Groups) -> None:
 
 
 def _weights_of(layer: Any) -> list[tf.Variable]:
-    """In the order in which Keras has always saved them."""
+    """Weights of a layer in the order in which Keras saves them: trainable ones first."""
     return [*layer.trainable_weights, *layer.non_trainable_weights]
 
 
 def _fill_groups_of_keras2(model: keras.Model, file: h5py.File) -> None:
-    """Fills a model as Keras 2 itself does, after the numbers of values were compared."""
+    """Calls Keras 2's `load_weights`, after comparing the numbers of values."""
     stored = sum(_sizes(file[_KERAS2]))
     needed = sum(int(np.prod(weight.shape)) for weight in model.weights)
     if stored != needed:

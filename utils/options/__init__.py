@@ -1,7 +1,8 @@
-"""Options: flags declared as fields of frozen dataclasses, and what they need of one another."""
+"""Options: flags declared as fields of frozen dataclasses, and dependences between flags."""
 
 from pocketflow.utils.options.fields import (
     Options,
+    OptionsT,
     accepted,
     check_value,
     define_flags,
@@ -20,6 +21,7 @@ from pocketflow.utils.options.fields import (
 
 __all__ = [
     'Options',
+    'OptionsT',
     'accepted',
     'check_value',
     'define_flags',

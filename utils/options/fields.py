@@ -1,13 +1,13 @@
-"""Options: frozen dataclasses beside their users, from which the command line's flags are derived.
+"""Options: frozen dataclasses from which the flags of the command line are derived.
 
-A component declares what can be set about it once:
+A component declares its settings once:
 
     @dataclasses.dataclass(frozen=True)
     class DistillationOptions(Options):
         weight: float = option('loss_w_dst', 4.0, 'weight of the distillation loss', low=0)
 
-`define_flags` makes an absl flag of each field, `from_flags` builds the checked dataclass from the parsed flags.
-The flag keeps the spelling that users have in their flag files, the field has the readable name.
+`define_flags` defines an absl flag for each field, `from_flags` builds the checked dataclass from the parsed flags.
+The flag keeps the spelling of existing flag files, the field has a readable name.
 """
 
 from __future__ import annotations
@@ -48,12 +48,13 @@ def option(
       help: one line for `--helpfull`.
       low, high: inclusive bounds of a number.
       above, below: exclusive bounds of a number.
-      choices: the accepted words of a string.
-      decides: whether the value decides results; one that does not may change when a run is continued.
-      names: what the value is a path of, if a run begins from it; then what it holds may not change either.
-      needs: what must be given for the flag to have an effect, as `'cpr_prune_option=auto hpo_space'`: a flag with that
-        value, a flag that is on or has any value.
-      unless: what of other flags, written alike, leaves this one without effect.
+      choices: the accepted values of a string.
+      decides: whether the value affects results; otherwise it may change when a run is resumed.
+      names: the kind of file that the value is a path of, if a run starts from that file; its content must not change
+        when the run is resumed, either.
+      needs: conditions for the flag to have an effect, such as `'cpr_prune_option=auto hpo_space'`: a flag with this
+        value, and a flag that is on or has any value.
+      unless: conditions of the same form under which the flag has no effect.
     """
     metadata = {
         'flag': flag,
@@ -73,41 +74,41 @@ def option(
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Base of all options: checks each field against its declared type and range.
+    """Base class of all options: checks each field against its declared type and range.
 
-    `superseded` lists flags that old flag files may hold, and why they have no effect any more; `superseded_switches`
-    those of them that take no value. `needs` is what all flags of the class need (see `option`).
+    `superseded` maps flags of old flag files to the reason why they have no effect any more; `superseded_switches`
+    lists those of them that take no value. `needs` holds conditions of all flags of the class (see `option`).
     """
 
     superseded: ClassVar[Mapping[str, str]] = {}
     superseded_switches: ClassVar[Mapping[str, str]] = {}
     needs: ClassVar[str] = ''
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in option_fields(type(self)):
             check_value(field, getattr(self, field.name))
         self.check()
 
     def check(self) -> None:
-        """Refuses combinations of values that cannot work together; overridden where there are any."""
+        """Raises a `UsageError` for incompatible values; subclasses override it."""
 
     def replace(self: OptionsT, **changes: Any) -> OptionsT:
         return dataclasses.replace(self, **changes)
 
 
-def option_fields(options_class: type[Options]) -> list[dataclasses.Field]:
+def option_fields(options_class: type[Options]) -> list[dataclasses.Field[Any]]:
     return [field for field in dataclasses.fields(options_class) if 'flag' in field.metadata]
 
 
-def value_type(options_class: type[Options], field: dataclasses.Field) -> type:
-    """The plain type of a field: `float` for `float`, and for `float | None`."""
+def value_type(options_class: type[Options], field: dataclasses.Field[Any]) -> type:
+    """Type of a field without None: `float` for both `float` and `float | None`."""
     hint = typing.get_type_hints(options_class)[field.name]
-    plain = [kind for kind in typing.get_args(hint) or (hint,) if kind is not type(None)]
+    plain: list[type] = [kind for kind in typing.get_args(hint) or (hint,) if kind is not type(None)]
     return plain[0]
 
 
-def accepted(field: dataclasses.Field) -> str:
-    """What a field accepts, in words: `one of a, b`, `a number >= 0 and <= 1`."""
+def accepted(field: dataclasses.Field[Any]) -> str:
+    """Description of the accepted values of a field: `one of a, b`, `a number >= 0 and <= 1`."""
     meta = field.metadata
     if meta['choices']:
         return f'one of {", ".join(meta["choices"])}'
@@ -119,7 +120,7 @@ def accepted(field: dataclasses.Field) -> str:
     return ('a number ' + ' and '.join(bounds)).strip()
 
 
-def check_value(field: dataclasses.Field, value: Any) -> None:
+def check_value(field: dataclasses.Field[Any], value: Any) -> None:
     """Raises a `UsageError` that names flag, value and rule if the value breaks the field's rule."""
     meta = field.metadata
     if value is None or isinstance(value, bool):
@@ -139,7 +140,7 @@ _DEFINE = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.D
 
 
 def define_flags(options_class: type[Options], flag_values: flags.FlagValues, group: str | None = None) -> None:
-    """Defines an absl flag for each field, unless an equal option has defined it already.
+    """Defines an absl flag for each field, unless it is already defined by an equal option.
 
     Raises:
       ValueError: two options classes give one flag different defaults.
@@ -175,7 +176,7 @@ def define_flags(options_class: type[Options], flag_values: flags.FlagValues, gr
 
 
 def superseded_flags(options_classes: Iterable[type[Options]]) -> dict[str, str]:
-    """Flag -> why it has no effect any more."""
+    """Superseded flags -> reason why they have no effect any more."""
     return {
         flag: reason
         for options_class in options_classes
@@ -183,18 +184,19 @@ def superseded_flags(options_classes: Iterable[type[Options]]) -> dict[str, str]
     }
 
 
-def help_text(field: dataclasses.Field) -> str:
+def help_text(field: dataclasses.Field[Any]) -> str:
     rules = [rule for rule in (accepted(field) if is_restricted(field) else '', dependence(field)) if rule]
-    return f'{field.metadata["help"]} ({"; ".join(rules)})' if rules else field.metadata['help']
+    words: str = field.metadata['help']
+    return f'{words} ({"; ".join(rules)})' if rules else words
 
 
-def is_restricted(field: dataclasses.Field) -> bool:
-    """Whether a field does not accept all values of its type."""
+def is_restricted(field: dataclasses.Field[Any]) -> bool:
+    """Whether a field rejects some values of its type."""
     return any(field.metadata[key] is not None for key in ('low', 'high', 'above', 'below', 'choices'))
 
 
-def dependence(field: dataclasses.Field) -> str:
-    """What a field needs to have an effect, in words: `needs --hpo_space; not with --ws_prune_plan`."""
+def dependence(field: dataclasses.Field[Any]) -> str:
+    """Description of the conditions of a field: `needs --hpo_space; not with --ws_prune_plan`."""
     rules = {
         'needs': ' '.join(f'--{condition}' for condition in field.metadata['needs'].split()),
         'not with': ' or '.join(f'--{condition}' for condition in field.metadata['unless'].split()),
@@ -210,9 +212,9 @@ def from_flags(options_class: type[OptionsT], flag_values: flags.FlagValues) -> 
 
 
 def flag_lines(options: Iterable[Options], decisive: bool = False) -> list[str]:
-    """The lines of a flag file that gives these options again, in order and without repetition.
+    """Lines of a flag file that reproduces these options, in order and without duplicates.
 
-    With `decisive` only those that decide results.
+    With `decisive` only flags that affect results.
     """
     lines: dict[str, str] = {}
     for part in options:
@@ -224,7 +226,7 @@ def flag_lines(options: Iterable[Options], decisive: bool = False) -> list[str]:
 
 
 def indecisive_flags(options_classes: Iterable[type[Options]]) -> list[str]:
-    """The names of the flags that do not decide results."""
+    """Names of the flags that do not affect results."""
     return [
         field.metadata['flag']
         for options_class in options_classes
@@ -238,7 +240,7 @@ def _as_text(value: Any) -> str:
 
 
 def with_defaults(options_class: type[OptionsT], name: str, **defaults: Any) -> type[OptionsT]:
-    """A subclass whose flags have other defaults, as one data set's batch size differs from another's.
+    """Creates a subclass with other defaults of its flags, such as the batch size of a data set.
 
     >>> DigitsOptions = with_defaults(DatasetOptions, 'DigitsOptions', batch_size=64)
     """

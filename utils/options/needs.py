@@ -1,7 +1,7 @@
-"""Flags that would have no effect beside others: refused, lest the wrong experiment be run without a word.
+"""Rejects flags made ineffective by other flags.
 
-An option says as data what it needs, in the words of the command line (see `pocketflow.utils.options.option`); a
-learner says which flag of its own it goes by in place of one of all learners.
+An option declares its conditions as text in the syntax of the command line (see `pocketflow.utils.options.option`); a
+learner declares which of its own flags replace flags that all learners share.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from pocketflow.utils.options.fields import Options, option_fields
 def refuse_idle_flags(
     options_classes: Collection[type[Options]], flag_values: flags.FlagValues, searched: Collection[str] = ()
 ) -> None:
-    """Raises a `UsageError` for a flag that another one deprives of its effect.
+    """Raises a `UsageError` for a flag that other flags make ineffective.
 
-    Only for values other than the default: recorded flag files hold all flags.
+    Default values are accepted, since recorded flag files hold all flags.
 
     Args:
-      options_classes: whose flags are looked at.
+      options_classes: the options whose flags are checked.
       flag_values: the parsed command line.
-      searched: flags that get other values later, and may then be whatever others need.
+      searched: flags whose values are searched, and may therefore fulfil any condition.
     """
     for flag, needs, unless in _dependent(options_classes, flag_values):
         given = argument(flag, flag_values)
@@ -46,10 +46,10 @@ def refuse_idle_flags(
 def refuse_replaced_flags(
     chain: Mapping[str, Mapping[str, str]], shared: type[Options], flag_values: flags.FlagValues
 ) -> None:
-    """Raises a `UsageError` for a flag of all learners that no learner of a chain goes by.
+    """Raises a `UsageError` for a shared flag that no learner of a chain uses.
 
     Args:
-      chain: learner -> flag of all learners -> the learner's flag in its place, where that has a value.
+      chain: learner -> shared flag -> the learner's own flag that replaces it, if that flag has a value.
       shared: the options of all learners.
       flag_values: the parsed command line.
     """
@@ -68,7 +68,7 @@ def refuse_replaced_flags(
 
 
 def argument(flag: str, flag_values: flags.FlagValues) -> str:
-    """A flag as it is written on the command line, with its value."""
+    """A flag with its value as on the command line."""
     value = flag_values[flag].value
     if isinstance(value, bool):
         return f'--{flag}' if value else f'--no{flag}'
@@ -78,7 +78,7 @@ def argument(flag: str, flag_values: flags.FlagValues) -> str:
 def _dependent(
     options_classes: Collection[type[Options]], flag_values: flags.FlagValues
 ) -> Iterator[tuple[str, list[str], list[str]]]:
-    """(flag, conditions that must hold, conditions that must not) of those that are not at their default."""
+    """(flag, conditions that must hold, conditions that must not hold) of flags with non-default values."""
     for options_class in options_classes:
         for field in option_fields(options_class):
             meta = field.metadata
@@ -91,13 +91,13 @@ def _flag_of(condition: str) -> str:
 
 
 def _holds(condition: str, flag_values: flags.FlagValues) -> bool:
-    """`flag=value`: it has that value; `flag`: it is on, or given."""
+    """Evaluates a condition: `flag=value`: the flag has this value; `flag`: it is on, or has any value."""
     flag, _, wanted = condition.partition('=')
     value: Any = flag_values[flag].value
     return str(value) == wanted if wanted else value not in (None, False)
 
 
 def _wanted(condition: str, flag_values: flags.FlagValues) -> str:
-    """What to write so that a condition holds."""
+    """The command-line argument that fulfils a condition."""
     takes_value = '=' not in condition and not flag_values[condition].boolean
     return f'--{condition}=...' if takes_value else f'--{condition}'

@@ -12,7 +12,7 @@ from pocketflow.utils.system import paths
 
 
 def parse(options_classes: Sequence[type[Options]], argv: Sequence[str], known_only: bool = False) -> flags.FlagValues:
-    """Parses argv strictly (or, for the first look, only the known flags), flag files included."""
+    """Parses argv and its flag files; unknown flags are errors, or are ignored with `known_only`."""
     flag_values = flags.FlagValues()
     for options_class in options_classes:
         define_flags(options_class, flag_values)

@@ -1,4 +1,4 @@
-"""Quantization: quantizers, the layers that simulate it in training, and models with and without them."""
+"""Quantization: quantizers, layers that simulate it in training, and conversions of models to and from such layers."""
 
 from __future__ import annotations
 

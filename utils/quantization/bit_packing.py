@@ -1,4 +1,4 @@
-"""Unsigned integers of k bits, laid side by side without gaps."""
+"""Packing of unsigned k-bit integers into bytes."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 
 from pocketflow.utils.models.errors import UnreadableError
 
-_BLOCK = 2**18  # codes at a time; a multiple of 8, so that every block ends with a whole byte
+_BLOCK = 2**18  # codes per block; a multiple of 8, so that every block ends with a whole byte
 
 
 def num_packed_bytes(num_codes: int, bits: int) -> int:
-    """Bytes that `num_codes` codes of `bits` bits need."""
+    """Size in bytes of `num_codes` packed codes of `bits` bits."""
     return -(-num_codes * bits // 8)
 
 
 def pack_codes(codes: np.ndarray, bits: int) -> bytes:
-    """Packs codes, the first one into the lowest bits of the first byte; the last byte is filled up with zeros.
+    """Packs codes, the first one into the lowest bits of the first byte; the last byte is padded with zero bits.
 
     Args:
       codes: integers [N] in [0, 2^bits).
@@ -33,7 +33,7 @@ def unpack_codes(packed: bytes, num_codes: int, bits: int) -> np.ndarray:
     """The inverse of `pack_codes`: uint16 [num_codes].
 
     Raises:
-      UnreadableError: the number of bytes is another one, or the bits that fill up the last byte are not zero.
+      UnreadableError: the number of bytes is wrong, or the padding bits of the last byte are not zero.
     """
     if len(packed) != num_packed_bytes(num_codes, bits):
         raise UnreadableError(f'{num_codes} codes of {bits} bits in {len(packed)} bytes')
@@ -55,4 +55,5 @@ def _bits_to_bytes(bits: np.ndarray) -> bytes:
 def _codes_of(content: np.ndarray, num_codes: int, bits: int) -> np.ndarray:
     needed = content[: num_packed_bytes(num_codes, bits)]
     digits = np.unpackbits(needed, count=num_codes * bits, bitorder='little').reshape(num_codes, bits)
-    return digits @ (np.uint16(1) << np.arange(bits, dtype=np.uint16))
+    codes: np.ndarray = digits @ (np.uint16(1) << np.arange(bits, dtype=np.uint16))
+    return codes

@@ -1,6 +1,6 @@
-"""Code books: how they are made from weights, how weights find their entries, and the gradients of both.
+"""Code books: k-means on weights, assignment of weights to entries, and gradients.
 
-Code books hold normalised values: 0 is the least and 1 the greatest weight of a bucket. There is a bucket per row:
+Code books contain normalised values: 0 is the least and 1 the greatest weight of a bucket. Each row is a bucket:
 weights are [buckets, elements per bucket], code books [buckets, entries].
 """
 
@@ -10,15 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 NB_ITERATIONS = 100
-"""Of k-means: milliseconds for a layer. From quantiles of Laplacian weights, 10 leave twice the squared error."""
+"""Of k-means: milliseconds per layer. With 10, from quantiles of Laplacian weights, the squared error doubles."""
 
 
 def initial_codebooks(rows: np.ndarray, num_entries: int, style: str) -> np.ndarray:
-    """Where k-means starts.
+    """Initial code books of k-means.
 
     Args:
       rows: weights [buckets, elements].
-      num_entries: K, entries of each code book.
+      num_entries: K, the number of entries of each code book.
       style: 'quantile': entry j is the 100 (j+1) / (K+1)-th percentile (an element of the bucket); 'uniform': evenly
         spaced from the least to the greatest.
 
@@ -37,11 +37,11 @@ def fit_codebooks(rows: np.ndarray, num_entries: int, style: str, num_iterations
     Args:
       rows: normalised weights [buckets, elements], in [0, 1].
       num_entries, style: as for `initial_codebooks`.
-      num_iterations: of k-means.
+      num_iterations: number of k-means iterations.
 
     Returns:
-      float32 [buckets, K], ascending. Entries that no weight chose are moved to the weights that fit worst, so an
-      entry stays unused only where a bucket has fewer distinct values than entries.
+      float32 [buckets, K], ascending. Entries without weights are moved to the weights with the largest error, so that
+      an entry is unused only if a bucket has fewer distinct values than entries.
     """
     rows = np.sort(rows.astype(np.float64), axis=1)
     books = initial_codebooks(rows, num_entries, style)
@@ -53,7 +53,7 @@ def fit_codebooks(rows: np.ndarray, num_entries: int, style: str, num_iterations
 def _lloyd_step(rows: np.ndarray, books: np.ndarray) -> np.ndarray:
     """Each entry becomes the mean of the (sorted) weights nearest to it."""
     num_buckets, length = rows.shape
-    # Sorted weights make every cluster a run; buckets are told apart by shifting them two units from each other.
+    # In sorted weights each cluster is contiguous; buckets are separated by shifts of two units.
     shift = 2.0 * np.arange(num_buckets)[:, np.newaxis]
     ends = np.searchsorted((rows + shift).ravel(), (midpoints(books) + shift).ravel(), side='right')
     starts = length * np.arange(num_buckets)[:, np.newaxis]
@@ -67,7 +67,7 @@ def _lloyd_step(rows: np.ndarray, books: np.ndarray) -> np.ndarray:
 
 
 def _reseeded(values: np.ndarray, book: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The code book with its empty entries at the distinct values farthest from their own entries."""
+    """The code book with its empty entries moved to the distinct values farthest from their entries."""
     candidates = np.unique(values)
     distances = np.abs(candidates[:, np.newaxis] - book[counts > 0]).min(axis=1)
     worst = np.argsort(-distances, kind='stable')[: np.count_nonzero(counts == 0)]
@@ -78,14 +78,14 @@ def _reseeded(values: np.ndarray, book: np.ndarray, counts: np.ndarray) -> np.nd
 
 
 def midpoints(books: tf.Tensor | np.ndarray) -> tf.Tensor | np.ndarray:
-    """Where one entry's realm ends and the next one's begins, [buckets, K - 1]."""
+    """Decision thresholds between neighbouring entries, [buckets, K - 1]."""
     return (books[:, :-1] + books[:, 1:]) / 2
 
 
 def nearest_entries(rows: tf.Tensor, books: tf.Tensor) -> tf.Tensor:
-    """The place of the nearest entry for each weight (the lower one of two), int32 of the shape of `rows`.
+    """Index of the nearest entry for each weight (the lower one of two), int32 of the shape of `rows`.
 
-    `books` ascend. No distances are computed: the cost is log2(K) comparisons per weight.
+    The rows of `books` are ascending. Bisection takes log2(K) comparisons per weight, without a table of distances.
     """
     return tf.searchsorted(midpoints(books), rows)
 
@@ -94,8 +94,8 @@ def nearest_entries(rows: tf.Tensor, books: tf.Tensor) -> tf.Tensor:
 def look_up(rows: tf.Tensor, books: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
     """`books[bucket, place]`, float32 of the shape of `rows`.
 
-    Gradients (Han et al. 2016, https://arxiv.org/abs/1510.00149, section 3.3): straight through for `rows`; for an
-    entry the sum over the weights assigned to it.
+    Gradients (Han et al. 2016, https://arxiv.org/abs/1510.00149, section 3.3): straight-through for `rows`; for an
+    entry, the sum over the weights assigned to it.
     """
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, None]:

@@ -1,7 +1,7 @@
-"""Integer codes of weights: what a quantizer chose, in the form in which it is stored and decoded.
+"""Encodings: quantized weights in the form in which they are stored and decoded.
 
-A weight tensor is cut into buckets; each bucket has its own grid or code book. The float value that a code stands for
-is defined here and only here, in float32 and in one order of operations, so that whoever decodes gets the same bits.
+A weight tensor is divided into buckets, each with a separate grid or code book. The float value of a code is defined in
+this module only, in float32 and in a fixed order of operations, so that decoding is bit-identical everywhere.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ def largest_symmetric_code(bits: int) -> int:
     >>> largest_symmetric_code(8), largest_symmetric_code(4)
     (127, 7)
     """
-    return 2 ** (bits - 1) - 1
+    return (1 << (bits - 1)) - 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Buckets:
-    """How a weight tensor is cut into buckets.
+    """Division of a weight tensor into buckets.
 
     Attributes:
       kind: 'tensor' (one bucket), 'channel' (one per output channel) or 'split' (consecutive runs of `size` elements
-        of the flattened tensor; the last one is filled up with copies of the last element).
+        of the flattened tensor; the last one is padded with copies of the last element).
       size: elements per bucket, for 'split'.
-      num_channel_axes: for 'channel', how many of the last axes number the output channels: 1, and 2 for depthwise
+      num_channel_axes: for 'channel', the number of last axes that index the output channels: 1, or 2 for depthwise
         kernels [height, width, channels, multiplier].
     """
 
@@ -61,7 +61,7 @@ class Buckets:
                 return num_values, 1
 
     def matrix(self, values: Any) -> Any:
-        """The tensor (NumPy or TensorFlow, of static shape) as [elements per bucket, buckets], of its own kind."""
+        """The tensor (NumPy or TensorFlow, of static shape), reshaped to [elements per bucket, buckets]."""
         length, num_buckets = self.matrix_shape(values.shape)
         if self.kind != 'split':
             return tf.reshape(values, (length, num_buckets)) if tf.is_tensor(values) else values.reshape(length, -1)
@@ -85,15 +85,15 @@ class Buckets:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class AffineEncoding:
-    """Codes on an evenly spaced grid: value = float32(code) * scale + offset, in this order, bucket by bucket.
+    """Codes on an evenly spaced grid: value = float32(code) * scale + offset, in this order, for each bucket.
 
     Attributes:
       codes: unsigned integers in [0, 2^bits), of the tensor's shape.
       bits: 1..16.
-      buckets: how the tensor is cut.
+      buckets: division of the tensor into buckets.
       scales, offsets: float32 [number of buckets].
-      zero_code: the code that stands for zero exactly, on a symmetric grid (then offset = -zero_code * scale is not
-        stored, and value = float32(code - zero_code) * scale); `None` on an asymmetric one.
+      zero_code: the code of zero on a symmetric grid (then offset = -zero_code * scale is not stored, and value =
+        float32(code - zero_code) * scale); `None` on an asymmetric one.
     """
 
     codes: np.ndarray
@@ -108,23 +108,24 @@ class AffineEncoding:
             raise ValueError('give either offsets (asymmetric) or a zero_code (symmetric)')
 
     def decode(self) -> np.ndarray:
-        """The float32 tensor that the codes stand for."""
+        """Returns the decoded float32 tensor."""
         codes = self.buckets.matrix(self.codes)
         if self.zero_code is not None:
             matrix = (codes.astype(np.int32) - self.zero_code).astype(np.float32) * self.scales
         else:
             matrix = codes.astype(np.float32) * self.scales + self.offsets
-        return self.buckets.tensor(matrix.astype(np.float32), self.codes.shape)
+        decoded: np.ndarray = self.buckets.tensor(matrix.astype(np.float32), self.codes.shape)
+        return decoded
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CodebookEncoding:
-    """Codes that are places in a code book per bucket: value = codebooks[bucket, code].
+    """Codes that are indices into a code book per bucket: value = codebooks[bucket, code].
 
     Attributes:
       codes: unsigned integers in [0, 2^bits), of the tensor's shape.
       bits: 1..16.
-      buckets: how the tensor is cut.
+      buckets: division of the tensor into buckets.
       codebooks: float32 [number of buckets, 2^bits].
     """
 
@@ -134,22 +135,30 @@ class CodebookEncoding:
     codebooks: np.ndarray
 
     def decode(self) -> np.ndarray:
-        """The float32 tensor that the codes stand for."""
+        """Returns the decoded float32 tensor."""
         codes = self.buckets.matrix(self.codes)
         matrix = np.take_along_axis(self.codebooks.T, codes.astype(np.int64), axis=0)
-        return self.buckets.tensor(matrix, self.codes.shape)
+        decoded: np.ndarray = self.buckets.tensor(matrix, self.codes.shape)
+        return decoded
 
 
 Encoding = AffineEncoding | CodebookEncoding
-"""Encodings of a model are kept as `{layer name: encoding of that layer's kernel}`."""
+"""Encodings of a model: `{layer name: encoding of that layer's kernel}`."""
 
 KERNEL_NAMES = ('depthwise_kernel', 'kernel', 'pointwise_kernel')
-"""The attributes that hold kernels; a separable convolution has the first and the last."""
+"""Names of kernel attributes; a separable convolution has the first and the last."""
 
 
 def kernel_name(layer: Any) -> str | None:
-    """The attribute that holds a layer's (first) kernel, or `None` if it has none."""
+    """Name of the attribute of a layer's (first) kernel, or `None` if it has none."""
     return next((name for name in KERNEL_NAMES if getattr(layer, name, None) is not None), None)
+
+
+def known_kernel_name(layer: Any) -> str:
+    """As `kernel_name`, for a layer that is known to have a kernel."""
+    name = kernel_name(layer)
+    assert name is not None, f'layer {layer.name!r} has no kernel'
+    return name
 
 
 SCALING_LAYERS = frozenset(
@@ -166,9 +175,9 @@ SCALING_LAYERS = frozenset(
 
 
 def kernels(layer: Any) -> list[Any]:
-    """All weights of a layer that are multiplied as matrices: kernels, embeddings, also of layers inside of it.
+    """All weights of a layer that are factors of matrix products: kernels and embeddings, also of nested layers.
 
-    Biases may have several axes, too, as those of a GRU or of attention heads.
+    Weights are selected by name, because biases may have several axes, too, as those of a GRU or of attention heads.
     """
     if type(layer).__name__ in SCALING_LAYERS:
         return []
@@ -184,11 +193,11 @@ class KernelStatistics:
 
 
 def kernel_statistics(model: Any, widths: Mapping[str, int]) -> KernelStatistics:
-    """What is left of a model's kernels.
+    """Sparsity and mean bits per weight of a model's kernels.
 
     Args:
       model: a Keras model of plain layers.
-      widths: bits per weight of the layer's (first) kernel by layer name; other kernels have those of their type.
+      widths: layer name -> bits per weight of the layer's (first) kernel; other kernels have those of their type.
     """
     num_weights = num_zeros = num_bits = 0
     for layer in model.layers:

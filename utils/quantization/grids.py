@@ -1,4 +1,4 @@
-"""Evenly spaced grids, and the gradients of rounding to them.
+"""Evenly spaced grids, and rounding to them with its gradients.
 
 A weight matrix has a bucket per column, [elements per bucket, buckets], and a grid per bucket.
 """
@@ -15,7 +15,7 @@ def num_steps(bits: tf.Tensor | int) -> tf.Tensor:
 
 
 def _step(span: tf.Tensor, nb: tf.Tensor) -> tf.Tensor:
-    """`span / nb`, or 1 where there is no span: all values are then equal and have the code 0."""
+    """`span / nb`, or 1 where the span is 0: all values are then equal and have the code 0."""
     step = span / nb
     return tf.where(step > 0, step, tf.ones_like(step))
 
@@ -24,7 +24,7 @@ def min_max_grid(matrix: tf.Tensor, bits: tf.Tensor | int) -> tuple[tf.Tensor, t
     """The grid of 2^bits points from the least to the greatest value of each bucket.
 
     Returns:
-      (scale, offset), float32 [buckets]: the point number `code` is `code * scale + offset`.
+      (scale, offset), float32 [buckets]: the value of `code` is `code * scale + offset`.
     """
     low = tf.reduce_min(matrix, axis=0)
     return _step(tf.reduce_max(matrix, axis=0) - low, num_steps(bits)), low
@@ -36,18 +36,18 @@ def symmetric_top(bits: tf.Tensor | int) -> tf.Tensor:
 
 
 def symmetric_grid(matrix: tf.Tensor, bits: tf.Tensor | int) -> tf.Tensor:
-    """The scale of the grid whose point number 0 is zero and whose ends are at the greatest magnitude of each bucket.
+    """The scale of the symmetric grid whose ends are at the greatest magnitude of each bucket.
 
-    The codes are -(2^(bits-1)-1) .. 2^(bits-1)-1, as TFLite has them in int8 and int4 weights; at least 2 bits.
+    The codes are -(2^(bits-1)-1) .. 2^(bits-1)-1, as for int8 and int4 weights in TFLite; at least 2 bits.
 
     Returns:
-      float32 [buckets]: the point number `code` is `code * scale`.
+      float32 [buckets]: the value of `code` is `code * scale`.
     """
     return _step(tf.reduce_max(tf.abs(matrix), axis=0), symmetric_top(bits))
 
 
 def range_grid(low: tf.Tensor, high: tf.Tensor, bits: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The grid of 2^bits points over a range that is widened to hold zero, moved so that zero is one of them.
+    """The grid of 2^bits points over a range that is extended to include zero, shifted so that zero is a grid point.
 
     Jacob et al. 2018, https://arxiv.org/abs/1712.05877, section 2.1.
 
@@ -62,7 +62,7 @@ def range_grid(low: tf.Tensor, high: tf.Tensor, bits: tf.Tensor | int) -> tuple[
 
 @tf.custom_gradient
 def straight_through(values: tf.Tensor, quantized: tf.Tensor) -> tf.Tensor:
-    """`quantized`, with the gradient going to `values` unchanged.
+    """`quantized`, with the straight-through gradient to `values`.
 
     Bengio et al. 2013, https://arxiv.org/abs/1308.3432.
     """
@@ -71,9 +71,9 @@ def straight_through(values: tf.Tensor, quantized: tf.Tensor) -> tf.Tensor:
 
 @tf.custom_gradient
 def round_to_range(values: tf.Tensor, scale: tf.Tensor, least: tf.Tensor, greatest: tf.Tensor) -> tf.Tensor:
-    """`values` at the next of the points `least * scale .. greatest * scale`; the gradient is 1 inside, 0 outside."""
-    # Other than / and *, these two (the same for a scale > 0) stay in float32 where convolutions are bfloat16: codes
-    # of more than 8 bits need it, and it is faster.
+    """Rounds to the nearest of `least * scale .. greatest * scale`; the gradient is 1 within this range, 0 outside."""
+    # Unlike / and *, these two operations (equivalent for a scale > 0) are computed in float32 even if convolutions are
+    # in bfloat16: it is required for codes of more than 8 bits, and faster.
     codes = tf.round(tf.math.divide_no_nan(values, scale))
     clipped = tf.clip_by_value(codes, least, greatest)
 

@@ -1,22 +1,27 @@
-"""Layers that simulate quantization: plain layers whose kernels are quantized when called, and activations."""
+"""Fake-quantization layers: layers that quantize their kernels when called, and quantization of activations."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.utils.quantization.encoding import Encoding, kernel_name
+from pocketflow.utils.quantization.encoding import Encoding, known_kernel_name
 from pocketflow.utils.quantization.quantizers import CodebookQuantizer, Quantizer, UniformQuantizer
+
+if TYPE_CHECKING:
+    _LayerClass: TypeAlias = keras.layers.Layer  # the base class that follows the mixin in each class
+else:
+    _LayerClass = object
 
 
 def _as_quantizer(quantizer: Quantizer | dict[str, Any]) -> Quantizer:
     return keras.saving.deserialize_keras_object(quantizer) if isinstance(quantizer, dict) else quantizer
 
 
-class QuantizedKernel:
-    """Mixin before a layer class that has a kernel: the layer computes with the quantized kernel, and trains both.
+class QuantizedKernel(_LayerClass):
+    """Mixin for a layer class with a kernel: computes with the quantized kernel, and trains kernel and code books.
 
     Args:
       quantizer: for the kernel; each layer needs its own.
@@ -36,24 +41,24 @@ class QuantizedKernel:
     @property
     def kernel_variable(self) -> tf.Variable:
         """The kernel before quantization."""
-        return getattr(self, kernel_name(self))
+        return getattr(self, known_kernel_name(self))
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        name, kernel = kernel_name(self), self.kernel_variable
-        quantize = tf.autograph.experimental.do_not_convert(self.quantizer.quantize)  # it cannot read `match`
-        # Not by setattr: Keras would take the variable off its list of weights.
-        vars(self)[name] = quantize(kernel)
+        name, kernel = known_kernel_name(self), self.kernel_variable
+        quantize = tf.autograph.experimental.do_not_convert(self.quantizer.quantize)  # has a `match`
+        # Not with setattr, by which Keras would remove the variable from the weights.
+        self.__dict__[name] = quantize(kernel)
         try:
             return super().call(inputs)
         finally:
-            vars(self)[name] = kernel
+            self.__dict__[name] = kernel
 
     def encode(self) -> Encoding:
-        """The codes of the kernel as it is now."""
+        """The encoding of the current kernel."""
         return self.quantizer.encode(self.kernel_variable.numpy())
 
     def set_bits(self, bits: int) -> None:
-        """Changes the bit width; code books are fitted anew."""
+        """Changes the bit width; code books are fitted again."""
         self.quantizer.bits.assign(bits)
         if isinstance(self.quantizer, CodebookQuantizer):
             self.quantizer.reset(self.kernel_variable.numpy())
@@ -63,7 +68,8 @@ class QuantizedKernel:
 
     def plain_config(self) -> dict[str, Any]:
         """The config of the plain layer."""
-        return super().get_config()
+        config: dict[str, Any] = super().get_config()
+        return config
 
 
 @keras.saving.register_keras_serializable(package='PocketFlow')
@@ -90,12 +96,12 @@ class QuantizedDense(QuantizedKernel, keras.layers.Dense):
 QUANTIZED = {
     layer_class.plain_class: layer_class for layer_class in (QuantizedConv2D, QuantizedDepthwiseConv2D, QuantizedDense)
 }
-"""Plain layer class -> its quantized class. Exact classes: a subclass may compute something else."""
+"""Plain layer class -> its quantized class. Exact classes: a subclass may compute a different function."""
 
 
 @keras.saving.register_keras_serializable(package='PocketFlow')
 class QuantizeActivation(keras.layers.Layer):
-    """Quantizes what it is given, on a grid over a range that follows the batches in training and is frozen afterwards.
+    """Quantizes its input on a grid over a range that is a moving average in training, and frozen afterwards.
 
     Args:
       bits: 2..32.
@@ -116,7 +122,7 @@ class QuantizeActivation(keras.layers.Layer):
         return self.quantizer.quantize(inputs)
 
     def set_range(self, low: float, high: float) -> None:
-        """Where the moving averages start."""
+        """Sets the initial values of the moving averages."""
         self.quantizer.low.assign(low)
         self.quantizer.high.assign(high)
 

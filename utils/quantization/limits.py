@@ -1,4 +1,4 @@
-"""What quantizers accept, for flags and their checks."""
+"""Accepted values of quantizers, for flags and their checks."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ FULL_BITS = 32
 SYMMETRIC_BITS = (2, 8)
 """The widths of integer weights in `.tflite` files."""
 CODEBOOK_STYLES = ('quantile', 'uniform')
-"""Where the entries of code books may start."""
+"""Methods to initialise code books."""

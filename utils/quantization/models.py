@@ -1,21 +1,21 @@
-"""Models with simulated quantization: from a plain model, and back to one that holds what the codes decode to."""
+"""Conversions of plain models to models with fake quantization, and back to plain models with decoded kernels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.utils.graph import Call, nodes_in_order, output_extremes, rebuild
-from pocketflow.utils.quantization.encoding import Encoding, kernel_name
+from pocketflow.utils.quantization.encoding import Encoding, known_kernel_name
 from pocketflow.utils.quantization.layers import QUANTIZED, QuantizeActivation, QuantizedKernel
 from pocketflow.utils.quantization.limits import FULL_BITS
 from pocketflow.utils.quantization.quantizers import CodebookQuantizer, Quantizer
 
-Layer = keras.layers.Layer
+Layer: TypeAlias = keras.layers.Layer
 _k = keras.layers
 
 _WITH_ACTIVATION = (
@@ -56,7 +56,7 @@ def quantizable_layers(model: keras.Model) -> list[Layer]:
 
 
 def unquantizable_layers(model: keras.Model) -> dict[str, str]:
-    """Why other layers with kernels stay in full precision, by name."""
+    """Other layers with kernels -> the reason why they stay in full precision."""
     return {
         layer.name: f'{type(layer).__name__} is not quantized'
         for layer in layers_in_order(model)
@@ -98,14 +98,14 @@ def quantized_copy(
     activation_bits: int = FULL_BITS,
     ranges: Mapping[str, tuple[float, float]] | None = None,
 ) -> keras.Model:
-    """A copy of a functional model that simulates quantization.
+    """A copy of a functional model with fake quantization.
 
     Args:
       model: a functional model of plain layers, pruned or not.
       quantizers: layer name -> the quantizer of its kernel, for some of the `quantizable_layers`; its code books, if it
         has any, are fitted to the kernel.
-      activation_bits: 2..32 for what the `activation_layers` put out; 32 quantizes nothing.
-      ranges: where the ranges of activations start, as `activation_ranges` gives them; needed for less than 32 bits.
+      activation_bits: 2..32 for the outputs of the `activation_layers`; 32 quantizes nothing.
+      ranges: initial ranges of activations, a result of `activation_ranges`; required for fewer than 32 bits.
 
     Returns:
       A model of the same name and layer names, with a `QuantizeActivation` named LAYER_quantize after activations.
@@ -120,7 +120,7 @@ def quantized_copy(
 
     def edit(layer: Layer, copy: Layer) -> Call:
         if activations and isinstance(layer, QuantizeActivation):
-            return _nothing  # of an earlier quantization
+            return _nothing  # activation quantizers of an earlier quantization are removed
         new = replaced.get(layer.name, copy)
         return _one_after_the_other(new, activations[layer.name]) if layer.name in activations else new
 
@@ -130,12 +130,14 @@ def quantized_copy(
         if isinstance(layer.quantizer, CodebookQuantizer):
             layer.quantizer.reset(layer.kernel_variable.numpy())
     for name, layer in activations.items():
-        layer.set_range(*ranges[name])
+        low, high = (ranges or {})[name]
+        layer.set_range(low, high)
     return result
 
 
 def _quantized_layer(layer: Layer, quantizer: Quantizer) -> QuantizedKernel:
-    return QUANTIZED[type(layer)].from_config({**layer.get_config(), 'quantizer': quantizer})
+    quantized: QuantizedKernel = QUANTIZED[type(layer)].from_config({**layer.get_config(), 'quantizer': quantizer})
+    return quantized
 
 
 def _nothing(tensor: Any, **kwargs: Any) -> Any:
@@ -148,7 +150,7 @@ def _one_after_the_other(first: Call, second: Call) -> Call:
 
 def _copy_plain_weights(source: Layer, target: Layer) -> None:
     """Copies kernel and bias."""
-    for name in (kernel_name(source), 'bias'):
+    for name in (known_kernel_name(source), 'bias'):
         if getattr(source, name, None) is not None:
             getattr(target, name).assign(getattr(source, name))
 
@@ -159,7 +161,7 @@ def quantized_layers(model: keras.Model) -> list[QuantizedKernel]:
 
 
 def codebook_variables(model: keras.Model) -> list[tf.Variable]:
-    """All code books of a model."""
+    """The variables of all code books of a model."""
     return [
         layer.quantizer.codebooks for layer in quantized_layers(model) if isinstance(layer.quantizer, CodebookQuantizer)
     ]
@@ -172,11 +174,11 @@ def excluding(variables: Iterable[tf.Variable], excluded: Sequence[tf.Variable])
 
 
 def strip_quantization(model: keras.Model) -> tuple[keras.Model, dict[str, Encoding]]:
-    """The plain model that a model with simulated quantization stands for.
+    """Converts a model with fake quantization to a plain model.
 
     Returns:
-      A model of plain layers with the same names, and encodings by layer name: a layer's kernel is exactly what its
-      encoding decodes to. Activation quantizers stay, unless they have 32 bits.
+      A model of plain layers with the same names, and encodings by layer name: a layer's kernel equals its decoded
+      encoding exactly. Activation quantizers are kept, unless they have 32 bits.
     """
     encodings = {layer.name: layer.encode() for layer in quantized_layers(model)}
     plain = {layer.name: layer.plain_class.from_config(layer.plain_config()) for layer in quantized_layers(model)}
@@ -189,5 +191,5 @@ def strip_quantization(model: keras.Model) -> tuple[keras.Model, dict[str, Encod
     result = rebuild(model, edit)
     for name, layer in plain.items():
         _copy_plain_weights(model.get_layer(name), layer)
-        getattr(layer, kernel_name(layer)).assign(encodings[name].decode())
+        getattr(layer, known_kernel_name(layer)).assign(encodings[name].decode())
     return result, encodings

@@ -1,9 +1,10 @@
-"""Weights of few bits, with plain values: a model in, a model whose kernels are their codes' values out."""
+"""Python interface of weight quantization: functions of models and arrays, without flags or run directories."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 import tf_keras as keras
@@ -11,7 +12,7 @@ import tf_keras as keras
 from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph.arguments import check_choice, check_layers, checked_images, flat_model
-from pocketflow.utils.quantization.encoding import Buckets, Encoding, kernel_name
+from pocketflow.utils.quantization.encoding import Buckets, Encoding, kernel_name, known_kernel_name
 from pocketflow.utils.quantization.limits import (
     CODEBOOK_STYLES,
     FULL_BITS,
@@ -33,17 +34,18 @@ BUCKETS = ('layer', 'channel')
 
 @dataclasses.dataclass(frozen=True)
 class WeightFormat:
-    """What the weights of a layer are rounded to.
+    """Number format of quantized weights.
 
     Attributes:
       method: 'uniform', evenly spaced values between the least and the greatest weight of a bucket; or 'codebook',
         values found by k-means.
-      bucket: which weights share a grid or a code book: those of a 'layer', of an output 'channel', or runs of so many.
-      symmetric: for 'uniform', grids with zero in the middle, one per output channel, as `.tflite` files have them.
-      start: for 'codebook', where k-means starts: at quantiles ('quantile') or evenly spaced ('uniform').
+      bucket: the weights that share a grid or a code book: those of a 'layer', of an output 'channel', or a number of
+        consecutive weights.
+      symmetric: for 'uniform', grids with zero in the middle, one per output channel, as in `.tflite` files.
+      start: for 'codebook', the initial entries of k-means: quantiles ('quantile') or evenly spaced ('uniform').
 
     Raises:
-      UsageError: a value is none of these, or they contradict each other.
+      UsageError: a value is invalid, or values contradict each other.
     """
 
     method: str = 'uniform'
@@ -55,7 +57,8 @@ class WeightFormat:
         check_choice('method', self.method, METHODS)
         check_choice('start', self.start, CODEBOOK_STYLES)
         is_size = isinstance(self.bucket, int) and not isinstance(self.bucket, bool)
-        if not (is_size and self.bucket >= 2) and self.bucket not in BUCKETS:
+        is_large = isinstance(self.bucket, int) and is_size and self.bucket >= 2
+        if not is_large and self.bucket not in BUCKETS:
             raise UsageError(f'bucket={self.bucket!r}: give layer, channel, or a number of weights from 2 on')
         if self.symmetric and self.method != 'uniform':
             raise UsageError(f'symmetric=True: code books have no grid; drop it, or method={self.method!r}')
@@ -64,13 +67,13 @@ class WeightFormat:
 
     @property
     def bits_range(self) -> tuple[int, int]:
-        """The fewest and the most bits of a weight."""
+        """The least and the greatest accepted number of bits."""
         if self.symmetric:
             return SYMMETRIC_BITS
         return 1, MAX_CODEBOOK_BITS if self.method == 'codebook' else MAX_WEIGHT_BITS
 
     def quantizer(self, layer: keras.layers.Layer, bits: int, max_bits: int | None = None) -> Quantizer:
-        """A new quantizer for the kernel of a layer, whose width may later grow to `max_bits`."""
+        """A new quantizer for the kernel of a layer, whose width may later be increased up to `max_bits`."""
         buckets = self._buckets(layer)
         if self.method == 'codebook':
             return CodebookQuantizer(bits, buckets, self.start, max_bits)
@@ -79,22 +82,22 @@ class WeightFormat:
     def _buckets(self, layer: keras.layers.Layer) -> Buckets:
         if self.bucket == 'channel' or self.symmetric:
             return Buckets('channel', num_channel_axes=2 if kernel_name(layer) == 'depthwise_kernel' else 1)
-        if self.bucket == 'layer':
+        if not isinstance(self.bucket, int):
             return Buckets()
-        return Buckets('split', min(self.bucket, int(np.prod(getattr(layer, kernel_name(layer)).shape))))
+        return Buckets('split', min(self.bucket, int(np.prod(getattr(layer, known_kernel_name(layer)).shape))))
 
 
 @dataclasses.dataclass(frozen=True)
 class Quantized:
-    """A model with weights of few bits.
+    """A model with quantized weights.
 
     Attributes:
-      model: of plain layers, not compiled; its kernels hold what their codes stand for. As it computes in float32, it
-        is as large and as fast as before: a container holds it in few bytes.
+      model: of plain layers, not compiled; its kernels are the decoded values. It computes in float32, so that its size
+        in memory and its speed are those of the original; a container stores it in fewer bytes.
       encodings: layer -> the codes of its kernel, for `pocketflow.save_container(model, encodings, path)`.
       plan: of the kind 'bits': layer -> the width of its weights.
-      trainable: the same model with layers that round their weights whenever they are called, to be compiled and
-        trained; gradients pass the rounding unchanged (Bengio et al. 2013, https://arxiv.org/abs/1308.3432).
+      trainable: the same model with fake-quantization layers, to be compiled and trained; gradients are
+        straight-through (Bengio et al. 2013, https://arxiv.org/abs/1308.3432).
     """
 
     model: keras.Model
@@ -103,7 +106,7 @@ class Quantized:
     trainable: keras.Model
 
     def after_training(self) -> Quantized:
-        """The same for the weights that `trainable` has now."""
+        """Quantizes the current weights of `trainable`, in the same format."""
         return dataclasses.replace(self, **_plain(self.trainable))
 
 
@@ -125,7 +128,7 @@ def quantize(
     Inference", https://arxiv.org/abs/1712.05877, equation (12), over the range of a bucket. 'codebook': Han, Mao and
     Dally 2016, "Deep Compression", https://arxiv.org/abs/1510.00149, section 3.
 
-    Below six bits or so, training is needed to regain accuracy: compile `trainable`, `fit` it, and take
+    Below about six bits, training is needed to recover accuracy: compile and `fit` `trainable`, then call
     `after_training()`.
 
     >>> inputs = keras.Input((8,))
@@ -135,19 +138,19 @@ def quantize(
     (4, {'logits': 2})
 
     Args:
-      model: a functional or sequential tf_keras model; it stays as it is.
-      bits: per weight, 1 to 16 ('codebook' 1 to 8, symmetric 2 to 8) for all layers; or layer -> its own, 32 to leave
-        it as it is.
+      model: a functional or sequential tf_keras model; it is not modified.
+      bits: per weight, 1 to 16 ('codebook' 1 to 8, symmetric 2 to 8) for all layers; or layer -> its width, where 32
+        means not quantized.
       method, bucket, symmetric, start: see `WeightFormat`.
-      layers: names of the layers that are quantized; default: those that `bits` names, or all that can be but the first
-        and the last, which lose most.
-      activation_bits: 2 to 32 of what ReLU, ReLU6, tanh, sigmoid and softplus put out; 32: as it is. `model` then holds
-        layers that round.
-      images: samples without labels, `[N, ...]` as the model takes them, from which the ranges of activations start;
-        needed for fewer than 32 bits.
+      layers: names of the layers that are quantized; default: those in `bits`, or all quantizable layers except the
+        first and the last, which are the most sensitive ones.
+      activation_bits: 2 to 32 for the outputs of ReLU, ReLU6, tanh, sigmoid and softplus; 32 means not quantized. With
+        fewer, `model` has layers that quantize activations.
+      images: samples without labels, `[N, ...]`, preprocessed for the model, on which the ranges of activations are
+        calibrated; required for fewer than 32 bits.
 
     Raises:
-      UsageError: the model cannot be read, or an argument is none of the accepted values.
+      UsageError: the model is not supported, or an argument is invalid.
     """
     model = flat_model(model)
     weight_format = WeightFormat(method, bucket, symmetric, start)
@@ -166,15 +169,15 @@ def quantize(
 def layer_widths(
     model: keras.Model, bits: int | Mapping[str, int], layers: Collection[str] | None, accepted: tuple[int, int]
 ) -> dict[str, int]:
-    """Layer -> the bits of its weights, of those that are quantized, in order.
+    """The quantized layers, in order -> the bits of their weights.
 
     Args:
       model: a functional model.
       bits, layers: as for `quantize`.
-      accepted: the fewest and the most bits.
+      accepted: the least and the greatest accepted number of bits.
 
     Raises:
-      UsageError: a width is not accepted, a layer cannot be quantized, or none is left.
+      UsageError: a width is not accepted, a layer cannot be quantized, or no layer remains.
     """
     names = [layer.name for layer in quantizable_layers(model)]
     check_layers([] if layers is None else layers, names, 'quantized')
@@ -202,11 +205,11 @@ def _check_width(width: int, accepted: tuple[int, int]) -> None:
 
 
 def mean_bits(model: keras.Model, bits: Mapping[str, int]) -> float:
-    """Bits per weight over the kernels of these layers."""
+    """Mean bits per weight over the kernels of these layers."""
     sizes = {name: model.get_layer(name).count_params() for name in bits}
-    return sum(bits[name] * size for name, size in sizes.items()) / sum(sizes.values())
+    return float(sum(bits[name] * size for name, size in sizes.items()) / sum(sizes.values()))
 
 
-def _plain(trainable: keras.Model) -> dict:
+def _plain(trainable: keras.Model) -> dict[str, Any]:
     model, encodings = strip_quantization(trainable)
     return {'model': model, 'encodings': encodings}

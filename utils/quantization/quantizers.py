@@ -1,8 +1,8 @@
-"""Quantizers: float tensors to the values that fewer bits can tell apart.
+"""Quantizers: rounding of float tensors to values that fewer bits can represent.
 
-All have the same two methods: `quantize`, in training, with straight-through gradients; and `encode`, which gives the
-integers that are stored. What `encode` decodes to is what `quantize` computes. The bit width is a variable, so that it
-can change without tracing the training step anew; it is created by the layer that owns the quantizer.
+All have two methods: `quantize`, used in training, with straight-through gradients; and `encode`, which returns the
+stored integers. Decoded encodings equal the values of `quantize`. The bit width is a variable, so that it can change
+without retracing the training step; it is created by the layer that owns the quantizer.
 """
 
 from __future__ import annotations
@@ -34,15 +34,19 @@ def code_type(bits: int) -> np.dtype:
 
 
 class Quantizer(abc.ABC):
-    """What all quantizers share: the bit width, and how to be saved.
+    """Base class of quantizers: the bit width, and the configuration.
 
     Args:
-      bits: the width to begin with.
+      bits: the initial width.
+
+    Attributes:
+      bits: the width, once `build` has been called.
     """
+
+    bits: tf.Variable
 
     def __init__(self, bits: int):
         self._initial_bits = bits
-        self.bits: tf.Variable | None = None
 
     def build(self, add_weight: AddWeight, shape: Sequence[int]) -> None:
         """Creates the variables.
@@ -81,20 +85,24 @@ def as_buckets(buckets: Buckets | dict[str, Any]) -> Buckets:
 
 @keras.saving.register_keras_serializable(package='PocketFlow')
 class UniformQuantizer(Quantizer):
-    """Whole tensors on one grid over a range that is followed in training and then kept; for activations.
+    """Quantizes activations on one grid, whose range is a moving average in training and fixed in inference.
 
-    Zero is on the grid. Values outside the range move to its ends and get no gradient.
+    Zero is a grid point. Values outside the range are clipped and have no gradient.
 
     Args:
       bits: 2..32.
       momentum: of the moving averages of the least and the greatest value.
+
+    Attributes:
+      low, high: the range, once `build` has been called.
     """
+
+    low: tf.Variable
+    high: tf.Variable
 
     def __init__(self, bits: int, momentum: float = 0.99):
         super().__init__(bits)
         self.momentum = momentum
-        self.low: tf.Variable | None = None
-        self.high: tf.Variable | None = None
 
     def build(self, add_weight: AddWeight, shape: Sequence[int]) -> None:
         super().build(add_weight, shape)
@@ -104,7 +112,7 @@ class UniformQuantizer(Quantizer):
         )
 
     def observe(self, values: tf.Tensor) -> None:
-        """Lets the range follow what a training batch spans."""
+        """Updates the moving averages of the range with a training batch."""
         for variable, seen in ((self.low, tf.reduce_min(values)), (self.high, tf.reduce_max(values))):
             variable.assign(self.momentum * variable + (1 - self.momentum) * tf.cast(seen, tf.float32))
 
@@ -128,15 +136,15 @@ class UniformQuantizer(Quantizer):
 
 @keras.saving.register_keras_serializable(package='PocketFlow')
 class BucketQuantizer(Quantizer):
-    """Weights on evenly spaced grids, one per bucket, that span what the bucket holds just now.
+    """Quantizes weights on evenly spaced grids, one per bucket, over the range of the bucket's current values.
 
     Q(w) = alpha round((w - beta) / alpha (2^k - 1)) / (2^k - 1) + beta, with alpha = max w - min w, beta = min w;
     symmetric: Q(w) = s round(w / s), with s = max |w| / (2^(k-1) - 1), which has zero on the grid.
 
     Args:
       bits: 1..16; symmetric: 2..16.
-      buckets: how weights are cut.
-      symmetric: which of the two grids.
+      buckets: division of the weights into buckets.
+      symmetric: whether the grid is the symmetric one.
     """
 
     def __init__(self, bits: int, buckets: Buckets | dict[str, Any], symmetric: bool = False):
@@ -177,23 +185,27 @@ class BucketQuantizer(Quantizer):
 
 @keras.saving.register_keras_serializable(package='PocketFlow')
 class CodebookQuantizer(Quantizer):
-    """Weights to the nearest entry of a trainable code book of their bucket (Han et al. 2016).
+    """Quantizes weights to the nearest entry of the trainable code book of their bucket (Han et al. 2016).
 
     Q(w) = alpha c[j] + beta, where c[j] is nearest to (w - beta) / alpha, with alpha = max w - min w, beta = min w.
 
     Args:
       bits: 1..8; a code book has 2^bits entries.
-      buckets: how weights are cut.
-      style: where code books start, see `codebooks.initial_codebooks`.
-      max_bits: the greatest width that `bits` may later take; default: `bits`.
+      buckets: division of the weights into buckets.
+      style: initialisation of the code books, see `codebooks.initial_codebooks`.
+      max_bits: the greatest width to which `bits` may be changed; default: `bits`.
+
+    Attributes:
+      codebooks: `[buckets, 2**max_bits]`, once `build` has been called.
     """
+
+    codebooks: tf.Variable
 
     def __init__(
         self, bits: int, buckets: Buckets | dict[str, Any], style: str = 'quantile', max_bits: int | None = None
     ):
         super().__init__(bits)
         self.buckets, self.style, self.max_bits = as_buckets(buckets), style, max_bits or bits
-        self.codebooks: tf.Variable | None = None
 
     def build(self, add_weight: AddWeight, shape: Sequence[int]) -> None:
         super().build(add_weight, shape)
@@ -203,7 +215,7 @@ class CodebookQuantizer(Quantizer):
         )
 
     def reset(self, values: np.ndarray) -> None:
-        """Fits the code books to these weights; to be called first, and whenever `bits` was changed."""
+        """Fits the code books to these weights; must be called before use and after each change of `bits`."""
         rows, span, low = self._normalised(tf.convert_to_tensor(values))
         num_entries = 2 ** int(self.bits)
         fitted = codebooks.fit_codebooks(rows.numpy(), num_entries, self.style)
@@ -231,7 +243,7 @@ class CodebookQuantizer(Quantizer):
         )
 
     def _sorted(self) -> tf.Tensor:
-        """The code books in use, ascending: training may let entries pass each other."""
+        """The used entries of the code books, sorted, because training may change their order."""
         return tf.sort(self.codebooks[:, : tf.bitwise.left_shift(1, self.bits)], axis=1)
 
     def _normalised(self, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

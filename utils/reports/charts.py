@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from pocketflow.utils.reports.number_format import compact
+from pocketflow.utils.runs.records import Record
 
 CHARACTER_WIDTH = 7.2
 """Width of an average character at font size 12; generous, since the reader's font is not known."""
@@ -263,7 +264,7 @@ def _label_box(label: Label, width: float) -> Box:
     return Box(left, label.y + 4 - LINE_HEIGHT, left + width, label.y + 4)
 
 
-def layer_chart(rows: Sequence[Mapping]) -> LayerChart:
+def layer_chart(rows: Sequence[Record]) -> LayerChart:
     """Multiply-accumulates of each layer before and after, drawn to the scale of the largest layer.
 
     Args:
@@ -289,7 +290,7 @@ def layer_chart(rows: Sequence[Mapping]) -> LayerChart:
     )
 
 
-def _bars(row: Mapping, label: str, top: float, scale: float) -> Bars:
+def _bars(row: Record, label: str, top: float, scale: float) -> Bars:
     before, after = row['macs']
     return Bars(
         top,
@@ -311,7 +312,7 @@ def arrow(before: str, after: str) -> str:
     return f'{before} → {after}' if before != after else before
 
 
-def kept(row: Mapping, key: str) -> str:
+def kept(row: Record, key: str) -> str:
     """`8 of 16` channels, or nothing where the row has no such entry."""
     return f'{row[key][1]:,} of {row[key][0]:,}' if row.get(key) else ''
 

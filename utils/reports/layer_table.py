@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import tf_keras as keras
 
@@ -10,7 +11,7 @@ from pocketflow.utils.channels import ChannelCounts
 from pocketflow.utils.costs.cost_model import LayerCost, layer_costs
 from pocketflow.utils.graph.channel_select import ChannelSelect
 from pocketflow.utils.quantization.encoding import SCALING_LAYERS
-from pocketflow.utils.runs.records import Number
+from pocketflow.utils.runs.records import Number, Record
 
 SPANS = ('inputs', 'outputs', 'macs', 'parameters', 'sparsity', 'bits')
 """The columns that hold [before, after]; `sparsity` is the share of zeros, `bits` the width of the weights. A learner
@@ -38,7 +39,7 @@ layer has this name, since Keras allows no spaces."""
 
 def layer_rows(
     before: keras.Model, after: keras.Model, counts: Mapping[str, ChannelCounts], skipped: Mapping[str, str]
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """One row for each layer that multiplies or has weights, in the order of execution; new ones of `after` come last.
 
     MACs and parameters of the rows add up to those of both models: layers that only scale and shift share one row.
@@ -64,15 +65,18 @@ def _has_row(cost: LayerCost) -> bool:
     return bool(cost.macs or cost.uncounted or (cost.parameters and cost.kind not in SCALING_LAYERS))
 
 
-def _others(costs: Sequence[Sequence[LayerCost]]) -> list[dict]:
+def _others(costs: Sequence[Sequence[LayerCost]]) -> list[dict[str, Any]]:
     """The row for the weights of layers that have none of their own: [before, after]."""
     parameters = [sum(cost.parameters for cost in each) for each in costs]
     kinds = ', '.join(dict.fromkeys(cost.kind for each in costs for cost in each if cost.parameters))
     return [{'layer': OTHERS, 'type': kinds, 'macs': [0, 0], 'parameters': parameters, 'note': kinds}] if kinds else []
 
 
-def _row(before: LayerCost | None, after: LayerCost | None, counts: ChannelCounts | None, reason: str | None) -> dict:
+def _row(
+    before: LayerCost | None, after: LayerCost | None, counts: ChannelCounts | None, reason: str | None
+) -> dict[str, Any]:
     layer = before or after
+    assert layer is not None, 'a row is of a layer of one model at least'
     channels = (
         {}
         if counts is None
@@ -97,13 +101,13 @@ def _note(reason: str | None, macs: Sequence[int]) -> str:
     return f'inputs kept: {reason}' if macs[0] != macs[1] else f'skipped because: {reason}'
 
 
-def chained_rows(tables: Iterable[Sequence[Mapping]]) -> list[dict]:
+def chained_rows(tables: Iterable[Sequence[Record]]) -> list[dict[str, Any]]:
     """One table for learners that ran one after the other: what each layer was before the first, is after the last.
 
     Args:
       tables: the rows of each learner, in order; learners that changed no layer may have none.
     """
-    rows: dict[str, dict] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for row in (row for table in tables for row in table):
         first = rows.get(row['layer'], row)
         spans = {key: [first[key][0], value[1]] for key, value in row.items() if key in SPANS and key in first}
@@ -112,11 +116,11 @@ def chained_rows(tables: Iterable[Sequence[Mapping]]) -> list[dict]:
     return [row for row in rows.values() if any(row['macs']) or any(row['parameters']) or row.get('uncounted')]
 
 
-def format_rows(rows: Sequence[Mapping]) -> str:
+def format_rows(rows: Sequence[Record]) -> str:
     """The rows as a table for people, with a line of totals; columns that say nothing are left out."""
     total = {key: [sum(row[key][side] for row in rows) for side in (0, 1)] for key in ('macs', 'parameters')}
     extra = [key for key in EXTRA_COLUMNS if any(key in row for row in rows)]
-    cells = [
+    cells: list[Sequence[str]] = [
         ('layer', 'inputs', 'outputs', 'MACs', 'parameters', *extra, 'note'),
         *((*_cells(row), *(extra_cell(row, key) for key in extra), row['note']) for row in rows),
         (
@@ -137,12 +141,12 @@ def format_rows(rows: Sequence[Mapping]) -> str:
     )
 
 
-def _cells(row: Mapping) -> tuple[str, ...]:
+def _cells(row: Record) -> tuple[str, ...]:
     kept = [f'{row[key][1]} of {row[key][0]}' if key in row else '' for key in ('inputs', 'outputs')]
     return (row['layer'], *kept, _arrow(row['macs']), _arrow(row['parameters']))
 
 
-def extra_cell(row: Mapping, key: str) -> str:
+def extra_cell(row: Record, key: str) -> str:
     """`75.0 %` for a row's sparsity, `32 -> 4` for its bits; empty if its learners did not touch that."""
     if key not in row:
         return ''
@@ -152,7 +156,7 @@ def extra_cell(row: Mapping, key: str) -> str:
     return f'{before:g} -> {after:g}' if before != after else f'{after:g}'
 
 
-def total_cell(rows: Sequence[Mapping], key: str) -> str:
+def total_cell(rows: Sequence[Record], key: str) -> str:
     """The share of zeros among the kernels of the whole network; empty for bits, and where sizes are not known."""
     sized = [row for row in rows if 'sparsity' in row and row.get('kernel_weights')]
     total = sum(row['kernel_weights'] for row in sized)
@@ -165,7 +169,7 @@ def _arrow(values: Sequence[int]) -> str:
     return f'{values[0]:,} -> {values[1]:,}' if values[0] != values[1] else f'{values[0]:,}'
 
 
-def left_share(rows: Sequence[Mapping]) -> str:
+def left_share(rows: Sequence[Record]) -> str:
     """How much of the multiply-adds of all rows is left; empty if all are."""
     before, after = (sum(row['macs'][side] for row in rows) for side in (0, 1))
     return f'{100 * after / before:.1f} % of the MACs left' if before != after and before else ''

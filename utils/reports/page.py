@@ -7,8 +7,9 @@ everything is escaped.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
@@ -18,6 +19,7 @@ from pocketflow.utils.reports.layer_table import EXTRA_COLUMNS, extra_cell, left
 from pocketflow.utils.reports.report import INTERVAL, uncounted_line
 from pocketflow.utils.reports.search.page import searches
 from pocketflow.utils.reports.verdict import Speed, compare_speeds, interval_words, verdict_line
+from pocketflow.utils.runs.records import Record
 from pocketflow.utils.system import atomic
 
 TOLERATED_DROP = 0.01
@@ -54,7 +56,7 @@ class Row:
     state: str = NEUTRAL
 
 
-def write_page(report: Mapping, path: Path) -> None:
+def write_page(report: Record, path: Path) -> None:
     """Writes the page, whole or not at all.
 
     Args:
@@ -64,7 +66,7 @@ def write_page(report: Mapping, path: Path) -> None:
     atomic.write_text(path, render(report))
 
 
-def render(report: Mapping) -> str:
+def render(report: Record) -> str:
     """The page's HTML."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader('pocketflow.utils.reports'),
@@ -82,7 +84,7 @@ def render(report: Mapping) -> str:
     return environment.get_template('report.html').render(page_context(report)) + '\n'
 
 
-def page_context(report: Mapping) -> dict:
+def page_context(report: Record) -> dict[str, Any]:
     """What the template draws from: the report, and the rows and charts that follow from it."""
     layers, verdict = report['layers'], report['verdict']
     return {
@@ -109,7 +111,7 @@ def page_context(report: Mapping) -> dict:
     }
 
 
-def verdict_cards(report: Mapping) -> list[Card]:
+def verdict_cards(report: Record) -> list[Card]:
     """Smaller, faster, and how accurate: each with a state that its words also tell."""
     before, after, verdict = report['baseline'], report['compressed'], report['verdict']
     size = figures.times(before['file_bytes'], after['file_bytes'], 'less', 'more')
@@ -126,7 +128,7 @@ def verdict_cards(report: Mapping) -> list[Card]:
     ]
 
 
-def _speed_card(before: Mapping | None, after: Mapping | None, interval: Sequence[float] | None) -> Card:
+def _speed_card(before: Record | None, after: Record | None, interval: Sequence[float] | None) -> Card:
     about = 'Time per image, one thread'
     if not (before and after):
         return Card(about, 'Not measured', 'no exported format can be run by LiteRT', NEUTRAL)
@@ -139,7 +141,7 @@ def _speed_card(before: Mapping | None, after: Mapping | None, interval: Sequenc
             return Card(about, 'Not faster', f'{speed}: {latencies}', BAD)
         case Speed.AS_FAST:
             return Card(about, 'As fast', f'{speed}: {latencies}', NEUTRAL)
-    return Card(about, 'Not clearly faster', f'{interval_words(interval)}: {latencies}', NEUTRAL)
+    return Card(about, 'Not clearly faster', f'{interval_words(interval) if interval else speed}: {latencies}', NEUTRAL)
 
 
 def _state(good: bool) -> str:
@@ -158,7 +160,7 @@ def _accuracy_card(before: float, after: float, drop: float) -> Card:
     )
 
 
-def comparison(report: Mapping) -> list[Row]:
+def comparison(report: Record) -> list[Row]:
     """Figures before and after; both are those of the uncompressed model where nothing was compressed."""
     before = report['baseline']
     after = report['compressed'] if report['verdict'] else before
@@ -183,12 +185,12 @@ def comparison(report: Mapping) -> list[Row]:
     ]
 
 
-def metric_order(metrics: Mapping) -> list[str]:
+def metric_order(metrics: Record) -> list[str]:
     """The metrics' names, accuracies first."""
     return sorted(metrics, key=lambda name: not is_share(name))
 
 
-def metric_names(stages: Sequence[Mapping]) -> list[str]:
+def metric_names(stages: Sequence[Record]) -> list[str]:
     """The metrics of any stage, accuracies first."""
     return metric_order(
         {name: None for stage in stages for key in ('metrics_compressed', 'metrics') for name in stage.get(key) or {}}
@@ -241,7 +243,7 @@ def _cost_state(before: float, after: float) -> str:
     return NEUTRAL if before == after else _state(after < before)
 
 
-def trade_offs(report: Mapping) -> list[Scatter]:
+def trade_offs(report: Record) -> list[Scatter]:
     """Accuracy over bytes and accuracy over latency, for the uncompressed file and for every exported one."""
     timed = [item for item in report['exports'] if item['latency_ms']]
     charts = [
@@ -264,7 +266,7 @@ def trade_offs(report: Mapping) -> list[Scatter]:
     return charts
 
 
-def _points(report: Mapping, key: str, exports: Sequence[Mapping], cost: Callable[[Mapping], float]) -> list[Point]:
+def _points(report: Record, key: str, exports: Sequence[Record], cost: Callable[[Record], float]) -> list[Point]:
     """The exported files, and, if something was compressed, the uncompressed one with its cost `key` in front."""
     points = [Point(item['format'], cost(item), item['metrics']['accuracy']) for item in exports]
     if not report['verdict']:
@@ -274,7 +276,7 @@ def _points(report: Mapping, key: str, exports: Sequence[Mapping], cost: Callabl
     return [Point('uncompressed', cost_before, baseline['file_accuracy'], uncompressed=True), *points]
 
 
-def operator_table(exports: Sequence[Mapping]) -> dict[str, list[int]]:
+def operator_table(exports: Sequence[Record]) -> dict[str, list[int]]:
     """How often each operator occurs in each exported file, the most frequent ones first."""
     files = [item.get('operators') or {} for item in exports]
     counts = {name: [file.get(name, 0) for file in files] for file in files for name in file}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pocketflow.utils.reports.layer_table import ROW_SHAPE, format_rows
@@ -10,7 +10,7 @@ from pocketflow.utils.reports.number_format import signed
 from pocketflow.utils.reports.search.results import SHAPE as SEARCH_SHAPE
 from pocketflow.utils.reports.search.results import outcome
 from pocketflow.utils.reports.verdict import Speed, compare_speeds, interval_words, verdict_line
-from pocketflow.utils.runs.records import Number
+from pocketflow.utils.runs.records import Number, Record
 
 SCHEMA = 1
 INTERVAL = 'speedup_interval'
@@ -93,14 +93,14 @@ def format_table(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def summary(report: Mapping) -> str:
+def summary(report: Record) -> str:
     """Before and after side by side, the exported files, what was searched, and the verdict as the last line."""
     parts = [f'{report["model"]} at {report["dataset"]}, {" then ".join(report["learners"])}', '']
     if report['layers']:
         parts += [format_rows(report['layers']), '']
     if len(report['stages']) > 1:
         parts += [format_table(_stages(report['stages'])), '']
-    comparison = _comparison(report)
+    comparison: list[tuple[str, ...]] = [*_comparison(report)]
     if not report['verdict']:
         comparison = [row[:2] for row in comparison]  # nothing was compressed: the second column would be the first
     parts += [format_table(comparison), *uncounted_line(report), '', format_table(_exports(report['exports']))]
@@ -112,14 +112,14 @@ def summary(report: Mapping) -> str:
     return '\n'.join(parts)
 
 
-def uncounted_line(report: Mapping) -> list[str]:
+def uncounted_line(report: Record) -> list[str]:
     """The line that says what the numbers of MACs leave out, if they do."""
     found = {**report['baseline'].get('macs_not_counted', {}), **report['compressed'].get('macs_not_counted', {})}
     named = ', '.join(f'{name} ({", ".join(what)})' for name, what in found.items())
     return [f'MACs of {named} not counted: there is no formula for them'] if found else []
 
 
-def _comparison(report: Mapping) -> list[tuple[str, str, str, str]]:
+def _comparison(report: Record) -> list[tuple[str, str, str, str]]:
     before, after = report['baseline'], report['compressed']
 
     def times(key: str) -> tuple[str, str, str]:
@@ -153,15 +153,20 @@ def _comparison(report: Mapping) -> list[tuple[str, str, str, str]]:
 
 def speed_words(before: float, after: float, interval: Sequence[float] | None) -> str:
     """`1.50x faster`, or what else can be said of two medians and the interval of their ratio."""
-    words = {Speed.FASTER: f'{before / after:.2f}x faster', Speed.SLOWER: f'{after / before:.2f}x SLOWER'}
+    words: dict[Speed, str] = {
+        Speed.FASTER: f'{before / after:.2f}x faster',
+        Speed.SLOWER: f'{after / before:.2f}x SLOWER',
+    }
     found = compare_speeds(before / after, interval)
-    if found is Speed.UNCLEAR:
+    if found is Speed.UNCLEAR and interval:
         return f'{found.value} ({interval_words(interval)})'
-    return words.get(found, found.value)
+    return words.get(found, str(found.value))
 
 
-def _stages(stages: Sequence[Mapping]) -> list[tuple[str, ...]]:
-    rows = [('stage', 'accuracy before tuning', 'accuracy', 'parameters', 'MACs', 'zeros', 'bits per weight')]
+def _stages(stages: Sequence[Record]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [
+        ('stage', 'accuracy before tuning', 'accuracy', 'parameters', 'MACs', 'zeros', 'bits per weight')
+    ]
     rows += [
         (
             stage['learner'],
@@ -177,7 +182,7 @@ def _stages(stages: Sequence[Mapping]) -> list[tuple[str, ...]]:
     return rows
 
 
-def _exports(exports: Sequence[Mapping]) -> list[tuple[str, ...]]:
+def _exports(exports: Sequence[Record]) -> list[tuple[str, ...]]:
     timed = any('device_latency_ms' in item for item in exports)
     rows = [
         (
@@ -210,7 +215,7 @@ def _exports(exports: Sequence[Mapping]) -> list[tuple[str, ...]]:
     return rows
 
 
-def _speed(item: Mapping) -> tuple[str, str]:
+def _speed(item: Record) -> tuple[str, str]:
     if not item['latency_ms']:
         return '-', '-'
     speedup, interval = item['speedup_vs_uncompressed'], item.get(INTERVAL)
@@ -219,6 +224,6 @@ def _speed(item: Mapping) -> tuple[str, str]:
     return f'{item["latency_ms"]["p50"]:.3f}', f'{speedup:.2f}x' if speedup else '-'
 
 
-def _device(item: Mapping) -> str:
+def _device(item: Record) -> str:
     """The mean on the user's device, if it was timed there."""
     return f'{item["device_latency_ms"]["mean"]:.3f}' if 'device_latency_ms' in item else '-'

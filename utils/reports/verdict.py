@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.options import Options, option
 from pocketflow.utils.reports import number_format as figures
+from pocketflow.utils.runs.records import Record
 
 SPEED_MARGIN = 1.03
 """Speeds whose ratio is not above this count as equal: medians of one and the same file scatter by some per cent."""
@@ -66,7 +68,7 @@ class VerdictOptions(Options):
     )
 
 
-def judge(baseline: Mapping, compressed: Mapping) -> dict:
+def make_verdict(baseline: Record, compressed: Record) -> dict[str, Any]:
     """Compares two entries of a report, both measured on their files.
 
     Args:
@@ -100,11 +102,11 @@ def as_fast(speedup: float) -> bool:
     return 1 / SPEED_MARGIN <= speedup <= SPEED_MARGIN
 
 
-def verdict_line(verdict: Mapping, compressed: Mapping, baseline: Mapping | None = None) -> str:
+def verdict_line(verdict: Record, compressed: Record, baseline: Record | None = None) -> str:
     """The last line that a run prints; it names the files if size and speed are not of the same one.
 
     Args:
-      verdict: what `judge` says.
+      verdict: what `make_verdict` says.
       compressed: the report's entry, with `file` and `timed_file`.
       baseline: the entry of the uncompressed model; with it, the line also says what share of its `macs` is left.
     """
@@ -115,14 +117,14 @@ def verdict_line(verdict: Mapping, compressed: Mapping, baseline: Mapping | None
     if verdict['speedup']:
         interval = verdict.get('speedup_interval')
         found = Speed.FASTER if verdict['faster'] else compare_speeds(verdict['speedup'], interval)
-        ratio = f'{verdict["speedup"]:.2f}x' if found is not Speed.UNCLEAR else interval_words(interval)
+        ratio = interval_words(interval) if interval and found is Speed.UNCLEAR else f'{verdict["speedup"]:.2f}x'
         speed = f'{found.value} ({ratio}{of_speed})'
     points = figures.rounded(100 * verdict['accuracy_drop'], 2)
     change = f'accuracy {"drop" if points >= 0 else "gain"} {abs(points):.2f} points'
     return f'verdict: {size}, {speed}, {change}; measured on the exported file{_macs_left(baseline, compressed)}'
 
 
-def _macs_left(baseline: Mapping | None, compressed: Mapping) -> str:
+def _macs_left(baseline: Record | None, compressed: Record) -> str:
     if not baseline or not baseline['macs'] or baseline['macs'] == compressed['macs']:
         return ''
     return f'; {100 * compressed["macs"] / baseline["macs"]:.1f} % of the MACs left'
@@ -136,7 +138,7 @@ def refuse_conditions(options: VerdictOptions, reason: str) -> None:
         )
 
 
-def enforce(verdict: Mapping | None, options: VerdictOptions) -> None:
+def enforce(verdict: Record | None, options: VerdictOptions) -> None:
     """Raises a `PocketFlowError` that lists what was required and does not hold; without a verdict nothing does."""
     if verdict is None:
         refuse_conditions(options, 'the report has no verdict: nothing was compressed')

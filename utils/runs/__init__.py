@@ -1,1 +1,1 @@
-"""What lies in a run directory, and how it is read again."""
+"""Files of a run directory: writing, validation and reading."""

@@ -1,4 +1,4 @@
-"""TensorBoard's files, cut back to the step from which a training goes on."""
+"""Truncates TensorBoard's event files to the step from which a training resumes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pocketflow.utils.system import atomic
 
 PATTERN = 'events.out.tfevents.*'
 FRAME_BYTES = 16
-"""What a TFRecord adds to its content: the length and two check sums."""
+"""Overhead of a TFRecord: the length and two checksums."""
 
 
 def rewind(folder: Path, step: int) -> None:
-    """Takes out of the event files in a folder what was measured after `step`, and what a kill has torn.
+    """Removes events after `step` and truncated records from the event files in a folder.
 
-    TensorBoard would draw both what was measured before a training was set back and what was measured since.
+    Otherwise TensorBoard would draw both the values from before the interruption and the new ones.
     """
     for file in sorted(folder.glob(PATTERN)):
         if file.is_file():
@@ -39,11 +39,11 @@ def _cut(file: Path, step: int) -> None:
 
 
 def _records(file: Path) -> tuple[list[bytes], bool]:
-    """The readable records at the beginning of a file, and whether these are all."""
+    """The readable records at the beginning of a file, and whether the whole file was read."""
     records: list[bytes] = []
     with contextlib.suppress(tf.errors.DataLossError):
         for record in tf.data.TFRecordDataset(str(file), buffer_size=1 << 18).as_numpy_iterator():
-            records.append(record)  # each as soon as it is read: the next may be damaged
+            records.append(record)  # immediately, since reading the next may fail
     return records, sum(len(record) + FRAME_BYTES for record in records) == file.stat().st_size
 
 
@@ -53,7 +53,7 @@ def _is_kept(record: bytes, step: int) -> bool:
 
 
 def _event(record: bytes) -> tf.compat.v1.Event:
-    """The event; an empty one if the record is none."""
+    """Parses an event; returns an empty one if the record is invalid."""
     event = tf.compat.v1.Event()
     try:
         event.ParseFromString(record)

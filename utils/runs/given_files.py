@@ -1,4 +1,4 @@
-"""The files that users' paths of models and plans mean: the path itself, or what lies in a run directory."""
+"""Resolves users' paths of models and compression plans: files, or run directories that contain them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from pathlib import Path
 
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.models.kinds import is_saved_model, missing
-from pocketflow.utils.system.paths import explained
+from pocketflow.utils.system.paths import path_errors_reported
 
 MODEL_NAME = 'model.keras'
 
 
 def model_file(path: str) -> Path:
-    """What a user's path of a model means: the file or SavedModel itself, or the result of a run directory."""
+    """Resolves the path of a model: the file or SavedModel itself, or the resulting model of a run directory."""
     return Path(path) / MODEL_NAME if Path(path).is_dir() and not is_saved_model(path) else Path(path)
 
 
 def resolve_model_path(path: str, flag: str) -> Path:
-    """The file that a user's path means, as `model_file` says; a `UsageError` that names the flag if it is missing."""
-    with explained():
+    """Resolves a path as `model_file` does; raises a `UsageError` that names the flag if the file is missing."""
+    with path_errors_reported():
         file = model_file(path)
         is_there = file.is_file() or is_saved_model(file)
     if not is_there:
@@ -27,26 +27,31 @@ def resolve_model_path(path: str, flag: str) -> Path:
 
 
 def plan_file(given: str, learner: str) -> Path | None:
-    """The file that a user's path means: itself, or in a run directory the plan of the learner's last stage, if any."""
+    """Resolves the path of a plan: the file itself, or the plan of the learner's last stage in a run directory.
+
+    Returns None if the run directory has no such plan.
+    """
     path = Path(given)
     return max(path.glob(f'*-{learner}/plan.json'), default=None) if path.is_dir() else path
 
 
 def resolve_plan_path(given: str, learner: str, flag: str) -> Path:
-    """The file that a user's flag means, as `plan_file` says.
+    """Resolves the value of a flag as `plan_file` does.
 
     Args:
       given: the flag's value.
-      learner: whose plan is looked for in a run directory.
+      learner: name of the learner whose plan is used.
       flag: the flag's name, for messages.
 
     Raises:
-      UsageError: there is none, or it cannot be read.
+      UsageError: there is no plan, or it cannot be read.
     """
     found = plan_file(given, learner)
     if found is None:
-        raise UsageError(f'--{flag}={given}: no plan of {learner} in that run directory; give the directory of a run '
-                         f'of {learner}, or a plan.json')
+        raise UsageError(
+            f'--{flag}={given}: no plan of {learner} in that run directory; give the directory of a run '
+            f'of {learner}, or a plan.json'
+        )
     try:
         found.open('rb').close()
     except OSError as error:

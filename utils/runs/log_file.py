@@ -1,4 +1,4 @@
-"""The log: short lines on the terminal, the same lines in the run directory."""
+"""Logging: short lines on the terminal, and the same lines in the run directory."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ FORMAT = python_logging.Formatter('%(asctime)s %(message)s', datefmt='%H:%M:%S')
 
 
 def start(debug: bool) -> None:
-    """Sends log lines to the standard error stream; debug lines too, if wanted."""
+    """Logs to the standard error stream; `debug` enables debug messages."""
     handler = python_logging.StreamHandler(sys.stderr)
     handler.setFormatter(FORMAT)
     logger = python_logging.getLogger('absl')
-    # Not absl's own handler: it wants its flags parsed, and ours are not in its global registry.
+    # Not absl's own handler: it requires parsed flags in absl's global registry, which is not used here.
     logger.handlers, logger.propagate = [handler], False
-    logger.addFilter(_ours)
+    logger.addFilter(_is_shown)
     logging.set_verbosity(logging.DEBUG if debug else logging.INFO)
 
 
-def _ours(record: python_logging.LogRecord) -> bool:
-    """TensorFlow's Python parts log through the same library; only their warnings are for users."""
+def _is_shown(record: python_logging.LogRecord) -> bool:
+    """Filter: passes records of PocketFlow, and of other libraries only warnings and errors."""
     path = Path(record.pathname)
-    # An installed PocketFlow lies among the libraries itself.
+    # An installed PocketFlow is in the libraries' folder itself.
     ours = path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in OUR_PARTS
     return record.levelno >= python_logging.WARNING or ours or 'site-packages' not in path.parts
 
 
 class _LogFile(python_logging.FileHandler):
-    """A full disk ends the program here as anywhere else; logging itself would print a traceback for each line."""
+    """File handler that raises write errors, such as a full disk; `logging` would print a traceback for each line."""
 
     def handleError(self, record: python_logging.LogRecord) -> None:
         error = sys.exc_info()[1]
@@ -51,7 +51,7 @@ class _LogFile(python_logging.FileHandler):
 
 @contextlib.contextmanager
 def log_file(path: Path) -> Iterator[None]:
-    """Appends all log lines to a file, too, while the block runs."""
+    """Also appends all log lines to a file within the block."""
     handler = _LogFile(path, encoding='utf-8')
     handler.setFormatter(FORMAT)
     logger = python_logging.getLogger('absl')
@@ -60,5 +60,5 @@ def log_file(path: Path) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
-        with contextlib.suppress(OSError):  # what could not be written was said then
+        with contextlib.suppress(OSError):  # write errors were raised before
             handler.close()

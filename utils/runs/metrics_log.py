@@ -1,4 +1,4 @@
-"""One place where measured numbers go: `metrics.jsonl` and TensorBoard."""
+"""Log of metrics, in `metrics.jsonl` and as TensorBoard events."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from pathlib import Path
 import tensorflow as tf
 from absl import logging
 
-from pocketflow.utils.system import atomic
 from pocketflow.utils.runs import events
-from pocketflow.utils.runs.records import parsed, set_aside
+from pocketflow.utils.runs.records import Record, copy_damaged, parsed
+from pocketflow.utils.system import atomic
 
 LOG_NAME, EVENTS_FOLDER = 'metrics.jsonl', 'events'
 LINE_SHAPE = {'stage': str, 'step': int}
 
 
 class MetricsLog:
-    """Appends one flushed JSON line per call, and the same numbers as TensorBoard scalars.
+    """Appends one flushed JSON line per call, and the same values as TensorBoard scalars.
 
     Args:
-      folder: run directory; `metrics.jsonl` and `events/` are made in it.
+      folder: run directory; `metrics.jsonl` and `events/` are created in it.
     """
 
     def __init__(self, folder: Path):
@@ -35,20 +35,24 @@ class MetricsLog:
         self._writers: dict[str, tf.summary.SummaryWriter] = {}
 
     def rewind(self, stage: str, step: int) -> None:
-        """Forgets what was written of `stage` after `step`, where a killed run goes on, and a torn last line.
+        """Removes entries of `stage` after `step`, and a truncated last line, when an interrupted run resumes.
 
-        Lines that are damaged are left out; the file as it was is kept beside the log.
+        Damaged lines are removed; a copy of the original file is kept beside the log.
         """
         content = self._path.read_bytes()
         *lines, tail = content.split(b'\n')
         entries = [parsed(line, LINE_SHAPE) for line in lines]
         num_damaged = sum(entry is None for entry in entries) + (bool(tail) and not tail.startswith(b'{'))
         if num_damaged:
-            aside = set_aside(self._path)
-            logging.warning('%s: %d damaged line(s) left out; the file as it was is kept as %s', self._path, num_damaged,
-                            aside.name)
-        kept = [line + b'\n' for line, entry in zip(lines, entries, strict=True)
-                if entry is not None and not _is_later(entry, stage, step)]
+            aside = copy_damaged(self._path)
+            logging.warning(
+                '%s: %d damaged line(s) left out; the file as it was is kept as %s', self._path, num_damaged, aside.name
+            )
+        kept = [
+            line + b'\n'
+            for line, entry in zip(lines, entries, strict=True)
+            if entry is not None and not _is_later(entry, stage, step)
+        ]
         if len(kept) < len(lines) or tail:
             self._file.close()
             with atomic.replacing(self._path) as temporary:
@@ -59,8 +63,8 @@ class MetricsLog:
         events.rewind(self._events / stage, step)
 
     def write(self, stage: str, step: int, values: Mapping[str, float]) -> None:
-        """Files `values`, measured at `step` of `stage` (as in `1-chn-pruned-rmt/train`)."""
-        if not self._path.exists():  # the open file would go on into nothing, and `events/` be made anew
+        """Logs `values` of `step` in `stage` (such as `1-chn-pruned-rmt/train`)."""
+        if not self._path.exists():  # else the lines would be lost, and `events/` would be created again
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._path))
         with atomic.naming(self._path):
             self._file.write(json.dumps({'stage': stage, 'step': step, **values}) + '\n')
@@ -73,7 +77,7 @@ class MetricsLog:
         self._writers[stage].flush()
 
     def close(self) -> None:
-        """All is written already; what could not be was said then."""
+        """Closes the files; lines are flushed by `write`, which has raised any errors."""
         with contextlib.suppress(OSError):
             self._file.close()
         for writer in self._writers.values():
@@ -81,5 +85,5 @@ class MetricsLog:
                 writer.close()
 
 
-def _is_later(entry: Mapping, stage: str, step: int) -> bool:
-    return entry['stage'] == stage and entry['step'] > step
+def _is_later(entry: Record, stage: str, step: int) -> bool:
+    return bool(entry['stage'] == stage and entry['step'] > step)

@@ -1,33 +1,33 @@
-"""Whether the models and exported files of a run are still what was written."""
+"""Integrity checks of a run's models and exported files."""
 
 from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-from pocketflow.utils.runs.records import DamagedRecordError
+from pocketflow.utils.runs.records import DamagedRecordError, Record
 
 
 def refuse_damaged(path: Path, remedy: str) -> None:
-    """Raises a `DamagedRecordError` if a `.keras` file of a run is gone or damaged.
+    """Raises a `DamagedRecordError` if a `.keras` file of a run is missing or damaged.
 
     Args:
       path: the file.
-      remedy: what to do then, as 'delete ... to ...'.
+      remedy: advice for the message, such as 'delete ... to ...'.
     """
-    reason = what_is_wrong(path)
+    reason = find_defect(path)
     if reason is not None:
         raise DamagedRecordError(f'{path}: {reason}; {remedy}')
 
 
-def what_is_wrong(path: Path, num_bytes: int | None = None) -> str | None:
-    """Why a file cannot be the one that was written; `None` if nothing tells so.
+def find_defect(path: Path, num_bytes: int | None = None) -> str | None:
+    """Describes the defect of a file; `None` if none is found.
 
     Args:
-      path: a `.keras` file, of which the check sums are compared, or any other one.
-      num_bytes: its length, if known.
+      path: a `.keras` file, whose checksums are verified, or any other file.
+      num_bytes: expected size, if known.
     """
     if not path.is_file():
         return 'is gone'
@@ -42,17 +42,20 @@ def _damage_of_archive(path: Path) -> str | None:
             damaged = archive.testzip()
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         return f'is damaged ({error})'
-    return None if damaged is None else f'is damaged (the check sum of its part {damaged} is wrong)'
+    return None if damaged is None else f'is damaged (the checksum of its part {damaged} is wrong)'
 
 
-def damaged_files(run: Path, report: Mapping) -> list[str]:
-    """One phrase for each file of a finished run that is gone or is not the one that the report is about."""
-    return [f'{name} {reason}' for name, num_bytes in dict(_files(report)).items()
-            if (reason := what_is_wrong(run / name, num_bytes)) is not None]
+def damaged_files(run: Path, report: Record) -> list[str]:
+    """One message for each file of a finished run that is missing or does not match the report."""
+    return [
+        f'{name} {reason}'
+        for name, num_bytes in dict(_files(report)).items()
+        if (reason := find_defect(run / name, num_bytes)) is not None
+    ]
 
 
-def _files(report: Mapping) -> Iterator[tuple[str, int]]:
-    """Name and length of the files that a report is about."""
+def _files(report: Record) -> Iterator[tuple[str, int]]:
+    """Name and size of the files in a report."""
     before, after = report['baseline'], report['compressed']
     yield 'model.keras', after['keras_bytes']
     yield from ((item['path'], item['bytes']) for item in report['exports'])

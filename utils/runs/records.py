@@ -1,17 +1,17 @@
-"""The JSON records of a run directory, read again by later calls, which must not trust them.
+"""Validated reading of the JSON records of a run directory.
 
-A disk that was full, a power cut, an editor or a copy that stopped half-way may have left anything in them. There is
-one reader for all: it bounds size and depth, checks the keys and types that the program goes on with, and says in one
-line which file is damaged and what to delete.
+A full disk, a power failure, an editor or an interrupted copy may have damaged them. All records are read by one
+function, which bounds size and depth, checks the keys and types that the program uses, and reports in one line which
+file is damaged and what to delete.
 
-The shape of a record is written with Python's own types:
+The shape of a record is described by Python types:
 
-* `str`, `bool`, `int`, `float` (`int`s are accepted, and what is not finite), `object` (anything);
+* `str`, `bool`, `int`, `float` (also accepts `int`s, infinities and NaN), `object` (any value);
 * `Number(low, above)`: a finite number within bounds;
 * `(str, None)`: any of these;
-* `[str]`: a list of such items; `[int, int]`: a list of just these two;
-* `{'key': str, 'other?': int}`: an object with at least these keys, the second of which may be missing;
-* `{'loss': float, ...: float}`: an object with such values under any other keys, too.
+* `[str]`: a list of such items; `[int, int]`: a list of exactly two;
+* `{'key': str, 'other?': int}`: an object with at least these keys, of which the second is optional;
+* `{'loss': float, ...: float}`: an object whose other keys have values of the last type.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import dataclasses
 import json
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +29,20 @@ from pocketflow.utils.errors import PocketFlowError
 MAX_BYTES = 64 << 20
 MAX_DEPTH = 32
 MAX_WHOLE = 1 << 63
-"""Whole numbers beyond it do not fit into any float format, nor into what reads them."""
+"""Limit of the magnitude of integers."""
 
 Shape = Any
+Record = Mapping[str, Any]
+"""A JSON object that was checked when it was read, or was created by the program."""
 
 
 class DamagedRecordError(PocketFlowError):
-    """A record of a run cannot be used."""
+    """A record of a run is damaged or missing."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Number:
-    """A finite number of at least `low` and more than `above`."""
+    """Shape of a finite number that is at least `low` and greater than `above`."""
 
     low: float = -math.inf
     above: float = -math.inf
@@ -54,15 +56,15 @@ class Number:
 
 
 def read_record(path: Path, shape: Shape, remedy: str) -> Any | None:
-    """What a record holds; `None` if there is no such file.
+    """Reads and checks a record; returns `None` if there is no such file.
 
     Args:
       path: the file.
-      shape: what it must hold, as above.
-      remedy: what to do if it is damaged, as 'delete it to ...'.
+      shape: expected shape, as described above.
+      remedy: advice for the message, such as 'delete it to ...'.
 
     Raises:
-      DamagedRecordError: it is no file of that shape.
+      DamagedRecordError: the content does not have this shape.
     """
     try:
         return _value(_content(path), shape)
@@ -72,16 +74,24 @@ def read_record(path: Path, shape: Shape, remedy: str) -> Any | None:
         raise DamagedRecordError(f'{path}: damaged record ({error}); {remedy}') from None
 
 
+def required_record(path: Path, shape: Shape, remedy: str) -> Any:
+    """As `read_record`, but raises a `DamagedRecordError` if the file is missing."""
+    record = read_record(path, shape, remedy)
+    if record is None:
+        raise DamagedRecordError(f'{path}: is gone; {remedy}')
+    return record
+
+
 def parsed(content: bytes, shape: Shape) -> Any | None:
-    """What a line of a log holds; `None` if it is damaged."""
+    """Parses and checks a line of a log; returns `None` if it is damaged."""
     try:
         return _value(content, shape)
     except _NoRecordError:
         return None
 
 
-def set_aside(path: Path) -> Path:
-    """Copies a damaged file to a free name beside it, `NAME.damaged` or `NAME.damaged-2`, ...; returns that name."""
+def copy_damaged(path: Path) -> Path:
+    """Copies a damaged file to an unused name beside it, `NAME.damaged` or `NAME.damaged-2`, ...; returns the path."""
     names = (path.with_name(f'{path.name}.damaged{number}') for number in ('', *(f'-{k}' for k in range(2, 1000))))
     aside = next(name for name in names if not name.exists())
     shutil.copyfile(path, aside)
@@ -89,7 +99,7 @@ def set_aside(path: Path) -> Path:
 
 
 class _NoRecordError(Exception):
-    """Says why."""
+    """Reason why a file is no valid record."""
 
 
 def _content(path: Path) -> bytes:
@@ -115,14 +125,14 @@ def _value(content: bytes, shape: Shape) -> Any:
         raise _NoRecordError(f'it is no JSON: {error}') from None
     if depth(value) > MAX_DEPTH:
         raise _NoRecordError('it is nested too deep')
-    misfit = next(misfits(value, shape), None)
-    if misfit is not None:
-        raise _NoRecordError(misfit)
+    mismatch = next(mismatches(value, shape), None)
+    if mismatch is not None:
+        raise _NoRecordError(mismatch)
     return value
 
 
 def depth(value: Any) -> int:
-    """How deep lists and objects lie in each other, up to one more than the limit: 0 for a number."""
+    """Nesting depth of lists and objects, 0 for a number; stops at one more than the limit."""
     items, deepest = [value], 0
     while deepest <= MAX_DEPTH and (holders := [item for item in items if isinstance(item, (dict, list))]):
         items = [item for holder in holders for item in (holder.values() if isinstance(holder, dict) else holder)]
@@ -130,11 +140,11 @@ def depth(value: Any) -> int:
     return deepest
 
 
-def misfits(value: Any, shape: Shape, place: str = '') -> Iterator[str]:
-    """What is wrong with a value, one line for each place."""
+def mismatches(value: Any, shape: Shape, place: str = '') -> Iterator[str]:
+    """Yields one message for each part of a value that does not have the expected shape."""
     if isinstance(shape, tuple):
-        if all(next(misfits(value, part, place), None) is not None for part in shape):
-            yield from misfits(value, shape[0], place)
+        if all(next(mismatches(value, part, place), None) is not None for part in shape):
+            yield from mismatches(value, shape[0], place)
     elif isinstance(shape, dict):
         yield from _misfits_of_object(value, shape, place)
     elif isinstance(shape, list):
@@ -144,29 +154,29 @@ def misfits(value: Any, shape: Shape, place: str = '') -> Iterator[str]:
         yield f'{place or "it"} is {shown(value)}, not {wanted}'
 
 
-def _misfits_of_object(value: Any, shape: dict, place: str) -> Iterator[str]:
+def _misfits_of_object(value: Any, shape: dict[Any, Shape], place: str) -> Iterator[str]:
     if not isinstance(value, dict):
         yield f'{place or "it"} is {shown(value)}, not an object'
         return
     named = {key.removesuffix('?'): key for key in shape if key is not ...}
     for key in value.keys() - named.keys() if ... in shape else ():
-        yield from misfits(value[key], shape[...], f'{place}.{key[:40]}'.lstrip('.'))
+        yield from mismatches(value[key], shape[...], f'{place}.{key[:40]}'.lstrip('.'))
     for name, key in named.items():
         part, inner = shape[key], f'{place}.{name}'.lstrip('.')
         if name in value:
-            yield from misfits(value[name], part, inner)
+            yield from mismatches(value[name], part, inner)
         elif not key.endswith('?'):
             yield f'{inner} is missing'
 
 
-def _misfits_of_list(value: Any, shape: list, place: str) -> Iterator[str]:
+def _misfits_of_list(value: Any, shape: list[Shape], place: str) -> Iterator[str]:
     if not isinstance(value, list):
         yield f'{place or "it"} is {shown(value)}, not a list'
     elif len(shape) > 1 and len(value) != len(shape):
         yield f'{place or "it"} has {len(value)} items, not {len(shape)}'
     else:
         for number, item in enumerate(value):
-            yield from misfits(item, shape[number % len(shape)], f'{place}[{number}]')
+            yield from mismatches(item, shape[number % len(shape)], f'{place}[{number}]')
 
 
 _NAMES = {None: 'null', str: 'a text', bool: 'true or false', int: 'a whole number', float: 'a number'}
@@ -184,7 +194,7 @@ def _fits_type(value: Any, kind: Any) -> bool:
 
 
 def shown(value: Any) -> str:
-    """The beginning of a value as JSON has it, on one line."""
+    """A value as JSON on one line, truncated."""
     if isinstance(value, (dict, list)):
         return 'an object' if isinstance(value, dict) else 'a list'
     text = json.dumps(value)

@@ -1,1 +1,1 @@
-"""The process and its machine: files, paths, streams, memory, signals."""
+"""System services: files, paths, streams, memory, signals."""

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and are on the disk before they take their name."""
+"""Atomic file writes: a file is synchronised to the disk before it is renamed to its final name."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from typing import Any
 
 TEMPORARY_PREFIX = '.tmp-'
 CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
-"""What file systems say that have no `fsync`, or none for folders."""
+"""Error numbers of file systems without `fsync`, or without it for folders."""
 
 
 @contextlib.contextmanager
-def naming(path: str | os.PathLike) -> Iterator[None]:
-    """Lets the `OSError`s of the block name this file: a failed write names nothing, or a temporary file."""
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Sets the file name of `OSError`s in the block: failed writes name no file, or a temporary one."""
     try:
         yield
     except OSError as error:
-        if error.errno is None:  # made by hand, with a text of its own
+        if error.errno is None:  # raised by Python code with its own text
             raise
         if error.filename is None or Path(str(error.filename)).name.startswith(TEMPORARY_PREFIX):
             error.filename, error.filename2 = str(path), None
         raise
 
 
-def sync(path: str | os.PathLike) -> None:
-    """Waits until a file, or the list of names in a folder, is on the disk: a power cut must not leave it empty."""
+def sync(path: str | os.PathLike[str]) -> None:
+    """Waits until a file or a folder's directory entries are on the disk, so that a power failure loses nothing."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -42,18 +42,18 @@ def sync(path: str | os.PathLike) -> None:
 
 
 def put_in_place(temporary: Path, path: Path) -> None:
-    """Gives a temporary file of the same folder its name, after its content is on the disk."""
+    """Renames a temporary file in the same folder to its final name, after synchronising its content to the disk."""
     sync(temporary)
     os.replace(temporary, path)
     sync(path.parent)
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary name beside `path` to write to; it takes the place of `path` when the block ends without an error.
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; it replaces `path` when the block ends without an error.
 
-    The temporary name keeps the suffix, which tells some libraries the format. The folder of `path` is made, but not
-    the one above: that is a run directory, and if it is gone, somebody has removed it.
+    The temporary path keeps the suffix, since some libraries derive the format from it. The folder of `path` is
+    created, but not its parent: that is a run directory, which must not be created again if it was removed.
     """
     path = Path(path)
     with naming(path):
@@ -71,10 +71,10 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def write_text(path: str | os.PathLike, text: str) -> None:
+def write_text(path: str | os.PathLike[str], text: str) -> None:
     with replacing(path) as temporary:
         temporary.write_text(text, encoding='utf-8')
 
 
-def write_json(path: str | os.PathLike, value: Any) -> None:
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
     write_text(path, json.dumps(value, indent=2) + '\n')

@@ -1,4 +1,4 @@
-"""Commands that run a module of this package in a process of its own."""
+"""Commands that run a module of this package in a child process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[2]
 _START = """
 import importlib.util, runpy, sys
-sys.path[:] = [folder for folder in sys.path if folder]  # nothing from the folder that it is started in
+sys.path[:] = [folder for folder in sys.path if folder]  # no imports from the working directory
 spec = importlib.util.spec_from_file_location('pocketflow', sys.argv[1])
 package = sys.modules['pocketflow'] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(package)
@@ -17,5 +17,5 @@ runpy.run_module(sys.argv[2], run_name='__main__')
 
 
 def module_command(name: str) -> list[str]:
-    """The command that runs the module `pocketflow....` of the very files of this process, installed or not."""
+    """The command that runs the module `pocketflow....` from the same source files as this process."""
     return [sys.executable, '-c', _START, str(PACKAGE / '__init__.py'), name]

@@ -1,13 +1,13 @@
-"""SIGTERM and SIGINT: the handler only takes note, and the program ends at a safe point, with 143 or 130.
+"""SIGTERM and SIGINT: the handler only sets a flag, and the program ends at a safe point, with exit code 143 or 130.
 
-An exception raised by a handler may come up in any instruction: in a weak reference's callback or a finalizer, where
-Python prints it and goes on, or below a library that turns it into an error of its own. So no handler raises here:
+An exception from a handler may be raised in any instruction: in a weak reference's callback or a finalizer, where
+Python prints and ignores it, or within a library that converts it to another error. Therefore handlers do not raise:
 
-* work asks `check()` where nothing is half done: between stages, batches, layers, files;
-* work that comes to no such point within `GRACE_S`, as in a long native call, is ended where it is. Every file is
-  written whole or not at all, so that this loses no more than the exception would;
-* a `deferred` block, as a training, decides itself when to stop, and has the time to write its checkpoint;
-* a second signal ends the process at once.
+* code calls `check()` at safe points: between stages, batches, layers, files;
+* if no safe point is reached within `GRACE_S`, as in a long native call, the process is ended. Files are written
+  atomically, so that this loses no more than the exception would;
+* a `deferred` block, such as a training, decides itself when to stop, and has time to write its checkpoint;
+* a second signal ends the process immediately.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import NoReturn
 
 from absl import logging
@@ -27,13 +28,13 @@ from absl import logging
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 EXIT_CODES = tuple(128 + signum for signum in SIGNALS)
 GRACE_S = 3.0
-"""How long work outside of `deferred` blocks has to come to a safe point."""
+"""Seconds until work outside of `deferred` blocks must reach a safe point."""
 SAME_REQUEST_S = 2.0
-"""Signals that come within this time are one request: `timeout` and cluster schedulers tell a process and its group."""
+"""Signals within this many seconds are one request: `timeout` and cluster schedulers signal a process and its group."""
 
 
 class Interrupted(BaseException):
-    """The process was asked to stop. Not an `Exception`: nothing on the way out may mistake it for a failure."""
+    """The process was asked to stop. Not an `Exception`, so that `except Exception` does not treat it as a failure."""
 
     def __init__(self, signum: int):
         super().__init__(f'stopped by {signal.Signals(signum).name}')
@@ -41,10 +42,10 @@ class Interrupted(BaseException):
 
 
 class Deferred:
-    """The request to stop that work has to look for.
+    """State of a request to stop, polled by the work of a `deferred` block.
 
     Attributes:
-      signum: the first signal, if one has come.
+      signum: number of the first signal; None if none has arrived.
     """
 
     signum: int | None = None
@@ -55,10 +56,10 @@ class Deferred:
 
 
 class _Handler(Deferred):
-    """The handler of both signals, and what follows from them.
+    """Handler of both signals.
 
-    Python calls handlers only between two instructions of the main thread. The wake-up descriptor is written at once,
-    also while native code keeps the main thread busy, so a thread that reads it does what must not wait.
+    Python calls handlers only between two instructions of the main thread. The wake-up descriptor is written
+    immediately, even while native code runs in the main thread, so a thread that reads it performs urgent actions.
     """
 
     def __init__(self, grace: float, same_request: float):
@@ -69,17 +70,17 @@ class _Handler(Deferred):
         self._lock = threading.RLock()
         self._timer: threading.Timer | None = None
 
-    def __call__(self, signum: int, frame) -> None:
+    def __call__(self, signum: int, frame: FrameType | None) -> None:
         self._handled, self.signum = True, self.signum or signum
 
     @property
     def is_deferred(self) -> bool:
-        """Whether the program is in a block that stops by itself."""
+        """Whether the program is in a `deferred` block."""
         return bool(self._on_signal)
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
-        """Handles both signals within the block; must be entered by the main thread."""
+        """Handles both signals within the block; must be called by the main thread."""
         receiver, sender = socket.socketpair()
         sender.setblocking(False)
         thread = threading.Thread(target=self._watch, args=(receiver,), daemon=True)
@@ -115,9 +116,9 @@ class _Handler(Deferred):
                     self._give_grace()
 
     def _forget(self) -> None:
-        """The request is met; whoever catches the `Interrupted` may go on until the next one."""
+        """Clears the request after `Interrupted` was raised; the program may catch that and continue."""
         if self._handled:
-            self._seen.wait(1)  # the thread, too, must have dealt with this signal, or it would take it for a new one
+            self._seen.wait(1)  # until the thread has processed this signal; otherwise it would count as a new one
         with self._lock:
             self._cancel()
             self._seen.clear()
@@ -156,9 +157,9 @@ class _Handler(Deferred):
 
 
 def leave(code: int) -> NoReturn:
-    """Ends a process whose work has been stopped and unwound.
+    """Exits the process after its work was stopped and unwound.
 
-    TensorFlow's threads may still compute; taking the interpreter down below them takes seconds, or aborts.
+    TensorFlow's threads may still compute; a regular shutdown of the interpreter takes seconds, or aborts.
     """
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
@@ -167,29 +168,29 @@ def leave(code: int) -> NoReturn:
 
 
 def end_process(signum: int, what_next: str) -> NoReturn:
-    """Ends the process without unwinding it; says so if that is possible within a second."""
+    """Exits the process without unwinding; logs it if that is possible within a second."""
 
     def say() -> None:
         logging.info('stopped by %s: %s', signal.Signals(signum).name, what_next)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
 
-    # Another thread may hold the locks of the log or of the streams and never give them back.
+    # Another thread may hold the locks of the log or of the streams and never release them.
     speaker = threading.Thread(target=say, daemon=True)
     speaker.start()
     speaker.join(1)
     os._exit(128 + signum)
 
 
-def _present() -> _Handler | None:
-    """The handler that is installed, if it is ours."""
+def _installed_handler() -> _Handler | None:
+    """The installed handler, if it is a `_Handler`."""
     handler = signal.getsignal(signal.SIGTERM)
     return handler if isinstance(handler, _Handler) else None
 
 
 @contextlib.contextmanager
 def watched(grace: float = GRACE_S, same_request: float = SAME_REQUEST_S) -> Iterator[None]:
-    """Within the block, and at its end, a signal becomes an `Interrupted` at the next safe point, see above."""
+    """Within the block and at its end, a signal raises `Interrupted` at the next safe point (see the module)."""
     handler = _Handler(grace, same_request)
     with handler.installed():
         yield
@@ -198,15 +199,15 @@ def watched(grace: float = GRACE_S, same_request: float = SAME_REQUEST_S) -> Ite
 
 @contextlib.contextmanager
 def deferred(on_signal: Callable[[], None] = lambda: None) -> Iterator[Deferred]:
-    """Within the block signals are only noted; the block asks `raise_if_requested()` where it can stop.
+    """Within the block signals only set a flag; the block calls `raise_if_requested()` where it can stop.
 
-    A signal that came before, and met no safe point yet, counts.
+    A signal that arrived before, without a safe point since, counts.
 
     Args:
-      on_signal: called, mostly from another thread, as soon as a signal arrives, to tell work outside Python to stop.
+      on_signal: called, usually from another thread, when a signal arrives, to stop work outside Python.
     """
     with contextlib.ExitStack() as stack:
-        handler = _present()
+        handler = _installed_handler()
         if handler is None:
             handler = _Handler(GRACE_S, SAME_REQUEST_S)
             stack.enter_context(handler.installed())
@@ -215,15 +216,15 @@ def deferred(on_signal: Callable[[], None] = lambda: None) -> Iterator[Deferred]
 
 
 def check() -> None:
-    """A safe point: raises `Interrupted` if a signal has come and no `deferred` block will see to it."""
-    handler = _present()
+    """A safe point: raises `Interrupted` if a signal has arrived and no `deferred` block is active."""
+    handler = _installed_handler()
     if handler is not None and not handler.is_deferred:
         handler.raise_if_requested()
 
 
 @contextlib.contextmanager
 def ended_at_once() -> Iterator[None]:
-    """Within the block, in which nothing is begun that could be saved, both signals end the process where it is."""
+    """Both signals end the process immediately within the block, which must not begin any work to be saved."""
     check()
     former = {signum: signal.signal(signum, signal.SIG_DFL) for signum in SIGNALS}
     try:
@@ -234,8 +235,8 @@ def ended_at_once() -> Iterator[None]:
 
 
 def end_at_once() -> None:
-    """From now on Ctrl-C ends the process as SIGTERM does, without a `KeyboardInterrupt`, which may get lost.
+    """Makes Ctrl-C end the process as SIGTERM does, without a `KeyboardInterrupt`, which may get lost.
 
-    For the imports, before there is anything to save.
+    Used during imports, before there is anything to save.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)

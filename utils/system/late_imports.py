@@ -1,4 +1,4 @@
-"""Packages that name what is in their modules without importing them."""
+"""Lazy imports of the public names of a package."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 
 def late_names(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """`__getattr__` and `__dir__` (PEP 562) of a package whose names are imported when they are first used.
+    """Creates `__getattr__` and `__dir__` (PEP 562) of a package whose names are imported on first use.
 
-    Importing a module imports the packages above it, too: those above modules with options must not load TensorFlow.
+    Importing a module also imports its parent packages: those of modules with options must not load TensorFlow.
 
         __getattr__, __dir__ = late_names(__name__, {'Agent': 'pocketflow.rl_agents.ddpg.agent'})
 
@@ -24,7 +24,7 @@ def late_names(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str]
         if name not in modules:
             raise AttributeError(f'module {package!r} has no attribute {name!r}')
         value = getattr(importlib.import_module(modules[name]), name)
-        setattr(sys.modules[package], name, value)  # not asked for again
+        setattr(sys.modules[package], name, value)  # __getattr__ is not called again
         return value
 
     def names() -> list[str]:

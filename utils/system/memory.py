@@ -1,4 +1,4 @@
-"""How much memory this process may still ask for."""
+"""Memory that is available to this process."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ UNITS = ('bytes', 'kB', 'MB', 'GB', 'TB')
 
 
 def available_bytes(root: Path = Path('/')) -> int | None:
-    """Memory that can be had without swapping: what the machine has left, or a control group, if that is less.
+    """Memory available without swapping: the minimum of the machine's and the control groups' available memory.
 
     Args:
-      root: where `proc` and `sys` are.
+      root: folder that contains `proc` and `sys`.
 
     Returns:
-      Bytes, or None where the system does not say.
+      Bytes, or None if unknown.
     """
     found = [*_of_machine(root), *_of_groups(root)]
     return max(0, min(found)) if found else None
 
 
 def in_words(num_bytes: float) -> str:
-    """A number of bytes with a unit.
+    """Formats a number of bytes with a unit.
 
     >>> in_words(5.03e9), in_words(999)
     ('5 GB', '999 bytes')
@@ -42,12 +42,12 @@ def _of_machine(root: Path) -> Iterator[int]:
         return
     try:
         yield os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
-    except (AttributeError, OSError, ValueError):  # a system without sysconf, or one that does not know these names
+    except (AttributeError, OSError, ValueError):  # a system without sysconf or without these names
         return
 
 
 def _of_groups(root: Path) -> Iterator[int]:
-    """What the limits of this process's control groups leave; a limit of an outer group holds for the inner ones."""
+    """Available bytes of this process's control group and of its parent groups, as far as they have limits."""
     for line in _lines(root / 'proc/self/cgroup'):
         _, controllers, path = line.split(':', 2)
         if controllers == '':

@@ -1,4 +1,4 @@
-"""What is wrong with a path that a user gave, in one line."""
+"""Error messages about paths given by the user."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator
+from typing import Any
 
 from pocketflow.utils.errors import UsageError
 
@@ -17,32 +18,32 @@ WRONG = {
     errno.ENOTDIR: 'part of the path is a file, not a folder; check the path',
     errno.EISDIR: 'is a folder where a file is needed; give a file, or move the folder away',
 }
-"""What users can do about errors that say that the path is wrong, not the disk."""
+"""Number of an error caused by a wrong path -> message with a remedy."""
 LOOP = 'Symlink loop'
-"""Begins the `RuntimeError` of `Path.resolve` before Python 3.13."""
+"""Beginning of the `RuntimeError` of `Path.resolve` before Python 3.13."""
 
 
-def complaint(error: OSError) -> str | None:
-    """The line for an error that a wrong path has caused; `None` for all others, as of a full disk."""
+def path_error_message(error: OSError) -> str | None:
+    """Message for an error caused by a wrong path; `None` for other errors, such as a full disk."""
     if error.errno not in WRONG or error.filename is None:
         return None
     return f'{shown(error.filename)}: {WRONG[error.errno]}'
 
 
-def shown(path: str | bytes | os.PathLike | int, most: int = 200) -> str:
-    """A path for a message: on one line, without what a terminal cannot show, cut in the middle if it is long."""
+def shown(path: str | bytes | os.PathLike[Any] | int, most: int = 200) -> str:
+    """Formats a path for a message: one line, without unprintable characters, truncated in the middle if long."""
     text = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else str(path)
     text = ''.join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
     return text if len(text) <= most else f'{text[: most // 2]}...{text[-most // 2 :]}'
 
 
 @contextlib.contextmanager
-def explained() -> Iterator[None]:
-    """Turns errors that a wrong path causes within the block into a `UsageError`; others pass."""
+def path_errors_reported() -> Iterator[None]:
+    """Converts errors caused by a wrong path within the block into a `UsageError`; other errors pass."""
     try:
         yield
     except OSError as error:
-        line = complaint(error)
+        line = path_error_message(error)
         if line is None:
             raise
         raise UsageError(line) from error
@@ -53,7 +54,7 @@ def explained() -> Iterator[None]:
 
 
 def refuse_unusable_text(what: str, text: str) -> None:
-    """Raises a `UsageError` if a value of the command line cannot be written into files and passed to the system."""
+    """Raises a `UsageError` if a command-line value contains NUL characters or is no valid UTF-8 text."""
     if '\0' in text:
         raise UsageError(f'{what}={shown(text)}: holds a NUL character; is that really a flag file, saved as text?')
     try:

@@ -1,4 +1,4 @@
-"""Keeping the converter's and the runtime's native chatter off the terminal."""
+"""Suppresses output of the native code of the converter and the runtime."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet_native_output() -> Iterator[None]:
-    """Discards whatever native code prints to the standard streams, and Python warnings, inside the `with`.
+    """Discards native code's output to the standard streams, and Python warnings, within the block.
 
-    The file descriptors are replaced, since C++ code knows nothing of `sys.stderr`; so other threads of this
-    process are silent too for that long.
+    The file descriptors are replaced, since C++ code does not use `sys.stderr`; this also suppresses the output of
+    other threads of this process.
     """
     _flush()
     saved = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}

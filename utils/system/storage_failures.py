@@ -1,7 +1,7 @@
-"""What the operating system refuses while files are written or read, in one line.
+"""One-line messages for errors of the operating system while files are written or read.
 
-Such an error may come from anywhere: from Python's own files, from libraries that wrap them (zipfile, h5py), from
-TensorFlow's checkpoints and summaries, which only quote the system's words, or as the cause of another error.
+Such an error may be raised by Python's file objects, by libraries that wrap them (zipfile, h5py), by TensorFlow's
+checkpoints and summaries, which only quote the system's message, or be the cause of another error.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ADVICE = {
     errno.EMFILE: 'let the process open more files (ulimit -n)',
     errno.ENFILE: 'let the system open more files',
 }
-"""What to do, by the number of the error."""
+"""Remedy by number of the error."""
 
 _BY_WORDS = {os.strerror(number): number for number in ADVICE}
 _QUOTED = re.compile(rf'(?:(?P<path>/[^;\n]*); )?(?P<words>{"|".join(map(re.escape, _BY_WORDS))})')
@@ -45,7 +45,7 @@ MAX_CAUSES = 20
 
 
 def storage_failure(error: BaseException) -> str | None:
-    """What a user is told of an error, if it, or what it came from, is the operating system's refusal of a file."""
+    """Message for an error that is, or is caused by, a file error of the operating system; else `None`."""
     for cause in _causes(error):
         found = _refusal(cause)
         if found is not None:
@@ -59,7 +59,7 @@ def storage_failure(error: BaseException) -> str | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, and what led to it, the latest first."""
+    """The error and its causes, the latest first."""
     current: BaseException | None = error
     for _ in range(MAX_CAUSES):
         if current is None:
@@ -69,24 +69,24 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _refusal(error: BaseException) -> tuple[int, str | None] | None:
-    """Number and path of the operating system's error that this one is, or quotes."""
+    """Number and path of the operating system's error that this error is, or quotes."""
     if isinstance(error, OSError) and error.errno is not None:
         path = error.filename2 or error.filename
         return (error.errno, None if path is None else os.fsdecode(path)) if error.errno in ADVICE else None
     if isinstance(error, (OSError, RuntimeError)) or _is_of_tensorflow(error):
-        quoted = _QUOTED.search(str(error).rpartition('}} ')[2])  # behind the name of TensorFlow's operation
+        quoted = _QUOTED.search(str(error).rpartition('}} ')[2])  # after the name of TensorFlow's operation
         return (_BY_WORDS[quoted['words']], quoted['path']) if quoted else None
     return None
 
 
 def _is_of_tensorflow(error: BaseException) -> bool:
-    """Whether it is one of TensorFlow's own errors; there are none before that is loaded."""
+    """Whether an error is a TensorFlow error; False if TensorFlow is not loaded."""
     tensorflow = sys.modules.get('tensorflow')
     return tensorflow is not None and isinstance(error, tensorflow.errors.OpError)
 
 
 def _known_part(path: str | None) -> str | None:
-    """A path without the temporary names at its end, which mean nothing to a user."""
+    """A path without the temporary names at its end."""
     if path is None:
         return None
     parts = path.split('/')

@@ -8,14 +8,14 @@ from typing import TextIO
 
 
 def say(text: str, stream: TextIO | None = None) -> None:
-    """Prints a text at once. That a reader has gone, as in `| head`, is no failure of the work that was done.
+    """Prints and flushes a text. A closed pipe, as in `| head`, is ignored.
 
     Args:
-      stream: default: the standard output.
+      stream: the stream; default: the standard output.
     """
     stream = sys.stdout if stream is None else stream
     try:
         print(text, file=stream, flush=True)
     except BrokenPipeError:
-        # What is still to be written, at the latest when the interpreter ends, would raise again.
+        # Flushing the buffer, at the latest when the interpreter ends, would raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

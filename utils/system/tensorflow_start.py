@@ -1,4 +1,4 @@
-"""Loads TensorFlow, which takes seconds and talks while it does, when it is needed."""
+"""Loads TensorFlow on demand, since it takes seconds, and suppresses its output."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from absl import logging
 from pocketflow.utils.system.quiet import quiet_native_output
 
 LAUNCHED = ('HOROVOD_RANK', 'OMPI_COMM_WORLD_RANK')
-"""Variables of the environment that launchers of workers set."""
+"""Environment variables that launchers of workers set."""
 
 
 def load_tensorflow() -> None:
-    """Imports TensorFlow, and lets it look for its devices, without a word unless debug messages are wanted.
+    """Imports TensorFlow and initialises its devices, without output unless debug messages are enabled.
 
-    Its native code talks about absent GPUs while it is loaded and first used, past Python's streams.
+    Its native code reports absent GPUs on import and first use, bypassing Python's streams.
     """
     debug = logging.level_debug()
     with contextlib.nullcontext() if debug else quiet_native_output():
@@ -24,5 +24,5 @@ def load_tensorflow() -> None:
         import tensorflow as tf
 
         tf.config.list_physical_devices()
-        if not set(LAUNCHED) & set(os.environ):  # workers first share the devices out
+        if not set(LAUNCHED) & set(os.environ):  # workers first divide the devices among them
             tf.zeros([1])

@@ -117,7 +117,7 @@ def remove_leftovers(folder: Path) -> None:
                 entry.unlink()
 
 
-def what_is_wrong(prefix: Path) -> str | None:
+def find_defect(prefix: Path) -> str | None:
     """Why a checkpoint cannot be read; `None` if all of it can: the reader compares the check sum of each value."""
     try:
         reader = tf.train.load_checkpoint(str(prefix))

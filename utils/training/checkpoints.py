@@ -137,7 +137,7 @@ class Checkpoints:
     def _read_newest(self, prefixes: Sequence[Path]) -> None:
         """Takes the first of these checkpoints that is intact; the others are named."""
         for prefix in prefixes:
-            reason = checkpoint_files.what_is_wrong(prefix) or self._read(prefix)
+            reason = checkpoint_files.find_defect(prefix) or self._read(prefix)
             if reason is None:
                 return
             if prefix != prefixes[-1]:
@@ -176,5 +176,5 @@ class Checkpoints:
         if num_workers == self._workers.size:
             for local, state in zip(self._local, states, strict=True):
                 local.assign(state[self._workers.rank])
-        elif num_workers:
+        elif num_workers and self._adopt is not None:
             self._adopt(states)

@@ -19,7 +19,7 @@ class WeightedMeans:
         """What was added since the last means, to go on from."""
         return json.dumps({'totals': self._totals, 'weight': self._weight})
 
-    def go_on_from(self, text: str) -> None:
+    def resume_from(self, text: str) -> None:
         """Takes over what another one has added; nothing of a text that `to_text` has not written."""
         try:
             known = json.loads(text)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.utils.errors import UsageError
 
-Schedule = keras.optimizers.schedules.LearningRateSchedule
+Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule
 WARMUP_SHARE = 0.25
 WARMUP_EPOCHS = 5
 """Over how many epochs several workers come to their learning rate (Goyal et al. 2017, section 2.2)."""
@@ -90,5 +91,5 @@ class GradualWarmup(Schedule):
         progress = tf.minimum(tf.cast(step, tf.float32) / max(self.num_steps, 1), 1.0)
         return self.schedule(step) * (self.start + (1 - self.start) * progress)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {'schedule': self.schedule, 'start': self.start, 'num_steps': self.num_steps}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import signal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -34,13 +34,15 @@ STEPS_PER_CALL = 20
 # Random layers then keep their state in variables, which checkpoints hold: a resumed run draws on where it stopped.
 keras.backend.experimental.enable_tf_random_generator()
 
-RUINED = 1e6
+DIVERGENCE_FACTOR = 1e6
 """How many times its former loss, or a loss of 1, a network has after a training that went astray: a network that only
 guesses has a loss of a few units, one whose training diverged has one beyond all measure, if it is finite at all."""
 
-WAY_OUT = 'lower --lrn_rate_init, or try --compute_dtype=float32 (other flags need another --run_dir, if you gave one)'
+DIVERGENCE_REMEDY = (
+    'lower --lrn_rate_init, or try --compute_dtype=float32 (other flags need another --run_dir, if you gave one)'
+)
 
-LossFn = Callable[[tf.Tensor, tf.Tensor, list], tuple[tf.Tensor, dict[str, tf.Tensor]]]
+LossFn = Callable[[tf.Tensor, tf.Tensor, list[tf.Variable]], tuple[tf.Tensor, dict[str, tf.Tensor]]]
 
 
 class DivergedError(PocketFlowError):
@@ -54,10 +56,10 @@ def refuse_divergence(before: float, after: float, label: str) -> None:
       before, after: the loss on the evaluation set before and after the training.
       label: what was trained.
     """
-    if not after <= RUINED * max(1.0, before):  # not a number, too
+    if not after <= DIVERGENCE_FACTOR * max(1.0, before):  # not a number, too
         raise DivergedError(
             f'{label}: the loss on the evaluation set is {after:.4g} after training ({before:.4g} '
-            f'before): it has diverged; {WAY_OUT}'
+            f'before): it has diverged; {DIVERGENCE_REMEDY}'
         )
 
 
@@ -128,6 +130,7 @@ class Trainer:
         self.model, self.loss_fn, self.optimizer = model, loss_fn, optimizer
         self.options, self.parts = options, parts
         self.log, self.label = log, label
+        self._name = label or 'tuning'
         self.dtype = resolve_compute_dtype(options.compute_dtype, model)
         self.variables = list(model.trainable_variables if parts.variables is None else parts.variables)
         self.optimizer.build(self.variables)
@@ -164,7 +167,7 @@ class Trainer:
             interrupts.check()
         if not self.variables:
             raise PocketFlowError(f'model {self.model.name!r} has no trainable weights: training would change nothing')
-        step = self._checkpoints.restore(self.label)
+        step = self._checkpoints.restore(self._name)
         if self.log is not None:
             self.log.rewind(f'{self.label}/train', step)
         if step >= num_steps:
@@ -175,9 +178,9 @@ class Trainer:
     def _loop(self, batches: tf.data.Dataset, step: int, num_steps: int, signals: interrupts.Deferred) -> float:
         iterator = iter(batches)
         batch_size = batches.element_spec[1].shape[0] or 1
-        progress = Progress(self.label or 'tuning', num_steps, step, batch_size * self.workers.size)
+        progress = Progress(self._name, num_steps, step, batch_size * self.workers.size)
         means = WeightedMeans()
-        means.go_on_from(self._checkpoints.note)
+        means.resume_from(self._checkpoints.note)
         while step < num_steps:
             count = steps_until_due(step, num_steps, self.options.summary_step, self.options.save_step)
             totals, count = self._run_steps(iterator, tf.constant(count))
@@ -186,7 +189,8 @@ class Trainer:
                 values = {name: float(total) / count for name, total in totals.items()}
                 if not math.isfinite(loss := values['loss']):
                     raise DivergedError(
-                        f'the loss is {loss} between steps {step} and {step + count} of {self.label}; {WAY_OUT}'
+                        f'the loss is {loss} between steps {step} and {step + count} of {self._name}; '
+                        f'{DIVERGENCE_REMEDY}'
                     )
                 step += count
                 progress.advance(count)
@@ -220,7 +224,7 @@ class Trainer:
         self._checkpoints.note = means.to_text()
         self._checkpoints.save()
 
-    def _run(self, iterator: Iterable, count: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    def _run(self, iterator: tf.data.Iterator, count: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """`count` steps, or fewer if a signal arrives; returns each metric's sum over them, and their number.
 
         Of several workers none may stop alone, since the others would wait for its gradients.

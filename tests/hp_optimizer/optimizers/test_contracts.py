@@ -16,6 +16,7 @@ from pocketflow.hp_optimizer.optimizers import OPTIMIZERS, HyperParamOptimizer
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.hp_optimizer.space import Kind, Order, Parameter, SearchSpace
 from pocketflow.hp_optimizer.synthetic import bits_problem, formula, sparsity_problem
+from pocketflow.rl_agents.ddpg.options import DdpgOptions
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option_fields
 
@@ -40,7 +41,8 @@ DOMAINS = {
     'bits': functools.partial(bits_problem, num_layers=6),
     'flags': flags_space,
 }
-FAST = {'ddpg': {'num_updates': 2}, 'gp': {'num_rounds': 2, 'num_candidates': 20}}
+SMALL = DdpgOptions(actor_depth=1, actor_width=8, critic_depth=1, critic_width=8, batch_size=8)
+FAST = {'ddpg': {'num_updates': 2, 'options': SMALL}, 'gp': {'num_rounds': 2, 'num_candidates': 20}}
 
 
 def make(name: str, domain: Domain, seed: int = 3) -> HyperParamOptimizer:

@@ -10,10 +10,11 @@ from pocketflow.hp_optimizer.synthetic import sparsity_problem
 from pocketflow.rl_agents.ddpg import DdpgOptions
 
 PROBLEM, REWARD = sparsity_problem(num_layers=3)
+SMALL = DdpgOptions(actor_depth=1, actor_width=8, critic_depth=1, critic_width=8, batch_size=8)
 
 
 def make(**settings) -> DdpgOptimizer:
-    return DdpgOptimizer(PROBLEM, 0, 6, num_warmup=2, num_updates=1, **settings)
+    return DdpgOptimizer(PROBLEM, 0, 6, num_warmup=2, num_updates=1, options=SMALL, **settings)
 
 
 def test_what_the_user_set_is_kept():

@@ -33,7 +33,7 @@ def test_what_is_asked_is_believed_to_turn_out_as_expected():
     plain = optimizer._fitted(np.array(optimizer.rewards) - np.mean(optimizer.rewards))
     first, _ = optimizer.ask_many(2)
     optimizer._asked = [first]
-    believing, place = optimizer._believing(plain), problem.encode(first)[None] - 0.5
+    believing, place = optimizer._conditioned_on_pending(plain), problem.encode(first)[None] - 0.5
     assert len(believing.X_train_) == 7 and believing.kernel_ == plain.kernel_
     (mean,), (std,) = plain.predict(place, return_std=True)
     (same,), (less,) = believing.predict(place, return_std=True)

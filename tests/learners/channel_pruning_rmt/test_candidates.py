@@ -96,7 +96,7 @@ def test_masks_stay_while_a_candidate_is_tuned():
     network = TrialNetwork(candidates, helper, tuning)
     one, two = drawn(candidates.domain, 'random', 3)[1:]
     for values in (one, two):
-        network.judge(values)
+        network.evaluate(values)
         for name, kept in candidates.chosen(values).items():
             kernel = candidates.model.get_layer(name).kernel.numpy()
             num_channels = reader_channels(given())[name].num_channels

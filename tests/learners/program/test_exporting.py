@@ -116,7 +116,7 @@ def test_a_busy_machine_is_warned_of(monkeypatch, load, warns):
     monkeypatch.setattr(exporting.os, 'getloadavg', lambda: (load, 1.0, 1.0))
     monkeypatch.setattr(exporting.logging, 'warning', lambda *words: said.append(words[0] % words[1:]))
     exporting.warn_if_busy()
-    assert said == ['the machine is busy (load average 13.9, 2 cores): latencies on all threads may mislead'] * warns
+    assert said == ['the machine is busy (load average 13.9, 2 cores): latencies on all threads are unreliable'] * warns
 
 
 class Failing:

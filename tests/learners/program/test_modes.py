@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,67 +12,11 @@ import pytest
 import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import load_model, save_model
-from pocketflow.utils.compression_plan import CompressionPlan
-from pocketflow.utils.export.operators import new_operators
-from pocketflow.utils.export.runner import LiteRtRunner
-from pocketflow.utils.graph.channel_select import ChannelSelect
-from pocketflow.utils.system.progress import Progress
-from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, FinishedRun, metric_lines, run_main
-from tests.datasets.conftest import write_cifar10
+from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, FinishedRun, run_main
 from tests.learners.conftest import make_helper
 
 ROOT = Path(__file__).resolve().parents[3]
 
-REPORT_KEYS = {
-    'schema',
-    'model',
-    'dataset',
-    'learners',
-    'seed',
-    'command',
-    'versions',
-    'machine',
-    'baseline',
-    'compressed',
-    'exports',
-    'stages',
-    'layers',
-    'searches',
-    'seconds',
-    'verdict',
-}
-ENTRY_KEYS = {
-    'metrics',
-    'parameters',
-    'macs',
-    'keras_bytes',
-    'file',
-    'file_bytes',
-    'file_accuracy',
-    'timed_file',
-    'latency_ms',
-    'latency_ms_all_threads',
-    'speedup_interval',
-    'speedup_interval_all_threads',
-}
-STAGE_KEYS = {'learner', 'metrics_compressed', 'metrics', 'parameters', 'macs', 'sparsity', 'bits'}
-EXPORT_KEYS = {
-    'format',
-    'path',
-    'bytes',
-    'gzip_bytes',
-    'metrics',
-    'max_abs_diff',
-    'relative_max_abs_diff',
-    'top1_agreement',
-    'latency_ms',
-    'latency_ms_all_threads',
-    'size_ratio',
-    'speedup_vs_uncompressed',
-    'speedup_interval',
-    'speedup_interval_all_threads',
-    'operators',
-}
 FORMATS = ('float32', 'float16', 'dynamic', 'int8')
 
 
@@ -100,122 +40,6 @@ def weights(path: Path) -> list[np.ndarray]:
 def assert_same_weights(one: Path, other: Path) -> None:
     for left, right in zip(weights(one), weights(other), strict=True):
         np.testing.assert_array_equal(left, right)
-
-
-def test_run_directory_holds_everything(pruned_run):
-    names = {path.name for path in pruned_run.path.iterdir()} - {'.lock'}
-    assert names == {
-        'flags.txt',
-        'data.txt',
-        'log.txt',
-        'metrics.jsonl',
-        'events',
-        'seconds.json',
-        '0-full-prec',
-        '1-chn-pruned-rmt',
-        'model.keras',
-        'baseline',
-        'report.json',
-        'report.html',
-        *(f'model_{name}.tflite' for name in FORMATS),
-    }
-    assert {path.name for path in (pruned_run.path / 'baseline').iterdir()} == {'model.keras', 'model_float32.tflite'}
-    assert not list(pruned_run.path.rglob('.tmp-*'))
-    assert CompressionPlan.load(pruned_run.path / '1-chn-pruned-rmt' / 'plan.json').values['conv2']
-    assert [line['stage'] for line in metric_lines(pruned_run.path)] == ['0-full-prec/train', '1-chn-pruned-rmt/train']
-    assert list((pruned_run.path / 'events' / '1-chn-pruned-rmt').rglob('events.out.tfevents*'))
-    log = (pruned_run.path / 'log.txt').read_text()
-    assert re.search(r' 1-chn-pruned-rmt step (\d+)/\1 \[100 %\] ', log) and ' full-prec: loss ' in log
-
-
-def test_report_has_the_agreed_keys(pruned_run):
-    report = pruned_run.report
-    assert report.keys() == REPORT_KEYS
-    assert report['baseline'].keys() == report['compressed'].keys() == ENTRY_KEYS
-    assert [item['format'] for item in report['exports']] == list(FORMATS)
-    assert all(item.keys() == EXPORT_KEYS for item in report['exports'])
-    assert [stage.keys() for stage in report['stages']] == [STAGE_KEYS]
-    assert report['verdict'].keys() == {
-        'smaller',
-        'faster',
-        'accuracy_drop',
-        'size_ratio',
-        'speedup',
-        'speedup_interval',
-    }
-    assert report['seconds'].keys() == {'train', 'select', 'finetune', 'export'}
-    assert report['command'].startswith('python main.py --model=lenet --dataset=digits')
-    assert (report['schema'], report['model'], report['dataset'], report['seed']) == (1, 'lenet', 'digits', 0)
-    assert report['learners'] == ['chn-pruned-rmt']
-
-
-def test_report_agrees_with_the_files(pruned_run):
-    report, run = pruned_run.report, pruned_run.path
-    for entry, folder in ((report['compressed'], run), (report['baseline'], run / 'baseline')):
-        assert entry['keras_bytes'] == (folder / 'model.keras').stat().st_size
-        assert entry['file_bytes'] == (folder / 'model_float32.tflite').stat().st_size
-        assert entry['parameters'] == keras.models.load_model(folder / 'model.keras', compile=False).count_params()
-    for item in report['exports']:
-        assert item['bytes'] == (run / item['path']).stat().st_size
-    for key, total in (('macs', 'macs'), ('parameters', 'parameters')):
-        assert sum(row[key][0] for row in report['layers']) == report['baseline'][total]
-        assert sum(row[key][1] for row in report['layers']) == report['compressed'][total]
-
-
-def test_the_compressed_model_is_really_smaller(pruned_run):
-    before, after = pruned_run.report['baseline'], pruned_run.report['compressed']
-    assert after['parameters'] < 0.5 * before['parameters']
-    assert after['macs'] < 0.35 * before['macs']
-    assert after['keras_bytes'] < 0.5 * before['keras_bytes']
-    assert after['file_bytes'] < 0.5 * before['file_bytes']
-    assert pruned_run.report['verdict']['smaller']
-
-
-def test_the_exported_file_by_itself_computes_what_the_model_computes(pruned_run):
-    images = make_helper().training_images(30, seed=1)
-    for folder in (pruned_run.path, pruned_run.path / 'baseline'):
-        model = keras.models.load_model(folder / 'model.keras', compile=False)
-        logits = LiteRtRunner(folder / 'model_float32.tflite').predict(images)
-        np.testing.assert_allclose(logits, model(images, training=False), rtol=1e-4, atol=1e-4)
-
-
-def test_pruning_adds_no_operators(pruned_run, tmp_path):
-    write_cifar10(tmp_path / 'data')
-    outcome = run_main(
-        '--model=resnet',
-        '--resnet_size=8',
-        '--dataset=cifar10',
-        f'--data_dir_local={tmp_path}/data',
-        '--nb_smpls_train=100',
-        '--nb_smpls_val=20',
-        '--nb_smpls_eval=20',
-        '--batch_size=20',
-        *QUICK,
-        *PRUNING,
-        '--nb_epochs_rat=0.002',
-        '--nb_epochs_rat_ft=0.002',
-        ONE_FILE,
-        f'--run_dir={tmp_path}/run',
-    )
-    assert outcome.code == 0, outcome.err
-    for run in (pruned_run.path, tmp_path / 'run'):
-        model = keras.models.load_model(run / 'model.keras', compile=False)
-        before, after = (
-            LiteRtRunner(folder / 'model_float32.tflite').operators() for folder in (run / 'baseline', run)
-        )
-        num_selects = sum(isinstance(layer, ChannelSelect) for layer in model.layers)
-        assert num_selects == 0, 'readers of a residual stream share their channels'
-        assert not new_operators(before, after, num_selects)
-    report = json.loads((tmp_path / 'run' / 'report.json').read_text())
-    assert report['model'] == 'resnet_8' and report['compressed']['macs'] < 0.6 * report['baseline']['macs']
-
-
-def test_terminal_ends_with_the_verdict(pruned_run):
-    out = pruned_run.outcome.out
-    assert pruned_run.outcome.last_line.startswith('verdict: smaller (2.')
-    assert f'report: {pruned_run.path}/report.html' in out
-    assert 'lenet at digits, chn-pruned-rmt' in out and 'inputs kept: first convolution' in out
-    assert pruned_run.outcome.err.count('run directory') == 1
 
 
 def test_the_same_command_again_only_repeats_the_report(pruned_run):
@@ -543,80 +367,3 @@ def test_benchmark_without_files(pruned_run, tmp_path):
         path.unlink()
     outcome = run_main('--exec_mode=benchmark', f'--run_dir={run}')
     assert outcome.code == 2 and 'holds no exported files; run --exec_mode=export first' in outcome.err
-
-
-LONGER = (
-    *TASK,
-    *QUICK,
-    *PRUNING,
-    ONE_FILE,
-    '--nb_epochs_rat=0.15',
-    '--nb_epochs_rat_ft=0.15',
-    '--deterministic',
-    '--compute_dtype=float32',
-    '--summ_step=20',
-    '--save_step=60',
-    '--zoo_dir=/nonexistent',
-)
-
-
-def kill(command: list[str], signum: int, phrase: str) -> tuple[int, str]:
-    """Starts the program, sends a signal when a log line holds `phrase`, and returns exit code and later output."""
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        for line in process.stderr:
-            if phrase in line:
-                process.send_signal(signum)
-                break
-        rest = process.stderr.read()
-    return process.returncode, rest
-
-
-@pytest.fixture(scope='module')
-def uninterrupted(tmp_path_factory) -> Path:
-    """A deterministic pruning run that nobody disturbs."""
-    run = tmp_path_factory.mktemp('uninterrupted') / 'run'
-    subprocess.run([sys.executable, 'main.py', *LONGER, f'--run_dir={run}'], cwd=ROOT, check=True, capture_output=True)
-    return run
-
-
-@pytest.mark.parametrize(
-    ('signum', 'code', 'phrase'),
-    [
-        (signal.SIGTERM, 143, '0-full-prec step 120/'),
-        (signal.SIGKILL, -9, '0-full-prec step 120/'),
-        (signal.SIGKILL, -9, '1-chn-pruned-rmt step 120/'),
-    ],
-)
-def test_killed_and_continued_is_as_good_as_never_stopped(tmp_path, uninterrupted, signum, code, phrase):
-    command = [sys.executable, 'main.py', *LONGER, f'--run_dir={tmp_path}/run']
-    returned, rest = kill(command, signum, phrase)
-    assert returned == code
-    assert 'Traceback' not in rest
-    assert code != 143 or 'stopped by SIGTERM; the same command continues from here' in rest
-    assert not (tmp_path / 'run' / 'report.json').exists()
-
-    continued = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
-    assert continued.returncode == 0, continued.stderr
-    assert f'{phrase.split()[0]}: continuing from step' in continued.stderr
-    assert_same_weights(tmp_path / 'run' / 'model.keras', uninterrupted / 'model.keras')
-    steps = [(line['stage'], line['step']) for line in metric_lines(tmp_path / 'run')]
-    assert steps == [(line['stage'], line['step']) for line in metric_lines(uninterrupted)]
-    assert not list((tmp_path / 'run').rglob('.tmp-*'))
-
-
-def test_interrupted_from_the_keyboard(tmp_path, monkeypatch):
-    report = Progress.report
-
-    def interrupted(self, *args):
-        os.kill(os.getpid(), signal.SIGINT)
-        report(self, *args)
-
-    arguments = (*TASK, *QUICK, ONE_FILE, '--summ_step=10', f'--run_dir={tmp_path}/run')
-    monkeypatch.setattr(Progress, 'report', interrupted)
-    outcome = run_main(*arguments)
-    assert outcome.code == 130 and 'stopped by SIGINT' in outcome.err
-    assert (tmp_path / 'run' / '1-full-prec' / 'checkpoints' / 'ckpt-10.index').exists()
-    monkeypatch.undo()
-    assert run_main(*arguments).code == 0
-    steps = [line['step'] for line in metric_lines(tmp_path / 'run')]
-    assert len(steps) > 2 and steps[:-1] == list(range(10, steps[-1], 10))  # nothing twice, nothing left out

@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from pocketflow.learners.abstract_learner import LearnerOptions, save_model
-from pocketflow.learners.program.chains import starts_from_baseline, training_fingerprint, trains_from_scratch
+from pocketflow.learners.abstract_learner import save_model
 from pocketflow.learners.program.pipeline import Pipeline, load_fitting_model, trained_models
 from pocketflow.learners.weight_sparsification.learner import WeightSparseOptions
 from pocketflow.nets import PAIRS
-from pocketflow.nets.abstract_model_helper import AbstractModelHelper, NetOptions
+from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.runs.given_files import resolve_model_path
 from pocketflow.utils.training.options import DistillationOptions
 from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, finished_run, metric_lines, run_main
 from tests.learners.conftest import make_context, make_helper
@@ -41,41 +39,6 @@ def last_losses(run: Path) -> dict[str, dict]:
     return {line['stage']: line for line in metric_lines(run)}
 
 
-@pytest.mark.parametrize(
-    ('names', 'shared', 'distillation', 'expected'),
-    [
-        (['full-prec'], {}, {}, True),
-        (['full-prec', 'chn-pruned-rmt'], {}, {}, True),
-        (['chn-pruned-rmt'], {}, {}, False),
-        (['full-prec'], {'warm_start': True, 'save_path': 'm.keras'}, {}, False),
-        (['full-prec'], {}, {'enabled': True}, False),
-        (['full-prec'], {}, {'enabled': True, 'teacher_path': 't.keras'}, True),
-    ],
-)
-def test_what_trains_from_scratch(names, shared, distillation, expected):
-    assert trains_from_scratch(names, LearnerOptions(**shared), DistillationOptions(**distillation)) is expected
-
-
-@pytest.mark.parametrize(
-    ('names', 'shared', 'expected'),
-    [
-        (['full-prec'], {}, False),
-        (['full-prec', 'uniform'], {}, True),
-        (['uniform'], {}, True),
-        (['full-prec'], {'warm_start': True, 'save_path': 'm.keras'}, True),
-    ],
-)
-def test_what_can_be_compared_with_the_baseline(names, shared, expected):
-    assert starts_from_baseline(names, LearnerOptions(**shared)) is expected
-
-
-def test_training_is_named_by_what_decides_it():
-    name = training_fingerprint('a_at_b', [NetOptions()])
-    assert name.startswith('a_at_b/full-prec-') and name == training_fingerprint('a_at_b', [NetOptions()])
-    assert name != training_fingerprint('a_at_b', [NetOptions(momentum=0.5)])
-    assert name != training_fingerprint('a_at_b', [NetOptions()], ['more'])
-
-
 def test_only_models_of_the_same_data_are_taken(tmp_path):
     for number, data in enumerate(('aaaa', 'bbbb', None)):
         runs = tmp_path / f'p/full-prec-1-{number}', tmp_path / f'p/other-{number}'
@@ -87,14 +50,6 @@ def test_only_models_of_the_same_data_are_taken(tmp_path):
             (run / 'data.txt').write_text(f'{data}\n')
     found = trained_models(tmp_path, 'p/full-prec-1', 'bbbb')
     assert found == [tmp_path / 'p/full-prec-1-1/model.keras', tmp_path / 'p/other-1/0-full-prec/model.keras']
-
-
-def test_model_paths(tmp_path):
-    (tmp_path / 'model.keras').write_text('x')
-    assert resolve_model_path(str(tmp_path), '--save_path') == tmp_path / 'model.keras'
-    assert resolve_model_path(f'{tmp_path}/model.keras', '--save_path') == tmp_path / 'model.keras'
-    with pytest.raises(UsageError, match=r'--save_path_dst=.*nowhere: no saved model there; give a .keras file or'):
-        resolve_model_path(f'{tmp_path}/nowhere', '--save_path_dst')
 
 
 @pytest.mark.filterwarnings('ignore:You are saving a model that has not yet been built')
@@ -235,27 +190,6 @@ def test_models_that_do_not_fit_are_refused_before_anything_is_written(flag, tmp
         outcome = run_main(*arguments, f'{flag}={given}')
         assert outcome.code == 2 and message in outcome.err
         assert 'Traceback' not in outcome.err and not (tmp_path / 'run').exists()
-
-
-@pytest.mark.parametrize(
-    ('chain', 'message'),
-    [
-        (
-            'uniform,chn-pruned-rmt',
-            'chn-pruned-rmt cannot follow uniform: any change of its weights would move them off',
-        ),
-        ('uniform-tf,weight-sparse', 'weight-sparse cannot follow uniform-tf: '),
-        (
-            'weight-sparse,chn-pruned-rmt',
-            'chn-pruned-rmt cannot follow weight-sparse: the least-squares re-fit would fill',
-        ),
-        ('weight-sparse,non-uniform', 'non-uniform cannot follow weight-sparse: its zeros are not on the grids'),
-    ],
-)
-def test_chains_that_cannot_work(chain, message, tmp_path):
-    outcome = run_main(*TASK, f'--learner={chain}', f'--run_dir={tmp_path}/run')
-    assert outcome.code == 2 and f'--learner={chain}: {message}' in outcome.err
-    assert len(outcome.err.splitlines()) == 1 and not (tmp_path / 'run').exists()
 
 
 SKIP_NOTHING = ('--cpr_skip_op_names=cnov2', "--cpr_skip_op_names=cnov2: no layer that can be pruned has 'cnov2'")

@@ -181,17 +181,17 @@ def test_what_all_share_is_searched_only_where_it_makes_sense(tmp_path, flag):
 
 
 @pytest.mark.parametrize(
-    ('name', 'options'),
+    ('name', 'options', 'flag'),
     [
-        ('weight-sparse', WeightSparseOptions(protocol='optimal')),
-        ('uniform', UniformQuantizationOptions(enbl_search=True)),
+        ('weight-sparse', WeightSparseOptions(protocol='optimal'), '--ws_prune_ratio_prtl=uniform'),
+        ('uniform', UniformQuantizationOptions(enbl_search=True), '--nouql_enbl_rl_agent'),
     ],
 )
-def test_searches_within_trials_are_refused(tmp_path, name, options):
+def test_searches_within_trials_are_refused(tmp_path, name, options, flag):
     with pytest.raises(
         UsageError,
         match=f'^--hpo_space: {name} would search its values per layer within every trial; '
-        'give it a fixed rule, as by --ws_prune_ratio_prtl=uniform, or drop ',
+        f'give it a fixed rule by {flag}, or drop ',
     ):
         searching(tmp_path, 'parameters:\n  lrn_rate_rat_ft: {type: log10, low: 0.01, high: 1}\n', options, name)
     refuse_nested({'weight-sparse': WeightSparseOptions(protocol='heurist'), 'fake': FakeOptions()})
@@ -206,12 +206,12 @@ def test_searches_within_trials_are_refused(tmp_path, name, options):
     ],
 )
 def test_values_that_would_end_the_search_are_refused_before_it_begins(tmp_path, space, message):
-    with pytest.raises(UsageError, match=f'^--hpo_space=.*space.yaml: holds values that cannot be: .*{message}'):
+    with pytest.raises(UsageError, match=f'^--hpo_space=.*space.yaml: holds invalid values: .*{message}'):
         searching(tmp_path, f'parameters:\n  {space}\n')
 
 
 def test_choices_that_would_search_within_trials_are_refused(tmp_path):
-    with pytest.raises(UsageError, match='^--hpo_space=.*: holds values that cannot be: weight-sparse would search'):
+    with pytest.raises(UsageError, match='^--hpo_space=.*: holds invalid values: weight-sparse would search'):
         searching(
             tmp_path,
             'parameters:\n  ws_prune_ratio_prtl: {choice: [uniform, heurist, optimal]}\n',

@@ -16,6 +16,7 @@ from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.search import plan_search
 from pocketflow.learners.search.candidates import SearchTarget
 from pocketflow.learners.search.plan_search import PlanSearch, SearchSettings, read_record
+from pocketflow.rl_agents.ddpg.options import DdpgOptions
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.reports.search import results as search_results
 from pocketflow.utils.system import atomic
@@ -23,6 +24,7 @@ from tests.learners.search.conftest import tiny_context
 
 SIZES = {'one': 100, 'two': 400, 'three': 500}
 BEST = {'one': 0.4, 'two': 0.7, 'three': 0.85}
+SMALL_AGENT = DdpgOptions(actor_depth=1, actor_width=8, critic_depth=1, critic_width=8, batch_size=8)
 METHODS = ('ddpg', 'gp', 'random', 'tpe')
 
 
@@ -63,6 +65,7 @@ def searching(
     folder: Path, method: str = 'random', num_rollouts: int = 8, num_verified: int = 2, **settings
 ) -> PlanSearch:
     context = tiny_context(folder, SearchOptions(optimizer=method, num_verified=num_verified))
+    context = dataclasses.replace(context, ddpg=SMALL_AGENT)
     plain = SearchSettings(num_rollouts, 3, reward_settings={'steps': 5})
     return PlanSearch(context, 'weight-sparse', dataclasses.replace(plain, **settings))
 

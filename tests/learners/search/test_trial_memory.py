@@ -42,7 +42,7 @@ def test_networks_and_graphs_of_a_trial_are_freed(learner: str, tmp_path: Path, 
     monkeypatch.setattr(
         flag_search, 'evaluate', lambda model, *rest: tried.append(weakref.ref(model)) or evaluate(model, *rest)
     )
-    judge, left = search.judge_of(tiny_net()), []
+    judge, left = search.evaluator(tiny_net()), []
     for share in (0.2, 0.8):
         assert judge(search.flags.domain.decode([share]), False, 0.0).reward >= 0
         left.append(num_graphs())

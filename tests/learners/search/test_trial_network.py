@@ -62,20 +62,20 @@ def test_half_a_cosine(step, expected):
 def test_a_candidate_is_worth_the_same_each_time_whatever_came_before():
     network, candidates = make(screening=True)
     one, two, three = drawn(candidates.domain, 'random', 3)
-    first = network.judge(one)
+    first = network.evaluate(one)
     after = variables(candidates)
-    assert network.judge(two, longer=True) != first
-    other = network.judge(three)
-    assert network.judge(one) == first
+    assert network.evaluate(two, longer=True) != first
+    other = network.evaluate(three)
+    assert network.evaluate(one) == first
     assert_equal(variables(candidates), after)
     alone, its_candidates = make(screening=True)
-    assert alone.judge(three) == other
+    assert alone.evaluate(three) == other
     assert_equal(variables(its_candidates), _left_by(network, candidates, three))
     assert 0 < first.reward <= 1 and 0 <= first.before <= 1
 
 
 def _left_by(network: TrialNetwork, candidates: Candidates, values: Values) -> list[np.ndarray]:
-    network.judge(values)
+    network.evaluate(values)
     return variables(candidates)
 
 
@@ -85,22 +85,22 @@ def test_random_layers_draw_alike_for_every_candidate():
     model = keras.Model(plain.input, keras.layers.Dense(10, name='end')(dropped))
     network, candidates = make(model)
     one, two = drawn(candidates.domain, 'random', 2)
-    network.judge(one)
+    network.evaluate(one)
     after = variables(candidates)
-    network.judge(two)
-    network.judge(one)
+    network.evaluate(two)
+    network.evaluate(one)
     assert_equal(variables(candidates), after)
 
 
 def test_tuning_keeps_the_zeros_and_follows_longer_when_asked():
     network, candidates = make()
     values = candidates.domain.uniform()
-    network.judge(values)
+    network.evaluate(values)
     short = variables(candidates)
     assert sum(num_zeros_now(candidates.model.get_layer(name).kernel) for name in KERNELS) == sum(
         round(0.5 * math.prod(shape)) for shape in KERNELS.values()
     )
-    network.judge(values, longer=True)
+    network.evaluate(values, longer=True)
     assert any(np.any(one != two) for one, two in zip(short, variables(candidates), strict=True))
 
 
@@ -119,11 +119,11 @@ def test_everything_is_traced_once():
 
     network, candidates = make(loss_fn=counting, screening=True)
     points = drawn(candidates.domain, 'random', 4)
-    network.judge(points[0])
+    network.evaluate(points[0])
     first = len(traces)
-    network.judge(points[1], floor=0.0)
-    network.judge(points[2], longer=True)
-    network.judge(points[3])
+    network.evaluate(points[1], floor=0.0)
+    network.evaluate(points[2], longer=True)
+    network.evaluate(points[3])
     assert len(traces) == first <= 3
 
 
@@ -132,7 +132,7 @@ def test_without_steps_nothing_is_trained(monkeypatch):
     network, candidates = make(num_steps=0, screening=True)
     candidates.apply(candidates.domain.uniform())
     masked = variables(candidates)
-    result = network.judge(candidates.domain.uniform())
+    result = network.evaluate(candidates.domain.uniform())
     assert 0 <= result.reward <= 1 and math.isnan(result.before)
     assert_equal(variables(candidates), masked)
 
@@ -140,21 +140,21 @@ def test_without_steps_nothing_is_trained(monkeypatch):
 def test_a_candidate_below_the_floor_is_not_tuned(monkeypatch):
     monkeypatch.setattr(Trainer, 'fit', lambda *_: pytest.fail('trained'))
     network, candidates = make(screening=True)
-    result = network.judge(candidates.domain.uniform(), floor=1.1)
+    result = network.evaluate(candidates.domain.uniform(), floor=1.1)
     assert math.isnan(result.reward) and 0 <= result.before <= 1
 
 
 def test_the_longer_tuning_is_not_screened():
     network, candidates = make(screening=True)
-    result = network.judge(candidates.domain.uniform(), longer=True, floor=1.1)
+    result = network.evaluate(candidates.domain.uniform(), longer=True, floor=1.1)
     assert math.isfinite(result.reward) and math.isnan(result.before)
 
 
 def test_a_candidate_that_diverges_is_worth_nothing_and_harms_no_other():
     network, candidates = make(peak=1e30)
-    assert math.isnan(network.judge(candidates.domain.uniform()).reward)
+    assert math.isnan(network.evaluate(candidates.domain.uniform()).reward)
     network._tuning = dataclasses.replace(network._tuning, num_steps=0)
-    assert math.isfinite(network.judge(candidates.domain.uniform()).reward)
+    assert math.isfinite(network.evaluate(candidates.domain.uniform()).reward)
 
 
 SEEN: dict[bool, list[int]] = {True: [], False: []}
@@ -224,7 +224,7 @@ def samples_seen(helper: NumberedHelper, longer: bool = False, **changes) -> tup
     for numbers in SEEN.values():
         numbers.clear()
     tuning = tuning_of(helper, peak=1e-6, num_steps=40, num_longer=40, **changes)
-    result = TrialNetwork(Anything(helper.build_model()), helper, tuning).judge({'a': 0.5}, longer)
+    result = TrialNetwork(Anything(helper.build_model()), helper, tuning).evaluate({'a': 0.5}, longer)
     assert math.isfinite(result.reward)
     return list(SEEN[True]), list(SEEN[False])
 

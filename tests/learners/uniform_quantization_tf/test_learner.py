@@ -7,16 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import LearnerContext
-from pocketflow.learners.uniform_quantization_tf import checking
 from pocketflow.learners.uniform_quantization_tf.learner import (
     UniformQuantizationTFOptions,
     UniformQuantTFLearner,
     left_in_float,
-    zero_keepers,
+    zero_constraints,
 )
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.convert import convert
@@ -85,7 +83,7 @@ def test_sparsity_is_preserved(trained, tmp_path):
 
 def test_dense_kernels_need_no_masks(trained, tmp_path):
     model = learner(tmp_path).compress(trained).model
-    assert not zero_keepers(model)
+    assert not zero_constraints(model)
     assert learner(tmp_path).trainer_parts(model, None).constraint is None
 
 
@@ -111,28 +109,8 @@ def test_a_delay_beyond_the_end_is_refused(trained, tmp_path):
     learner(tmp_path, quant_delay=3).check_inputs()
 
 
-def test_other_activation_widths_are_refused():
-    with pytest.raises(UsageError, match='--uqtf_activation_bits=4: the file computes with activations of 8 bits'):
-        UniformQuantizationTFOptions(activation_bits=4)
-
-
 def network(*stack: keras.layers.Layer) -> keras.Model:
     return keras.Sequential([keras.Input((8, 8, 1)), *stack, keras.layers.Flatten(), keras.layers.Dense(10)])
-
-
-def test_a_network_that_cannot_become_an_int8_file_is_refused_before_training(tmp_path):
-    complex_layer = keras.layers.Lambda(
-        lambda images: tf.abs(tf.signal.rfft(images[..., 0]))[..., tf.newaxis], name='spectrum'
-    )
-    with pytest.raises(UsageError, match=r'cannot make an int8 file .*: spectrum \(Lambda\); replace'):
-        learner(tmp_path).check_layers(lambda: network(complex_layer))
-    with pytest.raises(UsageError, match="layer 'odd' of model .* is a TimeDistributed"):
-        learner(tmp_path).check_layers(lambda: network(keras.layers.TimeDistributed(keras.layers.Dense(3), name='odd')))
-
-
-def test_usual_networks_are_not_tried_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(checking, 'isolated_conversions', None)
-    learner(tmp_path).check_layers(lambda: network(keras.layers.Conv2D(3, 3), keras.layers.BatchNormalization()))
 
 
 def test_layers_whose_weights_stay_in_float_are_named():

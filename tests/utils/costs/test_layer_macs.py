@@ -8,6 +8,7 @@ import tf_keras as keras
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2_as_graph
 
 from pocketflow.utils.costs.cost_model import layer_costs, total_macs, total_parameters, uncounted_macs
+from pocketflow.utils.costs.layer_macs import layer_macs
 from pocketflow.utils.errors import UsageError
 
 layers = keras.layers
@@ -125,6 +126,13 @@ def test_what_has_no_formula_is_named_wherever_it_is():
             return inputs, states
 
     assert uncounted_macs(net(layers.RNN(OwnCell(), name='rnn'), (4, 3))) == {'rnn': ('OwnCell',)}
+
+
+@pytest.mark.parametrize('shapes', [[(7, None), (5, None)], [(None, 3), (5, 3)], [(7, 3), (None, 3)]])
+def test_additive_attention_of_unknown_size_is_refused(shapes):
+    inputs = [(None, *shape) for shape in shapes]
+    with pytest.raises(UsageError, match="layer 'wide' depends on a size that is unknown"):
+        layer_macs(layers.AdditiveAttention(use_scale=False, name='wide'), inputs, inputs[0])
 
 
 def test_a_sequence_of_unknown_length_is_refused():

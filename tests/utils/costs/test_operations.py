@@ -60,7 +60,7 @@ def test_other_arguments_stay_what_they_are():
         (lambda x: tf.while_loop(lambda y: tf.reduce_sum(y) < 9, lambda y: (tf.matmul(y, y),), [x])[0], 'While'),
         (lambda x: tf.numpy_function(np.linalg.inv, [x], tf.float32), 'PyFunc'),
         (tf.linalg.inv, 'MatrixInverse'),
-        (lambda x: 1 / x.no_such_thing, 'what cannot be traced'),
+        (lambda x: 1 / x.no_such_thing, 'a function that cannot be traced'),
         (lambda x: tf.matmul(tf.boolean_mask(x, x[0] > 0), x, transpose_a=True), None),
         (lambda x: tf.matmul(tf.boolean_mask(x, x[0] > 0), x), 'MatMul of unknown size'),
     ],

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import tf_keras as keras
 
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export import isolated
-from pocketflow.utils.export.conversion_process import answer
 from pocketflow.utils.export.convert import convert
 from pocketflow.utils.export.isolated import ConversionProcess, CrashError, conversion_process, isolated_conversions
-from pocketflow.utils.export.program import first_reason
 
 
 @pytest.mark.parametrize('file_format', ['float32', 'int8'])
@@ -70,15 +66,5 @@ def test_the_end_of_a_process_is_described(tmp_path, monkeypatch):
         ended.ask('convert', temporary=str(tmp_path))
 
 
-def test_an_unexpected_error_is_an_answer(tmp_path):
-    reply = answer(json.dumps({'action': 'try_out', 'temporary': str(tmp_path), 'samples': str(tmp_path / 'none.npy')}))
-    assert list(reply) == ['error'] and reply['error'].startswith('FileNotFoundError: ')
-
-
 def test_there_is_one_process_for_all_exports():
     assert conversion_process() is conversion_process()
-
-
-def test_the_reason_is_the_first_error():
-    assert first_reason('loc\n  a: error: bad\n error: worse') == 'a: error: bad'
-    assert first_reason('') == 'no reason given'

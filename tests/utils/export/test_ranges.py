@@ -81,3 +81,15 @@ def test_calibration_that_is_not_finite_is_refused_in_one_line(value, message, i
     with pytest.raises(PocketFlowError, match=message) as caught:
         convert(build('addition'), 'int8', spoilt)
     assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('returns_sequences', [False, True])
+def test_lstms_that_are_joined_keep_one_scale_for_outputs_and_states(returns_sequences):
+    keras.utils.set_random_seed(0)
+    samples = np.random.default_rng(0).normal(size=(32, 6, 4)).astype(np.float32)
+    inputs = layers.Input((6, 4))
+    features = layers.Bidirectional(layers.LSTM(8, return_sequences=returns_sequences))(inputs)
+    model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(features)))
+    logits = model.predict(samples, verbose=0)
+    difference = LiteRtRunner(convert(model, 'int8', samples)).predict(samples) - logits
+    assert np.abs(difference).max() < 0.025 * np.ptp(logits)

@@ -3,15 +3,15 @@ from __future__ import annotations
 import pytest
 
 from pocketflow.utils.errors import PocketFlowError, UsageError
-from pocketflow.utils.reports.verdict import Speed, VerdictOptions, compare_speeds, enforce, judge, verdict_line
+from pocketflow.utils.reports.verdict import Speed, VerdictOptions, compare_speeds, enforce, make_verdict, verdict_line
 
 
 def entry(size: int, milliseconds: float, accuracy: float) -> dict:
     return {'file_bytes': size, 'latency_ms': {'p50': milliseconds}, 'file_accuracy': accuracy}
 
 
-GOOD = judge(entry(300, 2.0, 0.9), entry(100, 1.0, 0.89))
-BAD = judge(entry(100, 1.0, 0.9), entry(100, 1.5, 0.95))
+GOOD = make_verdict(entry(300, 2.0, 0.9), entry(100, 1.0, 0.89))
+BAD = make_verdict(entry(100, 1.0, 0.9), entry(100, 1.5, 0.95))
 
 
 def test_judgement():
@@ -31,13 +31,13 @@ def test_judgement():
     ],
 )
 def test_speeds_that_differ_by_chance_are_equal(milliseconds, words):
-    verdict = judge(entry(100, 1.0, 0.9), entry(100, milliseconds, 0.9))
+    verdict = make_verdict(entry(100, 1.0, 0.9), entry(100, milliseconds, 0.9))
     assert verdict['faster'] == words.startswith('faster')
     assert f', {words}, accuracy drop 0.00 points' in verdict_line(verdict, ONE_FILE)
 
 
 def test_luck_does_not_meet_a_requirement():
-    verdict = judge(entry(100, 1.0, 0.9), entry(100, 0.98, 0.9))
+    verdict = make_verdict(entry(100, 1.0, 0.9), entry(100, 0.98, 0.9))
     with pytest.raises(PocketFlowError, match=r'--require_faster \(speed-up 1.02; up to 1.03 may be chance\)'):
         enforce(verdict, VerdictOptions(require_faster=True))
 
@@ -68,7 +68,7 @@ def test_two_files_are_named():
 
 
 def test_what_cannot_be_run_has_no_speed():
-    verdict = judge(entry(300, 2.0, 0.9), {**entry(100, 1.0, 0.89), 'latency_ms': None})
+    verdict = make_verdict(entry(300, 2.0, 0.9), {**entry(100, 1.0, 0.89), 'latency_ms': None})
     assert verdict['faster'] is None and verdict['speedup'] is None
     assert 'smaller (3.00x m.pfz), speed not measured, accuracy drop 1.00 points' in verdict_line(
         verdict, {'file': 'm.pfz', 'timed_file': None}
@@ -112,11 +112,11 @@ def test_only_what_is_beyond_doubt_is_said(speedup, interval, expected):
 
 
 def test_a_doubtful_speedup_is_no_speedup():
-    verdict = judge(entry(300, 1.2, 0.9), {**entry(100, 1.0, 0.9), 'speedup_interval': [0.90001, 1.30001]})
+    verdict = make_verdict(entry(300, 1.2, 0.9), {**entry(100, 1.0, 0.9), 'speedup_interval': [0.90001, 1.30001]})
     assert verdict['faster'] is False and verdict['speedup_interval'] == [0.9, 1.3]
     assert 'smaller (3.00x), not clearly faster (0.90x to 1.30x), accuracy' in verdict_line(verdict, ONE_FILE)
     with pytest.raises(PocketFlowError, match=r'--require_faster \(speed-up 0.90x to 1.30x: not clear; try a quieter'):
         enforce(verdict, VerdictOptions(require_faster=True))
-    sure = judge(entry(300, 1.2, 0.9), {**entry(100, 1.0, 0.9), 'speedup_interval': (1.1, 1.3)})
+    sure = make_verdict(entry(300, 1.2, 0.9), {**entry(100, 1.0, 0.9), 'speedup_interval': (1.1, 1.3)})
     enforce(sure, VerdictOptions(require_faster=True))
     assert 'faster (1.20x)' in verdict_line(sure, ONE_FILE)

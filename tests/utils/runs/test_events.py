@@ -19,8 +19,11 @@ def write(folder: Path, *steps: int, keep_open: bool = False) -> None:
 
 
 def steps(folder: Path) -> list[int]:
-    records = (record for file in sorted(folder.glob(events.PATTERN))
-               for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator())
+    records = (
+        record
+        for file in sorted(folder.glob(events.PATTERN))
+        for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator()
+    )
     return [event.step for event in map(tf.compat.v1.Event.FromString, records) if event.HasField('summary')]
 
 
@@ -41,7 +44,7 @@ def test_later_steps_go_and_the_others_stay(tmp_path):
 
 def test_a_torn_end_goes_also_where_all_steps_stay(tmp_path):
     write(tmp_path, 10, 20)
-    file, = tmp_path.iterdir()
+    (file,) = tmp_path.iterdir()
     whole = file.read_bytes()
     for torn in (whole[:-3], whole + b'\0' * 100, whole + b'nonsense'):
         file.write_bytes(torn)

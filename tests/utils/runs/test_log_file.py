@@ -56,15 +56,18 @@ def test_file_gets_the_lines_of_the_block_and_keeps_older_ones(tmp_path, capsys)
     assert capsys.readouterr().err.count('\n') == 3
 
 
-@pytest.mark.parametrize(('path', 'level', 'shown'), [
-    ('/lib/site-packages/tensorflow/python/a.py', python_logging.INFO, False),
-    ('/lib/site-packages/tensorflow/python/a.py', python_logging.WARNING, True),
-    (f'{log_file.ROOT}/learners/pipeline.py', python_logging.INFO, True),
-    ('/home/somebody/my_pair.py', python_logging.INFO, True),
-])
+@pytest.mark.parametrize(
+    ('path', 'level', 'shown'),
+    [
+        ('/lib/site-packages/tensorflow/python/a.py', python_logging.INFO, False),
+        ('/lib/site-packages/tensorflow/python/a.py', python_logging.WARNING, True),
+        (f'{log_file.ROOT}/learners/pipeline.py', python_logging.INFO, True),
+        ('/home/somebody/my_pair.py', python_logging.INFO, True),
+    ],
+)
 def test_libraries_only_warn(path, level, shown):
     record = python_logging.LogRecord('absl', level, path, 1, 'text', None, None)
-    assert log_file._ours(record) is shown
+    assert log_file._is_shown(record) is shown
 
 
 def test_an_installed_copy_still_talks(monkeypatch):
@@ -72,7 +75,7 @@ def test_an_installed_copy_still_talks(monkeypatch):
     monkeypatch.setattr(log_file, 'ROOT', log_file.Path('/lib/site-packages'))
     for path, shown in (('learners/program/pipeline.py', True), ('main.py', True), ('tensorflow/a.py', False)):
         record = python_logging.LogRecord('absl', python_logging.INFO, f'/lib/site-packages/{path}', 1, '', None, None)
-        assert log_file._ours(record) is shown
+        assert log_file._is_shown(record) is shown
 
 
 @pytest.mark.skipif(not Path('/dev/full').exists(), reason='no /dev/full on this system')

@@ -11,8 +11,7 @@ from pocketflow.utils.runs import machine
 
 def test_processor_and_cores(tmp_path):
     (tmp_path / 'cpuinfo').write_text('processor\t: 0\nmodel name\t: Some CPU @ 2.0 GHz: 8\n\nmodel name\t: Other\n')
-    assert machine.machine(str(tmp_path / 'cpuinfo')) == {'processor': 'Some CPU @ 2.0 GHz: 8',
-                                                          'cores': os.cpu_count()}
+    assert machine.machine(str(tmp_path / 'cpuinfo')) == {'processor': 'Some CPU @ 2.0 GHz: 8', 'cores': os.cpu_count()}
 
 
 def test_machines_without_that_file(tmp_path):

@@ -33,14 +33,23 @@ def test_a_killed_run_goes_on_without_repeating_lines(tmp_path):
     log.close()
     lines = [json.loads(line) for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
     assert [(line['stage'], line['step'], line['loss']) for line in lines] == [
-        ('a', 10, 0.5), ('b', 10, 0.5), ('b', 20, 0.25)]
+        ('a', 10, 0.5),
+        ('b', 10, 0.5),
+        ('b', 20, 0.25),
+    ]
 
 
 def events_of(folder: Path) -> list[tuple[int, float]]:
-    records = (record for file in sorted(folder.glob('events.out.tfevents.*'))
-               for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator())
-    return [(event.step, float(tf.make_ndarray(event.summary.value[0].tensor)))
-            for event in map(tf.compat.v1.Event.FromString, records) if event.HasField('summary')]
+    records = (
+        record
+        for file in sorted(folder.glob('events.out.tfevents.*'))
+        for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator()
+    )
+    return [
+        (event.step, float(tf.make_ndarray(event.summary.value[0].tensor)))
+        for event in map(tf.compat.v1.Event.FromString, records)
+        if event.HasField('summary')
+    ]
 
 
 def test_tensorboard_sees_no_step_twice(tmp_path):
@@ -54,8 +63,19 @@ def test_tensorboard_sees_no_step_twice(tmp_path):
     assert events_of(tmp_path / 'events' / 'a') == [(10, 0.5)]
 
 
-@pytest.mark.parametrize('damaged', [b'nonsense\n', b'null\n', b'{"stage": "b"}\n', b'{"stage": "b", "step": "9"}\n',
-                                     b'\xff\xfe\n', b'[' * 100_000 + b'\n', b'\0' * 500, b'\n'])
+@pytest.mark.parametrize(
+    'damaged',
+    [
+        b'nonsense\n',
+        b'null\n',
+        b'{"stage": "b"}\n',
+        b'{"stage": "b", "step": "9"}\n',
+        b'\xff\xfe\n',
+        b'[' * 100_000 + b'\n',
+        b'\0' * 500,
+        b'\n',
+    ],
+)
 def test_damaged_lines_are_left_out_and_kept_aside(tmp_path, damaged, caplog):
     log = MetricsLog(tmp_path)
     log.write('b', 10, {'loss': 0.5})

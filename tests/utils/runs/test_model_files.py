@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pocketflow.utils.runs.model_files import damaged_files, refuse_damaged, what_is_wrong
+from pocketflow.utils.runs.model_files import damaged_files, find_defect, refuse_damaged
 from pocketflow.utils.runs.records import DamagedRecordError
 
 
@@ -23,8 +23,13 @@ def archive(path: Path) -> int:
 def damage(path: Path, kind: str) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
-    {'bit': lambda: path.write_bytes(content), 'cut': lambda: path.write_bytes(content[:3000]), 'gone': path.unlink,
-     'empty': lambda: path.write_bytes(b''), 'nonsense': lambda: path.write_bytes(b'nonsense')}[kind]()
+    {
+        'bit': lambda: path.write_bytes(content),
+        'cut': lambda: path.write_bytes(content[:3000]),
+        'gone': path.unlink,
+        'empty': lambda: path.write_bytes(b''),
+        'nonsense': lambda: path.write_bytes(b'nonsense'),
+    }[kind]()
 
 
 @pytest.mark.parametrize('kind', ['bit', 'cut', 'gone', 'empty', 'nonsense'])
@@ -32,10 +37,10 @@ def damage(path: Path, kind: str) -> None:
 def test_damage_of_a_model_is_seen(tmp_path, kind, knows_length):
     path = tmp_path / 'model.keras'
     num_bytes = archive(path)
-    assert what_is_wrong(path, num_bytes if knows_length else None) is None
+    assert find_defect(path, num_bytes if knows_length else None) is None
     refuse_damaged(path, 'delete it')
     damage(path, kind)
-    reason = what_is_wrong(path, num_bytes if knows_length else None)
+    reason = find_defect(path, num_bytes if knows_length else None)
     assert reason == 'is gone' if kind == 'gone' else reason.startswith('is damaged (')
     with pytest.raises(DamagedRecordError, match=f'^{path}: is (gone|damaged .*); delete it to') as raised:
         refuse_damaged(path, 'delete it to write it again')
@@ -46,9 +51,12 @@ def test_all_files_of_a_report_are_looked_at(tmp_path):
     sizes = [archive(path) for path in (tmp_path / 'model.keras', tmp_path / 'baseline' / 'model.keras')]
     for name in ('a.tflite', 'b.tflite', 'baseline/a.tflite'):
         (tmp_path / name).write_bytes(b'x' * 10)
-    report = {'baseline': {'keras_bytes': sizes[1], 'file': 'baseline/a.tflite', 'file_bytes': 10},
-              'compressed': {'keras_bytes': sizes[0]}, 'verdict': {},
-              'exports': [{'path': 'a.tflite', 'bytes': 10}, {'path': 'b.tflite', 'bytes': 10}]}
+    report = {
+        'baseline': {'keras_bytes': sizes[1], 'file': 'baseline/a.tflite', 'file_bytes': 10},
+        'compressed': {'keras_bytes': sizes[0]},
+        'verdict': {},
+        'exports': [{'path': 'a.tflite', 'bytes': 10}, {'path': 'b.tflite', 'bytes': 10}],
+    }
     report['verdict'] = {'smaller': True}
     assert damaged_files(tmp_path, report) == []
     (tmp_path / 'b.tflite').write_bytes(b'x' * 9)
@@ -56,6 +64,9 @@ def test_all_files_of_a_report_are_looked_at(tmp_path):
     damage(tmp_path / 'baseline' / 'model.keras', 'bit')
     (tmp_path / 'baseline' / 'a.tflite').unlink()
     assert damaged_files(tmp_path, report) == [
-        'model.keras is gone', 'b.tflite is damaged (9 of 10 bytes)', 'baseline/model.keras is damaged (the check sum of '
-        'its part model.weights.h5 is wrong)', 'baseline/a.tflite is gone']
+        'model.keras is gone',
+        'b.tflite is damaged (9 of 10 bytes)',
+        'baseline/model.keras is damaged (the checksum of its part model.weights.h5 is wrong)',
+        'baseline/a.tflite is gone',
+    ]
     assert len(damaged_files(tmp_path, {**report, 'verdict': None})) == 2  # nothing was compared with a baseline

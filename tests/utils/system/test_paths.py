@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.system.paths import complaint, explained, refuse_unusable_text, shown
+from pocketflow.utils.system.paths import path_error_message, path_errors_reported, refuse_unusable_text, shown
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from pocketflow.utils.system.paths import complaint, explained, refuse_unusable_
     ],
 )
 def test_a_wrong_path_takes_one_line(number: int, text: str):
-    with pytest.raises(UsageError) as raised, explained():
+    with pytest.raises(UsageError) as raised, path_errors_reported():
         raise OSError(number, os.strerror(number), '/a/b')
     assert str(raised.value).startswith(text) and '\n' not in str(raised.value)
 
@@ -37,8 +37,8 @@ def test_a_wrong_path_takes_one_line(number: int, text: str):
     ],
 )
 def test_other_errors_pass(error: OSError):
-    assert complaint(error) is None
-    with pytest.raises(type(error)) as raised, explained():
+    assert path_error_message(error) is None
+    with pytest.raises(type(error)) as raised, path_errors_reported():
         raise error
     assert raised.value is error
 
@@ -46,10 +46,10 @@ def test_other_errors_pass(error: OSError):
 def test_a_circle_of_links_takes_one_line(tmp_path: Path):
     (tmp_path / 'a').symlink_to(tmp_path / 'b')
     (tmp_path / 'b').symlink_to(tmp_path / 'a')
-    with pytest.raises(UsageError, match='give a path that ends at a file or folder'), explained():
+    with pytest.raises(UsageError, match='give a path that ends at a file or folder'), path_errors_reported():
         (tmp_path / 'a').resolve()
         (tmp_path / 'a').stat()  # resolve() is content from Python 3.13 on
-    with pytest.raises(RuntimeError, match='of another kind'), explained():
+    with pytest.raises(RuntimeError, match='of another kind'), path_errors_reported():
         raise RuntimeError('of another kind')
 
 

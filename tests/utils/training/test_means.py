@@ -21,7 +21,7 @@ def test_another_one_goes_on_to_the_last_bit():
         whole.add({'loss': 1 / number}, number)
         (begun if number <= 4 else resumed).add({'loss': 1 / number}, number)
         if number == 4:
-            resumed.go_on_from(begun.to_text())
+            resumed.resume_from(begun.to_text())
     assert resumed.take() == whole.take()
 
 
@@ -40,7 +40,7 @@ def test_another_one_goes_on_to_the_last_bit():
 )
 def test_other_texts_are_nothing_to_go_on_from(text):
     means = WeightedMeans()
-    means.go_on_from(text)
+    means.resume_from(text)
     means.add({'loss': 2.0}, 1)
     assert means.take() == {'loss': 2.0}
 
@@ -48,6 +48,6 @@ def test_other_texts_are_nothing_to_go_on_from(text):
 def test_sums_of_other_metrics_are_left_alone():
     begun, means = WeightedMeans(), WeightedMeans()
     begun.add({'loss': 1.0, 'sparsity': 0.5}, 1)
-    means.go_on_from(begun.to_text())
+    means.resume_from(begun.to_text())
     means.add({'loss': 2.0}, 1)
     assert means.take() == {'loss': 2.0}

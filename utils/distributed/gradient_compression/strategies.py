@@ -76,9 +76,9 @@ class ErrorCompensatedReducer(GradientReducer):
         mean, own = self.exchange.mean(compensated(vector, self.error, self._options.error_coeff), self._rounding(step))
         self.error.assign(next_error(vector, own, self.error, self._options.error_decay))
         sizes = [math.prod(shape) for shape, is_large in zip(self._shapes, self._large, strict=True) if is_large]
-        large, small = iter(tf.split(mean, sizes)), iter(self._workers.average(small) if small else ())
+        of_large, of_small = iter(tf.split(mean, sizes)), iter(self._workers.average(small) if small else ())
         return [
-            tf.reshape(next(large), shape) if is_large else next(small)
+            tf.reshape(next(of_large), shape) if is_large else next(of_small)
             for shape, is_large in zip(self._shapes, self._large, strict=True)
         ]
 
@@ -108,4 +108,5 @@ def pending_mean(errors: np.ndarray, chunk_errors: np.ndarray) -> np.ndarray:
     """
     length = errors.shape[1]
     of_chunks = chunk_errors.reshape(-1)[:length]
-    return errors.mean(axis=0) + np.pad(of_chunks, (0, length - len(of_chunks)))
+    pending: np.ndarray = errors.mean(axis=0) + np.pad(of_chunks, (0, length - len(of_chunks)))
+    return pending

@@ -1,6 +1,6 @@
-"""Activations of Keras 3 as TensorFlow's functions: Keras 2 lacks several, and has another `hard_sigmoid`.
+"""Activations of Keras 3 in TensorFlow functions: Keras 2 lacks several, and defines `hard_sigmoid` differently.
 
-Formulas: Howard et al., "Searching for MobileNetV3" (hard sigmoid and hard swish); the others as their names say.
+Source of the hard sigmoid and hard swish: Howard et al. 2019, "Searching for MobileNetV3".
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def hard_silu(x: Any) -> Any:
 
 def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Any:
     if (negative_slope, max_value, threshold) != (0.0, None, 0.0):
-        raise UnreadableError('a relu with settings of its own is called as a function; use the layer ReLU')
+        raise UnreadableError('a relu with custom settings is called as a function; use the layer ReLU')
     return tf.nn.relu(x)
 
 
@@ -43,7 +43,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
 
 
 def glu(x: Any, axis: int = -1) -> Any:
-    """The first half, times the sigmoid of the second."""
+    """Gated linear unit: the first half of the axis times the sigmoid of the second half."""
     one, two = tf.split(x, 2, axis=axis)
     return one * tf.sigmoid(two)
 
@@ -54,7 +54,7 @@ def squareplus(x: Any, b: float = 4) -> Any:
 
 
 def soft_shrink(x: Any, threshold: float = 0.5) -> Any:
-    """`x` moved towards 0 by the threshold, and no further."""
+    """Soft thresholding: `max(x - threshold, 0) + min(x + threshold, 0)`."""
     return tf.maximum(x - threshold, 0.0) + tf.minimum(x + threshold, 0.0)
 
 
@@ -71,7 +71,7 @@ FUNCTIONS: Mapping[str, Function] = {
     'celu': celu,
     'glu': glu,
 }
-"""Activations that a layer of Keras 2 cannot have: they are called after it."""
+"""Activations that Keras 2 layers do not support: they are applied to the layer's output."""
 
 OPERATIONS: Mapping[str, Function] = {
     'HardSigmoid': hard_sigmoid,
@@ -96,11 +96,11 @@ OPERATIONS: Mapping[str, Function] = {
     'Softplus': lambda x: tf.math.softplus(x),
     'Softsign': lambda x: tf.nn.softsign(x),
 }
-"""By the class of the operation, as `keras.ops.gelu(x)` leaves it in a file."""
+"""Class of the operation in a file, as of `keras.ops.gelu(x)` -> its function."""
 
 
 def apply(name: str, x: Any, **settings: Any) -> Any:
-    """The result of an operation of `OPERATIONS`; raises an `UnreadableError` if it does not take the settings."""
+    """Calls an operation of `OPERATIONS`; raises an `UnreadableError` if it does not accept the settings."""
     function = OPERATIONS[name]
     try:
         inspect.signature(function).bind(x, **settings)

@@ -1,4 +1,4 @@
-"""The values in a configuration of Keras 3: what they stand for, and which of its classes a part of it names."""
+"""Decodes values and class names in configurations of Keras 3."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ NUMBERS = (*FLOATS, 'bool', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16'
 POLICIES = (*NUMBERS, 'mixed_float16', 'mixed_bfloat16')
 
 _OWN = ('keras', 'keras.layers', 'keras.models', 'keras.src')
-"""Modules of Keras 3 itself, or how they begin."""
+"""Modules of Keras 3 itself, or prefixes of them."""
 _OPERATIONS = 'keras.src.ops.'
 _TENSOR, _SLICE, _ELLIPSIS, _TUPLE = '__keras_tensor__', '__slice__', '__ellipsis__', '__tuple__'
 _BOTH = allow_list.names_in('Add Average Concatenate Dot Maximum Minimum Multiply Reshape Softmax Subtract')
-"""Names of layers and of functions."""
+"""Class names that Keras 3 uses both for a layer and for an operation."""
 _ARRAYS = ('__numpy__', '__tensor__')
 
 Reference = tuple[str, int, int]
-"""A tensor as a file names it: layer, which of its calls, which of the outputs."""
+"""Reference to a tensor: name of the layer, index of the call, index of the output."""
 
 
 def is_keras3(version: Any, config: Any) -> bool:
     """Whether a configuration is one of Keras 3.
 
     Args:
-      version: what the file says about the release that wrote it; `None` if it says nothing.
+      version: the Keras version stored in the file; `None` if there is none.
       config: the configuration of the model.
     """
     if isinstance(version, str) and version[:1].isdigit():
@@ -51,9 +51,9 @@ def is_model(config: Any) -> bool:
 
 
 def is_operation(config: Mapping[str, Any]) -> bool:
-    """Whether an entry among the layers is one of Keras 3's functions of tensors, such as `x + 1`.
+    """Whether an entry of the layers is an operation of Keras 3 on tensors, such as `x + 1`.
 
-    In `.h5` files nothing but the settings tells the function `Add` from the layer `Add`, which has `trainable`.
+    In `.h5` files only the key `trainable` distinguishes the layer `Add` from the operation `Add`.
     """
     if 'module' in config:
         return str(config['module']).startswith(_OPERATIONS)
@@ -66,7 +66,7 @@ def is_operation(config: Mapping[str, Any]) -> bool:
 
 
 def own_class(config: Mapping[str, Any]) -> str | None:
-    """The name of a class of Keras 3 itself, `None` if it is one of a user's."""
+    """Name of a class of Keras 3 itself; `None` for user-defined classes."""
     return config.get('class_name') if _is_own(config) else None
 
 
@@ -79,7 +79,7 @@ def _is_own(config: Mapping[str, Any]) -> bool:
 
 
 def policy_of(dtype: Any) -> str:
-    """The name of a `dtype` or a policy of types; raises an `UnreadableError` if it is none that Keras 2 has."""
+    """Name of a `dtype` or dtype policy; raises an `UnreadableError` if Keras 2 does not have it."""
     if (
         isinstance(dtype, Mapping)
         and dtype.get('class_name') == 'DTypePolicy'
@@ -97,11 +97,11 @@ def policy_of(dtype: Any) -> str:
 
 
 def value_of(value: Any, tensor_of: Callable[[Reference], Any]) -> Any:
-    """What an argument of a call stands for.
+    """Decodes an argument of a call.
 
     Args:
-      value: as it is in the file.
-      tensor_of: gives the tensor that a reference means.
+      value: the argument as stored in the file.
+      tensor_of: returns the tensor of a reference.
 
     Raises:
       UnreadableError: it is no tensor, number, text, list or slice.
@@ -129,7 +129,7 @@ def value_of(value: Any, tensor_of: Callable[[Reference], Any]) -> Any:
 
 
 def references(value: Any) -> Iterator[Reference]:
-    """All tensors that an argument of a call names."""
+    """References to all tensors in an argument of a call."""
     if isinstance(value, list):
         for item in value:
             yield from references(item)
@@ -141,13 +141,13 @@ def references(value: Any) -> Iterator[Reference]:
 
 
 def reference(value: Mapping[str, Any]) -> Reference:
-    """The tensor that a `__keras_tensor__` means."""
+    """Reference of a `__keras_tensor__`."""
     config = value.get('config')
     return checked_reference(config.get('keras_history') if isinstance(config, Mapping) else None)
 
 
 def checked_reference(history: Any) -> Reference:
-    """`[layer, call, output]` as a tuple; raises an `UnreadableError` if it is none."""
+    """Converts `[layer, call, output]` to a tuple; raises an `UnreadableError` if it is invalid."""
     if (
         isinstance(history, list)
         and len(history) == 3
@@ -159,22 +159,22 @@ def checked_reference(history: Any) -> Reference:
 
 
 def numbers_of(value: Any) -> Any:
-    """A list of numbers, or a number, of a `__numpy__` array or as it stands."""
+    """Converts a `__numpy__` array to a list or a number; returns other values unchanged."""
     if isinstance(value, Mapping):
         value = value_of(value, lambda reference: None)
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def short(value: Any) -> str:
-    """A value for a message, cut to 80 characters."""
+    """Formats a value for a message, truncated to 80 characters."""
     try:
         return repr(value)[:80]
-    except ValueError:  # an integer of more digits than Python prints
+    except ValueError:  # an integer with more digits than Python's conversion limit
         return 'a very large number'
 
 
 def calls_of(entry: Mapping[str, Any]) -> Sequence[Any]:
-    """The calls of a layer that an entry of a functional model lists; raises an `UnreadableError` if it is no list."""
+    """The calls of a layer in a functional model's entry; raises an `UnreadableError` if they are no list."""
     calls = entry.get('inbound_nodes') or []
     if not isinstance(calls, list):
         raise UnreadableError('its architecture lists calls of layers in an unknown way')

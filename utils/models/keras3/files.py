@@ -1,4 +1,4 @@
-"""Reads a whole model that Keras 3 has saved, from the parts of its file."""
+"""Builds a tf_keras model from the architecture and the weights of a Keras 3 file."""
 
 from __future__ import annotations
 
@@ -17,33 +17,32 @@ Fill = Callable[[Member, Any], None]
 
 
 def from_place(config: Any, file: h5py.File, num_values: int) -> keras.Model:
-    """The model of a `.keras` file.
+    """Builds the model of a `.keras` file.
 
     Args:
-      config: its architecture.
-      file: its weights.
-      num_values: numbers that its weights may hold.
+      config: the architecture.
+      file: the weights.
+      num_values: number of values in the file, which bounds the size of the model's weights.
 
     Raises:
-      UnreadableError: it cannot be brought into tf_keras, or its weights are not those of its architecture.
+      UnreadableError: tf_keras has no equivalent model, or the weights do not fit the architecture.
     """
     return _model(config, file, num_values, weights.fill_by_place)
 
 
 def from_names(config: Any, group: h5py.Group, num_values: int) -> keras.Model:
-    """The model of an `.h5` file; as `from_place`, with the group of its weights."""
+    """Builds the model of an `.h5` file; `group` is that of its weights, the rest is as in `from_place`."""
     return _model(config, group, num_values, weights.fill_by_name)
 
 
 def _model(config: Any, source: Any, num_values: int, fill: Fill) -> keras.Model:
     architecture.check_size(config)
-    member: Member | None = None
+    made: list[Member] = []
 
     def make() -> keras.Model:
-        nonlocal member
-        member = network.build(config)
-        return member.layer
+        made.append(network.build(config))
+        return made[-1].layer
 
     model = build(make, num_values + FREE_VALUES, fill=False)
-    fill(member, source)
+    fill(made[-1], source)
     return model

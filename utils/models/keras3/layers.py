@@ -1,7 +1,7 @@
-"""Layers of Keras 3 as configurations of the same layers of tf_keras.
+"""Converts configurations of Keras 3 layers to those of the equivalent tf_keras layers.
 
-Each setting has to be one that the layer of tf_keras knows too, or one that says nothing: a layer is never brought over
-without a part of what it does.
+Each setting must be supported by the tf_keras layer, or have a value without effect at inference: no layer is converted
+to one that computes something else.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ WITH_OUTPUT_ACTIVATION = names_in("""
     Activation Dense EinsumDense Conv1D Conv2D Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose
     DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D
 """)
-"""Layers whose last step is their activation."""
+"""Layers that apply their activation last."""
 
 AUGMENTATIONS = names_in("""
     RandomBrightness RandomContrast RandomCrop RandomFlip RandomRotation RandomTranslation RandomZoom
 """)
-"""Their further settings only change what happens in training."""
+"""Layers whose unsupported settings only affect training."""
 AUGMENTATIONS_OF_KERAS3 = names_in("""
     AugMix CutMix MixUp RandAugment RandomColorDegeneration RandomColorJitter
     RandomElasticTransform RandomErasing RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective
     RandomPosterization RandomSaturation RandomSharpness RandomShear
 """)
-"""Of these only their absence is known here; at inference they hand on the images as they are."""
+"""Augmentation layers without counterpart in Keras 2; they are the identity at inference."""
 
 _RENAMED = {'LeakyReLU': {'negative_slope': 'alpha'}}
 _ANY = object()
@@ -50,7 +50,7 @@ _LEFT_OUT: Mapping[str, Any] = {
     'renorm_clipping': None, 'renorm_momentum': _ANY, 'rms_scaling': False, 'score_mode': 'dot', 'seed': _ANY,
     'sliding_window': None, 'use_cudnn': _ANY, 'use_gate': False, 'weights': None, 'implementation': _ANY,
 }  # fmt: skip
-"""Settings that Keras 2 does not have, and the values with which they change nothing at inference."""
+"""Settings that Keras 2 does not have -> values without effect at inference."""
 _DROPPED = ('shared_object_id', 'build_config', 'compile_config', 'build_input_shape')
 _INSIDE = ('layer', 'cell', 'cells', 'forward_layer', 'backward_layer')
 _KEPT_OBJECTS = ('regularizer', 'constraint')
@@ -60,26 +60,26 @@ _RECURRENT = names_in('RNN SimpleRNN GRU LSTM ConvLSTM1D ConvLSTM2D ConvLSTM3D')
 
 
 def layer_of(entry: Mapping[str, Any], activation: str | None = None) -> keras.layers.Layer:
-    """The layer of tf_keras that stands for one of Keras 3; it is not built.
+    """Creates the tf_keras counterpart of a Keras 3 layer, not built.
 
     Args:
-      entry: what the file says of the layer.
-      activation: put in place of the one that the file names.
+      entry: the layer's entry in the file.
+      activation: replaces the activation in the file.
 
     Raises:
-      UnreadableError: there is none that does the same, or it is not one that models from files may have.
+      UnreadableError: there is no equivalent layer, or it is not on the allow-list.
     """
     if activation is not None:
         entry = {**entry, 'config': {**entry['config'], 'activation': activation}}
     config = converted(entry)
     architecture.check_layer(config)
     if config['module'] == 'keras.layers' and config['class_name'] == 'MultiHeadAttention':
-        return keras.layers.MultiHeadAttention(**config['config'])  # its from_config wants shapes
+        return keras.layers.MultiHeadAttention(**config['config'])  # its from_config requires shapes
     return keras.saving.deserialize_keras_object(config, safe_mode=True)
 
 
 def output_activation(entry: Mapping[str, Any]) -> Any:
-    """The activation with which a layer ends, `None` if it has none there."""
+    """The activation that a layer applies last; `None` if there is none."""
     settings = entry.get('config')
     if entry.get('class_name') in WITH_OUTPUT_ACTIVATION and isinstance(settings, Mapping):
         return activation_name(settings.get('activation'))
@@ -87,7 +87,7 @@ def output_activation(entry: Mapping[str, Any]) -> Any:
 
 
 def activation_name(value: Any) -> Any:
-    """The name of an activation that is a function of Keras 3; other values as they are."""
+    """Name of an activation function of Keras 3; other values are returned unchanged."""
     if (
         isinstance(value, Mapping)
         and value.get('class_name') == 'function'
@@ -100,7 +100,7 @@ def activation_name(value: Any) -> Any:
 
 
 def converted(entry: Mapping[str, Any]) -> Config:
-    """The configuration of tf_keras' layer.
+    """Converts a layer's configuration to that of tf_keras.
 
     Raises:
       UnreadableError: as `layer_of`.
@@ -118,11 +118,11 @@ def converted(entry: Mapping[str, Any]) -> Config:
     known, renamed, result = _known_settings(name), _RENAMED.get(name, {}), {}
     for key, value in given.items():
         if key.endswith('_initializer'):
-            continue  # all weights come from the file
+            continue  # all weights are read from the file
         key = renamed.get(key, key)
         if key in known:
             result[key] = _setting(key, value, label)
-        elif not (name in AUGMENTATIONS or _says_nothing(key, value)):
+        elif not (name in AUGMENTATIONS or _has_no_effect(key, value)):
             raise UnreadableError(
                 f'its {label} has {key}={short(value)}, which Keras 2 does not have; build the network without it, '
                 'copy the weights with set_weights, and save that'
@@ -131,13 +131,13 @@ def converted(entry: Mapping[str, Any]) -> Config:
 
 
 def augmentation_without_counterpart(entry: Mapping[str, Any]) -> bool:
-    """Whether a layer is an augmentation of images that only Keras 3 has; it does nothing at inference."""
+    """Whether a layer is an image augmentation that only Keras 3 has; it is the identity at inference."""
     name = values.own_class(entry)
     return name in AUGMENTATIONS_OF_KERAS3
 
 
 def identity(entry: Mapping[str, Any]) -> keras.layers.Layer:
-    """A layer that does nothing, in place of an augmentation; the log says so."""
+    """Creates an identity layer in place of an augmentation, and logs a warning."""
     name = entry['config'].get('name')
     logging.warning(
         'layer %s (%s) is an augmentation that Keras 2 does not have: it is left out, which changes nothing '
@@ -149,13 +149,13 @@ def identity(entry: Mapping[str, Any]) -> keras.layers.Layer:
 
 
 def _registered(entry: Mapping[str, Any], name: str) -> Config:
-    """The configuration of a user's own layer, if the user's code has registered it with tf_keras."""
+    """Configuration of a user-defined layer that is registered with tf_keras."""
     registered = entry.get('registered_name') or name
     if isinstance(registered, str) and allow_list.is_registered(registered):
         settings = {key: value for key, value in entry['config'].items() if key not in _DROPPED}
         if 'dtype' in settings:
             settings['dtype'] = _policy(settings['dtype'])
-        return {'module': None, 'class_name': name, 'config': settings, 'registered_name': registered}
+        return {'module': 'registered', 'class_name': name, 'config': settings, 'registered_name': registered}
     if values.own_class(entry) is not None:
         raise UnreadableError(
             f'it has a {name[:80]} layer, which Keras 2 does not have; build the network with other layers, copy '
@@ -225,8 +225,8 @@ def _policy(dtype: Any) -> Any:
     }
 
 
-def _says_nothing(key: str, value: Any) -> bool:
-    """Whether a setting without counterpart has a value that changes nothing."""
+def _has_no_effect(key: str, value: Any) -> bool:
+    """Whether a setting without counterpart has a value without effect at inference."""
     neutral = _LEFT_OUT.get(key, ())
     if neutral is _ANY:
         return True
@@ -238,7 +238,7 @@ def _says_nothing(key: str, value: Any) -> bool:
 
 @functools.cache
 def _known_settings(name: str) -> frozenset[str]:
-    """The settings that the layer of tf_keras takes."""
+    """Names of the settings of a tf_keras layer."""
     found: set[str] = set(_BASIC) if name in _RECURRENT else set(_BASIC) - {'zero_output_for_mask'}
     for base in getattr(keras.layers, name).__mro__:
         if base is keras.layers.Layer:

@@ -1,7 +1,6 @@
-"""The graph of a model of Keras 3, built again from the layers of tf_keras, call by call.
+"""Rebuilds the graph of a Keras 3 model from layers of tf_keras, call by call.
 
-Models within models stay models: `utils.graph.standard_form` flattens them. Layers that are called several times are
-one layer here too.
+Nested models stay nested: `utils.graph.standard_form` flattens them. Layers that are called several times stay shared.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ Entry = Mapping[str, Any]
 
 @dataclasses.dataclass
 class Member:
-    """A layer of the file and what stands for it.
+    """A layer of the file and its counterpart in tf_keras.
 
     Attributes:
-      name: its name in the file.
-      place: its name among its siblings in a Keras 3 file of weights, such as `conv2d_1`.
-      layer: of tf_keras; `None` for inputs.
-      members: those of a model.
+      name: name of the layer in the file.
+      place: name of its group in a Keras 3 weights file, such as `conv2d_1`.
+      layer: the layer of tf_keras; `None` for inputs.
+      members: the layers of a nested model.
     """
 
     name: str
@@ -44,10 +43,10 @@ class Member:
 
 
 def build(config: Entry) -> Member:
-    """The model that a configuration describes, not filled with weights.
+    """Builds the model of a configuration, without setting its weights.
 
     Raises:
-      UnreadableError: it is none of a functional or sequential model, or has something that Keras 2 does not have.
+      UnreadableError: it is no functional or sequential model, or Keras 2 has no equivalent of a part of it.
     """
     if not values.is_model(config):
         raise UnreadableError(
@@ -58,7 +57,7 @@ def build(config: Entry) -> Member:
 
 
 class _Builder:
-    """Builds models; layers that several of them share are built once."""
+    """Builds models; layers that are shared between models are built once."""
 
     def __init__(self) -> None:
         self._shared: dict[int, Member] = {}
@@ -76,7 +75,7 @@ class _Builder:
         return member
 
     def member(self, entry: Entry, place: str) -> Member:
-        """The layer of an entry; one that was there before, in another model, is the same layer."""
+        """Builds the layer of an entry, or returns the existing one of a shared layer."""
         shared = entry.get('shared_object_id')
         if isinstance(shared, int) and shared in self._shared:
             return dataclasses.replace(self._shared[shared], place=place)
@@ -143,7 +142,7 @@ class _Graph:
         self.outputs: dict[tuple[str, int], Any] = {}
 
     def run(self) -> None:
-        """Makes all calls, each after those whose results it takes."""
+        """Makes all calls in topological order."""
         for name, place in self._in_order():
             entry, call = self._entries[name], self._calls[name][place]
             if not isinstance(call, dict) or not isinstance(call.get('args'), list):
@@ -152,7 +151,7 @@ class _Graph:
             if not isinstance(kwargs, dict):
                 raise UnreadableError(f'its architecture calls layer {short(name)} in an unknown way')
             args = values.value_of(call['args'], self._tensor)
-            # Keras 3 replaces `training=True` by what the model is called with; some layers have it as their default.
+            # Keras 3 replaces `training=True` by the argument of the model's call; it is the default of some layers.
             kwargs = {
                 key: values.value_of(value, self._tensor)
                 for key, value in kwargs.items()
@@ -162,13 +161,13 @@ class _Graph:
             self.outputs[name, place] = _called(entry, layer, args, kwargs)
 
     def ends(self, ends: Any) -> Any:
-        """The tensors that `input_layers` or `output_layers` mean."""
+        """The tensors referenced by `input_layers` or `output_layers`."""
         if isinstance(ends, dict):
             return {key: self.ends(value) for key, value in ends.items()}
         if isinstance(ends, list) and not (len(ends) == 3 and isinstance(ends[0], str)):
             return [self.ends(value) for value in ends]
         name, call, index = values.checked_reference(ends)
-        # As an end, the first call of a model counts as the second: the first one made the model.
+        # As an output, the first call of a nested model has index 1: index 0 is the call that created the model.
         is_functional = name in self._entries and self._entries[name].get('class_name') in ('Functional', 'Model')
         return self._tensor((name, max(call - 1, 0) if is_functional else call, index), shifted=False)
 
@@ -181,19 +180,20 @@ class _Graph:
         return found[index]
 
     def _in_order(self) -> list[tuple[str, int]]:
-        """Layer and number of each call, so that each comes after those that it depends on."""
-        readers, num_missing = defaultdict(list), {}
+        """Name of the layer and index of each call, in topological order."""
+        readers: defaultdict[tuple[str, int], list[tuple[str, int]]] = defaultdict(list)
+        num_missing: dict[tuple[str, int], int] = {}
         for name, nodes in self._calls.items():
             for place, node in enumerate(nodes):
                 needed = {(name, place - 1)} if place else set()
-                for other, call, _ in values.references(node):
+                for other, number, _ in values.references(node):
                     if self._calls.get(other):
-                        needed.add((other, call - self._shifts.get(other, 0)))
+                        needed.add((other, number - self._shifts.get(other, 0)))
                 num_missing[name, place] = len(needed)
-                for call in needed:
-                    readers[call].append((name, place))
-        ready = [call for call, number in num_missing.items() if not number]
-        for call in ready:  # grows while it is gone through
+                for before in needed:
+                    readers[before].append((name, place))
+        ready = [call for call, missing in num_missing.items() if not missing]
+        for call in ready:  # the loop appends to it
             for reader in readers[call]:
                 num_missing[reader] -= 1
                 if not num_missing[reader]:
@@ -203,7 +203,7 @@ class _Graph:
         return ready
 
     def _count_from_one(self) -> dict[str, int]:
-        """The models within this one whose calls a release has counted from 1 on, because making them was one too."""
+        """Nested models whose call indices start at 1, since some Keras releases count the creation as call 0."""
         most: dict[str, int] = defaultdict(int)
         for nodes in self._calls.values():
             for name, call, _ in values.references(nodes):
@@ -216,7 +216,7 @@ class _Graph:
 
 
 class Places:
-    """The names of layers among their siblings in files of weights: their class, and a number from the second on."""
+    """Generates group names of layers in weights files: the class in snake case, with a number from the second on."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = defaultdict(int)
@@ -232,13 +232,13 @@ class Places:
 
 
 def snake_case(name: str) -> str:
-    """`MultiHeadAttention` as `multi_head_attention`, `Conv2D` as `conv2d`, `PReLU` as `p_re_lu`."""
+    """Converts `MultiHeadAttention` to `multi_head_attention`, `Conv2D` to `conv2d`, `PReLU` to `p_re_lu`."""
     name = re.sub(r'(.)([A-Z][a-z]+)', r'\1_\2', re.sub(r'\W+', '', name))
     return re.sub(r'([a-z])([A-Z])', r'\1_\2', name).lower()
 
 
 def _called(entry: Entry, layer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """The result of one call."""
+    """Calls a layer or an operation; returns its output."""
     name, label = str(entry.get('class_name')), _name(entry)
     if layer is None and not values.is_operation(entry):
         raise UnreadableError(f'its architecture calls the input {short(label)}')
@@ -250,7 +250,7 @@ def _called(entry: Entry, layer: Any, args: list[Any], kwargs: dict[str, Any]) -
         result = layer(*args, **kwargs)
     except UnreadableError:
         raise
-    except Exception as error:  # layers raise whatever they like
+    except Exception as error:  # layers may raise any type
         raise UnreadableError(f'layer {short(label)} ({name[:80]}) cannot be called: {first_line(error)}') from error
     activation = bridge.output_activation(entry)
     if isinstance(activation, str) and activation in activations.FUNCTIONS:

@@ -1,6 +1,6 @@
-"""Keras 3's functions of tensors (`x * 0.5 + 1`, `x[:, 1:]`, `keras.ops.mean`), done by TensorFlow.
+"""Operations of Keras 3 on tensors (`x * 0.5 + 1`, `x[:, 1:]`, `keras.ops.mean`), implemented in TensorFlow.
 
-A file names one by its class. What is not in the table is refused; nothing is looked up in a module.
+A file names an operation by its class. Classes that are not in the table are rejected; no module is searched.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from pocketflow.utils.models.keras3.config import NUMBERS, short
 layers = keras.layers
 Operation = Callable[..., Any]
 MAX_PARTS = 2**10
-"""Tensors that one operation may make or take."""
+"""Limit of the input or output tensors of one operation."""
 
 
 def call(name: str, settings: Mapping[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any], label: str) -> Any:
-    """The result of an operation.
+    """Calls an operation.
 
     Args:
-      name: its class in Keras 3, as `GetItem`.
-      settings: what its configuration says, such as `axis`.
-      args, kwargs: of the call, with tensors of the model that is built.
-      label: the operation's name in the file.
+      name: class of the operation in Keras 3, such as `GetItem`.
+      settings: its configuration, such as `axis`.
+      args, kwargs: arguments of the call, with tensors of the model that is built.
+      label: name of the operation in the file.
 
     Raises:
-      UnreadableError: it is not in the table, takes no tensor, or has settings that are not known here.
+      UnreadableError: it is not in the table, has no tensor among its arguments, or has unsupported settings.
     """
     function = OPERATIONS.get(name)
     if function is None:
@@ -72,7 +72,7 @@ def _both(function: Operation) -> Operation:
 
 
 def _of_one_type(*values: Any) -> list[Any]:
-    """Tensors of whole numbers as floats where they meet floats, as Keras 3 does it."""
+    """Casts integer tensors to float if another operand is a float, as Keras 3 does."""
     floats = [value for value in values if _is_float(value)]
     if not floats:
         return list(values)
@@ -254,10 +254,10 @@ def _normalized(x: Any, axis: Any = -1, order: Any = 2, epsilon: Any = None) -> 
 
 
 def _einsum(x1: Any, x2: Any, subscripts: str) -> Any:
-    """As a product of matrices: Keras 2 does not save a call of `tf.einsum`."""
+    """Einsum as a matrix product: Keras 2 cannot save a call of `tf.einsum`."""
     parts = re.fullmatch(r'([a-zA-Z]+),([a-zA-Z]+)->([a-zA-Z]+)', str(subscripts).replace(' ', ''))
-    _only(parts is not None and all(len(set(part)) == len(part) for part in parts.groups()), 'subscripts')
-    one, two, result = parts.groups()
+    one, two, result = parts.groups() if parts is not None else ('', '', '')
+    _only(parts is not None and all(len(set(part)) == len(part) for part in (one, two, result)), 'subscripts')
     batch = [label for label in result if label in one and label in two]
     left = [label for label in result if label not in two]
     right = [label for label in result if label not in one]
@@ -357,4 +357,4 @@ OPERATIONS: Mapping[str, Operation] = {
     'RGBToGrayscale': lambda images, data_format=None: tf.image.rgb_to_grayscale(images),
     **{name: _activation(name) for name in activations.OPERATIONS},
 }  # fmt: skip
-"""The class of Keras 3 -> what it does."""
+"""Class of the operation in Keras 3 -> its function."""

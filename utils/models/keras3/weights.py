@@ -1,8 +1,7 @@
-"""The weights of Keras 3's files, put where they belong: each array is used once, and each weight gets one.
+"""Sets the weights of a model from a Keras 3 file: each array is used once, and each weight is set once.
 
-A `.keras` file, and a file of weights alone, holds them by the layer's place among its siblings and by attributes
-within it (`layers/bidirectional/forward_layer/cell/vars/0`); an `.h5` file by the layer's name, in the order of its
-weights.
+`.keras` and `.weights.h5` files store arrays under the layer's group name and the attributes within it
+(`layers/bidirectional/forward_layer/cell/vars/0`); `.h5` files under the layer's name, in the order of its weights.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ _ATTENTION = (
     ('output_dense', '_output_dense'),
 )
 _RANDOM = ('seed_generator', 'random_generator', '_random_generator', '_seed_generator')
-"""Groups of a layer that hold the state of its random numbers."""
+"""Groups of a layer with the state of its random number generators."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where a file holds the weights of one layer, not those of the layers within it.
+    """Location of one layer's own weights in a file, without those of nested layers.
 
     Attributes:
-      path: as in a `.keras` file, without `vars`.
-      name: of the layer, for messages.
-      weights: its own, the trainable ones first.
-      is_trainable: whether neither it nor a layer around it is frozen.
+      path: path of the group in a `.keras` file, without `vars`.
+      name: name of the layer, for messages.
+      weights: the layer's own weights, the trainable ones first.
+      is_trainable: whether neither the layer nor an enclosing layer is frozen.
     """
 
     path: str
@@ -52,11 +51,11 @@ class Place:
 
 
 def places(member: Member, path: str = '') -> Iterator[Place]:
-    """Of all layers of a model, in the order in which Keras lists their weights; one that is shared comes once.
+    """Places of all layers of a model, in Keras' order of weights; shared layers occur once.
 
     Args:
       member: the model.
-      path: of it, as in `layers/sequential/`.
+      path: path of the model in the file, such as `layers/sequential/`.
     """
     yield from _places(member, path, True, set())
 
@@ -84,7 +83,7 @@ def _of_layer(layer: Any, path: str, name: str, is_trainable: bool) -> Iterator[
 
 
 def _parts(layer: Any) -> list[tuple[str, Any]]:
-    """The layers within a layer, by the attributes under which Keras 3 saves them."""
+    """Nested layers of a layer, with the attribute names under which Keras 3 saves them."""
     if isinstance(layer, layers.MultiHeadAttention):
         return [(name, getattr(layer, own)) for name, own in _ATTENTION]
     if isinstance(layer, layers.Bidirectional):
@@ -109,10 +108,10 @@ def _numbered(parts: Sequence[Any]) -> list[str]:
 
 
 def fill_by_place(member: Member, file: h5py.File) -> None:
-    """Fills a model from a file that holds weights by place.
+    """Sets the weights of a model from a file that stores them by group names.
 
     Raises:
-      UnreadableError: an array is missing, left over, or of another shape; the layer is named.
+      UnreadableError: an array is missing, unused, or has another shape; the message names the layer.
     """
     used: set[str] = set()
     for place in places(aligned(member, file)):
@@ -130,13 +129,13 @@ def fill_by_place(member: Member, file: h5py.File) -> None:
 
 
 def aligned(member: Member, group: h5py.Group) -> Member:
-    """A model with the places that its layers have in a file, where the file says their names and they are the model's.
+    """Corrects the group names of a model's layers by the layer names in a file, if it stores the same names.
 
-    Networks with branches may list their layers in another order here, and count those of one class otherwise.
+    tf_keras may list the layers of a network with branches in another order, and so number them differently.
 
     Args:
       member: the model.
-      group: that of the model in the file.
+      group: the model's group in the file.
     """
     below, stored = group.get('layers'), {}
     if not isinstance(below, h5py.Group):
@@ -157,7 +156,7 @@ def aligned(member: Member, group: h5py.Group) -> Member:
 
 
 def fill_by_name(member: Member, group: h5py.Group) -> None:
-    """Fills a model from a group that holds weights by the name of the layer, as in `.h5` files.
+    """Sets the weights of a model from a group that stores them by layer name, as in `.h5` files.
 
     Raises:
       UnreadableError: as `fill_by_place`.
@@ -196,7 +195,7 @@ def _rest(place: Place) -> list[tf.Variable]:
 
 
 def named_arrays(group: h5py.Group) -> list[np.ndarray]:
-    """The arrays of a layer's group, in the order that its attribute says."""
+    """The arrays of a layer's group, in the order of its attribute `weight_names`."""
     arrays = []
     for name in names_of(group, 'weight_names'):
         item = group.get(name)
@@ -207,7 +206,7 @@ def named_arrays(group: h5py.Group) -> list[np.ndarray]:
 
 
 def names_of(group: Any, attribute: str) -> list[str]:
-    """An attribute of names, which large files keep in parts: `weight_names0`, `weight_names1`."""
+    """Reads an attribute with names, which large files split: `weight_names0`, `weight_names1`."""
     if not isinstance(group, h5py.Group):
         return []
     parts = [group.attrs[attribute]] if attribute in group.attrs else []
@@ -218,15 +217,15 @@ def names_of(group: Any, attribute: str) -> list[str]:
 
 
 def _arrays_of(group: Any) -> list[np.ndarray]:
-    """The arrays `0`, `1` and so on of a group."""
-    arrays = []
+    """The arrays `0`, `1`, ... of a group."""
+    arrays: list[np.ndarray] = []
     while isinstance(group, h5py.Group) and isinstance(item := group.get(str(len(arrays))), h5py.Dataset):
         arrays.append(item[()])
     return arrays
 
 
 def fill(name: str, weights: Sequence[tf.Variable], arrays: Sequence[np.ndarray]) -> None:
-    """Sets the weights of one layer; raises an `UnreadableError` that names it if the shapes differ."""
+    """Sets the weights of one layer; raises an `UnreadableError` with its name if the shapes differ."""
     wanted, found = [tuple(weight.shape) for weight in weights], [array.shape for array in arrays]
     if wanted != found:
         raise UnreadableError(
@@ -245,7 +244,7 @@ def _shapes(shapes: Sequence[tuple[int, ...]]) -> str:
 
 
 def _weight_paths(file: h5py.File) -> Iterator[str]:
-    """The arrays of layers in a file: not those of the optimizer, of metrics, or of random numbers."""
+    """Paths of the layers' arrays in a file, without those of the optimizer, metrics and random generators."""
     waiting = [('layers', file.get('layers')), ('vars', file.get('vars'))]
     while waiting:
         path, item = waiting.pop()
@@ -256,7 +255,7 @@ def _weight_paths(file: h5py.File) -> Iterator[str]:
 
 
 def _finalize(member: Member) -> None:
-    """Layers that compute with what they make of their weights make it again."""
+    """Recomputes state that layers derive from their weights."""
     for inner in member.members:
         if isinstance(inner.layer, layers.Normalization) and inner.layer.built:
             inner.layer.finalize_state()

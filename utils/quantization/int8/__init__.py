@@ -1,6 +1,6 @@
-"""Models that simulate int8 arithmetic while they are trained: made, saved, undone and converted.
+"""Quantization-aware models, which simulate int8 arithmetic in training: wrapping, unwrapping and conversion.
 
-Importing this package does not import TensorFlow Model Optimization; it is loaded when such a model is at hand.
+Importing this package does not import TensorFlow Model Optimization, which is imported on demand.
 """
 
 from pocketflow.utils.quantization.int8.inspect import is_quantization_aware

@@ -1,4 +1,4 @@
-"""Activation ranges from a trained model, so that training starts with ranges near the truth."""
+"""Calibration: initial activation ranges from a trained model."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import tf_keras as keras
 from pocketflow.utils.graph import output_extremes
 
 BATCH_SIZE = 32
-"""Images over which a range is taken; the ranges of the batches are averaged, as training averages them."""
+"""Images per range; the ranges of the batches are averaged, as in training."""
 
 
 def observed_ranges(model: keras.Model, names: Sequence[str], images: np.ndarray) -> dict[str, tuple[float, float]]:
-    """(low, high) of the outputs of layers, averaged over batches; zero is always within.
+    """(low, high) of the outputs of layers, averaged over batches, and extended to include zero.
 
     Args:
       model: a functional model of plain layers, run as in inference.
@@ -23,7 +23,4 @@ def observed_ranges(model: keras.Model, names: Sequence[str], images: np.ndarray
     """
     lows, highs = np.moveaxis(output_extremes(model, names, images, BATCH_SIZE), -1, 0)
     lows, highs = np.minimum(lows, 0).mean(axis=0), np.maximum(highs, 0).mean(axis=0)
-    return {
-        name: (float(low), float(high)) if high > low else (0.0, 1.0)
-        for name, low, high in zip(names, lows, highs, strict=True)
-    }
+    return {name: (float(low), float(high)) for name, low, high in zip(names, lows, highs, strict=True)}

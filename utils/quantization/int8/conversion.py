@@ -1,9 +1,9 @@
-"""From a quantization-aware model to its int8 file.
+"""Prepares quantization-aware models for the conversion to int8 files.
 
-The converter of TensorFlow Lite merges a batch norm into the convolution before it. One that follows an addition, as in
-residual networks with pre-activation, would stay behind as a multiplication and an addition with floats in between.
-So it becomes a depthwise 1x1 convolution here, which is one int8 operation (and exact: each channel has one weight, and
-a scale of its own). Likewise a channel select becomes a 1x1 convolution, together with the batch norm behind it.
+The converter of TensorFlow Lite folds a batch norm into the convolution before it. A batch norm that follows an
+addition, as in residual networks with pre-activation, would remain as a multiplication and an addition in float. It is
+therefore replaced by a depthwise 1x1 convolution, which is one int8 operation, and exact, because each channel has one
+weight and a separate scale. A channel select and the batch norm behind it are replaced by a 1x1 convolution.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class FixedConvolution(keras.layers.Layer):
 
 
 def for_the_converter(model: keras.Model) -> keras.Model:
-    """A copy of a quantization-aware model that computes the same with what the converter turns into int8.
+    """A copy of a quantization-aware model with the same outputs, of layers that the converter can convert to int8.
 
-    Kernels are rounded for good here, and put on an 8-bit grid that holds all values of a narrower one.
+    Kernels are replaced by the quantized ones, on an 8-bit grid that contains all values of a narrower grid.
     """
     norms = norms_without_kernel(model)
     selects = {select.name for select in norms.values() if select is not None}

@@ -1,23 +1,23 @@
-"""Which layers and models simulate quantization; loads no TensorFlow Model Optimization."""
+"""Detection of quantization-aware layers and models, without importing TensorFlow Model Optimization."""
 
 from __future__ import annotations
 
 import tf_keras as keras
 
 MARK = 'simulates_quantization'
-"""The class attribute that tells wrapped layers from others."""
+"""The class attribute that marks wrapped layers."""
 
 
 def is_wrapped(layer: keras.layers.Layer) -> bool:
-    """Whether the layer simulates the quantization of the layer within it."""
+    """Whether the layer is a wrapper that simulates the quantization of its inner layer."""
     return getattr(type(layer), MARK, False)
 
 
 def unwrapped(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """The layer within a layer that simulates its quantization; other layers as they are."""
+    """The inner layer of a quantization wrapper; other layers unchanged."""
     return layer.layer if is_wrapped(layer) else layer
 
 
 def is_quantization_aware(model: keras.Model) -> bool:
-    """Whether layers of the model simulate quantization."""
+    """Whether any layer of the model is a quantization wrapper."""
     return any(is_wrapped(layer) for layer in model.layers)

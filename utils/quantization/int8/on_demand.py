@@ -1,4 +1,4 @@
-"""Loads TensorFlow Model Optimization, which takes a second, when a quantization-aware model is at hand."""
+"""Imports TensorFlow Model Optimization, which takes a second, only for quantization-aware models."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import tf_keras as keras
 from pocketflow.utils.quantization.int8.inspect import is_quantization_aware
 
 WRAPPER = b'QuantizedLayer'
-"""The class name by which a saved model tells that it has wrapped layers."""
+"""The class name that marks wrapped layers in a saved model."""
 
 
 def plain_if_quantization_aware(model: Any) -> Any:
-    """The ordinary model behind a quantization-aware one, as `wrapping.plain` makes it; all else as it is."""
+    """The plain model of a quantization-aware one (`wrapping.strip_quantization`); all other objects unchanged."""
     if not isinstance(model, keras.Model) or not is_quantization_aware(model):
         return model
     from pocketflow.utils.quantization.int8.wrapping import strip_quantization
@@ -23,10 +23,10 @@ def plain_if_quantization_aware(model: Any) -> Any:
 
 
 def register_classes_in(architecture: bytes) -> None:
-    """Makes Keras know the layers of a saved model, if it is quantization-aware.
+    """Registers the layers of quantization-aware models with Keras, if a saved model has such layers.
 
     Args:
-      architecture: its configuration, as JSON.
+      architecture: the model's configuration, as JSON.
     """
     if WRAPPER in architecture:
         importlib.import_module('pocketflow.utils.quantization.int8.wrappers')

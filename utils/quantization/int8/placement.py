@@ -1,9 +1,8 @@
-"""Where int8 arithmetic rounds: which kernels it stores and which tensors it writes.
+"""Placement of quantization: the kernels that are stored and the tensors that are written in int8 arithmetic.
 
-A runtime computes convolution, batch norm and ReLU in one operation and rounds once, at its end. So a simulation that
-is to predict the file rounds there and nowhere else. Pooling, padding and reshaping hand on the scale of what they
-read. The rules are those of the int8 kernels of TensorFlow Lite (https://ai.google.dev/edge/litert/models/
-quantization_spec).
+A runtime computes convolution, batch norm and ReLU in one operation and rounds once, at its end, so the simulation
+rounds in these places only. The outputs of pooling, padding and reshaping have the scale of their inputs. The rules are
+those of the int8 kernels of TensorFlow Lite (https://ai.google.dev/edge/litert/models/quantization_spec).
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ from pocketflow.utils.quantization.int8.inspect import unwrapped
 
 _k = keras.layers
 _FOLDS_NORM = (_k.Conv2D, _k.DepthwiseConv2D, ChannelSelect)
-"""What a batch norm is computed together with."""
+"""Layers into which a batch norm is fused."""
 _FUSES_RELU = (*_FOLDS_NORM, _k.Dense, _k.Add, _k.Subtract, _k.Multiply)
-"""What a ReLU is computed together with, besides batch norms."""
+"""Layers into which a ReLU is fused, besides batch norms."""
 _SAME_SCALE = (
     _k.MaxPooling2D,
     _k.AveragePooling2D,
@@ -40,34 +39,37 @@ _SAME_SCALE = (
     _k.ActivityRegularization,
     _k.InputLayer,
 )
-"""What writes no new values, and so needs no range of its own."""
-_FIXED_SCALE = ('softmax', 'sigmoid', 'tanh')
-"""Activations whose results have a scale that the runtime fixes."""
-_KERNELS = {
+"""Layers that compute no new values, and so need no separate range."""
+FIXED_RANGES = {'softmax': (0.0, 255 / 256), 'sigmoid': (0.0, 255 / 256), 'tanh': (-1.0, 127 / 128)}
+"""(low, high) of activations for which the runtime accepts only one scale: 1/256, or 1/128."""
+KERNELS = {
     _k.Conv2D: 'kernel',
     _k.DepthwiseConv2D: 'depthwise_kernel',
     _k.Dense: 'kernel',
     _k.Conv2DTranspose: 'kernel',
 }
+"""Layer type -> the attribute of its kernel."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """What is rounded at one layer.
+    """The quantization of one layer.
 
     Attributes:
-      kernel: the attribute that holds the kernel to be rounded, or `None`.
+      kernel: the attribute of the kernel to be rounded, or `None`.
       output: whether the output is rounded.
       positive: whether the output is never negative.
+      fixed: the activation in `FIXED_RANGES` that determines the range of the output, or `None`.
     """
 
     kernel: str | None
     output: bool
     positive: bool = False
+    fixed: str | None = None
 
 
 class Flow:
-    """Who writes and who reads each tensor of a functional model; layers are seen without their wrappers."""
+    """Producer and consumers of each tensor of a functional model; wrappers are replaced by their inner layers."""
 
     def __init__(self, model: keras.Model):
         self.nodes = nodes_in_order(model)
@@ -85,45 +87,51 @@ class Flow:
         return self._writers[id(tensor)]
 
     def only_reader(self, tensor: Any) -> keras.layers.Layer | None:
-        """The one layer that reads the tensor; `None` if there are several, or if the model returns it."""
+        """The only layer that reads the tensor; `None` if there are several, or if it is an output of the model."""
         readers = self._readers[id(tensor)]
         return readers[0] if len(readers) == 1 else None
 
 
 def activation_name(layer: keras.layers.Layer) -> str:
-    """Name of the activation within a layer; 'linear' if it has none."""
+    """Name of a layer's activation; 'linear' if it has none."""
     activation = getattr(layer, 'activation', None)
     return 'linear' if activation is None else getattr(activation, '__name__', type(activation).__name__)
 
 
 def is_relu(layer: keras.layers.Layer) -> bool:
-    """Whether the layer is a ReLU, or a ReLU6, and nothing else."""
+    """Whether the layer is a ReLU or ReLU6 without leak or threshold."""
     if type(layer) is _k.ReLU:
         return not layer.negative_slope and not layer.threshold and layer.max_value in (None, 6)
     return type(layer) is _k.Activation and activation_name(layer) in ('relu', 'relu6')
 
 
 def is_norm_of_channels(layer: keras.layers.Layer) -> bool:
-    """Whether the layer is a batch norm over the last axis, as int8 operations compute it with the one before."""
+    """Whether the layer is a batch norm over the last axis, which can be fused into the operation before."""
     return isinstance(layer, _k.BatchNormalization) and list(layer.axis) == [layer.input_spec.ndim - 1]
 
 
 def _is_computed_with(layer: keras.layers.Layer, reader: keras.layers.Layer | None) -> bool:
-    """Whether the runtime computes the layer together with its only reader, so that nothing is rounded between."""
+    """Whether the runtime fuses the layer with its only reader, so that nothing is rounded in between."""
     if isinstance(layer, _k.BatchNormalization):
         return reader is not None and is_relu(reader)
     if reader is None or activation_name(layer) != 'linear':
         return False
     if isinstance(reader, _k.BatchNormalization):
-        return type(layer) in _FOLDS_NORM and is_norm_of_channels(reader)
+        return norm_behind(layer, reader) is not None
     return is_relu(reader) and type(layer) in _FUSES_RELU
 
 
+def norm_behind(layer: keras.layers.Layer, reader: keras.layers.Layer | None) -> keras.layers.BatchNormalization | None:
+    """The only reader of a layer, if it is a batch norm that the runtime fuses into the layer."""
+    is_norm = isinstance(reader, _k.BatchNormalization) and is_norm_of_channels(reader)
+    return reader if is_norm and type(layer) in _FOLDS_NORM and activation_name(layer) == 'linear' else None
+
+
 def norms_without_kernel(model: keras.Model) -> dict[str, ChannelSelect | None]:
-    """The batch norms on feature maps that follow no layer with a kernel with which they could be computed.
+    """The batch norms on feature maps that cannot be fused into a layer with a kernel.
 
     Returns:
-      By name of the batch norm, the channel select with which it is computed, if there is one.
+      Name of the batch norm -> the channel select with which it is fused, if there is one.
     """
     flow = Flow(model)
     norms: dict[str, ChannelSelect | None] = {}
@@ -139,7 +147,7 @@ def norms_without_kernel(model: keras.Model) -> dict[str, ChannelSelect | None]:
 
 
 def places(model: keras.Model) -> dict[str, Place]:
-    """The layers at which something is rounded, by name, in the order of execution; inputs excepted.
+    """The quantization of each layer, by name, in the order of execution; without inputs and layers that do not round.
 
     Args:
       model: a functional model whose layers are plain.
@@ -147,30 +155,40 @@ def places(model: keras.Model) -> dict[str, Place]:
     flow = Flow(model)
     result: dict[str, Place] = {}
     for node in flow.nodes:
-        place = Place(_KERNELS.get(type(node.layer)), _rounds_output(flow, node), _is_positive(node.layer))
-        known = result.get(node.layer.name, place)
-        result[node.layer.name] = dataclasses.replace(place, output=place.output or known.output)
+        layer = node.layer
+        place = Place(KERNELS.get(type(layer)), _rounds_output(flow, node), _is_positive(layer), _fixed_range(layer))
+        known = result.get(layer.name, place)
+        result[layer.name] = dataclasses.replace(place, output=place.output or known.output)
     return {name: place for name, place in result.items() if place.kernel or place.output}
 
 
 def _rounds_output(flow: Flow, node: Any) -> bool:
     layer, outputs = node.layer, tf.nest.flatten(node.outputs)
-    if len(outputs) != 1 or not outputs[0].dtype.is_floating or _keeps_scale(layer, outputs[0]):
+    if len(outputs) != 1 or not outputs[0].dtype.is_floating or keeps_scale(layer, outputs[0]):
         return False
+    if _fixed_range(layer):
+        return True
     reader = flow.only_reader(outputs[0])
-    # One range serves a concatenation and all that only it reads, so that it need not compute anything.
+    # A concatenation and the inputs that only it reads share one range, so that it need not rescale values.
     return not (isinstance(reader, _k.Concatenate) or _is_computed_with(layer, reader))
 
 
-def _keeps_scale(layer: keras.layers.Layer, output: Any) -> bool:
-    """Whether the scale of the layer's output is that of its input, or fixed."""
-    if type(layer) in (_k.Activation, _k.Softmax):
-        return activation_name(layer) in ('linear', *_FIXED_SCALE)
+def keeps_scale(layer: keras.layers.Layer, output: Any) -> bool:
+    """Whether the scale of the layer's output is that of its input."""
+    if type(layer) is _k.Activation:
+        return activation_name(layer) == 'linear'
     if isinstance(layer, ChannelSelect):
         return len(output.shape) != 4
     if isinstance(layer, _k.UpSampling2D):
-        return layer.interpolation == 'nearest'
+        return bool(layer.interpolation == 'nearest')
     return isinstance(layer, _SAME_SCALE)
+
+
+def _fixed_range(layer: keras.layers.Layer) -> str | None:
+    if type(layer) is _k.Softmax:
+        return 'softmax'
+    name = activation_name(layer)
+    return name if type(layer) is _k.Activation and name in FIXED_RANGES else None
 
 
 def _is_positive(layer: keras.layers.Layer) -> bool:

@@ -1,4 +1,4 @@
-"""Rewriting a model so that each layer has one kernel at most, and rounds where it ends."""
+"""Rewrites a model so that each layer has at most one kernel, and is rounded at its output only."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from pocketflow.utils.quantization.int8.placement import Flow, activation_name, 
 
 _k = keras.layers
 _FUSED = ('linear', 'relu', 'relu6')
-"""Activations that a layer with a kernel may have within."""
+"""Activations that may stay within a layer with a kernel."""
+_SWISH = ('swish', 'silu')
 _PAIRWISE = (_k.Add, _k.Multiply)
-"""What int8 operations compute for two tensors at a time."""
+"""Layers whose int8 operations have two operands."""
 
 _IN_FLOAT = (_k.MultiHeadAttention, _k.Attention, _k.AdditiveAttention, _k.RNN, _k.Wrapper)
-"""Layers with weights or products within that no int8 operation computes, so that the converter refuses their files."""
+"""Layers with weights or products without an int8 operation, for which the conversion fails."""
 
 Assign = Callable[[], None]
 
 
 def prepare(model: keras.Model) -> keras.Model:
-    """A copy of the model with a simpler structure, which computes the same in inference.
+    """A copy of the model with a simpler structure and the same outputs in inference.
 
     Separable convolutions become a depthwise and a pointwise one, sums and products of several tensors become chains of
-    two at a time, activations other than ReLU become layers of their own, and batch norms behind dense layers become
-    part of these (no int8 operation computes the two together).
+    two at a time, activations other than ReLU become separate layers, a swish becomes a product with a sigmoid, and
+    batch norms behind dense layers are folded into these (no int8 operation fuses the two).
 
     Raises:
       UsageError: the model is not functional, or has a model, or another layer of layers, among its layers.
@@ -40,7 +41,7 @@ def prepare(model: keras.Model) -> keras.Model:
 
     def edit(layer: keras.layers.Layer, copy: keras.layers.Layer) -> Call:
         if layer.name in folded:
-            return lambda inputs, **_: inputs  # its call may have a `training` argument
+            return lambda inputs, **_: inputs  # the call may have a `training` argument
         if layer.name in norms:
             return _dense_with_norm(layer, norms[layer.name], pending)
         if type(layer) is _k.SeparableConv2D:
@@ -49,6 +50,8 @@ def prepare(model: keras.Model) -> keras.Model:
             return _pairwise(layer)
         if getattr(layer, 'kernel', None) is not None and activation_name(layer) not in _FUSED:
             return _with_activation_apart(layer, pending)
+        if type(layer) is _k.Activation and activation_name(layer) in _SWISH:
+            return _swish(layer.name)
         return copy
 
     result = rebuild(model, edit)
@@ -58,10 +61,10 @@ def prepare(model: keras.Model) -> keras.Model:
 
 
 def check_layers(model: keras.Model) -> None:
-    """Refuses layers within which int8 arithmetic cannot be simulated.
+    """Rejects layers whose int8 arithmetic cannot be simulated.
 
     Raises:
-      UsageError: names the layer.
+      UsageError: there is such a layer; the message names it.
     """
     for layer in model.layers:
         if isinstance(layer, keras.Model):
@@ -77,7 +80,7 @@ def check_layers(model: keras.Model) -> None:
 
 
 def _norms_behind_dense(model: keras.Model) -> dict[str, keras.layers.Layer]:
-    """The batch norm that is the only reader of a linear dense layer, by the name of that layer."""
+    """Name of a linear dense layer -> the batch norm that is its only reader."""
     flow = Flow(model)
     pairs = {}
     for node in flow.nodes:
@@ -110,7 +113,7 @@ def _dense_with_norm(dense: keras.layers.Dense, norm: keras.layers.BatchNormaliz
 
 
 def norm_as_affine(norm: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
-    """(scale, offset) `[channels]` with which a batch norm in inference computes `scale * x + offset`."""
+    """(scale, offset), each `[channels]`, of a batch norm in inference, which computes `scale * x + offset`."""
     scale = 1 / np.sqrt(norm.moving_variance.numpy() + norm.epsilon)
     if norm.scale:
         scale = scale * norm.gamma.numpy()
@@ -136,7 +139,8 @@ def _separated(layer: keras.layers.SeparableConv2D, pending: list[Assign]) -> Ca
         pointwise.set_weights(weights[1:])
 
     pending.append(assign)
-    return lambda inputs: _activated(layer, pointwise(depthwise(inputs)))
+    activate = _activation(layer)
+    return lambda inputs: activate(pointwise(depthwise(inputs)))
 
 
 def _pairwise(layer: keras.layers.Layer) -> Call:
@@ -156,10 +160,19 @@ def _pairwise(layer: keras.layers.Layer) -> Call:
 def _with_activation_apart(layer: keras.layers.Layer, pending: list[Assign]) -> Call:
     linear = type(layer).from_config({**layer.get_config(), 'activation': 'linear'})
     pending.append(lambda: linear.set_weights(layer.get_weights()))
-    return lambda *args, **kwargs: _activated(layer, linear(*args, **kwargs))
+    activate = _activation(layer)
+    return lambda *args, **kwargs: activate(linear(*args, **kwargs))
 
 
-def _activated(layer: keras.layers.Layer, outputs: object) -> object:
+def _activation(layer: keras.layers.Layer) -> Call:
+    """The activation of a layer, as separate layers."""
+    name = f'{layer.name}_activation'
     if activation_name(layer) == 'linear':
-        return outputs
-    return _k.Activation(layer.activation, name=f'{layer.name}_activation')(outputs)
+        return lambda outputs: outputs
+    return _swish(name) if activation_name(layer) in _SWISH else _k.Activation(layer.activation, name=name)
+
+
+def _swish(name: str) -> Call:
+    """`x * sigmoid(x)` in two layers, since the runtime rounds the sigmoid and the product."""
+    gate, product = _k.Activation('sigmoid', name=f'{name}_sigmoid'), _k.Multiply(name=name)
+    return lambda inputs: product([inputs, gate(inputs)])

@@ -1,8 +1,8 @@
-"""The layers that simulate quantization, on the base of TensorFlow Model Optimization.
+"""Wrappers for quantization-aware training, based on TensorFlow Model Optimization.
 
-Weights: Jacob et al. 2018 (https://arxiv.org/abs/1712.05877), symmetric, one scale per output channel where the
-kernels of the runtime allow it. The range is the largest magnitude of the present weights, so it needs no variable and
-never lags behind them. Activations: asymmetric, one scale per tensor, the range a moving average (section 3.1).
+Weights: Jacob et al. 2018 (https://arxiv.org/abs/1712.05877), symmetric, one scale per output channel if the kernels
+of the runtime support it. The range is the largest magnitude of the current weights, so it needs no variable and no
+moving average. Activations: asymmetric, one scale per tensor, the range a moving average (section 3.1).
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapp
 from tensorflow_model_optimization.python.core.quantization.keras.quantizers import Quantizer
 
 from pocketflow.utils.quantization.encoding import largest_symmetric_code
+from pocketflow.utils.quantization.int8.biases import as_stored, folding_norm, input_scale, shift_for
+from pocketflow.utils.quantization.int8.placement import FIXED_RANGES
 
 RANGE_DECAY = 0.99
-"""Weight of the past in the moving average of a range, per step."""
+"""Decay of the moving average of a range, per step."""
 STORED_BITS = 8
 SMALLEST_RANGE = 1e-5
 """Least range of a channel, as a share of the largest: smaller scales would overflow the 32-bit biases."""
@@ -32,20 +34,24 @@ NARROWEST = 1e-6
 
 @dataclasses.dataclass(frozen=True)
 class Simulation:
-    """What a wrapper simulates.
+    """Settings of one wrapper.
 
     Attributes:
-      kernel: the attribute that holds the kernel to be rounded, or `None`.
+      kernel: the attribute of the kernel to be rounded, or `None`.
       output: whether the output is rounded.
       positive: whether the output is never negative, so that only its maximum is observed.
+      fixed: the activation in `FIXED_RANGES` that determines the range of the output, or `None`.
+      least: least width of the range of the output.
       weight_bits, activation_bits: widths.
-      delay: training steps before values are rounded in training; ranges are observed from the start.
-      is_stored: whether the kernel is on its grid of `weight_bits` already and only waits to be stored in 8 bits.
+      delay: training steps before values are rounded in training; ranges are updated from the start.
+      is_stored: whether the kernel is already on its grid of `weight_bits`, and is to be stored in 8 bits.
     """
 
     kernel: str | None
     output: bool
     positive: bool = False
+    fixed: str | None = None
+    least: float = 0.0
     weight_bits: int = 8
     activation_bits: int = 8
     delay: int = 0
@@ -53,7 +59,7 @@ class Simulation:
 
 
 class Delayed(Quantizer):
-    """A quantizer that passes training values through before the step at which quantization starts."""
+    """A quantizer that returns values unchanged in training until the step at which quantization starts."""
 
     def __init__(self, simulation: Simulation):
         self.simulation = simulation
@@ -70,7 +76,7 @@ class Delayed(Quantizer):
 class KernelQuantizer(Delayed):
     """Symmetric; one range per output channel for convolutions, one per tensor for the others.
 
-    The runtime has no matrix product with a scale per channel that the converter would take from a simulation.
+    For dense layers, the converter does not accept one scale per channel from a simulation.
     """
 
     def build(self, tensor_shape: Sequence[int], name: str, layer: keras.layers.Layer) -> dict[str, tf.Variable]:
@@ -81,8 +87,13 @@ class KernelQuantizer(Delayed):
     def __call__(self, inputs: tf.Tensor, training: bool, weights: dict[str, tf.Variable], **kwargs: Any) -> tf.Tensor:
         return self._after_delay(inputs, lambda: self.rounded(inputs), weights['step'], training)
 
+    def scales(self, kernel: tf.Tensor) -> tf.Tensor:
+        """The step of the grid, for each output channel or for all."""
+        largest = largest_magnitudes(kernel, self.per_channel, self.is_depthwise)
+        return largest / largest_symmetric_code(self.simulation.weight_bits)
+
     def rounded(self, kernel: tf.Tensor) -> tf.Tensor:
-        """The kernel on its grid."""
+        """The kernel, rounded to its grid."""
         bits = self.simulation.weight_bits
         if not self.simulation.is_stored:
             return round_symmetric(kernel, bits, self.per_channel, self.is_depthwise)
@@ -93,38 +104,69 @@ class KernelQuantizer(Delayed):
 def round_symmetric(
     kernel: tf.Tensor, bits: int, per_channel: bool, depthwise: bool = False, factor: float = 1.0
 ) -> tf.Tensor:
-    """The kernel on a symmetric grid of 2^bits - 1 values, with the straight-through gradient.
+    """Rounds the kernel to a symmetric grid of 2^bits - 1 values, with straight-through gradients.
 
     Args:
       kernel: for `per_channel` [height, width, inputs, outputs], or, for `depthwise`, [height, width, channels,
         multiplier]; else any shape.
       bits: 2 to 8.
-      per_channel: whether each output channel has a range of its own.
-      depthwise: whether the output channels are those of a depthwise convolution: `channels * multiplier`.
+      per_channel: whether each output channel has a separate range.
+      depthwise: whether the kernel is that of a depthwise convolution, with `channels * multiplier` output channels.
       factor: range of the grid, in units of the largest magnitude.
     """
     kernel = tf.convert_to_tensor(kernel)
+    largest = largest_magnitudes(kernel, per_channel, depthwise) * factor
     if not per_channel:
-        largest = _filled(tf.reduce_max(tf.abs(kernel)), 0.0) * factor
         return tf.quantization.fake_quant_with_min_max_vars(kernel, -largest, largest, bits, narrow_range=True)
-    shape = kernel.shape
-    folded = tf.reshape(kernel, (*shape[:2], 1, shape[2] * shape[3])) if depthwise else kernel
-    largest = tf.reduce_max(tf.abs(folded), (0, 1, 2))
-    largest = _filled(largest, SMALLEST_RANGE * tf.reduce_max(largest)) * factor
     rounded = tf.quantization.fake_quant_with_min_max_vars_per_channel(
-        folded, -largest, largest, bits, narrow_range=True
+        _folded(kernel, depthwise), -largest, largest, bits, narrow_range=True
     )
-    return tf.reshape(rounded, shape)
+    return tf.reshape(rounded, kernel.shape)
+
+
+def largest_magnitudes(kernel: tf.Tensor, per_channel: bool, depthwise: bool) -> tf.Tensor:
+    """The ends of the grids of `round_symmetric`: `[output channels]`, or one for all."""
+    if not per_channel:
+        return _filled(tf.reduce_max(tf.abs(kernel)), 0.0)
+    largest = tf.reduce_max(tf.abs(_folded(kernel, depthwise)), (0, 1, 2))
+    return _filled(largest, SMALLEST_RANGE * tf.reduce_max(largest))
+
+
+def _folded(kernel: tf.Tensor, depthwise: bool) -> tf.Tensor:
+    """The kernel with its output channels on the last axis."""
+    shape = kernel.shape
+    return tf.reshape(kernel, (*shape[:2], 1, shape[2] * shape[3])) if depthwise else kernel
 
 
 def _filled(largest: tf.Tensor, least: tf.Tensor | float) -> tf.Tensor:
-    """A range that is positive even where all weights are zero; it has no gradient."""
+    """The range, at least `least`, and positive even if all weights are zero; it has no gradient."""
     largest = tf.maximum(largest, least)
     return tf.stop_gradient(tf.where(largest > 0, largest, tf.ones_like(largest)))
 
 
+class FixedQuantizer(Delayed):
+    """Asymmetric, with the range that the runtime prescribes.
+
+    The converter uses the same range, so values are not rounded in models for the converter.
+    """
+
+    def build(self, tensor_shape: Any, name: str, layer: keras.layers.Layer) -> dict[str, tf.Variable]:
+        return {'step': layer.optimizer_step}
+
+    def __call__(self, inputs: tf.Tensor, training: bool, weights: dict[str, tf.Variable], **kwargs: Any) -> tf.Tensor:
+        if self.simulation.is_stored:
+            return inputs
+        assert self.simulation.fixed is not None  # others get an `OutputQuantizer`
+        low, high = FIXED_RANGES[self.simulation.fixed]
+
+        def rounded() -> tf.Tensor:
+            return tf.quantization.fake_quant_with_min_max_args(inputs, low, high, STORED_BITS)
+
+        return self._after_delay(inputs, rounded, weights['step'], training)
+
+
 class OutputQuantizer(Delayed):
-    """Asymmetric, one range per tensor that follows the batches while training."""
+    """Asymmetric, with one range per tensor, a moving average in training."""
 
     def build(self, tensor_shape: Any, name: str, layer: keras.layers.Layer) -> dict[str, tf.Variable]:
         limits = {
@@ -139,6 +181,7 @@ class OutputQuantizer(Delayed):
         limits = [weights['min'], weights['max']]
         if training:
             limits = self._follow(tf.stop_gradient(inputs), *limits)
+        limits = [limits[0], tf.maximum(limits[1], limits[0] + self.simulation.least)]
         if not self.simulation.is_stored:
             limits = as_converted(*limits)
 
@@ -149,8 +192,8 @@ class OutputQuantizer(Delayed):
 
     def _follow(self, values: tf.Tensor, low: tf.Variable, high: tf.Variable) -> list[tf.Tensor]:
         lowest, highest = tf.minimum(tf.reduce_min(values), 0), tf.maximum(tf.reduce_max(values), 0)
-        # A batch of zeros, as behind a ReLU that never fires, says nothing about the range: following it would shrink
-        # the range until no file can hold it.
+        # A batch of zeros, such as the outputs of a ReLU that is never active, is ignored: it would shrink the range
+        # until it is too narrow for the file.
         share = tf.where(lowest < highest, 1 - RANGE_DECAY, 0.0)
         new_high = high.assign((1 - share) * high + share * highest)
         if self.simulation.positive:
@@ -168,7 +211,7 @@ def as_converted(low: tf.Tensor, high: tf.Tensor) -> list[tf.Tensor]:
 
 
 class SimulationConfig(QuantizeConfig):
-    """Tells the wrapper of TensorFlow Model Optimization what to round."""
+    """Defines the quantized weights and outputs for the wrapper of TensorFlow Model Optimization."""
 
     def __init__(self, simulation: Simulation):
         self.simulation = simulation
@@ -185,11 +228,13 @@ class SimulationConfig(QuantizeConfig):
         return []
 
     def set_quantize_activations(self, layer: keras.layers.Layer, quantize_activations: Sequence[Any]) -> None:
-        """There are none: activations are layers of their own, or part of what is rounded at the output."""
+        """Does nothing: activations are separate layers, or part of the output that is rounded."""
         assert not quantize_activations
 
     def get_output_quantizers(self, layer: keras.layers.Layer) -> list[Quantizer]:
-        return [OutputQuantizer(self.simulation)] if self.simulation.output else []
+        if not self.simulation.output:
+            return []
+        return [FixedQuantizer(self.simulation) if self.simulation.fixed else OutputQuantizer(self.simulation)]
 
     def get_config(self) -> dict[str, Any]:
         return dataclasses.asdict(self.simulation)
@@ -197,7 +242,7 @@ class SimulationConfig(QuantizeConfig):
 
 @keras.saving.register_keras_serializable(package='PocketFlow')
 class QuantizedLayer(QuantizeWrapperV2):
-    """A layer whose kernel and output are rounded as in int8 arithmetic; it has the name of the layer within."""
+    """A wrapper that rounds the kernel and output of its inner layer as in int8 arithmetic, under the same name."""
 
     simulates_quantization = True
 
@@ -207,27 +252,61 @@ class QuantizedLayer(QuantizeWrapperV2):
 
     def get_config(self) -> dict[str, Any]:
         layer = keras.saving.serialize_keras_object(self.layer)
-        layer.pop('build_config', None)  # the wrapper builds it, or else it would count the weights twice
+        layer.pop('build_config', None)  # the wrapper builds the layer; otherwise weights would be listed twice
         return {'name': self.name, 'layer': layer, 'simulation': dataclasses.asdict(self.simulation)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> QuantizedLayer:
         return cls(keras.saving.deserialize_keras_object(config['layer']), config['simulation'], name=config['name'])
 
+    def call(self, inputs: Any, training: Any = None, **kwargs: Any) -> Any:
+        """Calls the inner layer; in inference with the bias as it is stored in the file."""
+        training = keras.backend.learning_phase() if training is None else training
+        if tf.is_tensor(training) or training or not self.simulation.kernel or self.simulation.is_stored:
+            return super().call(inputs, training=training, **kwargs)
+        source, (kernel, quantizer, _) = input_scale(self), self._weight_vars[0]
+        if source is None:
+            return super().call(inputs, training=training, **kwargs)
+        step, bias, norm = source * quantizer.scales(kernel), getattr(self.layer, 'bias', None), folding_norm(self)
+        if norm is not None:
+            return super().call(inputs, training=training, **kwargs) + shift_for(
+                norm, 0.0 if bias is None else bias, step
+            )
+        if bias is None:
+            return super().call(inputs, training=training, **kwargs)
+        # Without Keras' attribute tracking, which would remove the replaced variable from the weights.
+        object.__setattr__(self.layer, 'bias', as_stored(bias, step))
+        try:
+            return super().call(inputs, training=training, **kwargs)
+        finally:
+            object.__setattr__(self.layer, 'bias', bias)
+
+    def output_scale(self) -> tf.Tensor:
+        """The scale of the output in the file."""
+        if self.simulation.fixed:
+            low, high = map(tf.constant, FIXED_RANGES[self.simulation.fixed])
+        else:
+            low, high = (self._output_quantizer_vars[key] for key in ('min', 'max'))
+            low, high = as_converted(low, tf.maximum(high, low + self.simulation.least))
+        return (high - low) / (2**self.simulation.activation_bits - 1)
+
     @property
     def kernel_variable(self) -> tf.Variable | None:
-        """The trained kernel; the attribute of the layer within holds the rounded one."""
+        """The trained kernel; the attribute of the inner layer is the rounded one."""
         return self._weight_vars[0][0] if self._weight_vars else None
 
     def rounded_kernel(self) -> tf.Tensor:
-        """The kernel as int8 arithmetic stores it."""
+        """The kernel as stored in the int8 file, in float32."""
         kernel, quantizer, _ = self._weight_vars[0]
         return quantizer.rounded(kernel)
 
     @property
     def range(self) -> tuple[float, float]:
         """(low, high) of the output."""
-        return tuple(float(self._output_quantizer_vars[key]) for key in ('min', 'max'))
+        if self.simulation.fixed:
+            return FIXED_RANGES[self.simulation.fixed]
+        low, high = (float(self._output_quantizer_vars[key]) for key in ('min', 'max'))
+        return low, max(high, low + self.simulation.least)
 
     def set_range(self, low: float, high: float) -> None:
         """Sets the range of the output."""
@@ -237,12 +316,12 @@ class QuantizedLayer(QuantizeWrapperV2):
 
 @keras.saving.register_keras_serializable(package='PocketFlow')
 class InputQuantization(keras.layers.Layer):
-    """Stands behind an input, or a layer of several arguments, so that a wrapper can round what they return."""
+    """An identity layer behind an input, or a layer of several arguments, whose wrapper rounds their output."""
 
 
 @keras.saving.register_keras_serializable(package='PocketFlow')
 class FreezingBatchNormalization(keras.layers.BatchNormalization):
-    """A batch norm that stops using and updating batch statistics after `delay` training steps."""
+    """A batch norm that, after `delay` training steps, uses fixed moving statistics instead of batch statistics."""
 
     def __init__(self, delay: int, **kwargs: Any):
         super().__init__(**kwargs)

@@ -1,4 +1,4 @@
-"""From a trained model to one that simulates its int8 file, and back."""
+"""Converts trained models to quantization-aware ones, and back."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pocketflow.utils.quantization.int8.calibration import BATCH_SIZE, observed_
 from pocketflow.utils.quantization.int8.inspect import is_wrapped, unwrapped
 from pocketflow.utils.quantization.int8.placement import Place, places
 from pocketflow.utils.quantization.int8.prepare import prepare
+from pocketflow.utils.quantization.int8.reach import Range, possible_ranges
 from pocketflow.utils.quantization.int8.wrappers import (
     FreezingBatchNormalization,
     InputQuantization,
@@ -26,12 +27,12 @@ from pocketflow.utils.quantization.int8.wrappers import (
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How quantization is simulated.
+    """Settings of the simulation of quantization.
 
     Attributes:
       weight_bits, activation_bits: widths.
       quant_delay: training steps before values are rounded in training.
-      freeze_norm_delay: training steps before batch norms stop following the batches; `None`: never.
+      freeze_norm_delay: training steps before batch norms are frozen; `None`: never.
     """
 
     weight_bits: int = 8
@@ -41,48 +42,51 @@ class Settings:
 
 
 def quantization_aware(model: keras.Model, images: np.ndarray, settings: Settings = Settings()) -> keras.Model:
-    """A copy of a trained model that rounds kernels and activations as the int8 file will.
+    """A copy of a trained model that rounds kernels and activations as in its int8 file.
 
     Args:
       model: a functional model of plain layers and channel selects.
-      images: training inputs `[N, ...]` (float32), from which activation ranges start.
+      images: training inputs `[N, ...]` (float32), on which activation ranges are calibrated.
       settings: widths and delays.
 
     Returns:
-      A functional model with the same layer names. In inference it always rounds.
+      A functional model with the same layer names. In inference it rounds regardless of delays.
 
     Raises:
       UsageError: the model is not functional.
     """
     prepared = prepare(model)
     where = places(prepared)
-    wrapping = _Wrapping(where, settings)
+    names = [name for name, place in where.items() if place.output and not place.fixed]
+    low, high = _input_range(images)
+    ranges = possible_ranges(prepared, where, observed_ranges(prepared, names, images), max(-low, high))
+    wrapping = _Wrapping(where, ranges, settings)
     result = rebuild(prepared, wrapping.edit)
-    ranges = observed_ranges(prepared, [name for name, place in where.items() if place.output], images)
     for layer in result.layers:
-        if is_wrapped(layer) and layer.simulation.output:
-            name = wrapping.rounded_behind.get(layer.name, layer.name)
-            layer.set_range(*(ranges[name] if name in ranges else _input_range(images)))
+        if is_wrapped(layer) and layer.simulation.output and not layer.simulation.fixed:
+            name = wrapping.rounded_after.get(layer.name, layer.name)
+            layer.set_range(*(ranges[name][:2] if name in ranges else (low, high)))
     copy_weights(prepared, result)
     return result
 
 
 def _input_range(images: np.ndarray) -> tuple[float, float]:
     batches = [images[start : start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE)]
-    return min(0.0, np.mean([batch.min() for batch in batches])), max(0.0, np.mean([batch.max() for batch in batches]))
+    low, high = (float(np.mean([choose(batch.min(), batch.max(), 0.0) for batch in batches])) for choose in (min, max))
+    return (low, high) if high > low else (0.0, 1.0)
 
 
 class _Wrapping:
-    """Puts wrappers around layers, behind inputs, and behind layers that cannot be within one.
+    """Adds wrappers around layers, and separate rounding layers behind inputs and layers that cannot be wrapped.
 
     A wrapper calls its layer with one argument. Operators with numbers or slices (`x * 0.5`, `x[..., :8]`) and
-    attention take several, so that what they return is rounded by a layer of its own.
+    attention take several, so their outputs are rounded by a separate layer.
     """
 
-    def __init__(self, where: Mapping[str, Place], settings: Settings):
-        self._where, self._settings = where, settings
-        self.rounded_behind: dict[str, str] = {}
-        """The layer behind which a wrapper stands, by the name of the wrapper."""
+    def __init__(self, where: Mapping[str, Place], ranges: Mapping[str, Range], settings: Settings):
+        self._where, self._ranges, self._settings = where, ranges, settings
+        self.rounded_after: dict[str, str] = {}
+        """Name of a separate rounding layer -> the layer whose output it rounds."""
         self._inputs: dict[int, Any] = {}
 
     def edit(self, layer: keras.layers.Layer, copy: keras.layers.Layer) -> Call:
@@ -92,18 +96,21 @@ class _Wrapping:
         if place is None:
             call = copy
         elif place.kernel or _takes_one_argument(layer):
-            call = self._wrapped(copy, place)
+            call = self._wrapped(copy, place, self._least(layer))
         else:
             call = self._rounded_after(copy, place)
         return lambda *args, **kwargs: call(*tf.nest.map_structure(self._rounded_input, args), **kwargs)
 
+    def _least(self, layer: keras.layers.Layer) -> float:
+        return self._ranges[layer.name].least if layer.name in self._ranges else 0.0
+
     def _rounded_after(self, layer: keras.layers.Layer, place: Place) -> Call:
-        rounding = self._wrapped(InputQuantization(name=f'{layer.name}_rounded'), place)
-        self.rounded_behind[rounding.name] = layer.name
+        rounding = self._wrapped(InputQuantization(name=f'{layer.name}_rounded'), place, self._least(layer))
+        self.rounded_after[rounding.name] = layer.name
         return lambda *args, **kwargs: rounding(layer(*args, **kwargs))
 
     def _rounded_input(self, tensor: Any) -> Any:
-        """The rounded tensor, if it is an input of the model; rounded once for all that read it."""
+        """The rounded tensor, if it is an input of the model; it is rounded once for all its readers."""
         if not hasattr(tensor, '_keras_history'):
             return tensor
         layer = tensor._keras_history.layer
@@ -114,11 +121,12 @@ class _Wrapping:
             self._inputs[id(tensor)] = wrapper(tensor)
         return self._inputs[id(tensor)]
 
-    def _wrapped(self, layer: keras.layers.Layer, place: Place) -> QuantizedLayer:
+    def _wrapped(self, layer: keras.layers.Layer, place: Place, least: float = 0.0) -> QuantizedLayer:
         return QuantizedLayer(
             layer,
             Simulation(
                 **dataclasses.asdict(place),
+                least=least,
                 weight_bits=self._settings.weight_bits,
                 activation_bits=self._settings.activation_bits,
                 delay=self._settings.quant_delay,
@@ -131,12 +139,12 @@ def _takes_one_argument(layer: keras.layers.Layer) -> bool:
 
 
 def only_rounds(layer: keras.layers.Layer) -> bool:
-    """Whether the layer only rounds an input of the model, or what a layer of several arguments returns."""
+    """Whether the layer only rounds an input of the model, or the output of a layer of several arguments."""
     return isinstance(unwrapped(layer), InputQuantization)
 
 
 def strip_quantization(model: keras.Model) -> keras.Model:
-    """The ordinary model behind a quantization-aware one: the same layers, kernels rounded, activations not."""
+    """Converts a quantization-aware model to a plain one: the same layers, rounded kernels, float activations."""
 
     def edit(layer: keras.layers.Layer, copy: keras.layers.Layer) -> Call:
         if only_rounds(layer):
@@ -153,14 +161,14 @@ def strip_quantization(model: keras.Model) -> keras.Model:
 
 
 def plain_norm(layer: keras.layers.Layer) -> keras.layers.BatchNormalization:
-    """An unbuilt ordinary batch norm of the same configuration."""
+    """An unbuilt plain batch norm of the same configuration."""
     config = layer.get_config()
     config.pop('delay')
     return keras.layers.BatchNormalization.from_config(config)
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Copies weights by layer and own name, where a layer has been wrapped, unwrapped or replaced on the way."""
+    """Copies weights by names of layer and variable; layers may be wrapped, unwrapped or replaced in the target."""
     origins = {layer.name: layer for layer in source.layers}
     for layer in target.layers:
         origin = origins.get(layer.name)
@@ -179,4 +187,4 @@ def _copy_layer_weights(source: keras.layers.Layer, target: keras.layers.Layer) 
 
 def _own_name(variable: tf.Variable) -> str:
     """`kernel` for the variable `conv/kernel:0`."""
-    return variable.name.split('/')[-1].split(':')[0]
+    return str(variable.name).split('/')[-1].split(':')[0]

@@ -23,6 +23,7 @@ from pocketflow.utils.reports.charts import (
 )
 from pocketflow.utils.reports.number_format import compact
 from pocketflow.utils.reports.search.results import (
+    CostedTrial,
     Mark,
     Trial,
     costs_differ,
@@ -34,6 +35,7 @@ from pocketflow.utils.reports.search.results import (
     value_title,
     with_cost,
 )
+from pocketflow.utils.runs.records import Record
 
 SMALLEST_SPAN = 0.01
 """Rewards closer together than this are not blown up to fill the chart."""
@@ -125,7 +127,7 @@ class ValueChart:
     description: str
 
 
-def history_chart(entry: Mapping) -> TrialChart:
+def history_chart(entry: Record) -> TrialChart:
     """The reward of each trial, and the best so far."""
     trials = drawn_trials(entry)
     lane = LANE if any(trial.reward is None for trial in trials) else 0
@@ -160,7 +162,7 @@ def history_chart(entry: Mapping) -> TrialChart:
     )
 
 
-def front_chart(entry: Mapping) -> TrialChart | None:
+def front_chart(entry: Record) -> TrialChart | None:
     """Reward over cost, if the candidates differ in what they cost."""
     trials = with_cost(drawn_trials(entry))
     if not costs_differ(trials):
@@ -170,7 +172,7 @@ def front_chart(entry: Mapping) -> TrialChart | None:
     costs = [trial.cost / scale for trial in trials]
     xs = ticks_between(min(costs), max(costs), 5)
 
-    def place(trial: Trial) -> tuple[float, float]:
+    def place(trial: CostedTrial) -> tuple[float, float]:
         return between(trial.cost / scale, xs, plot.left, plot.right), between(trial.reward, ys, plot.bottom, plot.top)
 
     front = front_trials(entry, trials)
@@ -194,7 +196,7 @@ def front_chart(entry: Mapping) -> TrialChart | None:
     )
 
 
-def cost_axis(entry: Mapping, trials: Sequence[Trial]) -> tuple[float, str]:
+def cost_axis(entry: Record, trials: Sequence[CostedTrial]) -> tuple[float, str]:
     """What one unit of the cost axis is, and its title: `(1e3, 'cost (thousand MACs)')`."""
     scale, name = multiple(max(trial.cost for trial in trials))
     unit = f'{name}{entry.get("cost_unit") or ""}'.strip()
@@ -228,7 +230,7 @@ def _key(dots: Sequence[Dot], plain: str) -> dict[str, Dot]:
 
 def _kind(dot: Dot, plain: str) -> str:
     if dot.mark is not Mark.MEASURED:
-        return dot.mark.value
+        return str(dot.mark.value)
     return 'verified' if dot.verified else 'beaten' if dot.light else plain
 
 
@@ -254,7 +256,7 @@ def staircase(places: Sequence[tuple[float, float]]) -> str:
     return ''.join(f'M{x} {y}' if index == 0 else f'H{x}V{y}' for index, (x, y) in enumerate(places))
 
 
-def value_chart(entry: Mapping) -> ValueChart | None:
+def value_chart(entry: Record) -> ValueChart | None:
     """The searched value of each layer, if there are layers; the axis begins at zero."""
     layers = entry['layers']
     if not layers:
@@ -287,7 +289,7 @@ def _to_place(ticks: Sequence[float], first: float, last: float) -> Callable[[fl
     return lambda value: between(value, ticks, first, last)
 
 
-def _dumbbell(row: Mapping, label: str, y: float, digits: int, place: Callable[[float], float]) -> Dumbbell:
+def _dumbbell(row: Record, label: str, y: float, digits: int, place: Callable[[float], float]) -> Dumbbell:
     uniform, winner = row['uniform'], row['winner']
     return Dumbbell(
         y,

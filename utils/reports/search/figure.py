@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pocketflow.utils.reports.charts import LONGEST_LABEL, shortened
 from pocketflow.utils.reports.search.charts import REWARD, cost_axis
@@ -19,6 +19,7 @@ from pocketflow.utils.reports.search.results import (
     value_title,
     with_cost,
 )
+from pocketflow.utils.runs.records import Record
 from pocketflow.utils.system import atomic
 
 if TYPE_CHECKING:  # imported when something is drawn: it takes a second, and few need it
@@ -41,7 +42,7 @@ STYLES = {
 }
 
 
-def write_search_figure(entry: Mapping, path: Path) -> None:
+def write_search_figure(entry: Record, path: Path) -> None:
     """Draws the history, the front if costs differ, and the choice for each layer if there are layers.
 
     Args:
@@ -53,7 +54,7 @@ def write_search_figure(entry: Mapping, path: Path) -> None:
         figure.savefig(temporary, format='png', dpi=DOTS_PER_INCH, metadata={'Software': None})
 
 
-def search_figure(entry: Mapping) -> Figure:
+def search_figure(entry: Record) -> Figure:
     """The figure, which belongs to nobody: pyplot does not know of it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -83,7 +84,7 @@ def draw_history(axes: Axes, trials: Sequence[Trial]) -> None:
         _scatter(axes, [(trial.number, trial.reward) for trial in trials if trial.mark is mark], mark)
     _ring(axes, trials, [(trial.number, trial.reward) for trial in trials])
     axes.set(title='Search history', xlabel='number of the trial', ylabel=REWARD, xlim=(0, max(len(trials), 5) * 1.04))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis='x', integer=True)
     if any(trial.reward is None for trial in trials):
         _add_lane(axes)
     _finish(axes)
@@ -97,7 +98,7 @@ def _add_lane(axes: Axes) -> None:
     axes.text(-0.015, LANE / 2, 'none', transform=axes.transAxes, ha='right', va='center')
 
 
-def _scatter(axes: Axes, places: Sequence[tuple[float, float | None]], mark: Mark, **style) -> None:
+def _scatter(axes: Axes, places: Sequence[tuple[float, float | None]], mark: Mark, **style: Any) -> None:
     if not places:
         return
     style = {'label': mark.value, 'zorder': 3, **STYLES[mark], **style}
@@ -123,7 +124,7 @@ def _ring(axes: Axes, trials: Sequence[Trial], places: Sequence[tuple[float, flo
         axes.scatter(xs, ys, s=110, facecolors='none', edgecolors=INK, linewidths=1, label='verified', zorder=4)
 
 
-def draw_front(axes: Axes, entry: Mapping, trials: Sequence[Trial]) -> None:
+def draw_front(axes: Axes, entry: Record, trials: Sequence[Trial]) -> None:
     """Reward over cost, and the staircase of the trials that none other beats in both."""
     trials = with_cost(trials)
     front = front_trials(entry, trials)
@@ -157,7 +158,7 @@ def draw_front(axes: Axes, entry: Mapping, trials: Sequence[Trial]) -> None:
     _finish(axes)
 
 
-def draw_layers(axes: Axes, layers: Sequence[Mapping], title: str) -> None:
+def draw_layers(axes: Axes, layers: Sequence[Record], title: str) -> None:
     """The searched value of each layer, first layer on top: uniform, and as the winner has it."""
     rows = range(len(layers))
     uniform, winner = ([row[key] for row in layers] for key in ('uniform', 'winner'))
@@ -172,7 +173,7 @@ def draw_layers(axes: Axes, layers: Sequence[Mapping], title: str) -> None:
     _finish(axes, loc='lower right', bbox_to_anchor=(1, 1), ncols=2)
 
 
-def _finish(axes: Axes, **legend) -> None:
+def _finish(axes: Axes, **legend: Any) -> None:
     axes.grid(alpha=0.35)
     axes.set_axisbelow(True)
     axes.spines[['top', 'right']].set_visible(False)

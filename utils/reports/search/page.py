@@ -18,6 +18,7 @@ from pocketflow.utils.reports.search.results import (
     verified_rewards,
     with_cost,
 )
+from pocketflow.utils.runs.records import Record
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,12 +49,12 @@ class Search:
     flag_columns: Sequence[str]
 
 
-def searches(report: Mapping) -> list[Search]:
+def searches(report: Record) -> list[Search]:
     """One for each of the report's `searches`; none in reports that were written without them."""
     return [search_section(entry) for entry in report.get('searches') or ()]
 
 
-def search_section(entry: Mapping) -> Search:
+def search_section(entry: Record) -> Search:
     """The charts, tables and sentences on one search; see `search_results` for what an entry holds."""
     columns = flag_columns(entry)
     return Search(
@@ -70,7 +71,7 @@ def search_section(entry: Mapping) -> Search:
     )
 
 
-def facts(entry: Mapping) -> list[str]:
+def facts(entry: Record) -> list[str]:
     """Sentences on how the search went."""
     found = [f'{counted(entry)}.']
     if entry['budget']:
@@ -86,7 +87,7 @@ def facts(entry: Mapping) -> list[str]:
     return found
 
 
-def verified_rows(entry: Mapping) -> list[Verified]:
+def verified_rows(entry: Record) -> list[Verified]:
     """The verified candidates in their order."""
     rewards = {trial.number: trial.reward for trial in drawn_trials(entry)}
     uniform = verified_rewards(entry).get(UNIFORM)
@@ -107,13 +108,13 @@ def _reward(value: float | None) -> str:
     return figures.MISSING if value is None else f'{value:.4f}'
 
 
-def _change(item: Mapping, uniform: float | None) -> str:
+def _change(item: Record, uniform: float | None) -> str:
     if uniform is None or item['source'] == UNIFORM or finite(item['reward']) is None:
         return ''
     return f'{figures.signed(100 * (item["reward"] - uniform), 2)} points'
 
 
-def flag_columns(entry: Mapping) -> dict[str, Mapping[str, Any]]:
+def flag_columns(entry: Record) -> dict[str, Mapping[str, Any]]:
     """Searched flags of each verified candidate, the winner's in any case; nothing if no flags were searched."""
     if not entry.get('flags'):
         return {}
@@ -121,7 +122,7 @@ def flag_columns(entry: Mapping) -> dict[str, Mapping[str, Any]]:
     return {f'{entry["winner"]} (winner)': entry['flags'], **others}
 
 
-def flag_rows(entry: Mapping, columns: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+def flag_rows(entry: Record, columns: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
     """Flag -> its value in each of `columns`."""
     return {flag: [flag_value(values.get(flag)) for values in columns.values()] for flag in entry.get('flags') or ()}
 

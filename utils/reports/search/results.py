@@ -18,10 +18,10 @@ import dataclasses
 import enum
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pocketflow.utils.reports import number_format as figures
-from pocketflow.utils.runs.records import Number
+from pocketflow.utils.runs.records import Number, Record
 
 SAME_COST = 0.02
 """Costs that differ by less than this share of the largest are those of one budget, not of a trade-off."""
@@ -84,7 +84,15 @@ class Trial:
     tip: str
 
 
-def drawn_trials(entry: Mapping) -> list[Trial]:
+@dataclasses.dataclass(frozen=True)
+class CostedTrial(Trial):
+    """A trial that has both a reward and a cost."""
+
+    reward: float
+    cost: float
+
+
+def drawn_trials(entry: Record) -> list[Trial]:
     """The trials of an entry, in their order."""
     verified = {item['trial'] for item in entry['verified']} - {None}
     winner = winner_trial(entry)
@@ -94,7 +102,7 @@ def drawn_trials(entry: Mapping) -> list[Trial]:
     ]
 
 
-def _drawn(row: Mapping, cost_unit: str | None, verified: bool, wins: bool) -> Trial:
+def _drawn(row: Record, cost_unit: str | None, verified: bool, wins: bool) -> Trial:
     reward, cost = None if row['screened'] else finite(row['reward']), finite(row['cost'])
     if reward is None:
         mark = Mark.SCREENED if row['screened'] else Mark.NOT_FINITE
@@ -103,7 +111,7 @@ def _drawn(row: Mapping, cost_unit: str | None, verified: bool, wins: bool) -> T
     return Trial(row['number'], reward, cost, mark, verified, _tip(row, mark, reward, cost, cost_unit))
 
 
-def _tip(row: Mapping, mark: Mark, reward: float | None, cost: float | None, cost_unit: str | None) -> str:
+def _tip(row: Record, mark: Mark, reward: float | None, cost: float | None, cost_unit: str | None) -> str:
     before, same_as = finite(row.get('before')), row.get('same_as')
     parts = [
         mark.value if reward is None else f'reward {reward:.4f}',
@@ -119,7 +127,7 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def winner_trial(entry: Mapping) -> int | None:
+def winner_trial(entry: Record) -> int | None:
     """The number of the trial that won; None if it was none, as the final policy."""
     return next((item['trial'] for item in entry['verified'] if item['source'] == entry['winner']), None)
 
@@ -133,7 +141,7 @@ def improvements(trials: Sequence[Trial]) -> list[tuple[int, float]]:
     return found
 
 
-def front_trials(entry: Mapping, trials: Sequence[Trial]) -> list[Trial]:
+def front_trials(entry: Record, trials: Sequence[Trial]) -> list[CostedTrial]:
     """Those that the entry's `front` names, the cheapest first; none if it names none."""
     numbers = set(entry.get('front') or ())
     return sorted(
@@ -141,9 +149,13 @@ def front_trials(entry: Mapping, trials: Sequence[Trial]) -> list[Trial]:
     )
 
 
-def with_cost(trials: Sequence[Trial]) -> list[Trial]:
+def with_cost(trials: Sequence[Trial]) -> list[CostedTrial]:
     """The trials that have both a reward and a cost."""
-    return [trial for trial in trials if trial.reward is not None and trial.cost is not None]
+    return [
+        CostedTrial(trial.number, trial.reward, trial.cost, trial.mark, trial.verified, trial.tip)
+        for trial in trials
+        if trial.reward is not None and trial.cost is not None
+    ]
 
 
 def costs_differ(trials: Sequence[Trial]) -> bool:
@@ -157,22 +169,23 @@ def multiple(largest: float) -> tuple[float, str]:
     return next(((scale, name) for scale, name in MULTIPLES if largest >= scale), (1.0, ''))
 
 
-def value_digits(layers: Sequence[Mapping]) -> int:
+def value_digits(layers: Sequence[Record]) -> int:
     """Digits after the point of the searched values: none if all are whole."""
     return 0 if all(float(row[key]).is_integer() for row in layers for key in ('uniform', 'winner')) else 3
 
 
-def value_title(entry: Mapping) -> str:
+def value_title(entry: Record) -> str:
     """The searched value with its unit."""
-    return UNITS.get(entry['searched'], entry['searched'])
+    searched: str = entry['searched']
+    return UNITS.get(searched, searched)
 
 
-def verified_rewards(entry: Mapping) -> dict[str, float]:
+def verified_rewards(entry: Record) -> dict[str, float]:
     """The rewards after longer tuning, source -> reward; only finite ones."""
     return {item['source']: item['reward'] for item in entry['verified'] if finite(item['reward']) is not None}
 
 
-def counted(entry: Mapping) -> str:
+def counted(entry: Record) -> str:
     """`60 trials: 47 measured, 12 screened out, 1 not finite; 3 repeated an earlier candidate`."""
     trials = drawn_trials(entry)
     marks = Counter(Mark.MEASURED if trial.mark is Mark.WINNER else trial.mark for trial in trials)
@@ -185,12 +198,12 @@ def counted(entry: Mapping) -> str:
     )
 
 
-def num_trials(entry: Mapping) -> str:
+def num_trials(entry: Record) -> str:
     count = len(entry['trials'])
     return f'{count} {"trial" if count == 1 else "trials"}'
 
 
-def outcome(entry: Mapping) -> str:
+def outcome(entry: Record) -> str:
     """One line: what was searched, by what, in how long, and what it brought."""
     return (
         f'{entry["searched"]} by {entry["optimizer"]}, {num_trials(entry)} in '
@@ -198,7 +211,7 @@ def outcome(entry: Mapping) -> str:
     )
 
 
-def _gain(entry: Mapping) -> str:
+def _gain(entry: Record) -> str:
     rewards, winner = verified_rewards(entry), entry['winner']
     if winner not in rewards:
         return 'no candidate was verified'

@@ -221,7 +221,7 @@ WHOLE: dict[str, tuple[Callable[[Config], Any], Callable[[h5py.Group], Any], str
     'missing array': (NOTHING[0], lambda group: group['one'].pop('one/0'), "its array 'one/0' is missing"),
     'missing layer': (NOTHING[0], lambda group: group.pop('two'), "layer 'two' has weights .* file holds none"),
     'one layer more': (NOTHING[0], lambda group: group.move('norm', 'other'), "'norm' has weights of the shapes"),
-    'texts': (NOTHING[0], lambda group: group['one'].update(x=['text']), "array 'x' is not one of numbers"),
+    'texts': (NOTHING[0], lambda group: group['one'].update(x=['text']), "array 'x' is not numeric"),
     'names': (
         NOTHING[0],
         lambda group: group['two'].attrs.update(weight_names=['../one/one/0', '/etc/passwd']),

@@ -72,7 +72,7 @@ def test_an_augmentation_that_only_keras_3_has_is_left_out_with_a_warning(keras3
     assert "'random_color_jitter' (RandomColorJitter) is an augmentation" in caplog.text
 
 
-@pytest.mark.parametrize('kind', ['residual', 'backbone', 'recurrent', 'compiled', 'preprocessing'])
+@pytest.mark.parametrize('kind', ['residual', 'backbone', 'compiled', 'preprocessing'])
 def test_weights_alone_are_read_into_the_same_network(keras3_folder, kind):
     model = load_model(keras3_folder / f'{kind}.keras')
     for weight in model.weights:

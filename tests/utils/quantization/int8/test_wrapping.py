@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -148,11 +146,3 @@ def test_frozen_norms_use_their_moving_statistics_in_training(make_net, images):
         layer.set_weights([*model.get_layer(layer.name).get_weights(), np.int32(2)])
     np.testing.assert_allclose(step(), model(images, training=False), rtol=1e-4, atol=1e-4)
     np.testing.assert_array_equal(norm.moving_mean, before)
-
-
-def test_model_optimization_is_loaded_only_when_needed():
-    code = (
-        'import sys, pocketflow.learners, pocketflow.utils.export, pocketflow.utils.quantization.int8;'
-        "assert not [name for name in sys.modules if name.startswith('tensorflow_model_optimization')]"
-    )
-    subprocess.run([sys.executable, '-c', code], check=True, capture_output=True)

@@ -1,3 +1,5 @@
+"""What every model/dataset pair promises, and what losses and schedules are refused."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -11,38 +13,11 @@ from pocketflow.nets import PAIRS
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper, weight_decay_loss
 from pocketflow.nets.lenet import lenet
 from pocketflow.nets.options import PairDeclaration
-from pocketflow.nets.resnet import resnet
 from pocketflow.utils.errors import UsageError
+from tests.nets.conftest import helper
 
 NEW_NETWORKS = [name for name in PAIRS if not PAIRS.declaration(name).needs_model]
 """The pairs whose networks are trained from the start."""
-
-
-def helper(pair: str, **net_options) -> AbstractModelHelper:
-    helper_class = PAIRS.get(pair)
-    return helper_class(
-        helper_class.net_options_class(**net_options),
-        helper_class.dataset_class(helper_class.dataset_class.options_class()),
-    )
-
-
-@pytest.mark.parametrize(
-    ('size', 'parameters', 'convolutions'),
-    [(20, 272538, 22), (32, 466970, 34), (44, 661402, 46), (56, 855834, 58), (110, 1730778, 112)],
-)
-def test_resnet_has_the_published_size(size, parameters, convolutions):
-    model = resnet(size, (32, 32, 3), 10)
-    assert sum(int(np.prod(variable.shape)) for variable in model.trainable_variables) == parameters
-    assert sum(type(layer).__name__ == 'Conv2D' for layer in model.layers) == convolutions
-
-
-def test_resnet_size_is_checked():
-    with pytest.raises(UsageError, match=r'--resnet_size=21: must be 6n \+ 2'):
-        helper('resnet_at_cifar10', size=21)
-
-
-def test_lenet_has_the_published_size():
-    assert lenet((32, 32, 3), 10).count_params() == 466122
 
 
 @pytest.mark.parametrize('pair', NEW_NETWORKS)

@@ -38,7 +38,7 @@ def command(*arguments: str) -> Command:
 def begin(arguments: tuple[str, ...], num_workers: int, finish: bool = False) -> Path:
     """A run directory as so many workers leave it."""
     invocation = make_invocation(command(*arguments), Several(num_workers))
-    invocation.run.claim(invocation.recorded_flags, invocation.free_flags)
+    invocation.run.acquire(invocation.recorded_flags, invocation.free_flags)
     invocation.run.release()
     if finish:
         (invocation.run / 'report.json').write_text('{}')
@@ -79,7 +79,7 @@ def test_any_number_of_workers_continues_what_another_has_begun(arguments: tuple
     assert path == run_path(command(*arguments), before) == run_path(command(*arguments), now)
     assert run_path(command(*arguments, '--seed=1'), now) != path
     invocation = make_invocation(command(*arguments), Several(now))
-    invocation.run.claim(invocation.recorded_flags, invocation.free_flags)
+    invocation.run.acquire(invocation.recorded_flags, invocation.free_flags)
     # It stays a run of those who began it.
     assert invocation.zoo_name == training_name(command(*arguments), before)
     noted = [line for line in invocation.run.recorded_flags() if 'workers' in line]

@@ -18,7 +18,7 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import check_value, option_fields, value_type
 from tests.conftest import TASK, run_main
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 CHANNELS, SEARCHED_CHANNELS = ('chn-pruned-rmt',), ('chn-pruned-rmt', '--cpr_prune_option=auto')
 PLANNED_CHANNELS = ('chn-pruned-rmt', '--cpr_warm_start', '--cpr_save_path_ws=plan.json')
 ZEROS, UNIFORM_ZEROS = ('weight-sparse',), ('weight-sparse', '--ws_prune_ratio_prtl=uniform')

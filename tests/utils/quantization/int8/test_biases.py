@@ -1,0 +1,70 @@
+"""Biases on the grid of the file: by hand, and to the last bit on files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+
+from pocketflow.utils.export import LiteRtRunner, convert
+from pocketflow.utils.quantization.int8.biases import as_stored, input_scale, shift_for
+from pocketflow.utils.quantization.int8.wrapping import quantization_aware
+
+layers = keras.layers
+
+
+def test_a_bias_is_stored_as_the_nearest_multiple():
+    stored = as_stored(tf.constant([0.26, -0.26, 0.74, 1.0]), tf.constant([0.5, 0.5, 0.5, 0.0]))
+    np.testing.assert_allclose(stored, [0.5, -0.5, 0.5, 1.0])
+
+
+@pytest.mark.parametrize('center', [True, False])
+def test_the_shift_makes_a_norm_add_a_multiple(center):
+    norm = layers.BatchNormalization(epsilon=0.0, center=center)
+    norm.build((None, 2))
+    gamma, beta, mean, variance = np.float32([[2, -4], [0.3, 0.3], [1, -1], [4, 16]])
+    norm.set_weights([gamma, *([beta] if center else []), mean, variance])
+    step = np.float32([0.5, 0.25])
+    added = norm(shift_for(norm, 0.1, step)[None] + 0.1, training=False)[0] / (step * np.float32([1, 1]))
+    exact = ((0.1 - mean) * np.float32([1, -1]) + (beta if center else 0)) / step
+    np.testing.assert_allclose(added, np.round(exact), atol=1e-5)
+
+
+def squeezing(activation: str) -> keras.Model:
+    """Convolution, batch norm and swish, squeeze and excite, depthwise convolution, ReLU6, addition."""
+    keras.utils.set_random_seed(0)
+    inputs = layers.Input((8, 8, 3))
+    features = layers.Activation(activation, name='act')(layers.BatchNormalization()(layers.Conv2D(6, 3)(inputs)))
+    scale = layers.Conv2D(4, 1, activation=activation, bias_initializer='random_normal', name='reduce')(
+        layers.GlobalAveragePooling2D(keepdims=True)(features)
+    )
+    scale = layers.Conv2D(6, 1, activation='sigmoid', bias_initializer='random_normal')(scale)
+    scaled = layers.Multiply()([features, scale])
+    branch = layers.ReLU(6.0)(layers.BatchNormalization()(layers.DepthwiseConv2D(3, padding='same')(scaled)))
+    pooled = layers.Flatten()(layers.MaxPooling2D()(layers.Add()([features, branch])))
+    return keras.Model(inputs, layers.Dense(5, bias_initializer='random_normal')(pooled))
+
+
+@pytest.mark.parametrize('activation', ['swish', 'tanh'])
+def test_the_file_is_as_simulated_to_the_last_bit(activation):
+    images = np.random.default_rng(0).normal(size=(64, 8, 8, 3)).astype(np.float32)
+    network = squeezing(activation)
+    model = quantization_aware(network, images)
+    low, high = model.layers[-1].range
+    simulated = model.predict(images, verbose=0)
+    steps = np.abs(LiteRtRunner(convert(model, 'int8')).predict(images) - simulated) / (high - low) * 255
+    assert np.mean(steps > 0.5) < 0.01 and steps.max() < 1.5
+    assert 0 < np.abs(simulated - network.predict(images, verbose=0)).mean() < 0.01 * (high - low)
+
+
+def test_scales_are_found_behind_layers_that_hand_them_on():
+    images = np.random.default_rng(0).normal(size=(8, 8, 8, 3)).astype(np.float32)
+    model = quantization_aware(squeezing('tanh'), images)
+    dense = model.layers[-1]
+    add = next(layer for layer in model.layers if 'add' in layer.name)
+    low, high = add.range
+    assert float(input_scale(dense)) == pytest.approx((high - low) / 255)
+    reduce = model.get_layer('reduce_activation')
+    assert float(reduce.output_scale()) == pytest.approx(1 / 128)
+    assert float(input_scale(reduce)) == pytest.approx(np.ptp(model.get_layer('reduce').range) / 255)
