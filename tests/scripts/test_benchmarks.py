@@ -59,6 +59,18 @@ PROMISED = {
         {'trials', 'seeds', 'layers', 'uniform', 'least_margin'},
         {'problem', 'method', 'reward', 'margin', 'wins', 'milliseconds'},
     ),
+    'input_pipeline': (
+        {'images', 'steps', 'rounds'},
+        {
+            'case',
+            'pipeline_images_per_second',
+            'from_files_images_per_second',
+            'from_memory_images_per_second',
+            'pipeline_to_training',
+            'files_to_memory',
+            'growth_kib_per_batch',
+        },
+    ),
     'training_speed': (
         {
             'ratio',
