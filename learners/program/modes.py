@@ -19,13 +19,12 @@ from pocketflow.learners.program.input_files import named_files, record_inputs
 from pocketflow.learners.program.options import EXPORT_FLAGS, EXPORTS_GIVEN_MODEL
 from pocketflow.learners.program.pipeline import (
     BASELINE_FOLDER,
-    DATA_FILE,
     Pipeline,
     PipelineResult,
     load_fitting_model,
     load_in_standard_form,
-    recorded_data,
 )
+from pocketflow.learners.program.zoo import DATA_FILE, recorded_data
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.rl_agents.ddpg.options import DdpgOptions
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters

@@ -15,7 +15,6 @@ from typing import Any
 import tf_keras as keras
 from absl import logging
 
-from pocketflow.datasets.options import DatasetOptions
 from pocketflow.learners.abstract_learner import (
     AbstractLearner,
     Finished,
@@ -27,6 +26,7 @@ from pocketflow.learners.abstract_learner import (
 )
 from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.program.chains import FULL_PRECISION, trains_from_scratch
+from pocketflow.learners.program.zoo import FIRST_STAGE, TRAINING_NAME, hold_out_lines, trained_models, trained_with
 from pocketflow.learners.search.flag_search import FOLDER as SEARCH_FOLDER
 from pocketflow.learners.search.flag_search import FlagSearch
 from pocketflow.learners.search.plan_search import read_record
@@ -35,10 +35,9 @@ from pocketflow.utils.distributed.mirror import mirror
 from pocketflow.utils.graph import StandardForm, check_round_trip, refuse_frozen, warn_of_frozen
 from pocketflow.utils.models.files import save_model
 from pocketflow.utils.models.weights_only import is_weights_only
-from pocketflow.utils.options import Options, flag_lines, option_fields
+from pocketflow.utils.options import Options
 from pocketflow.utils.runs.given_files import resolve_model_path
 from pocketflow.utils.runs.model_files import refuse_damaged
-from pocketflow.utils.runs.run_directory import FLAGS_FILE
 from pocketflow.utils.system import atomic
 from pocketflow.utils.training.distillation import Distillation
 from pocketflow.utils.training.options import DistillationOptions
@@ -48,19 +47,9 @@ BASELINE_FOLDER = 'baseline'
 """Folder of a run for the uncompressed model that it started from."""
 TEACHER_FOLDER = 'teacher'
 """Folder of a run for a teacher other than the uncompressed model."""
-FIRST_STAGE = f'0-{FULL_PRECISION}'
-"""Folder of a run for the training of the model that it compresses."""
-TRAINING_NAME = 'training.txt'
-"""File beside such a model with its training flags, with which other runs find it."""
 
 CODED_FORMATS = ('pfz', 'float32')
 """Default export formats of a model with integer codes, without a learner."""
-
-HOLD_OUT_FIELDS = ('num_train', 'num_val', 'hold_out')
-"""Options of data sets that define the held-out samples, and whether they are trained on."""
-
-DATA_FILE = 'data.txt'
-"""Record of the fingerprint of a run's training data."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -284,39 +273,6 @@ class Pipeline:
         context = dataclasses.replace(self.context, folder=self.context.run / folder, distillation=teacher)
         learner_class = LEARNERS.get(name)
         return learner_class(context, self.learner_options.get(name, learner_class.options_class()))
-
-
-def trained_models(zoo: Path, name: str, data: str) -> list[Path]:
-    """Models in the zoo with the training flags of `name`, trained on the data with that fingerprint.
-
-    Models of full-prec runs come first, then those trained within other runs.
-    """
-    own = sorted(zoo.glob(f'{name}*/model.keras'))
-    notes = sorted(zoo.glob(f'*/*/{FIRST_STAGE}/{TRAINING_NAME}'))
-    others = [
-        note.with_name('model.keras') for note in notes if note.read_text(encoding='utf-8', errors='replace') == name
-    ]
-    return [path for path in own if recorded_data(path.parent) == data] + [
-        path for path in others if recorded_data(path.parents[1]) == data
-    ]
-
-
-def hold_out_lines(options: DatasetOptions) -> list[str]:
-    """The lines of a flag file that define the held-out samples."""
-    flags = {field.metadata['flag'] for field in option_fields(type(options)) if field.name in HOLD_OUT_FIELDS}
-    return [line for line in flag_lines([options]) if line.lstrip('-').split('=')[0] in flags]
-
-
-def trained_with(model: Path, lines: Sequence[str]) -> bool:
-    """Whether the flag file of a model's run directory has these lines."""
-    file = model.parent / FLAGS_FILE
-    return file.is_file() and set(lines) <= set(file.read_text(encoding='utf-8', errors='replace').splitlines())
-
-
-def recorded_data(run: Path) -> str | None:
-    """Recorded fingerprint of a run's training data; None if there is none."""
-    file = run / DATA_FILE
-    return file.read_text(encoding='utf-8', errors='replace').strip() if file.is_file() else None
 
 
 def load_fitting_model(path: Path, helper: AbstractModelHelper) -> keras.Model:

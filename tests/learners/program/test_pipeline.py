@@ -10,7 +10,7 @@ import pytest
 import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import save_model
-from pocketflow.learners.program.pipeline import Pipeline, load_fitting_model, trained_models
+from pocketflow.learners.program.pipeline import Pipeline, load_fitting_model
 from pocketflow.learners.weight_sparsification.learner import WeightSparseOptions
 from pocketflow.nets import PAIRS
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
@@ -37,19 +37,6 @@ def kernels(path: Path) -> np.ndarray:
 
 def last_losses(run: Path) -> dict[str, dict]:
     return {line['stage']: line for line in metric_lines(run)}
-
-
-def test_only_models_of_the_same_data_are_taken(tmp_path):
-    for number, data in enumerate(('aaaa', 'bbbb', None)):
-        runs = tmp_path / f'p/full-prec-1-{number}', tmp_path / f'p/other-{number}'
-        for folder, text in ((runs[0], ''), (runs[1] / '0-full-prec', 'p/full-prec-1')):
-            folder.mkdir(parents=True)
-            (folder / 'model.keras').write_text('x')
-            (folder / 'training.txt').write_text(text)
-        for run in runs if data else ():
-            (run / 'data.txt').write_text(f'{data}\n')
-    found = trained_models(tmp_path, 'p/full-prec-1', 'bbbb')
-    assert found == [tmp_path / 'p/full-prec-1-1/model.keras', tmp_path / 'p/other-1/0-full-prec/model.keras']
 
 
 @pytest.mark.filterwarnings('ignore:You are saving a model that has not yet been built')
