@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -64,6 +64,16 @@ class SourcedDataset(abc.ABC):
 
     name: str
     options_class: type[DatasetOptions]
+    if TYPE_CHECKING:  # attributes, or properties where the files decide
+
+        @property
+        def image_shape(self) -> tuple[int, int, int]:
+            """(height, width, channels) of the model's inputs."""
+
+        @property
+        def num_classes(self) -> int:
+            """Number of classes."""
+
     mirrored = True
     """Whether training images are flipped left to right with probability 1/2."""
 
@@ -72,16 +82,6 @@ class SourcedDataset(abc.ABC):
         self.seed = seed
         self.shard = Shard()
         self._cache: dict[str, Any] = {}  # shared with copies made by `with_options`
-
-    @property
-    @abc.abstractmethod
-    def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of the model's inputs; a class attribute where it is fixed."""
-
-    @property
-    @abc.abstractmethod
-    def num_classes(self) -> int:
-        """Number of classes; a class attribute where it is fixed."""
 
     @abc.abstractmethod
     def source(self, split: str) -> Source:
