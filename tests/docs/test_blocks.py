@@ -92,9 +92,9 @@ def is_row(block: Block) -> bool:
 def module_of(text: str) -> str:
     """The name of the module that a block of the page is the text of."""
     starts = {
-        '"""The defaults of the flags': 'pocketflow.datasets.npz_options',
-        '"""What can be set about the plain': 'pocketflow.nets.plain_at_npz_options',
-        '"""What can be set about the small': 'pocketflow.learners.zero_smallest.options',
+        '"""Options of the npz files': 'pocketflow.datasets.npz_options',
+        '"""Options of the plain network': 'pocketflow.nets.plain_at_npz_options',
+        '"""Options of pruning the smallest': 'pocketflow.learners.zero_smallest.options',
         '"""Images and labels': 'pocketflow.datasets.npz_dataset',
         '"""A plain conv': 'pocketflow.nets.plain',
         '"""The plain network at': 'pocketflow.nets.plain_at_npz',
