@@ -88,6 +88,11 @@ class Memory(AbstractDataset):
     name = 'memory'
     options_class = FolderOptions
     num_classes = NUM_CLASSES
+    image_shape = (0, 0, 0)
+
+    def __init__(self, like: FolderDataset):
+        super().__init__(like.options, like.seed)
+        self.image_shape = like.image_shape
 
     def load(self, split: str) -> Samples:
         rng = np.random.default_rng(common.SEED)
@@ -162,8 +167,7 @@ def growth_kib(data: SourcedDataset, num_batches: int) -> float:
 def measure_case(name: str, case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         data = photos(Path(folder), case, arguments.images)
-        memory = Memory(data.options, common.SEED)
-        memory.image_shape = data.image_shape
+        memory = Memory(data)
         contestants = {
             'pipeline': lambda: images_per_second(data, arguments.steps),
             'from_files': common.TrainerSpeed(Helper(data, case), arguments.steps),
