@@ -7,7 +7,6 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from pocketflow.datasets.sources import image_headers
 from pocketflow.datasets.sources.decoding import Form, check, load, on_white, resize, to_grey, upright
 from pocketflow.datasets.sources.image_headers import BadImageError, read_header
 from tests.datasets.sources.conftest import colours, encoded
