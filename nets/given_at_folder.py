@@ -43,7 +43,7 @@ class GivenAtFolder(ClassificationHelper):
     net_options_class = GivenAtFolderOptions
     dataset_class = FolderDataset
     dataset: FolderDataset
-    num_epochs = 100
+    num_epochs = 250  # of which learners take a share, 10 epochs by default
     model_name = 'given'
     _named: str | None = None
 

@@ -72,6 +72,10 @@ BAD_INPUT = {
         [*PRUNE, '--export_formats=pfz', '--require_faster'],
         '--require_faster: none of --export_formats=pfz can be timed; add a .tflite format',
     ),
+    'format that cannot hold the model': (
+        ['--model=lenet', '--dataset=digits', '--learner=uniform-tf', '--export_formats=int8,float32'],
+        'the model of --learner=uniform-tf cannot be exported as float32, only as int8; drop float32, or',
+    ),
     'drop of nothing': ([*TASK, '--max_accuracy_drop=0.1'], 'compresses nothing'),
     'unused model': ([*TASK, '--save_path=model.keras'], '--learner=full-prec starts from random weights'),
     'warm start from nothing': ([*TASK, '--enbl_warm_start'], 'needs --learner=full-prec and --save_path='),

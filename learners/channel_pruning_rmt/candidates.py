@@ -1,4 +1,4 @@
-"""What can be chosen for `chn-pruned-rmt`: the share of its input channels that each layer keeps."""
+"""Search candidates of `chn-pruned-rmt`: the share of input channels that each layer keeps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pocketflow.utils.training.trainer import TrainerParts
 
 
 def least_share(macs_share: float) -> float:
-    """The least share of its channels that a layer keeps when the network keeps a share r of its MACs: 1.5 lg(r + 1).
+    """The least share of channels that a layer keeps if the network keeps a share r of its MACs: 1.5 lg(r + 1).
 
     >>> round(least_share(0.5), 4)
     0.2641
@@ -35,18 +35,18 @@ def least_share(macs_share: float) -> float:
 
 
 class ChannelCandidates(Candidates):
-    """Channels in an order of importance that is found once; a candidate keeps the first of them in each layer.
+    """Channels are ranked by importance once; a candidate keeps the first of them in each layer.
 
-    Each candidate's weights are re-fitted layer by layer, as those of the final model are. What it costs is exactly
-    what the pruned network costs, with all that dies with the channels.
+    Each candidate's weights are re-fitted layer by layer, as in the final model. Its cost is exactly that of the pruned
+    network, without all channels that become unused.
 
     Args:
-      model: the trained model; it stays as it is.
+      model: the trained model; it is not modified.
       readers: the layers to be pruned.
-      criterion: what orders the channels.
-      macs_share: the share of the model's MACs that may stay.
-      sampling: how layers are sampled.
-      parts: what training has besides masks.
+      criterion: the criterion that ranks the channels.
+      macs_share: the budget, as a share of the model's MACs.
+      sampling: settings for sampling layers.
+      parts: parts of the training other than masks.
     """
 
     searched = 'channels kept'
@@ -71,7 +71,7 @@ class ChannelCandidates(Candidates):
         self.sizes = {
             name: sum(int(mask.shape.num_elements()) for mask in masks.values()) for name, masks in self._masks.items()
         }
-        self._orders = self._ranked(criterion, math.sqrt(macs_share))  # inputs and outputs both shrink
+        self._orders = self._ranked(criterion, math.sqrt(macs_share))  # inputs and outputs are both reduced
         state = [mask for masks in self._masks.values() for mask in masks.values()]
         self.parts = dataclasses.replace(parts, constraint=self._constrain, state=state)
         self.budget = f'{macs_share:g} of the multiply-adds'
@@ -95,7 +95,7 @@ class ChannelCandidates(Candidates):
             for name, order in self._orders.items()
         }
 
-        @functools.lru_cache(maxsize=1024)  # close to the budget, many values keep the same numbers of channels
+        @functools.lru_cache(maxsize=1024)  # many values near the budget give the same numbers of channels
         def macs_of(counts: tuple[int, ...]) -> int:
             return costs.total({name: masks[name][count - 1] for name, count in zip(masks, counts, strict=True)})
 

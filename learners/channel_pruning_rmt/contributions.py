@@ -1,4 +1,4 @@
-"""What each input channel contributes to a layer's output in the full model: one pass, nothing kept but sums.
+"""Contributions of the input channels to a layer's output in the full model, summed up in one pass over the data.
 
 He, Zhang and Sun 2017, "Channel Pruning for Accelerating Very Deep Neural Networks", https://arxiv.org/abs/1707.06168,
 equation (2): with Z_i = P_i W_i the part of the output Y that comes from channel i, G_ij = <Z_i, Z_j>, h_i = <Z_i, Y>.
@@ -23,7 +23,7 @@ BATCH_SIZE = 50
 
 @dataclasses.dataclass(frozen=True)
 class ChannelStatistics:
-    """The regression of a layer's output on the contributions of its input channels, with its present weights.
+    """The regression of a layer's output on the contributions of its input channels, with its current weights.
 
     Attributes:
       gram: G, float64 `[channels, channels]`.

@@ -1,10 +1,10 @@
-"""What becomes of each stream of channels: one set for all its readers, a set for each, or all channels left.
+"""Decision for each stream of channels: a common set for all its readers, a separate set for each, or no pruning.
 
-Readers of one tensor that drop different channels save little, since the tensor keeps what any of them reads, and a
-selection in front of each costs multiply-adds of its own. One set for all of them is removed where the channels are
-made, but serves each reader less well. Which is better is decided by the quality lost per multiply-add saved, with the
-selections counted: the quality lost is the share of its output that a reader cannot rebuild from what it keeps, summed
-over the readers; the multiply-adds are those of the whole pruned network.
+If readers of one tensor drop different channels, little is saved, because the tensor keeps all channels that any of
+them reads, and the selection in front of each reader costs multiply-adds. Channels outside a common set are removed in
+the layer that makes them, but a common set is less accurate for each reader. The option with the least loss of quality
+per saved multiply-add is taken. The loss is the share of its output that a reader cannot reconstruct from its kept
+channels, summed over the readers; the multiply-adds are those of the whole pruned network, including selections.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ Choice = dict[str, np.ndarray]
 
 NOT_WORTH = 'no multiply-adds would be saved'
 FLOOR = 0.5
-"""Of the share of its channels that stays, each part of a stream keeps at least this much. Where a concatenation joins
-a strong skip connection to a weak deep branch, a common set would otherwise drop the branch as a whole."""
+"""Each part of a stream keeps at least this fraction of its share of channels. If a concatenation joins a strong skip
+connection and a weak deep branch, a common set would otherwise drop the entire branch."""
 DAMPING = 1e-8
-"""Relative to the mean energy of a channel's contribution; channels may depend on each other."""
+"""Damping, relative to the mean energy of a channel's contribution, because channels may be linearly dependent."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Decisions:
-    """What is decided before any layer is re-fitted.
+    """Decisions that are made before any layer is re-fitted.
 
     Attributes:
-      joint: reader -> the channels that it shares with the other readers of its stream.
-      counts: reader -> how many channels it keeps, chosen when its turn comes.
-      whole: reader -> why it keeps all channels.
+      joint: reader -> the kept channels that it has in common with the other readers of its stream.
+      counts: reader -> number of kept channels, which are chosen when the layer is re-fitted.
+      whole: reader -> the reason why it keeps all channels.
     """
 
     joint: Choice = dataclasses.field(default_factory=dict)
@@ -52,13 +52,13 @@ class Decisions:
 
 @dataclasses.dataclass(frozen=True)
 class Chooser:
-    """A criterion on statistics of the full model, for one reader or several at once.
+    """A selection criterion on statistics of the full model, for one reader or several together.
 
     Attributes:
       criterion: 'lasso', 'obs', 'l1' or 'random'.
-      statistics: of each reader.
+      statistics: reader -> its statistics.
       norms: reader -> l1 norm of each channel's weights.
-      rng: for 'random'.
+      rng: random numbers for 'random'.
     """
 
     criterion: str
@@ -69,7 +69,7 @@ class Chooser:
     def choose(self, stream: Stream, readers: Sequence[str], num_free: int, pinned: np.ndarray) -> np.ndarray:
         """Channels of a stream: the pinned ones, and the best `num_free` of the others for all `readers` together.
 
-        Each reader's statistics are divided by the energy of its output, so that none outweighs the others.
+        Each reader's statistics are divided by the energy of its output, so that all have equal weight.
         """
         free = np.flatnonzero(~pinned)
         if num_free >= len(free):
@@ -96,7 +96,7 @@ class Chooser:
         return selection.obs_order(NormalEquations(gram, cross[:, None], 1.0, 1), np.arange(len(free)), DAMPING)
 
     def _regression(self, stream: Stream, readers: Sequence[str], free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Summed statistics of the `free` channels: what the others explain already does not speak for any of them."""
+        """Summed statistics of the `free` channels, for the part of the outputs that the others do not explain."""
         gram, cross = self._summed(stream, readers)
         others = np.setdiff1d(np.arange(len(cross)), free)
         cross = cross[free] - gram[np.ix_(free, others)] @ _solve(gram, cross, others)
@@ -120,13 +120,13 @@ class Chooser:
 
 
 def first_with_floors(order: np.ndarray, count: int, parts: Sequence[np.ndarray], floors: Sequence[int]) -> np.ndarray:
-    """The first channels of an order, but of each part at least its floor.
+    """The first channels of an order, with a minimum number for each part.
 
     Args:
       order: all channels, the best first.
-      count: how many are taken; at least the sum of the floors.
+      count: number of channels to take; at least the sum of the floors.
       parts: channels of each part.
-      floors: how many of each part are taken at least.
+      floors: minimum number of channels of each part.
 
     Returns:
       Channels, ascending, int `[count]`.
@@ -139,10 +139,10 @@ def first_with_floors(order: np.ndarray, count: int, parts: Sequence[np.ndarray]
     return np.sort(np.concatenate([owed, others[: count - len(owed)]]))
 
 
-def lost(statistics: ChannelStatistics, kept: np.ndarray) -> float:
-    """The share of a reader's output that its kept channels cannot rebuild, each scaled by a number of its own.
+def lost_share(statistics: ChannelStatistics, kept: np.ndarray) -> float:
+    """The share of a reader's output, in [0, 1], that its kept channels cannot reconstruct with one scale per channel.
 
-    A re-fit of all weights can only lose less. In [0, 1].
+    An upper bound of the loss with all weights re-fitted.
     """
     if statistics.energy <= 0 or len(kept) == len(statistics.cross):
         return 0.0
@@ -159,13 +159,13 @@ def _solve(gram: np.ndarray, cross: np.ndarray, kept: np.ndarray) -> np.ndarray:
 
 
 class Decider:
-    """Decides stream by stream, from the first readers to the last, always on the cost of the whole network.
+    """Decides stream by stream, from the first readers to the last, by the cost of the whole network.
 
     Args:
       graph: of the model.
-      readers: those that may drop channels.
-      share: of the channels that stay.
-      statistics: makes the chooser, which needs a pass over images; asked only where there is a question to it.
+      readers: the layers that may drop channels.
+      share: share of the channels to keep.
+      chooser: creates the chooser, which needs a pass over images; called on first use only.
     """
 
     def __init__(
@@ -202,7 +202,7 @@ class Decider:
         for stream in self._streams:
             names = [name for name in stream.places if name in decisions.joint]
             if names:
-                rank = np.argsort(self._ask().order(stream, names, stream.pinned))
+                rank = np.argsort(self._get_chooser().order(stream, names, stream.pinned))
                 orders |= {name: np.argsort(rank[stream.places[name]]) for name in names}
         return orders
 
@@ -210,7 +210,7 @@ class Decider:
         ((name, count),) = self._counts(stream).items()
         without = {other: mask for other, mask in self._masks.items() if other != name}
         if self._share < 1 and self._macs.total(without) <= self._total:
-            self._settle(without)
+            self._commit(without)
             return Decisions(whole={name: NOT_WORTH})
         return Decisions(counts={name: count})
 
@@ -219,7 +219,7 @@ class Decider:
         if not options:
             return Decisions(whole=dict.fromkeys(stream.places, NOT_WORTH))
         best = min(options, key=lambda option: option.lost / option.saved)
-        self._settle({**self._masks, **{name: self._mask(name, kept) for name, kept in best.kept.items()}})
+        self._commit({**self._masks, **{name: self._mask(name, kept) for name, kept in best.kept.items()}})
         if best.is_joint:
             return Decisions(joint=best.kept)
         return Decisions(
@@ -233,11 +233,11 @@ class Decider:
         if not num_free or self._share >= 1:
             return None
         names, num_free = list(stream.places), selection.num_kept(num_free, self._share)
-        chosen = self._ask().choose(stream, names, num_free, stream.pinned)
+        chosen = self._get_chooser().choose(stream, names, num_free, stream.pinned)
         parts = stream.parts()
         floors = [int(len(part) * self._share * FLOOR) for part in parts]
         if any(np.isin(part, chosen).sum() < floor for part, floor in zip(parts, floors, strict=True)):
-            order = self._ask().order(stream, names, stream.pinned)
+            order = self._get_chooser().order(stream, names, stream.pinned)
             chosen = first_with_floors(order, len(chosen), parts, floors)
         kept = {name: self._own(stream, name, chosen) for name in stream.places}
         return self._option(kept, is_joint=True)
@@ -246,10 +246,10 @@ class Decider:
         channels = stream.channels_of(name, chosen)
         if len(channels):
             return channels
-        return np.array([int(np.argmax(np.diag(self._ask().statistics[name].gram)))])
+        return np.array([int(np.argmax(np.diag(self._get_chooser().statistics[name].gram)))])
 
     def _separate(self, stream: Stream) -> _Option | None:
-        """A set for each reader for which that pays, selections counted."""
+        """A separate set for each reader for which it saves multiply-adds, including selections."""
         masks, total = self._masks, self._total
         paying: list[str] = []
         for name, count in self._counts(stream).items():
@@ -267,26 +267,28 @@ class Decider:
                 places={name: np.arange(len(places))},
                 pinned=stream.pinned[places],
             )
-            kept[name] = self._ask().choose(alone, [name], self._counts(stream)[name], np.zeros(len(places), bool))
+            kept[name] = self._get_chooser().choose(
+                alone, [name], self._counts(stream)[name], np.zeros(len(places), bool)
+            )
         return self._option(kept, is_joint=False) if kept else None
 
     def _option(self, kept: Choice, is_joint: bool) -> _Option | None:
         total = self._macs.total({**self._masks, **{name: self._mask(name, own) for name, own in kept.items()}})
         if total >= self._total:
             return None
-        statistics = self._ask().statistics
+        statistics = self._get_chooser().statistics
         return _Option(
-            kept, sum(lost(statistics[name], own) for name, own in kept.items()), self._total - total, is_joint
+            kept, sum(lost_share(statistics[name], own) for name, own in kept.items()), self._total - total, is_joint
         )
 
-    def _settle(self, masks: Mapping[str, int]) -> None:
+    def _commit(self, masks: Mapping[str, int]) -> None:
         self._masks, self._total = dict(masks), self._macs.total(masks)
 
     def _counts(self, stream: Stream) -> dict[str, int]:
         return {name: selection.num_kept(self._readers[name].num_channels, self._share) for name in stream.places}
 
     def _any(self, name: str, count: int) -> np.ndarray:
-        """So many channels, of a grouped convolution equally many of each group: for costs, not for use."""
+        """Any `count` channels, equally many of each group of a grouped convolution, to compute costs."""
         size = self._readers[name].num_channels // self._num_groups[name]
         places = np.arange(max(1, count // self._num_groups[name]))
         return (np.arange(self._num_groups[name])[:, None] * size + places).ravel()
@@ -294,7 +296,7 @@ class Decider:
     def _mask(self, name: str, channels: np.ndarray) -> int:
         return self._macs.mask(name, channels.tolist())
 
-    def _ask(self) -> Chooser:
+    def _get_chooser(self) -> Chooser:
         if self._chooser is None:
             self._chooser = self._make_chooser()
         return self._chooser
@@ -302,7 +304,7 @@ class Decider:
 
 @dataclasses.dataclass(frozen=True)
 class _Option:
-    """A way to prune a stream: what is kept, the quality lost, and the multiply-adds saved."""
+    """A way to prune a stream: the kept channels, the loss of quality, and the saved multiply-adds."""
 
     kept: Choice
     lost: float

@@ -1,7 +1,7 @@
-"""What least squares needs to know of a layer: its normal equations, or its rows where these are the smaller.
+"""The least-squares problem of a layer: its normal equations, or its rows if these are smaller.
 
-Both forms answer the same questions. With P `[rows, features]` the patches that the layer reads, Y `[rows, outputs]`
-what it should compute and W `[features, outputs]` its weights:
+Both forms have the same interface. With P `[rows, features]` the input patches of the layer, Y `[rows, outputs]` its
+target outputs and W `[features, outputs]` its weights, they compute:
   * ||P W - Y||^2 for any W;
   * the regression of Y on the contributions P_i W_i of the channels;
   * W on some features, shrunk towards a start W0: the minimum of ||P W - Y||^2 + d ||W - W0||^2.
@@ -68,7 +68,7 @@ class NormalEquations:
         return gram, np.bincount(channel_of, np.sum(self.cross * weights, axis=1))
 
     def shrunk(self, block: Block, start: np.ndarray, ridges: Iterable[float]) -> Iterator[np.ndarray]:
-        """W on a block of features and outputs for one damping after the other: W0 + (A + d)^-1 (B - A W0).
+        """W on a block of features and outputs for each damping: W0 + (A + d)^-1 (B - A W0).
 
         Args:
           block: indices of features and of outputs.
@@ -83,7 +83,7 @@ class NormalEquations:
 
 @dataclasses.dataclass(frozen=True)
 class SampledRows:
-    """The rows themselves, for layers that have more features than there are rows.
+    """The sampled rows, for layers with more features than rows.
 
     Attributes:
       patches: P, `[rows, features]`.
@@ -109,7 +109,7 @@ class SampledRows:
         return sum(float(np.sum(np.square(patches @ weights - targets))) for patches, targets in self._pieces())
 
     def normal(self) -> NormalEquations:
-        """The same as normal equations, `[features, features]`."""
+        """Converts to normal equations, `[features, features]`."""
         patches = self.patches.astype(np.float64)
         return NormalEquations(patches.T @ patches, patches.T @ self.targets, self.energy, self.num_rows)
 
@@ -121,7 +121,7 @@ class SampledRows:
         return gram, np.bincount(channel_of, per_feature)
 
     def shrunk(self, block: Block, start: np.ndarray, ridges: Iterable[float]) -> Iterator[np.ndarray]:
-        """As `NormalEquations.shrunk`, by the dual form W0 + P' (P P' + d)^-1 (Y - P W0): an unknown per row."""
+        """As `NormalEquations.shrunk`, in the dual form W0 + P' (P P' + d)^-1 (Y - P W0), with one unknown per row."""
         patches = self.patches[:, block[0]].astype(np.float64)
         lack = self.targets[:, block[1]] - patches @ start
         kernel = patches @ patches.T
@@ -139,11 +139,11 @@ Equations = NormalEquations | SampledRows
 
 @dataclasses.dataclass(frozen=True)
 class SplitEquations:
-    """Equations of the images that weights are fitted on, and of other images that tell how well they do.
+    """Equations of the images on which weights are fitted, and of a held-out split for validation.
 
     Attributes:
-      fitting, held_out: of disjoint images; one of them may have no rows.
-      num_distinct: rows of `fitting` that differ in image or position.
+      fitting, held_out: equations of disjoint images; one of them may have no rows.
+      num_distinct: number of rows of `fitting` that differ in image or position.
     """
 
     fitting: Equations
@@ -152,7 +152,7 @@ class SplitEquations:
 
     @functools.cached_property
     def whole(self) -> Equations:
-        """Of all images."""
+        """The equations of all images."""
         fitting, held_out = self.fitting, self.held_out
         if isinstance(fitting, NormalEquations) and isinstance(held_out, NormalEquations):
             return fitting + held_out
@@ -162,21 +162,21 @@ class SplitEquations:
 
 
 def is_kept_as_rows(num_features: int, num_rows: int) -> bool:
-    """Whether rows are the smaller form of the equations of a layer."""
+    """Whether the rows of a layer need less memory than its normal equations."""
     return num_rows < num_features
 
 
 def equation_bytes(shape: tuple[int, int], num_rows: int, needs_gram: bool = False) -> int:
-    """The most memory that choosing channels and re-fitting take for one layer, roughly.
+    """Estimated peak memory of selecting channels and re-fitting for one layer, in bytes.
 
     Args:
       shape: (features, outputs) of the layer.
-      num_rows: of its equations.
-      needs_gram: whether channels are chosen by means of A itself, whatever the form.
+      num_rows: number of rows of its equations.
+      needs_gram: whether the criterion needs A, for both forms.
     """
     features, outputs = shape
     weights = 6 * 8 * features * outputs
-    # Gram matrices of the two parts and of both; products, inverses or factors besides, and a temporary.
+    # Gram matrices of the two parts and of both; in addition products, inverses or factors, and a temporary.
     gram = 6 * 8 * features**2
     if not is_kept_as_rows(features, num_rows):
         return weights + gram
@@ -186,14 +186,14 @@ def equation_bytes(shape: tuple[int, int], num_rows: int, needs_gram: bool = Fal
 
 
 def _solved(matrix: np.ndarray, damping: float, right: np.ndarray) -> np.ndarray:
-    # Dead inputs: any weights will do, and with a damping of 1 the start stays.
+    # If all inputs are zero, any weights are a solution; a damping of 1 gives the start weights.
     return scipy.linalg.solve(matrix + (damping or 1.0) * np.eye(len(matrix)), right, assume_a='pos')
 
 
 def reconstructions(
     equations: Equations, kept: np.ndarray, ridges: Iterable[float], start: np.ndarray, blocks: Iterable[Block]
 ) -> Iterator[np.ndarray]:
-    """Least-squares weights on the kept features, He et al. 2017, equation (3), for one damping after the other.
+    """Least-squares weights on the kept features, He et al. 2017, equation (3), for each damping.
 
     Minimises ||P W - Y||^2 / N + ridge * mean(diag A / N) * ||W - W0||^2 over the W that are zero outside `kept`.
 

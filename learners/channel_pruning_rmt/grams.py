@@ -7,7 +7,7 @@ import scipy.sparse
 import tensorflow as tf
 
 BLOCK_BYTES = 2**27
-"""Bytes of contributions that are held at a time."""
+"""Limit for the contributions in memory, in bytes."""
 
 
 def channel_sums(products: np.ndarray, channel_of: np.ndarray) -> np.ndarray:
@@ -19,8 +19,8 @@ def channel_sums(products: np.ndarray, channel_of: np.ndarray) -> np.ndarray:
 def contribution_gram(patches: tf.Tensor, weights: np.ndarray, channel_of: np.ndarray) -> np.ndarray:
     """G, float64 `[channels, channels]`.
 
-    There are two ways, of which the cheaper is taken: G_ij = sum(A_ij * W_i W_j') with A = P'P, or from the
-    contributions themselves, some outputs at a time.
+    The cheaper of two formulas is used: G_ij = sum(A_ij * W_i W_j') with A = P'P, or the products of the contributions,
+    for some outputs at a time.
 
     Args:
       patches: P, `[rows, features]`.
@@ -46,7 +46,7 @@ def contribution_gram(patches: tf.Tensor, weights: np.ndarray, channel_of: np.nd
 
 
 def _members(channel_of: np.ndarray, num_channels: int) -> np.ndarray:
-    """The features of each channel, int `[channels, most features]`, filled up with the number of features."""
+    """The features of each channel, int `[channels, most features]`, padded with the number of features."""
     order, counts = np.argsort(channel_of, kind='stable'), np.bincount(channel_of, minlength=num_channels)
     members = np.full((num_channels, counts.max()), len(channel_of))
     members[np.arange(counts.max()) < counts[:, None]] = order

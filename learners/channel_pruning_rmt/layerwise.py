@@ -1,8 +1,8 @@
 """Runs a model over many images one layer at a time.
 
-Pruning goes from the first layer to the last, and each layer wants to see what the pruned layers before it make of the
-images. Re-running the model for every layer would cost a pass each; here each layer runs just once, after its own
-weights are settled, and only what later layers still read is kept in memory.
+Pruning proceeds from the first layer to the last, and the inputs of each layer depend on the pruned layers before it.
+Instead of a pass through the model for every layer, each layer is run once, after its weights are final, and only
+tensors that later layers read are kept in memory.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pocketflow.utils.channels.identities import ChannelGraph, Step, trace
 from pocketflow.utils.system import interrupts
 
 Place = tuple[int, int]
-"""A tensor of a model and of each copy of it: the number of the call that makes it, and which of its outputs it is.
+"""A tensor of a model and its copies: the index of the call that makes it, and the index among the call's outputs.
 
-Not the layer that makes it: a layer without weights may be called at several places.
+The call, not the layer, because a layer without weights may be called several times.
 """
 
 
 class LayerwiseRun:
-    """The state of a model that has been run up to some layer, for all images.
+    """The intermediate tensors of a model that is run layer by layer, for all images.
 
     Args:
       model: a functional model with one input, or its channel graph; weights are read when a layer is run.
@@ -41,33 +41,33 @@ class LayerwiseRun:
         self._values = {source.outputs[0]: [tf.constant(batch) for batch in batches]}
 
     def fork(self) -> LayerwiseRun:
-        """Another run in the same state; the tensors are shared."""
+        """A copy of the run, which shares the tensors."""
         other = copy.copy(self)
         other._pending, other._readers, other._values = self._pending.copy(), self._readers.copy(), dict(self._values)
         return other
 
     @property
     def num_bytes(self) -> int:
-        """Of all tensors that later layers still read."""
+        """Size in bytes of all tensors in memory."""
         return sum(
             value.shape.num_elements() * value.dtype.size for values in self._values.values() for value in values
         )
 
     def step(self, layer: str) -> Step:
-        """The call of a layer that is called once."""
+        """The call of a layer with a single call."""
         return next(step for step in self._graph.steps if step.layer.name == layer)
 
     def run_until(self, layer: str) -> None:
-        """Runs everything that comes before a layer, in the order of execution."""
+        """Runs all calls before a layer, in the order of execution."""
         while self._pending[0].layer.name != layer:
             self._run(self._pending.popleft())
 
     def input_of(self, layer: str) -> Sequence[tf.Tensor]:
-        """What a layer will read, by batch; everything before it must have been run, and it not yet."""
+        """The input of a layer, by batch; the run must have stopped directly before the layer."""
         return self._values[self.step(layer).inputs[0]]
 
     def value_at(self, place: Place) -> Sequence[tf.Tensor]:
-        """What a call has made, by batch; some later layer must still want it."""
+        """An output of a call, by batch; a later layer must need it."""
         call, output = place
         return self._values[self._graph.steps[call].outputs[output]]
 

@@ -1,4 +1,4 @@
-"""`chn-pruned-rmt`: channels chosen by LASSO, weights re-fitted by least squares, dead channels removed for real."""
+"""`chn-pruned-rmt`: channel selection by LASSO, least-squares re-fit of the weights, removal of unused channels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pocketflow.learners.abstract_learner import Compressed
 from pocketflow.learners.channel_pruning_rmt.candidates import ChannelCandidates
 from pocketflow.learners.channel_pruning_rmt.memory import Demand, require_memory
 from pocketflow.learners.channel_pruning_rmt.options import ChannelPruningOptions
-from pocketflow.learners.channel_pruning_rmt.prunable import DENSE, FIRST, LAST, left_alone
+from pocketflow.learners.channel_pruning_rmt.prunable import DENSE, FIRST, LAST, reasons_not_to_prune
 from pocketflow.learners.channel_pruning_rmt.pruning import Pruned, prune_channels
 from pocketflow.learners.channel_pruning_rmt.regressions import Sampling
 from pocketflow.learners.layer_name_filter import refuse_unmatched_words, skipped_by_name
@@ -30,11 +30,11 @@ NOTHING_SAVED = (
 )
 
 NB_SEARCH_IMAGES = 500
-"""Training images on which the weights of a candidate of a search are re-fitted; there are many candidates."""
+"""Training images for re-fitting the weights of each candidate of a search."""
 
 PRUNED = (keras.layers.Conv2D, keras.layers.Dense)
 NB_SHOWN = 3
-"""How many layers an error message names."""
+"""Number of layers that are named in an error message."""
 SKIP_FLAG = 'cpr_skip_op_names'
 REMEDIES = (
     (FIRST, 'cpr_skip_frst_layer', '--nocpr_skip_frst_layer'),
@@ -42,38 +42,38 @@ REMEDIES = (
     ('cpr_dense_layers', 'cpr_dense_layers', '--cpr_dense_layers=all'),
     (SKIP_FLAG, SKIP_FLAG, f'other --{SKIP_FLAG}'),
 )
-"""How the reason to skip a layer begins, the flag behind it, and what makes it go away."""
+"""(prefix of the reason for skipping a layer, the flag that causes it, the flag that reverts it)."""
 
 
 def skip_reasons(
     model: keras.Model, readers: Mapping[str, ReaderChannels], options: ChannelPruningOptions
 ) -> dict[str, str]:
-    """Why a layer is left alone, by layer name; layers that are not named are pruned."""
+    """Skipped layer -> the reason; layers that are not named are pruned."""
     named = skipped_by_name(SKIP_FLAG, options.skip_names, readers)
-    reasons = left_alone(model, readers, options.skip_first, options.skip_last, options.dense)
+    reasons = reasons_not_to_prune(model, readers, options.skip_first, options.skip_last, options.dense)
     reasons = {
         name: f'cpr_dense_layers={options.dense}' if reason == DENSE else reason for name, reason in reasons.items()
     }
     return {**reasons, **named}
 
 
-def refuse_skipped(plan: CompressionPlan, skipped: Mapping[str, str]) -> None:
-    """Raises a `UsageError` if a plan prunes a layer that the options would leave alone."""
+def check_none_skipped(plan: CompressionPlan, skipped: Mapping[str, str]) -> None:
+    """Raises a `UsageError` if a plan prunes a layer that is skipped by the options."""
     for name, reason in skipped.items():
         if len(plan.channels().get(name, ())) < plan.num_channels.get(name, 0):
             advice = next(
                 (f'which {flag} skips; pass {remedy}' for start, flag, remedy in REMEDIES if reason.startswith(start)),
-                f'which stays as it is ({reason}); take it out of the plan',
+                f'which is not pruned ({reason}); take it out of the plan',
             )
             raise UsageError(f'--cpr_save_path_ws: the plan prunes {name}, {advice}')
 
 
-def refuse_nothing(model: keras.Model, skipped: Mapping[str, str]) -> None:
-    """Raises a `UsageError` that says why, and what would help, if no layer of a model is to be pruned.
+def check_any_prunable(model: keras.Model, skipped: Mapping[str, str]) -> None:
+    """Raises a `UsageError` with reasons and remedies if no layer of a model is to be pruned.
 
     Args:
       model: the model.
-      skipped: why layers are left alone, by name, as `skip_reasons` gives it.
+      skipped: result of `skip_reasons`.
     """
     readers = reader_channels(model)
     if readers.keys() - skipped.keys():
@@ -104,11 +104,11 @@ class ChannelPrunedRmtLearner(SearchingLearner):
     """LASSO channel selection, least-squares re-fit, real removal (He et al. 2017).
 
     For each layer, from the first to the last:
-      1. sample what the layer reads in the model pruned so far, and what it computes in the full model;
-      2. choose the input channels whose contributions rebuild that output (LASSO path, equation 2);
+      1. sample the layer's inputs in the model pruned so far, and its outputs in the full model;
+      2. choose the input channels whose contributions reconstruct these outputs (LASSO path, equation 2);
       3. re-fit the weights on the chosen channels by least squares (equation 3).
-    Which readers of one stream share a set of channels, and which layers lose none since that would save nothing, is
-    decided beforehand (`decisions`). In the end every channel that nobody reads any more is removed where it is made.
+    Common sets of channels for the readers of one stream, and layers whose pruning would save nothing, are determined
+    beforehand (`decisions`). Finally all unread channels are removed, with the weights that compute them.
     """
 
     options_class = ChannelPruningOptions
@@ -121,7 +121,7 @@ class ChannelPrunedRmtLearner(SearchingLearner):
         model = make_model()
         readers = reader_channels(model)
         refuse_unmatched_words(SKIP_FLAG, self.options.skip_names, readers)
-        refuse_nothing(model, skip_reasons(model, readers, self.options))
+        check_any_prunable(model, skip_reasons(model, readers, self.options))
 
     def check_model(self, make_model: Callable[[], keras.Model]) -> None:
         self._check_memory(make_model())
@@ -142,7 +142,7 @@ class ChannelPrunedRmtLearner(SearchingLearner):
     def compress(self, model: keras.Model, found: Mapping[str, tuple[int, ...]] | None = None) -> Compressed:
         readers = reader_channels(model)
         skipped = skip_reasons(model, readers, self.options)
-        refuse_nothing(model, skipped)
+        check_any_prunable(model, skipped)
         planned = self._given_plan(model, skipped) if found is None else found
         result = self._pruned(model, [name for name in readers if name not in skipped], planned)
         if self.options.prune_ratio and result.plan.predicted['macs'] >= total_macs(model):
@@ -152,12 +152,12 @@ class ChannelPrunedRmtLearner(SearchingLearner):
         return Compressed(result.model, result.plan, tuple(rows))
 
     def _given_plan(self, model: keras.Model, skipped: Mapping[str, str]) -> Mapping[str, tuple[int, ...]] | None:
-        """The channels that a former run's plan keeps, by layer, if the options name one."""
+        """Layer -> the kept channels of the plan in the options, if there is one."""
         if not self.options.warm_start:
             return None
         plan = self._load_plan()
         plan.check_model(model)
-        refuse_skipped(plan, skipped)
+        check_none_skipped(plan, skipped)
         return plan.channels()
 
     def _load_plan(self) -> CompressionPlan:
@@ -175,7 +175,7 @@ class ChannelPrunedRmtLearner(SearchingLearner):
             )
         skipped = skip_reasons(model, readers, options)
         prunable = {name: reader for name, reader in readers.items() if name not in skipped}
-        refuse_nothing(model, skipped)
+        check_any_prunable(model, skipped)
         return ChannelCandidates(
             model,
             prunable,
@@ -188,7 +188,7 @@ class ChannelPrunedRmtLearner(SearchingLearner):
     def _pruned(
         self, model: keras.Model, layers: Sequence[str], planned: Mapping[str, tuple[int, ...]] | None
     ) -> Pruned:
-        """The smaller model: with the channels of a plan, or those that are chosen now."""
+        """The smaller model, with the channels of a plan, or with newly chosen ones."""
         progress = Progress('selecting channels', len(layers), unit='layers')
         readers = reader_channels(model)
 

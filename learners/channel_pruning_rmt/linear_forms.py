@@ -1,7 +1,7 @@
-"""Layers as matrix products: at each output position, patch times weights is what the layer computes without its bias.
+"""Layers as matrix products: at each output position, patch times weights is the layer's output without its bias.
 
-Everything that statistics and re-fitting know of a layer type is here: one class per type, under the exact type in
-`_FORMS`. A type that has no form is neither selected nor re-fitted.
+All code for statistics and re-fitting that depends on the layer type is here: one class per exact type, in `_FORMS`.
+Layers without a form are neither pruned nor re-fitted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Block = tuple[np.ndarray, np.ndarray]
 
 
 class LinearForm:
-    """A dense layer as Y = P W, with P `[rows, features]` and W `[features, outputs]`; other types overwrite parts.
+    """A dense layer as Y = P W, with P `[rows, features]` and W `[features, outputs]`; base class of the other types.
 
     Args:
       layer: the built layer.
@@ -44,7 +44,7 @@ class LinearForm:
         return self.layer.kernel.numpy().astype(np.float64).reshape(self.shape)
 
     def assign(self, weights: np.ndarray) -> None:
-        """Gives the layer the weights W."""
+        """Sets the weights W of the layer."""
         self.layer.kernel.assign(weights.reshape(self.layer.kernel.shape))
 
     def channel_of(self, positions: Sequence[np.ndarray]) -> np.ndarray:
@@ -56,13 +56,13 @@ class LinearForm:
         return channel_index(positions, self.shape[0] // sum(map(len, positions)))
 
     def blocks(self) -> list[Block]:
-        """(features, outputs) that depend on each other, as indices; W is zero elsewhere, and stays so."""
+        """Blocks of W that are not fixed at zero, as indices of (features, outputs)."""
         num_features, num_outputs = self.shape
         return [(np.arange(num_features), np.arange(num_outputs))]
 
 
 class ConvForm(LinearForm):
-    """A 2-D convolution: the windows of its padded input are the patches."""
+    """A 2-D convolution: the patches are the windows of its padded input."""
 
     def output_size(self, inputs: Sequence[int]) -> np.ndarray:
         return window_geometry(self.layer, inputs[1:3])[1]
@@ -72,7 +72,7 @@ class ConvForm(LinearForm):
 
 
 class GroupedConvForm(ConvForm):
-    """A grouped 2-D convolution: W, of all inputs, is zero between a group's inputs and the other groups' filters."""
+    """A grouped 2-D convolution: W has all inputs, and is zero between inputs and filters of different groups."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -101,7 +101,7 @@ class GroupedConvForm(ConvForm):
 
 
 class SeparableConvForm(LinearForm):
-    """A separable 2-D convolution: what its depthwise part makes are the features of the pointwise kernel."""
+    """A separable 2-D convolution: the features of the pointwise kernel are the outputs of the depthwise part."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -133,7 +133,7 @@ class SeparableConvForm(LinearForm):
 
 
 class TransposedConvForm(LinearForm):
-    """A transposed 2-D convolution: an ordinary one, with the kernel turned round, on its input spread out by zeros."""
+    """A transposed 2-D convolution: a convolution, with a flipped kernel, of its input dilated by zeros."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -146,7 +146,7 @@ class TransposedConvForm(LinearForm):
     def patches(self, inputs: tf.Tensor, places: np.ndarray | None) -> tf.Tensor:
         strides, size = np.array(self.layer.strides), np.array(self.layer.kernel_size)
         outputs = self.output_size(inputs.shape)
-        # Output o takes input i through the kernel at o - i * stride + cut; `cut` is what padding 'same' cuts off.
+        # Output o is connected to input i by kernel position o - i * stride + cut; padding 'same' crops by `cut`.
         spread = np.array(inputs.shape[1:3]) * strides
         cut = np.maximum(size - strides, 0) // 2 if self.layer.padding == 'same' else np.zeros(2, int)
         before = size - 1 - cut
@@ -178,7 +178,7 @@ def _is_plain_transposed(layer: keras.layers.Conv2DTranspose) -> bool:
 
 
 def linear_form(layer: keras.layers.Layer) -> LinearForm | None:
-    """The form of a layer, or None where its type, or a layer with its options, has none."""
+    """The form of a layer; None if its type, or a layer with its options, has none."""
     k = keras.layers
     if getattr(layer, 'data_format', 'channels_last') != 'channels_last':
         return None
@@ -194,15 +194,15 @@ def linear_form(layer: keras.layers.Layer) -> LinearForm | None:
 
 
 def known_linear_form(layer: keras.layers.Layer) -> LinearForm:
-    """As `linear_form`, of a layer of which it is sure that it has one."""
+    """As `linear_form`, for a layer that is known to have one."""
     form = linear_form(layer)
     assert form is not None, f'layer {layer.name!r} has no linear form'
     return form
 
 
 def known_places(places: np.ndarray | None) -> np.ndarray:
-    """The positions that were drawn for a layer that has some."""
-    assert places is not None, 'a layer with positions is asked for none of them'
+    """`places` of a layer that is known to have positions."""
+    assert places is not None, 'no positions were drawn for a layer with positions'
     return places
 
 
@@ -226,11 +226,11 @@ def window_geometry(layer: keras.layers.Conv2D, image: Sequence[int]) -> tuple[n
     """Padding and output size of a convolution, as TensorFlow defines them.
 
     Args:
-      layer: stride, dilation, kernel size and `'same'` or `'valid'` padding are read from it.
+      layer: the convolution, with padding `'same'` or `'valid'`.
       image: (height, width) of its input.
 
     Returns:
-      `[2, 2]` zeros to put (before, after) each side, and `[2]` output (height, width).
+      `[2, 2]` padding (before, after) of height and width, and `[2]` output (height, width).
     """
     size, strides = np.array(image), np.array(layer.strides)
     extent = (np.array(layer.kernel_size) - 1) * np.array(layer.dilation_rate) + 1
@@ -242,7 +242,7 @@ def window_geometry(layer: keras.layers.Conv2D, image: Sequence[int]) -> tuple[n
 
 
 def cut_windows(inputs: tf.Tensor, layer: keras.layers.Conv2D, places: np.ndarray) -> tf.Tensor:
-    """The windows that a convolution sees at some output positions.
+    """The input windows of a convolution at some output positions.
 
     Args:
       inputs: `[batch, height, width, channels]`.
@@ -271,12 +271,12 @@ def values_at(outputs: tf.Tensor, places: np.ndarray) -> tf.Tensor:
 
 
 def draw_places(rng: np.random.Generator, size: np.ndarray | None, num_positions: int) -> np.ndarray | None:
-    """Output positions of a layer, int `[positions, 2]`: drawn at random, or each of them once if there are no more.
+    """Output positions of a layer, int `[positions, 2]`: a random sample, or all positions if there are no more.
 
     Args:
-      rng: is asked in both cases.
+      rng: random numbers, which are drawn in both cases.
       size: output (height, width), or None for a layer without positions.
-      num_positions: how many to draw.
+      num_positions: number of positions.
 
     Returns:
       (row, column) of each, or None for a layer without positions.

@@ -1,4 +1,4 @@
-"""What choosing channels and re-fitting will take, before anything is loaded or trained."""
+"""Estimates the memory of channel selection and re-fitting, before data are loaded or anything is trained."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.system.memory import available_bytes, in_words
 
 FEW_IMAGES = 100
-"""Fewer are no advice: a layer that asks for so much is better left out."""
+"""Least number of images to suggest; if fewer fit, the message suggests to leave the layer out."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Demand:
-    """What decides the memory of one model.
+    """The memory requirements of one model.
 
     Attributes:
-      image_bytes: of one image.
-      map_bytes: of the feature maps of one image while a layer is at work.
+      image_bytes: size of one image.
+      map_bytes: size of the feature maps of one image while a layer is run.
       shapes: (features, outputs) of each layer.
       rows_per_image: sampled rows of each layer.
       needs_gram: as for `equations.equation_bytes`.
@@ -40,7 +40,7 @@ class Demand:
     def of(
         cls, model: keras.Model, layers: Collection[str], image: np.ndarray, num_positions: int, criterion: str
     ) -> Demand:
-        """Of a model whose `layers` are to be pruned; `image` is float32 `[1, height, width, channels]`."""
+        """Requirements for pruning the `layers` of a model; `image` is float32 `[1, height, width, channels]`."""
         inputs, held = input_shapes(model, layers, image)
         forms = {name: known_linear_form(model.get_layer(name)) for name in layers}
         rows = {
@@ -59,11 +59,11 @@ class Demand:
         return equation_bytes(self.shapes[name], num_images * self.rows_per_image[name], self.needs_gram)
 
     def largest(self, num_images: int) -> str:
-        """The layer that takes most."""
+        """The layer whose equations need the most memory."""
         return max(self.shapes, key=lambda name: self.of_layer(name, num_images))
 
     def total(self, num_images: int) -> int:
-        """The least that will do: images, the feature maps of a chunk of them, and the largest equations."""
+        """Bytes of the images, the feature maps of the smallest chunk, and the largest equations."""
         images = num_images * self.image_bytes
         chunk = 2 * min(max(CHUNK_BYTES, self.map_bytes), BATCH_SIZE * self.map_bytes)
         # Loading holds the images twice: in batches and joined.
@@ -71,12 +71,12 @@ class Demand:
 
 
 def require_memory(demand: Demand, num_images: int, available: int | None = None) -> None:
-    """Raises a `UsageError` that says what would fit, if there is not enough memory.
+    """Raises a `UsageError` that suggests flags if there is not enough memory.
 
     Args:
-      demand: of the model.
-      num_images: for selection and re-fitting.
-      available: bytes; by default what the system says, and if it does not say, nothing is required.
+      demand: requirements of the model.
+      num_images: number of images for selection and re-fitting.
+      available: available bytes; by default those reported by the system. If unknown, there is no check.
     """
     available = available_bytes() if available is None else available
     if available is None or demand.total(num_images) <= available:
@@ -95,7 +95,7 @@ def require_memory(demand: Demand, num_images: int, available: int | None = None
 
 
 def _most_images(demand: Demand, num_images: int, available: int) -> int:
-    """The most images that fit, rounded down to two digits; 0 if not even one does."""
+    """The greatest number of images that fit, rounded down to two digits; 0 if one image does not fit."""
     fits, too_many = 0, num_images
     while too_many - fits > 1:
         middle = (fits + too_many) // 2

@@ -1,4 +1,4 @@
-"""What can be set about channel pruning."""
+"""Options of channel pruning."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option
 
 MIN_RIDGE = 1e-10
-"""Damping below the rounding errors of thousands of summed squares would leave equations of few samples singular."""
+"""Least damping: below the rounding errors of thousands of summed squares, equations of few samples may be singular."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ChannelPruningOptions(SearchedOptions):
-    """Which channels go, and how the weights that stay are re-fitted."""
+    """Options of the selection of channels, and of re-fitting the remaining weights."""
 
     superseded = {
         'cpr_ista_lrn_rate': 'the LASSO path is exact',
@@ -74,7 +74,7 @@ class ChannelPruningOptions(SearchedOptions):
     preserve_ratio: float = option(
         'cpr_preserve_ratio',
         0.5,
-        'auto: share of the multiply-adds that may stay',
+        'auto: budget, as a share of the multiply-adds',
         above=0,
         below=1,
         needs='cpr_prune_option=auto',

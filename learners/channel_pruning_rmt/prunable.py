@@ -1,4 +1,4 @@
-"""Which layers of a model channel pruning selects inputs for, and why the others are left alone."""
+"""The layers of a model whose input channels are pruned, and the reasons why others are not."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pocketflow.utils.channels import ReaderChannels
 
 FIRST, LAST, DENSE = 'first convolution', 'last convolution', 'dense layer'
 DENSE_CHOICES = ('none', 'hidden', 'all')
-"""Which dense layers are pruned; 'hidden': all but those that make an output."""
+"""Choices of pruned dense layers; 'hidden': all except those that make an output."""
 
 
-def left_alone(
+def reasons_not_to_prune(
     model: keras.Model,
     readers: Mapping[str, ReaderChannels],
     skip_first: bool = True,
     skip_last: bool = False,
     dense: str = 'hidden',
 ) -> dict[str, str]:
-    """Why readers are left alone, by name; those that are not named can be pruned, and are by default.
+    """Reader -> the reason why it is not pruned; readers that are not named are prunable.
 
     Args:
       model: a functional model.
       readers: all its readers, in the order of execution.
-      skip_first, skip_last: whether the first and the last convolution are left alone.
+      skip_first, skip_last: whether the first and the last convolution are excluded.
       dense: one of `DENSE_CHOICES`.
     """
     convolutions = [

@@ -1,4 +1,4 @@
-"""Decide, choose, re-fit, remove: channel pruning of one model with plain values, without flags or directories."""
+"""Python interface of channel pruning: a function of a model and images, without flags or run directories."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tf_keras as keras
 from pocketflow.learners.channel_pruning_rmt.contributions import contributions
 from pocketflow.learners.channel_pruning_rmt.decisions import Chooser, Decider, Decisions
 from pocketflow.learners.channel_pruning_rmt.linear_forms import known_linear_form, linear_form
-from pocketflow.learners.channel_pruning_rmt.prunable import left_alone
+from pocketflow.learners.channel_pruning_rmt.prunable import reasons_not_to_prune
 from pocketflow.learners.channel_pruning_rmt.refit import LayerRegression
 from pocketflow.learners.channel_pruning_rmt.regressions import Sampling
 from pocketflow.utils.channels import ReaderChannels, reader_channels, remove_channels, trace
@@ -23,26 +23,26 @@ from pocketflow.utils.graph import copied
 from pocketflow.utils.graph.arguments import check_choice, check_layers, check_share, checked_images, flat_model
 
 NUM_DECIDING_IMAGES = 1000
-"""Images on which the ways to prune a stream are compared; the re-fit uses all."""
+"""Number of images for comparing the ways to prune a stream; the re-fit uses all."""
 
 Report = Callable[[str, int, float], None]
-"""Is told each layer, how many channels it keeps, and its relative error."""
+"""Callback for each pruned layer: (name, number of kept channels, relative error)."""
 
 
 CRITERIA = ('lasso', 'obs', 'l1', 'random')
-"""How channels are chosen: LASSO path, optimal brain surgeon, l1 norm of their weights, at random."""
+"""Selection criteria: LASSO path, optimal brain surgeon, l1 norm of the weights, random."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Pruned:
-    """A pruned model and what was decided.
+    """A pruned model and its plan.
 
     Attributes:
-      model: without the channels that nobody reads; a functional model, not compiled.
-      plan: of the kind 'channels': layer -> the input channels that it keeps, ascending; with `plan.save(path)` and the
-        original weights it can be repeated.
-      refitted: at full size; with zeros for the channels that are not kept it computes the same.
-      notes: layer -> why it keeps all channels, of those that were to lose some.
+      model: the model without unread channels; functional, not compiled.
+      plan: of the kind 'channels': layer -> the input channels that it keeps, ascending; a plan saved with
+        `plan.save(path)` can be applied to the original weights again.
+      refitted: the re-fitted model at full size, with zero weights for dropped channels; equivalent to `model`.
+      notes: layer that was to be pruned -> the reason why it keeps all channels.
     """
 
     model: keras.Model
@@ -69,11 +69,11 @@ def prune_channels(
     seed: int = 0,
     report: Report | None = None,
 ) -> Pruned:
-    """Removes a share of the input channels of each layer, where that saves multiply-adds, and re-fits the others.
+    """Removes a share of the input channels of each layer if this saves multiply-adds, and re-fits the other weights.
 
-    Layer by layer, from the first to the last: the channels are chosen that rebuild the layer's output best, and its
-    weights on these are fitted by least squares. Then every channel that nobody reads any more is removed where it is
-    made. The result is an ordinary smaller model; train it on, for example with `fit`, to regain accuracy.
+    Layer by layer, from the first to the last, the channels that reconstruct the layer's output best are chosen, and
+    the weights on these are fitted by least squares. Then all unread channels are removed, with the weights that
+    compute them. The result is a smaller functional model, which should be fine-tuned, for example with `fit`.
 
     He, Zhang and Sun 2017, "Channel Pruning for Accelerating Very Deep Neural Networks",
     https://arxiv.org/abs/1707.06168, equations (2) for the choice and (3) for the weights; 'obs': Hassibi and Stork
@@ -87,21 +87,21 @@ def prune_channels(
     (664, 336)
 
     Args:
-      model: a functional or sequential tf_keras model with one input; it stays as it is.
-      images: samples without labels, `[N, ...]` as the model takes them, normalised; a few hundred to a few thousand.
-      ratio: share of each layer's input channels to remove, in [0, 1); at least one stays.
-      criterion: how they are chosen, one of `CRITERIA`.
-      layers: names of the layers that lose inputs; default: all convolutions but the first one, and all dense layers
-        but those that make an output.
+      model: a functional or sequential tf_keras model with one input; it is not modified.
+      images: samples without labels, `[N, ...]`, preprocessed for the model; a few hundred to a few thousand.
+      ratio: share of each layer's input channels to remove, in [0, 1); at least one is kept.
+      criterion: the selection criterion, one of `CRITERIA`.
+      layers: names of the layers to prune; default: all convolutions except the first one, and all dense layers except
+        those that make an output.
       channels: layer -> the input channels that it keeps, ascending, in place of `ratio` and `criterion`; layers that
-        it does not name keep all, and are re-fitted.
+        are not named keep all, and are re-fitted.
       num_positions: sampled output positions per image and layer.
       ridge: damping of the least squares, relative to the mean energy of a weight's input; > 0.
       seed: draws the positions, and the channels of the criterion 'random'.
-      report: is told of each layer that is settled: its name, the number of channels it keeps, the relative error.
+      report: called for each re-fitted layer with its name, the number of kept channels, and the relative error.
 
     Raises:
-      UsageError: the model cannot be read, the images do not fit it, or an argument is none of the accepted values.
+      UsageError: the model is not supported, the images do not fit it, or an argument is invalid.
     """
     model = flat_model(model)
     images = checked_images(model, images)
@@ -115,18 +115,18 @@ def prune_channels(
         return _prune(model, readers, sampling, criterion, 1 - ratio, report)
     wanted = {name: np.array(channels.get(name, range(reader.num_channels))) for name, reader in readers.items()}
     kept_identities(trace(model), {name: kept.tolist() for name, kept in wanted.items()})
-    refitted, kept = settle(model, readers, sampling, lambda name, _: wanted[name], report)
+    refitted, kept = refit_layers(model, readers, sampling, lambda name, _: wanted[name], report)
     return _result(model, remove_channels(refitted, kept), refitted, readers, kept, {})
 
 
 def _readers(
     model: keras.Model, layers: Collection[str] | None, channels: Mapping[str, Sequence[int]]
 ) -> dict[str, ReaderChannels]:
-    """The layers that may lose inputs, in the order of execution."""
+    """The layers to prune, in the order of execution."""
     readers = reader_channels(model)
     able = [name for name in readers if linear_form(model.get_layer(name)) is not None]
     if layers is None:
-        layers = {*able, *channels} - ({*left_alone(model, readers)} - {*channels})
+        layers = {*able, *channels} - ({*reasons_not_to_prune(model, readers)} - {*channels})
     check_layers(layers, able, 'pruned')
     check_layers([*channels], able, 'pruned')
     unplanned = [name for name in channels if name not in layers]
@@ -159,7 +159,7 @@ def _prune(
             return _chosen(regression, criterion, decisions.counts[name], rng)
         return np.arange(readers[name].num_channels)
 
-    refitted, kept = settle(model, readers, sampling, chosen, report)
+    refitted, kept = refit_layers(model, readers, sampling, chosen, report)
     pruned = remove_channels(refitted, kept)
     if total_macs(pruned) > total_macs(model) or total_parameters(pruned) > total_parameters(model):
         everything = {name: tuple(range(reader.num_channels)) for name, reader in readers.items()}
@@ -187,7 +187,7 @@ def _result(
 
 
 def _chosen(regression: LayerRegression, criterion: str, count: int, rng: np.random.Generator) -> np.ndarray:
-    """The channels that a criterion keeps; of a grouped convolution the best of each group, equally many."""
+    """The channels that a criterion keeps; for a grouped convolution, equally many of each group."""
     num_groups = getattr(regression.layer, 'groups', 1)
     if num_groups == 1 or regression.num_channels % num_groups:
         return regression.choose(criterion, count, rng)
@@ -200,14 +200,14 @@ def _chosen(regression: LayerRegression, criterion: str, count: int, rng: np.ran
 def decide(
     model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, criterion: str, share: float
 ) -> Decisions:
-    """Which readers share a set of channels, and which keep all.
+    """Decides which readers have a common set of channels, and which keep all.
 
     Args:
       model: a functional model with one input.
       readers: the layers to be pruned, in the order of execution; each has a linear form.
-      sampling: images, and how layers are sampled on them.
+      sampling: images, and settings for sampling layers.
       criterion: one of `CRITERIA`.
-      share: of each layer's channels to keep, in (0, 1].
+      share: share of each layer's channels to keep, in (0, 1].
     """
     return _decider(model, readers, sampling, criterion, share).decide()
 
@@ -215,9 +215,9 @@ def decide(
 def joint_orders(
     model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, criterion: str, share: float
 ) -> dict[str, np.ndarray]:
-    """For the readers that share a set of channels: their channels in the order of the whole stream, best first.
+    """Readers with a common set of channels -> their channels in the order of the whole stream, best first.
 
-    However many channels each of them then keeps, the stream stores no more than the one that keeps most. Arguments as
+    For any numbers of kept channels, the stream stores only the channels of the reader that keeps most. Arguments as
     for `decide`.
     """
     decider = _decider(model, readers, sampling, criterion, share)
@@ -235,20 +235,20 @@ def _decider(
     return Decider(trace(model), readers, share, chooser)
 
 
-def settle(
+def refit_layers(
     model: keras.Model,
     readers: Mapping[str, ReaderChannels],
     sampling: Sampling,
     chosen: Callable[[str, LayerRegression], np.ndarray],
     report: Report | None = None,
 ) -> tuple[keras.Model, dict[str, tuple[int, ...]]]:
-    """A copy of the model with re-fitted weights, and the channels that each layer still reads.
+    """A copy of the model with re-fitted weights, and the kept channels of each layer.
 
     Args:
       model, readers, sampling: as for `decide`.
       report: as for `prune_channels`.
-      chosen: `chosen(name, regression)` gives the channels that a layer keeps, ascending; layers are asked in order,
-        each when those before it are settled.
+      chosen: `chosen(name, regression)` returns the channels that a layer keeps, ascending; it is called in order of
+        execution, after the layers before were re-fitted.
     """
     refitted, kept = copied(model), {}
     for name, regression in sampling.regressions(model, refitted, readers):

@@ -1,4 +1,4 @@
-"""A layer's regression: which rows of its kernel belong to which channel, and its weights on the chosen ones."""
+"""The regression of a layer: selection of channels, and the re-fit of its weights on these."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pocketflow.learners.channel_pruning_rmt.linear_forms import Block, LinearFo
 from pocketflow.utils.channels import ReaderChannels
 
 STEP = 10.0
-"""From one strength of shrinking to the next."""
+"""Factor between consecutive strengths of shrinkage."""
 STRONGEST = 10.0
-"""Times the mean energy of a feature: at least 10/11 of the way of an average feature back to its old weights."""
+"""Greatest strength, relative to the mean energy of a feature: changes of weights shrink to 1/11 on average."""
 TOLERANCE = 1.05
-"""Held-out errors up to this many times the least are as good; the weakest shrinking among them is taken."""
+"""Held-out errors up to this factor over the least count as equal; the weakest shrinkage among them is used."""
 ROWS_PER_FEATURE = 5
-"""With so many distinct rows for each weight of a filter, the fit does not know its own images better than others."""
+"""Distinct rows per weight of a filter from which overfitting is negligible, so that all images are used."""
 
 
 def strengths(weakest: float) -> np.ndarray:
-    """The strengths of shrinking that a re-fit may choose from, ascending.
+    """The candidate strengths of shrinkage, ascending.
 
     >>> strengths(0.1).tolist()
     [0.1, 1.0, 10.0]
@@ -33,20 +33,20 @@ def strengths(weakest: float) -> np.ndarray:
     return weakest * STEP ** np.arange(count)
 
 
-def settled_weights(
+def validated_weights(
     equations: SplitEquations, kept: np.ndarray, old: np.ndarray, ridge: float, blocks: Sequence[Block]
 ) -> np.ndarray:
-    """Weights on the kept features that do well on images that they were not fitted on.
+    """Re-fitted weights on the kept features, with the shrinkage validated on held-out images.
 
-    Least squares is shrunk towards the old weights by the weakest of `strengths(ridge)` that does best on the held-out
-    images. Where none does better there than the old weights, these stay. With rows in plenty the weights of that
-    strength are then fitted on all images; with few rows the held-out images remain unseen, or the layers behind this
-    one would take its fit on them for what it does on any image.
+    Least squares is shrunk towards the old weights with the weakest of `strengths(ridge)` whose held-out error is about
+    the least. If no strength reduces the held-out error of the old weights, these are returned. If there are many rows,
+    the weights are then fitted on all images with that strength. Otherwise held-out images are not used for fitting, so
+    that errors on them are not underestimated when later layers are re-fitted.
 
     Args:
       equations: of the layer.
       kept: indices of the kept features.
-      old: the present weights, zero outside `kept`, float64 `[features, outputs]`.
+      old: the current weights, zero outside `kept`, float64 `[features, outputs]`.
       ridge: the weakest strength, relative to the mean energy of a feature.
       blocks: features and outputs that depend on each other.
 
@@ -68,13 +68,13 @@ def settled_weights(
 
 @dataclasses.dataclass(frozen=True)
 class LayerRegression:
-    """What selection and re-fitting need to know of one layer.
+    """The least-squares problem of one layer, for selection and re-fitting.
 
     Attributes:
       form: the layer as a matrix product.
       split: its equations.
       channel_of: the channel of each of its features, int `[features]`.
-      ridge: the weakest shrinking, relative to the mean energy of a feature.
+      ridge: the weakest shrinkage, relative to the mean energy of a feature.
     """
 
     form: LinearForm
@@ -100,7 +100,7 @@ class LayerRegression:
 
     @property
     def weights(self) -> np.ndarray:
-        """The layer's present weights, float64 `[features, outputs]`."""
+        """The layer's current weights, float64 `[features, outputs]`."""
         return self.form.weights()
 
     @property
@@ -120,7 +120,7 @@ class LayerRegression:
                 return selection.random_channels(self.num_channels, num_keep, rng)
 
     def order(self, criterion: str, rng: np.random.Generator) -> np.ndarray:
-        """All channels, those first that the criterion would keep longest."""
+        """All channels, the most important ones first."""
         match criterion:
             case 'lasso':
                 return selection.lasso_order(*self._channel_regression())
@@ -132,14 +132,14 @@ class LayerRegression:
                 return rng.permutation(self.num_channels)
 
     def refit(self, kept: np.ndarray) -> float:
-        """Re-fits the layer's weights on the kept channels as far as that helps, and sets zeros elsewhere.
+        """Re-fits the layer's weights on the kept channels (see `validated_weights`), and sets the others to zero.
 
         Returns:
           The error of the layer's output relative to its energy.
         """
         rows, old = self.rows_of(kept), np.zeros(self.form.shape)
         old[rows] = self.weights[rows]
-        weights = settled_weights(self.split, rows, old, self.ridge, self.form.blocks())
+        weights = validated_weights(self.split, rows, old, self.ridge, self.form.blocks())
         self.form.assign(weights)
         return self.equations.residual(weights) / max(self.equations.energy, np.finfo(float).tiny)
 

@@ -1,4 +1,4 @@
-"""The regressions of the layers of a model, one after the other."""
+"""The regressions of the layers of a model, in the order of execution."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pocketflow.utils.channels import ReaderChannels
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-    """How layers are sampled for choosing channels and re-fitting.
+    """Settings for sampling layers, for selection and re-fitting.
 
     Attributes:
       images: float32 `[N, height, width, channels]`.
@@ -32,7 +32,10 @@ class Sampling:
     def regressions(
         self, full: keras.Model, pruned: keras.Model, readers: Mapping[str, ReaderChannels]
     ) -> Iterator[tuple[str, LayerRegression]]:
-        """One layer after the other; whoever prunes `pruned`, a copy of `full`, settles a layer before the next."""
+        """Yields (name, regression) of each layer.
+
+        The caller must set a layer's weights in `pruned`, a copy of `full`, before it requests the next layer.
+        """
         sampler = LayerSampler(
             full, pruned, list(readers), self.images, self.num_positions, np.random.default_rng(self.seed)
         )

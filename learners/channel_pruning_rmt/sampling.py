@@ -1,7 +1,7 @@
-"""Samples what a layer reads and what it should compute, and accumulates its equations.
+"""Samples inputs and target outputs of layers, and accumulates their equations.
 
-Inputs come from the model as pruned so far, targets from the full model, so that a layer also makes up for what the
-layers before it have lost. Output positions are drawn at random; the windows they see are cut out of the padded input.
+Inputs come from the model pruned so far, targets from the full model, so that a layer also compensates for errors of
+the layers before it. Output positions are drawn at random; their windows are cut out of the padded input.
 """
 
 from __future__ import annotations
@@ -34,31 +34,31 @@ from pocketflow.utils.channels.identities import ChannelGraph, Step, trace
 from pocketflow.utils.system.memory import available_bytes
 
 BATCH_SIZE = 250
-"""Images that share their sampled positions."""
+"""Number of consecutive images with the same sampled positions."""
 CHUNK_BYTES = 2**28
-"""Feature maps of the images that are run at a time. Rounding depends on it, so it does not depend on the machine."""
+"""Bytes of feature maps per chunk. A constant, not a property of the machine, because it affects rounding."""
 PEAK = 3
-"""A layer at work may need so many times the feature maps that wait at its input."""
+"""Memory of a running layer, as a multiple of the feature maps at its input."""
 MAPS_SHARE = 0.6
-"""Of the memory that is left beside equations, how much is for feature maps between layers."""
+"""Share of the memory left by the equations that is used for feature maps between layers."""
 HELD_OUT = 5
-"""One of so many images is held out of the fitting."""
+"""One of this many images is held out of the fitting."""
 
 
 class LayerSampler:
-    """Gives the equations of one layer after the other.
+    """Computes the equations of the layers of a model, in the order of execution.
 
-    The full and the pruned model are run side by side, chunk by chunk.
+    The full and the pruned model are run together, chunk by chunk.
 
     Args:
       full: the unpruned model.
-      pruned: a copy of it; whoever prunes it settles a layer's weights before asking for a later layer.
-      layers: names of the layers that will be asked for, in the order of execution; each has a linear form.
+      pruned: a copy of it; its weights of a layer must be final before the equations of a later layer are requested.
+      layers: names of the layers, in the order of execution; each has a linear form.
       images: float32 `[N, height, width, channels]`.
       num_positions: output positions per image and layer.
       rng: draws the positions.
-      max_bytes: for feature maps that are kept from layer to layer; those beyond are computed again. By default
-        it depends on the memory that is left.
+      max_bytes: limit for feature maps that are kept between layers; others are recomputed. By default it depends on
+        the available memory.
     """
 
     def __init__(
@@ -94,11 +94,11 @@ class LayerSampler:
         self._runs = [StreamedRun(model, images, self._chunks, max_bytes // 2) for model in (graph, pruned)]
 
     def equations(self, layer: str) -> SplitEquations:
-        """The equations of a layer on sampled positions of images to fit on, and of images held out.
+        """The equations of a layer on sampled positions, for the images to fit on and for the held-out images.
 
-        The target is what the layer computes in the full model, without bias and activation. For the last operand of an
-        addition it is what the sum lacks, so that the layer also makes up for what the other operands have lost
-        (He et al. 2017, section 3.3, last layer of a residual branch).
+        The target is the layer's output in the full model, without bias and activation. For the last operand of an
+        addition, the errors of the other operands are added, so that the layer also compensates for these (He et al.
+        2017, section 3.3, last layer of a residual branch).
         """
         rows_per_image, num_distinct = self._rows_per_image[layer], 0
         fitting, held_out = (sum_for(self._forms[layer], rows_per_image * len(self._is_new)) for _ in range(2))
@@ -115,7 +115,7 @@ class LayerSampler:
     def _sample(
         self, layer: str, full: LayerwiseRun, pruned: LayerwiseRun, places: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What a layer of the pruned model reads, `[rows, features]`, and should compute, `[rows, outputs]`."""
+        """Patches `[rows, features]` of a layer of the pruned model, and its targets `[rows, outputs]`."""
         form = self._full_forms[layer]
         targets = tf.matmul(form.patches(full.input_of(layer)[0], places), tf.cast(form.weights(), tf.float32))
         for partner in self._partners.get(layer, ()):
@@ -125,13 +125,13 @@ class LayerSampler:
 
 
 def room_for_maps(taken: int) -> int:
-    """Bytes for feature maps between layers, beside what equations take; all where the system does not say."""
+    """Limit in bytes for feature maps between layers, besides `taken` bytes of equations."""
     available = available_bytes()
     return sys.maxsize if available is None else max(0, int(MAPS_SHARE * (available - taken)))
 
 
 class _NormalSum:
-    """Normal equations of rows that arrive in parts."""
+    """Accumulates normal equations of batches of rows."""
 
     def __init__(self, num_features: int, num_outputs: int):
         self._gram, self._cross = np.zeros((num_features, num_features)), np.zeros((num_features, num_outputs))
@@ -149,7 +149,7 @@ class _NormalSum:
 
 
 class _Rows:
-    """Rows that arrive in parts."""
+    """Collects batches of rows."""
 
     def __init__(self) -> None:
         self._parts: list[tuple[np.ndarray, np.ndarray]] = []
@@ -163,7 +163,7 @@ class _Rows:
 
 
 def sum_for(form: LinearForm, num_rows: int) -> _NormalSum | _Rows:
-    """What the rows of a layer are collected in: in whichever form is the smaller."""
+    """The accumulator for the rows of a layer, of the form that needs less memory."""
     return _Rows() if is_kept_as_rows(form.shape[0], num_rows) else _NormalSum(*form.shape)
 
 
@@ -171,17 +171,17 @@ def num_rows(inputs: Sequence[int], size: np.ndarray | None, num_positions: int)
     """Sampled rows per image.
 
     Args:
-      inputs: shape of what the layer reads, `[batch, ..., channels]`.
+      inputs: shape of the layer's input, `[batch, ..., channels]`.
       size: output (height, width); None for a layer without positions.
-      num_positions: how many are to be drawn.
+      num_positions: number of positions to draw.
     """
     return int(np.prod(inputs[1:-1])) if size is None else int(min(np.prod(size), num_positions))
 
 
 def held_out_images(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which images are held out of the fitting, and which are the first of their kind, bool `[N]` each.
+    """Masks of the held-out images and of the first occurrences of distinct images, bool `[N]` each.
 
-    Equal images are never on both sides. Where there is one kind alone, it is held out.
+    Equal images are in the same split. If all images are equal, all are held out.
     """
     kinds: dict[bytes, int] = {}
     kind_of = np.array([kinds.setdefault(hashlib.sha256(image.tobytes()).digest(), len(kinds)) for image in images])
@@ -193,7 +193,7 @@ def held_out_images(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def input_shapes(
     model: keras.Model | ChannelGraph, layers: Iterable[str], image: np.ndarray
 ) -> tuple[dict[str, tuple[int, ...]], int]:
-    """The shapes that layers read for one image, and the most bytes that wait before one of them."""
+    """Input shapes of layers for one image, and the greatest size in bytes of the tensors kept before one of them."""
     run, shapes, most = LayerwiseRun(model, [image]), {}, 0
     for name in layers:
         run.run_until(name)
@@ -203,10 +203,9 @@ def input_shapes(
 
 
 def residual_partners(model: keras.Model | ChannelGraph) -> dict[str, tuple[Place, ...]]:
-    """For each convolution that completes an addition: the other operands.
+    """Convolution that is the last operand of an addition -> the other operands.
 
-    Only a convolution without activation counts, whose output goes nowhere else, and that runs after all other operands
-    are known.
+    Only convolutions without activation, whose output is not used elsewhere, and that run after all other operands.
     """
     steps = trace(model).steps
     places = {key: (index, number) for index, step in enumerate(steps) for number, key in enumerate(step.outputs)}

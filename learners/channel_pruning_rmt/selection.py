@@ -1,7 +1,7 @@
-"""The mathematics of channel selection, in closed form from two matrices.
+"""Channel selection criteria, computed from two matrices.
 
-Let P be the patches that a layer reads (one row per sampled output position, one column per weight of a filter) and Y
-what its output should be. With A = P'P and B = P'Y collected once, everything below needs no more passes over data.
+Let P be the input patches of a layer (one row per sampled output position, one column per weight of a filter) and Y
+its target outputs. The functions need A = P'P and B = P'Y only, which take one pass over the data.
 
 He, Zhang and Sun 2017, "Channel Pruning for Accelerating Very Deep Neural Networks", https://arxiv.org/abs/1707.06168.
 """
@@ -18,15 +18,15 @@ from pocketflow.learners.channel_pruning_rmt.equations import NormalEquations
 
 
 def lasso_channels(gram: np.ndarray, cross: np.ndarray, num_keep: int) -> np.ndarray:
-    """The `num_keep` channels that the LASSO chooses: its exact path by LARS (Efron et al. 2004), from one Gram matrix.
+    """The `num_keep` channels selected by the LASSO: its exact path by LARS (Efron et al. 2004), from one Gram matrix.
 
-    The path is followed to the first point with at least `num_keep` non-zero coefficients, and no further: each step
-    costs as much as the square of the channels that are in. Where it gains several at once, or ends early because
-    channels are linearly dependent, the largest contributions decide, so that the count is always exact.
+    The path is computed up to the first point with at least `num_keep` non-zero coefficients, because the cost of a
+    step is quadratic in the number of active channels. If several channels become active at once, or the path ends
+    early because channels are linearly dependent, they are ranked by contribution, so that the count is exact.
 
     Args:
       gram, cross: G `[channels, channels]` and h `[channels]`.
-      num_keep: how many channels to keep, at least 1.
+      num_keep: number of channels to keep, at least 1.
 
     Returns:
       Sorted channel indices, `[num_keep]`.
@@ -35,11 +35,11 @@ def lasso_channels(gram: np.ndarray, cross: np.ndarray, num_keep: int) -> np.nda
 
 
 def _lasso_path(gram: np.ndarray, cross: np.ndarray, num_keep: int) -> np.ndarray:
-    """Coefficients `[channels, points]` of the path, at least as far as `num_keep` of them are non-zero."""
+    """Coefficients `[channels, points]` of the path, at least up to `num_keep` non-zero ones."""
     scale = _scales(gram)
     target, correlations = cross / scale, gram / np.outer(scale, scale)
-    # LARS takes one channel a step, and sometimes drops one again: a few more steps than channels mostly suffice. A
-    # longer path begins with the shorter one, so what is chosen does not depend on where it was cut off.
+    # LARS adds one channel per step, and sometimes drops one: a few more steps than channels usually suffice. A longer
+    # path begins with the shorter one, so the selection does not depend on the limit.
     last, steps = 8 * len(cross), num_keep + 1 + num_keep // 8
     while True:
         steps = min(steps, last)
@@ -53,13 +53,13 @@ def _lasso_path(gram: np.ndarray, cross: np.ndarray, num_keep: int) -> np.ndarra
 def _first_on_path(path: np.ndarray, contributions: np.ndarray, num_keep: int) -> np.ndarray:
     enough = np.flatnonzero(np.count_nonzero(path, axis=0) >= num_keep)
     coefficients = path[:, enough[0] if len(enough) else -1]
-    # Ties, and channels that the path never reached, are decided by how much of the output a channel carries.
+    # Ties, and channels that are not on the path, are ranked by their contributions to the output.
     order = np.lexsort((-contributions, -np.abs(coefficients)))
     return np.sort(order[:num_keep])
 
 
 def _scales(gram: np.ndarray) -> np.ndarray:
-    """The norm of each regressor, `[channels]`; 1 for a dead one."""
+    """The norm of each regressor, `[channels]`; 1 if it is zero."""
     scale = np.sqrt(np.maximum(np.diag(gram), 0))
     return np.where(scale > 0, scale, 1.0)
 
@@ -72,12 +72,13 @@ def obs_channels(equations: NormalEquations, channel_of: np.ndarray, num_keep: i
     """Backward elimination with re-fitting: the "optimal brain surgeon" (Hassibi and Stork 1993) for whole channels.
 
     With all weights at their least-squares optimum W and H = (A + damping)^-1, removing channel g and re-fitting the
-    rest raises the error by exactly tr(W_g' (H_gg)^-1 W_g). The cheapest channel goes, W and H are updated, and so on.
+    rest increases the error by exactly tr(W_g' (H_gg)^-1 W_g). The channel with the least increase is removed, W and H
+    are updated, and so on.
 
     Args:
       equations: A and B.
       channel_of: the channel of each feature, int `[features]`.
-      num_keep: how many channels to keep, at least 1.
+      num_keep: number of channels to keep, at least 1.
       ridge: damping, as for `equations.reconstructions`.
 
     Returns:
@@ -110,14 +111,14 @@ def _surgery(equations: NormalEquations, channel_of: np.ndarray, ridge: float) -
 
 
 def obs_order(equations: NormalEquations, channel_of: np.ndarray, ridge: float) -> np.ndarray:
-    """All channels, those first that `surgeon_channels` would keep longest; arguments as there."""
+    """All channels in the reverse order of their removal by `obs_channels`; arguments as there."""
     eliminated = list(_surgery(equations, channel_of, ridge))
     last = np.setdiff1d(np.arange(int(channel_of.max()) + 1), eliminated)
     return np.array([*last, *reversed(eliminated)])
 
 
 def lasso_order(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
-    """All channels in the order in which `lasso_channels` takes them up as it may keep more; arguments as there."""
+    """All channels in the order in which `lasso_channels` selects them for growing `num_keep`; arguments as there."""
     path, contributions = _lasso_path(gram, cross, len(cross)), _contributions(gram, cross)
     order: dict[int, None] = {}
     for num_keep in range(1, len(cross) + 1):
@@ -136,12 +137,12 @@ def norm_order(weights: np.ndarray, channel_of: np.ndarray) -> np.ndarray:
 
 
 def random_channels(num_channels: int, num_keep: int, rng: np.random.Generator) -> np.ndarray:
-    """`num_keep` channels drawn at random: what any criterion must beat."""
+    """`num_keep` channels drawn at random, as a baseline for other criteria."""
     return np.sort(rng.choice(num_channels, num_keep, replace=False))
 
 
 def num_kept(num_channels: int, share: float) -> int:
-    """How many of `num_channels` a share of them is: rounded down, at least one."""
-    # The small number keeps int() from losing a channel to rounding, as in 10 * (1 - 0.9), and to a search that aims a
-    # little below its budget.
+    """Number of channels for a share of `num_channels`: rounded down, at least one."""
+    # The small number compensates for rounding errors, as in 10 * (1 - 0.9), and for searches whose candidates are
+    # slightly below the budget.
     return max(1, int(num_channels * share + 1e-6))

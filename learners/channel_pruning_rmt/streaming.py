@@ -1,4 +1,4 @@
-"""Runs a model over many images, chunk by chunk, up to one layer after the other, in bounded memory."""
+"""Runs a model layer by layer over many images, in chunks and with bounded memory."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pocketflow.utils.channels.identities import ChannelGraph, trace
 
 
 class StreamedRun:
-    """A model that is run over all images up to one layer after the other, with the weights that it has by then.
+    """Runs a model over all images up to each of a sequence of layers, with the weights at that time.
 
-    Between two layers the feature maps of all images are kept where they fit. Where they do not, the chunks are run
-    again from the last layer whose maps did fit, or from the images: the results are the same. Maps are large in the
-    first layers of a network, which are quickly run again, and small in the later ones.
+    Between two layers, the feature maps of all images are kept if they fit into `max_bytes`. Otherwise the chunks are
+    run again from the last layer whose maps were kept, or from the images, with identical results. Maps are large in
+    the first layers of a network, which are recomputed quickly, and small in the later ones.
 
     Args:
       model: a functional model with one input, or its channel graph.
       images: float32 `[N, height, width, channels]`.
-      chunks: consecutive parts of the images that are run at a time.
-      max_bytes: for the feature maps that are kept.
+      chunks: consecutive slices of the images.
+      max_bytes: limit for the feature maps that are kept.
     """
 
     def __init__(self, model: keras.Model | ChannelGraph, images: np.ndarray, chunks: Sequence[slice], max_bytes: int):
@@ -30,7 +30,7 @@ class StreamedRun:
         self._kept: list[LayerwiseRun | None] = [None] * len(chunks)
 
     def until(self, layer: str) -> Iterator[LayerwiseRun]:
-        """The state of each chunk when everything before a layer has been run; must be read to its end."""
+        """Yields each chunk, run up to directly before a layer; the iterator must be exhausted."""
         for number, chunk in enumerate(self._chunks):
             kept = self._kept[number]
             run = kept.fork() if kept else LayerwiseRun(self._graph, [self._images[chunk]])
@@ -42,7 +42,7 @@ class StreamedRun:
 
 
 def chunks(num_images: int, unit: int, image_bytes: int, max_bytes: int) -> list[slice]:
-    """Cuts images into chunks that do not cross a multiple of `unit`, and hold no more than `max_bytes`, or one image.
+    """Divides images into chunks that do not cross a multiple of `unit`, of at most `max_bytes` or one image.
 
     >>> chunks(7, 4, 10, 20)
     [slice(0, 2, None), slice(2, 4, None), slice(4, 6, None), slice(6, 7, None)]

@@ -1,1 +1,1 @@
-"""What the learners of k-bit weights share."""
+"""Common code of the learners for k-bit weights."""

@@ -1,4 +1,4 @@
-"""What can be chosen for the learners that quantize weights: whole bits per layer."""
+"""Search candidates of the learners that quantize weights: an integer number of bits per layer."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pocketflow.utils.training.trainer import TrainerParts
 
 
 class BitsCandidates(Candidates):
-    """A network that simulates quantization, whose layers take any number of bits without being built anew.
+    """Candidates of a model with fake quantization, whose bit widths can be changed without rebuilding it.
 
     Args:
-      model: the simulating network, as wide as the search may go; it becomes one candidate after the other.
+      model: the model with fake quantization, built for the greatest searched width; it is changed to each candidate.
       names: the searched layers.
-      bits_range: fewest and most bits of a layer.
-      mean_bits: budget, bits per weight over these layers.
-      max_bytes: the budget is this many bytes of the exported container instead.
+      bits_range: least and greatest number of bits of a layer.
+      mean_bits: budget in bits per weight over these layers.
+      max_bytes: budget in bytes of the exported container, in place of `mean_bits`.
       parts: additions to training.
     """
 

@@ -1,4 +1,4 @@
-"""What can be set about the learners of k-bit weights."""
+"""Options of the learners for k-bit weights."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option, option_fields
 
 REFUSES_AFTER = {'weight-sparse': 'its zeros are not on the grids; --learner=weight-sparse,uniform-tf keeps them'}
-MUST_BE_LAST = 'any change of its weights would move them off the values that its codes stand for'
+MUST_BE_LAST = 'any change of its weights would invalidate their codes'
 
 
 class WeightBitsOptions(SearchedOptions):
-    """What both learners can be told; subclasses declare the fields, with flags of their own.
+    """Common options of both learners; subclasses declare the fields, with their own flags.
 
     Attributes:
       min_bits, max_bits: the widths that weights may have.
@@ -42,7 +42,7 @@ class WeightBitsOptions(SearchedOptions):
 
     @classmethod
     def flag(cls, name: str) -> str:
-        """The flag of a field."""
+        """The name of a field's flag."""
         return next(field.metadata['flag'] for field in option_fields(cls) if field.name == name)
 
     @property
@@ -63,16 +63,16 @@ class WeightBitsOptions(SearchedOptions):
             )
 
     def bits_range(self) -> tuple[int, int]:
-        """The fewest and the most bits that the weights of a layer may have with these options."""
+        """The least and the greatest number of bits per weight that these options accept."""
         return self.min_bits, self.max_bits
 
 
 def bit_search_options(prefix: str, num_tune_steps: int) -> type[WeightBitsOptions]:
-    """The options of the search for bits, whose flags begin with a learner's own prefix.
+    """Options of the search for bits, with a learner's prefix for the flags.
 
     Args:
-      prefix: as in `uql`.
-      num_tune_steps: the default of its steps of fast fine-tuning.
+      prefix: prefix of the flags, such as `uql`.
+      num_tune_steps: default number of steps of fast fine-tuning.
     """
     together = 'the layers of a candidate are tuned together'
     search, tuning = f'{prefix}_enbl_rl_agent', f'{prefix}_enbl_rl_global_tune'
@@ -115,7 +115,7 @@ def bit_search_options(prefix: str, num_tune_steps: int) -> type[WeightBitsOptio
                 needs=f'{search} hp_optimizer=ddpg',
             ),
         ),
-        ('enbl_tuning', bool, option(tuning, True, 'tune each trial before it is judged', needs=search)),
+        ('enbl_tuning', bool, option(tuning, True, 'tune each trial before it is evaluated', needs=search)),
         (
             'num_tune_steps',
             int,
@@ -143,6 +143,6 @@ def bit_search_options(prefix: str, num_tune_steps: int) -> type[WeightBitsOptio
             'fixed_flag': f'--no{search}',
             'superseded': superseded,
             'superseded_switches': {f'{prefix}_enbl_rl_layerwise_tune': together},
-            '__doc__': 'Whether and how the bits of each layer are searched.',
+            '__doc__': 'Options of the search for the bits of each layer.',
         },
     )

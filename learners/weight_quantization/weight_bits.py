@@ -1,4 +1,4 @@
-"""What the learners that quantize weights layer by layer share: which layers, how many bits, training, and the end."""
+"""Base class of the learners that quantize weights: choice of layers and bits, training, and final encoding."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ NB_CALIBRATION_IMAGES = 1000
 
 
 def skip_reasons(model: keras.Model, options: WeightBitsOptions) -> dict[str, str]:
-    """Why layers with kernels stay in full precision, by name; those that are not named are quantized."""
+    """Layer with kernels that stays in full precision -> the reason; layers that are not named are quantized."""
     names = [layer.name for layer in quantizable_layers(model)]
     ends = {} if options.quantize_all_layers or not names else {names[-1]: LAST, names[0]: FIRST}
     return {**unquantizable_layers(model), **ends}
 
 
 def load_bits_plan(options: WeightBitsOptions, learner: str) -> CompressionPlan | None:
-    """The plan that the options name, if they do: a file, or the directory of a run of this learner.
+    """Loads the plan in the options, if there is one: a file, or the run directory of this learner.
 
     Raises:
-      UsageError: it is missing, of another kind, or has widths that these options do not accept.
+      UsageError: it does not exist, is of another kind, or has widths that these options do not accept.
     """
     if options.bits_plan is None:
         return None
@@ -53,7 +53,7 @@ def load_bits_plan(options: WeightBitsOptions, learner: str) -> CompressionPlan 
     for layer, bits in plan.widths().items():
         if not low <= bits <= high and bits != FULL_BITS:
             raise UsageError(
-                f'--{flag}={path}: {bits} bits for {layer!r}; give {low} to {high}, or {FULL_BITS} to leave it as it is'
+                f'--{flag}={path}: {bits} bits for {layer!r}; give {low} to {high}, or {FULL_BITS} for full precision'
             )
     return plan
 
@@ -61,10 +61,10 @@ def load_bits_plan(options: WeightBitsOptions, learner: str) -> CompressionPlan 
 def layer_bits(
     model: keras.Model, skipped: Mapping[str, str], options: WeightBitsOptions, plan: CompressionPlan | None
 ) -> dict[str, int]:
-    """The bits of the weights of each layer that is quantized, in order.
+    """The quantized layers, in order -> the bits of their weights.
 
     Raises:
-      UsageError: the plan was made for another model or names a layer that is skipped, or no layer is left.
+      UsageError: the plan was made for another model or names a layer that is skipped, or no layer remains.
     """
     wanted: Mapping[str, int] = {}
     if plan is not None:
@@ -72,7 +72,11 @@ def layer_bits(
         wanted = plan.widths()
     for name, reason in skipped.items():
         if wanted.get(name, FULL_BITS) != FULL_BITS:
-            remedy = f'pass --{options.flag("quantize_all_layers")}' if reason in (FIRST, LAST) else 'take it out of it'
+            remedy = (
+                f'pass --{options.flag("quantize_all_layers")}'
+                if reason in (FIRST, LAST)
+                else 'remove it from the plan'
+            )
             raise UsageError(
                 f'--{options.flag("bits_plan")}: the plan quantizes {name}, which stays in full precision '
                 f'({reason}); {remedy}'
@@ -93,9 +97,9 @@ def layer_bits(
 
 
 class WeightBitsLearner(SearchingLearner):
-    """Quantizes the weights of each layer, and activations, in simulation; trains; and ends with integer codes.
+    """Trains a model with fake quantization of weights and activations, and encodes its weights as integers.
 
-    Subclasses say what weights are rounded to.
+    Subclasses define the format of the weights.
     """
 
     options_class: type[WeightBitsOptions]
@@ -106,16 +110,16 @@ class WeightBitsLearner(SearchingLearner):
 
     @abc.abstractmethod
     def weight_format(self) -> WeightFormat:
-        """What the options say that weights are rounded to."""
+        """The format of the weights, from the options."""
 
     def bucket(self) -> str | int:
-        """Which weights share a grid or a code book, as for `WeightFormat`."""
+        """The weights that share a grid or a code book, as for `WeightFormat`."""
         if not self.options.use_buckets:
             return 'layer'
         return self.options.bucket_size if self.options.bucket_type == 'split' else 'channel'
 
     def make_quantizer(self, layer: keras.layers.Layer, bits: int, max_bits: int | None = None) -> Quantizer:
-        """A new quantizer for the kernel of a layer, whose width may later grow to `max_bits`."""
+        """A new quantizer for the kernel of a layer, whose width may later be increased up to `max_bits`."""
         return self.weight_format().quantizer(layer, bits, max_bits)
 
     def check_inputs(self) -> None:
@@ -173,15 +177,15 @@ class WeightBitsLearner(SearchingLearner):
         return Compressed(result.trainable, result.plan, tuple(rows))
 
     def finish(self, model: keras.Model, plan: CompressionPlan | None) -> Finished:
-        """The plain model whose kernels are what their codes decode to."""
+        """The plain model, whose kernels are the decoded values, with its encodings."""
         return Finished(*strip_quantization(model))
 
     def training_length(self) -> tuple[float, float]:
-        """The pair's own schedule, squeezed into the epochs that the options give."""
+        """The pair's learning-rate schedule, scaled to the epochs in the options."""
         return (self.options.quant_epochs / self.helper.num_epochs, self.context.learner_options.rate_factor_finetune)
 
     def _calibration_images(self) -> np.ndarray | None:
-        """Images from which the ranges of activations start, if these are quantized."""
+        """Images for the calibration of activation ranges, if activations are quantized."""
         if self.options.activation_bits == FULL_BITS:
             return None
         return self.helper.training_images(NB_CALIBRATION_IMAGES, self.context.seed)

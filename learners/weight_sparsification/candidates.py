@@ -1,4 +1,4 @@
-"""What can be chosen for `weight-sparse`: a share of zeros per layer."""
+"""Search candidates of `weight-sparse`: a share of zeros per layer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pocketflow.utils.training.trainer import TrainerParts
 
 
 def sparsity_bounds(ratio: float, size: int) -> tuple[float, float]:
-    """The least and the greatest share of zeros of a layer: a third to three times the mean density, one weight stays.
+    """Bounds for the share of zeros of a layer: a third to three times the mean density, and at least one weight left.
 
     >>> sparsity_bounds(0.5, 600)
     (0.0, 0.8333333333333334)
@@ -30,20 +30,20 @@ def sparsity_bounds(ratio: float, size: int) -> tuple[float, float]:
 
 
 def multi_objective(quality: float, sparsity: float) -> float:
-    """Accuracy and sparsity in one number, for searches without a budget: accuracy ln(1 + sparsity)."""
+    """Reward of searches without a budget: accuracy ln(1 + sparsity)."""
     return quality * math.log(1 + sparsity)
 
 
 class SparsityCandidates(Candidates):
-    """Masks over the smallest weights of each layer.
+    """Candidates in which the smallest weights of each layer are masked.
 
     Args:
-      model: the trained model; it stays as it is.
-      kernels: layer -> names of its kernels' weights in the model, of the layers that are pruned.
-      ratio: the share of zeros over all of them.
-      has_budget: False: each layer is free within its bounds, and the reward also counts the zeros.
-      max_bytes: the budget is this many bytes of the exported container instead of the ratio.
-      parts: what training has besides masks.
+      model: the trained model; it is not modified.
+      kernels: pruned layer -> its kernels in the model.
+      ratio: budget, the share of zeros over all of them.
+      has_budget: if False, shares are only limited by the bounds of each layer, and the reward includes the sparsity.
+      max_bytes: budget in bytes of the exported container, in place of `ratio`.
+      parts: parts of the training other than masks.
     """
 
     searched = 'sparsity'

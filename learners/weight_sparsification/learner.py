@@ -1,4 +1,4 @@
-"""`weight-sparse`: single weights of small magnitude become zero, more and more of them while the model is trained."""
+"""`weight-sparse`: gradual magnitude pruning of single weights in training."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from pocketflow.utils.training.trainer import TrainerParts
 class WeightSparseLearner(SearchingLearner):
     """Gradual magnitude pruning (Zhu and Gupta 2017, https://arxiv.org/abs/1710.01878) of a trained model.
 
-    While the model is fine-tuned, the share of zeros grows along equation 1 to each layer's planned ratio. Pruned
-    weights keep their last value and return with it if others have become smaller.
+    During fine-tuning, the share of zeros is increased by equation 1 up to each layer's planned ratio. Pruned weights
+    keep their last value as a backup, and are restored if they are no longer among the smallest.
     """
 
     options_class = WeightSparseOptions
@@ -72,7 +72,7 @@ class WeightSparseLearner(SearchingLearner):
         )
 
     def _prunable(self, model: keras.Model, skipped: dict[str, str]) -> dict[str, list[tf.Variable]]:
-        """Layer -> its kernels, of those that are pruned."""
+        """Pruned layer -> its kernels."""
         kernels = prunable_layers(model, skipped)
         if not kernels:
             raise UsageError(
@@ -82,7 +82,7 @@ class WeightSparseLearner(SearchingLearner):
         return kernels
 
     def _sizes(self, model: keras.Model, skipped: dict[str, str]) -> dict[str, list[int]]:
-        """Layer -> the numbers of weights of its kernels, of those that are pruned."""
+        """Pruned layer -> the numbers of weights of its kernels."""
         return {
             name: [int(tf.size(kernel)) for kernel in kernels]
             for name, kernels in self._prunable(model, skipped).items()
@@ -112,7 +112,7 @@ class WeightSparseLearner(SearchingLearner):
         )
 
     def finish(self, model: keras.Model, plan: CompressionPlan) -> Finished:
-        """Makes sure of the planned zeros, also where no step was trained."""
+        """Applies the planned sparsity, also if no step was trained."""
         zero_smallest(model, plan.shares())
         return Finished(model)
 
@@ -123,7 +123,7 @@ class WeightSparseLearner(SearchingLearner):
         if options.plan_path is not None:
             plan = load_sparsity_plan(options.plan_path)
             plan.check_model(model)
-            refuse_unprunable(plan, sizes, skipped)
+            check_prunable(plan, sizes, skipped)
             return plan.shares()
         try:
             return spread(sizes, options.prune_ratio, options.protocol)
@@ -132,10 +132,10 @@ class WeightSparseLearner(SearchingLearner):
 
 
 def load_sparsity_plan(path: str) -> CompressionPlan:
-    """The plan in a file, or of the last weight-sparse stage in a run directory.
+    """Loads the plan in a file, or of the last weight-sparse stage in a run directory.
 
     Raises:
-      UsageError: there is none, it is of another kind, or it names no layer.
+      UsageError: it does not exist, is of another kind, or names no layer.
     """
     plan = load_plan(path, WeightSparseLearner.name, 'sparsity', 'ws_prune_plan')
     if not plan.values:
@@ -148,7 +148,7 @@ def planned_kernels(model: keras.Model, plan: CompressionPlan) -> list[tuple[tf.
     return [(kernel, ratio) for name, ratio in plan.shares().items() for kernel in kernels_of(model.get_layer(name))]
 
 
-def refuse_unprunable(plan: CompressionPlan, sizes: Mapping[str, Sequence[int]], skipped: Mapping[str, str]) -> None:
+def check_prunable(plan: CompressionPlan, sizes: Mapping[str, Sequence[int]], skipped: Mapping[str, str]) -> None:
     """Raises a `UsageError` if a plan names a layer that is not pruned."""
     for name in plan.values:
         if name not in sizes:
@@ -161,12 +161,13 @@ def sparsity_rows(
 ) -> list[dict[str, Any]]:
     """The report's rows, with `sparsity`: the share of zeros in a layer's kernels, [before, as planned].
 
-    Also of layers that are left alone, so that the total is that of the network; `kernel_weights` is their number.
+    Includes layers that are not pruned, so that the total is that of the network; `kernel_weights` is the number of
+    weights of a layer's kernels.
 
     Args:
       before, after: the model and its copy.
-      zeros: planned zeros by layer name; others keep what they have.
-      skipped: why a layer was left alone, by layer name.
+      zeros: layer -> planned number of zeros; other layers keep their zeros.
+      skipped: layer that is not pruned -> the reason.
     """
     rows, layers = layer_rows(before, after, {}, skipped), {layer.name: layer for layer in before.layers}
     for row in rows:

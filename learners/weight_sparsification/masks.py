@@ -1,4 +1,4 @@
-"""Masks over kernels that grow during training; a pruned weight keeps its value for the case that it comes back."""
+"""Masks of kernels for gradual pruning; the values of pruned weights are kept as a backup."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pocketflow.learners.weight_sparsification.schedule import PruningSchedule
 
 
 def num_zeros(ratios: Any, sizes: Any) -> tf.Tensor:
-    """How many of `sizes` weights are zero at a share of `ratios`: rounded, but at least one weight stays.
+    """Numbers of zeros among `sizes` weights for shares of `ratios`: rounded, but at least one weight is not zero.
 
     Args:
       ratios: shares in [0, 1], float64.
@@ -26,12 +26,12 @@ def num_zeros(ratios: Any, sizes: Any) -> tf.Tensor:
 
 
 def num_zeros_now(kernel: tf.Variable | tf.Tensor | np.ndarray) -> int:
-    """How many weights are zero, negative zeros too."""
+    """Number of weights that are zero, including negative zeros."""
     return int(np.size(kernel) - np.count_nonzero(kernel))
 
 
 def magnitude_mask(values: tf.Tensor, num_pruned: tf.Tensor | int) -> tf.Tensor:
-    """Which weights stay if exactly `num_pruned` go, those of smallest magnitude; of equals the first go first.
+    """Mask that prunes exactly `num_pruned` weights of smallest magnitude; of equal ones the first.
 
     Args:
       values: a kernel of any shape.
@@ -52,18 +52,18 @@ def apply_mask(kernel: tf.Variable, mask: tf.Tensor | tf.Variable) -> None:
 
 
 class GradualPruning:
-    """Prunes kernels step by step while they are trained.
+    """Gradual magnitude pruning of kernels during training.
 
-    Zeros that the kernels already have are kept from the first step on, as the schedule's initial share.
+    Zeros that the kernels already have are masked from the first step on; they are the schedule's initial share.
 
     Args:
       kernels: float32 variables.
       ratios: the final share of zeros of each.
-      schedule: when masks are made anew, and how full they are by then.
+      schedule: steps at which masks are updated, and shares of zeros at these steps.
 
     Attributes:
-      state: what a checkpoint must hold beside the kernels: masks (bool), dense backups, and `sparsity`.
-      sparsity: share of the weights that is masked now, a scalar variable.
+      state: variables that a checkpoint must contain besides the kernels: masks (bool), backups, and `sparsity`.
+      sparsity: current share of masked weights, a scalar variable.
     """
 
     def __init__(self, kernels: Sequence[tf.Variable], ratios: Sequence[float], schedule: PruningSchedule):
@@ -82,7 +82,7 @@ class GradualPruning:
         return [*self._masks, *self._backups, self.sparsity]
 
     def constrain(self, step: tf.Tensor) -> None:
-        """What is to be done after `step` optimizer steps (int64): new masks if they are due, W <- W * M."""
+        """Updates masks if they are due after `step` optimizer steps (int64), and applies them: W <- W * M."""
 
         def renew() -> None:
             self._renew_masks(self._schedule.ratios(step, self._initial, self._final))
@@ -95,7 +95,7 @@ class GradualPruning:
             apply_mask(kernel, mask)
 
     def _renew_masks(self, ratios: tf.Tensor) -> None:
-        """U <- where(M, W, U), M <- largest |U|, W <- U: pruned weights come back with their last live value."""
+        """U <- where(M, W, U), M <- largest |U|, W <- U: restored weights have their last unmasked value (backup U)."""
         counts = num_zeros(ratios, self._sizes)
         for index, (kernel, mask, backup) in enumerate(zip(self._kernels, self._masks, self._backups, strict=True)):
             backup.assign(tf.where(mask, kernel, backup))

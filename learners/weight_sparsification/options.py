@@ -1,4 +1,4 @@
-"""What can be set about weight sparsification."""
+"""Options of weight sparsification."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option
 
 MIN_UPDATES = 20
-"""Mask updates between begin and end at least, in trainings long enough for them."""
+"""Least number of mask updates between begin and end, if the training has enough steps."""
 
 
 @dataclasses.dataclass(frozen=True)
 class WeightSparseOptions(SearchedOptions):
-    """How many weights become zero in which layer, and when."""
+    """Options of the share of zeros of each layer, and of the pruning schedule."""
 
     search_flag = '--ws_prune_ratio_prtl=optimal'
     fixed_flag = '--ws_prune_ratio_prtl=uniform'
@@ -75,7 +75,7 @@ class WeightSparseOptions(SearchedOptions):
     reward_type: str = option(
         'ws_reward_type',
         'single-obj',
-        'what a trial is worth; single-obj: its accuracy, with '
+        'reward of a trial; single-obj: its accuracy, with '
         'ws_prune_ratio kept; multi-obj: accuracy * ln(1 + sparsity), with every layer free',
         choices=('single-obj', 'multi-obj'),
         needs='ws_prune_ratio_prtl=optimal',
@@ -92,7 +92,7 @@ class WeightSparseOptions(SearchedOptions):
     num_eval_batches: int = option(
         'ws_nb_iters_feval',
         25,
-        'batches of the held-out samples that judge a trial; 0: all',
+        'batches of the held-out split on which a trial is evaluated; 0: all',
         low=0,
         needs='ws_prune_ratio_prtl=optimal',
         unless='ws_prune_plan',

@@ -1,4 +1,4 @@
-"""How the wanted share of zeros is spread over the layers."""
+"""Distribution of the network's share of zeros over the layers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def uniform(sizes: Mapping[str, int], ratio: float) -> dict[str, float]:
 def heurist(sizes: Mapping[str, int], ratio: float, caps: Mapping[str, float]) -> dict[str, float]:
     """Larger shares for larger layers: p_l = alpha ln(n_l), at most the layer's cap.
 
-    alpha is such that sum(p_l n_l) = ratio * sum(n_l): what the caps take off goes to the layers below theirs.
+    alpha is such that sum(p_l n_l) = ratio * sum(n_l): layers below their caps compensate for those at their caps.
 
     Args:
       sizes: layer -> n_l, its number of weights.
@@ -25,7 +25,7 @@ def heurist(sizes: Mapping[str, int], ratio: float, caps: Mapping[str, float]) -
       caps: layer -> largest share, in [0, 1).
 
     Raises:
-      UsageError: the ratio is more than all caps allow together.
+      UsageError: the ratio exceeds that of all layers at their caps.
     """
     counts = np.array(list(sizes.values()), np.float64)
     limits = np.array([caps[name] for name in sizes])

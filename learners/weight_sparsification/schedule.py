@@ -1,4 +1,4 @@
-"""When masks are made anew, and how much is pruned by then (Zhu and Gupta 2017, https://arxiv.org/abs/1710.01878)."""
+"""Pruning schedule: steps of mask updates, and sparsity (Zhu and Gupta 2017, https://arxiv.org/abs/1710.01878)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pocketflow.learners.weight_sparsification.options import MIN_UPDATES
 
 @dataclasses.dataclass(frozen=True)
 class PruningSchedule:
-    """The steps of a training at which masks are made anew.
+    """The steps of a training at which masks are updated.
 
-    Updates happen at the multiples of `interval` in [first, last), and at `last` for the final ratio.
+    Masks are updated at the multiples of `interval` in [first, last), and at `last` for the final ratio.
 
     Attributes:
-      first, last: step at which pruning begins, and step (at least 1) with which the final ratio is reached.
+      first, last: step at which pruning begins, and step (at least 1) at which the final ratio is reached.
       interval: steps between updates.
-      exponent: 3 as published; the larger, the more is pruned early.
+      exponent: 3 as published; with larger ones, more is pruned early.
     """
 
     first: int
@@ -33,21 +33,21 @@ class PruningSchedule:
         Args:
           num_steps: its number of steps.
           begin, end: as shares of the training, begin <= end.
-          interval: wanted steps between updates; fewer where `MIN_UPDATES` would not fit between begin and end.
+          interval: steps between updates; reduced if there would be fewer than `MIN_UPDATES` between begin and end.
           exponent: see the class.
         """
         first, last = int(num_steps * begin), max(1, int(num_steps * end))
         return cls(first, last, max(1, min(interval, (last - first) // MIN_UPDATES)), exponent)
 
     def is_update(self, step: tf.Tensor) -> tf.Tensor:
-        """Whether masks are made anew after `step` steps: scalar int64 -> scalar bool."""
+        """Whether masks are updated after `step` steps: scalar int64 -> scalar bool."""
         on_the_way = (step % self.interval == 0) & (step >= self.first) & (step < self.last)
         return on_the_way | (step == self.last)
 
     def ratios(self, step: tf.Tensor, initial: tf.Tensor, final: tf.Tensor) -> tf.Tensor:
         """Shares of zeros after `step` steps: s = s_f + (s_i - s_f) (1 - (t - t_0) / (t_n - t_0))^3 (equation 1).
 
-        Before `first` it is the initial, from `last` on exactly the final one, also where both are the same step.
+        It is `initial` before `first`, and exactly `final` from `last` on, also if both are the same step.
 
         Args:
           step: t, a scalar integer.

@@ -1,4 +1,4 @@
-"""Which layers of a model have weights to prune, and why others do not."""
+"""The prunable layers of a model, and the reasons why others are not pruned."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SKIP_FLAG = 'ws_skip_names'
 
 
 def kernels_of(layer: keras.layers.Layer) -> list[tf.Variable]:
-    """The kernels of a layer that may be pruned: none for other layers, two for separable convolutions."""
+    """The prunable kernels of a layer: two for separable convolutions, none for layers that are not prunable."""
     if not isinstance(layer, PRUNABLE):
         return []
     found = (getattr(layer, name, None) for name in KERNEL_NAMES)
@@ -34,11 +34,11 @@ def kernels_of(layer: keras.layers.Layer) -> list[tf.Variable]:
 
 
 def skip_reasons(model: keras.Model, words: str | None) -> dict[str, str]:
-    """Why layers with kernels are left alone, by layer name; prunable layers that are not named are pruned.
+    """Layer with kernels that is not pruned -> the reason; prunable layers that are not named are pruned.
 
     Args:
       model: a functional model.
-      words: layers whose names contain one of these, separated by commas, are left alone.
+      words: layers whose names contain one of these words, separated by commas, are not pruned.
     """
     named = skipped_by_name(SKIP_FLAG, words, prunable_layers(model, {}))
     reasons = {layer.name: named.get(layer.name) or _reason(layer) for layer in model.layers}
@@ -49,11 +49,11 @@ def _reason(layer: keras.layers.Layer) -> str | None:
     if not any(len(weight.shape) > 1 for weight in layer.weights):
         return None  # batch norm and the like
     if not isinstance(layer, PRUNABLE):
-        return f'{type(layer).__name__} is of no type that is pruned'
+        return f'{type(layer).__name__} is not a prunable type'
     return None if layer.trainable else 'it is not trainable'
 
 
 def prunable_layers(model: keras.Model, skipped: dict[str, str]) -> dict[str, list[tf.Variable]]:
-    """Layer name -> its kernels, for all layers that are pruned, in the model's order."""
+    """Pruned layer -> its kernels, in the model's order."""
     found = {layer.name: kernels_of(layer) for layer in model.layers if layer.name not in skipped}
     return {name: kernels for name, kernels in found.items() if kernels}

@@ -1,4 +1,4 @@
-"""Zeros for the weights of smallest magnitude, with plain values: a model in, a model and its masks out."""
+"""Python interface of magnitude pruning: functions of models, without flags or run directories."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from pocketflow.utils.graph.arguments import check_choice, check_layers, check_s
 
 PROTOCOLS = ('uniform', 'heurist')
 Masks = Mapping[str, tuple[tf.Tensor, ...]]
-"""Layer -> for each of its kernels (two in a separable convolution) which weights stay, bool of the kernel's shape."""
+"""Layer -> masks of its kernels (two in a separable convolution), bool of the kernel's shape, False for zeros."""
 
 
 class KeepZeros(keras.callbacks.Callback):
     """Sets masked weights to zero again after each batch of `fit`.
 
     Args:
-      masks: of the model that is trained.
+      masks: masks of the trained model.
     """
 
     def __init__(self, masks: Masks):
@@ -41,11 +41,11 @@ class KeepZeros(keras.callbacks.Callback):
 
 @dataclasses.dataclass(frozen=True)
 class Sparsified:
-    """A model with zeros and what was decided.
+    """A sparse model, its masks and its plan.
 
     Attributes:
-      model: a copy of the same layers and shapes, with zeros; a functional model, not compiled.
-      masks: layer -> for each of its kernels which weights stay, bool of the kernel's shape.
+      model: a copy with the same layers and shapes, and zeros; a functional model, not compiled.
+      masks: layer -> masks of its kernels, bool of the kernel's shape, False for zeros.
       plan: of the kind 'sparsity': layer -> the share of zeros in its kernels.
     """
 
@@ -54,7 +54,7 @@ class Sparsified:
     plan: CompressionPlan
 
     def keep_zeros(self) -> KeepZeros:
-        """A callback for `model.fit(..., callbacks=[...])`, which would otherwise fill the zeros."""
+        """A callback for `model.fit(..., callbacks=[...])`, which keeps the zeros in training."""
         return KeepZeros(self.masks)
 
 
@@ -67,9 +67,10 @@ def sparsify(
 ) -> Sparsified:
     """Sets the weights of smallest magnitude to zero.
 
-    Only kernels lose weights; at least one weight of each stays. Zeros make files small (the container
-    `pocketflow.save_container`, or any archive), not arithmetic fast. Much of the accuracy comes back with training:
-    `sparse.model.fit(..., callbacks=[sparse.keep_zeros()])`; several rounds with growing ratios lose less than one.
+    Only kernels are pruned; at least one weight of each is kept. Zeros reduce the size of compressed files (the
+    container `pocketflow.save_container`, or any archive), but not the latency. Fine-tuning recovers much of the
+    accuracy: `sparse.model.fit(..., callbacks=[sparse.keep_zeros()])`; several rounds with increasing ratios are more
+    accurate than one.
 
     Zhu and Gupta 2017, "To prune, or not to prune", https://arxiv.org/abs/1710.01878, section 3, for one step.
 
@@ -80,15 +81,14 @@ def sparsify(
     (4, [8, 2])
 
     Args:
-      model: a functional or sequential tf_keras model; it stays as it is.
-      ratio: share of the weights to be zero over all pruned layers, in [0, 1); or layer -> its own share.
-      protocol: how one share is spread: 'uniform', the same for each layer; 'heurist', more for larger layers:
-        alpha ln(number of weights).
-      layers: names of the layers whose kernels are pruned; default: all that can be and are trainable, or those that
-        `ratio` names.
+      model: a functional or sequential tf_keras model; it is not modified.
+      ratio: share of the weights to be zero over all pruned layers, in [0, 1); or layer -> its share.
+      protocol: distribution of a single share over the layers: 'uniform', the same for each layer; 'heurist', more for
+        larger layers: alpha ln(number of weights).
+      layers: names of the layers whose kernels are pruned; default: those in `ratio`, or all prunable, trainable ones.
 
     Raises:
-      UsageError: the model cannot be read, or an argument is none of the accepted values.
+      UsageError: the model is not supported, or an argument is invalid.
     """
     model = flat_model(model)
     copy = copied(model)
@@ -132,7 +132,7 @@ def spread(sizes: Mapping[str, Sequence[int]], ratio: float, protocol: str) -> d
       protocol: one of `PROTOCOLS`.
 
     Raises:
-      UsageError: with one weight left in each kernel, so many zeros are not possible.
+      UsageError: the share exceeds that with one non-zero weight in each kernel.
     """
     totals = {name: sum(parts) for name, parts in sizes.items()}
     if protocol == 'uniform':
@@ -141,7 +141,7 @@ def spread(sizes: Mapping[str, Sequence[int]], ratio: float, protocol: str) -> d
 
 
 def zeros_by_layer(model: keras.Model, ratios: Mapping[str, float]) -> dict[str, int]:
-    """Layer -> how many weights of its kernels are zero at its share."""
+    """Layer -> number of zeros in its kernels at its share."""
     return {
         name: sum(int(num_zeros(ratio, tf.size(kernel))) for kernel in kernels_of(model.get_layer(name)))
         for name, ratio in ratios.items()
@@ -149,12 +149,12 @@ def zeros_by_layer(model: keras.Model, ratios: Mapping[str, float]) -> dict[str,
 
 
 def sparsity_plan(model: keras.Model, ratios: Mapping[str, float], num_weights: int | None = None) -> CompressionPlan:
-    """The decision as a value.
+    """The compression plan of the given shares.
 
     Args:
       model: the model that is pruned.
       ratios: layer -> its share of zeros.
-      num_weights: what the predicted `sparsity` is a share of; default: the weights of these layers' kernels.
+      num_weights: denominator of the predicted `sparsity`; default: the number of weights of these layers' kernels.
     """
     num_zero = sum(zeros_by_layer(model, ratios).values())
     if num_weights is None:
@@ -164,10 +164,10 @@ def sparsity_plan(model: keras.Model, ratios: Mapping[str, float], num_weights: 
 
 
 def zero_smallest(model: keras.Model, ratios: Mapping[str, float]) -> Masks:
-    """Sets the smallest weights of each kernel of a model to zero, in place, and returns which stay.
+    """Sets the smallest weights of each kernel of a model to zero, in place, and returns the masks.
 
     Args:
-      model: is changed.
+      model: the model; it is modified.
       ratios: layer -> the share of zeros in each of its kernels.
     """
     masks = {}

@@ -174,38 +174,6 @@ def test_only_the_samples_that_are_used_must_be_finite(monkeypatch):
         counting().samples('train')
 
 
-def test_options_that_contradict_each_other():
-    with pytest.raises(UsageError, match='--nb_smpls_val=50: must be less than --nb_smpls_train=50'):
-        counting(num_val=50)
-    with pytest.raises(UsageError, match='--data_disk=hdfs: also give --data_hdfs_host'):
-        counting(data_disk='hdfs')
-    hdfs = DatasetOptions(num_train=2, data_disk='hdfs', data_hdfs_host='hdfs://name:9000/', data_dir_hdfs='/data')
-    assert hdfs.data_dir == 'hdfs://name:9000/data'
-
-
-def test_crops_are_windows_of_the_padded_image():
-    images = tf.constant(np.arange(1, 1 + 2 * 4 * 4, dtype=np.float32).reshape(2, 4, 4, 1))
-    padded = np.pad(images.numpy(), ((0, 0), (2, 2), (2, 2), (0, 0)))
-    seen = set()
-    for number in range(40):
-        moved = crop_and_flip(images, 2, tf.constant([number, 0])).numpy()
-        for image in range(2):
-            match = [
-                (row, column, flip)
-                for row in range(5)
-                for column in range(5)
-                for flip in (1, -1)
-                if np.array_equal(padded[image, row : row + 4, column : column + 4][:, ::flip], moved[image])
-            ]
-            assert match
-            seen.add(match[0])
-    assert {flip for _, _, flip in seen} == {1, -1}
-    assert len(seen) > 20
-    np.testing.assert_array_equal(
-        crop_and_flip(images, 2, tf.constant([1, 2])), crop_and_flip(images, 2, tf.constant([1, 2]))
-    )
-
-
 def test_training_images_are_shifted_as_the_options_say_and_mirrored_if_the_data_set_allows_it():
     data = Squares(DatasetOptions(num_train=2, num_val=1, num_eval=2, batch_size=2, crop_padding=1))
     images, seed = data.normalize(tf.constant(data.samples('train').images)), tf.constant([3, 0], tf.int64)

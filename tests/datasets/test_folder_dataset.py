@@ -192,24 +192,6 @@ def test_scales_that_do_not_fit():
         folder('.', scale='caffe').normalize(tf.zeros([1, 4, 4, 1]))
 
 
-@pytest.mark.parametrize(
-    ('options', 'message'),
-    [
-        ({'image_size': '32,x'}, '--image_size=32,x: must be height and width in pixels, as 224,224'),
-        ({'image_size': '0'}, '--image_size=0: must be'),
-        ({'mean': '1,b'}, '--image_mean=1,b: must be one number, or one per channel'),
-        ({'std': '1,0'}, '--image_std=1,0: must be above 0'),
-        ({'scale': 'torch', 'std': '2'}, '--image_scale=torch has means of its own'),
-        ({'data_disk': 'hdfs'}, 'reads images from a local or mounted disk only'),
-        ({'skip_bad': True, 'check_images': False}, 'broken images are found by --enbl_check_images'),
-        ({'num_train': 5, 'num_val': 5}, '--nb_smpls_val=5: must be less than --nb_smpls_train=5'),
-    ],
-)
-def test_options_are_checked(options, message):
-    with pytest.raises(UsageError, match=message):
-        FolderOptions(**options)
-
-
 def test_sizes(tree):
     assert folder(tree, image_size='6x8').image_shape == (6, 8, 1)
     assert folder(tree, image_size='6').image_shape == (6, 6, 1)

@@ -96,8 +96,7 @@ def test_an_own_nested_network_goes_through_all_modes():
     outcome = run_main(helper, *QUICK, *PRUNING, ONE_FILE, run)
     assert outcome.code == 0, outcome.err
     assert (
-        "OwnAtDigits.build_model(): the softmax at its end (layer 'logits') was taken off, because the loss takes "
-        'logits'
+        "OwnAtDigits.build_model(): the softmax at its end (layer 'logits') was removed, because the loss takes logits"
     ) in outcome.err
     assert 'OwnAtDigits.build_model(): 4 % of its parameters (80 of 1,970) are frozen (trainable=False)' in outcome.err
     report = json.loads(Path('run/report.json').read_text())
@@ -111,7 +110,7 @@ def test_an_own_nested_network_goes_through_all_modes():
     assert model.get_layer('bn').inbound_nodes[0].call_kwargs == {'training': False}
     outcome = run_main(helper, run, '--exec_mode=eval')
     assert outcome.code == 0 and f'accuracy {report["compressed"]["metrics"]["accuracy"]:.4g}' in outcome.out
-    assert 'taken off' not in outcome.err
+    assert 'was removed' not in outcome.err
     for mode in ('--exec_mode=export', '--exec_mode=benchmark'):
         outcome = run_main(helper, run, mode, '--nb_repts=5', '--nb_repts_warmup=1')
         assert outcome.code == 0, outcome.err
@@ -187,8 +186,8 @@ def test_a_given_model_is_taken_apart(tmp_path, caplog):
     np.testing.assert_allclose(tf.nn.softmax(loaded(images)), model(images), atol=1e-6)
     assert len(loaded.layers) == 4 and loaded.get_layer('conv').trainable is False
     assert frozen_share(loaded) == frozen_share(model) == (40, 40 + 4 * 36 * 10 + 10)
-    (warning,) = [message for message in caplog.messages if 'taken off' in message]
-    assert warning.startswith(f"{tmp_path}/given.keras: the softmax at its end (layer 'last') was taken off")
+    (warning,) = [message for message in caplog.messages if 'was removed' in message]
+    assert warning.startswith(f"{tmp_path}/given.keras: the softmax at its end (layer 'last') was removed")
 
 
 def test_learners_see_the_layers_of_a_nested_backbone():
@@ -222,7 +221,7 @@ def test_a_given_model_is_pruned_with_itself_as_teacher(tmp_path):
         '--run_dir=run',
     )
     assert outcome.code == 0, outcome.err
-    assert outcome.err.count('was taken off') == 2  # of the model and of its teacher, once each
+    assert outcome.err.count('was removed') == 2  # of the model and of its teacher, once each
     teacher = keras.models.load_model('run/teacher/model.keras', compile=False)
     assert teacher.layers[-1].activation is keras.activations.linear and teacher.get_layer('conv')
 

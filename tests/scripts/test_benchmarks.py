@@ -59,6 +59,18 @@ PROMISED = {
         {'trials', 'seeds', 'layers', 'uniform', 'least_margin'},
         {'problem', 'method', 'reward', 'margin', 'wins', 'milliseconds'},
     ),
+    'input_pipeline': (
+        {'images', 'steps', 'rounds'},
+        {
+            'case',
+            'pipeline_images_per_second',
+            'from_files_images_per_second',
+            'from_memory_images_per_second',
+            'pipeline_to_training',
+            'files_to_memory',
+            'growth_kib_per_batch',
+        },
+    ),
     'training_speed': (
         {
             'ratio',
@@ -115,6 +127,22 @@ PROMISED = {
             'none_over_convolution_int8',
         },
         {'variant', 'macs_left', 'selects', 'ms_float32', 'ms_int8', 'time_float32', 'time_int8'},
+    ),
+    'int8_simulation': (
+        {'steps'},
+        {
+            'network',
+            'size',
+            'bytes',
+            'accuracy',
+            'range',
+            'mean_difference',
+            'max_difference',
+            'same_top1',
+            'mean_between_kernels',
+            'max_between_kernels',
+            'operations',
+        },
     ),
     'network_coverage': (
         {'prune_ratio', 'size', 'images'},

@@ -42,7 +42,7 @@ class Liveness:
         """Whether an output of `step` is used."""
         return any(self.stored[key] for key in step.outputs)
 
-    def wants(self, step: Step, key: int) -> int:
+    def required(self, step: Step, key: int) -> int:
         """The identities of its input `key` that `step` takes; none if it is not alive."""
         if step.rule is None:
             return self.members[key]
@@ -55,14 +55,14 @@ class Liveness:
         seen: set[tuple[int, int]] = set()
         for step in reversed(self.living):
             for key in step.inputs:
-                wanted = self.wants(step, key)
+                wanted = self.required(step, key)
                 if wanted and wanted != self.stored[key] and (key, wanted) not in seen:
                     seen.add((key, wanted))
                     yield step, key, wanted
 
     def taken(self, step: Step, key: int) -> np.ndarray:
         """Indices, ascending, in the original tensor `key` of the channels that `step` takes."""
-        return self.graph.positions(key, self.wants(step, key))
+        return self.graph.positions(key, self.required(step, key))
 
     def left(self, key: int) -> np.ndarray:
         """Indices, ascending, in the original tensor `key` of its remaining channels."""
@@ -107,7 +107,7 @@ def _backward(graph: ChannelGraph, read: Mapping[str, int], held: Mapping[str, i
         if is_needed:
             living.append(step)
             for key in step.inputs:
-                needed[key] |= alive.wants(step, key)
+                needed[key] |= alive.required(step, key)
     return alive
 
 
@@ -122,5 +122,5 @@ def _live(alive: Liveness) -> int:
     wanted = [alive.members[key] for key in alive.graph.outputs]
     for step in alive.living:
         if step.rule is None or step.reads:
-            wanted += [alive.wants(step, key) for key in step.inputs]
+            wanted += [alive.required(step, key) for key in step.inputs]
     return functools.reduce(operator.or_, wanted)

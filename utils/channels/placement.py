@@ -56,7 +56,7 @@ def _total(alive: Liveness, costs: CallCosts) -> int:
     calls = (step for step in alive.living if step.rule is not None and len(step.inputs) == 1)
     selected = sum(costs.select(key, alive.stored[key], wanted) for _, key, wanted in alive.selections())
     return selected + sum(
-        costs.call(step, alive.wants(step, step.inputs[0]), alive.stored[step.outputs[0]]) for step in calls
+        costs.call(step, alive.required(step, step.inputs[0]), alive.stored[step.outputs[0]]) for step in calls
     )
 
 
@@ -86,10 +86,10 @@ class _Placement:
             elif step.joins:
                 self._place_join(step)
             for key in step.inputs:
-                self._paid.add((key, self._wants(step, key)))
+                self._paid.add((key, self._required(step, key)))
         return dataclasses.replace(self._needed, stored=self._stored, held=self._held)
 
-    def _wants(self, step: Step, key: int) -> int:
+    def _required(self, step: Step, key: int) -> int:
         if step.reads:
             return self._held[step.layer.name]
         return self._members[key] if step.rule is None else self._stored[step.outputs[0]] & self._members[key]
@@ -179,6 +179,6 @@ def _consumers(alive: Liveness) -> Mapping[int, list[Step]]:
     consumers: dict[int, list[Step]] = collections.defaultdict(list)
     for step in alive.living:
         for key in dict.fromkeys(step.inputs):
-            if alive.wants(step, key):
+            if alive.required(step, key):
                 consumers[key].append(step)
     return consumers

@@ -114,7 +114,7 @@ class _Builder:
     def _result(self, step: Step) -> Any:
         if step.picks:
             return self._repeated_pick(step)
-        wanted = (key for key in dict.fromkeys(step.inputs) if self._alive.wants(step, key))
+        wanted = (key for key in dict.fromkeys(step.inputs) if self._alive.required(step, key))
         feed = {key: self._taken(step, key) for key in wanted}
         if step.rule is not None and step.rule.flow is Flow.JOINS:
             return self._join(step, feed)

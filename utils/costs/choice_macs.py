@@ -94,7 +94,10 @@ class ChoiceMacs:
             total += constant
             if step.rule is not None:
                 (source,), (result,) = step.inputs, step.outputs
-                num_inputs, num_outputs = count(source, alive.wants(step, source)), count(result, alive.stored[result])
+                num_inputs, num_outputs = (
+                    count(source, alive.required(step, source)),
+                    count(result, alive.stored[result]),
+                )
                 total += (per_pair * num_outputs + per_input) * num_inputs + per_output * num_outputs
         return total
 

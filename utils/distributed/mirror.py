@@ -1,4 +1,4 @@
-"""What the primary has written, given to workers that may not share its disk."""
+"""Copies files of the primary to workers that may not share its file system."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pocketflow.utils.distributed.multi_gpu_wrapper import Workers
 from pocketflow.utils.system import atomic
 
 CHECKPOINTS = 'checkpoints'
-"""A folder that only the primary needs."""
+"""Folder that is not copied."""
 
 
 def mirror(workers: Workers, folder: Path) -> None:
-    """Gives every worker, under the same name in its own run directory, the files of the primary's folder.
+    """Copies the files of the primary's folder to the folder of the same name in each worker's run directory.
 
-    They travel as tensors; checkpoints stay where they are.
+    They are sent as tensors; checkpoints are not copied.
     """
     if workers.size == 1:
         return

@@ -1,7 +1,7 @@
-"""Several workers that train one model together: the only file that knows Horovod.
+"""Communication between the workers of a distributed training; the only module that imports Horovod.
 
-Everything else sees `Workers`. Without `--enbl_multi_gpu` there is one worker, `ALONE`, for whom every exchange is
-trivial, so that all code follows one path.
+All other code uses the interface `Workers`. Without `--enbl_multi_gpu` there is one worker, `ALONE`, whose collective
+operations are trivial, so that there is one code path.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from pocketflow.utils.errors import LostWorkerError, UsageError, first_line
 from pocketflow.utils.system import interrupts
 
 BUILD_IT = 'build it for this TensorFlow by scripts/install_horovod.sh'
-CONNECTION_ERRORS = (
+LOST_WORKER_ERRORS = (
     'Horovod has been shut down',
     'Connection reset by peer',
     'Connection closed by peer',
     'Broken pipe',
 )
-"""What errors say in a worker whose company is gone."""
+"""Texts of the errors in a worker that has lost its connection to the others."""
 
 
 class Workers(abc.ABC):
-    """The workers of a job, as one of them sees them.
+    """Collective operations of the workers of a job.
 
     Attributes:
-      rank: number of this worker, from 0; worker 0 decides and writes.
+      rank: rank of this worker, from 0; worker 0, the primary, makes decisions and writes files.
       size: number of workers.
-      local_rank, local_size: the same among the workers on this machine.
+      local_rank, local_size: the same, among the workers on this machine.
     """
 
     rank: int
@@ -47,50 +47,50 @@ class Workers(abc.ABC):
 
     @property
     def is_primary(self) -> bool:
-        """Whether this worker decides and writes."""
+        """Whether this worker makes decisions and writes files (rank 0)."""
         return self.rank == 0
 
     @abc.abstractmethod
     def average(self, tensors: Sequence[tf.Tensor], half: bool = False) -> list[tf.Tensor]:
-        """Means over all workers of float tensors that have the same shapes everywhere; usable within `tf.function`.
+        """Averages float tensors, of equal shapes on all workers, over all workers; usable within `tf.function`.
 
         Args:
-          tensors: one or more.
-          half: sends them as float16.
+          tensors: one or more tensors.
+          half: whether they are sent as float16.
         """
 
     @abc.abstractmethod
     def gather(self, tensor: tf.Tensor) -> tf.Tensor:
-        """`[n, ...]` of each worker -> `[size * n, ...]` of all in the order of ranks; usable within `tf.function`."""
+        """All-gather: `[n, ...]` of each worker -> `[size * n, ...]`, by rank; usable within `tf.function`."""
 
     @abc.abstractmethod
     def exchange(self, tensor: tf.Tensor) -> tf.Tensor:
-        """`[size * n, ...]` whose part i goes to worker i -> the parts that all sent to this worker, by rank."""
+        """All-to-all: part i of `[size * n, ...]` is sent to worker i; returns the received parts, by rank."""
 
     @abc.abstractmethod
     def broadcast(self, variables: Sequence[tf.Variable]) -> None:
-        """Gives every worker the primary's values of these variables."""
+        """Sets these variables on all workers to the primary's values."""
 
     @abc.abstractmethod
     def share(self, make: Callable[[], Any]) -> Any:
-        """What `make` returns on the primary, which alone calls it.
+        """Calls `make` on the primary only, and returns its result on all workers.
 
-        It must be a value that `pocketflow.utils.distributed.values` can send: of numbers, texts, bytes, arrays, lists
-        and dictionaries. All workers get it as that gives it back, as with lists for tuples.
+        The result must be serialisable by `pocketflow.utils.distributed.values`: numbers, strings, bytes, arrays,
+        lists and dictionaries. All workers receive the deserialised value, with lists in place of tuples.
         """
 
     def any(self, condition: bool) -> bool:
-        """Whether it holds for any worker; all must ask."""
+        """Whether the condition is true on any worker; all workers must call it."""
         return bool(self.average([tf.constant(float(condition))])[0] > 0)
 
     def mean(self, values: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Means of scalars by name; usable within `tf.function`."""
+        """Averages scalars by name over all workers; usable within `tf.function`."""
         means = self.average([tf.stack([tf.cast(value, tf.float32) for value in values.values()])])[0]
         return dict(zip(values, tf.unstack(means, len(values)), strict=True))
 
 
 class Alone(Workers):
-    """One worker."""
+    """A single worker."""
 
     rank, size, local_rank, local_size = 0, 1, 0, 1
 
@@ -117,7 +117,7 @@ ALONE = Alone()
 
 
 class HorovodWorkers(Workers):
-    """The workers that `horovodrun` or `mpirun` has started.
+    """Workers started by `horovodrun` or `mpirun`.
 
     Args:
       hvd: the initialised module `horovod.tensorflow`.
@@ -130,10 +130,10 @@ class HorovodWorkers(Workers):
         self._numbers = itertools.count()
 
     def _named(self, name: str) -> dict[str, Any]:
-        """What tells an operation from others that are under way.
+        """Name that identifies an operation among those in progress.
 
-        Horovod's own names come from those of layers and variables, and where a worker has built more of them than
-        another, the two would wait for each other for ever. Outside of `tf.function` operations are done one by one.
+        Horovod derives default names from layers and variables; if one worker has built more of them than another,
+        the workers would deadlock. Outside of `tf.function` operations are executed one at a time.
         """
         return {} if tf.executing_eagerly() else {'name': f'{name}.{next(self._numbers)}', 'ignore_name_scope': True}
 
@@ -156,7 +156,7 @@ class HorovodWorkers(Workers):
             variable.assign(self._hvd.broadcast(variable, root_rank=0))
 
     def share(self, make: Callable[[], Any]) -> Any:
-        # Not broadcast_object, which sends a pickle: what a worker reads could then run code in it.
+        # Not broadcast_object, which sends a pickle: received data could execute code.
         own = pack(make()) if self.is_primary else b''
         length = int(self._hvd.broadcast(tf.constant(len(own), tf.int64), root_rank=0, name='share.length'))
         content = np.frombuffer(own, np.uint8) if self.is_primary else np.zeros(length, np.uint8)
@@ -173,39 +173,39 @@ def load_horovod() -> Any:
         import horovod.tensorflow as hvd
     except ImportError as error:
         raise UsageError(f'--enbl_multi_gpu: Horovod is not installed ({error}); {BUILD_IT}') from error
-    except Exception as error:  # the loader of its library raises what it likes
+    except Exception as error:  # loading its library may raise any type
         raise UsageError(f'--enbl_multi_gpu: Horovod cannot be loaded ({first_line(error)}); {BUILD_IT}') from error
     hvd.init()
     return hvd
 
 
 def connect(options: MultiGpuOptions) -> Workers:
-    """The workers of this job; with `--enbl_multi_gpu` this machine's devices are divided among its workers.
+    """Returns the workers of this job; with `--enbl_multi_gpu` divides this machine's devices among its workers.
 
     Must be called before TensorFlow computes anything.
     """
     if not options.enabled:
         return ALONE
     workers = HorovodWorkers(load_horovod())
-    if workers.size > 1:  # started without a launcher, one worker finds TensorFlow at work already
+    if workers.size > 1:  # for a single worker without a launcher, TensorFlow is initialised already
         divide_devices(workers)
     return workers
 
 
 @contextlib.contextmanager
 def raise_on_lost_worker() -> Iterator[None]:
-    """The block in which workers need each other.
+    """Converts communication errors of the block into a `LostWorkerError`.
 
     Raises:
       Interrupted: this worker was asked to stop.
-      LostWorkerError: one of the others has ended; Horovod tells it by errors of TensorFlow in whatever comes next.
+      LostWorkerError: another worker has ended, which Horovod reports as a TensorFlow error of the next operation.
     """
     try:
         yield
     except tf.errors.OpError as error:
-        if not any(sign in str(error) for sign in CONNECTION_ERRORS):
+        if not any(sign in str(error) for sign in LOST_WORKER_ERRORS):
             raise
-        interrupts.check()  # all were asked to stop, and the others have ended first
+        interrupts.check()  # all workers were asked to stop, and the others have ended first
         raise LostWorkerError(
             'another worker has ended, and this one cannot go on without it; the same command '
             'continues from the last checkpoint'
@@ -213,7 +213,7 @@ def raise_on_lost_worker() -> Iterator[None]:
 
 
 def divide_devices(workers: Workers) -> None:
-    """One GPU each, or, where there is none, an equal part of the cores."""
+    """Assigns one GPU per worker or, without GPUs, an equal share of the cores."""
     gpus = tf.config.list_physical_devices('GPU')
     if gpus:
         if workers.local_rank >= len(gpus):
@@ -228,7 +228,7 @@ def divide_devices(workers: Workers) -> None:
 
 
 def threads_per_worker(num_cores: int, num_workers: int) -> int:
-    """How many threads each of the workers on a machine may use.
+    """Number of threads per worker on a machine.
 
     >>> threads_per_worker(8, 3)
     2

@@ -1,4 +1,4 @@
-"""What can be set about workers."""
+"""Options of distributed training."""
 
 from __future__ import annotations
 

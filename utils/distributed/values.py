@@ -1,8 +1,8 @@
-"""Plain values as bytes and back, without pickle: what one worker sends cannot make another run code.
+"""Serialisation of plain values without pickle, so that received data cannot execute code.
 
-The bytes are the length of a JSON text (8 bytes, little endian), the text, and the contents of all arrays and byte
-strings one after the other. In the text such a value is an object with the single key `MARK`, which no dictionary that
-is sent may have: `{MARK: [type, shape]}`, where the type is `bytes` or the name of a NumPy or TensorFlow type.
+The format is the length of a JSON text (8 bytes, little-endian), the text, and the concatenated contents of all arrays
+and byte strings. In the text each of these is an object `{MARK: [type, shape]}`, where the type is `bytes` or the name
+of a NumPy or TensorFlow type; dictionaries must not have the key `MARK`.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import tensorflow as tf
 MARK = '__array__'
 LENGTH_BYTES = 8
 KINDS = 'biuf'
-"""Of NumPy types: booleans, integers and floats. bfloat16 is of kind V there, and is known by its name."""
+"""Accepted NumPy kind codes: booleans, integers and floats. bfloat16 has kind V, and is accepted by name."""
 
 
 def pack(value: Any) -> bytes:
-    """The bytes of a value made of None, booleans, numbers, texts, bytes, arrays, lists, tuples and dictionaries with
-    texts as keys. Infinities and nan are allowed; tuples come back as lists, NumPy scalars as Python's.
+    """Serialises a value of None, booleans, numbers, strings, bytes, arrays, lists, tuples and dictionaries with string
+    keys. Infinities and NaN are allowed; tuples are restored as lists, NumPy scalars as Python's.
 
     Raises:
-      TypeError: it holds something else.
+      TypeError: it holds a value of another type.
     """
     contents: list[bytes] = []
     text = json.dumps(_plain(value, contents)).encode()
@@ -33,10 +33,10 @@ def pack(value: Any) -> bytes:
 
 
 def unpack(packed: bytes | memoryview) -> Any:
-    """What was packed.
+    """The inverse of `pack`.
 
     Raises:
-      ValueError: these are no such bytes.
+      ValueError: the bytes are not in this format.
     """
     view = memoryview(packed)
     length = int.from_bytes(view[:LENGTH_BYTES], 'little')
@@ -68,7 +68,7 @@ def _plain(value: Any, contents: list[bytes]) -> Any:
 
 
 def _type_of(name: Any) -> np.dtype:
-    """The NumPy type of numbers of that name."""
+    """The numeric NumPy type with this name."""
     try:
         found: np.dtype[Any] = np.dtype(tf.as_dtype(name).as_numpy_dtype)
     except TypeError as error:
@@ -79,7 +79,7 @@ def _type_of(name: Any) -> np.dtype:
 
 
 class _Reader:
-    """Takes the contents of arrays off a buffer, in order."""
+    """Reads the contents of arrays from a buffer, in order."""
 
     def __init__(self, view: memoryview):
         self._view, self._place = view, 0
@@ -89,7 +89,7 @@ class _Reader:
         return len(self._view) - self._place
 
     def restore(self, entry: dict[str, Any]) -> Any:
-        """The array or bytes that an object of the text stands for; other objects as they are."""
+        """Replaces an object `{MARK: ...}` by its array or bytes; returns other objects unchanged."""
         if MARK not in entry:
             return entry
         try:

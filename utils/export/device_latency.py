@@ -55,7 +55,7 @@ def _checked(found: dict[str, float | int]) -> dict[str, float | int]:
     for name, value in found.items():
         if not math.isfinite(value) or (name == 'mean' and value <= 0):
             raise UsageError(
-                f'holds a result of benchmark_model that cannot be: {name} is {value}; give what the tool printed'
+                f'holds an invalid result of benchmark_model: {name} is {value}; give the unchanged output of the tool'
             )
     return {name: int(value) if name == 'count' else value for name, value in found.items()}
 

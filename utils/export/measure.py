@@ -210,12 +210,12 @@ def check_file(file: FileUnderTest, batch_size: int = 64) -> Agreement:
     if file.file_format in (CONTAINER, 'float32') and result.relative_max_abs_diff > FLOAT32_TOLERANCE:
         if not _is_explained_by_rounding(evaluation, result, batch_size):
             raise PocketFlowError(
-                f'{file.path} does not compute what its model computes: outputs differ by '
+                f'{file.path}: outputs differ from those of its model by '
                 f'{result.relative_max_abs_diff:.2g} of their range, '
                 f'accepted: {FLOAT32_TOLERANCE:g}'
             )
         logging.warning(
-            "%s: outputs differ by %.2g of their range from the model's, since the model magnifies "
+            "%s: outputs differ by %.2g of their range from the model's, because the model amplifies "
             'rounding errors: its own outputs move as much when its inputs change in their last digits; '
             'train it longer, or compress it less',
             file.path,

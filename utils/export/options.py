@@ -17,7 +17,7 @@ class ExportOptions(Options):
         None,
         'formats to export, separated by commas: '
         + ', '.join(known_formats)
-        + '; the verdict is on the first; default: what suits the '
+        + '; the verdict is on the first; default: depends on the '
         'learner',
     )
     num_eval: int | None = option(
@@ -27,15 +27,15 @@ class ExportOptions(Options):
     rounds: int = option(
         'nb_repts',
         100,
-        'timed runs of each file at least; up to ten times as many, for seconds, '
-        'while it is not clear how many times faster it is',
+        'least number of timed runs of each file; up to ten times as many, for a few seconds, '
+        'until the interval of its speed-up is narrow',
         low=1,
     )
-    warmup: int = option('nb_repts_warmup', 20, 'untimed runs before them', low=0)
+    warmup: int = option('nb_repts_warmup', 20, 'untimed runs before the timed ones', low=0)
     device_latency: str | None = option(
         'device_latency',
         None,
-        'what benchmark_model printed on a device, for the report: FORMAT=FILE pairs separated by commas',
+        'output of benchmark_model on a device, for the report: FORMAT=FILE pairs separated by commas',
         decides=False,
         needs='exec_mode=export',
     )

@@ -1,4 +1,4 @@
-"""What callers hand to functions of plain values: a model and arrays, checked before anything is computed."""
+"""Validation of the arguments of the Python interface: models, arrays, names and shares."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pocketflow.utils.graph.standard_form import standard_form
 
 
 def flat_model(model: keras.Model) -> keras.Model:
-    """The model as one flat functional graph: itself, if it is one; its outputs stay what they are.
+    """The model as one flat functional graph: the model itself if it is one; the outputs are unchanged.
 
     Args:
       model: a functional or built sequential model of tf_keras, possibly with models among its layers.
 
     Raises:
-      UsageError: it is none, or a subclassed one, or has several inputs.
+      UsageError: it is not a tf_keras model, is a subclassed one, or has several inputs.
     """
     flat = standard_form(model, wants_logits=False).model
     if len(flat.inputs) != 1:
@@ -28,14 +28,14 @@ def flat_model(model: keras.Model) -> keras.Model:
 
 
 def checked_images(model: keras.Model, images: Any) -> np.ndarray:
-    """Samples as a float32 array `[N, ...]` that a model takes.
+    """Converts samples to a float32 array `[N, ...]` for a model.
 
     Args:
-      model: with one input.
-      images: array of numbers `[N, ...]`, N >= 1, normalised as the network takes them.
+      model: a model with one input.
+      images: array of numbers `[N, ...]`, N >= 1, preprocessed for the model.
 
     Raises:
-      UsageError: they are of another shape, empty, no numbers, or not finite.
+      UsageError: their shape does not fit, or they are empty, not numbers, or not finite.
     """
     expected = tuple(model.inputs[0].shape[1:])
     try:
@@ -66,12 +66,12 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
 
 
 def check_layers(layers: Collection[str], known: Iterable[str], what: str) -> None:
-    """Raises a `UsageError` if layers are named that are none of the known ones.
+    """Raises a `UsageError` if a name of a layer is not accepted.
 
     Args:
-      layers: names of layers; a single string is refused.
-      known: the names that are accepted.
-      what: what can be done with these, as in 'pruned'.
+      layers: names of layers; a single string is rejected.
+      known: the accepted names.
+      what: participle of the operation for messages, such as 'pruned'.
     """
     if isinstance(layers, str):
         raise UsageError(f'layers={layers!r}: give a list of names of layers, such as [{layers!r}]')

@@ -1,4 +1,4 @@
-"""The one layer that channel removal may add: pick some channels of a tensor."""
+"""The layer that channel removal may add: selection of channels of a tensor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ChannelSelect(keras.layers.Layer):
     """Keeps the channels `indices` of a tensor of shape (..., num_inputs), in the order given.
 
     The result has the shape (..., len(indices)). On feature maps it is computed as a 1x1 convolution with a kernel of
-    zeros and ones, which is exact, and which the converter merges with the batch norm and the ReLU behind it. A gather
+    zeros and ones, which is exact, and into which the converter folds the batch norm and the ReLU behind it. A gather
     would split the graph of a mobile runtime at every select; `scripts/benchmarks/channel_select.sh` compares the two.
     """
 
@@ -39,5 +39,5 @@ class ChannelSelect(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> ChannelSelect:
-        # The files of all versions say `nb_inputs`.
+        # Saved models use the key `nb_inputs`.
         return cls(**{'num_inputs' if name == 'nb_inputs' else name: value for name, value in config.items()})

@@ -1,7 +1,7 @@
-"""Nested models as one graph: what a model called as a layer computes becomes part of the model that calls it.
+"""Inlines nested models: the layers of a model that is called as a layer become part of the calling model.
 
-Transfer learning usually calls a whole network as a layer, `base(x, training=False)`. Everything that goes through
-`model.layers` (channel analysis, quantization, tables of costs) would then see one opaque layer.
+Transfer learning usually calls an entire network as a layer, `base(x, training=False)`. Code that iterates over
+`model.layers` (channel analysis, quantization, tables of costs) would treat it as one opaque layer.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph.functional import nodes_in_order
 
 Tensors = dict[int, Any]
-"""What stands for a tensor of the original model, by the tensor's id."""
+"""Id of a tensor of the original model -> the corresponding tensor of the copy."""
 
 
 @dataclasses.dataclass(frozen=True)
-class _Surroundings:
-    """What the models around a layer say about it.
+class _Context:
+    """Settings of the models that enclose a layer.
 
     Attributes:
-      models: names of the enclosing models below the outermost, from the outside in.
-      training: the `training` argument of the innermost enclosing call that gave one.
+      models: names of the enclosing models below the outermost one, outer ones first.
+      training: the `training` argument of the innermost enclosing call that has one.
       trainable: whether none of the enclosing models is frozen.
     """
 
@@ -34,8 +34,8 @@ class _Surroundings:
     training: bool | None = None
     trainable: bool = True
 
-    def inside(self, model: keras.Model, training: bool | None) -> _Surroundings:
-        return _Surroundings(
+    def inside(self, model: keras.Model, training: bool | None) -> _Context:
+        return _Context(
             (*self.models, model.name),
             self.training if training is None else training,
             self.trainable and model.trainable,
@@ -43,21 +43,21 @@ class _Surroundings:
 
 
 def flatten(model: keras.Model) -> keras.Model:
-    """The same network as one functional model without models among its layers.
+    """Converts a model to one functional model without models among its layers.
 
-    Weights, `trainable` flags and `training` arguments keep their meaning: layers of a nested model that is called with
-    `training=False` are called with `training=False`, and layers of a frozen model are frozen, as Keras freezes them
-    when it loads such a model. A layer that several calls share stays one layer. Layers keep their names; a nested
-    layer whose name is taken gets those of its models in front.
+    Weights, `trainable` flags and `training` arguments are preserved: layers of a nested model that is called with
+    `training=False` are called with `training=False`, and layers of a frozen model are frozen, as in Keras when it
+    loads such a model. Shared layers stay shared. Layers keep their names; a nested layer whose name is taken is
+    prefixed with the names of its enclosing models.
 
     Args:
-      model: a functional model, or a `Sequential` one that is built; it is left as it is.
+      model: a functional model, or a `Sequential` one that is built; it is not modified.
 
     Returns:
-      `model` itself if it is a plain functional model already.
+      The flat model, or `model` itself if it is already flat.
 
     Raises:
-      UsageError: it, or a model within it, is subclassed, or is called in a way that a flat graph cannot express.
+      UsageError: it, or a model within it, is subclassed, or a call cannot be expressed in a flat graph.
     """
     _refuse_unreadable(model, model)
     if type(model) is Functional and not any(isinstance(layer, keras.Model) for layer in model.layers):
@@ -66,8 +66,8 @@ def flatten(model: keras.Model) -> keras.Model:
     inputs: Tensors = {}
     for node in nodes_in_order(model):
         if node.is_input:
-            inputs[id(node.outputs)] = flattener.copy_of(node.layer, _Surroundings()).output
-    tensors = flattener.replay(model, inputs, _Surroundings(trainable=model.trainable))
+            inputs[id(node.outputs)] = flattener.copy_of(node.layer, _Context()).output
+    tensors = flattener.replay(model, inputs, _Context(trainable=model.trainable))
     ends = tf.nest.map_structure(lambda tensor: tensors[id(tensor)], [model.input, model.output])
     flat = keras.Model(*ends, name=model.name)
     flattener.copy_weights()
@@ -75,7 +75,7 @@ def flatten(model: keras.Model) -> keras.Model:
 
 
 def _refuse_unreadable(model: keras.Model, outermost: keras.Model) -> None:
-    """Raises a `UsageError` if a model is not described by its graph, because its class computes something else."""
+    """Raises a `UsageError` if a model is not defined by its graph, because it is subclassed or not built."""
     follows_graph = isinstance(model, Functional) and type(model).call in (Functional.call, keras.Sequential.call)
     if follows_graph and getattr(model, '_nodes_by_depth', None):
         return
@@ -110,16 +110,16 @@ class _Flattener:
         self._outer = {id(layer) for layer in model.layers}
         self._copies: dict[int, tuple[keras.layers.Layer, keras.layers.Layer]] = {}
 
-    def replay(self, model: keras.Model, tensors: Tensors, around: _Surroundings) -> Tensors:
+    def replay(self, model: keras.Model, tensors: Tensors, context: _Context) -> Tensors:
         """Repeats the calls of a model's layers on other inputs.
 
         Args:
           model: the outermost model or one within it.
-          tensors: what stands for its inputs.
-          around: of its layers.
+          tensors: tensors that correspond to its inputs.
+          context: the context of its layers.
 
         Returns:
-          What stands for each tensor of the model.
+          The tensors that correspond to all tensors of the model.
         """
         tensors = dict(tensors)
         for node in nodes_in_order(model):
@@ -129,18 +129,18 @@ class _Flattener:
                 lambda value: tensors.get(id(value), value), (node.call_args, node.call_kwargs)
             )
             if isinstance(node.layer, keras.Model):
-                results = self._inlined(node.layer, args, kwargs, around)
+                results = self._inlined(node.layer, args, kwargs, context)
             else:
-                copy = self.copy_of(node.layer, around)
-                results = copy(*args, **_with_training(node.layer, kwargs, around.training))
+                copy = self.copy_of(node.layer, context)
+                results = copy(*args, **_with_training(node.layer, kwargs, context.training))
             tensors.update(zip(map(id, tf.nest.flatten(node.outputs)), tf.nest.flatten(results), strict=True))
         return tensors
 
-    def copy_of(self, layer: keras.layers.Layer, around: _Surroundings) -> keras.layers.Layer:
-        """The one copy of a layer."""
+    def copy_of(self, layer: keras.layers.Layer, context: _Context) -> keras.layers.Layer:
+        """The copy of a layer, created at its first call."""
         if id(layer) not in self._copies:
-            name = layer.name if id(layer) in self._outer else self._free_name(layer.name, around.models)
-            self._copies[id(layer)] = layer, _copy(layer, name, layer.trainable and around.trainable)
+            name = layer.name if id(layer) in self._outer else self._free_name(layer.name, context.models)
+            self._copies[id(layer)] = layer, _copy(layer, name, layer.trainable and context.trainable)
         return self._copies[id(layer)][1]
 
     def copy_weights(self) -> None:
@@ -148,7 +148,7 @@ class _Flattener:
             copy.set_weights(layer.get_weights())
 
     def _inlined(
-        self, nested: keras.Model, args: tuple[Any, ...], kwargs: dict[str, Any], around: _Surroundings
+        self, nested: keras.Model, args: tuple[Any, ...], kwargs: dict[str, Any], context: _Context
     ) -> list[Any]:
         """The outputs of a nested model for these arguments."""
         _refuse_unreadable(nested, self._model)
@@ -158,11 +158,11 @@ class _Flattener:
             id(inner): _conformed(self._model, nested, value, inner)
             for inner, value in zip(nested.inputs, values, strict=True)
         }
-        tensors = self.replay(nested, inputs, around.inside(nested, training))
+        tensors = self.replay(nested, inputs, context.inside(nested, training))
         return [tensors[id(tensor)] for tensor in nested.outputs]
 
     def _free_name(self, name: str, models: tuple[str, ...]) -> str:
-        """A name that no other layer has: as it is, or with more and more of its models in front, or numbered."""
+        """A unique name: `name`, prefixed with as many of its models' names as required, or numbered."""
         candidates = ['_'.join((*models[len(models) - depth :], name)) for depth in range(len(models) + 1)]
         number = 1
         while candidates[0] in self._names:
@@ -173,7 +173,7 @@ class _Flattener:
 
 
 def _copy(layer: keras.layers.Layer, name: str, trainable: bool) -> keras.layers.Layer:
-    """A copy that is not built yet. Own layers need not have their name and `trainable` in their configuration."""
+    """An unbuilt copy. Configurations of custom layers may lack the name and `trainable`, which are set here."""
     config = layer.get_config()
     copy = type(layer).from_config({**config, 'name': name} if 'name' in config else config)
     if copy.name != name:
@@ -184,7 +184,7 @@ def _copy(layer: keras.layers.Layer, name: str, trainable: bool) -> keras.layers
 
 
 def _with_training(layer: keras.layers.Layer, kwargs: dict[str, Any], training: bool | None) -> dict[str, Any]:
-    """The arguments of a call, with `training` as Keras would hand it down from the call of an enclosing model."""
+    """The arguments of a call, with `training` as Keras would propagate it from the call of an enclosing model."""
     if training is None or kwargs.get('training') is not None or not getattr(layer, '_expects_training_arg', False):
         return kwargs
     return {**kwargs, 'training': training}
@@ -196,7 +196,7 @@ def _arguments(
     """(inputs, training) of a call of a nested model."""
     given = {**dict(zip(('inputs', 'training', 'mask'), args, strict=False)), **kwargs}
     inputs, training, mask = (given.pop(name, None) for name in ('inputs', 'training', 'mask'))
-    # A 0 or 1 means the same as False or True; a tensor would decide anew in every call.
+    # 0 and 1 are equivalent to False and True; a tensor would be evaluated in every call.
     if not isinstance(training, bool | int | None) or mask is not None or given:
         odd = 'a mask' if mask is not None else ', '.join(given) or 'training=TENSOR'
         raise UsageError(
@@ -207,7 +207,7 @@ def _arguments(
 
 
 def _conformed(outermost: keras.Model, nested: keras.Model, value: Any, reference: Any) -> Any:
-    """An input of a nested model as Keras hands it on: of the type that the model was built with."""
+    """An input of a nested model, cast to the type with which the model was built, as in Keras."""
     if value.shape.rank != reference.shape.rank:
         raise UsageError(
             f'model {outermost.name!r}: its nested model {nested.name!r} was built for inputs of shape '

@@ -1,4 +1,4 @@
-"""How much of a model is frozen, that is, left out of training by `trainable=False`."""
+"""The share of a model that is frozen, that is, excluded from training by `trainable=False`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pocketflow.utils.errors import UsageError
 
 
 def frozen_share(model: keras.Model) -> tuple[int, int]:
-    """(frozen parameters, those plus the trainable ones); what is never trained, as moving means, does not count."""
+    """(number of frozen parameters, that of frozen and trainable ones), without moving statistics."""
     trained = {id(variable) for variable in model.trainable_variables}
-    # Frozen layers report their variables as non-trainable ones, mixed with those that never were trainable.
+    # Frozen layers list their variables as non-trainable ones, together with those that are never trainable.
     ever = {
         id(variable): variable
         for layer in model.submodules
@@ -27,7 +27,7 @@ def frozen_share(model: keras.Model) -> tuple[int, int]:
 
 
 def warn_of_frozen(model: keras.Model, source: str) -> None:
-    """Warns if a part of a model that is about to be trained is frozen; `source` is where the model comes from."""
+    """Warns if a part of a model that is to be trained is frozen; `source` is the origin of the model, for messages."""
     frozen, total = frozen_share(model)
     if frozen:
         logging.warning(
@@ -41,7 +41,7 @@ def warn_of_frozen(model: keras.Model, source: str) -> None:
 
 
 def refuse_frozen(model: keras.Model, source: str) -> None:
-    """Raises a `UsageError` if training a model could not change anything."""
+    """Raises a `UsageError` if all parameters of a model are frozen."""
     frozen, total = frozen_share(model)
     if frozen and frozen == total:
         raise UsageError(

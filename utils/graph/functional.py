@@ -1,4 +1,4 @@
-"""The graph of a functional model: its calls in order, and copies of it with other layers in it."""
+"""The graph of a functional model: its calls in order, and copies with replaced layers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pocketflow.utils.errors import UsageError
 
 Call: TypeAlias = keras.layers.Layer | Callable[..., Any]
 Edit = Callable[[keras.layers.Layer, keras.layers.Layer], Call]
-"""`edit(layer, copy)` gives what is called in place of `layer`: `copy`, another layer, or a function of tensors."""
+"""`edit(layer, copy)` returns the replacement for `layer`: `copy`, another layer, or a function of tensors."""
 
 
 def nodes_in_order(model: keras.Model) -> list[Any]:
@@ -33,20 +33,20 @@ def nodes_in_order(model: keras.Model) -> list[Any]:
 
 
 def copied(model: keras.Model) -> keras.Model:
-    """A copy of a model, with weights of its own that have the same values."""
+    """A copy of a model, with copies of its weights."""
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
     return copy
 
 
 def output_extremes(model: keras.Model, names: Sequence[str], images: np.ndarray, batch_size: int) -> np.ndarray:
-    """The least and the greatest output of layers, batch by batch, run as in inference.
+    """The least and the greatest output of layers for each batch, in inference mode.
 
     Args:
       model: a functional model.
-      names: layers with one output; of one that is called several times, over all its calls in the model.
+      names: layers with one output; for a layer with several calls, extremes are taken over all of them.
       images: inputs `[N, ...]` (float32).
-      batch_size: images over which extremes are taken.
+      batch_size: images per batch.
 
     Returns:
       float32 `[batches, names, 2]`.
@@ -77,13 +77,13 @@ def output_extremes(model: keras.Model, names: Sequence[str], images: np.ndarray
 
 
 def rebuild(model: keras.Model, edit: Edit) -> keras.Model:
-    """A copy of a functional model, with the same weights, in which layers may be replaced or given company.
+    """Clones a functional model with its weights; `edit` may replace or wrap layers.
 
     Args:
-      model: a functional model; it is left as it is.
-      edit: is asked once per layer (inputs excepted) with the layer and a fresh copy of it that is not built yet.
-        What it returns is called in the layer's place, as often as the layer is. Copies that were called get the
-        layer's weights afterwards; those of other new layers are the caller's affair.
+      model: a functional model; it is not modified.
+      edit: called once per layer (inputs excepted) with the layer and an unbuilt copy of it. The returned layer or
+        function is called in place of the layer, in each of its calls. The weights of the layer are copied to `copy` if
+        that is called; the weights of other new layers are set by the caller.
 
     Returns:
       A functional model of the same name, inputs and outputs.
@@ -117,5 +117,5 @@ def rebuild(model: keras.Model, edit: Edit) -> keras.Model:
 def _copy_weights(model: keras.Model, copies: dict[str, keras.layers.Layer], result: keras.Model) -> None:
     used = {id(layer) for layer in result.layers}
     for name, copy in copies.items():
-        if id(copy) in used and copy.weights:  # a sequential model does not list its input layer
+        if id(copy) in used and copy.weights:  # the input layer of a sequential model is not in its list
             copy.set_weights(model.get_layer(name).get_weights())

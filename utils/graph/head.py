@@ -1,7 +1,7 @@
 """The head of a classifier: a softmax or sigmoid that turns logits into probabilities.
 
-Cross-entropy and distillation take logits. Given probabilities, they apply the softmax twice: gradients shrink, and the
-network ends up worse, without any error.
+Cross-entropy and distillation take logits. With probabilities, the softmax would be applied twice: gradients and
+the accuracy of the network would be smaller, without any error message.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from pocketflow.utils.graph.functional import Call, nodes_in_order, rebuild
 
 FUNCTIONS = {keras.activations.softmax: 'softmax', keras.activations.sigmoid: 'sigmoid'}
 OPERATIONS = {'nn.softmax': 'softmax', 'math.softmax': 'softmax', 'math.sigmoid': 'sigmoid', 'nn.sigmoid': 'sigmoid'}
-"""TensorFlow's functions, by the names under which operator layers keep them."""
+"""Names of TensorFlow functions in operator layers -> the head."""
 RESHAPING = (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Permute, keras.layers.Dropout)
 RESHAPING_OPERATIONS = ('reshape', 'squeeze', 'compat.v1.squeeze', 'cast', 'identity')
-"""What may follow a head and only moves its values."""
+"""Layers and operations that may follow a head, because they only rearrange or cast its values."""
 WITH_ACTIVATION = (
     keras.layers.Dense,
     keras.layers.EinsumDense,
@@ -32,12 +32,12 @@ WITH_ACTIVATION = (
     keras.layers.SeparableConv1D,
     keras.layers.SeparableConv2D,
 )
-"""Layers whose last step is their activation; that of others may be somewhere within."""
+"""Layers whose last operation is their activation."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-    """What was taken off.
+    """A head that was removed.
 
     Attributes:
       function: `softmax` or `sigmoid`.
@@ -49,19 +49,19 @@ class Head:
 
 
 def take_head_off(model: keras.Model) -> tuple[keras.Model, Head | None]:
-    """A model without the softmax or sigmoid that makes its output, and what that was.
+    """Removes the softmax or sigmoid at the output of a model.
 
-    It may be a layer, the activation of a layer, or an operator layer (`tf.nn.softmax(x)`), and may be followed by
-    layers that only reshape. A softmax that does not run over all values of a sample is none over classes, and stays.
+    The head may be a layer, the activation of a layer, or an operator layer (`tf.nn.softmax(x)`), and may be followed
+    by layers that only reshape. A softmax that is not over all values of a sample is not over classes, and is kept.
 
     Args:
-      model: a flat functional model; it is left as it is.
+      model: a flat functional model; it is not modified.
 
     Returns:
       (a copy with the same weights, the head), or (`model` itself, None) if there is none, or several outputs.
 
     Raises:
-      UsageError: other layers use the probabilities too.
+      UsageError: other layers use the probabilities, too.
     """
     node = _head_node(model)
     function = None if node is None else _function(node.layer)
@@ -74,7 +74,7 @@ def take_head_off(model: keras.Model) -> tuple[keras.Model, Head | None]:
 
 
 def _without_head(name: str, layer: keras.layers.Layer, copy: keras.layers.Layer) -> Call:
-    """The edit of the graph; `name` is that of the layer with the head."""
+    """Edit for `rebuild` that removes the head of the layer `name`."""
     replacement: Call = copy
     if layer.name == name and isinstance(layer, WITH_ACTIVATION):
         copy.activation = keras.activations.linear
@@ -88,7 +88,7 @@ def _first_argument(inputs: Any, *_: Any, **__: Any) -> Any:
 
 
 def _head_node(model: keras.Model) -> Any | None:
-    """Keras' record of the call that applies the head, if there is one."""
+    """The Keras node of the call that applies the head, or None."""
     if len(model.outputs) != 1:
         return None
     makers = {id(tensor): node for node in nodes_in_order(model) for tensor in tf.nest.flatten(node.outputs)}
@@ -106,7 +106,7 @@ def _head_node(model: keras.Model) -> Any | None:
 
 
 def _function(layer: keras.layers.Layer) -> str | None:
-    """The name of the head that a layer applies last, if it does."""
+    """The name of the head that a layer applies as its last operation, or None."""
     if isinstance(layer, keras.layers.Softmax):
         return 'softmax'
     if isinstance(layer, (keras.layers.Activation, *WITH_ACTIVATION)):
@@ -115,7 +115,7 @@ def _function(layer: keras.layers.Layer) -> str | None:
 
 
 def _operation(layer: keras.layers.Layer) -> str:
-    """The name of TensorFlow's function that an operator layer calls; empty for others."""
+    """The name of the TensorFlow function of an operator layer; empty for other layers."""
     return getattr(layer, 'symbol', None) or ''
 
 
@@ -125,7 +125,7 @@ def _only_reshapes(layer: keras.layers.Layer) -> bool:
 
 
 def _spans_sample(node: Any) -> bool:
-    """Whether a softmax runs over all values of a sample."""
+    """Whether a softmax is over all values of a sample."""
     shape, axis = tf.nest.flatten(node.outputs)[0].shape, _axis(node)
     if not isinstance(axis, int) or None in shape[1:]:
         return False
@@ -142,7 +142,7 @@ def _axis(node: Any) -> Any:
 
 
 def _refuse_other_uses(model: keras.Model, head: Any) -> None:
-    """Raises a `UsageError` if more than the model's output depends on the head."""
+    """Raises a `UsageError` if other layers than those of the model's output depend on the head."""
     made = {id(tensor) for tensor in tf.nest.flatten(head.outputs)}
     nodes = nodes_in_order(model)
     num_readers = sum(any(id(tensor) in made for tensor in tf.nest.flatten(node.keras_inputs)) for node in nodes)

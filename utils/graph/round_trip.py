@@ -1,7 +1,7 @@
-"""Whether a model can be saved, read again and copied: to be asked before it is trained, not found out afterwards.
+"""Checks, before training, that a model can be saved, read again and copied.
 
-Layers, activations and initializers of one's own are found again by the names under which they are registered with
-Keras. A function without a name (a `lambda`) can only be saved as code, and no file that is read runs code.
+Custom layers, activations and initializers are identified by the names under which they are registered with Keras. A
+function without a name (a `lambda`) could only be saved as code, and files with code are not read.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ KNOWN_MODULES = ('keras', 'tf_keras')
 """Top-level modules whose classes Keras finds without registration."""
 DECORATOR = '@keras.saving.register_keras_serializable()'
 RELATIVE_TOLERANCE = 1e-3
-"""Of the largest output; a copy computes the same, up to the order of sums."""
+"""Accepted difference relative to the largest output, because the order of sums may differ in a copy."""
 NB_SAMPLES = 2
 
 
 def check_round_trip(model: keras.Model, source: str) -> None:
-    """Raises a `UsageError` that names the first layer that cannot be saved, read again and copied; all in memory.
+    """Raises a `UsageError` that names the first layer that cannot be saved, read again and copied; writes no file.
 
-    Layers of Keras are only asked for their configuration. The whole model is built again where calls hold values of
-    their own (operator layers), and copied and run where layers are the user's own.
+    For Keras layers only the configuration is checked. The whole model is built again if calls have constant arguments
+    (operator layers), and copied and run if there are custom layers.
 
     Args:
       model: a functional model.
-      source: where it comes from.
+      source: origin of the model, for messages.
     """
     for layer in model.layers:
         _check_layer(layer, f'{source}: layer {layer.name!r}')
@@ -49,7 +49,7 @@ def check_round_trip(model: keras.Model, source: str) -> None:
         copy = copied(model) if has_own else restored
     except UnreadableError as error:
         raise UsageError(f'{source}: once saved, the model could not be read again: {error}') from error
-    except Exception as error:  # Keras, and layers of others, raise whatever they like
+    except Exception as error:  # Keras and custom layers may raise any exception
         raise UsageError(
             f'{source}: the model cannot be saved and read again ({first_line(error)}); check get_config '
             'of its own layers, and the constants that its operations are called with'
@@ -66,7 +66,7 @@ def _check_layer(layer: keras.layers.Layer, where: str) -> None:
         problem = problem or next(_problems('', config), None)
         if problem is None:
             keras.saving.deserialize_keras_object(config)
-    except Exception as error:  # layers of others raise whatever they like
+    except Exception as error:  # custom layers may raise any exception
         raise UsageError(
             f'{where} ({type(layer).__name__}) cannot be saved and read again ({first_line(error)}); '
             'give its class a get_config with all arguments of __init__, as numbers, strings and lists, '
@@ -81,7 +81,7 @@ def _is_own(layer_class: type) -> bool:
 
 
 def _unregistered(layer_class: type) -> str | None:
-    """What is wrong with the class of a layer, if it cannot be found again by its name."""
+    """The reason why the class of a layer cannot be found by its name when a model is read, or None."""
     if issubclass(layer_class, keras.layers.Lambda):
         return (
             'is a Lambda layer, which holds Python code; saved models must not: write it as a keras.layers.Layer '
@@ -100,7 +100,7 @@ def _is_registered(name: Any) -> bool:
 
 
 def _problems(key: str, value: Any) -> Iterator[str]:
-    """What in a configuration could not be found again, the first first."""
+    """Entries of a configuration that could not be restored, in order."""
     if isinstance(value, Mapping):
         problem = _problem(key, value)
         if problem:
@@ -137,7 +137,7 @@ def _problem(key: str, config: Mapping[str, Any]) -> str | None:
 
 
 def _restored(model: keras.Model, config: Mapping[str, Any]) -> keras.Model:
-    """The model as a file with its configuration and its weights would give it back."""
+    """The model, restored from its configuration and weights as from a file."""
     restored = keras.saving.deserialize_keras_object(config)
     for layer, again in zip(_all_layers(model), _all_layers(restored), strict=True):
         store: dict[str, Any] = {}
@@ -151,20 +151,20 @@ def _all_layers(model: keras.Model) -> list[keras.layers.Layer]:
 
 
 def _check_outputs(model: keras.Model, restored: keras.Model, copy: keras.Model, source: str) -> None:
-    """Raises a `UsageError` if the model came back as another one: a `get_config` may leave something out."""
+    """Raises a `UsageError` if the restored or copied model differs, as when a `get_config` is incomplete."""
     rng = np.random.default_rng(0)
     inputs = [
         tf.cast(rng.normal(size=(NB_SAMPLES, *(size or 1 for size in tensor.shape[1:]))), tensor.dtype)
         for tensor in model.inputs
     ]
     expected = _outputs(model, inputs)
-    if not _agree(expected, _outputs(model, inputs)):  # random in inference too, so that nothing can be compared
+    if not _agree(expected, _outputs(model, inputs)):  # outputs are random in inference, too, and cannot be compared
         return
     for other, what in ((restored, 'saved and read again'), (copy, 'copied')):
         if not _agree(expected, _outputs(other, inputs)):
             own = sorted({type(part).__name__ for part in _all_layers(model) if _is_own(type(part))})
             raise UsageError(
-                f'{source}: {what}, the model computes something else; its own layers ({", ".join(own)}) '
+                f'{source}: {what}, the outputs of the model differ; its own layers ({", ".join(own)}) '
                 'must give all arguments of __init__ in get_config'
             )
 

@@ -1,4 +1,4 @@
-"""The form in which all code takes models: functional, without models among its layers, ending with logits."""
+"""The standard form of models: functional, without nested models, with logits as outputs."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from pocketflow.utils.graph.head import Head, take_head_off
 
 @dataclasses.dataclass(frozen=True)
 class StandardForm:
-    """A model in this form.
+    """A model in standard form.
 
     Attributes:
       model: the model.
-      head: what was taken off its end, if anything was.
+      head: the head that was removed from its output, or None.
     """
 
     model: keras.Model
     head: Head | None = None
 
     def log(self, source: str) -> None:
-        """Warns of a head that was taken off; `source` is where the model comes from."""
+        """Warns of a removed head; `source` is the origin of the model, for messages."""
         if self.head is not None:
             logging.warning(
-                '%s: the %s at its end (layer %r) was taken off, because the loss takes logits; the saved '
+                '%s: the %s at its end (layer %r) was removed, because the loss takes logits; the saved '
                 'and the exported models give logits too, in the same order of classes',
                 source,
                 self.head.function,
@@ -40,15 +40,15 @@ class StandardForm:
 def standard_form(
     model: keras.Model, input_shape: Sequence[int] | None = None, wants_logits: bool = True
 ) -> StandardForm:
-    """Brings a model into this form; one that has it is handed on as it is.
+    """Converts a model to standard form; a model in standard form is returned unchanged.
 
     Args:
-      model: a functional or sequential model; its weights are left as they are.
-      input_shape: of one sample; builds a `Sequential` model that was not told its own.
-      wants_logits: whether a softmax or sigmoid that makes the output is taken off.
+      model: a functional or sequential model; its weights are not modified.
+      input_shape: shape of one sample, with which a `Sequential` model that is not built is built.
+      wants_logits: whether a softmax or sigmoid at the output is removed.
 
     Raises:
-      UsageError: the model cannot be brought into this form.
+      UsageError: the model cannot be converted.
     """
     if not isinstance(model, keras.Model):
         raise UsageError(
@@ -64,7 +64,7 @@ def standard_form(
 def _build(model: keras.Sequential, input_shape: Sequence[int]) -> None:
     try:
         model.build((None, *input_shape))
-    except Exception as error:  # layers raise whatever they like
+    except Exception as error:  # layers may raise any exception
         raise UsageError(
             f'model {model.name!r} cannot be built for inputs of shape {tuple(input_shape)} ({first_line(error)})'
         ) from error

@@ -192,7 +192,7 @@ def layer_widths(
         _check_width(width, accepted)
     if not widths:
         raise UsageError(
-            f'no layer of model {model.name!r} is left to quantize: by default the first and the last stay whole; '
+            f'no layer of model {model.name!r} is left to quantize: the first and the last are excluded by default; '
             f'give layers, of: {", ".join(names) or "none"}'
         )
     return widths

@@ -1,1 +1,1 @@
-"""Reports: tables, the page, charts, the verdict."""
+"""Reports: tables, HTML page, charts, verdict."""

@@ -1,4 +1,4 @@
-"""Where things lie in the charts of `report.html`: pure geometry, drawn as SVG by the page's template.
+"""Layout of the charts in `report.html`: pure geometry, drawn as SVG by the page's template.
 
 All positions are SVG user units from the upper left corner; one unit is one CSS pixel at full size.
 """
@@ -13,24 +13,24 @@ from pocketflow.utils.reports.number_format import compact
 from pocketflow.utils.runs.records import Record
 
 CHARACTER_WIDTH = 7.2
-"""Width of an average character at font size 12; generous, since the reader's font is not known."""
+"""Upper estimate of the average character width at font size 12, since the font is not known."""
 
 LINE_HEIGHT = 15
 MARKER_RADIUS = 6
 
 EDGE = 1.04
-"""How far the cost axis goes beyond the largest cost."""
+"""Length of the cost axis as a multiple of the largest cost."""
 
 LONGEST_LABEL = 30
-"""Characters of a layer's name that the layer chart shows; the rest is in the tooltip and in the table."""
+"""Maximum length of a layer's name in the layer chart; tooltip and table show the full name."""
 
 DESCRIBED = 100
-"""Layers that are read out to those who cannot see the chart; all of them are in the table."""
+"""Maximum number of layers in the chart's text description; the table shows all of them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """One file in a trade-off chart: cost (bytes, milliseconds) and accuracy (0 to 1)."""
+    """A file in a trade-off chart: cost (bytes or milliseconds) and accuracy (0 to 1)."""
 
     name: str
     cost: float
@@ -40,7 +40,7 @@ class Point:
 
 @dataclasses.dataclass(frozen=True)
 class Tick:
-    """A grid line: where, and what to write at it."""
+    """A grid line: position and label."""
 
     at: float
     label: str
@@ -71,7 +71,7 @@ class Box:
 
 @dataclasses.dataclass(frozen=True)
 class Label:
-    """Where a label's baseline is anchored (`start`, `middle`, `end`), and whether it needs a line."""
+    """Position and anchor (`start`, `middle`, `end`) of a label's baseline, and whether it needs a leader line."""
 
     x: float
     y: float
@@ -81,7 +81,7 @@ class Label:
 
 @dataclasses.dataclass(frozen=True)
 class Marker:
-    """A drawn point with its label and its tooltip."""
+    """A drawn point with label and tooltip."""
 
     x: float
     y: float
@@ -93,7 +93,7 @@ class Marker:
 
 @dataclasses.dataclass(frozen=True)
 class Scatter:
-    """Accuracy (upwards) over cost (to the right)."""
+    """Scatter chart of accuracy (y) over cost (x)."""
 
     title: str
     x_title: str
@@ -108,7 +108,7 @@ class Scatter:
 
 @dataclasses.dataclass(frozen=True)
 class Bars:
-    """One layer: its row's top, its name, both bar lengths and the words beside them."""
+    """One layer: top of its row, name, both bar lengths, and the texts beside them."""
 
     top: float
     name: str
@@ -121,7 +121,7 @@ class Bars:
 
 @dataclasses.dataclass(frozen=True)
 class LayerChart:
-    """Two bars for each layer, one beneath the other."""
+    """Chart with two bars per layer: before and after."""
 
     width: float
     height: float
@@ -133,7 +133,7 @@ class LayerChart:
 
 
 def nice_step(span: float, intervals: int) -> float:
-    """The smallest of 1, 2, 2.5 and 5 times a power of ten that covers `span` (above 0) in so many steps."""
+    """The smallest of 1, 2, 2.5 and 5 times a power of ten that covers `span` (above 0) in `intervals` steps."""
     power = 10.0 ** math.floor(math.log10(span / intervals))
     return next(factor * power for factor in (1, 2, 2.5, 5, 10, 20) if factor * power * intervals >= span * (1 - 1e-9))
 
@@ -146,7 +146,7 @@ def ticks_between(low: float, high: float, intervals: int) -> list[float]:
 
 
 def decimals(values: Sequence[float]) -> int:
-    """Digits after the point that tell all the values from each other."""
+    """Number of decimals that distinguishes all the values."""
     return next(
         (
             digits
@@ -158,12 +158,12 @@ def decimals(values: Sequence[float]) -> int:
 
 
 def scatter(points: Sequence[Point], title: str, x_title: str, unit: Callable[[float], tuple[float, str]]) -> Scatter:
-    """The chart of some files; the cost axis begins at zero, so that half the way is half the cost.
+    """Lays out a scatter chart of files; the cost axis begins at zero, so that lengths are proportional to costs.
 
     Args:
       points: the files; those without a finite cost and accuracy are left out.
-      title, x_title: of the chart and of its cost axis; the axis' unit is added.
-      unit: from the largest cost to what one unit of the axis is, and its name: `(1e6, 'MB')`.
+      title, x_title: titles of the chart and of its cost axis; the axis' unit is added.
+      unit: function from the largest cost to the size and name of the axis' unit: `(1e6, 'MB')`.
     """
     points = [point for point in points if math.isfinite(point.cost) and math.isfinite(point.accuracy)]
     scale, unit_name = unit(max((point.cost for point in points), default=1))
@@ -192,20 +192,20 @@ def scatter(points: Sequence[Point], title: str, x_title: str, unit: Callable[[f
 
 
 def _accuracy_ticks(percents: Sequence[float]) -> list[float]:
-    # At least one point of accuracy is shown: less would blow up noise to a mountain range.
+    # The accuracy axis spans at least one point; a smaller span would magnify noise.
     low, high = min(percents, default=0), max(percents, default=100)
     margin = max(0.12 * (high - low), (1 - (high - low)) / 2)
     return ticks_between(max(low - margin, 0), min(high + margin, 100), 5)
 
 
 def axis_ticks(values: Sequence[float], first: float, last: float) -> list[Tick]:
-    """A grid line for each of the values, spread from position `first` to `last`."""
+    """A grid line per value, evenly spaced from position `first` to `last`."""
     digits = decimals(values)
     return [Tick(between(value, values, first, last), f'{value:.{digits}f}') for value in values]
 
 
 def between(value: float, ticks: Sequence[float], first: float, last: float) -> float:
-    """Where a value lies on an axis whose first tick is at position `first` and whose last one is at `last`."""
+    """Position of a value on an axis whose first tick is at position `first` and whose last one is at `last`."""
     return round(first + (last - first) * (value - ticks[0]) / (ticks[-1] - ticks[0]), 1)
 
 
@@ -220,9 +220,9 @@ def _markers(
 
 
 def place_labels(places: Sequence[tuple[float, float]], names: Sequence[str], plot: Box) -> list[Label]:
-    """One label for each point.
+    """Places one label per point.
 
-    They keep clear of the markers, of each other and of the plot's edge as long as there is room nearby.
+    Labels avoid the markers, each other and the plot's edge as long as there is room nearby.
     """
     radius = MARKER_RADIUS
     taken = [Box(x - radius, y - radius, x + radius, y + radius) for x, y in places]
@@ -265,7 +265,7 @@ def _label_box(label: Label, width: float) -> Box:
 
 
 def layer_chart(rows: Sequence[Record]) -> LayerChart:
-    """Multiply-accumulates of each layer before and after, drawn to the scale of the largest layer.
+    """Lays out the multiply-accumulates of each layer before and after, scaled to the largest layer.
 
     Args:
       rows: a report's `layers`: `layer`, `macs` as [before, after], `inputs` likewise or absent.
@@ -308,16 +308,16 @@ def _length(value: float, scale: float) -> float:
 
 
 def arrow(before: str, after: str) -> str:
-    """`before → after`, or the one value where nothing changed."""
+    """`before → after`, or one value if both are equal."""
     return f'{before} → {after}' if before != after else before
 
 
 def kept(row: Record, key: str) -> str:
-    """`8 of 16` channels, or nothing where the row has no such entry."""
+    """`8 of 16` channels; '' if the row has no such entry."""
     return f'{row[key][1]:,} of {row[key][0]:,}' if row.get(key) else ''
 
 
 def shortened(text: str, longest: int) -> str:
-    """The text without its middle, where the names of layers differ least."""
+    """Truncates a text in the middle, where names of layers differ least."""
     half = (longest - 1) // 2
     return text if len(text) <= longest else f'{text[:half]}…{text[-half:]}'

@@ -1,4 +1,4 @@
-"""Compression layer by layer: what each layer was, what it is, or why it was left alone."""
+"""Table of the layers before and after compression, with the reasons of skipped layers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pocketflow.utils.quantization.encoding import SCALING_LAYERS
 from pocketflow.utils.runs.records import Number, Record
 
 SPANS = ('inputs', 'outputs', 'macs', 'parameters', 'sparsity', 'bits')
-"""The columns that hold [before, after]; `sparsity` is the share of zeros, `bits` the width of the weights. A learner
-that changes neither leaves these two out."""
+"""Columns with values [before, after]; `sparsity` is the share of zeros, `bits` the width of the weights. These two are
+missing if a learner changes neither."""
 
 EXTRA_COLUMNS = ('sparsity', 'bits')
 
@@ -31,27 +31,27 @@ ROW_SHAPE = {
     'uncounted?': [str],
     'kernel_weights?': Number(low=0),
 }
-"""What of a row is read again; see `pocketflow.utils.runs.records`."""
+"""Shape of the rows when read from a file; see `pocketflow.utils.runs.records`."""
 OTHERS = 'other weights'
-"""Name of the row for all layers that only scale and shift: one row, so that the totals are those of the network. No
-layer has this name, since Keras allows no spaces."""
+"""Name of the row for all layers that only scale and shift, which makes the totals those of the network. No layer has
+this name, since Keras does not allow spaces."""
 
 
 def layer_rows(
     before: keras.Model, after: keras.Model, counts: Mapping[str, ChannelCounts], skipped: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """One row for each layer that multiplies or has weights, in the order of execution; new ones of `after` come last.
+    """One row per layer with multiplications or weights, in the order of execution; new layers of `after` come last.
 
-    MACs and parameters of the rows add up to those of both models: layers that only scale and shift share one row.
+    The sums of the rows' MACs and parameters are those of the models: layers that only scale and shift share one row.
 
     Args:
-      before, after: the model, and the smaller model with the same layer names and maybe channel selections.
-      counts: channels by layer, as `channel_counts` gives them; layers without an entry have no channel columns.
-      skipped: why a layer was left alone, by layer name.
+      before, after: the model, and the compressed model with the same layer names and possibly channel selections.
+      counts: channels by layer, as returned by `channel_counts`; layers without an entry have no channel columns.
+      skipped: reasons of skipped layers, by layer name.
 
     Returns:
       JSON-able rows: `layer`, `type`, `inputs`, `outputs`, `macs` and `parameters` as [before, after], `note`, and
-      `uncounted`, what the MACs do not include, where there is such a thing.
+      `uncounted`, operations that the MACs do not include, if any.
     """
     costs = [layer_costs(model) for model in (before, after)]
     larger, smaller = ({cost.name: cost for cost in each if _has_row(cost)} for each in costs)
@@ -66,7 +66,7 @@ def _has_row(cost: LayerCost) -> bool:
 
 
 def _others(costs: Sequence[Sequence[LayerCost]]) -> list[dict[str, Any]]:
-    """The row for the weights of layers that have none of their own: [before, after]."""
+    """The row for the weights of layers without a row of their own, [before, after]; no row if there are none."""
     parameters = [sum(cost.parameters for cost in each) for each in costs]
     kinds = ', '.join(dict.fromkeys(cost.kind for each in costs for cost in each if cost.parameters))
     return [{'layer': OTHERS, 'type': kinds, 'macs': [0, 0], 'parameters': parameters, 'note': kinds}] if kinds else []
@@ -95,29 +95,29 @@ def _row(
 
 
 def _note(reason: str | None, macs: Sequence[int]) -> str:
-    """Why a layer's inputs were left alone; its outputs may have become fewer for those that read them."""
+    """Reason why a layer's inputs were kept; its outputs may have been reduced for the layers that read them."""
     if reason is None:
         return ''
     return f'inputs kept: {reason}' if macs[0] != macs[1] else f'skipped because: {reason}'
 
 
 def chained_rows(tables: Iterable[Sequence[Record]]) -> list[dict[str, Any]]:
-    """One table for learners that ran one after the other: what each layer was before the first, is after the last.
+    """Merges the tables of a chain of learners: each layer before the first and after the last learner.
 
     Args:
-      tables: the rows of each learner, in order; learners that changed no layer may have none.
+      tables: the rows of each learner, in order; empty for learners that changed no layer.
     """
     rows: dict[str, dict[str, Any]] = {}
     for row in (row for table in tables for row in table):
         first = rows.get(row['layer'], row)
         spans = {key: [first[key][0], value[1]] for key, value in row.items() if key in SPANS and key in first}
         rows[row['layer']] = {**first, **row, **spans, 'note': row['note'] or first['note']}
-    # One learner's channel selection may be gone after the next.
+    # A channel selection of one learner may be removed by the next.
     return [row for row in rows.values() if any(row['macs']) or any(row['parameters']) or row.get('uncounted')]
 
 
 def format_rows(rows: Sequence[Record]) -> str:
-    """The rows as a table for people, with a line of totals; columns that say nothing are left out."""
+    """Formats the rows as a text table with a line of totals; empty columns are omitted."""
     total = {key: [sum(row[key][side] for row in rows) for side in (0, 1)] for key in ('macs', 'parameters')}
     extra = [key for key in EXTRA_COLUMNS if any(key in row for row in rows)]
     cells: list[Sequence[str]] = [
@@ -147,7 +147,7 @@ def _cells(row: Record) -> tuple[str, ...]:
 
 
 def extra_cell(row: Record, key: str) -> str:
-    """`75.0 %` for a row's sparsity, `32 -> 4` for its bits; empty if its learners did not touch that."""
+    """`75.0 %` for a row's sparsity, `32 -> 4` for its bits; '' if they were not changed."""
     if key not in row:
         return ''
     before, after = row[key]
@@ -157,7 +157,7 @@ def extra_cell(row: Record, key: str) -> str:
 
 
 def total_cell(rows: Sequence[Record], key: str) -> str:
-    """The share of zeros among the kernels of the whole network; empty for bits, and where sizes are not known."""
+    """Share of zeros in the kernels of the whole network; '' for bits, and if sizes are not known."""
     sized = [row for row in rows if 'sparsity' in row and row.get('kernel_weights')]
     total = sum(row['kernel_weights'] for row in sized)
     if key != 'sparsity' or not total:
@@ -170,6 +170,6 @@ def _arrow(values: Sequence[int]) -> str:
 
 
 def left_share(rows: Sequence[Record]) -> str:
-    """How much of the multiply-adds of all rows is left; empty if all are."""
+    """Remaining share of the multiply-adds of all rows; '' if unchanged."""
     before, after = (sum(row['macs'][side] for row in rows) for side in (0, 1))
     return f'{100 * after / before:.1f} % of the MACs left' if before != after and before else ''

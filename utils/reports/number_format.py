@@ -1,4 +1,4 @@
-"""Figures as people read them: bytes, durations, milliseconds, percentages, ratios."""
+"""Formatting of numbers: bytes, durations, milliseconds, percentages, ratios."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ def compact(value: float) -> str:
 
 
 def human_bytes(value: float) -> str:
-    """Bytes in decimal units, as file managers show them: `1.10 MB`, `458 kB`, `64 bytes`."""
+    """Bytes in decimal units: `1.10 MB`, `458 kB`, `64 bytes`."""
     scale, name = byte_unit(value)
     return _three_digits(value / scale, name) if scale > 1 else f'{value:g} bytes'
 
 
 def byte_unit(largest: float) -> tuple[float, str]:
-    """The unit that suits a number of bytes: how many bytes it is, and its name."""
+    """Suitable unit for a number of bytes: size in bytes, and name."""
     scale, name = _scale(largest, ((1e9, 'GB'), (1e6, 'MB'), (1e3, 'kB')))
     return scale, name or 'bytes'
 
 
 def _scale(value: float, units: Sequence[tuple[float, str]]) -> tuple[float, str]:
-    # 999,600 is 1.00 M rather than 1000 k, hence the half of the last digit that is shown.
+    # The margin is half of the last digit shown: 999,600 is formatted as 1.00 M, not as 1000 k.
     return next(((scale, name) for scale, name in units if abs(value) >= scale * 0.9995), (1.0, ''))
 
 
@@ -50,7 +50,7 @@ def milliseconds(value: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share between 0 and 1 as `87.10 %`."""
+    """Formats a share between 0 and 1 as `87.10 %`."""
     return MISSING if share is None else f'{100 * share:.2f} %'
 
 
@@ -59,23 +59,23 @@ def integer(value: float | None) -> str:
 
 
 def significant(value: float | None) -> str:
-    """Two significant digits, for differences."""
+    """Formats a difference with two significant digits."""
     return MISSING if value is None else f'{value:.2g}'
 
 
 def rounded(value: float, digits: int) -> float:
-    """The value rounded, and never a negative zero."""
+    """Rounds a value, without negative zeros."""
     return round(value, digits) + 0.0
 
 
 def signed(value: float, digits: int) -> str:
-    """A change with its sign: `+0.50`, `-0.50`, and `0.00` for what rounds to nothing."""
+    """Formats a change with its sign: `+0.50`, `-0.50`, and `0.00` if it rounds to zero."""
     change = rounded(value, digits)
     return f'{change:+.{digits}f}' if change else f'{change:.{digits}f}'
 
 
 def times(before: float, after: float, less: str, more: str) -> str:
-    """How two costs compare: `2.40× less` for 2.4 and 1, `1.20× MORE` for 1 and 1.2, `same` where equal."""
+    """Ratio of two costs: `2.40× less` for 2.4 and 1, `1.20× MORE` for 1 and 1.2, `same` if equal."""
     if before == after or not before or not after:
         return 'same' if before == after else MISSING
     return f'{before / after:.2f}× {less}' if before > after else f'{after / before:.2f}× {more}'

@@ -1,7 +1,6 @@
-"""`report.html`: a run's report as one page that needs nothing but itself.
+"""`report.html`: a run's report as one self-contained page.
 
-What stands in the page is made here and in `report_charts`, how it looks is in `templates/report.html`, where
-everything is escaped.
+This module and `charts.py` prepare the content; `templates/report.html` defines the layout and escapes all values.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from pocketflow.utils.runs.records import Record
 from pocketflow.utils.system import atomic
 
 TOLERATED_DROP = 0.01
-"""Accuracy drops up to one point are shown in green; the words beside the colour say so."""
+"""Accuracy drops up to one point are shown in green, with the text "within one point"."""
 
 AMOUNTS = {
     'parameters': 'parameters',
@@ -37,7 +36,7 @@ GOOD, BAD, NEUTRAL = 'good', 'bad', ''
 
 @dataclasses.dataclass(frozen=True)
 class Card:
-    """One third of the verdict: what it is about, the answer in big words, the figures behind it."""
+    """One part of the verdict: topic, result in large type, and the figures."""
 
     about: str
     words: str
@@ -47,7 +46,7 @@ class Card:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One line of the table of figures; `change` is empty where it says nothing."""
+    """One row of the table of figures; `change` may be empty."""
 
     label: str
     before: str
@@ -57,17 +56,17 @@ class Row:
 
 
 def write_page(report: Record, path: Path) -> None:
-    """Writes the page, whole or not at all.
+    """Writes the page atomically.
 
     Args:
-      report: what `report.json` holds; one whose `verdict` is None is shown as that of an uncompressed model.
+      report: content of `report.json`; with `verdict` None, the page shows only the uncompressed model.
       path: the HTML file.
     """
     atomic.write_text(path, render(report))
 
 
 def render(report: Record) -> str:
-    """The page's HTML."""
+    """Renders the page's HTML."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader('pocketflow.utils.reports'),
         autoescape=True,
@@ -85,7 +84,7 @@ def render(report: Record) -> str:
 
 
 def page_context(report: Record) -> dict[str, Any]:
-    """What the template draws from: the report, and the rows and charts that follow from it."""
+    """Variables of the template: the report, and the rows and charts derived from it."""
     layers, verdict = report['layers'], report['verdict']
     return {
         'report': report,
@@ -112,7 +111,7 @@ def page_context(report: Record) -> dict[str, Any]:
 
 
 def verdict_cards(report: Record) -> list[Card]:
-    """Smaller, faster, and how accurate: each with a state that its words also tell."""
+    """Cards for size, speed and accuracy; the text repeats the state that the colour shows."""
     before, after, verdict = report['baseline'], report['compressed'], report['verdict']
     size = figures.times(before['file_bytes'], after['file_bytes'], 'less', 'more')
     sizes = arrow(figures.human_bytes(before['file_bytes']), figures.human_bytes(after['file_bytes']))
@@ -161,7 +160,7 @@ def _accuracy_card(before: float, after: float, drop: float) -> Card:
 
 
 def comparison(report: Record) -> list[Row]:
-    """Figures before and after; both are those of the uncompressed model where nothing was compressed."""
+    """Figures before and after; equal if nothing was compressed."""
     before = report['baseline']
     after = report['compressed'] if report['verdict'] else before
     return [
@@ -191,7 +190,7 @@ def metric_order(metrics: Record) -> list[str]:
 
 
 def metric_names(stages: Sequence[Record]) -> list[str]:
-    """The metrics of any stage, accuracies first."""
+    """Names of the metrics of all stages, accuracies first."""
     return metric_order(
         {name: None for stage in stages for key in ('metrics_compressed', 'metrics') for name in stage.get(key) or {}}
     )
@@ -230,7 +229,7 @@ def _amount_row(label: str, before: int, after: int) -> Row:
 
 
 def _latency_row(label: str, before: float, after: float, interval: Sequence[float] | None) -> Row:
-    """Of any quantile: whether the difference is beyond doubt is known of the medians."""
+    """Row of a latency quantile; `interval` is that of the ratio of the medians."""
     change, state = figures.times(before, after, 'faster', 'SLOWER'), _cost_state(before, after)
     ratio = before / after
     found = compare_speeds(ratio, interval and (min(interval[0], ratio), max(interval[1], ratio)))
@@ -244,7 +243,7 @@ def _cost_state(before: float, after: float) -> str:
 
 
 def trade_offs(report: Record) -> list[Scatter]:
-    """Accuracy over bytes and accuracy over latency, for the uncompressed file and for every exported one."""
+    """Charts of accuracy over bytes and over latency, for the uncompressed file and all exported files."""
     timed = [item for item in report['exports'] if item['latency_ms']]
     charts = [
         scatter(
@@ -267,17 +266,17 @@ def trade_offs(report: Record) -> list[Scatter]:
 
 
 def _points(report: Record, key: str, exports: Sequence[Record], cost: Callable[[Record], float]) -> list[Point]:
-    """The exported files, and, if something was compressed, the uncompressed one with its cost `key` in front."""
+    """Points of the exported files, preceded by the uncompressed file with cost `key` if a model was compressed."""
     points = [Point(item['format'], cost(item), item['metrics']['accuracy']) for item in exports]
     if not report['verdict']:
-        return points  # then the uncompressed file is one of the exported files
+        return points  # the uncompressed file is among the exported files
     baseline = report['baseline']
     cost_before = baseline[key]['p50'] if key == 'latency_ms' else baseline[key]
     return [Point('uncompressed', cost_before, baseline['file_accuracy'], uncompressed=True), *points]
 
 
 def operator_table(exports: Sequence[Record]) -> dict[str, list[int]]:
-    """How often each operator occurs in each exported file, the most frequent ones first."""
+    """Operator -> number of occurrences in each exported file, the most frequent first."""
     files = [item.get('operators') or {} for item in exports]
     counts = {name: [file.get(name, 0) for file in files] for file in files for name in file}
     return dict(sorted(counts.items(), key=lambda item: (-max(item[1]), item[0])))

@@ -1,4 +1,4 @@
-"""`report.json`, and what a person reads of it on the terminal."""
+"""`report.json`, and its summary on the terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pocketflow.utils.runs.records import Number, Record
 
 SCHEMA = 1
 INTERVAL = 'speedup_interval'
-"""Key of the interval of the speed-up on one thread; the one on all threads is named as the latencies are."""
+"""Key of the interval of the speed-up on one thread; that on all threads has the same suffix as the latencies."""
 
 _COUNT, _ACCURACY, _LATENCY = Number(low=0), {'accuracy': float}, ({'p50': Number(above=0)}, None)
 _INTERVAL = ([Number(above=0), Number(above=0)], None)
@@ -79,11 +79,11 @@ SHAPE = {
         None,
     ),
 }
-"""What of a report is read again; see `pocketflow.utils.runs.records`."""
+"""Shape of a report when read from a file; see `pocketflow.utils.runs.records`."""
 
 
 def format_table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell: the first to the left, the others to the right."""
+    """Formats a text table: the first column left-aligned, the others right-aligned."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return '\n'.join(
         '  '.join(
@@ -94,7 +94,7 @@ def format_table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def summary(report: Record) -> str:
-    """Before and after side by side, the exported files, what was searched, and the verdict as the last line."""
+    """Text summary: figures before and after, exported files, searches, and the verdict as the last line."""
     parts = [f'{report["model"]} at {report["dataset"]}, {" then ".join(report["learners"])}', '']
     if report['layers']:
         parts += [format_rows(report['layers']), '']
@@ -102,7 +102,7 @@ def summary(report: Record) -> str:
         parts += [format_table(_stages(report['stages'])), '']
     comparison: list[tuple[str, ...]] = [*_comparison(report)]
     if not report['verdict']:
-        comparison = [row[:2] for row in comparison]  # nothing was compressed: the second column would be the first
+        comparison = [row[:2] for row in comparison]  # nothing was compressed: both columns would be equal
     parts += [format_table(comparison), *uncounted_line(report), '', format_table(_exports(report['exports']))]
     parts += [f'NOT exported: {entry["format"]}: {entry["reason"]}' for entry in report.get('failed_exports', ())]
     if report.get('searches'):
@@ -113,7 +113,7 @@ def summary(report: Record) -> str:
 
 
 def uncounted_line(report: Record) -> list[str]:
-    """The line that says what the numbers of MACs leave out, if they do."""
+    """A line that names the operations without a MAC count; empty if there are none."""
     found = {**report['baseline'].get('macs_not_counted', {}), **report['compressed'].get('macs_not_counted', {})}
     named = ', '.join(f'{name} ({", ".join(what)})' for name, what in found.items())
     return [f'MACs of {named} not counted: there is no formula for them'] if found else []
@@ -152,7 +152,7 @@ def _comparison(report: Record) -> list[tuple[str, str, str, str]]:
 
 
 def speed_words(before: float, after: float, interval: Sequence[float] | None) -> str:
-    """`1.50x faster`, or what else can be said of two medians and the interval of their ratio."""
+    """`1.50x faster`, `1.50x SLOWER` and so on, from two medians and the interval of their ratio."""
     words: dict[Speed, str] = {
         Speed.FASTER: f'{before / after:.2f}x faster',
         Speed.SLOWER: f'{after / before:.2f}x SLOWER',
@@ -225,5 +225,5 @@ def _speed(item: Record) -> tuple[str, str]:
 
 
 def _device(item: Record) -> str:
-    """The mean on the user's device, if it was timed there."""
+    """Mean latency on the user's device, if measured."""
     return f'{item["device_latency_ms"]["mean"]:.3f}' if 'device_latency_ms' in item else '-'

@@ -1,4 +1,4 @@
-"""The verdict: is the compressed model smaller, is it faster, and how much accuracy did it cost?"""
+"""The verdict: comparison of the compressed and the uncompressed model in size, speed and accuracy."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from pocketflow.utils.reports import number_format as figures
 from pocketflow.utils.runs.records import Record
 
 SPEED_MARGIN = 1.03
-"""Speeds whose ratio is not above this count as equal: medians of one and the same file scatter by some per cent."""
+"""Speeds up to this ratio count as equal: medians of the same file scatter by some per cent."""
 
 EQUAL_WITHIN = 1.1
-"""Two files count as equally fast only if it is sure that neither is more than so many times faster."""
+"""Two files count as equally fast only if the whole interval of their ratio is within this factor."""
 
 Interval = Sequence[float]
 
 
 class Speed(enum.Enum):
-    """What is known of two files' speeds; `UNCLEAR`: either may be the faster one."""
+    """Result of a speed comparison of two files; `UNCLEAR`: either may be faster."""
 
     FASTER = 'faster'
     AS_FAST = 'as fast'
@@ -32,11 +32,11 @@ class Speed(enum.Enum):
 
 
 def compare_speeds(speedup: float, interval: Interval | None) -> Speed:
-    """What can be said beyond doubt of a file that was measured to be `speedup` times faster than another.
+    """Classifies the measured speed-up of one file over another.
 
     Args:
       speedup: ratio of the medians.
-      interval: between which ratios it is with confidence; `None`: not known, the ratio is taken as it is.
+      interval: confidence interval of the ratio; `None`: not known, the ratio itself is used.
     """
     low, high = interval or (speedup, speedup)
     if speedup > SPEED_MARGIN and low > 1:
@@ -69,15 +69,15 @@ class VerdictOptions(Options):
 
 
 def make_verdict(baseline: Record, compressed: Record) -> dict[str, Any]:
-    """Compares two entries of a report, both measured on their files.
+    """Compares two entries of a report, both measured on exported files.
 
     Args:
       baseline, compressed: `file_bytes`, `latency_ms` (with `p50`, or `None` if no file of it can be run) and
-        `file_accuracy` of each, and maybe `speedup_interval` of the second.
+        `file_accuracy` of each, and optionally `speedup_interval` of the second.
 
     Returns:
-      `smaller`, `faster` (by more than `SPEED_MARGIN`, and beyond doubt), `size_ratio` and `speedup` (above 1 is
-      better; `None`: not measured), `accuracy_drop` (0.01 is one point), and the `speedup_interval` if it was given.
+      `smaller`, `faster` (by more than `SPEED_MARGIN`, and with the whole interval above 1), `size_ratio` and `speedup`
+      (above 1 is better; `None`: not measured), `accuracy_drop` (0.01 is one point), and `speedup_interval` if given.
     """
     size_ratio = baseline['file_bytes'] / compressed['file_bytes']
     timed = baseline['latency_ms'] and compressed['latency_ms']
@@ -98,17 +98,17 @@ def make_verdict(baseline: Record, compressed: Record) -> dict[str, Any]:
 
 
 def as_fast(speedup: float) -> bool:
-    """Whether a speed-up, or slow-down, may be chance."""
+    """Whether a speed-up or slow-down is within `SPEED_MARGIN`."""
     return 1 / SPEED_MARGIN <= speedup <= SPEED_MARGIN
 
 
 def verdict_line(verdict: Record, compressed: Record, baseline: Record | None = None) -> str:
-    """The last line that a run prints; it names the files if size and speed are not of the same one.
+    """The last line of a run's output; it names the files if size and speed are those of different ones.
 
     Args:
-      verdict: what `make_verdict` says.
+      verdict: result of `make_verdict`.
       compressed: the report's entry, with `file` and `timed_file`.
-      baseline: the entry of the uncompressed model; with it, the line also says what share of its `macs` is left.
+      baseline: the entry of the uncompressed model; if given, the line includes the remaining share of its `macs`.
     """
     names = [compressed['file'], compressed['timed_file']]
     of_size, of_speed = (f' {Path(name or "").name}' if names[0] != names[1] else '' for name in names)
@@ -131,7 +131,7 @@ def _macs_left(baseline: Record | None, compressed: Record) -> str:
 
 
 def refuse_conditions(options: VerdictOptions, reason: str) -> None:
-    """Raises a `UsageError` if there are conditions although no verdict is made; the reason follows a "but"."""
+    """Raises a `UsageError` if conditions are given without a verdict; `reason` is appended after "but"."""
     if options != VerdictOptions():
         raise UsageError(
             f'--require_smaller, --require_faster and --max_accuracy_drop judge a compressed model, but {reason}'
@@ -139,7 +139,7 @@ def refuse_conditions(options: VerdictOptions, reason: str) -> None:
 
 
 def enforce(verdict: Record | None, options: VerdictOptions) -> None:
-    """Raises a `PocketFlowError` that lists what was required and does not hold; without a verdict nothing does."""
+    """Raises a `PocketFlowError` with the conditions that do not hold, or a `UsageError` without a verdict."""
     if verdict is None:
         refuse_conditions(options, 'the report has no verdict: nothing was compressed')
         return

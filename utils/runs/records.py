@@ -146,15 +146,15 @@ def mismatches(value: Any, shape: Shape, place: str = '') -> Iterator[str]:
         if all(next(mismatches(value, part, place), None) is not None for part in shape):
             yield from mismatches(value, shape[0], place)
     elif isinstance(shape, dict):
-        yield from _misfits_of_object(value, shape, place)
+        yield from _mismatches_of_object(value, shape, place)
     elif isinstance(shape, list):
-        yield from _misfits_of_list(value, shape, place)
+        yield from _mismatches_of_list(value, shape, place)
     elif not (shape.fits(value) if isinstance(shape, Number) else _fits_type(value, shape)):
         wanted = str(shape) if isinstance(shape, Number) else _NAMES[shape]
         yield f'{place or "it"} is {shown(value)}, not {wanted}'
 
 
-def _misfits_of_object(value: Any, shape: dict[Any, Shape], place: str) -> Iterator[str]:
+def _mismatches_of_object(value: Any, shape: dict[Any, Shape], place: str) -> Iterator[str]:
     if not isinstance(value, dict):
         yield f'{place or "it"} is {shown(value)}, not an object'
         return
@@ -169,7 +169,7 @@ def _misfits_of_object(value: Any, shape: dict[Any, Shape], place: str) -> Itera
             yield f'{inner} is missing'
 
 
-def _misfits_of_list(value: Any, shape: list[Shape], place: str) -> Iterator[str]:
+def _mismatches_of_list(value: Any, shape: list[Shape], place: str) -> Iterator[str]:
     if not isinstance(value, list):
         yield f'{place or "it"} is {shown(value)}, not a list'
     elif len(shape) > 1 and len(value) != len(shape):

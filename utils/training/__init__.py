@@ -1,1 +1,1 @@
-"""What the training loop stands on."""
+"""Training loop, evaluation, schedules, distillation and checkpoints."""

@@ -1,7 +1,7 @@
-"""The files of checkpoints in a folder: which there are, in which order, whole, and no more of them than needed.
+"""Files of checkpoints in a folder: listing by age, integrity check, atomic writing, removal.
 
-A checkpoint of step N is `ckpt-N.index` beside `ckpt-N.data-00000-of-00001`. Which one is the newest is told by the
-training samples seen, never by the time of the files: clocks are set back, and restored files have any time.
+A checkpoint of step N is `ckpt-N.index` beside `ckpt-N.data-00000-of-00001`. The newest is the one with the most
+training samples seen, independent of the files' times: clocks may be set back, and restored files may have any time.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from pocketflow.utils.errors import first_line
 from pocketflow.utils.system import atomic
 
 KEPT = 2
-"""The newest checkpoint, and the one before in case that is damaged."""
+"""Number of checkpoints to keep: the newest, and the previous one in case the newest is damaged."""
 
 SAMPLES_KEY = 'samples_per_step/.ATTRIBUTES/VARIABLE_VALUE'
-"""Under which name a checkpoint holds how many training samples a step sees."""
+"""Key of the number of training samples per step in a checkpoint."""
 
 _FILE = re.compile(r'(ckpt-[0-9]{1,18})\.(?:index|data-[0-9]{5}-of-[0-9]{5})')
 _LEFTOVER = re.compile(r'ckpt-[0-9]+_temp|ckpt-[0-9]+\..+\.tempstate[0-9]+')
 
 
 def newest_first(folder: Path, samples_per_step: int = 1) -> list[Path]:
-    """The checkpoints in a folder, whole or not, as prefixes of their files' names.
+    """Prefixes of the checkpoints in a folder, intact or not, the newest first.
 
     Args:
-      folder: of checkpoints; it may be missing.
-      samples_per_step: what is taken for those that do not say it.
+      folder: folder of checkpoints; it may be missing.
+      samples_per_step: default for checkpoints that do not store it.
     """
     names = {match[1] for file in folder.glob('ckpt-*') if (match := _FILE.fullmatch(file.name)) and file.is_file()}
     return sorted(
@@ -49,22 +49,22 @@ def step_of(prefix: Path) -> int:
 
 
 def samples_seen(prefix: Path, samples_per_step: int) -> int:
-    """How many training samples a checkpoint stands for: its step alone does not tell, if the workers have changed."""
+    """Number of training samples seen at a checkpoint; a step depends on the number of workers, this does not."""
     recorded = stored_value(prefix, SAMPLES_KEY)
     return step_of(prefix) * (samples_per_step if recorded is None else max(1, int(recorded)))
 
 
 def stored_value(prefix: Path, key: str) -> Any | None:
-    """One value of a checkpoint; `None` if it has none of that name, or is damaged."""
+    """Reads one value of a checkpoint; returns `None` if it is missing, or the checkpoint is damaged."""
     try:
         reader = tf.train.load_checkpoint(str(prefix))
         return reader.get_tensor(key) if reader.has_tensor(key) else None
-    except Exception:  # the reader raises whatever the damage makes it stumble over
+    except Exception:  # the reader raises various types for damaged files
         return None
 
 
 def files_of(prefix: Path) -> list[Path]:
-    """The files of one checkpoint; the index, without which it is none, comes last."""
+    """The files of one checkpoint; the index, which makes it valid, is last."""
     files = [
         file
         for file in prefix.parent.iterdir()
@@ -75,10 +75,10 @@ def files_of(prefix: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def writing(folder: Path, step: int) -> Iterator[Path]:
-    """The prefix to write the checkpoint of a step to; it is on the disk, in the folder, when the block has ended.
+    """Yields a temporary prefix for the checkpoint of a step; moves its files into the folder after the block.
 
     Raises:
-      OSError: the folder is gone, or cannot be written to; what was in it is still there.
+      OSError: the folder is missing, or not writable; existing checkpoints are unchanged.
     """
     with atomic.naming(folder):
         temporary = Path(tempfile.mkdtemp(prefix=atomic.TEMPORARY_PREFIX, dir=folder))
@@ -95,9 +95,9 @@ def writing(folder: Path, step: int) -> Iterator[Path]:
 
 
 def remove_outdated(folder: Path, written: Path, samples_per_step: int) -> None:
-    """Removes all checkpoints but the one just written and the newest of those before it.
+    """Removes all checkpoints except the one just written and its predecessor.
 
-    Those that claim to be later were damaged when the training began, which else would have gone on from them.
+    Checkpoints of later steps are removed, too: they are damaged, since training would have resumed from them.
     """
     present = step_of(written) * samples_per_step
     others = [prefix for prefix in newest_first(folder, samples_per_step) if prefix != written]
@@ -108,7 +108,7 @@ def remove_outdated(folder: Path, written: Path, samples_per_step: int) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes what killed processes have left of checkpoints that they were writing."""
+    """Removes incomplete checkpoints of killed processes."""
     for entry in folder.iterdir():
         if entry.name.startswith(atomic.TEMPORARY_PREFIX) or _LEFTOVER.fullmatch(entry.name):
             if entry.is_dir() and not entry.is_symlink():
@@ -118,11 +118,11 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def find_defect(prefix: Path) -> str | None:
-    """Why a checkpoint cannot be read; `None` if all of it can: the reader compares the check sum of each value."""
+    """Reads a checkpoint completely, which verifies the checksum of each value; returns its defect or `None`."""
     try:
         reader = tf.train.load_checkpoint(str(prefix))
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
-    except Exception as error:  # the reader raises whatever the damage makes it stumble over
+    except Exception as error:  # the reader raises various types for damaged files
         return first_line(error)
     return None

@@ -1,10 +1,10 @@
-"""Checkpoints of a training that one or several workers do, and its exact continuation, also by another number of them.
+"""Checkpoints and exact resume of a training by one or several workers, also with another number of workers.
 
-The primary writes; everything that is the same for all workers is broadcast on restoring. What differs from worker to
-worker, such as the accumulated errors of gradient compression, is gathered, written side by side, and handed back.
+The primary writes; state that is equal on all workers is broadcast on restoring. State that differs between workers,
+such as the accumulated errors of gradient compression, is gathered, stored by rank, and distributed on restoring.
 
-What is in the folder is judged by reading it, not by TensorFlow's list of checkpoints, which may be damaged itself. Any
-intact checkpoint continues exactly, the older one too: it only costs the steps since.
+Checkpoints are found by reading the files, not by TensorFlow's list of checkpoints, which may be damaged itself.
+Training resumes exactly from any intact checkpoint; from an older one it repeats the steps since.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from pocketflow.utils.system import atomic
 from pocketflow.utils.training import checkpoint_files
 
 GENERATOR_DISTANCE = 1 << 40
-"""More than any worker draws."""
+"""Distance of the workers' random generators; more numbers than any worker draws."""
 
 NOTE_KEY = 'note/.ATTRIBUTES/VARIABLE_VALUE'
-"""Under which name a checkpoint holds its note; those of former versions have none."""
+"""Key of the note in a checkpoint; those of former versions have none."""
 
 
 def random_generators(model: keras.Model) -> list[tf.random.Generator]:
-    """The generators of a model's random layers, such as dropout; Keras itself leaves them out of checkpoints."""
+    """Generators of a model's random layers, such as dropout; Keras does not include them in checkpoints."""
     holders = [getattr(layer, '_random_generator', None) for layer in model.submodules]
     generators = [getattr(holder, '_generator', None) for holder in holders]
     return [generator for generator in generators if generator is not None]
 
 
 def rescaled_step(step: int, samples_per_step: int, new_samples_per_step: int) -> int:
-    """The step at which as many samples have been seen, if each step now sees another number of them.
+    """Converts a step to that with the same number of samples seen, at another number of samples per step.
 
     >>> rescaled_step(100, 256, 512)
     50
@@ -49,16 +49,16 @@ class Checkpoints:
     """Writes and restores model, optimizer and further state.
 
     Args:
-      folder: where; `None` writes nothing.
-      model, optimizer: what is trained, and by what; `optimizer.iterations` counts the steps.
-      state: further variables, the same for all workers.
-      local_state: float variables of which each worker has its own values.
-      adopt: takes over the values that another number of workers has left, `[workers, ...]` per variable.
-      workers: who trains.
-      samples_per_step: training samples that all workers together see per step.
+      folder: folder of the checkpoints; with `None` nothing is written.
+      model, optimizer: the trained model and its optimizer; `optimizer.iterations` counts the steps.
+      state: further variables with equal values on all workers.
+      local_state: float variables with different values per worker.
+      adopt: function that converts local state of another number of workers, `[workers, ...]` per variable.
+      workers: the workers.
+      samples_per_step: training samples per step of all workers together.
 
     Attributes:
-      note: a text that goes with the present step; saved and restored, the same for all workers.
+      note: a text for the current step; saved and restored, equal on all workers.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Checkpoints:
             *(generator.state for generator in self._generators),
         ]
         self._local, self._adopt = list(local_state), adopt
-        # Of other workers there may be more or fewer, and their parts may be smaller or larger.
+        # The stored state may be that of another number of workers, with other shapes.
         self._gathered = [
             tf.Variable(tf.zeros([0, *variable.shape]), shape=[None] * (1 + len(variable.shape)), trainable=False)
             for variable in self._local
@@ -103,7 +103,7 @@ class Checkpoints:
         self._former = tf.train.Checkpoint(**parts)
 
     def restore(self, label: str) -> int:
-        """Loads the newest intact checkpoint, if there is one, on all workers; returns the steps done.
+        """Loads the newest intact checkpoint, if any, on all workers; returns its step.
 
         Raises:
           PocketFlowError: there are checkpoints, but all are damaged.
@@ -124,7 +124,7 @@ class Checkpoints:
         return int(self._optimizer.iterations)
 
     def save(self) -> None:
-        """Writes a checkpoint of the present step; all workers must call it."""
+        """Writes a checkpoint of the current step; all workers must call it."""
         for gathered, local in zip(self._gathered, self._local, strict=True):
             gathered.assign(self._workers.gather(local[tf.newaxis]))
         if self._folder is not None:
@@ -135,7 +135,7 @@ class Checkpoints:
             checkpoint_files.remove_outdated(self._folder, self._folder / prefix.name, self._samples_per_step)
 
     def _read_newest(self, prefixes: Sequence[Path]) -> None:
-        """Takes the first of these checkpoints that is intact; the others are named."""
+        """Loads the first intact checkpoint of these; logs the damaged ones."""
         for prefix in prefixes:
             reason = checkpoint_files.find_defect(prefix) or self._read(prefix)
             if reason is None:
@@ -148,25 +148,25 @@ class Checkpoints:
         )
 
     def _read(self, prefix: Path) -> str | None:
-        """Loads an intact checkpoint, or says what of the present model it lacks."""
+        """Loads an intact checkpoint; returns a message if it lacks values of the current model, else `None`."""
         self._recorded_note.assign('')
         has_note = checkpoint_files.stored_value(prefix, NOTE_KEY) is not None
         try:
             status = (self._checkpoint if has_note else self._former).read(str(prefix))
-            # TensorFlow warns of what was not restored when the status is deleted, unless part of it is expected to be.
+            # TensorFlow warns of values that were not restored when the status is deleted, unless this is expected.
             status.expect_partial().assert_existing_objects_matched()
         except (AssertionError, ValueError) as error:
             return first_line(error)
         return None
 
     def _rescale(self) -> None:
-        """A step of other workers than before sees another number of samples."""
+        """Rescales the step count if the number of samples per step has changed."""
         iterations, recorded = self._optimizer.iterations, int(self._recorded_samples)
         iterations.assign(rescaled_step(int(iterations), recorded, self._samples_per_step))
         self._recorded_samples.assign(self._samples_per_step)
 
     def _part_generators(self) -> None:
-        """Each worker draws its own random numbers, at a fixed distance from those of the primary, which are kept."""
+        """Skips each worker's generators by a fixed distance from the primary's, which stay unchanged."""
         for generator in self._generators:
             generator.skip(self._workers.rank * GENERATOR_DISTANCE)
 

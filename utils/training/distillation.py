@@ -1,4 +1,4 @@
-"""Distillation: the student also imitates a teacher's softened answers (Hinton et al. 2015,
+"""Distillation: the student also learns a teacher's softened predictions (Hinton et al. 2015,
 https://arxiv.org/abs/1503.02531).
 """
 
@@ -13,7 +13,7 @@ import tf_keras as keras
 def distillation_loss(
     teacher_logits: tf.Tensor, student_logits: tf.Tensor, weight: float, temperature: float
 ) -> tf.Tensor:
-    """Mean cross-entropy between the softened answers: w * mean_n CE(softmax(t_n / T), softmax(s_n / T)).
+    """Mean cross-entropy between the softened predictions: w * mean_n CE(softmax(t_n / T), softmax(s_n / T)).
 
     Hinton et al. 2015, section 2, without their factor T^2.
 
@@ -38,6 +38,6 @@ class Distillation:
     temperature: float
 
     def loss(self, images: tf.Tensor, student_logits: tf.Tensor) -> tf.Tensor:
-        """The distillation loss of a batch, a scalar; no gradient reaches the teacher."""
+        """The distillation loss of a batch, a scalar; no gradient flows into the teacher."""
         teacher_logits = tf.stop_gradient(self.teacher(images, training=False))
         return distillation_loss(teacher_logits, student_logits, self.weight, self.temperature)

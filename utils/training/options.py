@@ -1,4 +1,4 @@
-"""What can be set about training, whatever is trained."""
+"""Options of the training loop and of distillation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ COMPUTE_DTYPES = ('auto', 'float32', 'bfloat16')
 
 @dataclasses.dataclass(frozen=True)
 class TrainerOptions(Options):
-    """How training runs, apart from what the network prescribes."""
+    """Logging, checkpoints and precision of training."""
 
     summary_step: int = option('summ_step', 100, 'report and log every this many steps', low=1, decides=False)
     save_step: int = option('save_step', 1000, 'write a checkpoint every this many steps', low=1, decides=False)
@@ -20,11 +20,11 @@ class TrainerOptions(Options):
 
 @dataclasses.dataclass(frozen=True)
 class DistillationOptions(Options):
-    """Whether and how a teacher helps."""
+    """Distillation from a teacher network."""
 
     enabled: bool = option('enbl_dst', False, 'add the distillation loss')
     weight: float = option('loss_w_dst', 4.0, 'weight of the distillation loss', low=0, needs='enbl_dst')
-    temperature: float = option('tempr_dst', 4.0, 'temperature of the softened answers', above=0, needs='enbl_dst')
+    temperature: float = option('tempr_dst', 4.0, 'temperature of the softened predictions', above=0, needs='enbl_dst')
     teacher_path: str | None = option(
         'save_path_dst',
         None,

@@ -1,8 +1,8 @@
-"""`--compute_dtype`: bfloat16 matrix units where the machine has them.
+"""Precision of training, `--compute_dtype`: float32, or bfloat16 on CPUs with matrix units for it.
 
-The variables, the optimizer and the saved model stay float32. While training runs, TensorFlow's graph optimizer
-converts the convolutions and matrix products to bfloat16 (`auto_mixed_precision_onednn_bfloat16`), so no
-model is rewritten, and evaluation and export see plain float32.
+Variables, the optimizer and the saved model stay float32. During training, TensorFlow's graph optimizer converts
+convolutions and matrix products to bfloat16 (`auto_mixed_precision_onednn_bfloat16`), so that the model is unchanged,
+and evaluation and export use float32.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BFLOAT16_CHANNELS = 16
 
 @functools.cache
 def cpu_has_bfloat16(cpuinfo: str = '/proc/cpuinfo') -> bool:
-    """Whether the processor multiplies bfloat16 in hardware (AMX or AVX-512 BF16)."""
+    """Whether the processor supports bfloat16 products in hardware (AMX or AVX-512 BF16)."""
     try:
         words = set(Path(cpuinfo).read_text(encoding='utf-8').split())
     except OSError:
@@ -33,10 +33,10 @@ def cpu_has_bfloat16(cpuinfo: str = '/proc/cpuinfo') -> bool:
 
 
 def suits_bfloat16(model: keras.Model) -> bool:
-    """Whether every convolution makes a multiple of 16 channels, as the bfloat16 matrix units want it.
+    """Whether every convolution has a multiple of 16 output channels, as the bfloat16 matrix units require.
 
-    Other counts, as pruning leaves them, fall back to slow code: a ResNet-20 that gains from bfloat16 loses by it once
-    it is pruned (`scripts/benchmarks/training_speed.sh` measures both).
+    Other numbers, as after pruning, use slow kernels: a ResNet-20 trains faster in bfloat16, but slower once it is
+    pruned (`scripts/benchmarks/training_speed.sh` measures both).
     """
     filters = [layer.filters for layer in map(unwrapped, model.layers) if isinstance(layer, keras.layers.Conv2D)]
     return all(count % BFLOAT16_CHANNELS == 0 for count in filters)
@@ -45,15 +45,15 @@ def suits_bfloat16(model: keras.Model) -> bool:
 def resolve_compute_dtype(
     wanted: str, model: keras.Model | None = None, has_bfloat16: bool | None = None, has_gpu: bool | None = None
 ) -> str:
-    """`'float32'` or `'bfloat16'` for what `--compute_dtype` says.
+    """Resolves `--compute_dtype` to `'float32'` or `'bfloat16'`.
 
     Args:
       wanted: the flag's value.
-      model: what is to be trained; `auto` takes bfloat16 only where it is faster.
-      has_bfloat16, has_gpu: what the machine has, if not to be asked.
+      model: the model to be trained; `auto` selects bfloat16 only if it is faster.
+      has_bfloat16, has_gpu: hardware of the machine; default: detected.
 
     Raises:
-      UsageError: bfloat16 was asked for by name on a GPU, where this conversion does not exist.
+      UsageError: bfloat16 was requested on a GPU, where this conversion does not exist.
     """
     has_gpu = bool(tf.config.list_physical_devices('GPU')) if has_gpu is None else has_gpu
     has_bfloat16 = cpu_has_bfloat16() if has_bfloat16 is None else has_bfloat16
@@ -70,7 +70,7 @@ def resolve_compute_dtype(
 
 @contextlib.contextmanager
 def compute_dtype(dtype: str) -> Iterator[None]:
-    """Functions that are first called within the block compute in `dtype`."""
+    """Functions that are traced within the block compute in `dtype`."""
     key = 'auto_mixed_precision_onednn_bfloat16'
     before = tf.config.optimizer.get_experimental_options().get(key, False)
     tf.config.optimizer.set_experimental_options({key: dtype == 'bfloat16'})

@@ -13,11 +13,11 @@ from pocketflow.utils.errors import UsageError
 Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule
 WARMUP_SHARE = 0.25
 WARMUP_EPOCHS = 5
-"""Over how many epochs several workers come to their learning rate (Goyal et al. 2017, section 2.2)."""
+"""Epochs of the learning-rate warm-up with several workers (Goyal et al. 2017, section 2.2)."""
 
 
 def scaled_learning_rate(initial: float, batch_size: int, batch_size_norm: float) -> float:
-    """The linear scaling rule: `initial` is meant for batches of `batch_size_norm` (Goyal et al. 2017,
+    """Linear scaling rule: `initial` is the rate for batches of `batch_size_norm` (Goyal et al. 2017,
     https://arxiv.org/abs/1706.02677).
     """
     return initial * batch_size / batch_size_norm
@@ -26,13 +26,13 @@ def scaled_learning_rate(initial: float, batch_size: int, batch_size_norm: float
 def piecewise_constant(
     initial: float, steps_per_epoch: float, boundaries: Sequence[float], factors: Sequence[float]
 ) -> Schedule:
-    """`initial * factors[i]` between the boundaries.
+    """Piecewise constant schedule: `initial * factors[i]` between the boundaries.
 
     Args:
       initial: learning rate before the first boundary.
-      steps_per_epoch: steps per epoch, already stretched by `nb_epochs_rat`.
-      boundaries: in epochs, increasing; one fewer than `factors`.
-      factors: of `initial`.
+      steps_per_epoch: steps per epoch, already scaled by `nb_epochs_rat`.
+      boundaries: epochs in increasing order; one fewer than `factors`.
+      factors: factors of `initial`.
     """
     # Keras' schedule fails in its first step without any boundary.
     steps = [int(steps_per_epoch * epoch) for epoch in boundaries] or [0]
@@ -41,7 +41,7 @@ def piecewise_constant(
 
 
 def check_drops(boundaries: Sequence[float], factors: Sequence[float]) -> None:
-    """Raises a `UsageError` if boundaries and factors do not make a schedule, as `piecewise_constant` wants them."""
+    """Raises a `UsageError` if boundaries and factors are no valid arguments of `piecewise_constant`."""
     for name, values in (('boundaries', boundaries), ('factors', factors)):
         if not isinstance(values, Sequence) or not all(isinstance(value, int | float) for value in values):
             raise UsageError(f'{name}={values!r}: give a tuple of numbers, as (30, 40) or (30,)')
@@ -56,14 +56,14 @@ def check_drops(boundaries: Sequence[float], factors: Sequence[float]) -> None:
 
 
 def tenths(num_boundaries: int) -> tuple[float, ...]:
-    """Factors for that many boundaries: 1, and a tenth of the factor before after each."""
+    """Factors for a number of boundaries: 1, divided by 10 after each boundary."""
     return tuple(10.0**-i for i in range(num_boundaries + 1))
 
 
 def one_cycle(peak: float, num_steps: int) -> Schedule:
-    """Linearly from 0 up to `peak` in the first quarter, then down to 0 along half a cosine.
+    """One-cycle schedule: linear from 0 to `peak` in the first quarter, then half a cosine down to 0.
 
-    Smith and Topin 2017, https://arxiv.org/abs/1708.07120, without the cycle of the momentum.
+    After Smith and Topin 2017, https://arxiv.org/abs/1708.07120, without the cycle of the momentum.
     """
     warmup = max(1, int(WARMUP_SHARE * num_steps))
     return keras.optimizers.schedules.CosineDecay(
@@ -73,14 +73,14 @@ def one_cycle(peak: float, num_steps: int) -> Schedule:
 
 @keras.saving.register_keras_serializable(package='PocketFlow')
 class GradualWarmup(Schedule):
-    """Another schedule, whose rate is first multiplied by a factor that grows linearly to 1.
+    """A schedule with warm-up: the rate is multiplied by a factor that first grows linearly to 1.
 
-    Goyal et al. 2017, section 2.2: large batches want large rates, which are too much for fresh weights.
+    Goyal et al. 2017, section 2.2: large batches need large rates, with which training of initial weights may diverge.
 
     Args:
-      schedule: what follows.
-      start: the factor at step 0, in (0, 1].
-      num_steps: after how many steps it is 1.
+      schedule: the schedule.
+      start: factor at step 0, in (0, 1].
+      num_steps: number of steps until the factor is 1.
     """
 
     def __init__(self, schedule: Schedule, start: float, num_steps: int):

@@ -1,8 +1,8 @@
-"""The only training loop.
+"""The training loop of all learners.
 
-One `tf.function` call runs many steps, so Python is not in the inner loop. The loop checkpoints, resumes exactly (the
-data order is a function of the step), reports progress, and stops on a non-finite loss. Several workers run it in
-step: they average their gradients, and agree on when to stop.
+One `tf.function` call runs many steps, so that Python is not in the inner loop. The loop writes checkpoints, resumes
+exactly (the data order is a function of the step), reports progress, and stops on a non-finite loss. Several workers
+run it synchronously: they average their gradients, and stop at the same step.
 """
 
 from __future__ import annotations
@@ -31,49 +31,47 @@ from pocketflow.utils.training.precision import compute_dtype, resolve_compute_d
 
 STEPS_PER_CALL = 20
 
-# Random layers then keep their state in variables, which checkpoints hold: a resumed run draws on where it stopped.
+# Random layers then store their state in variables, which checkpoints hold, so that a resumed run is exact.
 keras.backend.experimental.enable_tf_random_generator()
 
 DIVERGENCE_FACTOR = 1e6
-"""How many times its former loss, or a loss of 1, a network has after a training that went astray: a network that only
-guesses has a loss of a few units, one whose training diverged has one beyond all measure, if it is finite at all."""
+"""Factor of the loss before training, or of 1, above which training counts as diverged: guessing gives a loss of a few
+units, a diverged network a much larger or non-finite one."""
 
-DIVERGENCE_REMEDY = (
-    'lower --lrn_rate_init, or try --compute_dtype=float32 (other flags need another --run_dir, if you gave one)'
-)
+REMEDY = 'lower --lrn_rate_init, or try --compute_dtype=float32 (other flags need another --run_dir, if you gave one)'
 
 LossFn = Callable[[tf.Tensor, tf.Tensor, list[tf.Variable]], tuple[tf.Tensor, dict[str, tf.Tensor]]]
 
 
 class DivergedError(PocketFlowError):
-    """The loss became infinite, not a number, or so large that the network is lost."""
+    """The loss became infinite, NaN, or too large."""
 
 
 def refuse_divergence(before: float, after: float, label: str) -> None:
-    """Raises a `DivergedError` if training, whose own losses were finite, has left a network beyond repair.
+    """Raises a `DivergedError` if the evaluation loss is too large after training, though training losses were finite.
 
     Args:
       before, after: the loss on the evaluation set before and after the training.
-      label: what was trained.
+      label: name of the training, for the message.
     """
-    if not after <= DIVERGENCE_FACTOR * max(1.0, before):  # not a number, too
+    if not after <= DIVERGENCE_FACTOR * max(1.0, before):  # true for NaN, too
         raise DivergedError(
             f'{label}: the loss on the evaluation set is {after:.4g} after training ({before:.4g} '
-            f'before): it has diverged; {DIVERGENCE_REMEDY}'
+            f'before): it has diverged; {REMEDY}'
         )
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainerParts:
-    """What may be added to plain training.
+    """Optional additions to plain training.
 
     Attributes:
-      distillation: a teacher whose loss is added.
-      constraint: called after each optimizer step with the number of steps done (int64), as to re-apply masks to the
-        model's variables.
-      variables: what is trained; default: all trainable variables of the model.
-      state: further variables that checkpoints must hold, such as masks.
-      metrics: further scalars to report of each step, by name; called after the constraint.
+      distillation: the distillation loss to add.
+      constraint: function called after each optimizer step with the number of steps done (int64), for example to
+        re-apply masks to the model's variables.
+      variables: variables to train; default: all trainable variables of the model.
+      state: further variables to store in checkpoints, such as masks.
+      metrics: function that returns further scalars to log per step, by name; called after the constraint.
     """
 
     distillation: Distillation | None = None
@@ -85,13 +83,13 @@ class TrainerParts:
 
 @dataclasses.dataclass(frozen=True)
 class DistributedContext:
-    """Who trains together.
+    """Distributed settings of one training.
 
     Attributes:
       workers: the workers.
-      compression: how their gradients travel.
-      samples_per_step: training samples that all of them together see per step.
-      seed: decides how gradients are rounded.
+      compression: options of gradient compression.
+      samples_per_step: training samples per step of all workers together.
+      seed: seed of the gradients' stochastic rounding.
     """
 
     workers: Workers = ALONE
@@ -108,10 +106,10 @@ class Trainer:
       loss_fn: `(labels, outputs, trainable_vars) -> (loss, metrics)`, scalars.
       optimizer: a Keras optimizer; its `iterations` counts the steps.
       options: intervals and precision.
-      folder: where checkpoints go; `None` writes none.
+      folder: folder of the checkpoints; with `None` none are written.
       parts: optional additions.
-      log, label: where metrics go, and under which name; without a label nothing is said.
-      distributed: who trains together.
+      log, label: log of the metrics, and name of the training; without a label nothing is logged.
+      distributed: distributed settings.
     """
 
     def __init__(
@@ -153,15 +151,15 @@ class Trainer:
         """Trains until step `num_steps`, from the newest checkpoint if there is one.
 
         Args:
-          make_batches: gives the endless stream of batches that starts with a given step.
+          make_batches: returns the infinite stream of batches that begins at a given step.
           num_steps: total number of steps.
 
         Returns:
           Steady-state training speed in images per second.
 
         Raises:
-          DivergedError: the loss became infinite or not a number.
-          Interrupted: a signal arrived; the checkpoint is written.
+          DivergedError: the loss became infinite or NaN.
+          Interrupted: a signal arrived; a checkpoint was written.
         """
         if self.workers.size == 1:  # several agree on it within the loop
             interrupts.check()
@@ -189,8 +187,7 @@ class Trainer:
                 values = {name: float(total) / count for name, total in totals.items()}
                 if not math.isfinite(loss := values['loss']):
                     raise DivergedError(
-                        f'the loss is {loss} between steps {step} and {step + count} of {self._name}; '
-                        f'{DIVERGENCE_REMEDY}'
+                        f'the loss is {loss} between steps {step} and {step + count} of {self._name}; {REMEDY}'
                     )
                 step += count
                 progress.advance(count)
@@ -204,7 +201,7 @@ class Trainer:
         return progress.rate.per_second
 
     def _must_stop(self, signals: interrupts.Deferred) -> bool:
-        """Whether any worker was asked to stop: a signal may reach them at different steps."""
+        """Whether any worker was asked to stop; a signal may reach workers at different steps."""
         requested = signals.signum is not None
         return requested if self.workers.size == 1 else self.workers.any(requested)
 
@@ -220,14 +217,14 @@ class Trainer:
             progress.rate.skip()
 
     def _save(self, means: WeightedMeans) -> None:
-        """Writes a checkpoint, with what has been summed up of the present interval of the log."""
+        """Writes a checkpoint, including the sums of the current logging interval."""
         self._checkpoints.note = means.to_text()
         self._checkpoints.save()
 
     def _run(self, iterator: tf.data.Iterator, count: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        """`count` steps, or fewer if a signal arrives; returns each metric's sum over them, and their number.
+        """Runs `count` steps, or fewer if a signal arrives; returns each metric's sum over them, and their number.
 
-        Of several workers none may stop alone, since the others would wait for its gradients.
+        Several workers do not stop within the loop, since the others would wait for the gradients of one that stops.
         """
         step = tf.function(self._step)
         names = step.get_concrete_function(*iterator.element_spec).structured_outputs
@@ -242,7 +239,7 @@ class Trainer:
         return self.workers.mean(totals), done
 
     def _agree_on_statistics(self) -> None:
-        """Moving statistics and ranges are not trained: each worker has followed its own batches."""
+        """Averages moving statistics and ranges over the workers: each worker updates them from its own batches."""
         tracked = [variable for variable in self.model.non_trainable_variables if variable.dtype.is_floating]
         if self.workers.size > 1 and tracked:
             for variable, mean in zip(tracked, self.workers.average(tracked), strict=True):
@@ -267,17 +264,17 @@ class Trainer:
 
 
 def is_due(step: int, every: int, total: int) -> bool:
-    """Whether something that happens every so many steps, and at the end, happens now."""
+    """Whether an action is due that is performed every `every` steps and at the end."""
     return step % every == 0 or step == total
 
 
 def steps_until_due(step: int, total: int, *intervals: int) -> int:
-    """How many steps may run in one go without passing the next multiple of an interval, or the end."""
+    """Number of steps until the next multiple of an interval, or the end."""
     return min(STEPS_PER_CALL, total - step, *(interval - step % interval for interval in intervals))
 
 
 class Evaluation:
-    """Measures a model, as often as wanted, on the same samples; the computation is traced once.
+    """Repeated evaluation of a model on the same samples; the computation is traced once.
 
     Args:
       model, loss_fn: as for `Trainer`.
@@ -295,10 +292,10 @@ class Evaluation:
         self._values_of = values_of
 
     def __call__(self, num_batches: int | None = None) -> dict[str, float]:
-        """Loss and metrics over one pass, each sample counted once (a short last batch weighs less).
+        """Loss and metrics over one pass, weighted by the number of samples per batch.
 
         Args:
-          num_batches: only the first so many batches; default: all.
+          num_batches: number of batches to evaluate; default: all.
 
         Returns:
           Means by name, `loss` first.
@@ -312,5 +309,5 @@ class Evaluation:
 
 
 def evaluate(model: keras.Model, loss_fn: LossFn, batches: tf.data.Dataset) -> dict[str, float]:
-    """Loss and metrics of a model, as `Evaluation` gives them."""
+    """Loss and metrics of a model over one pass; see `Evaluation`."""
     return Evaluation(model, loss_fn, batches)()

@@ -8,7 +8,7 @@ import tensorflow as tf
 from pocketflow.datasets.sources.memory import MemorySource
 
 IMAGES = np.arange(4 * 2 * 2, dtype=np.uint8).reshape(4, 2, 2, 1)
-LABELS = np.array([0, 1, 1, 0], np.int32)
+LABELS = np.array([0, 1, 1, 1], np.int32)
 
 
 def test_images_follow_their_indices_in_order():

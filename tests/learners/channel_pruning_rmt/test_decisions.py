@@ -7,7 +7,7 @@ import pytest
 import tf_keras as keras
 
 from pocketflow.learners.channel_pruning_rmt.contributions import ChannelStatistics
-from pocketflow.learners.channel_pruning_rmt.decisions import NOT_WORTH, Chooser, Decider, first_with_floors, lost
+from pocketflow.learners.channel_pruning_rmt.decisions import NOT_WORTH, Chooser, Decider, first_with_floors, lost_share
 from pocketflow.utils.channels import reader_channels, trace
 from pocketflow.utils.channels.streams import streams
 from pocketflow.utils.costs.cost_model import total_macs
@@ -51,8 +51,8 @@ def independent(num_channels: int, large: list[int], seed: int = 0, energy: floa
 def test_what_is_lost_by_hand():
     # Two channels of energies 9 and 1 that have nothing in common.
     statistics = ChannelStatistics(np.diag([9.0, 1.0]), np.array([9.0, 1.0]), 10.0, 5)
-    assert lost(statistics, np.array([0])) == pytest.approx(0.1, abs=1e-6)
-    assert lost(statistics, np.array([0, 1])) == 0
+    assert lost_share(statistics, np.array([0])) == pytest.approx(0.1, abs=1e-6)
+    assert lost_share(statistics, np.array([0, 1])) == 0
 
 
 @pytest.mark.parametrize('criterion', ['lasso', 'obs'])

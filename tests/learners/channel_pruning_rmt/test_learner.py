@@ -8,7 +8,7 @@ from pocketflow.learners.channel_pruning_rmt import memory
 from pocketflow.learners.channel_pruning_rmt.learner import (
     ChannelPrunedRmtLearner,
     ChannelPruningOptions,
-    refuse_skipped,
+    check_none_skipped,
     skip_reasons,
 )
 from pocketflow.utils.channels import drop_inputs, reader_channels
@@ -166,10 +166,10 @@ def test_what_cannot_work_is_refused_before_training(tmp_path):
 def test_a_plan_for_the_first_convolution():
     plan = CompressionPlan('channels', 'net', {'conv1': (0, 1), 'logits': (0, 1)}, {'conv1': 3, 'logits': 2})
     with pytest.raises(UsageError, match='prunes conv1, which cpr_skip_frst_layer skips; pass --nocpr_skip_frst_layer'):
-        refuse_skipped(plan, reasons())
-    with pytest.raises(UsageError, match=r'prunes conv1, which stays as it is \(one input channel\); take it out'):
-        refuse_skipped(plan, reasons(skip_first=False))
-    refuse_skipped(plan, {'logits': 'cpr_dense_layers=hidden'})  # all of its channels are kept
+        check_none_skipped(plan, reasons())
+    with pytest.raises(UsageError, match=r'prunes conv1, which is not pruned \(one input channel\); take it out'):
+        check_none_skipped(plan, reasons(skip_first=False))
+    check_none_skipped(plan, {'logits': 'cpr_dense_layers=hidden'})  # all of its channels are kept
 
 
 def test_bad_input(tmp_path):

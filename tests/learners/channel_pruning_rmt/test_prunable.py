@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import tf_keras as keras
 
-from pocketflow.learners.channel_pruning_rmt.prunable import DENSE, FIRST, LAST, left_alone
+from pocketflow.learners.channel_pruning_rmt.prunable import DENSE, FIRST, LAST, reasons_not_to_prune
 from pocketflow.utils.channels import reader_channels
 
 layers = keras.layers
@@ -32,12 +32,12 @@ def model() -> keras.Model:
     ],
 )
 def test_settings(model, settings, expected):
-    assert left_alone(model, reader_channels(model), **settings) == expected
+    assert reasons_not_to_prune(model, reader_channels(model), **settings) == expected
 
 
 def test_one_channel_leaves_no_choice():
     inputs = layers.Input((8, 8, 1))
     x = layers.Conv2D(4, 3, name='second')(layers.Conv2D(1, 3, name='first')(inputs))
     model = keras.Model(inputs, layers.Conv2D(2, 3, name='third')(x))
-    reasons = left_alone(model, reader_channels(model), skip_first=False)
+    reasons = reasons_not_to_prune(model, reader_channels(model), skip_first=False)
     assert reasons == {'first': 'one input channel', 'second': 'one input channel'}

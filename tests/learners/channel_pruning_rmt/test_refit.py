@@ -11,7 +11,7 @@ import tf_keras as keras
 from pocketflow.learners.channel_pruning_rmt import selection
 from pocketflow.learners.channel_pruning_rmt.candidates import Sampling
 from pocketflow.learners.channel_pruning_rmt.equations import SampledRows, SplitEquations, reconstructions
-from pocketflow.learners.channel_pruning_rmt.refit import LayerRegression, settled_weights, strengths
+from pocketflow.learners.channel_pruning_rmt.refit import LayerRegression, strengths, validated_weights
 from pocketflow.utils.channels import reader_channels
 from tests.learners.search.conftest import tiny_helper, tiny_net
 
@@ -102,7 +102,7 @@ def split(fit: tuple[np.ndarray, np.ndarray], held: tuple[np.ndarray, np.ndarray
 
 def settled(equations: SplitEquations, old: np.ndarray, ridge: float = 1e-5) -> np.ndarray:
     shape = old.shape
-    return settled_weights(equations, np.arange(shape[0]), old, ridge, [(np.arange(shape[0]), np.arange(shape[1]))])
+    return validated_weights(equations, np.arange(shape[0]), old, ridge, [(np.arange(shape[0]), np.arange(shape[1]))])
 
 
 def task(num_rows: int, num_features: int = 40, noise: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -225,7 +225,8 @@ def every_options_class() -> list:
         part
         for name in PAIRS
         for model, _, dataset in [name.partition('_at_')]
-        for part in checked_command(['main.py', f'--model={model}', f'--dataset={dataset}']).options_classes()
+        for given in [['--save_path=m.keras', '--enbl_warm_start'] if PAIRS.declaration(name).needs_model else []]
+        for part in checked_command(['main.py', f'--model={model}', f'--dataset={dataset}', *given]).options_classes()
     ]
 
 

@@ -6,6 +6,7 @@ from pocketflow.learners import LEARNERS
 from pocketflow.learners.program.checks import checked_command
 from pocketflow.learners.program.command import Command
 from pocketflow.nets import PAIRS
+from pocketflow.nets.options import GIVEN
 from pocketflow.utils.options import option_fields
 from tests.conftest import run_main
 
@@ -18,7 +19,8 @@ def test_help_lists_what_there_is():
     outcome = run_main('--help')
     assert outcome.code == 0 and 'This is the only file' not in outcome.out
     for model, dataset in (name.split('_at_') for name in PAIRS):
-        assert f'--model={model} --dataset={dataset}' in outcome.out
+        named = '--save_path=MODEL.keras' if model == GIVEN else f'--model={model}'
+        assert f'{named} --dataset={dataset}' in outcome.out
     for name in LEARNERS:
         assert f'  {name} ' in outcome.out and LEARNERS.declaration(name).summary in outcome.out
     assert '--run_dir' in outcome.out and '--helpfull' in outcome.out and '--momentum' not in outcome.out

@@ -47,6 +47,6 @@ def test_a_plan_changes_what_it_names_and_may_leave_layers_out(model):
 
 def test_widths_of_a_plan_must_be_those_of_the_learner(tmp_path):
     CompressionPlan('bits', 'tiny', {'b': 20}).save(tmp_path / 'plan.json')
-    with pytest.raises(UsageError, match="plan.json: 20 bits for 'b'; give 1 to .*, or 32 to leave it as it is"):
+    with pytest.raises(UsageError, match="plan.json: 20 bits for 'b'; give 1 to .*, or 32 for full precision"):
         load_bits_plan(options(bits_plan=str(tmp_path / 'plan.json')), 'uniform')
     assert load_bits_plan(options(), 'uniform') is None

@@ -31,7 +31,7 @@ def selected(model: keras.Model, words: str | None = None) -> list[str]:
 def test_layers_are_found_by_type():
     model = net()
     assert selected(model) == ['conv', 'depthwise', 'pointwise', 'separable', 'transposed', 'conv1d', 'logits']
-    assert skip_reasons(model, None) == {'gru': 'GRU is of no type that is pruned'}
+    assert skip_reasons(model, None) == {'gru': 'GRU is not a prunable type'}
 
 
 def test_only_kernels_are_selected():
@@ -55,6 +55,6 @@ def test_layers_skipped_by_name_or_because_they_are_frozen():
         'pointwise': 'ws_skip_names=point',
         'conv1d': 'ws_skip_names=1d',
         'logits': 'it is not trainable',
-        'gru': 'GRU is of no type that is pruned',
+        'gru': 'GRU is not a prunable type',
     }
     assert selected(model, 'point,1d') == ['conv', 'depthwise', 'separable', 'transposed']

@@ -144,10 +144,12 @@ def test_wrong_specs_are_told_apart(tmp_path: Path, spec: str, message: str):
     ],
 )
 def test_figures_that_cannot_be_are_refused_in_one_line(text, tmp_path):
-    with pytest.raises(UsageError, match='that cannot be: (mean|min|max|count) is (inf|0.0); give what'):
+    with pytest.raises(
+        UsageError, match='invalid result of benchmark_model: (mean|min|max|count) is (inf|0.0); give the'
+    ):
         parse_benchmark(text)
     (tmp_path / 'bench.txt').write_text(text)
-    with pytest.raises(UsageError, match='^--device_latency: int8=.*/bench.txt: holds a result') as raised:
+    with pytest.raises(UsageError, match='^--device_latency: int8=.*/bench.txt: holds an invalid result') as raised:
         read_device_latencies(f'int8={tmp_path}/bench.txt', ['int8'])
     assert '\n' not in str(raised.value) and len(str(raised.value)) < 400
 

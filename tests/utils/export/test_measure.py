@@ -158,7 +158,7 @@ def test_export_replaces_files_and_leaves_no_temporary_ones(net, tmp_path):
 def test_a_float_file_that_computes_something_else_is_refused(net, images, labels, logits, tmp_path):
     files = export_files(Source(net), ['float32'], tmp_path)
     other = Evaluation(images, labels, logits + np.linspace(0, 1, 10, dtype=np.float32))
-    with pytest.raises(PocketFlowError, match='float32.tflite does not compute what its model computes'):
+    with pytest.raises(PocketFlowError, match='float32.tflite: outputs differ from those of its model'):
         measure_files(under_test(files, other), tmp_path, 'float32', timing=QUICK)
 
 
@@ -185,8 +185,8 @@ def test_a_model_that_magnifies_rounding_is_told_from_a_wrong_file(scale, is_its
     messages = []
     if is_its_own_fault:
         assert measure.check_file(file, 4).max_abs_diff == pytest.approx(0.5)
-        assert 'since the model magnifies rounding errors' in messages[0]
+        assert 'because the model amplifies rounding errors' in messages[0]
     else:
-        with pytest.raises(PocketFlowError, match='does not compute what its model computes'):
+        with pytest.raises(PocketFlowError, match='outputs differ from those of its model'):
             measure.check_file(file, 4)
         assert not messages

@@ -92,4 +92,4 @@ def test_lstms_that_are_joined_keep_one_scale_for_outputs_and_states(returns_seq
     model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(features)))
     logits = model.predict(samples, verbose=0)
     difference = LiteRtRunner(convert(model, 'int8', samples)).predict(samples) - logits
-    assert np.abs(difference).max() < 0.025 * np.ptp(logits)
+    assert np.abs(difference).mean() < 0.005 * np.ptp(logits)  # 0.04 with scales that differ

@@ -127,7 +127,7 @@ def test_a_layer_that_forgets_its_arguments_is_refused():
     check_round_trip(with_layer(Forgetful()), 'here')
     with pytest.raises(
         UsageError,
-        match=r'here: saved and read again, the model computes something else; its own '
+        match=r'here: saved and read again, the outputs of the model differ; its own '
         r'layers \(Forgetful\) must give all arguments of __init__ in get_config',
     ):
         check_round_trip(with_layer(Forgetful(3.0)), 'here')

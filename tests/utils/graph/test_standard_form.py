@@ -34,7 +34,7 @@ def test_a_sequential_model_is_built_and_loses_its_head(model, caplog):
         form.log('here')
     (message,) = caplog.messages
     assert message == (
-        "here: the softmax at its end (layer 'last') was taken off, because the loss takes logits; the "
+        "here: the softmax at its end (layer 'last') was removed, because the loss takes logits; the "
         'saved and the exported models give logits too, in the same order of classes'
     )
 

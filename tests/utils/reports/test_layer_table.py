@@ -166,13 +166,13 @@ def sequence_net() -> keras.Model:
 
 def test_the_totals_are_those_of_the_network_whatever_its_layers():
     model = sequence_net()
-    table = layer_rows(model, model, {}, {'gru': 'GRU is of no type that is pruned'})
+    table = layer_rows(model, model, {}, {'gru': 'GRU is not a prunable type'})
     assert [row['layer'] for row in table] == ['embedding', 'gru', 'inverse', 'logits', 'other weights']
     assert [row['macs'][0] for row in table] == [0, 6 * (4 * 15 + 5 * 15), 0, 25 * 2, 0]
     assert [row['parameters'][0] for row in table] == [200, 4 * 15 + 5 * 15 + 2 * 15, 0, 52, 16 + 30]
     assert sum(row['parameters'][1] for row in table) == model.count_params()
     assert sum(row['macs'][1] for row in table) == total_macs(model)
-    assert table[1]['note'] == 'skipped because: GRU is of no type that is pruned'
+    assert table[1]['note'] == 'skipped because: GRU is not a prunable type'
     assert (table[2]['note'], table[2]['uncounted']) == ('MACs not counted: MatrixInverse', ['MatrixInverse'])
     assert table[4]['type'] == table[4]['note'] == 'BatchNormalization, PReLU'
     assert chained_rows([table]) == chained_rows([table, table]) == table

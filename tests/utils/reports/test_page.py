@@ -362,7 +362,7 @@ def test_uncompressed_model_has_no_verdict_and_one_column(uncompressed):
 def test_uncompressed_model_without_files_or_stages(uncompressed):
     reader = Reader(render({**uncompressed, 'exports': [], 'stages': [], 'seconds': {}}))
     assert 'svg' not in reader.tags
-    assert 'How to repeat it' in reader.text
+    assert 'How to reproduce this run' in reader.text
 
 
 def section_of(page):
@@ -385,7 +385,7 @@ def test_search_stands_on_the_page(report, layer_search):
         '98.70 % of the time',
         'no trade-off',
         'reward on the validation samples',
-        'number of the trial',
+        'trial number',
         '4, winner',
         'trial 4 0.8500 0.8740 +1.30 points 27,000 winner',
         'cost (nonzero parameters)',

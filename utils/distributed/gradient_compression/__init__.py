@@ -1,4 +1,4 @@
-"""How gradients travel between workers: `none`, `fp16`, or `ecq` (error-compensated quantization)."""
+"""Gradient compression between workers: `none`, `fp16`, or `ecq` (error-compensated quantization)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mean of one vector per worker, sent as codes: by gathering all codes, or chunk by chunk."""
+"""Mean of one vector per worker, sent as codes: by an all-gather of all codes, or chunk by chunk."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pocketflow.utils.distributed.multi_gpu_wrapper import Workers
 
 
 def bytes_received(exchange: str, num_bytes: int, num_workers: int) -> float:
-    """Bytes that each worker receives per step if one encoded vector has `num_bytes`.
+    """Bytes received per worker and step, if one encoded vector has `num_bytes`.
 
-    A gathering brings every worker the codes of all others, N - 1 vectors. In the chunked exchange it gets its chunk
-    (1/N of a vector) from N - 1 others, and then the N - 1 other chunks of the mean: 2 (N - 1) / N vectors, as a ring
-    all-reduce does with plain numbers.
+    With `gather` each worker receives the codes of all others, N - 1 vectors. With `chunked` it receives its chunk (1/N
+    of a vector) from N - 1 others, and then the N - 1 other chunks of the mean: 2 (N - 1) / N vectors, as in a ring
+    all-reduce.
 
     >>> bytes_received('gather', 100, 5), bytes_received('chunked', 100, 5)
     (400, 160.0)
@@ -24,9 +24,9 @@ def bytes_received(exchange: str, num_bytes: int, num_workers: int) -> float:
 
 
 def choose_exchange(wanted: str, num_workers: int) -> str:
-    """`'gather'` or `'chunked'` for `--ecq_exchange`.
+    """Resolves `--ecq_exchange` to `'gather'` or `'chunked'`.
 
-    The chunked exchange rounds twice and has two collectives, so `auto` takes it only where it saves more than half of
+    The chunked exchange rounds twice and has two collectives, so `auto` selects it only if it saves more than half of
     the bytes: (N - 1) > 2 * 2 (N - 1) / N, which is N > 4.
     """
     if wanted != 'auto':
@@ -39,15 +39,15 @@ def choose_exchange(wanted: str, num_workers: int) -> str:
 
 
 class Exchange:
-    """The mean of the workers' vectors `[length]`, each rounded to a grid.
+    """Mean of the workers' vectors `[length]`, each rounded to a grid.
 
     Args:
-      workers: who takes part.
-      length: of the vectors.
+      workers: the workers.
+      length: length of the vectors.
       options: grid, buckets, error feedback.
 
     Attributes:
-      error: `[chunk]`, what this worker has left out of the means that it sends on; empty if it sends on none.
+      error: `[chunk]`, accumulated rounding error of the means that this worker sends; empty if it sends none.
     """
 
     def __init__(self, workers: Workers, length: int, options: CompressionOptions):
@@ -60,16 +60,16 @@ class Exchange:
         return 0
 
     def mean(self, vector: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """(mean over the workers of the rounded vectors, this worker's own vector as it was rounded), `[length]`."""
+        """Returns the mean of the workers' rounded vectors, and this worker's rounded vector, both `[length]`."""
         gathered = self.workers.gather(self.codec.encode(vector, seed))
         decoded = self.codec.decode(tf.reshape(gathered, (self.workers.size, self.codec.num_bytes)))
         return tf.reduce_mean(decoded, axis=0), decoded[self.workers.rank]
 
 
 class ChunkedExchange(Exchange):
-    """As `Exchange`, but each worker adds up one chunk and sends its mean, rounded again, to the others.
+    """Exchange in which each worker averages one chunk and sends its mean, rounded again, to the others.
 
-    The second rounding has its error fed back, too, by the owner of the chunk.
+    The worker that averages a chunk also compensates the error of the second rounding.
     """
 
     def _chunk_length(self) -> int:

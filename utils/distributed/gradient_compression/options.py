@@ -1,4 +1,4 @@
-"""The flags of gradient compression."""
+"""Options of gradient compression."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import dataclasses
 from pocketflow.utils.options import Options, option
 
 NB_CODES = {'ternary': 3, '2': 4, '4': 16, '8': 256}
-"""Grid points by `--ecq_bits`."""
+"""Number of grid points by `--ecq_bits`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class CompressionOptions(Options):
-    """How gradients travel between workers."""
+    """Compression of the gradients that workers exchange."""
 
     kind: str = option(
         'grad_compression',

@@ -1,4 +1,4 @@
-"""From each worker's gradients to the gradients that all apply."""
+"""Reduction of the workers' gradients to their mean, with optional compression."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pocketflow.utils.distributed.multi_gpu_wrapper import Workers
 
 
 class GradientReducer:
-    """Means of the gradients over all workers, sent as they are or as float16.
+    """Averages the gradients over all workers, sent as float32 or float16.
 
     Args:
-      workers: who takes part.
-      half: whether they travel as float16.
+      workers: the workers.
+      half: whether gradients are sent as float16.
     """
 
     def __init__(self, workers: Workers, half: bool = False):
@@ -27,28 +27,28 @@ class GradientReducer:
 
     @property
     def local_state(self) -> list[tf.Variable]:
-        """Variables that differ from worker to worker and must survive an interruption."""
+        """Variables with different values per worker that checkpoints must hold."""
         return []
 
     def adopt(self, states: Sequence[np.ndarray]) -> None:
-        """Goes on from the local states that another number of workers has left, `[workers, ...]` each."""
+        """Initialises the local state from that of another number of workers, `[workers, ...]` each."""
 
     def reduce(self, gradients: Sequence[tf.Tensor], step: tf.Tensor) -> list[tf.Tensor]:
-        """What is applied in place of this worker's gradients at `step` (scalar integer)."""
+        """Averages this worker's gradients with those of the others at `step` (scalar integer)."""
         return self._workers.average(gradients, self._half)
 
 
 class ErrorCompensatedReducer(GradientReducer):
-    """Kernels travel as a few bits per element, what rounding leaves out is made up for later (ECQ-SGD).
+    """Error-compensated quantization (ECQ-SGD) of the gradients of kernels.
 
-    All kernels are one vector, so that one exchange serves them; biases and normalisation parameters, which are few,
-    go as they are.
+    The gradients of all kernels are concatenated to one vector for one exchange; those of biases and normalisation
+    parameters, which are few, are averaged as float32.
 
     Args:
-      workers: who takes part.
-      shapes: of the gradients, in order.
+      workers: the workers.
+      shapes: shapes of the gradients, in order.
       options: grid, buckets, error feedback, exchange.
-      seed: with rank and step, decides the rounding.
+      seed: seed of the stochastic rounding, combined with rank and step.
     """
 
     def __init__(self, workers: Workers, shapes: Sequence[tf.TensorShape], options: CompressionOptions, seed: int = 0):
@@ -83,7 +83,7 @@ class ErrorCompensatedReducer(GradientReducer):
         ]
 
     def _rounding(self, step: tf.Tensor) -> tf.Tensor:
-        """int64 `[2]`, different for each worker, with room between them for the seeds of the chunks."""
+        """Rounding seed, int64 `[2]`, different for each worker, with distances for the seeds of the chunks."""
         size, rank = self._workers.size, self._workers.rank
         return tf.stack([tf.constant((self._seed * size + rank) * (size + 2), tf.int64), tf.cast(step, tf.int64)])
 
@@ -91,20 +91,20 @@ class ErrorCompensatedReducer(GradientReducer):
 def make_reducer(
     options: CompressionOptions, workers: Workers, variables: Sequence[tf.Variable], seed: int = 0
 ) -> GradientReducer:
-    """The strategy that `--grad_compression` names, for the gradients of these variables."""
+    """Creates the reducer for `--grad_compression` and the gradients of these variables."""
     if options.kind == 'ecq' and any(len(variable.shape) > 1 for variable in variables):
         return ErrorCompensatedReducer(workers, [variable.shape for variable in variables], options, seed)
     return GradientReducer(workers, half=options.kind == 'fp16')
 
 
 def pending_mean(errors: np.ndarray, chunk_errors: np.ndarray) -> np.ndarray:
-    """What the mean of the gradients still lacks, `[length]`.
+    """Accumulated error of the mean of the gradients, `[length]`.
 
-    If each of any number of workers begins with it as its error, nothing is lost.
+    If each of any number of workers starts with it as its error, no gradient is lost.
 
     Args:
-      errors: `[workers, length]`, of the workers.
-      chunk_errors: `[workers, chunk]`, of the chunks, in order; the last may be longer than needed, all may be empty.
+      errors: `[workers, length]`, errors of the workers.
+      chunk_errors: `[workers, chunk]`, errors of the chunks, in order; the last may be padded, all may be empty.
     """
     length = errors.shape[1]
     of_chunks = chunk_errors.reshape(-1)[:length]

@@ -1,4 +1,4 @@
-"""How many bytes and messages gradients take per step, and how long these are on their way."""
+"""Bytes, messages and transfer time of the gradients per step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pocketflow.utils.distributed.gradient_compression.options import NB_CODES, 
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """How many numbers a network's gradients have: in kernels, and in all other variables."""
+    """Number of gradient elements of a network: in kernels, and in all other variables."""
 
     kernels: int
     others: int
@@ -27,7 +27,7 @@ class Sizes:
 
 
 def bytes_per_step(options: CompressionOptions, sizes: Sizes, num_workers: int) -> float:
-    """Bytes that each worker receives per step; docs/gradient_compression.md has the formulas.
+    """Bytes received per worker and step; docs/gradient_compression.md has the formulas.
 
     >>> bytes_per_step(CompressionOptions(), Sizes(100, 0), 2)
     400.0
@@ -43,15 +43,15 @@ def bytes_per_step(options: CompressionOptions, sizes: Sizes, num_workers: int) 
 
 
 def _all_reduce(num_bytes: int, num_workers: int) -> float:
-    """A ring all-reduce goes chunk by chunk, too."""
+    """Bytes received per worker in a ring all-reduce, which is chunked, too."""
     return bytes_received('chunked', num_bytes, num_workers)
 
 
 def num_messages(options: CompressionOptions, num_workers: int) -> int:
-    """How many messages follow each other per step.
+    """Number of sequential messages per step.
 
-    A ring takes N - 1 of them to gather, and twice as many to reduce. The chunked exchange sends N - 1 chunks and
-    gathers the means; with `ecq` biases and the like are reduced besides.
+    A ring takes N - 1 messages for an all-gather, and twice as many for an all-reduce. The chunked exchange sends N - 1
+    chunks and gathers the means; `ecq` additionally reduces the gradients that are not compressed.
 
     >>> num_messages(CompressionOptions(), 5), num_messages(CompressionOptions(kind='ecq', exchange='gather'), 5)
     (8, 12)
@@ -64,16 +64,16 @@ def num_messages(options: CompressionOptions, num_workers: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Link:
-    """A network.
+    """A network connection.
 
     Attributes:
       bandwidth: bits per second that each worker can receive.
-      latency: seconds that a message takes, however short it is.
+      latency: seconds per message in addition to the transfer of its bytes.
     """
 
     bandwidth: float
     latency: float
 
     def milliseconds(self, num_bytes: float, messages: int) -> float:
-        """How long messages that follow each other take with so many bytes in all."""
+        """Milliseconds of sequential messages with `num_bytes` in all."""
         return 1000 * (8 * num_bytes / self.bandwidth + self.latency * messages)

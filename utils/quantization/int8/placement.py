@@ -23,6 +23,8 @@ _FOLDS_NORM = (_k.Conv2D, _k.DepthwiseConv2D, ChannelSelect)
 """Layers into which a batch norm is fused."""
 _FUSES_RELU = (*_FOLDS_NORM, _k.Dense, _k.Add, _k.Subtract, _k.Multiply)
 """Layers into which a ReLU is fused, besides batch norms."""
+_OPERATORS = ('__operators__.add', 'math.add', 'math.subtract', 'math.multiply')
+"""Operators of TensorFlow into which a ReLU is fused, as in `x + 3.0`."""
 _SAME_SCALE = (
     _k.MaxPooling2D,
     _k.AveragePooling2D,
@@ -118,7 +120,7 @@ def _is_computed_with(layer: keras.layers.Layer, reader: keras.layers.Layer | No
         return False
     if isinstance(reader, _k.BatchNormalization):
         return norm_behind(layer, reader) is not None
-    return is_relu(reader) and type(layer) in _FUSES_RELU
+    return is_relu(reader) and (type(layer) in _FUSES_RELU or getattr(layer, 'symbol', None) in _OPERATORS)
 
 
 def norm_behind(layer: keras.layers.Layer, reader: keras.layers.Layer | None) -> keras.layers.BatchNormalization | None:

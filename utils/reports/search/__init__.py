@@ -1,1 +1,1 @@
-"""The part of a report that shows a search."""
+"""Section of a report on searches."""

@@ -1,4 +1,4 @@
-"""Where things lie in the charts of a search: pure geometry, drawn as SVG by `templates/search.html`."""
+"""Layout of the charts of a search: pure geometry, drawn as SVG by `templates/search.html`."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ from pocketflow.utils.reports.search.results import (
 from pocketflow.utils.runs.records import Record
 
 SMALLEST_SPAN = 0.01
-"""Rewards closer together than this are not blown up to fill the chart."""
+"""Minimum span of the reward axis."""
 
 LANE = 30
-"""Height below the rewards of the lane for trials without one."""
+"""Height of the row for trials without a reward, below the plot."""
 
 ROW_HEIGHT = 22
 KEY = 10
-"""Half the size of the square that a symbol is explained in."""
+"""Half the size of a symbol's square in the legend."""
 
 REWARD = 'reward on the validation samples'
 
 
 @dataclasses.dataclass(frozen=True)
 class Dot:
-    """A drawn trial; `light` ones step back behind the others."""
+    """A drawn trial; `light` ones are drawn in a weaker colour."""
 
     x: float
     y: float
@@ -64,7 +64,7 @@ class Dot:
 
 @dataclasses.dataclass(frozen=True)
 class Note:
-    """Words at a dot, which lies at `x`, `y`."""
+    """A text beside the dot at `x`, `y`."""
 
     text: str
     x: float
@@ -74,12 +74,12 @@ class Note:
 
 @dataclasses.dataclass(frozen=True)
 class TrialChart:
-    """Rewards (upwards) over something.
+    """Chart of the trials' rewards (y) over trial number or cost (x).
 
     Attributes:
-      key: a dot of each kind, its middle at (`KEY`, `KEY`), and what it stands for.
-      path, path_name: the staircase, and what it stands for.
-      lane: where trials without a reward lie; None if there are none.
+      key: legend: label -> dot of that kind, centred at (`KEY`, `KEY`).
+      path, path_name: the step line, and its label.
+      lane: y of the row of trials without a reward; None if there are none.
     """
 
     title: str
@@ -101,7 +101,7 @@ class TrialChart:
 
 @dataclasses.dataclass(frozen=True)
 class Dumbbell:
-    """One layer: the middle of its row, its name, the places of both values, the words beside them."""
+    """One layer: y of its row, name, x of both values, and the texts beside them."""
 
     y: float
     name: str
@@ -114,7 +114,7 @@ class Dumbbell:
 
 @dataclasses.dataclass(frozen=True)
 class ValueChart:
-    """The values of all layers, uniform and as the winner has them."""
+    """Chart of the values of all layers: uniform and winner."""
 
     width: float
     height: float
@@ -128,7 +128,7 @@ class ValueChart:
 
 
 def history_chart(entry: Record) -> TrialChart:
-    """The reward of each trial, and the best so far."""
+    """Chart of the reward of each trial, and the best so far."""
     trials = drawn_trials(entry)
     lane = LANE if any(trial.reward is None for trial in trials) else 0
     plot, xs, ys = _plot(), trial_ticks(len(trials)), reward_ticks(trials)
@@ -145,7 +145,7 @@ def history_chart(entry: Record) -> TrialChart:
     steps = [f'trial {number} {reward:.4f}' for number, reward in best]
     return TrialChart(
         'Search history',
-        'number of the trial',
+        'trial number',
         REWARD,
         width=520,
         height=334,
@@ -163,7 +163,7 @@ def history_chart(entry: Record) -> TrialChart:
 
 
 def front_chart(entry: Record) -> TrialChart | None:
-    """Reward over cost, if the candidates differ in what they cost."""
+    """Chart of reward over cost; None if all candidates cost about the same."""
     trials = with_cost(drawn_trials(entry))
     if not costs_differ(trials):
         return None
@@ -192,12 +192,12 @@ def front_chart(entry: Record) -> TrialChart | None:
         path_name='front',
         lane=None,
         path=staircase([place(trial) for trial in front]),
-        description=f'Not beaten in both: {"; ".join(trial.tip for trial in front) or "not known"}',
+        description=f'Pareto front: {"; ".join(trial.tip for trial in front) or "not known"}',
     )
 
 
 def cost_axis(entry: Record, trials: Sequence[CostedTrial]) -> tuple[float, str]:
-    """What one unit of the cost axis is, and its title: `(1e3, 'cost (thousand MACs)')`."""
+    """Size of the cost axis' unit, and title of the axis: `(1e3, 'cost (thousand MACs)')`."""
     scale, name = multiple(max(trial.cost for trial in trials))
     unit = f'{name}{entry.get("cost_unit") or ""}'.strip()
     return scale, f'cost ({unit})' if unit else 'cost'
@@ -212,7 +212,7 @@ def _dot(trial: Trial, place: tuple[float, float], light: bool = False) -> Dot:
 
 
 def _notes(trials: Sequence[Trial], dots: Sequence[Dot], plot: Box) -> list[Note]:
-    """The names of the verified trials; `trials` and `dots` are in the same order."""
+    """Labels of the verified trials; `trials` and `dots` are in the same order."""
     named = [(_name(trial), (dot.x, dot.y)) for trial, dot in zip(trials, dots, strict=True) if trial.verified]
     labels = place_labels([place for _, place in named], [name for name, _ in named], plot)
     return [Note(name, *place, label) for (name, place), label in zip(named, labels, strict=True)]
@@ -242,7 +242,7 @@ def trial_ticks(count: int) -> list[float]:
 
 
 def reward_ticks(trials: Sequence[Trial]) -> list[float]:
-    """Round values around all rewards; 0 to 1 where there is none."""
+    """Round values around all rewards; 0 to 1 if there are none."""
     rewards = [trial.reward for trial in trials if trial.reward is not None]
     if not rewards:
         return ticks_between(0, 1, 5)
@@ -252,12 +252,12 @@ def reward_ticks(trials: Sequence[Trial]) -> list[float]:
 
 
 def staircase(places: Sequence[tuple[float, float]]) -> str:
-    """An SVG path that goes sideways to each place, then up or down to it; empty without places."""
+    """SVG path of a step line: horizontal to each place, then vertical; '' without places."""
     return ''.join(f'M{x} {y}' if index == 0 else f'H{x}V{y}' for index, (x, y) in enumerate(places))
 
 
 def value_chart(entry: Record) -> ValueChart | None:
-    """The searched value of each layer, if there are layers; the axis begins at zero."""
+    """Chart of the searched value of each layer; None without layers. The axis begins at zero."""
     layers = entry['layers']
     if not layers:
         return None

@@ -1,4 +1,4 @@
-"""`search.png`: a search as one picture, for papers and slides; `report.html` draws the same for itself."""
+"""`search.png`: figure of a search for papers and slides; `report.html` contains the same charts as SVG."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from pocketflow.utils.reports.search.results import (
 from pocketflow.utils.runs.records import Record
 from pocketflow.utils.system import atomic
 
-if TYPE_CHECKING:  # imported when something is drawn: it takes a second, and few need it
+if TYPE_CHECKING:  # imported on first use, since it takes a second
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 WIDTH, HEIGHT, ROW_HEIGHT = 6.0, 4.2, 0.2
-"""Inches: of a panel, and of a layer's row in the lower one."""
+"""Width and height of a panel, and height of a layer's row in the lower one, in inches."""
 
 DOTS_PER_INCH = 110
 BEFORE, AFTER, GOOD, SOFT, INK = '#9aa4af', '#1f66b0', '#18703a', '#57606a', '#1c2127'
 LANE = 0.09
-"""Share of a panel's height, at its bottom, that belongs to trials without a reward."""
+"""Share of a panel's height, at its bottom, for trials without a reward."""
 
 STYLES = {
     Mark.MEASURED: {'marker': 'o', 's': 26, 'color': AFTER},
@@ -43,11 +43,11 @@ STYLES = {
 
 
 def write_search_figure(entry: Record, path: Path) -> None:
-    """Draws the history, the front if costs differ, and the choice for each layer if there are layers.
+    """Draws the history, the Pareto front if costs differ, and the values per layer if there are layers.
 
     Args:
       entry: one of a report's `searches`, see `search_results`.
-      path: the PNG file; it is written whole or not at all.
+      path: the PNG file; it is written atomically.
     """
     figure = search_figure(entry)
     with atomic.replacing(path) as temporary:
@@ -55,7 +55,7 @@ def write_search_figure(entry: Record, path: Path) -> None:
 
 
 def search_figure(entry: Record) -> Figure:
-    """The figure, which belongs to nobody: pyplot does not know of it."""
+    """Creates the figure without registering it in pyplot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -75,7 +75,7 @@ def search_figure(entry: Record) -> Figure:
 
 
 def draw_history(axes: Axes, trials: Sequence[Trial]) -> None:
-    """The reward of each trial and the best so far; trials without a reward lie in a lane below the others."""
+    """Draws the reward of each trial and the best so far; trials without a reward are drawn in a row at the bottom."""
     best = improvements(trials)
     if best:
         numbers, rewards = zip(*best, (len(trials), best[-1][1]), strict=True)
@@ -83,7 +83,7 @@ def draw_history(axes: Axes, trials: Sequence[Trial]) -> None:
     for mark in Mark:
         _scatter(axes, [(trial.number, trial.reward) for trial in trials if trial.mark is mark], mark)
     _ring(axes, trials, [(trial.number, trial.reward) for trial in trials])
-    axes.set(title='Search history', xlabel='number of the trial', ylabel=REWARD, xlim=(0, max(len(trials), 5) * 1.04))
+    axes.set(title='Search history', xlabel='trial number', ylabel=REWARD, xlim=(0, max(len(trials), 5) * 1.04))
     axes.locator_params(axis='x', integer=True)
     if any(trial.reward is None for trial in trials):
         _add_lane(axes)
@@ -110,7 +110,7 @@ def _scatter(axes: Axes, places: Sequence[tuple[float, float | None]], mark: Mar
 
 
 def _ring(axes: Axes, trials: Sequence[Trial], places: Sequence[tuple[float, float | None]]) -> None:
-    """The numbers of the verified trials, and rings around those that did not win."""
+    """Draws the numbers of the verified trials, and rings around those that are not the winner."""
     ringed = [
         (trial, place)
         for trial, place in zip(trials, places, strict=True)
@@ -125,7 +125,7 @@ def _ring(axes: Axes, trials: Sequence[Trial], places: Sequence[tuple[float, flo
 
 
 def draw_front(axes: Axes, entry: Record, trials: Sequence[Trial]) -> None:
-    """Reward over cost, and the staircase of the trials that none other beats in both."""
+    """Draws reward over cost, and the Pareto front as a step line."""
     trials = with_cost(trials)
     front = front_trials(entry, trials)
     scale, title = cost_axis(entry, trials)
@@ -159,14 +159,14 @@ def draw_front(axes: Axes, entry: Record, trials: Sequence[Trial]) -> None:
 
 
 def draw_layers(axes: Axes, layers: Sequence[Record], title: str) -> None:
-    """The searched value of each layer, first layer on top: uniform, and as the winner has it."""
+    """Draws the searched value of each layer, first layer on top: uniform and winner."""
     rows = range(len(layers))
     uniform, winner = ([row[key] for row in layers] for key in ('uniform', 'winner'))
     axes.hlines(rows, uniform, winner, color=BEFORE, linewidth=2, zorder=2)
     axes.scatter(uniform, rows, marker='s', s=30, color=BEFORE, label='uniform', zorder=3)
     axes.scatter(winner, rows, marker='o', s=30, color=AFTER, label='winner', zorder=4)
     axes.set_yticks(rows, [shortened(row['layer'], LONGEST_LABEL) for row in layers], parse_math=False)
-    axes.set_title('The choice for each layer', loc='left')
+    axes.set_title('Values per layer', loc='left')
     axes.set(ylim=(len(layers) - 0.4, -0.6))
     axes.set_xlim(0, 1.03 * max(*uniform, *winner, 1e-9))
     axes.set_xlabel(title, parse_math=False)

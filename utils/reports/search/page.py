@@ -1,4 +1,4 @@
-"""The part of `report.html` that shows a search; how it looks is in `templates/search.html`."""
+"""Content of the search section of `report.html`; the layout is in `templates/search.html`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pocketflow.utils.runs.records import Record
 
 @dataclasses.dataclass(frozen=True)
 class Verified:
-    """One candidate that was tuned longer, as words."""
+    """A candidate that was tuned longer, as formatted texts."""
 
     source: str
     in_search: str
@@ -35,7 +35,7 @@ class Verified:
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """What the template draws of one search."""
+    """Template variables of one search."""
 
     name: str
     outcome: str
@@ -50,12 +50,12 @@ class Search:
 
 
 def searches(report: Record) -> list[Search]:
-    """One for each of the report's `searches`; none in reports that were written without them."""
+    """One `Search` per entry of the report's `searches`; none in reports without this key."""
     return [search_section(entry) for entry in report.get('searches') or ()]
 
 
 def search_section(entry: Record) -> Search:
-    """The charts, tables and sentences on one search; see `search_results` for what an entry holds."""
+    """Charts, tables and sentences on one search; see `results` for the fields of an entry."""
     columns = flag_columns(entry)
     return Search(
         name=f'{entry["searched"]} of {entry["learner"]}',
@@ -72,7 +72,7 @@ def search_section(entry: Record) -> Search:
 
 
 def facts(entry: Record) -> list[str]:
-    """Sentences on how the search went."""
+    """Sentences on the course of the search."""
     found = [f'{counted(entry)}.']
     if entry['budget']:
         found.append(f'Every candidate keeps the budget: {entry["budget"]}.')
@@ -115,7 +115,7 @@ def _change(item: Record, uniform: float | None) -> str:
 
 
 def flag_columns(entry: Record) -> dict[str, Mapping[str, Any]]:
-    """Searched flags of each verified candidate, the winner's in any case; nothing if no flags were searched."""
+    """Searched flags of each verified candidate and the winner; empty if no flags were searched."""
     if not entry.get('flags'):
         return {}
     others = {item['source']: item['values'] for item in entry['verified'] if item['source'] != entry['winner']}

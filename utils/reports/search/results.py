@@ -1,4 +1,4 @@
-"""What a search found: the numbers behind its pictures, its tables and its line of text.
+"""Results of a search, as used by charts, tables and the text summary.
 
 An entry of a report's `searches` holds
 
@@ -6,8 +6,8 @@ An entry of a report's `searches` holds
 * `seconds` of the whole search and `evaluating`, the share of them spent on evaluating candidates;
 * `trials`: `number` (from 1), `reward` (None if screened out or not finite), `before` (the reward before tuning),
   `cost` in units of `cost_unit` (both may be None), `screened`, `same_as` (a trial number or None), `values`;
-* `front`: the numbers of the trials that no other one beats in both cost and reward;
-* `verified`: candidates that were tuned longer: `source` (its name), `trial` or None, `reward`, `cost`, `values`;
+* `front`: numbers of the trials on the Pareto front of cost and reward;
+* `verified`: candidates that were tuned longer: `source` (name), `trial` or None, `reward`, `cost`, `values`;
 * `winner`: the `source` of the best of them;
 * `layers`: `layer`, `uniform`, `winner` (values) and `weights` (their number), or `flags` of the winner.
 """
@@ -24,13 +24,13 @@ from pocketflow.utils.reports import number_format as figures
 from pocketflow.utils.runs.records import Number, Record
 
 SAME_COST = 0.02
-"""Costs that differ by less than this share of the largest are those of one budget, not of a trade-off."""
+"""Costs that differ by less than this share of the largest count as equal."""
 
 UNIFORM = 'uniform'
-"""The `source` of the candidate that treats all layers alike."""
+"""The `source` of the candidate with equal values for all layers."""
 
 UNITS = {'sparsity': 'sparsity (share of zeros)', 'bits': 'bits per weight', 'channels kept': 'channels kept (share)'}
-"""What is written at the axis of a searched value, where that says more than its name."""
+"""Axis titles of searched values that differ from their names."""
 
 _FIGURE, _COST, _VALUES = (Number(), None), (Number(low=0), None), {...: (float, str)}
 SHAPE = {
@@ -58,13 +58,13 @@ SHAPE = {
     'verified': [{'source': str, 'trial': (int, None), 'reward': _FIGURE, 'cost': _COST, 'values': _VALUES}],
     'layers': [{'layer': str, 'uniform': Number(), 'winner': Number(), 'weights': Number(low=0)}],
 }
-"""What of an entry is read again; see `pocketflow.utils.runs.records`."""
+"""Shape of an entry when read from a file; see `pocketflow.utils.runs.records`."""
 
 MULTIPLES = ((1e9, 'billion '), (1e6, 'million '), (1e3, 'thousand '))
 
 
 class Mark(enum.Enum):
-    """What became of a trial; the values name it in keys and tooltips."""
+    """Status of a trial; the values are the labels in legends and tooltips."""
 
     MEASURED = 'measured'
     WINNER = 'winner'
@@ -74,7 +74,7 @@ class Mark(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """One trial as it is drawn: `reward` and `cost` are finite or None, `tip` says everything in words."""
+    """A trial for drawing: `reward` and `cost` are finite or None, `tip` is the tooltip."""
 
     number: int
     reward: float | None
@@ -86,7 +86,7 @@ class Trial:
 
 @dataclasses.dataclass(frozen=True)
 class CostedTrial(Trial):
-    """A trial that has both a reward and a cost."""
+    """A trial with both a reward and a cost."""
 
     reward: float
     cost: float
@@ -123,17 +123,17 @@ def _tip(row: Record, mark: Mark, reward: float | None, cost: float | None, cost
 
 
 def finite(value: float | None) -> float | None:
-    """The value, or None where there is none or it is no finite number."""
+    """The value if it is finite, else None."""
     return value if value is not None and math.isfinite(value) else None
 
 
 def winner_trial(entry: Record) -> int | None:
-    """The number of the trial that won; None if it was none, as the final policy."""
+    """Number of the winning trial; None if the winner is no trial, such as the final policy."""
     return next((item['trial'] for item in entry['verified'] if item['source'] == entry['winner']), None)
 
 
 def improvements(trials: Sequence[Trial]) -> list[tuple[int, float]]:
-    """(number, reward) of each trial that was better than all before it."""
+    """(number, reward) of each trial that was better than all previous ones."""
     found: list[tuple[int, float]] = []
     for trial in trials:
         if trial.reward is not None and (not found or trial.reward > found[-1][1]):
@@ -142,7 +142,7 @@ def improvements(trials: Sequence[Trial]) -> list[tuple[int, float]]:
 
 
 def front_trials(entry: Record, trials: Sequence[Trial]) -> list[CostedTrial]:
-    """Those that the entry's `front` names, the cheapest first; none if it names none."""
+    """The trials of the entry's `front`, the cheapest first."""
     numbers = set(entry.get('front') or ())
     return sorted(
         (trial for trial in with_cost(trials) if trial.number in numbers), key=lambda trial: (trial.cost, trial.reward)
@@ -150,7 +150,7 @@ def front_trials(entry: Record, trials: Sequence[Trial]) -> list[CostedTrial]:
 
 
 def with_cost(trials: Sequence[Trial]) -> list[CostedTrial]:
-    """The trials that have both a reward and a cost."""
+    """The trials with both a reward and a cost."""
     return [
         CostedTrial(trial.number, trial.reward, trial.cost, trial.mark, trial.verified, trial.tip)
         for trial in trials
@@ -159,18 +159,18 @@ def with_cost(trials: Sequence[Trial]) -> list[CostedTrial]:
 
 
 def costs_differ(trials: Sequence[Trial]) -> bool:
-    """Whether there is a trade-off to be drawn at all."""
+    """Whether costs differ enough to draw a trade-off."""
     costs = [trial.cost for trial in with_cost(trials)]
     return bool(costs) and max(costs) - min(costs) > SAME_COST * max(costs)
 
 
 def multiple(largest: float) -> tuple[float, str]:
-    """What one unit of a cost axis is: `(1e3, 'thousand ')` for 27,000."""
+    """Size and name of a cost axis' unit: `(1e3, 'thousand ')` for 27,000."""
     return next(((scale, name) for scale, name in MULTIPLES if largest >= scale), (1.0, ''))
 
 
 def value_digits(layers: Sequence[Record]) -> int:
-    """Digits after the point of the searched values: none if all are whole."""
+    """Number of decimals of the searched values: 0 if all are integral."""
     return 0 if all(float(row[key]).is_integer() for row in layers for key in ('uniform', 'winner')) else 3
 
 
@@ -181,7 +181,7 @@ def value_title(entry: Record) -> str:
 
 
 def verified_rewards(entry: Record) -> dict[str, float]:
-    """The rewards after longer tuning, source -> reward; only finite ones."""
+    """Finite rewards after longer tuning: source -> reward."""
     return {item['source']: item['reward'] for item in entry['verified'] if finite(item['reward']) is not None}
 
 
@@ -204,7 +204,7 @@ def num_trials(entry: Record) -> str:
 
 
 def outcome(entry: Record) -> str:
-    """One line: what was searched, by what, in how long, and what it brought."""
+    """One line: searched values, optimizer, duration and result."""
     return (
         f'{entry["searched"]} by {entry["optimizer"]}, {num_trials(entry)} in '
         f'{figures.duration(entry["seconds"])}: {_gain(entry)}'

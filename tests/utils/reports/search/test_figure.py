@@ -45,7 +45,7 @@ def test_failed_writing_leaves_the_old_picture(layer_search, tmp_path, monkeypat
 
 
 def test_panels_are_those_that_say_something(layer_search, costly_search, flag_search):
-    history, front, layers = 'Search history', 'Accuracy and cost', 'The choice for each layer'
+    history, front, layers = 'Search history', 'Accuracy and cost', 'Values per layer'
     assert list(panels(layer_search)) == [history, layers]
     assert list(panels(costly_search)) == [history, front, layers]
     assert list(panels(flag_search)) == [history]
@@ -73,7 +73,7 @@ def test_front_tells_beaten_trials_apart(costly_search):
 
 def test_layers_are_named_as_they_are(layer_search):
     layer_search['layers'][0]['layer'] = '<b>$x_1$</b>'
-    axes = panels(layer_search)['The choice for each layer']
+    axes = panels(layer_search)['Values per layer']
     assert [label.get_text() for label in axes.get_yticklabels()] == ['<b>$x_1$</b>', 'conv_2']
     assert not axes.get_yticklabels()[0].get_parse_math()
     assert axes.get_ylim()[0] > axes.get_ylim()[1], 'the first layer is on top'
