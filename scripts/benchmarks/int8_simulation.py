@@ -27,9 +27,9 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from pocketflow.scripts.benchmarks.network_coverage import calibrated
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.export import LiteRtRunner, convert
+from pocketflow.utils.export.convert import convert
 from pocketflow.utils.export.operators import operator_names
-from pocketflow.utils.export.runner import dequantize, quantize
+from pocketflow.utils.export.runner import LiteRtRunner, dequantize, quantize
 from pocketflow.utils.graph import nodes_in_order
 from pocketflow.utils.quantization.int8.inspect import is_wrapped
 from pocketflow.utils.quantization.int8.wrapping import quantization_aware
