@@ -88,7 +88,7 @@ TASKS = {
     ),
 }
 METHODS = (UNIFORM, *OPTIMIZERS)
-SMOKE_TASKS = 'bits-3,macs-50'
+SMOKE_TASKS = 'macs-50'
 SMOKE_FLAGS = (
     '--model=lenet',
     '--dataset=digits',

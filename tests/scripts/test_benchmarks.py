@@ -236,7 +236,7 @@ def check_smoke(name: str, outcome: Outcome, folder: Path) -> None:
 
 AUTOGRAPH = '__autograph_generated_file'
 """How files of TensorFlow begin that go when the process ends."""
-ALONE = 'latency'
+ALONE = 'training_speed'
 """The one that is tested as a process; that takes as long as loading TensorFlow."""
 
 

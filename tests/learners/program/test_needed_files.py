@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pocketflow.learners.program.checks import checked_command
-from pocketflow.learners.program.needed_files import refuse_missing_data, refuse_missing_files
+from pocketflow.learners.program.needed_files import refuse_missing_files
 from pocketflow.utils.errors import UsageError
 from tests.conftest import TASK
 
@@ -43,6 +43,6 @@ def test_several_workers_have_files_of_their_own():
 
 
 def test_addresses_of_data_are_left_to_tensorflow():
-    refuse_missing_data(checked_command(['main.py', *CIFAR10, '--data_dir_local=gs://bucket/data']))
+    checked_command(['main.py', *CIFAR10, '--data_dir_local=gs://bucket/data']).data_options().refuse_missing()
     Path('data').mkdir()
-    refuse_missing_data(checked_command(['main.py', *CIFAR10, '--data_dir_local=data']))
+    checked_command(['main.py', *CIFAR10, '--data_dir_local=data']).data_options().refuse_missing()

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.utils.export import LiteRtRunner, convert
+from pocketflow.utils.export.convert import convert
+from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.quantization.int8.biases import as_stored, input_scale, shift_for
 from pocketflow.utils.quantization.int8.wrapping import quantization_aware
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from pocketflow.utils.export import LiteRtRunner, convert
+from pocketflow.utils.export.convert import convert
+from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.quantization.int8.limits import LEAST_SHARE, least_width
 from pocketflow.utils.quantization.int8.placement import Place
 from pocketflow.utils.quantization.int8.reach import Range, possible_ranges, reach
