@@ -22,11 +22,10 @@ def test_options_search_nothing_unless_they_say_so():
         SearchedOptions().layer_search()
 
 
-def test_nothing_is_prepared_where_nothing_is_searched(tmp_path, monkeypatch):
+def test_no_values_are_found_where_nothing_is_searched(tmp_path, monkeypatch):
     monkeypatch.setattr(searching, 'PlanSearch', None)
     one = WeightSparseLearner(tiny_context(tmp_path), WeightSparseOptions(protocol='uniform'))
-    one.prepare(None)
-    assert one.found is None and one.search_record() is None
+    assert one.search_values(None) is None and one.search_record() is None
 
 
 @pytest.mark.parametrize(('num_steps', 'longer'), [(0, 2 * MIN_LONGER_STEPS), (400, 800)])
