@@ -82,7 +82,7 @@ BAD = {
     ),
     'no such folder': (['--save_path=m.keras', '--data_dir_local=nowhere'], 'nowhere: there is no such folder'),
     'no classes': (['--save_path=m.keras', '--data_dir_local=two/a'], 'two/a: holds images, but no folders'),
-    'training anew': (['--save_path=m.keras', '--enbl_warm_start'], 'goes with --learner=full-prec and --save_path'),
+    'training anew': (['--save_path=m.keras', '--enbl_warm_start'], 'needs --learner=full-prec and --save_path'),
     'flags of other scales': (['--save_path=m.keras', '--image_mean=x'], '--image_mean=x: must be one number'),
     'other classes': (['--save_path=m.keras'], 'm.keras: has 10 outputs, but two has folders of 2 classes (a, b);'),
     'a broken image': (['--save_path=m.keras', '--data_dir_local=bad'], 'bad/b/x.jpg: no image of a known format;'),

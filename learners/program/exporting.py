@@ -20,6 +20,7 @@ from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters, uncounted_macs
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.export.device_latency import read_device_latencies
+from pocketflow.utils.export.format_names import UNCOMPRESSED
 from pocketflow.utils.export.formats import Source
 from pocketflow.utils.export.isolated import IsolatedConversions, conversion_process, isolated_conversions
 from pocketflow.utils.export.latency import Timing
@@ -31,7 +32,6 @@ from pocketflow.utils.quantization.encoding import Encoding
 from pocketflow.utils.runs.records import Record
 from pocketflow.utils.system.memory import available_bytes, in_words
 
-UNCOMPRESSED = 'uncompressed'
 BUSY = 3
 """Load average per core (one minute) above which latencies are reported as unreliable."""
 TIMED_KEYS = ('latency_ms', 'latency_ms_all_threads', 'speedup_interval', 'speedup_interval_all_threads')

@@ -16,7 +16,7 @@ from pocketflow.learners.search.searchable import searchable_types
 from pocketflow.utils.distributed.options import MultiGpuOptions
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.device_latency import read_device_latencies
-from pocketflow.utils.export.format_names import formats
+from pocketflow.utils.export.format_names import UNCOMPRESSED, formats
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.runs.given_files import MODEL_NAME, resolve_model_path, resolve_plan_path
 from pocketflow.utils.runs.run_directory import REPORT, RunDirectory
@@ -70,4 +70,4 @@ def refuse_missing_model(command: Command, mode: str, run: RunDirectory) -> None
 def refuse_missing_latencies(spec: str | None) -> None:
     """Checks the files with latencies that were measured on a device."""
     if spec is not None:
-        read_device_latencies(spec, list(formats))
+        read_device_latencies(spec, [*formats, UNCOMPRESSED])

@@ -17,3 +17,6 @@ formats: Registry[Write, None] = Registry('file format')
 
 for _name in ('float32', 'float16', 'dynamic', 'int8', MIXED, CONTAINER):
     formats.declare(_name, 'pocketflow.utils.export.formats')
+
+UNCOMPRESSED = 'uncompressed'
+"""Name of the uncompressed model's file in `--device_latency`."""

@@ -10,6 +10,7 @@ import pytest
 import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import LearnerContext
+from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.uniform_quantization_tf.learner import (
     UniformQuantizationTFOptions,
     UniformQuantTFLearner,
@@ -120,6 +121,6 @@ def test_layers_whose_weights_stay_in_float_are_named():
 
 
 def test_it_names_what_it_cannot_follow():
-    assert set(UniformQuantTFLearner.refuses_after) == {'uniform', 'non-uniform'}
-    assert UniformQuantTFLearner.must_be_last
+    declared = LEARNERS.declaration('uniform-tf')
+    assert set(declared.refuses_after) == {'uniform', 'non-uniform'} and declared.must_be_last
     assert dataclasses.is_dataclass(UniformQuantizationTFOptions)

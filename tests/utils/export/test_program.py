@@ -30,7 +30,7 @@ def test_what_the_converter_raises_is_one_line(monkeypatch):
     def fail(program, calibration):
         raise ValueError('first\nx.cc:1:2: error: no such operation\nlast')
 
-    monkeypatch.setitem(file_formats._entries, 'float32', fail)
+    monkeypatch.setattr(file_formats._entries['float32'], 'component', fail)
     with pytest.raises(PocketFlowError) as found:
         convert_program(PROGRAM, 'float32')
     assert str(found.value) == "model 'net' cannot be converted to float32: x.cc:1:2: error: no such operation"

@@ -24,4 +24,4 @@ def test_extremes_of_batches_are_averaged_and_zero_is_within(model, monkeypatch)
     monkeypatch.setattr(calibration, 'BATCH_SIZE', 2)
     images = np.array([[-1], [1], [-7], [2]], np.float32)  # + 3: 2 and 4, then -4 and 5
     ranges = observed_ranges(model, ['shifted', 'scaled', 'zero'], images)
-    assert ranges == {'shifted': (-2.0, 4.5), 'scaled': (-9.0, 4.0), 'zero': (0.0, 1.0)}
+    assert ranges == {'shifted': (-2.0, 4.5), 'scaled': (-9.0, 4.0), 'zero': (0.0, 0.0)}
