@@ -7,7 +7,7 @@ order of the graph, and never ends if a layer depends on a call that does not ex
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from pocketflow.utils.models.errors import UnreadableError
@@ -73,12 +73,27 @@ def in_order(layers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         for name, layer in by_name.items()
         for place, node in enumerate(_nodes(layer))
     }
-    readers, num_missing = defaultdict(list), {}
+    return [by_name[name] for name, _ in topological_order(needs)]
+
+
+def topological_order(needs: Mapping[Call, Collection[Call]]) -> list[Call]:
+    """Sorts calls so that each comes after those it needs, in linear time.
+
+    Args:
+      needs: call -> the different calls that must precede it.
+
+    Raises:
+      UnreadableError: a call depends on one that does not exist, or on itself.
+
+    >>> topological_order({('c', 0): [('a', 0), ('b', 0)], ('b', 0): [('a', 0)], ('a', 0): []})
+    [('a', 0), ('b', 0), ('c', 0)]
+    """
+    readers: defaultdict[Call, list[Call]] = defaultdict(list)
+    num_missing = {call: len(needed) for call, needed in needs.items()}
     for call, needed in needs.items():
-        num_missing[call] = len(needed)
         for other in needed:
             readers[other].append(call)
-    ready = [call for call, nb in num_missing.items() if not nb]
+    ready = [call for call, missing in num_missing.items() if not missing]
     for call in ready:  # the loop appends to it
         for reader in readers[call]:
             num_missing[reader] -= 1
@@ -86,7 +101,7 @@ def in_order(layers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
                 ready.append(reader)
     if len(ready) < len(needs):
         raise UnreadableError('a layer is called on something that no layer makes')
-    return [by_name[name] for name, _ in ready]
+    return ready
 
 
 def _needs(name: str, place: int, node: Any, by_name: Mapping[str, Mapping[str, Any]]) -> set[Call]:

@@ -179,28 +179,16 @@ class _Graph:
             raise UnreadableError(f'a layer is called on the output of {short(name)}, which does not exist')
         return found[index]
 
-    def _in_order(self) -> list[tuple[str, int]]:
+    def _in_order(self) -> list[calls.Call]:
         """Name of the layer and index of each call, in topological order."""
-        readers: defaultdict[tuple[str, int], list[tuple[str, int]]] = defaultdict(list)
-        num_missing: dict[tuple[str, int], int] = {}
+        needs: dict[calls.Call, set[calls.Call]] = {}
         for name, nodes in self._calls.items():
             for place, node in enumerate(nodes):
-                needed = {(name, place - 1)} if place else set()
+                needs[name, place] = {(name, place - 1)} if place else set()
                 for other, number, _ in values.references(node):
                     if self._calls.get(other):
-                        needed.add((other, number - self._shifts.get(other, 0)))
-                num_missing[name, place] = len(needed)
-                for before in needed:
-                    readers[before].append((name, place))
-        ready = [call for call, missing in num_missing.items() if not missing]
-        for call in ready:  # the loop appends to it
-            for reader in readers[call]:
-                num_missing[reader] -= 1
-                if not num_missing[reader]:
-                    ready.append(reader)
-        if len(ready) < len(num_missing):
-            raise UnreadableError('a layer is called on something that no layer makes')
-        return ready
+                        needs[name, place].add((other, number - self._shifts.get(other, 0)))
+        return calls.topological_order(needs)
 
     def _count_from_one(self) -> dict[str, int]:
         """Nested models whose call indices start at 1, since some Keras releases count the creation as call 0."""
