@@ -13,9 +13,13 @@ import logging as python_logging
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from absl import logging
+
+if TYPE_CHECKING:
+    from pocketflow.learners.program.command import Command
 
 # The networks of the tests are so small that threads cost more than they save, and pytest-xdist shares the cores
 # already. Set before TensorFlow and NumPy are loaded; child processes inherit it.
@@ -45,6 +49,22 @@ class Outcome:
     @property
     def last_line(self) -> str:
         return self.out.splitlines()[-1]
+
+
+def command(*arguments: str) -> Command:
+    """The checked command line `main.py ARGUMENTS`."""
+    from pocketflow.learners.program.checks import checked_command
+
+    return checked_command(['main.py', *arguments])
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test works in an empty folder and leaves the registry of pairs as it was."""
+    from pocketflow.nets import PAIRS
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(PAIRS, '_entries', dict(PAIRS._entries))
 
 
 def outcome_of(program: Callable[[], int]) -> Outcome:

@@ -11,27 +11,17 @@ from pathlib import Path
 import pytest
 
 from pocketflow import main
-from pocketflow.learners.program.checks import checked_command
-from pocketflow.learners.program.command import UNRECORDED_OPTIONS, Command
+from pocketflow.learners.program.command import UNRECORDED_OPTIONS
 from pocketflow.learners.program.identity import recorded_lines, run_path, training_name
 from pocketflow.learners.program.modes import EXEC_MODES
-from pocketflow.nets import PAIRS
 from pocketflow.utils.errors import LostWorkerError, PocketFlowError, UsageError
-from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, run_main
+from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, command, run_main
 
 ROOT = Path(__file__).resolve().parents[1]
 PRUNE = (*TASK, '--learner=chn-pruned-rmt')
 
 
-@pytest.fixture(autouse=True)
-def _folder(tmp_path, monkeypatch):
-    """Every test works in an empty folder and leaves the registry of pairs as it was."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(PAIRS, '_entries', dict(PAIRS._entries))
-
-
-def command(*arguments: str) -> Command:
-    return checked_command(['main.py', *arguments])
+pytestmark = pytest.mark.usefixtures('own_folder')
 
 
 BAD_INPUT = {

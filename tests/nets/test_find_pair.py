@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pocketflow.learners.program.checks import checked_command
 from pocketflow.learners.program.command import Command
 from pocketflow.learners.program.identity import recorded_lines, run_path, training_name
 from pocketflow.nets import PAIRS
 from pocketflow.nets.find_pair import PairOptions, find_pair, import_remedy
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.runs.run_directory import RunDirectory
-from tests.conftest import run_main
+from tests.conftest import command, run_main
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,15 +31,7 @@ class Mine(ClassificationHelper):
 '''
 
 
-@pytest.fixture(autouse=True)
-def _folder(tmp_path, monkeypatch):
-    """Every test works in an empty folder and leaves the registry of pairs as it was."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(PAIRS, '_entries', dict(PAIRS._entries))
-
-
-def command(*arguments: str) -> Command:
-    return checked_command(['main.py', *arguments])
+pytestmark = pytest.mark.usefixtures('own_folder')
 
 
 @pytest.mark.parametrize(

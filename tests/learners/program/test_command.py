@@ -6,13 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pocketflow.learners.program.checks import checked_command
-from pocketflow.learners.program.command import Command, MainOptions, learner_names
+from pocketflow.learners.program.command import MainOptions, learner_names
 from pocketflow.learners.program.identity import recorded_lines
 from pocketflow.learners.program.start import make_invocation
-from pocketflow.nets import PAIRS
 from pocketflow.utils.errors import UsageError
-from tests.conftest import TASK, run_main
+from tests.conftest import TASK, command, run_main
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -20,15 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PRUNE = (*TASK, '--learner=chn-pruned-rmt')
 
 
-@pytest.fixture(autouse=True)
-def _folder(tmp_path, monkeypatch):
-    """Every test works in an empty folder and leaves the registry of pairs as it was."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(PAIRS, '_entries', dict(PAIRS._entries))
-
-
-def command(*arguments: str) -> Command:
-    return checked_command(['main.py', *arguments])
+pytestmark = pytest.mark.usefixtures('own_folder')
 
 
 def test_values_may_follow_their_flags():

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pocketflow.learners.program.checks import checked_command
-from pocketflow.learners.program.command import Command
 from pocketflow.learners.program.identity import run_path, training_name
 from pocketflow.learners.program.start import make_invocation
 from pocketflow.utils.distributed.multi_gpu_wrapper import Alone
 from pocketflow.utils.runs.run_directory import RunDirectory
+from tests.conftest import command
 
 TASK = ('--model=lenet', '--dataset=digits', '--enbl_multi_gpu')
 PRUNE = (*TASK, '--learner=chn-pruned-rmt')
@@ -29,10 +28,6 @@ class Several(Alone):
 
     def __init__(self, size: int):
         self.size = size
-
-
-def command(*arguments: str) -> Command:
-    return checked_command(['main.py', *arguments])
 
 
 def begin(arguments: tuple[str, ...], num_workers: int, finish: bool = False) -> Path:

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from pocketflow.learners import LEARNERS
-from pocketflow.learners.program.checks import checked_command
-from pocketflow.learners.program.command import Command
 from pocketflow.nets import PAIRS
 from pocketflow.nets.options import GIVEN
 from pocketflow.utils.options import option_fields
-from tests.conftest import run_main
-
-
-def command(*arguments: str) -> Command:
-    return checked_command(['main.py', *arguments])
+from tests.conftest import command, run_main
 
 
 def test_help_lists_what_there_is():
