@@ -45,6 +45,15 @@ from pocketflow.utils.training.trainer import STEPS_PER_CALL, Trainer
 ROOT = Path(__file__).resolve().parents[2]
 DATA_VARIABLE = 'POCKETFLOW_CIFAR10'
 SEED = 0
+SMOKE_RUN = (
+    '--model=lenet',
+    '--dataset=digits',
+    '--nb_epochs_rat=0.02',
+    '--nb_smpls_export_eval=50',
+    '--nb_repts=5',
+    '--nb_repts_warmup=1',
+)
+"""Flags of a run of main.py in a smoke test: LeNet at digits, little training, few measurements."""
 SMOKE_TIMING = Timing(rounds=2, warmup=1)
 TIMING = Timing(rounds=60)
 

@@ -99,15 +99,7 @@ CASES = {
     ),
 }
 SMOKE_CASES = 'uniform-4,sparse-90'
-SMOKE_FLAGS = (
-    '--model=lenet',
-    '--dataset=digits',
-    '--nb_epochs_rat=0.02',
-    '--nb_smpls_export_eval=50',
-    '--nb_repts=5',
-    '--nb_repts_warmup=1',
-    '--nb_smpls_calib=20',
-)
+SMOKE_FLAGS = (*common.SMOKE_RUN, '--nb_smpls_calib=20')
 SMOKE_CHANGES = {
     '--uql_quant_epochs=5': '--uql_quant_epochs=1',
     '--lrn_rate_init=0.2': '--lrn_rate_init=0.02',

@@ -89,15 +89,7 @@ TASKS = {
 }
 METHODS = (UNIFORM, *OPTIMIZERS)
 SMOKE_TASKS = 'macs-50'
-SMOKE_FLAGS = (
-    '--model=lenet',
-    '--dataset=digits',
-    '--nb_epochs_rat=0.02',
-    '--nb_smpls_export_eval=50',
-    '--nb_repts=5',
-    '--nb_repts_warmup=1',
-    '--cpr_nb_smpls=100',
-)
+SMOKE_FLAGS = (*common.SMOKE_RUN, '--cpr_nb_smpls=100')
 SMOKE_TUNING = ('--lrn_rate_init=0.02',)
 
 

@@ -20,6 +20,7 @@ import pytest
 import tf_keras as keras
 
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.models import building
 from pocketflow.utils.models.files import load_model
 
 layers = keras.layers
@@ -28,6 +29,12 @@ Config = dict[str, Any]
 
 
 WRITER = Path(__file__).parent / 'keras3' / 'write_networks.py'
+
+
+@pytest.fixture
+def few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models with many calls are refused early."""
+    monkeypatch.setattr(building, 'MAX_CALLS', 500)
 
 
 @pytest.fixture(scope='session')

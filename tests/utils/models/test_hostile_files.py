@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from pocketflow.utils.models import building
 from pocketflow.utils.models.files import load_model
 from tests.utils.models.conftest import Config, by_name, config_of, edited, legacy, refused, whole_hdf5, zipped
 
@@ -343,9 +342,7 @@ ARCHITECTURES: dict[str, tuple[Change, str]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def few_calls(monkeypatch):
-    monkeypatch.setattr(building, 'MAX_CALLS', 500)
+pytestmark = pytest.mark.usefixtures('few_calls')
 
 
 @pytest.mark.parametrize('kind', ARCHITECTURES)

@@ -17,7 +17,6 @@ import h5py
 import numpy as np
 import pytest
 
-from pocketflow.utils.models import building
 from pocketflow.utils.models.files import load_model
 from tests.utils.models.conftest import Config, Parts, by_name, edited, refused, with_weights, zipped
 
@@ -180,9 +179,7 @@ ARCHITECTURES: dict[str, tuple[Change, str]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def few_calls(monkeypatch):
-    monkeypatch.setattr(building, 'MAX_CALLS', 500)
+pytestmark = pytest.mark.usefixtures('few_calls')
 
 
 @pytest.mark.parametrize('kind', ARCHITECTURES)
