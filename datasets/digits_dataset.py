@@ -11,7 +11,7 @@ import sklearn.datasets
 import tensorflow as tf
 
 from pocketflow.datasets.abstract_dataset import AbstractDataset, Samples, train_val_split
-from pocketflow.datasets.digits_options import NB_EVAL, DigitsOptions
+from pocketflow.datasets.digits_options import NUM_EVAL, DigitsOptions
 
 MEAN, STD = 4.88, 6.02
 
@@ -27,7 +27,7 @@ class DigitsDataset(AbstractDataset):
 
     def load(self, split: str) -> Samples:
         digits = sklearn.datasets.load_digits()
-        chosen = dict(zip(('train', 'eval'), train_val_split(len(digits.target), NB_EVAL), strict=True))[split]
+        chosen = dict(zip(('train', 'eval'), train_val_split(len(digits.target), NUM_EVAL), strict=True))[split]
         return Samples(digits.images[chosen, :, :, None].astype(np.uint8), digits.target[chosen])
 
     def normalize(self, images: tf.Tensor) -> tf.Tensor:

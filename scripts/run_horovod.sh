@@ -53,5 +53,5 @@ parse_launch ${WORDS[@]+"${WORDS[@]}"}
 
 [[ "${POCKETFLOW_DRY_RUN:-}" == 1 ]] || ensure_horovod
 export PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}"
-run_or_show "$VENV_PYTHON" "$ROOT/scripts/workers/launch.py" "-n=$NB_WORKERS" ${LAUNCH_ARGS[@]+"${LAUNCH_ARGS[@]}"} -- \
+run_or_show "$VENV_PYTHON" "$ROOT/scripts/workers/launch.py" "-n=$NUM_WORKERS" ${LAUNCH_ARGS[@]+"${LAUNCH_ARGS[@]}"} -- \
   "$VENV_PYTHON" "$ROOT/main.py" --enbl_multi_gpu "${MAIN_ARGS[@]}"

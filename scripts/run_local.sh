@@ -18,8 +18,8 @@ source "$LIB/env.sh"
 source "$LIB/launch.sh"
 
 parse_launch "$@"
-((NB_WORKERS == 1)) \
-  || die 2 "-n=$NB_WORKERS: one worker is started here; several workers need scripts/run_horovod.sh"
+((NUM_WORKERS == 1)) \
+  || die 2 "-n=$NUM_WORKERS: one worker is started here; several workers need scripts/run_horovod.sh"
 ((${#MAIN_ARGS[@]})) || MAIN_ARGS=("--flagfile=$ROOT/scripts/flags/quickstart.flags")
 
 [[ "${POCKETFLOW_DRY_RUN:-}" == 1 ]] || ensure_env ''

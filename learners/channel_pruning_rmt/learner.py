@@ -29,11 +29,11 @@ NOTHING_SAVED = (
     'that was to lose channels shares them with layers that need them; see the notes of the layer table'
 )
 
-NB_SEARCH_IMAGES = 500
+NUM_SEARCH_IMAGES = 500
 """Training images for re-fitting the weights of each candidate of a search."""
 
 PRUNED = (keras.layers.Conv2D, keras.layers.Dense)
-NB_SHOWN = 3
+NUM_SHOWN = 3
 """Number of layers that are named in an error message."""
 SKIP_FLAG = 'cpr_skip_op_names'
 REMEDIES = (
@@ -91,8 +91,8 @@ def check_any_prunable(model: keras.Model, skipped: Mapping[str, str]) -> None:
         and any(weight.shape.rank > 1 for weight in layer.weights)
         and type(layer) not in PRUNED
     ]
-    reasons = [f'{type(layer).__name__} ({layer.name}) is none of them' for layer in others[:NB_SHOWN]]
-    reasons += [f'{name} is skipped unless you pass {remedy}' for name, remedy in [*flags.items()][-NB_SHOWN:]]
+    reasons = [f'{type(layer).__name__} ({layer.name}) is none of them' for layer in others[:NUM_SHOWN]]
+    reasons += [f'{name} is skipped unless you pass {remedy}' for name, remedy in [*flags.items()][-NUM_SHOWN:]]
     raise UsageError(
         f'no layer is left to prune in model {model.name!r}: {ChannelPrunedRmtLearner.name} prunes Conv2D '
         f'and Dense layers with several input channels; {"; ".join(reasons) or "it has none"}'
@@ -164,7 +164,7 @@ class ChannelPrunedRmtLearner(SearchingLearner):
         return load_plan(self.options.plan_path, self.name, 'channels', 'cpr_save_path_ws')
 
     def candidates(self, model: keras.Model) -> ChannelCandidates:
-        return self._candidates(model, min(self.options.num_images, NB_SEARCH_IMAGES))
+        return self._candidates(model, min(self.options.num_images, NUM_SEARCH_IMAGES))
 
     def _candidates(self, model: keras.Model, num_images: int) -> ChannelCandidates:
         options, readers = self.options, reader_channels(model)

@@ -35,7 +35,7 @@ from pocketflow.utils.system.memory import available_bytes, in_words
 BUSY = 3
 """Load average per core (one minute) above which latencies are reported as unreliable."""
 TIMED_KEYS = ('latency_ms', 'latency_ms_all_threads', 'speedup_interval', 'speedup_interval_all_threads')
-NB_TRIED = 64
+NUM_TRIED = 64
 """Number of evaluation samples for the first run of a new file: one batch."""
 
 
@@ -175,7 +175,7 @@ class Exporter:
         save_model(candidate.model, candidate.keras_path)
         evaluation = Evaluation.of_model(candidate.model, *self._evaluation_samples)
         files = {}
-        with self._conversions(candidate.folder, evaluation.images[:NB_TRIED]) as conversions:
+        with self._conversions(candidate.folder, evaluation.images[:NUM_TRIED]) as conversions:
             source = Source(
                 candidate.model, candidate.encodings, self._calibration, conversions.convert, conversions.try_out
             )

@@ -29,7 +29,7 @@ from pocketflow.utils.reports.layer_table import layer_rows
 from pocketflow.utils.runs.records import Record
 
 FIRST, LAST = 'first layer', 'last layer'
-NB_CALIBRATION_IMAGES = 1000
+NUM_CALIBRATION_IMAGES = 1000
 
 
 def skip_reasons(model: keras.Model, options: WeightBitsOptions) -> dict[str, str]:
@@ -188,7 +188,7 @@ class WeightBitsLearner(SearchingLearner):
         """Images for the calibration of activation ranges, if activations are quantized."""
         if self.options.activation_bits == FULL_BITS:
             return None
-        return self.helper.training_images(NB_CALIBRATION_IMAGES, self.context.seed)
+        return self.helper.training_images(NUM_CALIBRATION_IMAGES, self.context.seed)
 
     @staticmethod
     def _with_bits(row: Record, bits: Mapping[str, int]) -> Record:

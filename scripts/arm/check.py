@@ -24,7 +24,7 @@ from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.export.runner import quantize
 from pocketflow.utils.system.quiet import quiet_native_output
 
-NB_SAMPLES = 16
+NUM_SAMPLES = 16
 
 
 class ExportedFile:
@@ -50,7 +50,7 @@ class ExportedFile:
         """Converts float samples [N, ...], by default standard normal ones, to inputs [N, ...] of the file's type."""
         shape = tuple(int(size) for size in self._source['shape'][1:])
         if samples is None:
-            samples = np.random.default_rng(0).standard_normal((NB_SAMPLES, *shape))
+            samples = np.random.default_rng(0).standard_normal((NUM_SAMPLES, *shape))
         elif samples.shape[1:] != shape or not len(samples):
             raise UsageError(
                 f'--inputs: has the shape {samples.shape}, but {self.path} takes (N, '

@@ -39,7 +39,7 @@ from pocketflow.utils.reports.report import format_table
 from pocketflow.utils.training.precision import resolve_compute_dtype
 
 ROOT = Path(__file__).resolve().parents[2]
-NB_WORKERS = 2
+NUM_WORKERS = 2
 PLAIN = 'none'
 SETTINGS = {PLAIN: CompressionOptions(), 'fp16': CompressionOptions(kind='fp16')} | {
     f'{bits} {exchange}': CompressionOptions(kind='ecq', bits=bits, exchange=exchange)
@@ -180,7 +180,7 @@ def launch(words: Sequence[str]) -> None:
     command = [
         sys.executable,
         str(ROOT / 'scripts/workers/launch.py'),
-        f'-n={NB_WORKERS}',
+        f'-n={NUM_WORKERS}',
         '--',
         sys.executable,
         *words,
@@ -212,7 +212,7 @@ def measured_times(model: keras.Model, arguments: argparse.Namespace) -> dict[st
     measurements: dict[str, Callable[[], float]] = {'step': StepTime(model, arguments, model.input_shape[1:], dtype)}
     for name, options in SETTINGS.items():
         if options.kind == 'ecq':
-            measurements[name] = ReduceTime(model, options, NB_WORKERS, arguments.steps)
+            measurements[name] = ReduceTime(model, options, NUM_WORKERS, arguments.steps)
     return common.medians_of_rounds(measurements, arguments.rounds)
 
 
@@ -220,14 +220,14 @@ def rows_of(sizes: Sizes, traffic: Mapping[str, float], times: Mapping[str, floa
     """One row per setting, for two workers."""
     rows = []
     for name, num_bytes in traffic.items():
-        computed = bytes_per_step(SETTINGS[name], sizes, NB_WORKERS)
+        computed = bytes_per_step(SETTINGS[name], sizes, NUM_WORKERS)
         rows.append(
             {
                 'setting': name,
                 'bytes_measured': round(num_bytes),
                 'bytes_computed': round(computed),
                 'fewer_measured': round(traffic[PLAIN] / num_bytes, 2),
-                'fewer_computed': round(bytes_per_step(SETTINGS[PLAIN], sizes, NB_WORKERS) / computed, 2),
+                'fewer_computed': round(bytes_per_step(SETTINGS[PLAIN], sizes, NUM_WORKERS) / computed, 2),
                 'ms': round(times[name], 3) if name in times else None,
                 'share_of_step': round(times[name] / times['step'], 4) if name in times else None,
             }

@@ -24,7 +24,7 @@ from pocketflow.utils.training.precision import compute_dtype, resolve_compute_d
 from pocketflow.utils.training.trainer import STEPS_PER_CALL
 
 RATIO_GOAL = 0.95
-NB_BATCHES = 8
+NUM_BATCHES = 8
 PRUNE_RATIO = 0.5
 
 
@@ -33,7 +33,7 @@ class BareLoop:
 
     def __init__(self, helper: AbstractModelHelper, num_steps: int, dtype: str):
         self._num_steps, self._dtype = num_steps, dtype
-        self._batches = list(helper.build_dataset_train().take(NB_BATCHES))
+        self._batches = list(helper.build_dataset_train().take(NUM_BATCHES))
         self._step = _bare_step(helper)
 
     def __call__(self) -> float:

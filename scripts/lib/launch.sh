@@ -2,7 +2,7 @@
 # Translates a launcher's arguments to those of main.py; accepts the original's `nets/MODEL_at_DATASET_run.py`.
 # Source this file after env.sh.
 
-NB_WORKERS=1
+NUM_WORKERS=1
 MAIN_ARGS=()
 
 set_workers() {
@@ -10,7 +10,7 @@ set_workers() {
   [[ "$1" == *=* && "$value" =~ ^[1-9][0-9]*$ ]] \
     || die 2 "$1: the number of workers is a whole number >= 1, written -n=K or --nb_gpus=K"
   # shellcheck disable=SC2034  # read by the launchers
-  NB_WORKERS=$value
+  NUM_WORKERS=$value
 }
 
 # Resolves a file relative to the caller's folder, then to the repository; else prints the word unchanged.
@@ -37,7 +37,7 @@ add_script() {
   fi
 }
 
-# parse_launch ARGS...: sets NB_WORKERS and MAIN_ARGS; only the first word may be a script.
+# parse_launch ARGS...: sets NUM_WORKERS and MAIN_ARGS; only the first word may be a script.
 parse_launch() {
   local word script=''
   for word in "$@"; do

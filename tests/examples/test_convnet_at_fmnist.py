@@ -13,7 +13,7 @@ from tests.conftest import ONE_FILE, PRUNING, QUICK, run_main
 from tests.datasets.conftest import write_idx
 
 EXAMPLE = Path(__file__).resolve().parents[2] / 'examples' / 'convnet_at_fmnist.py'
-NB_TRAIN, NB_EVAL = 60, 20
+NUM_TRAIN, NUM_EVAL = 60, 20
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def write_data(folder: Path) -> Path:
     """Ten kinds of pictures: the class is the number of the brightest band."""
     rng = np.random.default_rng(0)
     folder.mkdir()
-    for prefix, count in (('train', NB_TRAIN), ('t10k', NB_EVAL)):
+    for prefix, count in (('train', NUM_TRAIN), ('t10k', NUM_EVAL)):
         labels = np.arange(count) % 10
         images = rng.integers(0, 100, (count, 28, 28))
         for image, label in zip(images, labels, strict=True):
@@ -41,9 +41,9 @@ def test_the_example_is_pruned_end_to_end(tmp_path):
     outcome = run_main(
         f'--model_helper={EXAMPLE}',
         f'--data_dir_local={data}',
-        f'--nb_smpls_train={NB_TRAIN}',
+        f'--nb_smpls_train={NUM_TRAIN}',
         '--nb_smpls_val=10',
-        f'--nb_smpls_eval={NB_EVAL}',
+        f'--nb_smpls_eval={NUM_EVAL}',
         '--batch_size=20',
         *QUICK,
         *PRUNING,

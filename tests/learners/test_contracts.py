@@ -28,7 +28,7 @@ from pocketflow.utils.training.trainer import TrainerOptions, evaluate
 from tests.datasets.conftest import write_cifar10
 from tests.learners.conftest import make_context
 
-NB_STEPS = 3
+NUM_STEPS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +46,8 @@ class LearnerSettings:
 LEARNER_SETTINGS = {
     'full-prec': LearnerSettings(shrinks=False),
     'chn-pruned-rmt': LearnerSettings({'num_images': 60, 'num_positions': 4}),
-    'uniform': LearnerSettings({'quant_epochs': (NB_STEPS + 0.5) / 6}, shrinks=False),
-    'non-uniform': LearnerSettings({'quant_epochs': (NB_STEPS + 0.5) / 6, 'opt_mode': 'both'}, shrinks=False),
+    'uniform': LearnerSettings({'quant_epochs': (NUM_STEPS + 0.5) / 6}, shrinks=False),
+    'non-uniform': LearnerSettings({'quant_epochs': (NUM_STEPS + 0.5) / 6, 'opt_mode': 'both'}, shrinks=False),
     'uniform-tf': LearnerSettings({'num_images': 60}, shrinks=False, file_format='int8', tolerance=0.02),
     'weight-sparse': LearnerSettings({'protocol': 'uniform'}, shrinks=False),
 }
@@ -83,11 +83,11 @@ def test_every_pair_has_a_row():
 
 
 def small_helper(pair: str, folder: Path) -> AbstractModelHelper:
-    """The pair on a small data set, with as many epochs as make `NB_STEPS` steps."""
+    """The pair on a small data set, with as many epochs as make `NUM_STEPS` steps."""
     settings, helper_class = PAIR_SETTINGS[pair], PAIRS.get(pair)
     where = {'data_dir_local': str(settings.write(folder / 'data'))} if settings.write else {}
     data = helper_class.dataset_class(helper_class.dataset_class.options_class(**settings.data, **where))
-    ratio = (NB_STEPS + 0.5) * SMALL['batch_size'] / SMALL['num_train'] / helper_class.num_epochs
+    ratio = (NUM_STEPS + 0.5) * SMALL['batch_size'] / SMALL['num_train'] / helper_class.num_epochs
     return helper_class(helper_class.net_options_class(epochs_ratio=ratio, **settings.net), data)
 
 

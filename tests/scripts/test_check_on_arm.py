@@ -188,7 +188,7 @@ def test_what_is_not_a_number_differs_and_other_shapes_are_an_error():
 def test_a_machine_runs_what_the_file_takes(files: dict[str, Path], name: str, tmp_path: Path):
     file = check.ExportedFile(files[name])
     inputs = file.inputs(None)
-    assert inputs.shape == (check.NB_SAMPLES, 8, 8, 3)
+    assert inputs.shape == (check.NUM_SAMPLES, 8, 8, 3)
     assert inputs.dtype == (np.int8 if name == 'int8' else np.float32)
     here = Machine('this machine', sys.executable, tmp_path)
     comparison = check.check(file, np.zeros((2, 8, 8, 3)), here, here)

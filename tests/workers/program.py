@@ -32,7 +32,7 @@ from tests.workers.launching import QUICK_EXPORT, TASK
 from tests.workers.observed_main import note_endings
 from tests.workers.searching import searches
 
-NB_SAMPLES, BATCH = 96, 16
+NUM_SAMPLES, BATCH = 96, 16
 OPTIONS = TrainerOptions(summary_step=10, save_step=10, compute_dtype='float32')
 SPARSE = (
     *TASK,
@@ -53,11 +53,11 @@ class Numbered(AbstractDataset):
     name = 'numbered'
     options_class = DatasetOptions
     image_shape = (4, 4, 2)
-    num_classes = NB_SAMPLES
+    num_classes = NUM_SAMPLES
 
     def load(self, split: str) -> Samples:
-        images = np.random.default_rng(0).integers(0, 256, (NB_SAMPLES, *self.image_shape), np.uint8)
-        return Samples(images, np.arange(NB_SAMPLES))
+        images = np.random.default_rng(0).integers(0, 256, (NUM_SAMPLES, *self.image_shape), np.uint8)
+        return Samples(images, np.arange(NUM_SAMPLES))
 
     def normalize(self, images: tf.Tensor) -> tf.Tensor:
         return tf.cast(images, tf.float32) / 100 - 1.28
@@ -68,9 +68,9 @@ class Numbered(AbstractDataset):
 
 def batches(workers: Workers) -> Callable[[int], tf.data.Dataset]:
     """This worker's part of batches of `BATCH` samples."""
-    data = Numbered(DatasetOptions(num_train=NB_SAMPLES, batch_size=BATCH // workers.size))
+    data = Numbered(DatasetOptions(num_train=NUM_SAMPLES, batch_size=BATCH // workers.size))
     data.shard = Shard(workers.rank, workers.size)
-    return lambda step: data.train_batches(np.arange(NB_SAMPLES), step)
+    return lambda step: data.train_batches(np.arange(NUM_SAMPLES), step)
 
 
 def loss_fn(labels: tf.Tensor, outputs: tf.Tensor, variables: list) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
@@ -171,7 +171,7 @@ def mirrored(workers: Workers, folder: Path) -> Iterator[tuple[str, np.ndarray]]
 
 def data(workers: Workers) -> Iterator[tuple[str, np.ndarray]]:
     """Which samples this worker sees in two epochs of twelve steps in all."""
-    stream = batches(workers)(0).take(2 * NB_SAMPLES // BATCH)
+    stream = batches(workers)(0).take(2 * NUM_SAMPLES // BATCH)
     yield 'seen', np.array([labels.numpy() for _, labels in stream])
 
 

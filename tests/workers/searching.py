@@ -12,11 +12,11 @@ from pocketflow.hp_optimizer.synthetic import sparsity_problem
 from pocketflow.utils.distributed.multi_gpu_wrapper import Workers
 from pocketflow.utils.system.interrupts import Interrupted
 
-NB_TRIALS = 9
+NUM_TRIALS = 9
 
 
 def optimizer():
-    return OPTIMIZERS.get('ddpg')(sparsity_problem(num_layers=4)[0], 5, NB_TRIALS, num_warmup=3, num_updates=2)
+    return OPTIMIZERS.get('ddpg')(sparsity_problem(num_layers=4)[0], 5, NUM_TRIALS, num_warmup=3, num_updates=2)
 
 
 class Part:
@@ -41,7 +41,7 @@ class Part:
     def search(self, folder: Path, **settings: bool) -> Trial:
         chosen = optimizer()
         journal = Journal(folder / f'{self.workers.rank}.jsonl', chosen.domain)
-        return search(chosen, self.evaluate, journal, NB_TRIALS, workers=self.workers, **settings)
+        return search(chosen, self.evaluate, journal, NUM_TRIALS, workers=self.workers, **settings)
 
 
 def searches(workers: Workers, folder: Path) -> dict[str, object]:

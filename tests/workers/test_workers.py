@@ -11,10 +11,10 @@ import pytest
 from pocketflow.hp_optimizer import Journal, Trial
 from pocketflow.hp_optimizer.synthetic import sparsity_problem
 from tests.workers.launching import launch, needs_horovod
-from tests.workers.searching import NB_TRIALS, optimizer
+from tests.workers.searching import NUM_TRIALS, optimizer
 
 PROGRAM = Path(__file__).with_name('program.py')
-NB_SAMPLES = 96
+NUM_SAMPLES = 96
 
 pytestmark = needs_horovod
 Arrays = dict[str, np.ndarray]
@@ -57,7 +57,7 @@ def test_together_they_see_each_sample_once_per_epoch(results):
     one, two = (part['seen'] for part in results[:2])
     assert one.shape == two.shape == (12, 8)
     for epoch in (slice(0, 6), slice(6, 12)):
-        assert sorted([*one[epoch].ravel(), *two[epoch].ravel()]) == list(range(NB_SAMPLES))
+        assert sorted([*one[epoch].ravel(), *two[epoch].ravel()]) == list(range(NUM_SAMPLES))
 
 
 def test_metrics_are_means_over_the_workers(results):
@@ -141,7 +141,7 @@ def test_a_signal_to_one_ends_both_and_both_continue_as_if_nothing_had_happened(
 
 
 def test_together_they_do_as_one(folder: Path, found: list[dict]):
-    assert [one['counts'][2] for one in found] == [NB_TRIALS] * 2
+    assert [one['counts'][2] for one in found] == [NUM_TRIALS] * 2
     alone, reward = optimizer(), sparsity_problem(num_layers=4)[1]
     for trial in trials(folder / 'data'):
         assert trial.values == alone.ask() and trial.extra == {'before': 1e-17}

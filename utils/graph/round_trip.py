@@ -24,7 +24,7 @@ KNOWN_MODULES = ('keras', 'tf_keras')
 DECORATOR = '@keras.saving.register_keras_serializable()'
 RELATIVE_TOLERANCE = 1e-3
 """Accepted difference relative to the largest output, because the order of sums may differ in a copy."""
-NB_SAMPLES = 2
+NUM_SAMPLES = 2
 
 
 def check_round_trip(model: keras.Model, source: str) -> None:
@@ -154,7 +154,7 @@ def _check_outputs(model: keras.Model, restored: keras.Model, copy: keras.Model,
     """Raises a `UsageError` if the restored or copied model differs, as when a `get_config` is incomplete."""
     rng = np.random.default_rng(0)
     inputs = [
-        tf.cast(rng.normal(size=(NB_SAMPLES, *(size or 1 for size in tensor.shape[1:]))), tensor.dtype)
+        tf.cast(rng.normal(size=(NUM_SAMPLES, *(size or 1 for size in tensor.shape[1:]))), tensor.dtype)
         for tensor in model.inputs
     ]
     expected = _outputs(model, inputs)

@@ -16,7 +16,7 @@ MAX_LAYERS = 2**13
 """Limit of the layers in one list, and of their calls; the largest `keras.applications` networks have about 1,000."""
 
 _CONSTANT = '_CONSTANT_VALUE'  # in place of an input layer's name, followed by a number or an array
-_NB_PASSES = 4  # one creates the layers, one makes their calls; Keras may number calls of nested models differently
+_NUM_PASSES = 4  # one creates the layers, one makes their calls; Keras may number calls of nested models differently
 
 Call = tuple[str, int]
 """Name of a layer, and index of the call."""
@@ -51,13 +51,13 @@ class OrderedLayers(list[Any]):
 
     def __init__(self, layers: Sequence[Any]) -> None:
         super().__init__(layers)
-        self._num_left = _NB_PASSES
+        self._num_left = _NUM_PASSES
 
     def __iter__(self) -> Iterator[Any]:
         self._num_left -= 1
         if self._num_left < 0:
             raise UnreadableError('a layer is called on something that no layer makes')
-        is_first = self._num_left == _NB_PASSES - 1
+        is_first = self._num_left == _NUM_PASSES - 1
         return super().__iter__() if is_first else iter(in_order(list(super().__iter__())))
 
 

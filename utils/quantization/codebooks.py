@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-NB_ITERATIONS = 100
+NUM_ITERATIONS = 100
 """Of k-means: milliseconds per layer. With 10, from quantiles of Laplacian weights, the squared error doubles."""
 
 
@@ -31,7 +31,7 @@ def initial_codebooks(rows: np.ndarray, num_entries: int, style: str) -> np.ndar
     return np.linspace(rows.min(axis=1), rows.max(axis=1), num_entries, axis=1, dtype=np.float64)
 
 
-def fit_codebooks(rows: np.ndarray, num_entries: int, style: str, num_iterations: int = NB_ITERATIONS) -> np.ndarray:
+def fit_codebooks(rows: np.ndarray, num_entries: int, style: str, num_iterations: int = NUM_ITERATIONS) -> np.ndarray:
     """Code books by k-means (Lloyd 1982), for all buckets at once.
 
     Args:

@@ -20,7 +20,7 @@ from pocketflow.rl_agents.ddpg.options import DdpgOptions
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option_fields
 
-NB_TRIALS = 12
+NUM_TRIALS = 12
 
 
 def flags_space() -> tuple[SearchSpace, Callable]:
@@ -46,7 +46,7 @@ FAST = {'ddpg': {'num_updates': 2, 'options': SMALL}, 'gp': {'num_rounds': 2, 'n
 
 
 def make(name: str, domain: Domain, seed: int = 3) -> HyperParamOptimizer:
-    return OPTIMIZERS.get(name)(domain, seed, NB_TRIALS, **FAST.get(name, {}))
+    return OPTIMIZERS.get(name)(domain, seed, NUM_TRIALS, **FAST.get(name, {}))
 
 
 def run(optimizer: HyperParamOptimizer, reward: Callable, num_trials: int) -> list[dict]:
@@ -61,7 +61,7 @@ def run(optimizer: HyperParamOptimizer, reward: Callable, num_trials: int) -> li
 @pytest.mark.parametrize('domain_name', list(DOMAINS))
 def test_candidates_keep_the_rules_and_repeat_with_the_seed(name: str, domain_name: str, tmp_path: Path):
     domain, reward = DOMAINS[domain_name]()
-    asked = run(make(name, domain), reward, NB_TRIALS)
+    asked = run(make(name, domain), reward, NUM_TRIALS)
     for values in asked:
         domain.encode(values)  # refuses what is outside the bounds, of a wrong type, or over the budget
         if domain.cost(values) is not None:
@@ -70,10 +70,10 @@ def test_candidates_keep_the_rules_and_repeat_with_the_seed(name: str, domain_na
     assert len({tuple(values.values()) for values in asked}) >= 4
 
     path = tmp_path / 'journal.jsonl'
-    driver.search(make(name, domain), formula(reward), Journal(path, domain), NB_TRIALS // 2 + 2)
-    assert [trial.values for trial in Journal(path, domain).trials] == asked[: NB_TRIALS // 2 + 2]
+    driver.search(make(name, domain), formula(reward), Journal(path, domain), NUM_TRIALS // 2 + 2)
+    assert [trial.values for trial in Journal(path, domain).trials] == asked[: NUM_TRIALS // 2 + 2]
     # A fresh process, which is only told the journal, goes on with what the first would have asked.
-    driver.search(make(name, domain), formula(reward), Journal(path, domain), NB_TRIALS)
+    driver.search(make(name, domain), formula(reward), Journal(path, domain), NUM_TRIALS)
     assert [trial.values for trial in Journal(path, domain).trials] == asked
 
 
@@ -94,10 +94,10 @@ def test_asking_again_changes_nothing(name: str):
 
 
 def run_rounds(optimizer: HyperParamOptimizer, reward: Callable, journal: Journal, size: int) -> None:
-    """Up to `NB_TRIALS` in rounds of `size`, the trials of the journal included."""
+    """Up to `NUM_TRIALS` in rounds of `size`, the trials of the journal included."""
     driver.replay(optimizer, journal, size)
-    while len(journal.trials) < NB_TRIALS:
-        asked = optimizer.ask_many(driver.round_size(len(journal.trials), NB_TRIALS, size))
+    while len(journal.trials) < NUM_TRIALS:
+        asked = optimizer.ask_many(driver.round_size(len(journal.trials), NUM_TRIALS, size))
         for number, values in enumerate(asked, len(journal.trials) + 1):
             journal.append(Trial(number, values, None, reward(values)))
         driver.replay(optimizer, journal, size)
@@ -110,14 +110,14 @@ def test_rounds_continue_from_their_journal(name: str):
     run_rounds(make(name, domain), reward, whole, 4)
     asked = [tuple(trial.values.values()) for trial in whole.trials]
     assert whole.trials[0].values == domain.decode(np.full(3, 0.5))
-    assert len(set(asked)) == NB_TRIALS
+    assert len(set(asked)) == NUM_TRIALS
     part.append(*whole.trials[:8])
     run_rounds(make(name, domain), reward, part, 4)
     assert part.trials == whole.trials
     torn = Journal(None, domain)
     torn.append(*whole.trials[:9])
     run_rounds(make(name, domain), reward, torn, 4)
-    assert len(torn.trials) == len({tuple(trial.values.values()) for trial in torn.trials}) == NB_TRIALS
+    assert len(torn.trials) == len({tuple(trial.values.values()) for trial in torn.trials}) == NUM_TRIALS
 
 
 @pytest.mark.parametrize('name', list(OPTIMIZERS))

@@ -15,7 +15,7 @@ from pocketflow.learners.channel_pruning_rmt.refit import LayerRegression, stren
 from pocketflow.utils.channels import reader_channels
 from tests.learners.search.conftest import tiny_helper, tiny_net
 
-NB_CHANNELS = {'b': 8, 'hidden': 12, 'logits': 16}
+NUM_CHANNELS = {'b': 8, 'hidden': 12, 'logits': 16}
 
 
 @functools.cache
@@ -26,7 +26,7 @@ def models() -> tuple[keras.Model, keras.Model]:
 @functools.cache
 def regressions() -> dict[str, LayerRegression]:
     full, copy = models()
-    readers = {name: reader for name, reader in reader_channels(full).items() if name in NB_CHANNELS}
+    readers = {name: reader for name, reader in reader_channels(full).items() if name in NUM_CHANNELS}
     return dict(Sampling(tiny_helper().training_images(20), 6, 1e-5, 0).regressions(full, copy, readers))
 
 
@@ -36,25 +36,25 @@ def prefixes(name: str, criterion: str) -> list[tuple[list[int], list[int]]]:
     order = one.order(criterion, rng)
     return [
         (sorted(order[:count].tolist()), one.choose(criterion, count, rng).tolist())
-        for count in range(1, NB_CHANNELS[name] + 1)
+        for count in range(1, NUM_CHANNELS[name] + 1)
     ]
 
 
-@pytest.mark.parametrize('name', NB_CHANNELS)
+@pytest.mark.parametrize('name', NUM_CHANNELS)
 @pytest.mark.parametrize('criterion', ['obs', 'l1'])
 def test_the_first_of_an_order_are_what_the_criterion_chooses(name, criterion):
     for first, chosen in prefixes(name, criterion):
         assert first == chosen
 
 
-@pytest.mark.parametrize('name', NB_CHANNELS)
+@pytest.mark.parametrize('name', NUM_CHANNELS)
 @pytest.mark.parametrize('criterion', ['lasso', 'random'])
 def test_other_orders_name_each_channel_once(name, criterion):
     order = regressions()[name].order(criterion, np.random.default_rng(0))
-    assert sorted(order.tolist()) == list(range(NB_CHANNELS[name]))
+    assert sorted(order.tolist()) == list(range(NUM_CHANNELS[name]))
 
 
-@pytest.mark.parametrize('name', NB_CHANNELS)
+@pytest.mark.parametrize('name', NUM_CHANNELS)
 def test_the_order_of_lasso_begins_as_its_path(name):
     agreeing = [first == chosen for first, chosen in prefixes(name, 'lasso')]
     assert agreeing[0] and agreeing[-1]

@@ -17,7 +17,7 @@ from pocketflow.nets.abstract_model_helper import ClassificationHelper, NetOptio
 from tests.learners.conftest import make_context
 
 layers = keras.layers
-NB_TRAIN, NB_VAL, NB_EVAL = 60, 20, 40
+NUM_TRAIN, NUM_VAL, NUM_EVAL = 60, 20, 40
 KERNELS = {'a': (3, 3, 1, 8), 'b': (3, 3, 8, 12), 'hidden': (48, 16), 'logits': (16, 10)}
 """The shapes of the tiny network's kernels."""
 
@@ -54,7 +54,7 @@ class TinyHelper(ClassificationHelper):
 
 def tiny_helper(**net_options) -> TinyHelper:
     data = DigitsOptions(
-        num_train=NB_TRAIN, num_val=NB_VAL, num_eval=NB_EVAL, batch_size=8, batch_size_eval=7, hold_out=True
+        num_train=NUM_TRAIN, num_val=NUM_VAL, num_eval=NUM_EVAL, batch_size=8, batch_size_eval=7, hold_out=True
     )
     return TinyHelper(NetOptions(**net_options), DigitsDataset(data))
 

@@ -21,9 +21,9 @@ from pocketflow.learners.weight_sparsification.masks import num_zeros_now
 from pocketflow.learners.weight_sparsification.selection import prunable_layers
 from pocketflow.nets.abstract_model_helper import ClassificationHelper, NetOptions
 from pocketflow.utils.training.trainer import DistributedContext, Trainer, TrainerOptions, TrainerParts
-from tests.learners.search.conftest import KERNELS, NB_VAL, drawn, tiny_helper, tiny_net
+from tests.learners.search.conftest import KERNELS, NUM_VAL, drawn, tiny_helper, tiny_net
 
-NB_TRAIN, NB_HELD_OUT, NB_EVAL = 60, 20, 40
+NUM_TRAIN, NUM_HELD_OUT, NUM_EVAL = 60, 20, 40
 
 
 def tuning_of(helper: ClassificationHelper, **changes) -> Tuning:
@@ -179,7 +179,7 @@ class NumberedDataset(AbstractDataset):
     name, options_class, image_shape, num_classes = 'numbered', DatasetOptions, (2, 2, 1), 10
 
     def load(self, split: str) -> Samples:
-        numbers = np.arange(NB_TRAIN) if split == 'train' else 100 + np.arange(NB_EVAL)
+        numbers = np.arange(NUM_TRAIN) if split == 'train' else 100 + np.arange(NUM_EVAL)
         return Samples(np.tile(numbers[:, None, None, None], (1, 2, 2, 1)).astype(np.uint8), numbers % 10)
 
     def normalize(self, images: tf.Tensor) -> tf.Tensor:
@@ -212,7 +212,7 @@ class Anything(Candidates):
 
 def numbered(shard: Shard | None = None, hold_out: bool = True) -> NumberedHelper:
     options = DatasetOptions(
-        num_train=NB_TRAIN, num_val=NB_HELD_OUT, num_eval=NB_EVAL, batch_size=8, batch_size_eval=7, hold_out=hold_out
+        num_train=NUM_TRAIN, num_val=NUM_HELD_OUT, num_eval=NUM_EVAL, batch_size=8, batch_size_eval=7, hold_out=hold_out
     )
     dataset = NumberedDataset(options, seed=1)
     dataset.shard = shard or Shard()
@@ -237,11 +237,11 @@ def held_out_samples() -> set[int]:
 @pytest.mark.parametrize('longer', [True, False])
 def test_rewards_come_from_samples_that_nothing_is_trained_or_evaluated_on(longer, hold_out):
     trained, result = samples_seen(numbered(hold_out=hold_out), longer)
-    assert len(trained) == 40 * 8 and len(set(trained)) == NB_TRAIN - NB_HELD_OUT
-    assert sorted(result) == sorted(held_out_samples()) and len(result) == NB_HELD_OUT
+    assert len(trained) == 40 * 8 and len(set(trained)) == NUM_TRAIN - NUM_HELD_OUT
+    assert sorted(result) == sorted(held_out_samples()) and len(result) == NUM_HELD_OUT
     assert not set(trained) & set(result)
     evaluated = _numbers(numbered().build_dataset_eval())
-    assert evaluated == set(range(100, 100 + NB_EVAL)) and not evaluated & {*trained, *result}
+    assert evaluated == set(range(100, 100 + NUM_EVAL)) and not evaluated & {*trained, *result}
 
 
 def _numbers(batches: tf.data.Dataset) -> set[int]:
@@ -254,19 +254,19 @@ def test_with_two_shards_too():
         assert sorted(result) == sorted(held_out_samples())
         assert not set(trained) & held_out_samples()
     assert shares[0][0] != shares[1][0]
-    assert set(shares[0][0]) | set(shares[1][0]) == set(range(NB_TRAIN)) - held_out_samples()
+    assert set(shares[0][0]) | set(shares[1][0]) == set(range(NUM_TRAIN)) - held_out_samples()
 
 
 def test_short_judgements_see_the_first_batches_only():
     _, result = samples_seen(numbered(), num_eval_batches=2)
     assert result == sorted(held_out_samples())[:14]
     _, result = samples_seen(numbered(), longer=True, num_eval_batches=2)
-    assert len(result) == NB_HELD_OUT
+    assert len(result) == NUM_HELD_OUT
 
 
 def test_what_layers_are_sampled_from_is_not_held_out():
     images = numbered(hold_out=False).training_images(1000)
-    assert set(images[:, 0, 0, 0].astype(int)) == set(range(NB_TRAIN)) - held_out_samples()
+    assert set(images[:, 0, 0, 0].astype(int)) == set(range(NUM_TRAIN)) - held_out_samples()
 
 
 def test_one_worker_alone_sees_all_batches():
@@ -281,4 +281,4 @@ def test_one_worker_alone_sees_all_batches():
 
 
 def test_the_tiny_pair_holds_out_what_it_says():
-    assert len(tiny_helper().dataset.split_indices(False)[1]) == NB_VAL
+    assert len(tiny_helper().dataset.split_indices(False)[1]) == NUM_VAL

@@ -21,7 +21,7 @@ from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.quantization.encoding import Buckets
 from tests.utils.container.samples import encoded, fill
 
-NB_DAMAGED, NB_FORGED_BODIES, NB_FORGED_MANIFESTS, NB_MODELS = 6000, 3000, 3000, 150
+NUM_DAMAGED, NUM_FORGED_BODIES, NUM_FORGED_MANIFESTS, NUM_MODELS = 6000, 3000, 3000, 150
 Bytes = Callable[[random.Random, bytes], bytes]
 
 
@@ -78,7 +78,7 @@ DAMAGES: tuple[Bytes, ...] = (flipped, truncated, extended, shuffled, random_byt
 
 def test_damage_is_always_noticed(content):
     rng = random.Random(0)
-    for case in range(NB_DAMAGED):
+    for case in range(NUM_DAMAGED):
         damaged = DAMAGES[case % len(DAMAGES)](rng, content)
         if damaged != content:
             with pytest.raises(PocketFlowError, match=r'^the content is not a readable \.pfz container: .'):
@@ -95,13 +95,13 @@ def loads(content: bytes) -> Contents | None:
 def test_bodies_with_a_right_checksum_load_or_are_refused(content):
     rng, num_loaded = random.Random(1), 0
     streams = len(content) - len(layout.opened(content)[1])
-    for case in range(NB_FORGED_BODIES):
+    for case in range(NUM_FORGED_BODIES):
         if case % 2:  # only what lies behind the manifest
             forged = content[:streams] + flipped(rng, content[streams:])
         else:
             forged = DAMAGES[case // 2 % 4](rng, content)
         num_loaded += loads(layout.sealed(forged[48:])) is not None
-    assert 0 < num_loaded < NB_FORGED_BODIES
+    assert 0 < num_loaded < NUM_FORGED_BODIES
 
 
 INTERESTING: tuple[Any, ...] = (
@@ -192,18 +192,18 @@ def with_manifest(content: bytes, change: Callable[[Any], None]) -> bytes:
 def test_manifests_with_a_right_checksum_load_or_are_refused(content):
     rng, num_loaded = random.Random(2), 0
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in range(NB_FORGED_MANIFESTS):
+    for _ in range(NUM_FORGED_MANIFESTS):
         num_loaded += loads(with_manifest(content, lambda m: mutate(rng, m['tensors']))) is not None
-    assert 0 < num_loaded < NB_FORGED_MANIFESTS
+    assert 0 < num_loaded < NUM_FORGED_MANIFESTS
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**18, 'more than 256 MiB'
 
 
 def test_architectures_with_a_right_checksum_load_or_are_refused(content):
     rng, num_loaded = random.Random(3), 0
-    for _ in range(NB_MODELS):
+    for _ in range(NUM_MODELS):
         forged = with_manifest(content, lambda m: mutate(rng, m['architecture']))
         try:
             num_loaded += len(unpack(forged).model.layers) > 0
         except PocketFlowError as error:
             assert str(error).startswith('the content is not a readable .pfz container: ')
-    assert 0 < num_loaded < NB_MODELS
+    assert 0 < num_loaded < NUM_MODELS

@@ -78,4 +78,4 @@ def test_keras_makes_all_calls_in_one_go(reverse):
         config['config']['layers'].reverse()
     ordered = with_ordered_layers(config)
     build(lambda: keras.saving.deserialize_keras_object(ordered), 1000)
-    assert ordered['config']['layers']._num_left == calls._NB_PASSES - 2
+    assert ordered['config']['layers']._num_left == calls._NUM_PASSES - 2

@@ -39,7 +39,7 @@ def test_a_few_iterations_are_better_than_none():
     rows = np.abs(np.random.default_rng(0).normal(size=(1, 500)))
     errors = [
         np.square(rows.T - codebooks.fit_codebooks(rows, 16, 'quantile', count)).min(1).sum()
-        for count in (0, codebooks.NB_ITERATIONS)
+        for count in (0, codebooks.NUM_ITERATIONS)
     ]
     assert errors[1] < 0.5 * errors[0]
 

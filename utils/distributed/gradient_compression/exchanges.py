@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from pocketflow.utils.distributed.gradient_compression.codec import Codec
 from pocketflow.utils.distributed.gradient_compression.feedback import compensated, next_error
-from pocketflow.utils.distributed.gradient_compression.options import NB_CODES, CompressionOptions
+from pocketflow.utils.distributed.gradient_compression.options import NUM_CODES, CompressionOptions
 from pocketflow.utils.distributed.multi_gpu_wrapper import Workers
 
 
@@ -53,7 +53,7 @@ class Exchange:
     def __init__(self, workers: Workers, length: int, options: CompressionOptions):
         self.workers, self.length, self.options = workers, length, options
         self.chunk = self._chunk_length()
-        self.codec = Codec(self.chunk or length, NB_CODES[options.bits], options.bucket_size)
+        self.codec = Codec(self.chunk or length, NUM_CODES[options.bits], options.bucket_size)
         self.error = tf.Variable(tf.zeros([self.chunk]), trainable=False, name='chunk_error')
 
     def _chunk_length(self) -> int:

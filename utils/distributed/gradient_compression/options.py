@@ -6,7 +6,7 @@ import dataclasses
 
 from pocketflow.utils.options import Options, option
 
-NB_CODES = {'ternary': 3, '2': 4, '4': 16, '8': 256}
+NUM_CODES = {'ternary': 3, '2': 4, '4': 16, '8': 256}
 """Number of grid points by `--ecq_bits`."""
 
 
@@ -25,7 +25,7 @@ class CompressionOptions(Options):
         'ecq_bits',
         'ternary',
         'bits per gradient element; ternary: -1, 0, 1 times a scale, five to a byte',
-        choices=tuple(NB_CODES),
+        choices=tuple(NUM_CODES),
         needs='grad_compression=ecq',
     )
     bucket_size: int = option(

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from pocketflow.utils.distributed.gradient_compression.codec import Codec
 from pocketflow.utils.distributed.gradient_compression.exchanges import bytes_received, choose_exchange
-from pocketflow.utils.distributed.gradient_compression.options import NB_CODES, CompressionOptions
+from pocketflow.utils.distributed.gradient_compression.options import NUM_CODES, CompressionOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ def bytes_per_step(options: CompressionOptions, sizes: Sizes, num_workers: int) 
         return _all_reduce((2 if options.kind == 'fp16' else 4) * (sizes.kernels + sizes.others), num_workers)
     exchange = choose_exchange(options.exchange, num_workers)
     num_chunks = num_workers if exchange == 'chunked' else 1
-    codec = Codec(-(-sizes.kernels // num_chunks), NB_CODES[options.bits], options.bucket_size)
+    codec = Codec(-(-sizes.kernels // num_chunks), NUM_CODES[options.bits], options.bucket_size)
     return bytes_received(exchange, codec.num_bytes * num_chunks, num_workers) + _all_reduce(
         4 * sizes.others, num_workers
     )
