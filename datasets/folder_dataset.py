@@ -1,4 +1,4 @@
-"""A folder of images: one folder per class, decoded while they are needed.
+"""A folder of images with one folder per class; images are decoded on demand.
 
 Classes are the names of the folders, sorted, as Keras sorts them; so the outputs of a network that was trained by
 `image_dataset_from_directory` on folders of these names have the order of these classes.
@@ -30,13 +30,13 @@ SPLITS = ('train', 'eval')
 
 
 class BadImages:
-    """Counts broken images, or refuses the first."""
+    """Counts defective images, or raises an error for the first."""
 
     def __init__(self, skip: bool):
         self.skip, self.num = skip, 0
 
     def __call__(self, path: str, reason: str) -> None:
-        """Raises a `UsageError`, unless broken images are skipped."""
+        """Raises a `UsageError` unless defective images are skipped."""
         if not self.skip:
             raise UsageError(f'{shown(path)}: {reason}; repair or remove it, or give --skip_bad_images')
         self.num += 1
@@ -130,12 +130,12 @@ class FolderDataset(SourcedDataset):
 
     @property
     def scale(self) -> str:
-        """What `--image_scale` means for this network."""
+        """The value of `--image_scale`, with `auto` resolved for this network."""
         return self.default_scale if self.options.scale == 'auto' else self.options.scale
 
     @property
     def scales(self) -> tuple[str, ...]:
-        """The values of `--image_scale` that these images can have; ImageNet's means are those of colours."""
+        """The values of `--image_scale` that suit the number of channels; some are defined for RGB only."""
         return SCALES if self.image_shape[2] == 3 else tuple(name for name in SCALES if name not in COLOUR_SCALES)
 
     def normalize(self, images: tf.Tensor) -> tf.Tensor:
@@ -168,7 +168,7 @@ class FolderDataset(SourcedDataset):
 
     @property
     def _listings(self) -> tuple[Listing, ...]:
-        """The names of the files: of one tree, or of that for training and that for evaluation."""
+        """The file names of one tree, or of the training and the evaluation tree."""
         return self._once('listings', self._list)
 
     @property

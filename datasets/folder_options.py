@@ -1,4 +1,4 @@
-"""What can be set about a folder of images."""
+"""Options of a folder of images."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ else:
 SCALES = ('none', '0-1', '-1-1', 'caffe', 'torch')
 COLOUR_SCALES = ('caffe', 'torch')
 VAL_SHARE = 0.1
-"""Of the training images that a search judges its candidates by, unless their number is given."""
+"""Default share of the training images that searches hold out for validation."""
 
 
 @dataclasses.dataclass(frozen=True)
 class FolderOptions(_Base):
-    """How image files become samples."""
+    """Conversion of image files to samples."""
 
     image_size: str | None = option(
         'image_size', None, 'height and width that images are resized to, as 224,224; default: what the network takes'
@@ -96,7 +96,7 @@ class FolderOptions(_Base):
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """(height, width) that the user asks for, if any."""
+        """(height, width) given by the user; None if not given."""
         if self.image_size is None:
             return None
         parts = self.image_size.replace('x', ',').split(',')
@@ -105,7 +105,7 @@ class FolderOptions(_Base):
         return int(parts[0]), int(parts[-1])
 
     def counted(self, num_train: int, num_eval: int) -> FolderOptions:
-        """These options with the numbers of samples, where they are not given, of what there is.
+        """Fills in the numbers of samples that are not given.
 
         Args:
           num_train, num_eval: how many images there are.

@@ -1,4 +1,4 @@
-"""A trained network from a file at a folder of images: nothing has to be written."""
+"""Pair of a trained network in a file and a folder of images."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from pocketflow.utils.models.files import load_model
 from pocketflow.utils.training.trainer import evaluate
 
 PREPROCESSING = (keras.layers.Rescaling, keras.layers.Normalization)
-"""Layers that make of values from 0 to 255 what the rest of a network takes."""
+"""Layers that normalise pixels inside a network."""
 NUM_TRIED, MUCH_BETTER = 200, 0.1
-"""Images on which other scales are tried, and the accuracy that one must gain to be named."""
+"""Number of images on which other pixel scales are tried, and the gain in accuracy for which one is suggested."""
 OPERATOR = 'TFOpLambda'
-"""Class of an operator or function of TensorFlow in a network; before the first weights it is arithmetic of pixels."""
+"""Class of TensorFlow operations in a network; before the first layer with weights they process pixels."""
 
 
 @PAIRS.register('given_at_folder')
 class GivenAtFolder(ClassificationHelper):
-    """The network of a file; its input says the size of the images, its outputs are the classes.
+    """The network of a file; its input shape defines the size of the images, its outputs are the classes.
 
     The defaults are those of fine-tuning: the network is trained already, and never from the start.
     """
@@ -71,7 +71,7 @@ class GivenAtFolder(ClassificationHelper):
             dataset.scale,
             f', because its layer {layer!r} does the rest' if layer and data_options.scale == 'auto' else '',
         )
-        dataset.normalize(tf.zeros([1, *dataset.image_shape]))  # refuses flags that do not fit the channels
+        dataset.normalize(tf.zeros([1, *dataset.image_shape]))  # raises an error for flags that do not fit the channels
         helper = cls(net_options, dataset)
         helper._named, helper.model_name = given.named, name_of(given.named)
         return helper
@@ -114,7 +114,7 @@ class GivenAtFolder(ClassificationHelper):
             )
 
     def _accuracies(self, model: keras.Model) -> tuple[float, dict[str, float]]:
-        """Accuracy on the first evaluation images: as they are scaled, and as they would be with other scales."""
+        """Accuracy on the first evaluation images: with the present pixel scale, and by each other scale."""
         numbers = np.arange(min(NUM_TRIED, len(self.dataset.source('eval'))))
         plain = {scale: self.dataset.with_options(scale=scale, mean=None, std=None) for scale in self.dataset.scales}
         now, *others = (
@@ -153,7 +153,7 @@ def image_shape(model: keras.Model, path: str) -> tuple[int | None, int | None, 
 
 
 def preprocessing_layer(model: keras.Model) -> str | None:
-    """The name of the layer with which a network begins to scale pixels, if it takes values from 0 to 255."""
+    """The name of the first layer that normalises pixels; None if the network expects normalised input."""
     calls = nodes_in_order(standard_form(model).model)
     for call in calls:
         if isinstance(call.layer, PREPROCESSING) or type(call.layer).__name__ == OPERATOR:
@@ -164,6 +164,6 @@ def preprocessing_layer(model: keras.Model) -> str | None:
 
 
 def name_of(given: str) -> str:
-    """The name of a network, for reports: that of its file without the ending, or of its run directory."""
+    """Name of a network in reports: that of its file without the suffix, or of its run directory."""
     stem = Path(given).name.removesuffix('.keras').removesuffix('.h5')
     return re.sub(r'[^\w.+-]+', '_', stem) or 'given'

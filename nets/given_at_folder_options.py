@@ -1,4 +1,4 @@
-"""What can be set about a given network at a folder of images."""
+"""Options of a given network at a folder of images."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Where samples come from: memory, or files that are decoded while they are needed."""
+"""Sources of samples: arrays in memory, and files that are decoded on demand."""

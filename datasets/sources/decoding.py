@@ -27,7 +27,7 @@ CHECK_RATIO = 8
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """What is made of each image.
+    """Form of the decoded images.
 
     Attributes:
       size: height and width.
@@ -85,7 +85,7 @@ def by_pillow(content: bytes) -> np.ndarray:
             if not has_alpha(turned):
                 return np.asarray(turned.convert('RGB'))
             return on_white(tf.constant(np.asarray(turned.convert('RGBA')))).numpy()
-    except Exception as error:  # whatever Pillow makes of damage
+    except Exception as error:  # Pillow raises exceptions of many types for damaged files
         raise BadImageError(f'{type(error).__name__}: {first_line(error)}') from error
 
 
@@ -112,7 +112,7 @@ def decode(content: tf.Tensor, kind: tf.Tensor, kinds: Collection[int]) -> tf.Te
 
 
 def _nothing() -> tf.Tensor:
-    """In place of what is not needed, so that less has to be built."""
+    """Placeholder of branches that cannot occur, which keeps the graph small."""
     return tf.zeros([1, 1, 3], tf.uint8)
 
 
@@ -129,7 +129,7 @@ def load(
       any_turned: whether there are orientations but 1.
     """
     height, width = form.size
-    # Turned when it is small: a photograph of twelve million pixels lies on its side in many a phone's folder.
+    # Rotated after resizing, which is cheaper for large photographs.
     size = tf.where(orientation > 4, [width, height], [height, width])
     image = resize(decode(content, kind, kinds), size, form.fit, form.antialias)
     image = tf.ensure_shape(upright(image, orientation) if any_turned else image, [height, width, 3])

@@ -1,4 +1,4 @@
-"""Samples in image files, which are decoded when they are needed: only names, labels and headers are held in memory."""
+"""Samples in image files that are decoded on demand; only names, labels and headers are held in memory."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from pocketflow.datasets.sources.source import Source
 
 ORDER_SALT, SPLIT_SALT = 'order', 'split'
 CHUNK = 1024
-"""Files that are handed to the threads at a time."""
+"""Number of files submitted to the threads at a time."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageIndex:
-    """Image files that can be read, in the order of their names or in any other.
+    """Readable image files in a fixed order.
 
     Attributes:
       root: the folder.
@@ -45,7 +45,7 @@ class ImageIndex:
         return len(self.names)
 
     def chosen(self, indices: Sequence[int] | np.ndarray) -> ImageIndex:
-        """Some of the files, in that order."""
+        """The files at these indices, in this order."""
         return ImageIndex(
             self.root,
             tuple(self.names[index] for index in indices),
@@ -53,11 +53,11 @@ class ImageIndex:
         )
 
     def ordered(self) -> ImageIndex:
-        """The files in an order by name alone, in which the first n, whatever n is, have their share of each class."""
+        """The files in an order that depends only on their names; each prefix is stratified by class."""
         return self.chosen(stratified_order(self.names, self.labels, ORDER_SALT))
 
     def divided(self, share: float) -> tuple[ImageIndex, ImageIndex]:
-        """(the others, a share of each class that depends on the names alone)."""
+        """Stratified split by name: (remaining files, `share` of each class)."""
         is_second = stratified_shares(self.names, self.labels, SPLIT_SALT) < share
         return self.chosen(np.flatnonzero(~is_second)), self.chosen(np.flatnonzero(is_second))
 
@@ -110,13 +110,13 @@ class ImageFileSource(Source):
       form: what is made of each.
     """
 
-    num_parallel_batches = 2  # the work is in the images, and batches of large ones take much memory
+    num_parallel_batches = 2  # decoding dominates, and batches of large images need much memory
 
     def __init__(self, index: ImageIndex, form: Form):
         self.index, self.form, self.labels = index, form, index.labels
 
     def split(self, num_val: int) -> tuple[np.ndarray, np.ndarray]:
-        """The first `num_val` are held out: which they are does not depend on how many there are in all."""
+        """Holds out the first `num_val` samples, independent of the total number."""
         numbers = np.arange(len(self))
         return numbers[num_val:], numbers[:num_val]
 

@@ -1,4 +1,4 @@
-"""Which image files a folder holds, by class: names only, no file is opened, and TensorFlow is not needed."""
+"""Lists the image files of a folder by class, without opening files and without TensorFlow."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pocketflow.utils.errors import UsageError
 
 SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.gif', '.webp')
-"""Ends of the names of image files, in any case."""
+"""Suffixes of image files, case-insensitive."""
 TRAIN = 'train'
 EVAL = ('val', 'valid', 'validation', 'test', 'eval')
-"""Names of the folder with the evaluation images beside `train`; the first that is there counts."""
+"""Names of the evaluation folder beside `train`, in order of precedence."""
 IGNORED = ('__MACOSX', '@eaDir', 'Thumbs.db', 'desktop.ini')
-"""What file managers and archivers leave behind; names that begin with a dot are ignored, too."""
+"""Files of file managers and archivers, which are ignored like names that begin with a dot."""
 NUM_SHOWN = 8
 LAYOUT = (
     'expected there: one folder per class, with its images; or train/ and val/ (or test/), each with one folder per '
@@ -59,7 +59,7 @@ def some(names: Sequence[str]) -> str:
 
 
 def find_trees(folder: str) -> tuple[str, str | None]:
-    """The trees with the training and with the evaluation images; the second is None if there is but one tree.
+    """The training and the evaluation tree; the second is None if there is only one tree.
 
     `train/` counts as such only if it holds folders, and others like `val/` lie beside it, or nothing does: it may as
     well be the name of a class.
@@ -81,7 +81,7 @@ def find_trees(folder: str) -> tuple[str, str | None]:
 
 
 def class_names(root: str) -> tuple[str, ...]:
-    """The classes of a tree: the names of its folders, sorted by their characters' numbers, as Keras does.
+    """The classes of a tree: the names of its folders, sorted by code point as in Keras.
 
     Raises:
       UsageError: there are less than two.
@@ -128,7 +128,7 @@ def list_images(root: str, classes: Sequence[str]) -> Listing:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file's name ends as those of images do."""
+    """Whether a file name has the suffix of an image."""
     return name.lower().endswith(SUFFIXES)
 
 
@@ -153,7 +153,7 @@ def _subfolders(folder: str) -> list[str]:
 
 
 def _walk(root: str, folder: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
-    """The files below a folder, by their paths from `root`; a link back to a folder above is not followed."""
+    """Paths of the files below a folder, relative to `root`; links to parent folders are not followed."""
     path = os.path.join(root, folder)
     status = os.stat(path)
     here = (status.st_dev, status.st_ino)

@@ -1,4 +1,4 @@
-"""What image files say of themselves: format, orientation, whether they are whole."""
+"""Format, orientation and fingerprint of image files, read without decoding."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from PIL import Image, UnidentifiedImageError
 from pocketflow.utils.errors import first_line
 
 JPEG, PNG, PNG_WITH_ALPHA, OTHER = range(4)
-"""How a file is decoded: by TensorFlow, by TensorFlow with what is transparent on white, by Pillow."""
+"""Decoder of a file: TensorFlow (JPEG, PNG, PNG with transparency on white), or Pillow."""
 FORMATS = {'JPEG': JPEG, 'MPO': JPEG, 'PNG': PNG, 'BMP': OTHER, 'DIB': OTHER, 'GIF': OTHER, 'WEBP': OTHER}
-"""Pillow's names of the accepted formats; MPO is a JPEG with further pictures behind the first, as phones write it."""
+"""Pillow's names of the accepted formats; MPO is a JPEG with several pictures, as written by phones."""
 ORIENTATION = 0x0112
-"""EXIF tag: how the picture is to be turned; 1 is upright."""
+"""EXIF tag of the orientation; 1 is upright."""
 MAX_PIXELS = 2**27
-"""Of one image; more is taken for damage, or an attack."""
+"""Limit of the pixels of one image, against damaged and malicious files."""
 EDGE_BYTES = 4096
-"""Of a file's begin and end, which tell it from others."""
+"""Number of bytes at the start and at the end of a file that enter its digest."""
 
 
 class Header(NamedTuple):
-    """What is known of an image file.
+    """Header of an image file.
 
     Attributes:
       kind: how it is decoded.
@@ -38,7 +38,7 @@ class Header(NamedTuple):
 
 
 class BadImageError(Exception):
-    """A file that is no image which can be used; the text says why."""
+    """The file is not a usable image; the message gives the reason."""
 
 
 def read_header(path: str) -> Header:
@@ -49,7 +49,7 @@ def read_header(path: str) -> Header:
     """
     try:
         with open(path, 'rb') as file, warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # of many pixels, odd metadata
+            warnings.simplefilter('ignore')  # about large images and unusual metadata
             size = os.fstat(file.fileno()).st_size
             edges = file.read(EDGE_BYTES)
             file.seek(max(0, size - EDGE_BYTES))
@@ -65,7 +65,7 @@ def read_header(path: str) -> Header:
         raise BadImageError(error.strerror or first_line(error)) from error
     except BadImageError:
         raise
-    except Exception as error:  # whatever Pillow makes of damage
+    except Exception as error:  # Pillow raises exceptions of many types for damaged files
         raise BadImageError(f'damaged header ({type(error).__name__}: {first_line(error)})') from error
     digest = hashlib.blake2b(b'%d ' % size + edges, digest_size=8).digest()
     return Header(kind, orientation, int.from_bytes(digest, 'big'))
@@ -81,18 +81,18 @@ def _kind(image: Image.Image) -> int:
 
 
 def _orientation(image: Image.Image) -> int:
-    """What a JPEG or PNG says; Pillow itself turns what it decodes."""
+    """EXIF orientation of a JPEG or PNG; 1 for formats that Pillow decodes and rotates itself."""
     kind = FORMATS[image.format or '']
-    # A PNG whose EXIF data come behind the pixels would be decoded for them.
+    # EXIF data after the pixels of a PNG are ignored: reading them would decode the image.
     if kind == OTHER or not (image.info.get('exif') or kind == JPEG):
         return 1
     try:
         found = image.getexif().get(ORIENTATION, 1)
-    except Exception:  # damaged EXIF data are no reason to drop the picture
+    except Exception:  # an image with damaged EXIF data is still usable
         return 1
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
 
 
 def has_alpha(image: Image.Image) -> bool:
-    """Whether parts of it may be transparent."""
+    """Whether an image has transparency."""
     return image.mode in ('RGBA', 'LA', 'PA', 'RGBa', 'La') or 'transparency' in image.info

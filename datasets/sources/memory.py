@@ -1,4 +1,4 @@
-"""Samples that are held in memory."""
+"""Samples held in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pocketflow.datasets.sources.source import Source
 
 
 class MemorySource(Source):
-    """Samples of two arrays.
+    """Samples in two arrays.
 
     Args:
       images: `[N, height, width, channels]`.

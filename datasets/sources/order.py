@@ -1,4 +1,4 @@
-"""In which order samples are read, and which of them are held out: functions of seed, step and identity alone."""
+"""Order of the samples and held-out split: pure functions of seed, step and identity."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 SPLIT_SEED = 20180728
-"""The validation samples are the same in every run, whatever its `--seed`, so that runs can be compared."""
+"""Seed of the split, independent of `--seed`, so that all runs hold out the same samples."""
 
 
 def shuffled_indices(step: tf.Tensor, batch_size: int, num_samples: int, seed: int) -> tf.Tensor:
-    """Which samples the batch of a step holds: each sample once per epoch, in an order of that epoch's own.
+    """Sample indices of one step's batch: each sample occurs once per epoch, and each epoch has its own order.
 
     A pure function of the step, so that training resumes anywhere without replaying the steps before.
 
@@ -28,7 +28,7 @@ def shuffled_indices(step: tf.Tensor, batch_size: int, num_samples: int, seed: i
     position = tf.cast(step, tf.int64) * batch_size + tf.range(batch_size, dtype=tf.int64)
     epoch, offset = position // num_samples, position % num_samples
     seeds = tf.stack([tf.fill([batch_size], tf.constant(seed, tf.int64)), epoch, tf.zeros_like(epoch)], axis=1)
-    # The public tf.random.experimental.index_shuffle mangles a seed per index; the operation below takes it.
+    # The public tf.random.experimental.index_shuffle does not support one seed per index; this operation does.
     return tf.raw_ops.RandomIndexShuffle(
         index=offset, seed=tf.cast(seeds, tf.int32), max_index=tf.constant(num_samples - 1, tf.int64), rounds=4
     )
@@ -41,7 +41,7 @@ def train_val_split(num_samples: int, num_val: int) -> tuple[np.ndarray, np.ndar
 
 
 def stratified_shares(names: Sequence[bytes], labels: np.ndarray, salt: str) -> np.ndarray:
-    """Where each sample stands in an order by name alone, in which every part has its share of each class.
+    """Position of each sample, in (0, 1), in a stratified order that depends only on names.
 
     The samples of a class are ranked by a hash of their names; rank r of n stands at `(r + 1/2) / n`. So those below
     0.2 are a fifth of each class, rounded, and a new sample changes the place of few others.
@@ -64,7 +64,7 @@ def stratified_shares(names: Sequence[bytes], labels: np.ndarray, salt: str) -> 
 
 
 def stratified_order(names: Sequence[bytes], labels: np.ndarray, salt: str) -> np.ndarray:
-    """The samples, by index, in the order of `stratified_shares`; the hash decides between equals."""
+    """Sample indices sorted by `stratified_shares`; ties are broken by the hash."""
     return np.lexsort((_hashes(names, salt), stratified_shares(names, labels, salt)))
 
 

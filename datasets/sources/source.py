@@ -1,4 +1,4 @@
-"""What a data set asks of the place where the samples of a split come from."""
+"""Interface of the sources of samples."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import tensorflow as tf
 class Source(abc.ABC):
     """The samples of one split, addressed by index.
 
-    Which samples a batch holds is the data set's business; a source makes images of indices. It keeps their order, and
-    gives equal images for equal indices, however many threads it uses.
+    The data set selects the indices of a batch; a source loads their images. The order of the indices is preserved, and
+    equal indices give equal images, independent of the number of threads.
 
     Attributes:
       labels: class numbers, int32 `[N]`.
-      num_parallel_batches: how many batches may be normalised and augmented at a time; None: one per thread.
+      num_parallel_batches: number of batches that are normalised and augmented in parallel; None: one per thread.
     """
 
     labels: np.ndarray
@@ -44,4 +44,4 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def fingerprint(self) -> str:
-        """Eight characters that tell these samples from others, wherever they lie."""
+        """Eight hexadecimal digits that identify the samples, independent of their location."""

@@ -203,7 +203,7 @@ class Exporter:
 
 
 def num_run(dataset: SourcedDataset, options: ExportOptions) -> int:
-    """On how many evaluation samples each exported file is run."""
+    """Number of evaluation samples on which each exported file is run."""
     num_all = len(dataset.source('eval'))
     return min(num_all, options.num_eval or num_all)
 
@@ -212,9 +212,9 @@ def require_memory(num_images: int, image_shape: Sequence[int], available: int |
     """Raises a `UsageError` if the images on which exported files are run do not fit into memory.
 
     Args:
-      num_images: of float32 values, held twice while they are joined.
-      image_shape: of each.
-      available: bytes; by default what the system says, and if it does not say, nothing is required.
+      num_images: number of float32 images, which are held twice while they are concatenated.
+      image_shape: shape of each image.
+      available: bytes; default: as reported by the system. Nothing is checked if it reports nothing.
     """
     available = available_bytes() if available is None else available
     one = 2 * 4 * math.prod(image_shape)
