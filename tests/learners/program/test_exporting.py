@@ -184,3 +184,12 @@ def test_formats_are_checked_and_each_taken_once():
     assert ExportOptions(formats='int8, float32,int8').names == ('int8', 'float32')
     with pytest.raises(UsageError, match="'int9'; known: dynamic, float16, float32, int8, mixed, pfz"):
         ExportOptions(formats='float32,int9')
+
+
+def test_evaluation_images_that_do_not_fit_into_memory_are_refused():
+    exporting.require_memory(10, (4, 4, 3), available=10 * 2 * 4 * 48)  # held twice, four bytes a value
+    # The advice leaves half of the memory to everything else.
+    with pytest.raises(
+        UsageError, match=r'running the exported files on 11 .*; .* give --nb_smpls_export_eval=5 or less'
+    ):
+        exporting.require_memory(11, (4, 4, 3), available=10 * 2 * 4 * 48)
