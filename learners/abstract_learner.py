@@ -33,14 +33,7 @@ from pocketflow.utils.system import atomic
 from pocketflow.utils.system.progress import number
 from pocketflow.utils.training.distillation import Distillation
 from pocketflow.utils.training.options import TrainerOptions
-from pocketflow.utils.training.trainer import (
-    DistributedContext,
-    LossFn,
-    Trainer,
-    TrainerParts,
-    evaluate,
-    refuse_divergence,
-)
+from pocketflow.utils.training.trainer import DistributedContext, LossFn, Trainer, TrainerParts, refuse_divergence
 
 PLAN_NAME = 'plan.json'
 COMPRESSED, RESULT = 'compressed.json', 'result.json'
@@ -324,7 +317,7 @@ class AbstractLearner(abc.ABC):
         return None
 
     def evaluate(self, model: keras.Model) -> dict[str, float]:
-        return evaluate(model, self.helper.calc_loss, self.helper.build_dataset_eval())
+        return self.helper.evaluate(model)
 
     def _compress_once(self, model: keras.Model | None, found: Mapping[str, Any] | None) -> Compressed:
         """Calls `compress`, or loads its saved result."""

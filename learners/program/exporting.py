@@ -31,6 +31,7 @@ from pocketflow.utils.models.files import save_model
 from pocketflow.utils.quantization.encoding import Encoding
 from pocketflow.utils.runs.records import Record
 from pocketflow.utils.system.memory import available_bytes, in_words
+from pocketflow.utils.tasks.nests import Nest, concatenated, flat_shapes, num_samples, take
 
 BUSY = 3
 """Load average per core (one minute) above which latencies are reported as unreliable."""
@@ -64,7 +65,7 @@ class Candidate:
             'keras_bytes': self.keras_path.stat().st_size,
             'file': first['path'],
             'file_bytes': first['bytes'],
-            'file_accuracy': first['metrics']['accuracy'],
+            'file_metrics': first['metrics'],
             'timed_file': timed['path'] if timed['latency_ms'] else None,
             **{key: timed[key] for key in TIMED_KEYS},
         }
@@ -101,7 +102,7 @@ class Exporter:
         helper: AbstractModelHelper,
         options: ExportOptions,
         root: Path,
-        conversions: Callable[[Path, np.ndarray], AbstractContextManager[IsolatedConversions]] = isolated_conversions,
+        conversions: Callable[[Path, Nest], AbstractContextManager[IsolatedConversions]] = isolated_conversions,
     ):
         self.helper, self.options, self.root, self._conversions = helper, options, root, conversions
 
@@ -130,7 +131,7 @@ class Exporter:
         logging.info(
             'running %d exported files on %d samples each',
             len(files),
-            len(next(iter(files.values())).evaluation.images),
+            num_samples(next(iter(files.values())).evaluation.images),
         )
         warn_if_busy()
         timing = Timing.of_calls(self.options.rounds, self.options.warmup).until_clear()
@@ -173,9 +174,9 @@ class Exporter:
     def _files(self, candidate: Candidate, formats: Sequence[str], failed: dict[str, str]) -> dict[str, FileUnderTest]:
         """A model's files by format; adds the reasons of failed formats to `failed`."""
         save_model(candidate.model, candidate.keras_path)
-        evaluation = Evaluation.of_model(candidate.model, *self._evaluation_samples)
+        evaluation = Evaluation.of_model(candidate.model, *self._evaluation_samples, self.helper.task)
         files = {}
-        with self._conversions(candidate.folder, evaluation.images[:NUM_TRIED]) as conversions:
+        with self._conversions(candidate.folder, take(evaluation.images, slice(NUM_TRIED))) as conversions:
             source = Source(
                 candidate.model, candidate.encodings, self._calibration, conversions.convert, conversions.try_out
             )
@@ -190,15 +191,15 @@ class Exporter:
         return files
 
     @functools.cached_property
-    def _evaluation_samples(self) -> tuple[np.ndarray, np.ndarray]:
+    def _evaluation_samples(self) -> tuple[Nest, Nest]:
         dataset = self.helper.dataset
         num_used = num_run(dataset, self.options)
         batches = dataset.ordered_batches('eval', np.arange(num_used)).as_numpy_iterator()
-        images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+        images, labels = concatenated(list(batches))
         return images, labels
 
     @functools.cached_property
-    def _calibration(self) -> np.ndarray:
+    def _calibration(self) -> Nest:
         return self.helper.training_images(self.options.num_calibration)
 
 
@@ -208,16 +209,16 @@ def num_run(dataset: SourcedDataset, options: ExportOptions) -> int:
     return min(num_all, options.num_eval or num_all)
 
 
-def require_memory(num_images: int, image_shape: Sequence[int], available: int | None = None) -> None:
+def require_memory(num_images: int, image_shape: Any, available: int | None = None) -> None:
     """Raises a `UsageError` if the images on which exported files are run do not fit into memory.
 
     Args:
       num_images: number of float32 images, which are held twice while they are concatenated.
-      image_shape: shape of each image.
+      image_shape: shape of each image, or a structure of shapes of several inputs.
       available: bytes; default: as reported by the system. Nothing is checked if it reports nothing.
     """
     available = available_bytes() if available is None else available
-    one = 2 * 4 * math.prod(image_shape)
+    one = 2 * 4 * sum(map(math.prod, flat_shapes(image_shape)))
     if available is not None and num_images * one > available:
         raise UsageError(
             f'running the exported files on {num_images} evaluation images would take {in_words(num_images * one)} of '

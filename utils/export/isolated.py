@@ -25,8 +25,11 @@ from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.convert import Calibration, save_program, warn_of_floats
 from pocketflow.utils.export.program import Program
 from pocketflow.utils.export.runner import num_usable_threads
+from pocketflow.utils.export.signature import named_inputs
+from pocketflow.utils.graph.arguments import inputs_in_order
 from pocketflow.utils.system.child_process import module_command
 from pocketflow.utils.system.quiet import quiet_native_output
+from pocketflow.utils.tasks.nests import Nest
 
 TIME_LIMIT = 3600.0
 """Time limit of one conversion, in seconds."""
@@ -165,15 +168,14 @@ class IsolatedConversions:
 
     Args:
       folder: folder in which models and files are exchanged with the process.
-      samples: inputs [N, ...] on which new files are run.
+      samples: inputs [N, ...] on which new files are run; of several inputs, a dict or tuple of arrays.
       process: the process.
     """
 
-    def __init__(self, folder: Path, samples: np.ndarray, process: ConversionProcess):
-        self._folder, self._process = folder, process
+    def __init__(self, folder: Path, samples: Nest, process: ConversionProcess):
+        self._folder, self._process, self._samples = folder, process, samples
         self._saved: tuple[keras.Model, Program] | None = None
-        self._calibration: tuple[Calibration, Path] | None = None
-        np.save(folder / 'samples.npy', samples)
+        self._calibration: tuple[Calibration, list[str]] | None = None
 
     def convert(self, model: keras.Model, file_format: str, calibration: Calibration | None = None) -> bytes:
         """As `pocketflow.utils.export.convert.convert`; a crash of the converter raises a `PocketFlowError`, too."""
@@ -183,11 +185,11 @@ class IsolatedConversions:
                 'convert',
                 folder=str(program.folder),
                 name=program.name,
-                input_shape=program.input_shape,
+                inputs=dict(program.inputs),
                 holds_ranges=program.holds_ranges,
                 format=file_format,
                 output=str(output),
-                calibration=self._calibration_file(calibration) if file_format == 'int8' else None,
+                calibration=self._calibration_files(model, calibration) if file_format == 'int8' else None,
             )
         except CrashError as crash:
             raise PocketFlowError(
@@ -200,18 +202,22 @@ class IsolatedConversions:
         return content
 
     def try_out(self, file_format: str, content: bytes) -> None:
-        """Loads and runs a new file.
+        """Loads and runs a new file of the model that was converted last.
 
         Raises:
           PocketFlowError: LiteRT rejects the file, or crashes.
         """
         file = self._folder / f'model_{file_format}.tflite'
         file.write_bytes(content)
+        assert self._saved is not None, 'a model was converted'
+        model, _ = self._saved
+        samples = named_inputs(model, self._samples)
         try:
             self._ask(
                 'try_out',
                 path=str(file),
-                samples=str(self._folder / 'samples.npy'),
+                inputs=list(samples),
+                samples=self._files('samples', samples.values()),
                 num_threads=sorted({1, num_usable_threads()}),
             )
         except CrashError as crash:
@@ -230,18 +236,24 @@ class IsolatedConversions:
                 self._saved = model, save_program(model, self._folder / 'program')
         return self._saved[1]
 
-    def _calibration_file(self, calibration: Calibration | None) -> str | None:
+    def _calibration_files(self, model: keras.Model, calibration: Calibration | None) -> list[str] | None:
+        """One file for each input of the model."""
         if calibration is None:
             return None
         if self._calibration is None or self._calibration[0] is not calibration:
-            path = self._folder / 'calibration.npy'
-            np.save(path, _one_array(calibration))
-            self._calibration = calibration, path
-        return str(self._calibration[1])
+            arrays = [_one_array(calibration)] if len(model.inputs) == 1 else inputs_in_order(model, calibration)
+            self._calibration = calibration, self._files('calibration', arrays)
+        return self._calibration[1]
+
+    def _files(self, name: str, arrays: Iterable[np.ndarray]) -> list[str]:
+        paths = [str(self._folder / f'{name}{number}.npy') for number, _ in enumerate(arrays)]
+        for path, array in zip(paths, arrays, strict=True):
+            np.save(path, np.asarray(array, np.float32))
+        return paths
 
 
 @contextlib.contextmanager
-def isolated_conversions(folder: Path, samples: np.ndarray) -> Iterator[IsolatedConversions]:
+def isolated_conversions(folder: Path, samples: Nest) -> Iterator[IsolatedConversions]:
     """Conversions with a temporary folder within `folder`, which is removed afterwards.
 
     A temporary folder of an earlier call whose process was killed is removed first.

@@ -15,7 +15,7 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.format_names import CONTAINER, formats
 from pocketflow.utils.export.formats import Source
 from pocketflow.utils.export.latency import DEFAULT_TIMING, Timing, time_alternating
-from pocketflow.utils.export.measure import Evaluation, FileUnderTest, check_file, export_files, keras_logits
+from pocketflow.utils.export.measure import Evaluation, FileUnderTest, check_file, export_files, keras_outputs
 from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.graph.arguments import checked_images, flat_model
 from pocketflow.utils.quantization.encoding import Encoding
@@ -68,8 +68,8 @@ def export_tflite(
     images = images if images is None else checked_images(model, images)
     samples = images if images is not None else _random_samples(model)
     samples = samples[:NUM_CHECKED]
-    outputs = keras_logits(model, samples)
-    evaluation = Evaluation(samples, outputs.argmax(-1), outputs, model)
+    outputs = keras_outputs(model, samples)
+    evaluation = Evaluation(samples, outputs, model=model)
     Path(folder).mkdir(parents=True, exist_ok=True)
     source = Source(model, encodings or {}, images)
     paths: dict[str, Path] = {}
@@ -206,4 +206,4 @@ def _runner(file: Any, num_threads: int) -> LiteRtRunner | keras.Model:
 def _outputs(runner: LiteRtRunner | keras.Model, images: np.ndarray, batch_size: int) -> np.ndarray:
     if isinstance(runner, LiteRtRunner):
         return runner.predict(images, batch_size)
-    return keras_logits(runner, checked_images(runner, images), batch_size)
+    return keras_outputs(runner, checked_images(runner, images), batch_size)
