@@ -71,6 +71,23 @@ def check_network(model: keras.Model) -> None:
         ) from error
 
 
+def check_norms_to_freeze(model: keras.Model) -> None:
+    """Rejects batch norms that would not be frozen because they are of another type.
+
+    Raises:
+      UsageError: with the names of these layers.
+    """
+    others = [
+        layer for layer in model.layers if hasattr(layer, 'moving_mean') and type(layer) is not _k.BatchNormalization
+    ]
+    if others:
+        raise UsageError(
+            f'--uqtf_freeze_bn_delay: only layers of type BatchNormalization can be frozen, not '
+            f'{", ".join(f"{layer.name} ({type(layer).__name__})" for layer in others)}; replace them, or leave '
+            'the flag out'
+        )
+
+
 def _is_usual(layer: keras.layers.Layer) -> bool:
     if isinstance(layer, keras.layers.BatchNormalization) and list(layer.axis) != [layer.input_spec.ndim - 1]:
         return False

@@ -61,13 +61,14 @@ def output_extremes(model: keras.Model, names: Sequence[str], images: np.ndarray
 
     @tf.function(reduce_retracing=True)
     def extremes(batch: tf.Tensor) -> tf.Tensor:
+        values = tf.nest.flatten(watched(batch, training=False))  # Keras takes a single tensor out of its lists
         return tf.stack(
             [
                 (
                     tf.reduce_min([tf.reduce_min(tensor) for tensor in tensors]),
                     tf.reduce_max([tf.reduce_max(tensor) for tensor in tensors]),
                 )
-                for tensors in watched(batch, training=False)
+                for tensors in tf.nest.pack_sequence_as(outputs, values)
             ]
         )
 
