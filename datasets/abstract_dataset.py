@@ -93,8 +93,8 @@ class AbstractDataset(SourcedDataset):
         numbers = {array.shape[:1] for array in tf.nest.flatten([images, labels])}
         if len(numbers) > 1:
             raise UsageError(
-                f'{what}: {num_samples(images)} images, but labels of shape {_whole_shapes(labels)}, expected one label '
-                f'per image; {WRONG_FILES}'
+                f'{what}: {num_samples(images)} images, but labels of shape {_whole_shapes(labels)}, expected one '
+                f'label per image; {WRONG_FILES}'
             )
         return Samples(images, self.checked_labels(labels, what))
 

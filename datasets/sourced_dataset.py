@@ -82,8 +82,8 @@ class SourcedDataset(abc.ABC):
             """(height, width, channels) of the model's inputs, or the shape of other inputs."""
 
         @property
-        def num_classes(self) -> int | None:
-            """Number of classes."""
+        def num_classes(self) -> Any:
+            """Number of classes, an int; None if there are no classes."""
     else:
         num_classes = None
 

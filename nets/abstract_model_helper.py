@@ -19,7 +19,7 @@ from pocketflow.nets.options import PAIRS, NetOptions
 from pocketflow.nets.tasks import Classification, Task
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import StandardForm, standard_form, warn_of_frozen
-from pocketflow.utils.graph.arguments import model_inputs
+from pocketflow.utils.graph.inputs import model_inputs
 from pocketflow.utils.models.files import load_weights
 from pocketflow.utils.tasks.nests import Nest, concatenated, same_shapes, shapes
 from pocketflow.utils.training.schedules import (

@@ -17,6 +17,7 @@ from pocketflow.learners.channel_pruning.layerwise import LayerwiseRun
 from pocketflow.learners.channel_pruning.linear_forms import draw_places, known_linear_form
 from pocketflow.utils.channels import ReaderChannels
 from pocketflow.utils.channels.identities import trace
+from pocketflow.utils.tasks.nests import Nest, in_batches
 
 BATCH_SIZE = 50
 
@@ -39,14 +40,14 @@ class ChannelStatistics:
 
 
 def contributions(
-    model: keras.Model, readers: Mapping[str, ReaderChannels], images: np.ndarray, num_positions: int, seed: int
+    model: keras.Model, readers: Mapping[str, ReaderChannels], images: Nest, num_positions: int, seed: int
 ) -> dict[str, ChannelStatistics]:
     """The statistics of all readers of a model, from one pass over images.
 
     Args:
-      model: a functional model with one input.
+      model: a functional model.
       readers: layers that have a linear form (`linear_forms.linear_form`), in the order of execution.
-      images: float32 `[N, height, width, channels]`.
+      images: float32 `[N, height, width, channels]`; several inputs are a dict or tuple of arrays.
       num_positions: output positions per image and layer.
       seed: draws the positions.
 
@@ -59,8 +60,8 @@ def contributions(
     channel_of = {name: form.channel_of(readers[name].positions) for name, form in forms.items()}
     grams = {name: np.zeros((reader.num_channels, reader.num_channels)) for name, reader in readers.items()}
     rows = dict.fromkeys(readers, 0)
-    for begin in range(0, len(images), BATCH_SIZE):
-        run = LayerwiseRun(graph, [images[begin : begin + BATCH_SIZE]])
+    for batch in in_batches(images, BATCH_SIZE):
+        run = LayerwiseRun(graph, [batch])
         for name, form in forms.items():
             run.run_until(name)
             inputs = run.input_of(name)[0]

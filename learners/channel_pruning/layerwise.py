@@ -11,12 +11,13 @@ import collections
 import copy
 from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.utils.channels.identities import ChannelGraph, Step, trace
+from pocketflow.utils.graph.inputs import inputs_in_order
 from pocketflow.utils.system import interrupts
+from pocketflow.utils.tasks.nests import Nest
 
 Place = tuple[int, int]
 """A tensor of a model and its copies: the index of the call that makes it, and the index among the call's outputs.
@@ -29,16 +30,21 @@ class LayerwiseRun:
     """The intermediate tensors of a model that is run layer by layer, for all images.
 
     Args:
-      model: a functional model with one input, or its channel graph; weights are read when a layer is run.
-      batches: its inputs, float32 `[batch, height, width, channels]` each.
+      model: a functional model, or its channel graph; weights are read when a layer is run.
+      batches: its inputs, float32 `[batch, height, width, channels]` each; several inputs are a dict or tuple of
+        arrays.
     """
 
-    def __init__(self, model: keras.Model | ChannelGraph, batches: Sequence[np.ndarray]):
+    def __init__(self, model: keras.Model | ChannelGraph, batches: Sequence[Nest]):
         self._graph = trace(model)
-        self._pending = collections.deque(self._graph.steps)
+        self._pending = collections.deque(step for step in self._graph.steps if not step.node.is_input)
         self._readers = collections.Counter(key for step in self._graph.steps for key in set(step.inputs))
-        source = self._pending.popleft()
-        self._values = {source.outputs[0]: [tf.constant(batch) for batch in batches]}
+        keys = {step.layer.name: step.outputs[0] for step in self._graph.steps if step.node.is_input}
+        in_order = zip(*(inputs_in_order(self._graph.model, batch) for batch in batches), strict=True)
+        self._values = {
+            keys[name]: [tf.constant(array) for array in arrays]
+            for name, arrays in zip(self._graph.model.input_names, in_order, strict=True)
+        }
 
     def fork(self) -> LayerwiseRun:
         """A copy of the run, which shares the tensors."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping
 
-import numpy as np
+import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.learners.channel_pruning.equations import equation_bytes
@@ -13,6 +13,7 @@ from pocketflow.learners.channel_pruning.linear_forms import known_linear_form
 from pocketflow.learners.channel_pruning.sampling import BATCH_SIZE, CHUNK_BYTES, PEAK, input_shapes, num_rows
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.system.memory import available_bytes, in_words
+from pocketflow.utils.tasks.nests import Nest
 
 FEW_IMAGES = 100
 """Least number of images to suggest; if fewer fit, the message suggests to leave the layer out."""
@@ -37,9 +38,7 @@ class Demand:
     needs_gram: bool = False
 
     @classmethod
-    def of(
-        cls, model: keras.Model, layers: Collection[str], image: np.ndarray, num_positions: int, criterion: str
-    ) -> Demand:
+    def of(cls, model: keras.Model, layers: Collection[str], image: Nest, num_positions: int, criterion: str) -> Demand:
         """Requirements for pruning the `layers` of a model; `image` is float32 `[1, height, width, channels]`."""
         inputs, held = input_shapes(model, layers, image)
         forms = {name: known_linear_form(model.get_layer(name)) for name in layers}
@@ -47,7 +46,7 @@ class Demand:
             name: num_rows(inputs[name], form.output_size(inputs[name]), num_positions) for name, form in forms.items()
         }
         return cls(
-            image.nbytes,
+            sum(array.nbytes for array in tf.nest.flatten(image)),
             PEAK * held,
             {name: form.shape for name, form in forms.items()},
             rows,

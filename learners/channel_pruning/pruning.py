@@ -22,6 +22,7 @@ from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import copied
 from pocketflow.utils.graph.arguments import check_choice, check_layers, check_share, checked_images, flat_model
+from pocketflow.utils.tasks.nests import take
 
 NUM_DECIDING_IMAGES = 1000
 """Number of images for comparing the ways to prune a stream; the re-fit uses all."""
@@ -84,7 +85,7 @@ def prune_channels(
     (664, 336)
 
     Args:
-      model: a functional or sequential tf_keras model with one input; it is not modified.
+      model: a functional or sequential tf_keras model; it is not modified.
       images: samples without labels, `[N, ...]`, preprocessed for the model; a few hundred to a few thousand.
       ratio: share of each layer's input channels to remove, in [0, 1); at least one is kept.
       criterion: the selection criterion, one of `CRITERIA`.
@@ -200,7 +201,7 @@ def decide(
     """Decides which readers have a common set of channels, and which keep all.
 
     Args:
-      model: a functional model with one input.
+      model: a functional model.
       readers: the layers to be pruned, in the order of execution; each has a linear form.
       sampling: images, and settings for sampling layers.
       criterion: one of `CRITERIA`.
@@ -225,7 +226,7 @@ def _decider(
     model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, criterion: str, share: float
 ) -> Decider:
     def chooser() -> Chooser:
-        images = sampling.images[:NUM_DECIDING_IMAGES]
+        images = take(sampling.images, slice(NUM_DECIDING_IMAGES))
         statistics = contributions(model, readers, images, sampling.num_positions, sampling.seed)
         return Chooser(criterion, statistics, _norms(model, readers), np.random.default_rng(sampling.seed))
 

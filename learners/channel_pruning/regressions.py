@@ -11,6 +11,7 @@ import tf_keras as keras
 from pocketflow.learners.channel_pruning.refit import LayerRegression
 from pocketflow.learners.channel_pruning.sampling import LayerSampler
 from pocketflow.utils.channels import ReaderChannels
+from pocketflow.utils.tasks.nests import Nest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,13 +19,13 @@ class Sampling:
     """Settings for sampling layers, for selection and re-fitting.
 
     Attributes:
-      images: float32 `[N, height, width, channels]`.
+      images: float32 `[N, height, width, channels]`; several inputs are a dict or tuple of arrays.
       num_positions: output positions per image and layer.
       ridge: damping of the least squares.
       seed: draws the positions, and the channels of the criterion `random`.
     """
 
-    images: np.ndarray
+    images: Nest
     num_positions: int
     ridge: float
     seed: int

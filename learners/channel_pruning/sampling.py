@@ -32,6 +32,7 @@ from pocketflow.learners.channel_pruning.linear_forms import (
 from pocketflow.learners.channel_pruning.streaming import StreamedRun, chunks
 from pocketflow.utils.channels.identities import ChannelGraph, Step, trace
 from pocketflow.utils.system.memory import available_bytes
+from pocketflow.utils.tasks.nests import Nest, num_samples, take
 
 BATCH_SIZE = 250
 """Number of consecutive images with the same sampled positions."""
@@ -54,7 +55,7 @@ class LayerSampler:
       full: the unpruned model.
       pruned: a copy of it; its weights of a layer must be final before the equations of a later layer are requested.
       layers: names of the layers, in the order of execution; each has a linear form.
-      images: float32 `[N, height, width, channels]`.
+      images: float32 `[N, height, width, channels]`; several inputs are a dict or tuple of arrays.
       num_positions: output positions per image and layer.
       rng: draws the positions.
       max_bytes: limit for feature maps that are kept between layers; others are recomputed. By default it depends on
@@ -66,28 +67,28 @@ class LayerSampler:
         full: keras.Model,
         pruned: keras.Model,
         layers: Sequence[str],
-        images: np.ndarray,
+        images: Nest,
         num_positions: int,
         rng: np.random.Generator,
         max_bytes: int | None = None,
     ):
-        graph = trace(full)
+        graph, num_images = trace(full), num_samples(images)
         self._partners = residual_partners(graph)
         self._full_forms, self._forms = (
             {name: known_linear_form(model.get_layer(name)) for name in layers} for model in (full, pruned)
         )
         self._is_held_out, self._is_new = held_out_images(images)
-        shapes, image_bytes = input_shapes(graph, layers, images[:1])
+        shapes, image_bytes = input_shapes(graph, layers, take(images, slice(1)))
         sizes = {name: form.output_size(shapes[name]) for name, form in self._forms.items()}
         self._rows_per_image = {name: num_rows(shapes[name], sizes[name], num_positions) for name in layers}
         self._places = [
             {name: draw_places(rng, sizes[name], num_positions) for name in layers}
-            for _ in range(0, len(images), BATCH_SIZE)
+            for _ in range(0, num_images, BATCH_SIZE)
         ]
-        self._chunks = chunks(len(images), BATCH_SIZE, PEAK * image_bytes, CHUNK_BYTES)
+        self._chunks = chunks(num_images, BATCH_SIZE, PEAK * image_bytes, CHUNK_BYTES)
         if max_bytes is None:
             taken = max(
-                equation_bytes(form.shape, self._rows_per_image[name] * len(images))
+                equation_bytes(form.shape, self._rows_per_image[name] * num_images)
                 for name, form in self._forms.items()
             )
             max_bytes = room_for_maps(taken)
@@ -178,20 +179,24 @@ def num_rows(inputs: Sequence[int], size: np.ndarray | None, num_positions: int)
     return int(np.prod(inputs[1:-1])) if size is None else int(min(np.prod(size), num_positions))
 
 
-def held_out_images(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def held_out_images(images: Nest) -> tuple[np.ndarray, np.ndarray]:
     """Masks of the held-out images and of the first occurrences of distinct images, bool `[N]` each.
 
     Equal images are in the same split. If all images are equal, all are held out.
     """
     kinds: dict[bytes, int] = {}
-    kind_of = np.array([kinds.setdefault(hashlib.sha256(image.tobytes()).digest(), len(kinds)) for image in images])
-    is_new = np.zeros(len(images), bool)
+    digests = (
+        hashlib.sha256(b''.join(array.tobytes() for array in sample)).digest()
+        for sample in zip(*tf.nest.flatten(images), strict=True)
+    )
+    kind_of = np.array([kinds.setdefault(digest, len(kinds)) for digest in digests])
+    is_new = np.zeros(len(kind_of), bool)
     is_new[np.unique(kind_of, return_index=True)[1]] = True
     return kind_of % HELD_OUT == min(len(kinds), HELD_OUT) - 1, is_new
 
 
 def input_shapes(
-    model: keras.Model | ChannelGraph, layers: Iterable[str], image: np.ndarray
+    model: keras.Model | ChannelGraph, layers: Iterable[str], image: Nest
 ) -> tuple[dict[str, tuple[int, ...]], int]:
     """Input shapes of layers for one image, and the greatest size in bytes of the tensors kept before one of them."""
     run, shapes, most = LayerwiseRun(model, [image]), {}, 0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import tf_keras as keras
 
 from pocketflow.learners.channel_pruning.layerwise import LayerwiseRun
 from pocketflow.utils.channels.identities import ChannelGraph, trace
+from pocketflow.utils.tasks.nests import Nest, take
 
 
 class StreamedRun:
@@ -19,13 +19,13 @@ class StreamedRun:
     the first layers of a network, which are recomputed quickly, and small in the later ones.
 
     Args:
-      model: a functional model with one input, or its channel graph.
-      images: float32 `[N, height, width, channels]`.
+      model: a functional model, or its channel graph.
+      images: float32 `[N, height, width, channels]`; several inputs are a dict or tuple of arrays.
       chunks: consecutive slices of the images.
       max_bytes: limit for the feature maps that are kept.
     """
 
-    def __init__(self, model: keras.Model | ChannelGraph, images: np.ndarray, chunks: Sequence[slice], max_bytes: int):
+    def __init__(self, model: keras.Model | ChannelGraph, images: Nest, chunks: Sequence[slice], max_bytes: int):
         self._graph, self._images, self._chunks, self._max_bytes = trace(model), images, chunks, max_bytes
         self._kept: list[LayerwiseRun | None] = [None] * len(chunks)
 
@@ -33,7 +33,7 @@ class StreamedRun:
         """Yields each chunk, run up to directly before a layer; the iterator must be exhausted."""
         for number, chunk in enumerate(self._chunks):
             kept = self._kept[number]
-            run = kept.fork() if kept else LayerwiseRun(self._graph, [self._images[chunk]])
+            run = kept.fork() if kept else LayerwiseRun(self._graph, [take(self._images, chunk)])
             del kept
             run.run_until(layer)
             if run.num_bytes * len(self._chunks) <= self._max_bytes:

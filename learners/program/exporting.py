@@ -218,7 +218,7 @@ def require_memory(num_images: int, image_shape: Any, available: int | None = No
       available: bytes; default: as reported by the system. Nothing is checked if it reports nothing.
     """
     available = available_bytes() if available is None else available
-    one = 2 * 4 * sum(map(math.prod, flat_shapes(image_shape)))
+    one = 2 * 4 * sum(math.prod(shape) for shape in flat_shapes(image_shape))
     if available is not None and num_images * one > available:
         raise UsageError(
             f'running the exported files on {num_images} evaluation images would take {in_words(num_images * one)} of '

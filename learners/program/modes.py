@@ -39,7 +39,7 @@ from pocketflow.utils.quantization.encoding import kernel_statistics
 from pocketflow.utils.quantization.int8 import plain_if_quantization_aware
 from pocketflow.utils.reports import page as report_page
 from pocketflow.utils.reports.layer_table import chained_rows
-from pocketflow.utils.reports.report import SCHEMA, SHAPE, format_table, summary, upgraded
+from pocketflow.utils.reports.report import SCHEMA, SHAPE, format_table, primary_metric, summary, upgraded
 from pocketflow.utils.reports.search.figure import write_search_figure
 from pocketflow.utils.reports.verdict import (
     VerdictOptions,
@@ -305,6 +305,7 @@ def show_report(invocation: Invocation) -> None:
     report = former_report(invocation.run)
     say(f'\nreport: {invocation.run / "report.html"}\n\n{summary(report)}')
     refuse_failed_exports(report.get('failed_exports', ()))
+    refuse_other_metric(invocation.verdict, primary_metric(report))
     enforce(report['verdict'], invocation.verdict)
 
 

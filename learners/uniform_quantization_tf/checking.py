@@ -54,7 +54,8 @@ def check_network(model: keras.Model) -> None:
     unusual = [f'{layer.name} ({type(layer).__name__})' for layer in model.layers if not _is_usual(layer)]
     if not unusual:
         return
-    samples = np.random.default_rng(0).normal(size=(2, *model.input_shape[1:])).astype(np.float32)
+    rng = np.random.default_rng(0)
+    samples = [rng.normal(size=(2, *tensor.shape[1:])).astype(np.float32) for tensor in model.inputs]
     try:
         wrapped = quantization_aware(model, samples)
         strip_quantization(wrapped)

@@ -15,7 +15,10 @@ from pocketflow.utils.training.distillation import softened_cross_entropy
 
 
 class Classification(Task):
-    """One class per sample: logits `[batch, classes]`, labels int32 `[batch]`; softmax cross-entropy, top-1 accuracy."""
+    """One class per sample: logits `[batch, classes]`, labels int32 `[batch]`.
+
+    Loss: softmax cross-entropy. Metric: top-1 accuracy.
+    """
 
     name = 'classification'
     primary = ACCURACY

@@ -32,9 +32,8 @@ def convert(request: Request) -> None:
     """Writes the file `output` of the program in `folder`."""
     inputs = {name: tuple(shape) for name, shape in request['inputs'].items()}
     program = Program(Path(request['folder']), request['name'], inputs, request['holds_ranges'])
-    calibration = _arrays(request['calibration']) if request['calibration'] else None
-    if calibration is not None and len(calibration) == 1:
-        (calibration,) = calibration
+    arrays = _arrays(request['calibration'] or [])
+    calibration = (arrays[0] if len(inputs) == 1 else arrays) if arrays else None
     Path(request['output']).write_bytes(convert_program(program, request['format'], calibration))
 
 

@@ -13,7 +13,7 @@ from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.operators import float_operators
 from pocketflow.utils.export.program import Calibration, Program, convert_program, file_formats
 from pocketflow.utils.export.signature import input_names, output_names
-from pocketflow.utils.graph.arguments import inputs_in_order
+from pocketflow.utils.graph.inputs import inputs_in_order
 from pocketflow.utils.quantization.int8 import is_quantization_aware
 from pocketflow.utils.system.quiet import quiet_native_output
 
@@ -27,15 +27,15 @@ def convert(model: keras.Model, file_format: str, calibration: Calibration | Non
     in this process; `ConversionProcess` guards against one that crashes.
 
     Args:
-      model: maps inputs [N, ...] to outputs [N, ...]; batch norm and dropout are converted as in inference. Several inputs
-        or outputs are named in the file as in `pocketflow.utils.export.signature`.
+      model: maps inputs [N, ...] to outputs [N, ...]; batch norm and dropout are converted as in inference. Several
+        inputs or outputs are named in the file as in `pocketflow.utils.export.signature`.
       file_format: a name in `file_formats`; an unknown one raises a `UsageError` that lists them.
       calibration: inputs from which 'int8' takes its activation ranges; the other formats ignore them. Those of several
         inputs are a dict or tuple of arrays, as the model takes them.
 
     Raises:
-      PocketFlowError: the model has an open shape, or layers that are not float32; the format needs calibration data and
-        none are given; or the converter fails.
+      PocketFlowError: the model has an open shape, or layers that are not float32; the format needs calibration data
+        and none are given; or the converter fails.
     """
     file_formats.get(file_format)
     check_convertible(model)

@@ -25,8 +25,8 @@ from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.convert import Calibration, save_program, warn_of_floats
 from pocketflow.utils.export.program import Program
 from pocketflow.utils.export.runner import num_usable_threads
-from pocketflow.utils.export.signature import named_inputs
-from pocketflow.utils.graph.arguments import inputs_in_order
+from pocketflow.utils.export.signature import ONLY_INPUT, named_inputs
+from pocketflow.utils.graph.inputs import inputs_in_order
 from pocketflow.utils.system.child_process import module_command
 from pocketflow.utils.system.quiet import quiet_native_output
 from pocketflow.utils.tasks.nests import Nest
@@ -202,16 +202,14 @@ class IsolatedConversions:
         return content
 
     def try_out(self, file_format: str, content: bytes) -> None:
-        """Loads and runs a new file of the model that was converted last.
+        """Loads and runs a new file, which has the inputs of the model that was converted last.
 
         Raises:
           PocketFlowError: LiteRT rejects the file, or crashes.
         """
         file = self._folder / f'model_{file_format}.tflite'
         file.write_bytes(content)
-        assert self._saved is not None, 'a model was converted'
-        model, _ = self._saved
-        samples = named_inputs(model, self._samples)
+        samples = named_inputs(self._saved[0], self._samples) if self._saved else {ONLY_INPUT: self._samples}
         try:
             self._ask(
                 'try_out',

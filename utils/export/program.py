@@ -19,8 +19,8 @@ from pocketflow.utils.export.ranges import with_possible_ranges
 from pocketflow.utils.registry import Registry
 
 Calibration = Iterable[np.ndarray]
-"""Float32 inputs [N, ...] without labels: one array, or an iterable of batches. For a network with several inputs, a list
-of one array per input, in the order of `Program.inputs`."""
+"""Float32 inputs [N, ...] without labels: one array, or an iterable of batches. For a network with several inputs, a
+list of one array per input, in the order of `Program.inputs`."""
 
 Convert = Callable[['Program', 'Calibration | None'], bytes]
 

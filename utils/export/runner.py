@@ -16,7 +16,6 @@ from pocketflow.utils.errors import PocketFlowError, first_line
 from pocketflow.utils.export.operators import operators
 from pocketflow.utils.system.quiet import quiet_native_output
 
-
 Values: TypeAlias = np.ndarray | Mapping[str, np.ndarray]
 """An array, or arrays by the names of several inputs or outputs."""
 
@@ -47,8 +46,8 @@ class LiteRtRunner:
     variables of the interpreter, which persist between calls.
 
     Inputs and outputs are real numbers (float32) for every format: inputs of integer files are quantized, and their
-    outputs dequantized, with the scales and zero points in the file. Several inputs or outputs are dicts by the names in
-    the file's signature; a single one is an array.
+    outputs dequantized, with the scales and zero points in the file. Several inputs or outputs are dicts by the names
+    in the file's signature; a single one is an array.
     """
 
     def __init__(self, file: str | os.PathLike[str] | bytes, num_threads: int = 1):
@@ -119,7 +118,8 @@ class LiteRtRunner:
         for name, images in inputs.items():
             detail, values = self._inputs[name], np.asarray(images, np.float32)
             if issubclass(detail['dtype'], np.integer):
-                values = quantize(values, *detail['quantization'], detail['dtype'])
+                scale, zero_point = detail['quantization']
+                values = quantize(values, scale, zero_point, detail['dtype'])
             self._interpreter.set_tensor(detail['index'], values)
 
     def _all_outputs(self) -> dict[str, np.ndarray]:
@@ -200,7 +200,7 @@ def _named_details(interpreter: Interpreter) -> tuple[dict[str, Any], dict[str, 
     """Details of the inputs and of the outputs by name: those of the signature, if several have to be told apart."""
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
     if len(inputs) == len(outputs) == 1 or len(interpreter.get_signature_list()) != 1:
-        return tuple({detail['name']: detail for detail in details} for details in (inputs, outputs))
+        return {detail['name']: detail for detail in inputs}, {detail['name']: detail for detail in outputs}
     signature = interpreter.get_signature_runner()
     return signature.get_input_details(), signature.get_output_details()
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.utils.graph.arguments import inputs_in_order
+from pocketflow.utils.graph.inputs import inputs_in_order
 from pocketflow.utils.tasks.nests import Nest
 
 ONLY_INPUT, ONLY_OUTPUT = 'images', 'output_0'

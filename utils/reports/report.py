@@ -94,7 +94,7 @@ def upgraded(report: dict[str, Any]) -> dict[str, Any]:
     """
     if 'task' in report:
         return report
-    models = {key: _model_upgraded(report[key]) for key in ('baseline', 'compressed') if key in report}
+    models: dict[str, Any] = {key: _model_upgraded(report[key]) for key in ('baseline', 'compressed') if key in report}
     renamed = {
         key: [_renamed(item, 'top1_agreement', 'same_answers') for item in items]
         for key, items in report.items()

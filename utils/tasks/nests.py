@@ -74,7 +74,7 @@ def with_shapes(nest: Nest, expected: Any, batch_size: int | None) -> Nest:
     return tf.ensure_shape(nest, (batch_size, *expected))
 
 
-def flat_shapes(expected: Any) -> list[tuple[int | None, ...]]:
+def flat_shapes(expected: Any) -> list[tuple[int, ...]]:
     """The shapes in a structure as for `same_shapes`, in the order of `tf.nest.flatten`."""
     if isinstance(expected, Mapping):
         return [shape for name in sorted(expected) for shape in flat_shapes(expected[name])]
