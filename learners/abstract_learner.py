@@ -343,13 +343,14 @@ class AbstractLearner(abc.ABC):
 
     def _fit(self, compressed: Compressed, **trainer_arguments: Any) -> None:
         (schedule, num_steps), helper = self.schedule(), self.training_helper()
-        optimizer = keras.optimizers.SGD(schedule, momentum=helper.net.momentum, jit_compile=False)
+        parts = self.trainer_parts(compressed.model, compressed.plan)
+        variables = compressed.model.trainable_variables if parts.variables is None else parts.variables
         trainer = Trainer(
             compressed.model,
             self.loss_fn(),
-            optimizer,
+            helper.make_optimizer(schedule, variables),
             self.context.trainer_options,
-            parts=self.trainer_parts(compressed.model, compressed.plan),
+            parts=parts,
             distributed=self.context.distributed(helper.dataset.options.batch_size),
             **trainer_arguments,
         )

@@ -22,6 +22,7 @@ from pocketflow.utils.graph import StandardForm, standard_form, warn_of_frozen
 from pocketflow.utils.graph.inputs import model_inputs
 from pocketflow.utils.models.files import load_weights
 from pocketflow.utils.tasks.nests import Nest, concatenated, same_shapes, shapes
+from pocketflow.utils.training.optimizers import DECOUPLED, is_decayed, make_optimizer
 from pocketflow.utils.training.schedules import (
     WARMUP_EPOCHS,
     GradualWarmup,
@@ -55,7 +56,7 @@ HelperT = TypeVar('HelperT', bound='AbstractModelHelper')
 
 def weight_decay_loss(variables: list[tf.Variable]) -> tf.Tensor:
     """Half the sum of squares of all kernels; biases and normalisation parameters are excluded."""
-    kernels = [variable for variable in variables if variable.name.split('/')[-1].split(':')[0].endswith('kernel')]
+    kernels = [variable for variable in variables if is_decayed(variable)]
     return tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels]) if kernels else tf.constant(0.0)
 
 
@@ -113,6 +114,11 @@ class AbstractModelHelper(abc.ABC):
     @abc.abstractmethod
     def model_name(self) -> str:
         """Name of the network with its size, as in `resnet_20`."""
+
+    def make_optimizer(self, learning_rate: Schedule, variables: Sequence[tf.Variable]) -> keras.optimizers.Optimizer:
+        """The optimizer of a training of `variables`."""
+        net = self.net
+        return make_optimizer(net.optimizer, learning_rate, net.momentum, net.weight_decay, variables)
 
     def for_finetuning(self: HelperT, decay_factor: float, **data_changes: Any) -> HelperT:
         """A copy of the pair for fine-tuning a compressed network.
@@ -278,8 +284,9 @@ class TaskHelper(AbstractModelHelper):
         self, labels: Nest, outputs: Nest, trainable_vars: list[tf.Variable]
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         loss = self.task.loss(labels, outputs)
-        decay = self.net.weight_decay * weight_decay_loss(trainable_vars)
-        return loss + decay, self.task.batch_metrics(labels, outputs)
+        if self.net.optimizer not in DECOUPLED:
+            loss += self.net.weight_decay * weight_decay_loss(trainable_vars)
+        return loss, self.task.batch_metrics(labels, outputs)
 
     def setup_lrn_rate(self, epochs_ratio: float | None = None, rate_factor: float = 1.0) -> tuple[Schedule, int]:
         ratio = self.net.epochs_ratio if epochs_ratio is None else epochs_ratio

@@ -104,7 +104,8 @@ class TrialNetwork:
         self._batches, held_out = helper.build_dataset_train(enbl_trn_val_split=True)
         self._evaluation = Evaluation(model, tuning.loss_fn, held_out, helper.task)
         self._schedule = HalfCosine(tuning.peak)
-        optimizer = keras.optimizers.SGD(self._schedule, helper.net.momentum, jit_compile=False)
+        variables = model.trainable_variables if parts.variables is None else parts.variables
+        optimizer = helper.make_optimizer(self._schedule, variables)
         self._trainer = Trainer(
             model, tuning.loss_fn, optimizer, tuning.options, parts=parts, label=None, distributed=tuning.distributed
         )

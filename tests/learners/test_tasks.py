@@ -175,7 +175,8 @@ def test_a_search_takes_smaller_as_better(run):
         '--nb_epochs_rat_ft=0.02',
         '--ws_nb_rlouts=4',
         '--ws_nb_rlouts_min=2',
-        '--hpo_epochs=0.1',
+        '--ws_nb_iters_ft=5',
+        '--ws_nb_iters_feval=1',
         '--export_formats=float32',
     )
     (search,) = report_of(folder)['searches']

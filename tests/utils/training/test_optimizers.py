@@ -37,7 +37,8 @@ def test_every_optimizer_learns(name):
     for _ in range(80):
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.square(model(inputs) - labels))
-        optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
     assert float(loss) < 0.05
 
 
