@@ -21,6 +21,7 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import StandardForm, standard_form, warn_of_frozen
 from pocketflow.utils.graph.inputs import model_inputs
 from pocketflow.utils.models.files import load_weights
+from pocketflow.utils.runs.model_reader import ModelReader
 from pocketflow.utils.tasks.nests import Nest, concatenated, same_shapes, shapes
 from pocketflow.utils.training.optimizers import DECOUPLED, is_decayed, make_optimizer
 from pocketflow.utils.training.schedules import (
@@ -45,10 +46,12 @@ class GivenFile:
     Attributes:
       named: the path as it was given.
       path: the file to read: that path, or the copy that a run has kept of it.
+      reader: reads it; the model is shared with the rest of the program.
     """
 
     named: str
     path: Path
+    reader: ModelReader = dataclasses.field(default_factory=ModelReader)
 
 
 HelperT = TypeVar('HelperT', bound='AbstractModelHelper')

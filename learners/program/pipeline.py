@@ -21,10 +21,10 @@ from pocketflow.learners.abstract_learner import (
     LearnerContext,
     StageResult,
     describe,
-    load_any,
     load_own_model,
 )
 from pocketflow.learners.options import LEARNERS
+from pocketflow.learners.program.baseline import KeptBaseline
 from pocketflow.learners.program.chains import FULL_PRECISION, trains_from_scratch
 from pocketflow.learners.program.zoo import FIRST_STAGE, TRAINING_NAME, hold_out_lines, trained_models, trained_with
 from pocketflow.learners.search.flag_search import FOLDER as SEARCH_FOLDER
@@ -34,16 +34,15 @@ from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.distributed.mirror import mirror
 from pocketflow.utils.graph import StandardForm, check_round_trip, refuse_frozen, warn_of_frozen
 from pocketflow.utils.models.files import save_model
+from pocketflow.utils.models.keras_state import keras_state_kept
 from pocketflow.utils.models.weights_only import is_weights_only
 from pocketflow.utils.options import Options
 from pocketflow.utils.runs.given_files import resolve_model_path
-from pocketflow.utils.runs.model_files import refuse_damaged
+from pocketflow.utils.runs.model_reader import ModelReader
 from pocketflow.utils.system import atomic
 from pocketflow.utils.training.distillation import Distillation
 from pocketflow.utils.training.options import DistillationOptions
 
-BASELINE_FOLDER = 'baseline'
-"""Folder of a run for the uncompressed model that it started from."""
 TEACHER_FOLDER = 'teacher'
 """Folder of a run for a teacher other than the uncompressed model."""
 
@@ -83,6 +82,7 @@ class Pipeline:
       distillation: the distillation options.
       zoo_name: prefix of the directories of finished full-prec runs with the same training flags, relative to
         `--zoo_dir`.
+      reader: reads the given models.
     """
 
     def __init__(
@@ -91,11 +91,13 @@ class Pipeline:
         learner_options: Mapping[str, Options],
         distillation: DistillationOptions,
         zoo_name: str,
+        reader: ModelReader | None = None,
     ):
         self.context = context
         self.learner_options = learner_options
         self.distillation = distillation
         self.zoo_name = zoo_name
+        self.reader = reader or ModelReader()
 
     def check_inputs(self, names: Sequence[str]) -> None:
         """Checks the files, layers and models of each learner of the chain."""
@@ -141,7 +143,7 @@ class Pipeline:
         if given is None or not self._begins_with_given(names):
             return self.context.helper.built_form().model
         path = resolve_model_path(given, '--save_path')
-        return load_in_standard_form(path, self.context.helper)[0].model
+        return load_in_standard_form(path, self.context.helper, self.reader)[0].model
 
     def _begins_with_given(self, names: Sequence[str]) -> bool:
         """Whether the chain begins with the model at `--save_path`."""
@@ -184,14 +186,21 @@ class Pipeline:
 
         The run keeps a copy, so that it continues from the same model if the original changes.
         """
-        workers, kept = self.context.workers, self.context.run / BASELINE_FOLDER / 'model.keras'
+        workers, kept = self.context.workers, KeptBaseline(self.context.run.path)
         obtained = None if workers.share(kept.exists) else self._obtain()
         if obtained is not None and workers.is_primary:
-            save_model(obtained[0], kept)
-        mirror(workers, kept.parent)
-        if obtained is None:
-            refuse_damaged(kept, f'delete {kept.parent} to obtain it again')
-        return obtained or self._load(kept)
+            kept.save(*obtained)
+        mirror(workers, kept.folder)
+        return obtained or self._kept_model(kept)
+
+    def _kept_model(self, kept: KeptBaseline) -> tuple[keras.Model, dict[str, float]]:
+        """The model that a run was begun with; it is evaluated if its metrics were not recorded."""
+        kept.refuse_damaged()
+        recorded = kept.metrics()
+        model, metrics = self._load(kept.path, recorded)
+        if recorded is None and self.context.workers.is_primary:
+            kept.save_metrics(metrics)
+        return model, metrics
 
     def _obtain(self) -> tuple[keras.Model, dict[str, float]] | None:
         """The model with its metrics; other workers receive it from the primary unless all have trained it."""
@@ -238,16 +247,17 @@ class Pipeline:
     def given_model(self, path: Path) -> PipelineResult:
         """The model of a file, unchanged, as the result of a single stage."""
         helper = self.context.helper
-        finished = load_finished(path, helper)
+        finished = load_finished(path, helper, self.reader)
         metrics = helper.evaluate(finished.model)
         formats = CODED_FORMATS if finished.encodings else AbstractLearner.export_formats
         stage = StageResult('given', finished.model, metrics, metrics, (), finished.encodings, formats)
         return PipelineResult(finished.model, metrics, (stage,))
 
-    def _load(self, path: Path) -> tuple[keras.Model, dict[str, float]]:
+    def _load(self, path: Path, recorded: dict[str, float] | None = None) -> tuple[keras.Model, dict[str, float]]:
+        """The model of a file, with its recorded metrics, or evaluated now."""
         helper = self.context.helper
-        model = load_fitting_model(path, helper)
-        metrics = helper.evaluate(model)
+        model = load_fitting_model(path, helper, self.reader)
+        metrics = recorded or helper.evaluate(model)
         logging.info('trained model %s: %s', path, describe(metrics))
         helper.warn_of_poor(model, metrics)
         return model, metrics
@@ -263,11 +273,16 @@ class Pipeline:
     def _given_teacher(self, given: str) -> keras.Model:
         """The model at `--save_path_dst`; the run keeps a copy of it."""
         workers, kept = self.context.workers, self.context.run / TEACHER_FOLDER / 'model.keras'
+        teacher = None
         if workers.is_primary and not kept.exists():
             path = resolve_model_path(given, '--save_path_dst')
-            save_model(load_fitting_model(path, self.context.helper), kept)
+            teacher = load_fitting_model(path, self.context.helper, self.reader)
+            save_model(teacher, kept)
         mirror(workers, kept.parent)
-        return load_own_model(kept, f'delete {kept.parent} to read --save_path_dst again')
+        if teacher is not None:
+            return teacher
+        with keras_state_kept():
+            return load_own_model(kept, f'delete {kept.parent} to read --save_path_dst again')
 
     def _learner(self, name: str, folder: str, teacher: Distillation | None) -> AbstractLearner:
         context = dataclasses.replace(self.context, folder=self.context.run / folder, distillation=teacher)
@@ -275,23 +290,30 @@ class Pipeline:
         return learner_class(context, self.learner_options.get(name, learner_class.options_class()))
 
 
-def load_fitting_model(path: Path, helper: AbstractModelHelper) -> keras.Model:
+def load_fitting_model(path: Path, helper: AbstractModelHelper, reader: ModelReader | None = None) -> keras.Model:
     """Reads a saved model in standard form; raises a `UsageError` if it does not fit the pair."""
-    return load_finished(path, helper).model
+    return load_finished(path, helper, reader or ModelReader()).model
 
 
-def load_finished(path: Path, helper: AbstractModelHelper) -> Finished:
+def load_finished(path: Path, helper: AbstractModelHelper, reader: ModelReader) -> Finished:
     """Like `load_fitting_model`, with the codes of the kernels if the file is a container."""
-    finished, form = load_in_standard_form(path, helper)
+    finished, form = load_in_standard_form(path, helper, reader)
     form.log(str(path))
     return finished
 
 
-def load_in_standard_form(path: Path, helper: AbstractModelHelper) -> tuple[Finished, StandardForm]:
+def load_in_standard_form(
+    path: Path, helper: AbstractModelHelper, reader: ModelReader
+) -> tuple[Finished, StandardForm]:
     """Like `load_finished`, and the standard form with the changes made to the model, which are not logged."""
-    if is_weights_only(path):
-        finished = Finished(helper.model_with_weights(path))
-    else:
-        finished = load_any(path)
-    form = helper.standard_form(finished.model, str(path), 'is it a model of another pair?')
-    return dataclasses.replace(finished, model=form.model), form
+
+    def standard() -> tuple[Finished, StandardForm]:
+        if is_weights_only(path):
+            finished = Finished(helper.model_with_weights(path))
+        else:
+            unpacked = reader.read(path)
+            finished = Finished(unpacked.model, unpacked.encodings)
+        form = helper.standard_form(finished.model, str(path), 'is it a model of another pair?')
+        return dataclasses.replace(finished, model=form.model), form
+
+    return reader.once(path, 'standard form', standard)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
 import tensorflow as tf
 import tf_keras as keras
@@ -11,6 +12,7 @@ from absl import logging
 from pocketflow.datasets.sourced_dataset import Shard
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.options import LearnerOptions
+from pocketflow.learners.program.baseline import BASELINE_FOLDER
 from pocketflow.learners.program.command import Command
 from pocketflow.learners.program.identity import (
     free_flags,
@@ -19,9 +21,9 @@ from pocketflow.learners.program.identity import (
     run_path,
     training_name,
 )
-from pocketflow.learners.program.modes import EXEC_MODES, Invocation
+from pocketflow.learners.program.invocation import Invocation
+from pocketflow.learners.program.modes import EXEC_MODES
 from pocketflow.learners.program.options import MainOptions, ProcessOptions
-from pocketflow.learners.program.pipeline import BASELINE_FOLDER
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper, GivenFile
 from pocketflow.rl_agents.ddpg.options import DdpgOptions
 from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
@@ -31,6 +33,7 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.reports.verdict import VerdictOptions
 from pocketflow.utils.runs.given_files import MODEL_NAME, model_file
+from pocketflow.utils.runs.model_reader import ModelReader
 from pocketflow.utils.runs.run_directory import RunDirectory
 from pocketflow.utils.system import paths
 from pocketflow.utils.training.options import DistillationOptions, TrainerOptions
@@ -60,9 +63,9 @@ def run_worker(command: Command, workers: Workers) -> None:
 
 def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
     """The inputs of the execution modes, as plain values."""
-    run = RunDirectory(run_path(command, workers.size))
+    run, reader = RunDirectory(run_path(command, workers.size)), ModelReader()
     return Invocation(
-        helper=make_helper(command, workers),
+        helper=make_helper(command, workers, reader),
         run=run,
         learner_names=tuple(command.learner_names),
         learner_options=command.learner_options(),
@@ -80,33 +83,39 @@ def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
         compression=command.options(CompressionOptions),
         search=command.options(SearchOptions),
         ddpg=command.options(DdpgOptions),
+        reader=reader,
     )
 
 
-def make_helper(command: Command, workers: Workers) -> AbstractModelHelper:
+def make_helper(command: Command, workers: Workers, reader: ModelReader) -> AbstractModelHelper:
     """The pair, with this worker's shard of the data."""
     helper_class = command.pair.load()
-    missing = sorted(helper_class.__abstractmethods__)
-    if missing:
-        raise UsageError(
-            f'--model_helper={command.pair_options.model_helper}: class {helper_class.__name__} '
-            f'does not define {", ".join(missing)}; see docs/extending.md'
-        )
+    _refuse_missing(command, helper_class, sorted(helper_class.__abstractmethods__))
     helper = helper_class.of_options(
         command.options(helper_class.net_options_class),
         command.data_options(),
         command.options(MainOptions).seed,
-        given_file(command, workers),
+        given_file(command, workers, reader),
     )
+    _refuse_missing(command, helper_class, [] if hasattr(helper, 'num_epochs') else ['num_epochs'])
     helper.dataset.shard = Shard(workers.rank, workers.size)
     return helper
 
 
-def given_file(command: Command, workers: Workers) -> GivenFile | None:
+def _refuse_missing(command: Command, helper_class: type[AbstractModelHelper], names: Sequence[str]) -> None:
+    """Raises a `UsageError` if a pair lacks methods or attributes."""
+    if names:
+        raise UsageError(
+            f'--model_helper={command.pair_options.model_helper}: class {helper_class.__name__} '
+            f'does not define {", ".join(names)}; see docs/extending.md'
+        )
+
+
+def given_file(command: Command, workers: Workers, reader: ModelReader) -> GivenFile | None:
     """The network at `--save_path`, or, where it is gone, the copy that the run has kept of it."""
     named = command.options(LearnerOptions).save_path
     if named is None:
         return None
     run, path = RunDirectory(run_path(command, workers.size)), model_file(named)
     kept = [file for file in (run / BASELINE_FOLDER / MODEL_NAME, run / MODEL_NAME) if file.is_file()]
-    return GivenFile(named, path if path.exists() or not kept else kept[0])
+    return GivenFile(named, path if path.exists() or not kept else kept[0], reader)

@@ -1,0 +1,69 @@
+"""One call of the program, as plain values."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from pocketflow.hp_optimizer.options import SearchOptions
+from pocketflow.learners.abstract_learner import LearnerContext
+from pocketflow.learners.options import LearnerOptions
+from pocketflow.learners.program.input_files import named_files
+from pocketflow.learners.program.pipeline import Pipeline
+from pocketflow.nets.abstract_model_helper import AbstractModelHelper
+from pocketflow.rl_agents.ddpg.options import DdpgOptions
+from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
+from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
+from pocketflow.utils.export.options import ExportOptions
+from pocketflow.utils.options import Options
+from pocketflow.utils.reports.verdict import VerdictOptions
+from pocketflow.utils.runs.metrics_log import MetricsLog
+from pocketflow.utils.runs.model_reader import ModelReader
+from pocketflow.utils.runs.run_directory import RunDirectory
+from pocketflow.utils.training.options import DistillationOptions, TrainerOptions
+
+
+@dataclasses.dataclass(frozen=True)
+class Invocation:
+    """One call of the program, as plain values."""
+
+    helper: AbstractModelHelper
+    run: RunDirectory
+    learner_names: tuple[str, ...]
+    learner_options: Mapping[str, Options]
+    shared: LearnerOptions
+    trainer: TrainerOptions
+    distillation: DistillationOptions
+    export: ExportOptions
+    verdict: VerdictOptions
+    seed: int
+    recorded_flags: tuple[str, ...]
+    free_flags: tuple[str, ...]
+    zoo_name: str
+    command: str
+    workers: Workers = ALONE
+    compression: CompressionOptions = CompressionOptions()
+    search: SearchOptions = SearchOptions()
+    ddpg: DdpgOptions = DdpgOptions()
+    reader: ModelReader = dataclasses.field(default_factory=ModelReader)
+
+    def pipeline(self, log: MetricsLog | None) -> Pipeline:
+        context = LearnerContext(
+            self.helper,
+            self.run,
+            self.run.path,
+            self.shared,
+            self.trainer,
+            log,
+            seed=self.seed,
+            workers=self.workers,
+            compression=self.compression,
+            search=self.search,
+            ddpg=self.ddpg,
+        )
+        return Pipeline(context, self.learner_options, self.distillation, self.zoo_name, self.reader)
+
+    def named_files(self) -> dict[str, Path]:
+        """The input files of a new run by flag."""
+        return named_files(self.shared, self.distillation, self.learner_options)
