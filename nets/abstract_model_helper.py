@@ -74,6 +74,8 @@ class AbstractModelHelper(abc.ABC):
     num_epochs: float
     """Of a whole training, with `--nb_epochs_rat=1`."""
     primary_metric = 'accuracy'
+    max_training_images: int | None = None
+    """Limit of the number of images that `training_images` returns; set by checks that must not take long."""
     takes_logits = True
     """Whether `calc_loss` takes logits; then a final softmax or sigmoid of a network is removed."""
 
@@ -244,6 +246,8 @@ class AbstractModelHelper(abc.ABC):
         Returns:
           float32 `[min(num_images, available), height, width, channels]`.
         """
+        if self.max_training_images is not None:
+            num_images = min(num_images, self.max_training_images)
         train, _ = self.dataset.split_indices(enbl_trn_val_split=True)
         chosen = np.random.default_rng(seed).permutation(train)[:num_images]
         return np.concatenate(
