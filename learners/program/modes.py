@@ -1,4 +1,4 @@
-"""The execution modes: train, eval, export, benchmark."""
+"""The execution modes: train, check, eval, export, benchmark."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from absl import logging
 
 from pocketflow.learners.abstract_learner import CONTAINER_NAME, CONTAINER_SUFFIX, StageResult, describe
 from pocketflow.learners.program.chains import starts_from_baseline
+from pocketflow.learners.program.checking.check import check
 from pocketflow.learners.program.exporting import Candidate, Exporter, refuse_failed_exports
 from pocketflow.learners.program.input_files import record_inputs
 from pocketflow.learners.program.invocation import Invocation, check_inputs
@@ -321,6 +322,7 @@ def finished_model(invocation: Invocation) -> Path:
 
 EXEC_MODES: dict[str, Callable[[Invocation], None]] = {
     'train': train,
+    'check': check,
     'eval': evaluate_model,
     'export': export_model,
     'benchmark': benchmark,
