@@ -22,7 +22,7 @@ from pocketflow.learners.abstract_learner import describe
 from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.program.chains import trains_from_scratch
 from pocketflow.learners.program.checking.data import data_facts
-from pocketflow.learners.program.checking.estimates import export_seconds, run_bytes
+from pocketflow.learners.program.checking.estimates import export_seconds, flag_search_seconds, run_bytes
 from pocketflow.learners.program.checking.exports import NUM_SAMPLES, trial_export
 from pocketflow.learners.program.checking.plan import export_formats, plan_of, stage_folders
 from pocketflow.learners.program.checking.stages import StageForecast, forecast_stage
@@ -262,8 +262,27 @@ class Checker:
                 f'{self._of_run.run.path}: the run would take up to {in_words(needed)} of disk space; '
                 f'{in_words(free)} are free: make room there, or give another --run_dir'
             )
+        flag_search = self._flag_search_seconds()
         return {
+            'flag_search_seconds': flag_search,
             'export_seconds': self._export_seconds,
-            'total_seconds': self._export_seconds + sum(stage.seconds for stage in self._stages),
+            'total_seconds': flag_search + self._export_seconds + sum(stage.seconds for stage in self._stages),
             'disk_bytes': needed,
         }
+
+    def _flag_search_seconds(self) -> float:
+        """Duration of `--hpo_space`; 0 without it."""
+        search, helper = self._of_run.search, self._of_run.helper
+        if search.space is None:
+            return 0.0
+        stages = [stage for stage in self._stages if not stage.folder.startswith('0-')]
+        num_steps = search.num_epochs * helper.dataset.num_trained / helper.dataset.options.batch_size
+        num_held_out = len(helper.dataset.split_indices(enbl_trn_val_split=True)[1])
+        return flag_search_seconds(
+            search.num_trials,
+            search.num_verified,
+            search.verify_factor,
+            [stage.compress_seconds for stage in stages],
+            [num_steps * (stage.step_seconds or 0.0) for stage in stages],
+            num_held_out * self._image_seconds,
+        )

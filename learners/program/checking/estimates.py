@@ -31,6 +31,31 @@ def run_bytes(num_parameters: Sequence[int], baseline_parameters: int, file_byte
     return FLOAT_BYTES * values + sum(file_bytes) + LOG_BYTES
 
 
+def flag_search_seconds(
+    num_trials: int,
+    num_verified: int,
+    verify_factor: float,
+    compress_seconds: Sequence[float],
+    train_seconds: Sequence[float],
+    evaluate_seconds: float,
+) -> float:
+    """Duration of a search over flags, whose trials run the chain with a short training.
+
+    Args:
+      num_trials: number of trials.
+      num_verified: number of candidates that are trained longer.
+      verify_factor: how much longer.
+      compress_seconds, train_seconds: of each stage of a trial.
+      evaluate_seconds: of the evaluation of a trial.
+
+    >>> flag_search_seconds(10, 2, 4.0, [1.0], [5.0], 0.5)  # 10 * (1 + 5 + 0.5) + 2 * (1 + 20 + 0.5)
+    108.0
+    """
+    rest = sum(compress_seconds) + evaluate_seconds
+    trained = sum(train_seconds)
+    return num_trials * (rest + trained) + num_verified * (rest + verify_factor * trained)
+
+
 def export_seconds(
     trial_seconds: float,
     num_tried: int,
