@@ -145,7 +145,7 @@ class Checker:
     def _inputs(self) -> dict[str, Any]:
         if not self._of_run.run.recorded_flags():
             check_inputs(self._of_run)
-        return {'plan': plan_of(self._of_run, 'check').to_json()}
+        return {'plan': plan_of(self._of_run, 'train').to_json()}
 
     def _network(self) -> dict[str, Any]:
         """The uncompressed model: its cost, its speed, and what each learner would leave alone."""

@@ -24,8 +24,8 @@ def test_pixels_are_shown_as_they_are():
 
 
 def test_grey_and_large_pictures():
-    shown = opened(picture(np.full((1000, 500, 1), 7, np.float32)))
-    assert shown.mode == 'L' and shown.size == (LARGEST // 2, LARGEST) and shown.getpixel((5, 5)) == 7
+    shown = opened(picture(np.full((1000, 500, 1), 70, np.float32)))
+    assert shown.mode == 'L' and shown.size == (LARGEST // 2, LARGEST) and shown.getpixel((5, 5)) == 70
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,8 @@ def test_grey_and_large_pictures():
         ([-2.0, 0.0, 2.0], [0, 128, 255]),  # normalised
         ([0.0, 0.5, 1.0], [0, 128, 255]),
         ([0, 500, 1000], [0, 128, 255]),
-        ([3.0, 3.0], [3, 3]),
+        ([99.0, 99.0], [99, 99]),
+        ([0, 8, 16], [0, 128, 255]),  # as in scikit-learn's digits
         ([0.5, 0.5], [0, 0]),
     ],
 )
