@@ -20,7 +20,7 @@ from absl import logging
 
 from pocketflow.learners.abstract_learner import describe
 from pocketflow.learners.options import LEARNERS
-from pocketflow.learners.program.chains import trains_from_scratch
+from pocketflow.learners.program.chains import FULL_PRECISION, starts_from_baseline, trains_from_scratch
 from pocketflow.learners.program.checking.data import data_facts
 from pocketflow.learners.program.checking.estimates import export_seconds, flag_search_seconds, run_bytes
 from pocketflow.learners.program.checking.exports import NUM_SAMPLES, trial_export
@@ -29,6 +29,7 @@ from pocketflow.learners.program.checking.stages import StageForecast, forecast_
 from pocketflow.learners.program.exporting import num_run, refuse_failed_exports
 from pocketflow.learners.program.invocation import Invocation, check_inputs
 from pocketflow.learners.program.pipeline import load_fitting_model
+from pocketflow.learners.program.zoo import FIRST_STAGE
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 from pocketflow.utils.errors import PocketFlowError, first_line
 from pocketflow.utils.reports import check_page
@@ -92,7 +93,9 @@ class Checker:
         self._invocation = dataclasses.replace(invocation, helper=helper, trainer=trainer)
         self._pipeline = self._invocation.pipeline(log=None)
         self._stages: list[StageForecast] = []
-        self._image_seconds = 0.0
+        self._baseline: keras.Model
+        self._image_seconds, self._export_seconds = 0.0, 0.0
+        self._file_bytes: list[int] = []
         self.record: dict[str, Any] = {
             'schema': SCHEMA,
             'model': helper.model_name,
@@ -148,7 +151,10 @@ class Checker:
         return {'plan': plan_of(self._of_run, 'train').to_json()}
 
     def _network(self) -> dict[str, Any]:
-        """The uncompressed model: its cost, its speed, and what each learner would leave alone."""
+        """The uncompressed model: its cost, its speed, and what each learner would leave alone.
+
+        Learners that are not in the chain have their default options.
+        """
         self._baseline, is_trained = self._obtained()
         metrics = self._evaluated()
         if is_trained:
@@ -164,7 +170,9 @@ class Checker:
                 'compute_dtype': resolve_compute_dtype(self._of_run.trainer.compute_dtype, self._baseline),
             },
             'explained': {
-                name: self._explained(name) for name in LEARNERS if name in self._names or name != 'full-prec'
+                name: self._pipeline.learner(name, name, None).explain_layers(self._baseline)
+                for name in LEARNERS
+                if name != FULL_PRECISION
             },
         }
 
@@ -195,18 +203,16 @@ class Checker:
         self._image_seconds = (time.monotonic() - begin) / num_samples
         return metrics
 
-    def _explained(self, name: str) -> dict[str, str]:
-        """Layer with a kernel -> why a learner leaves it alone; with default options if it is not in the chain."""
-        return self._pipeline.learner(name, name, None).explain_layers(self._baseline)
-
     def _forecasts(self) -> dict[str, Any]:
         begin = time.monotonic()
         model, per_mac = self._baseline, None
         teacher = self._teacher()
         for name, folder in stage_folders(self._names, self._pipeline.trains_first(self._names)):
-            is_first_training = folder.startswith('0-')
+            is_first_training = folder == FIRST_STAGE
             learner = self._pipeline.learner(name, folder, None if is_first_training else teacher)
             logging.info('check: stage %s', folder)
+            if self._stages and self._stages[-1].folder != FIRST_STAGE:
+                learner.check_model(lambda model=model: model)  # its shapes are not known when the run begins
             late = time.monotonic() - begin > MAX_TRIAL_SECONDS
             stage = forecast_stage(learner, folder, model, self._image_seconds, per_mac if late else None)
             self._stages.append(stage)
@@ -231,7 +237,7 @@ class Checker:
         last, options = self._stages[-1].finished, self._of_run.export
         learners = [self._pipeline.learner(stage.name, stage.folder, None) for stage in self._stages]
         reference_format = next((learner.reference_format for learner in learners if learner.reference_format), None)
-        is_compared = any(stage.name != 'full-prec' for stage in self._stages)
+        is_compared = starts_from_baseline(self._names, self._of_run.shared)
         trial = trial_export(
             self._invocation.helper,
             options,
@@ -249,8 +255,9 @@ class Checker:
             trial.conversion_seconds,
         )
         self._file_bytes = [item['bytes'] for item in trial.measured['exports']]
+        self.record.update(trial_export=trial.measured, conversion_seconds=trial.conversion_seconds)
         refuse_failed_exports(trial.measured.get('failed_exports', ()))
-        return {'trial_export': trial.measured, 'conversion_seconds': trial.conversion_seconds}
+        return {}
 
     def _resources(self) -> dict[str, Any]:
         """Predicted duration and disk space; raises an error if the disk is too small."""
@@ -275,7 +282,7 @@ class Checker:
         search, helper = self._of_run.search, self._of_run.helper
         if search.space is None:
             return 0.0
-        stages = [stage for stage in self._stages if not stage.folder.startswith('0-')]
+        stages = [stage for stage in self._stages if stage.folder != FIRST_STAGE]
         num_steps = search.num_epochs * helper.dataset.num_trained / helper.dataset.options.batch_size
         num_held_out = len(helper.dataset.split_indices(enbl_trn_val_split=True)[1])
         return flag_search_seconds(

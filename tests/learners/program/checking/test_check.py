@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -82,18 +81,21 @@ def test_data_and_machine_are_described(checked):
     assert record['machine']['cores'] >= 1 and record['versions']['tensorflow']
 
 
-def test_a_run_after_the_check_is_the_same_as_without(checked, tmp_path):
-    arguments, run, *_ = checked
-    brief = ('--nb_epochs_rat_ft=0.01',)
-    continued = Path(shutil.copytree(run, tmp_path / 'checked'))
-    plain = [*(each for each in arguments if not each.startswith('--run_dir=')), *brief]
-    outcomes = [run_main(*plain, f'--run_dir={folder}') for folder in (continued, tmp_path / 'fresh')]
-    assert [outcome.code for outcome in outcomes] == [0, 0], outcomes[0].err + outcomes[1].err
-    one, other = ((tmp_path / name / 'model_int8.tflite').read_bytes() for name in ('checked', 'fresh'))
-    assert one == other
-    losses = [[line['loss'] for line in metric_lines(tmp_path / name)] for name in ('checked', 'fresh')]
-    assert losses[0] == losses[1] and losses[0]
-    assert (continued / 'check.html').is_file()
+def test_a_run_after_the_check_is_the_same_as_without(pruned_run, tmp_path):
+    """The other run was never checked; both train their first network themselves."""
+    run = tmp_path / 'run'
+    arguments = (*pruned_run.arguments, f'--zoo_dir={tmp_path}/zoo', f'--run_dir={run}')
+    outcome, record = check(*arguments)
+    assert outcome.code == 0 and [stage['name'] for stage in record['stages']] == ['full-prec', 'chn-pruned-rmt']
+    assert run_main(*arguments).code == 0
+    for file in ('model_float32.tflite', 'model_int8.tflite', 'baseline/model_float32.tflite'):
+        assert (run / file).read_bytes() == (pruned_run.path / file).read_bytes()
+    lines = [[line['loss'] for line in metric_lines(path)] for path in (run, pruned_run.path)]
+    assert lines[0] == lines[1] and lines[0]
+    real = json.loads((run / 'report.json').read_text())
+    assert record['stages'][-1]['macs'] == real['compressed']['macs']
+    assert [row['note'] for row in record['layers']] == [row['note'] for row in real['layers']]
+    assert (run / 'check.html').is_file()
 
 
 def test_without_a_directory_the_page_is_temporary(trained_run, tmp_path, monkeypatch):
