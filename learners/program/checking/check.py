@@ -32,6 +32,7 @@ from pocketflow.learners.program.pipeline import load_fitting_model
 from pocketflow.learners.program.zoo import FIRST_STAGE
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 from pocketflow.utils.errors import PocketFlowError, first_line
+from pocketflow.utils.export.isolated import conversion_process
 from pocketflow.utils.reports import check_page
 from pocketflow.utils.reports.layer_table import chained_rows
 from pocketflow.utils.runs.given_files import resolve_model_path
@@ -56,6 +57,7 @@ NUM_EVALUATED = 2
 
 def check(invocation: Invocation) -> None:
     """Checks a run and writes the page; raises the error with which the run would fail."""
+    conversion_process().start()  # it loads TensorFlow while the other parts are checked
     checker = Checker(invocation)
     failure = checker.run()
     folder = page_folder(invocation)

@@ -74,6 +74,8 @@ class RunPlan:
 
 def print_plan(invocation: Invocation, mode: str) -> None:
     """Prints the plan of a call in this execution mode."""
+    dataset = invocation.helper.dataset
+    dataset.options = dataset.options.without_decoding()
     say(format_plan(plan_of(invocation, mode)))
 
 

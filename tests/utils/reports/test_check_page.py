@@ -31,7 +31,8 @@ def record(**changes) -> dict:
                             'mean': 0.5}]},
         'plan': {'directory': '/runs/1', 'state': 'new', 'reads': {'--save_path=m': '/m'}, 'writes': ['report.json'],
                  'changed_flags': ['--x=<y>'], 'default_flags': ['--seed=0']},
-        'baseline': {'macs': 1000, 'parameters': 100},
+        'baseline': {'macs': 1000, 'parameters': 100, 'metrics': {'loss': 0.51234, 'accuracy': 0.875},
+                     'compute_dtype': 'bfloat16'},
         'explained': {'chn-pruned-rmt': {'conv1': 'first convolution', 'fc': ''}, 'uniform': {'conv1': ''}},
         'stages': [STAGE], 'layers': [ROW],
         'trial_export': {'baseline': FILE, 'compressed': {**FILE, 'file_bytes': 500}, 'exports': [
@@ -88,7 +89,8 @@ def test_page_of_a_check_that_passes(tmp_path):
     for words in (
         'The run can start', '1 min 40 s', '2.50× less', '2.00× smaller', 'by <counts>', '50 ms', '30.0 s',
         '500 MB', 'first convolution', 'yes', 'uniform (not in this run)', 'not exported: no <range>',
-        'broken images left out: 2', '8 × 8 × 1', '2 of 4', '/runs/1 (new)', '--seed=0', '1.25',
+        'broken images left out: 2', '8 × 8 × 1', '2 of 4', '/runs/1 (new)',
+        '--save_path=m (/m)', 'loss 0.5123, accuracy 0.875. Training computes in bfloat16.', '--seed=0', '1.25',
     ):  # fmt: skip
         assert words in text, words
     (picture,) = [attributes['src'] for tag, attributes in tags.tags if tag == 'img']

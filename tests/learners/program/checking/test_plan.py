@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import tf_keras as keras
 
 from pocketflow.learners.program.checking.plan import PlannedStage, RunPlan, format_plan, plan_of, stage_folders
 from pocketflow.learners.program.start import make_invocation
+from pocketflow.utils.models.files import save_model
 from tests.conftest import PRUNING, QUICK, TASK, command, run_main
+from tests.datasets.sources.conftest import write_numbered
 from tests.learners.program.test_modes import times
 
 
@@ -63,6 +66,20 @@ def test_dry_runs_do_nothing(mode, pruned_run):
     assert ('\nstages:\n' in outcome.out) == (mode in ('train', 'check'))
     assert ('report.html' in outcome.out) == (mode in ('train', 'export'))
     assert times(pruned_run.path) == before and not (pruned_run.path / 'check.json').exists()
+
+
+def test_images_are_counted_and_not_decoded(folder):
+    photos = write_numbered(folder / 'photos', {'a': 20, 'b': 20})
+    image = photos / 'a/000.png'
+    image.write_bytes(image.read_bytes()[:-20])  # cut off
+    inputs = keras.Input((4, 4, 3))
+    save_model(keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(inputs))), folder / 'given.keras')
+    task = ('--save_path=given.keras', '--dataset=folder', f'--data_dir_local={photos}', '--learner=uniform-tf')
+    outcome = run_main(*task, '--batch_size=8', '--uqtf_quant_epochs=2', '--dry_run')
+    assert outcome.code == 0, outcome.err
+    assert '1-uniform-tf: 8 steps of 8 samples (2 epochs)' in outcome.out  # 32 images, a fifth is for evaluation
+    assert f'  data: {photos}\n' in outcome.out and '  --save_path=given.keras: given.keras\n' in outcome.out
+    assert run_main(*task, '--exec_mode=check', f'--run_dir={folder}/run').code == 2
 
 
 def test_wrong_flags_are_refused_in_a_dry_run_too(folder):
