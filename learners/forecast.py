@@ -33,6 +33,14 @@ class Speed:
     prediction: float
 
 
+@dataclasses.dataclass(frozen=True)
+class Effort:
+    """Estimated duration in seconds, and memory in bytes besides that of the model."""
+
+    seconds: float
+    num_bytes: int
+
+
 class ForecastingLearner(abc.ABC):
     """The predictions of a learner; subclasses override what differs from these defaults."""
 
@@ -66,13 +74,11 @@ class ForecastingLearner(abc.ABC):
         """Number of training images that `compress` reads."""
         return 0
 
-    def compress_seconds(self, model: keras.Model, speed: Speed) -> float:
-        """Estimated duration of `compress` for this model."""
-        return speed.prediction + self.num_images_read() * speed.image
-
-    def compress_bytes(self, model: keras.Model) -> int:
-        """Estimated memory of `compress` for this model, besides the model: images, which are held twice."""
-        return 2 * self.num_images_read() * FLOAT_BYTES * math.prod(self.helper.dataset.image_shape)
+    def compress_effort(self, model: keras.Model, speed: Speed) -> Effort:
+        """Estimated duration and memory of `compress` for this model; by default the images are held twice."""
+        num_images = self.num_images_read()
+        image_bytes = FLOAT_BYTES * math.prod(self.helper.dataset.image_shape)
+        return Effort(speed.prediction + num_images * speed.image, 2 * num_images * image_bytes)
 
     def search_seconds(self, model: keras.Model, speed: Speed) -> float:
         """Estimated duration of the search before `compress`; 0 without a search."""

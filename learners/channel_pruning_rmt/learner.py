@@ -15,7 +15,7 @@ from pocketflow.learners.channel_pruning.prunable import DENSE, FIRST, LAST, rea
 from pocketflow.learners.channel_pruning.pruning import Pruned, prune_channels
 from pocketflow.learners.channel_pruning.regressions import Sampling
 from pocketflow.learners.channel_pruning_rmt.options import ChannelPruningOptions
-from pocketflow.learners.forecast import Speed, layers_with_kernels
+from pocketflow.learners.forecast import Effort, Speed, layers_with_kernels
 from pocketflow.learners.layer_name_filter import refuse_unmatched_words, skipped_by_name
 from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.search import SearchingLearner
@@ -178,20 +178,12 @@ class ChannelPrunedRmtLearner(SearchingLearner):
             return super().prediction_method()
         return 'numbers of channels by --cpr_prune_ratio, as if all channels were equally important'
 
-    def compress_seconds(self, model: keras.Model, speed: Speed) -> float:
-        return self._refit_seconds(model, self.num_images_read(), speed)
-
-    def compress_bytes(self, model: keras.Model) -> int:
-        demand = self._demand(model)
-        return demand.total(self.num_images_read()) if demand.shapes else 0
+    def compress_effort(self, model: keras.Model, speed: Speed) -> Effort:
+        demand, num_images = self._demand(model), self.num_images_read()
+        return Effort(_refit_seconds(demand, num_images, speed), demand.total(num_images))
 
     def apply_seconds(self, model: keras.Model, speed: Speed) -> float:
-        return self._refit_seconds(model, min(self.num_images_read(), NUM_SEARCH_IMAGES), speed)
-
-    def _refit_seconds(self, model: keras.Model, num_images: int, speed: Speed) -> float:
-        """Images run through the full and the pruned model; then the equations of each layer."""
-        flops = selection_flops(self._demand(model), num_images)
-        return 2 * num_images * speed.image + flops / float64_flops_per_second()
+        return _refit_seconds(self._demand(model), min(self.num_images_read(), NUM_SEARCH_IMAGES), speed)
 
     def compress(self, model: keras.Model, found: Mapping[str, tuple[int, ...]] | None = None) -> Compressed:
         readers = reader_channels(model)
@@ -269,3 +261,8 @@ class ChannelPrunedRmtLearner(SearchingLearner):
     def _sampling(self, num_images: int) -> Sampling:
         images = self.helper.training_images(num_images, self.context.seed)
         return Sampling(images, self.options.num_positions, self.options.ridge, self.context.seed)
+
+
+def _refit_seconds(demand: Demand, num_images: int, speed: Speed) -> float:
+    """Images run through the full and the pruned model; then the equations of each layer."""
+    return 2 * num_images * speed.image + selection_flops(demand, num_images) / float64_flops_per_second()

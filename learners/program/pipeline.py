@@ -97,6 +97,7 @@ class Pipeline:
         self.learner_options = learner_options
         self.distillation = distillation
         self.zoo_name = zoo_name
+        self._untrained: dict[tuple[str, ...], keras.Model] = {}
 
     def check_inputs(self, names: Sequence[str]) -> None:
         """Checks the files, layers and models of each learner of the chain."""
@@ -115,10 +116,10 @@ class Pipeline:
 
     def _check_models(self, names: Sequence[str]) -> None:
         """Checks the input model of each learner, as far as its architecture is known."""
-        make_model, has_known_shapes = functools.cache(functools.partial(self.untrained, names)), True
+        make_model, has_known_shapes = functools.partial(self.untrained, names), True
         learners = [self.learner(name, name, None) for name in names]
         source = self.context.helper.model_source
-        if self._begins_with_given(names):  # read from a file
+        if self.begins_with_given(names):  # read from a file
             source = f'--save_path={self.context.learner_options.save_path}'
         else:
             check_round_trip(make_model(), source)
@@ -137,14 +138,19 @@ class Pipeline:
         return not (trains_from_scratch(names, shared, self.distillation) or shared.save_path or self._known_models())
 
     def untrained(self, names: Sequence[str]) -> keras.Model:
-        """An untrained model of the architecture that the chain begins with."""
+        """A model of the architecture that the chain begins with: the given one, or an untrained one; made once."""
+        if tuple(names) not in self._untrained:
+            self._untrained[tuple(names)] = self._make_untrained(names)
+        return self._untrained[tuple(names)]
+
+    def _make_untrained(self, names: Sequence[str]) -> keras.Model:
         given = self.context.learner_options.save_path
-        if given is None or not self._begins_with_given(names):
+        if given is None or not self.begins_with_given(names):
             return self.context.helper.built_form().model
         path = resolve_model_path(given, '--save_path')
         return load_in_standard_form(path, self.context.helper)[0].model
 
-    def _begins_with_given(self, names: Sequence[str]) -> bool:
+    def begins_with_given(self, names: Sequence[str]) -> bool:
         """Whether the chain begins with the model at `--save_path`."""
         shared = self.context.learner_options
         return shared.save_path is not None and (names[0] != FULL_PRECISION or shared.warm_start)

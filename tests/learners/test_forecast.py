@@ -5,7 +5,7 @@ from __future__ import annotations
 import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import Compressed
-from pocketflow.learners.forecast import ForecastingLearner, Speed, layers_with_kernels
+from pocketflow.learners.forecast import Effort, ForecastingLearner, Speed, layers_with_kernels
 from tests.learners.conftest import make_helper
 from tests.learners.test_contracts import given_model, learner
 
@@ -39,8 +39,8 @@ def test_defaults():
     one, model = Plain(), network()
     assert one.explain_layers(model) == {'conv': '', 'dense': ''}
     assert one.predict(model).model is model and one.prediction_method().startswith('exact')
-    assert one.compress_seconds(model, Speed(step=5.0, image=0.5, prediction=2.0)) == 2 + 10 * 0.5
-    assert one.compress_bytes(model) == 2 * 10 * 4 * 8 * 8  # twice ten digits of 8x8 pixels, float32
+    # Ten digits of 8x8 pixels are held twice, in float32.
+    assert one.compress_effort(model, Speed(step=5.0, image=0.5, prediction=2.0)) == Effort(7.0, 2 * 10 * 4 * 8 * 8)
     assert one.search_seconds(model, Speed(1.0, 1.0, 1.0)) == 0
 
 

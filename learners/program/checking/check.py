@@ -149,7 +149,7 @@ class Checker:
 
     def _inputs(self) -> dict[str, Any]:
         if not self._of_run.run.recorded_flags():
-            check_inputs(self._of_run)
+            check_inputs(self._of_run, self._pipeline)
         return {'plan': plan_of(self._of_run, 'train').to_json()}
 
     def _network(self) -> dict[str, Any]:
@@ -187,8 +187,8 @@ class Checker:
         shared = self._of_run.shared
         if trains_from_scratch(self._names, shared, self._of_run.distillation):
             return self._pipeline.untrained(self._names), False
-        if shared.save_path is not None:
-            return load_fitting_model(resolve_model_path(shared.save_path, '--save_path'), self._of_run.helper), True
+        if self._pipeline.begins_with_given(self._names):
+            return self._pipeline.untrained(self._names), True
         found = self._pipeline.find()
         if found is not None:
             return load_fitting_model(found, self._of_run.helper), True

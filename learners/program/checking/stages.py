@@ -106,6 +106,7 @@ def forecast_stage(
     elif num_steps:
         step_seconds = trial_step_seconds(learner, compressed)
     speed = Speed(step_seconds or 0.0, image_seconds, prediction_seconds)
+    effort = learner.compress_effort(model, speed)
     num_evaluated = len(learner.helper.dataset.source('eval'))
     return StageForecast(
         learner.name,
@@ -118,9 +119,9 @@ def forecast_stage(
         step_seconds,
         step_seconds_per_mac is None,
         learner.search_seconds(model, speed),
-        learner.compress_seconds(model, speed),
+        effort.seconds,
         2 * num_evaluated * image_seconds,
-        max(peak_bytes(), learner.compress_bytes(model)),
+        max(peak_bytes(), effort.num_bytes),
     )
 
 

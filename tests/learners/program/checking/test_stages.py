@@ -35,7 +35,7 @@ def test_a_pruned_stage(tmp_path):
     assert total_macs(found.finished.model) < 0.8 * total_macs(model)
     assert found.evaluate_seconds == 2 * 15 * 0.25  # twice all 15 samples
     assert found.compress_seconds > 2 * 50 * 0.25  # all images but the 10 held-out ones, in two networks
-    assert found.memory_bytes >= one.compress_bytes(model) > 0
+    assert found.memory_bytes >= one.compress_effort(model, Speed(0.0, 0.0, 0.0)).num_bytes > 0
     assert found.reasons['conv1'] == 'first convolution'
     for old, now in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, now)
@@ -75,4 +75,5 @@ def test_memory_of_this_process():
 
 def test_calibration_reads_the_images(tmp_path):
     one = learner('uniform-tf', tmp_path / 'stage')  # on 60 images
-    assert one.compress_seconds(given_model(tmp_path), Speed(step=9.0, image=0.5, prediction=2.0)) == 2 + 60 * 0.5
+    effort = one.compress_effort(given_model(tmp_path), Speed(step=9.0, image=0.5, prediction=2.0))
+    assert effort.seconds == 2 + 60 * 0.5
