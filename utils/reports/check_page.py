@@ -80,7 +80,8 @@ def _costs(record: Record) -> tuple[Record, Record]:
 
 
 def _data(record: Record) -> Record:
-    return record.get('data', {})
+    found: Record = record.get('data', {})
+    return found
 
 
 def predictions(record: Record) -> list[Row]:

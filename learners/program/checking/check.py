@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -214,7 +215,7 @@ class Checker:
             learner = self._pipeline.learner(name, folder, None if is_first_training else teacher)
             logging.info('check: stage %s', folder)
             if self._stages and self._stages[-1].folder != FIRST_STAGE:
-                learner.check_model(lambda model=model: model)  # its shapes are not known when the run begins
+                learner.check_model(functools.partial(_same, model))  # a run knows its shapes only then
             late = time.monotonic() - begin > MAX_TRIAL_SECONDS
             stage = forecast_stage(learner, folder, model, self._image_seconds, per_mac if late else None)
             self._stages.append(stage)
@@ -248,12 +249,14 @@ class Checker:
             export_formats(self._invocation),
             reference_format,
         )
+        timed = [*trial.measured['exports'], *([trial.measured['baseline']] if is_compared else [])]
         self._export_seconds = export_seconds(
             trial.seconds,
             NUM_SAMPLES,
             num_run(self._of_run.helper.dataset, options),
             options.num_calibration,
-            [item['latency_ms']['p50'] / 1000 for item in trial.measured['exports'] if item['latency_ms']],
+            [item['latency_ms']['p50'] / 1000 for item in timed if item['latency_ms']],
+            (1 + is_compared) * self._image_seconds,
             trial.conversion_seconds,
         )
         self._file_bytes = [item['bytes'] for item in trial.measured['exports']]
@@ -295,3 +298,7 @@ class Checker:
             [num_steps * (stage.step_seconds or 0.0) for stage in stages],
             num_held_out * self._image_seconds,
         )
+
+
+def _same(model: keras.Model) -> keras.Model:
+    return model

@@ -62,6 +62,7 @@ def export_seconds(
     num_run: int,
     num_calibrated: int,
     latencies: Sequence[float],
+    keras_seconds: float,
     conversion_seconds: Mapping[str, float],
 ) -> float:
     """Duration of an export, from that of a trial on few samples.
@@ -75,11 +76,14 @@ def export_seconds(
       num_run: samples on which each file will be run.
       num_calibrated: samples that will calibrate the int8 file.
       latencies: seconds per sample of each file that is run.
+      keras_seconds: seconds per sample of the Keras models with whose outputs the files are compared.
       conversion_seconds: duration of each conversion in the trial.
 
-    >>> export_seconds(10.0, 16, 1016, 516, [0.001, 0.002], {'float32': 1.0, 'int8': 1.5})  # 10 + 3 + 0.5 / 16 * 500
-    28.625
+    >>> export_seconds(10.0, 16, 1016, 516, [0.001, 0.002], 0.004, {'float32': 1.0, 'int8': 1.5})
+    32.625
+
+    (10 of the trial, 1000 * 0.007 of the runs, 500 * 0.5 / 16 of the calibration.)
     """
     more_run, more_calibrated = max(0, num_run - num_tried), max(0, num_calibrated - num_tried)
     slower = conversion_seconds.get('int8', 0.0) - min(conversion_seconds.values(), default=0.0)
-    return trial_seconds + more_run * sum(latencies) + more_calibrated * max(0.0, slower) / num_tried
+    return trial_seconds + more_run * (sum(latencies) + keras_seconds) + more_calibrated * max(0.0, slower) / num_tried

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pocketflow.learners.abstract_learner import AbstractLearner
@@ -96,7 +96,7 @@ def plan_of(invocation: Invocation, mode: str) -> RunPlan:
     )
 
 
-def stage_folders(names: tuple[str, ...], trains_first: bool) -> list[tuple[str, str]]:
+def stage_folders(names: Sequence[str], trains_first: bool) -> list[tuple[str, str]]:
     """(learner, folder) of each stage, with that of the uncompressed model if it has to be trained first.
 
     >>> stage_folders(('uniform',), True)

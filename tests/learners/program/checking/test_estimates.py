@@ -20,13 +20,13 @@ def test_disk_space_without_stages():
 def test_calibration_grows_with_the_samples():
     seconds = {'float32': 2.0, 'dynamic': 1.0, 'int8': 5.0}
     # 4 s more than the fastest conversion for 16 samples: 0.25 s for each.
-    assert export_seconds(20.0, 16, 16, 116, [0.5], seconds) == pytest.approx(20 + 25)
-    assert export_seconds(20.0, 16, 16, 16, [0.5], seconds) == 20.0
-    assert export_seconds(20.0, 16, 18, 16, [0.5, 0.25], seconds) == pytest.approx(21.5)
+    assert export_seconds(20.0, 16, 16, 116, [0.5], 1.0, seconds) == pytest.approx(20 + 25)
+    assert export_seconds(20.0, 16, 16, 16, [0.5], 1.0, seconds) == 20.0
+    assert export_seconds(20.0, 16, 18, 16, [0.5, 0.25], 1.0, seconds) == pytest.approx(23.5)
 
 
 def test_fewer_samples_than_in_the_trial_take_as_long():
-    assert export_seconds(20.0, 16, 4, 4, [0.5], {'int8': 5.0}) == 20.0
+    assert export_seconds(20.0, 16, 4, 4, [0.5], 1.0, {'int8': 5.0}) == 20.0
 
 
 def test_only_the_training_of_verified_candidates_is_longer():
