@@ -83,6 +83,8 @@ class AbstractModelHelper(abc.ABC):
     """Of a whole training, with `--nb_epochs_rat=1`."""
     task: Task = Classification()
     """What the outputs of the network mean, and how they are measured."""
+    max_training_images: int | None = None
+    """Limit of the number of images that `training_images` returns; set by checks that must not take long."""
     takes_logits = True
     """Whether `calc_loss` takes logits if the task does; then a final softmax or sigmoid of a network is removed."""
 
@@ -267,6 +269,8 @@ class AbstractModelHelper(abc.ABC):
         Returns:
           float32 `[min(num_images, available), height, width, channels]`, or a structure of arrays for several inputs.
         """
+        if self.max_training_images is not None:
+            num_images = min(num_images, self.max_training_images)
         train, _ = self.dataset.split_indices(enbl_trn_val_split=True)
         chosen = np.random.default_rng(seed).permutation(train)[:num_images]
         batches = self.dataset.ordered_batches('train', np.sort(chosen)).as_numpy_iterator()

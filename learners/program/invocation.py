@@ -1,4 +1,4 @@
-"""One call of the program, as plain values."""
+"""One call of the program as plain values, and the checks of its inputs."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from pathlib import Path
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.abstract_learner import LearnerContext
 from pocketflow.learners.options import LearnerOptions
+from pocketflow.learners.program.exporting import num_run, require_memory
 from pocketflow.learners.program.input_files import named_files
-from pocketflow.learners.program.pipeline import Pipeline
+from pocketflow.learners.program.pipeline import Pipeline, load_in_standard_form
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.rl_agents.ddpg.options import DdpgOptions
 from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.options import Options
-from pocketflow.utils.reports.verdict import VerdictOptions
+from pocketflow.utils.reports.verdict import VerdictOptions, refuse_other_metric
+from pocketflow.utils.runs.given_files import resolve_model_path
 from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.runs.model_reader import ModelReader
 from pocketflow.utils.runs.run_directory import RunDirectory
@@ -26,7 +28,13 @@ from pocketflow.utils.training.options import DistillationOptions, TrainerOption
 
 @dataclasses.dataclass(frozen=True)
 class Invocation:
-    """One call of the program, as plain values."""
+    """One call of the program, as plain values.
+
+    Attributes:
+      run_dir_is_given: whether the user named the run directory.
+      changed_flags, default_flags: flags that affect results, with other values than the defaults and with these.
+      reader: reads the models that flags name, each once.
+    """
 
     helper: AbstractModelHelper
     run: RunDirectory
@@ -47,6 +55,9 @@ class Invocation:
     search: SearchOptions = SearchOptions()
     ddpg: DdpgOptions = DdpgOptions()
     reader: ModelReader = dataclasses.field(default_factory=ModelReader)
+    run_dir_is_given: bool = False
+    changed_flags: tuple[str, ...] = ()
+    default_flags: tuple[str, ...] = ()
 
     def pipeline(self, log: MetricsLog | None) -> Pipeline:
         context = LearnerContext(
@@ -67,3 +78,24 @@ class Invocation:
     def named_files(self) -> dict[str, Path]:
         """The input files of a new run by flag."""
         return named_files(self.shared, self.distillation, self.learner_options)
+
+
+def check_inputs(invocation: Invocation, pipeline: Pipeline | None = None) -> None:
+    """Rejects missing or unsuitable data and models, before anything is written.
+
+    Args:
+      invocation: the call.
+      pipeline: its pipeline, if there is one already; it reads the given model.
+    """
+    refuse_other_metric(invocation.verdict, invocation.helper.task.primary)
+    pipeline = pipeline or invocation.pipeline(log=None)
+    for split in ('train', 'eval'):
+        invocation.helper.dataset.source(split)
+    require_memory(num_run(invocation.helper.dataset, invocation.export), invocation.helper.dataset.image_shape)
+    for flag, path in (
+        ('--save_path', invocation.shared.save_path),
+        ('--save_path_dst', invocation.distillation.teacher_path),
+    ):
+        if path is not None and not (flag == '--save_path' and pipeline.begins_with_given(invocation.learner_names)):
+            load_in_standard_form(resolve_model_path(path, flag), invocation.helper, invocation.reader)
+    pipeline.check_inputs(invocation.learner_names)

@@ -1,4 +1,4 @@
-"""The execution modes: train, eval, export, benchmark."""
+"""The execution modes: train, check, eval, export, benchmark."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from absl import logging
 from pocketflow.learners.abstract_learner import CONTAINER_NAME, CONTAINER_SUFFIX, StageResult, describe
 from pocketflow.learners.program.baseline import BASELINE_FOLDER
 from pocketflow.learners.program.chains import starts_from_baseline
-from pocketflow.learners.program.exporting import Candidate, Exporter, num_run, refuse_failed_exports, require_memory
+from pocketflow.learners.program.checking.check import check
+from pocketflow.learners.program.exporting import Candidate, Exporter, refuse_failed_exports
 from pocketflow.learners.program.input_files import record_inputs
-from pocketflow.learners.program.invocation import Invocation
+from pocketflow.learners.program.invocation import Invocation, check_inputs
 from pocketflow.learners.program.options import EXPORT_FLAGS, EXPORTS_GIVEN_MODEL
-from pocketflow.learners.program.pipeline import PipelineResult, load_fitting_model, load_in_standard_form
+from pocketflow.learners.program.pipeline import PipelineResult, load_fitting_model
 from pocketflow.learners.program.zoo import DATA_FILE, recorded_data
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 from pocketflow.utils.errors import UsageError
@@ -123,21 +124,6 @@ def warn_of_damage(run: RunDirectory) -> None:
     damaged = damaged_files(run.path, former_report(run))
     if damaged:
         logging.warning('%s: %s; %s', run.path, ', '.join(damaged), EXPORT_ANEW)
-
-
-def check_inputs(invocation: Invocation) -> None:
-    """Rejects missing or unsuitable data and models, before anything is written."""
-    refuse_other_metric(invocation.verdict, invocation.helper.task.primary)
-    for split in ('train', 'eval'):
-        invocation.helper.dataset.source(split)
-    require_memory(num_run(invocation.helper.dataset, invocation.export), invocation.helper.dataset.image_shape)
-    for flag, path in (
-        ('--save_path', invocation.shared.save_path),
-        ('--save_path_dst', invocation.distillation.teacher_path),
-    ):
-        if path is not None:
-            load_in_standard_form(resolve_model_path(path, flag), invocation.helper, invocation.reader)
-    invocation.pipeline(log=None).check_inputs(invocation.learner_names)
 
 
 def _run_learners(invocation: Invocation) -> PipelineResult:
@@ -340,6 +326,7 @@ def finished_model(invocation: Invocation) -> Path:
 
 EXEC_MODES: dict[str, Callable[[Invocation], None]] = {
     'train': train,
+    'check': check,
     'eval': evaluate_model,
     'export': export_model,
     'benchmark': benchmark,

@@ -98,6 +98,7 @@ class Pipeline:
         self.distillation = distillation
         self.zoo_name = zoo_name
         self.reader = reader or ModelReader()
+        self._untrained: dict[tuple[str, ...], keras.Model] = {}
 
     def check_inputs(self, names: Sequence[str]) -> None:
         """Checks the files, layers and models of each learner of the chain."""
@@ -106,20 +107,20 @@ class Pipeline:
         if batch_size is not None:
             data.with_options(batch_size=batch_size).check_batch_size('batch_size_ft')
         for name in names:
-            self._learner(name, name, None).check_inputs()
+            self.learner(name, name, None).check_inputs()
         if self.context.search.space is not None:
             self._flag_search(names, None)
-        self._check_models([FULL_PRECISION, *names] if self._trains_first(names) else names)
+        self._check_models([FULL_PRECISION, *names] if self.trains_first(names) else names)
         # Layers built after the checks get the same names and initial weights as without the checks.
         keras.backend.reset_uids()
         keras.utils.set_random_seed(self.context.seed)
 
     def _check_models(self, names: Sequence[str]) -> None:
         """Checks the input model of each learner, as far as its architecture is known."""
-        make_model, has_known_shapes = functools.cache(functools.partial(self._untrained, names)), True
-        learners = [self._learner(name, name, None) for name in names]
+        make_model, has_known_shapes = functools.partial(self.untrained, names), True
+        learners = [self.learner(name, name, None) for name in names]
         source = self.context.helper.model_source
-        if self._begins_with_given(names):  # read from a file
+        if self.begins_with_given(names):  # read from a file
             source = f'--save_path={self.context.learner_options.save_path}'
         else:
             check_round_trip(make_model(), source)
@@ -132,20 +133,25 @@ class Pipeline:
                 learner.check_model(make_model)
             has_known_shapes &= learner.keeps_shapes
 
-    def _trains_first(self, names: Sequence[str]) -> bool:
+    def trains_first(self, names: Sequence[str]) -> bool:
         """Whether a model must be trained before the chain begins."""
         shared = self.context.learner_options
         return not (trains_from_scratch(names, shared, self.distillation) or shared.save_path or self._known_models())
 
-    def _untrained(self, names: Sequence[str]) -> keras.Model:
-        """An untrained model of the architecture that the chain begins with."""
+    def untrained(self, names: Sequence[str]) -> keras.Model:
+        """A model of the architecture that the chain begins with: the given one, or an untrained one; made once."""
+        if tuple(names) not in self._untrained:
+            self._untrained[tuple(names)] = self._make_untrained(names)
+        return self._untrained[tuple(names)]
+
+    def _make_untrained(self, names: Sequence[str]) -> keras.Model:
         given = self.context.learner_options.save_path
-        if given is None or not self._begins_with_given(names):
+        if given is None or not self.begins_with_given(names):
             return self.context.helper.built_form().model
         path = resolve_model_path(given, '--save_path')
         return load_in_standard_form(path, self.context.helper, self.reader)[0].model
 
-    def _begins_with_given(self, names: Sequence[str]) -> bool:
+    def begins_with_given(self, names: Sequence[str]) -> bool:
         """Whether the chain begins with the model at `--save_path`."""
         shared = self.context.learner_options
         return shared.save_path is not None and (names[0] != FULL_PRECISION or shared.warm_start)
@@ -162,7 +168,7 @@ class Pipeline:
             self._search_flags(names, baseline, teacher)
         stages, model = [], baseline
         for index, name in enumerate(names, start=1):
-            stages.append(self._learner(name, f'{index}-{name}', teacher).run(model))
+            stages.append(self.learner(name, f'{index}-{name}', teacher).run(model))
             model = stages[-1].model
             if baseline is None:
                 baseline, metrics = model, stages[-1].metrics
@@ -204,7 +210,7 @@ class Pipeline:
 
     def _obtain(self) -> tuple[keras.Model, dict[str, float]] | None:
         """The model with its metrics; other workers receive it from the primary unless all have trained it."""
-        source = self.context.workers.share(lambda: str(self._find() or ''))
+        source = self.context.workers.share(lambda: str(self.find() or ''))
         if source and not self.context.workers.is_primary:
             return None
         if source:
@@ -216,12 +222,12 @@ class Pipeline:
             self.context.learner_options.zoo_dir,
             self.zoo_name,
         )
-        result = self._learner(FULL_PRECISION, FIRST_STAGE, None).run(None)
+        result = self.learner(FULL_PRECISION, FIRST_STAGE, None).run(None)
         if self.context.workers.is_primary:
             atomic.write_text(self.context.run / FIRST_STAGE / TRAINING_NAME, self.zoo_name)
         return result.model, result.metrics
 
-    def _find(self) -> Path | None:
+    def find(self) -> Path | None:
         """The file of the model to compress; None if there is none."""
         shared = self.context.learner_options
         if shared.save_path is not None:
@@ -284,7 +290,7 @@ class Pipeline:
         with keras_state_kept():
             return load_own_model(kept, f'delete {kept.parent} to read --save_path_dst again')
 
-    def _learner(self, name: str, folder: str, teacher: Distillation | None) -> AbstractLearner:
+    def learner(self, name: str, folder: str, teacher: Distillation | None) -> AbstractLearner:
         context = dataclasses.replace(self.context, folder=self.context.run / folder, distillation=teacher)
         learner_class = LEARNERS.get(name)
         return learner_class(context, self.learner_options.get(name, learner_class.options_class()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ from pocketflow.datasets.sourced_dataset import Shard
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.options import LearnerOptions
 from pocketflow.learners.program.baseline import BASELINE_FOLDER
+from pocketflow.learners.program.checking.plan import print_plan
 from pocketflow.learners.program.command import Command
 from pocketflow.learners.program.identity import (
     free_flags,
@@ -23,7 +25,7 @@ from pocketflow.learners.program.identity import (
 )
 from pocketflow.learners.program.invocation import Invocation
 from pocketflow.learners.program.modes import EXEC_MODES
-from pocketflow.learners.program.options import MainOptions, ProcessOptions
+from pocketflow.learners.program.options import MODES_OF_NEW_RUNS, MainOptions, ProcessOptions
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper, GivenFile
 from pocketflow.rl_agents.ddpg.options import DdpgOptions
 from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
@@ -52,18 +54,24 @@ def start(command: Command) -> None:
 
 def run_worker(command: Command, workers: Workers) -> None:
     """Executes a command on one worker."""
-    mode = command.options(ProcessOptions).exec_mode
+    process = command.options(ProcessOptions)
+    mode = process.exec_mode
     if not workers.is_primary:
         logging.set_verbosity(logging.WARNING)
-    if mode == 'train' or workers.is_primary:
+    is_for_all = mode == 'train' and not process.dry_run
+    if is_for_all or workers.is_primary:
         with paths.path_errors_reported():
-            invocation = make_invocation(command, workers if mode == 'train' else ALONE)
-        EXEC_MODES[mode](invocation)
+            invocation = make_invocation(command, workers if mode in MODES_OF_NEW_RUNS else ALONE)
+        if process.dry_run:
+            print_plan(invocation, mode)
+        else:
+            EXEC_MODES[mode](invocation if is_for_all else dataclasses.replace(invocation, workers=ALONE))
 
 
 def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
     """The inputs of the execution modes, as plain values."""
     run, reader = RunDirectory(run_path(command, workers.size)), ModelReader()
+    changed, defaults = command.flags_in_effect()
     return Invocation(
         helper=make_helper(command, workers, reader),
         run=run,
@@ -84,6 +92,9 @@ def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
         search=command.options(SearchOptions),
         ddpg=command.options(DdpgOptions),
         reader=reader,
+        run_dir_is_given=command.options(ProcessOptions).run_dir is not None,
+        changed_flags=tuple(changed),
+        default_flags=tuple(defaults),
     )
 
 
