@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pocketflow.datasets.checks import WRONG_FILES, check_finite, class_numbers
+from pocketflow.datasets.checks import WRONG_FILES, check_finite
 from pocketflow.datasets.options import DatasetOptions
 from pocketflow.datasets.sourced_dataset import Shard, SourcedDataset, crop_and_flip
 from pocketflow.datasets.sources.memory import MemorySource
@@ -90,4 +90,4 @@ class AbstractDataset(SourcedDataset):
                 f'{what}: {len(images)} images, but labels of shape {labels.shape}, expected one number '
                 f'per image; {WRONG_FILES}'
             )
-        return Samples(images, class_numbers(labels, self.num_classes, what))
+        return Samples(images, self.checked_labels(labels, what))

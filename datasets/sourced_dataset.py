@@ -9,11 +9,13 @@ from __future__ import annotations
 import abc
 import copy
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
+from pocketflow.datasets.checks import class_numbers
 from pocketflow.datasets.options import DatasetOptions
 from pocketflow.datasets.sources.order import shuffled_indices
 from pocketflow.datasets.sources.source import Source
@@ -21,6 +23,8 @@ from pocketflow.datasets.sources.source import Source
 DatasetT = TypeVar('DatasetT', bound='SourcedDataset')
 Finish = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 """(number of the batch, images) -> the model's inputs."""
+LabelCheck = Callable[[Any, int | None, str], Any]
+"""(labels, number of classes, name of the split for messages) -> labels of the task."""
 
 
 class Shard(NamedTuple):
@@ -56,6 +60,11 @@ def crop_and_flip(images: tf.Tensor, padding: int, seed: tf.Tensor, flip: bool =
     return tf.gather(shifted, columns, axis=2, batch_dims=1)
 
 
+def class_labels(labels: Any, num_classes: int | None, what: str) -> np.ndarray:
+    """Class numbers, int32 `[N]`; a `LabelCheck`."""
+    return class_numbers(np.asarray(labels), num_classes or 0, what)
+
+
 class SourcedDataset(abc.ABC):
     """A classification data set with samples from any source.
 
@@ -74,6 +83,8 @@ class SourcedDataset(abc.ABC):
         def num_classes(self) -> int:
             """Number of classes."""
 
+    index_folder: Path | None = None
+    """Folder of the run for an index of the files, if they need one; it is created by `keep_index`."""
     mirrored = True
     """Whether training images are flipped left to right with probability 1/2."""
 
@@ -81,6 +92,7 @@ class SourcedDataset(abc.ABC):
         self.options = options
         self.seed = seed
         self.shard = Shard()
+        self.label_check: LabelCheck = class_labels  # a task that learns other labels replaces it
         self._cache: dict[str, Any] = {}  # shared with copies made by `with_options`
 
     @abc.abstractmethod
@@ -99,15 +111,27 @@ class SourcedDataset(abc.ABC):
         """Augments normalised training images `[batch, ...]` at random; `seed` is int `[2]`."""
         return crop_and_flip(images, self.options.crop_padding, seed, self.mirrored)
 
+    def checked_labels(self, labels: Any, what: str) -> Any:
+        """Converts labels to those of the task; `what` names the split in the messages of `UsageError`s."""
+        return self.label_check(labels, self.num_classes, what)
+
     def with_options(self: DatasetT, **changes: Any) -> DatasetT:
         """A copy with the same samples and changed options for its batches."""
         changed = copy.copy(self)
         changed.options = self.options.replace(**changes)
         return changed
 
+    def keep_index(self) -> None:  # noqa: B027
+        """Writes what is known of the files to `index_folder`, so that a resumed run need not read them again."""
+
     def fingerprint(self) -> str:
         """Eight hexadecimal digits that identify the training samples, independent of the location of the files."""
         return self.source('train').fingerprint()
+
+    def first_bad(self) -> str | None:
+        """One line that names a sample whose file cannot be read; None if all can. Reads all files."""
+        lines = (self.source(split).first_bad(self.options.num_threads) for split in ('train', 'eval'))
+        return next((line for line in lines if line is not None), None)
 
     def facts(self) -> dict[str, Any]:
         """Entries of the report about the data, besides the name; JSON."""
