@@ -220,7 +220,7 @@ class ImageDataset(SourcedDataset):
         if not index.has_classes:
             return []
         counts = np.bincount(index.labels, minlength=len(self.classes or ()))
-        return [self._class_name(number) for number in np.flatnonzero(counts == 0)]
+        return [self._class_name(number) for number in map(int, np.flatnonzero(counts == 0))]
 
     def _class_name(self, number: int) -> str:
         return str(number) if self.classes is None else self.classes[number]
