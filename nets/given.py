@@ -18,9 +18,10 @@ from pocketflow.datasets.npz_dataset import NpzDataset
 from pocketflow.datasets.options import DatasetOptions
 from pocketflow.datasets.sources.image_folders import shown, some
 from pocketflow.datasets.tfrecord_dataset import TfrecordDataset
-from pocketflow.nets.abstract_model_helper import ClassificationHelper, GivenFile
+from pocketflow.nets.abstract_model_helper import GivenFile, TaskHelper
 from pocketflow.nets.given_options import GivenOptions
 from pocketflow.nets.options import PAIRS, NetOptions
+from pocketflow.nets.tasks import Classification, MultiLabel, Regression, Task
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import nodes_in_order, standard_form
 
@@ -32,8 +33,15 @@ OPERATOR = 'TFOpLambda'
 """Class of TensorFlow operations in a network; before the first layer with weights they process pixels."""
 
 
-class GivenNetwork(ClassificationHelper):
-    """The network of a file; its input shape defines the size of the images, its outputs are the classes.
+TASKS: Mapping[str, type[Task]] = {
+    'classification': Classification,
+    'multi-label': MultiLabel,
+    'regression': Regression,
+}
+
+
+class GivenNetwork(TaskHelper):
+    """The network of a file; its input shape defines the size of the images, its outputs are the classes or numbers.
 
     The defaults are those of fine-tuning: the network is trained already, and never from the start. Subclasses set
     `dataset_class`.
@@ -45,6 +53,16 @@ class GivenNetwork(ClassificationHelper):
     num_epochs = 250  # of which learners take a share, 10 epochs by default
     model_name = 'given'
     _named: str | None = None
+
+    def __init__(self, net_options: NetOptions, dataset: ImageDataset):
+        assert isinstance(net_options, GivenOptions)
+        self.task = TASKS[net_options.task]()
+        super().__init__(net_options, dataset)
+        if net_options.task != Classification.name and dataset.name == FolderDataset.name:
+            raise UsageError(
+                f'--task={net_options.task}: a folder of images has classes only; give labels as arrays '
+                '(--dataset=npz) or in records (--dataset=tfrecord)'
+            )
 
     @classmethod
     def of_options(
@@ -80,7 +98,12 @@ class GivenNetwork(ClassificationHelper):
 
     def check_shapes(self, model: keras.Model, source: str, remedy: str) -> None:
         outputs, classes = model.output_shape, self.dataset.classes
-        if len(outputs) == 2 and classes is not None and outputs[1] != len(classes):
+        if (
+            isinstance(self.task, Classification)
+            and len(outputs) == 2
+            and classes is not None
+            and outputs[1] != len(classes)
+        ):
             remedy = 'its outputs must be these classes, in this order'
             if outputs[1] == 1 and len(classes) == 2:
                 remedy = 'a single output, for a yes or no, is not supported; give it one for each class'
@@ -88,9 +111,11 @@ class GivenNetwork(ClassificationHelper):
                 f'{source}: has {outputs[1]} outputs, but {shown(self.dataset.options.data_dir)} has images of '
                 f'{len(classes)} classes ({some(classes)}); {remedy}'
             )
-        super().check_shapes(model, source, 'give a classifier of images')
+        super().check_shapes(model, source, f'give a network of images for this task, {self.task.name}')
 
     def warn_of_poor(self, model: keras.Model, metrics: Mapping[str, float]) -> None:
+        if not isinstance(self.task, Classification):
+            return
         accuracy, chance = metrics['accuracy'], 1 / self.dataset.num_classes
         if accuracy > (1 + chance) / 2:
             return

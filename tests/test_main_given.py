@@ -95,7 +95,30 @@ def test_arrays_and_records_work_the_same_way(given, tmp_path, monkeypatch, data
     assert f'accuracy {report["compressed"]["metrics"]["accuracy"]:.4g}' in again.last_line
 
 
+@pytest.mark.parametrize('task', ['regression', 'multi-label'])
+def test_other_tasks_on_arrays(given, tmp_path, monkeypatch, task):
+    monkeypatch.chdir(tmp_path)
+    with np.load(given / 'digits.npz') as arrays:
+        pixels, digits = arrays['x'], arrays['y']
+    labels = pixels.mean(axis=(1, 2, 3)) / 255 if task == 'regression' else np.stack([digits % 2, digits > 4], axis=1)
+    np.savez('mine.npz', x=pixels, y=labels)
+    images = layers.Input((8, 8, 3))
+    maps = layers.Conv2D(8, 3, activation='relu')(layers.Conv2D(8, 3, activation='relu')(images))
+    last = layers.Dense(1) if task == 'regression' else layers.Dense(2, 'sigmoid')
+    save_model(keras.Model(images, last(layers.Flatten()(maps))), 'm.keras')
+    command = ('--save_path=m.keras', '--dataset=npz', '--data_dir_local=mine.npz', f'--task={task}')
+    outcome = run_main(*command, *RUN[1:], *QUICK, ONE_FILE, '--run_dir=run')
+    assert outcome.code == 0, outcome.err
+    report = json.loads((tmp_path / 'run/report.json').read_text())
+    assert report['task']['name'] == task and report['verdict']['smaller']
+    metric = report['task']['primary']
+    assert f'{metric["label"]} ' in outcome.last_line and 'accuracy' not in outcome.out
+    refused = run_main(*command[:3], *RUN[1:], '--run_dir=other')
+    assert refused.code == 2 and refused.err.splitlines()[-1].startswith('error: npz, all samples (the network has ')
+
+
 BAD = {
+    'a folder has classes': (['--save_path=m.keras', '--task=regression'], '--task=regression: a folder of images has'),
     'no network': ([], '--save_path is missing: with --dataset=folder it names the trained network'),
     'no folder': (
         ['--save_path=m.keras', '--data_dir_local='],

@@ -96,6 +96,8 @@ def check_inputs(invocation: Invocation, pipeline: Pipeline | None = None) -> No
         ('--save_path', invocation.shared.save_path),
         ('--save_path_dst', invocation.distillation.teacher_path),
     ):
-        if path is not None and not (flag == '--save_path' and pipeline.begins_with_given(invocation.learner_names)):
+        if flag == '--save_path' and pipeline.begins_with_given(invocation.learner_names):
+            pipeline.untrained(invocation.learner_names)
+        elif path is not None:
             load_in_standard_form(resolve_model_path(path, flag), invocation.helper, invocation.reader)
     pipeline.check_inputs(invocation.learner_names)
