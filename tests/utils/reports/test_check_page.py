@@ -63,7 +63,7 @@ class Tags(html.parser.HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.tags.append((tag, dict(attributes)))
-        if tag not in ('meta', 'img', 'path', 'rect'):
+        if tag not in ('meta', 'img', 'br', 'path', 'rect'):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
