@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import tf_keras as keras
 
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
+from pocketflow.utils.tasks.nests import flat_shapes
 
 if TYPE_CHECKING:
     from pocketflow.learners.abstract_learner import Compressed
@@ -77,7 +78,7 @@ class ForecastingLearner(abc.ABC):
     def compress_effort(self, model: keras.Model, speed: Speed) -> Effort:
         """Estimated duration and memory of `compress` for this model; by default the images are held twice."""
         num_images = self.num_images_read()
-        image_bytes = FLOAT_BYTES * math.prod(self.helper.dataset.image_shape)
+        image_bytes = FLOAT_BYTES * sum(map(math.prod, flat_shapes(self.helper.dataset.image_shape)))
         return Effort(speed.prediction + num_images * speed.image, 2 * num_images * image_bytes)
 
     def search_seconds(self, model: keras.Model, speed: Speed) -> float:

@@ -80,15 +80,9 @@ class Invocation:
         return named_files(self.shared, self.distillation, self.learner_options)
 
 
-def check_inputs(invocation: Invocation, pipeline: Pipeline | None = None) -> None:
-    """Rejects missing or unsuitable data and models, before anything is written.
-
-    Args:
-      invocation: the call.
-      pipeline: its pipeline, if there is one already; it reads the given model.
-    """
+def check_inputs(invocation: Invocation) -> None:
+    """Rejects missing or unsuitable data and models, before anything is written."""
     refuse_other_metric(invocation.verdict, invocation.helper.task.primary)
-    pipeline = pipeline or invocation.pipeline(log=None)
     for split in ('train', 'eval'):
         invocation.helper.dataset.source(split)
     require_memory(num_run(invocation.helper.dataset, invocation.export), invocation.helper.dataset.image_shape)
@@ -96,8 +90,6 @@ def check_inputs(invocation: Invocation, pipeline: Pipeline | None = None) -> No
         ('--save_path', invocation.shared.save_path),
         ('--save_path_dst', invocation.distillation.teacher_path),
     ):
-        if flag == '--save_path' and pipeline.begins_with_given(invocation.learner_names):
-            pipeline.untrained(invocation.learner_names)
-        elif path is not None:
+        if path is not None:
             load_in_standard_form(resolve_model_path(path, flag), invocation.helper, invocation.reader)
-    pipeline.check_inputs(invocation.learner_names)
+    invocation.pipeline(log=None).check_inputs(invocation.learner_names)

@@ -98,7 +98,6 @@ class Pipeline:
         self.distillation = distillation
         self.zoo_name = zoo_name
         self.reader = reader or ModelReader()
-        self._untrained: dict[tuple[str, ...], keras.Model] = {}
 
     def check_inputs(self, names: Sequence[str]) -> None:
         """Checks the files, layers and models of each learner of the chain."""
@@ -117,7 +116,7 @@ class Pipeline:
 
     def _check_models(self, names: Sequence[str]) -> None:
         """Checks the input model of each learner, as far as its architecture is known."""
-        make_model, has_known_shapes = functools.partial(self.untrained, names), True
+        make_model, has_known_shapes = functools.cache(functools.partial(self.untrained, names)), True
         learners = [self.learner(name, name, None) for name in names]
         source = self.context.helper.model_source
         if self.begins_with_given(names):  # read from a file
@@ -139,12 +138,7 @@ class Pipeline:
         return not (trains_from_scratch(names, shared, self.distillation) or shared.save_path or self._known_models())
 
     def untrained(self, names: Sequence[str]) -> keras.Model:
-        """A model of the architecture that the chain begins with: the given one, or an untrained one; made once."""
-        if tuple(names) not in self._untrained:
-            self._untrained[tuple(names)] = self._make_untrained(names)
-        return self._untrained[tuple(names)]
-
-    def _make_untrained(self, names: Sequence[str]) -> keras.Model:
+        """A model of the architecture that the chain begins with: the given one, or an untrained one."""
         given = self.context.learner_options.save_path
         if given is None or not self.begins_with_given(names):
             return self.context.helper.built_form().model

@@ -153,6 +153,16 @@ def test_every_mode_works_on_the_run(model, chained, run):
     assert metric.label in page and ('accuracy' in page) == ('accuracy' in metric.name)
 
 
+@pytest.mark.parametrize('model', MODELS)
+def test_a_chain_is_checked(model, run):
+    outcome, folder = run(model, 'checked', *CHAIN, '--export_formats=int8', '--exec_mode=check')
+    record = json.loads((folder / 'check.json').read_text())
+    assert record['passes'] and 'the run can start' in outcome.out
+    assert [stage['is_measured'] for stage in record['stages']] == [True] * len(record['stages'])
+    assert len(record['data']['drawn']) == 3 and record['trial_export']['exports'][0]['format'] == 'int8'
+    assert sorted(path.name for path in folder.iterdir()) == ['check.html', 'check.json']
+
+
 @pytest.mark.parametrize('learner', ['uniform', 'non-uniform'])
 @pytest.mark.parametrize('model', MODELS)
 def test_bits_and_containers(model, learner, run):

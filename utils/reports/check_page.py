@@ -33,7 +33,7 @@ def page_context(record: Record) -> dict[str, Any]:
         'predictions': predictions(record),
         'phases': phases(record),
         'explained': explained(record.get('explained', {})),
-        'splits': [{**split, 'classes': shown_classes(split['classes'])} for split in _data(record).get('splits', [])],
+        'label_tables': label_tables(record.get('data', {})),
         'machine_rows': machine_rows(record.get('machine', {})),
         'human_bytes': figures.human_bytes,
         **layers_context(record.get('layers', [])),
@@ -77,11 +77,6 @@ def cards(record: Record) -> list[Card]:
 
 def _costs(record: Record) -> tuple[Record, Record]:
     return record['baseline'], record['stages'][-1]
-
-
-def _data(record: Record) -> Record:
-    found: Record = record.get('data', {})
-    return found
 
 
 def predictions(record: Record) -> list[Row]:
@@ -150,6 +145,21 @@ def explained(reasons: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, s
         layer: {learner: by_layer[layer] for learner, by_layer in reasons.items() if layer in by_layer}
         for layer in layers
     }
+
+
+def label_tables(data: Record) -> list[dict[str, Any]]:
+    """For each split and each kind of label a title, and rows of class and number of samples, or of the range."""
+    return [
+        {
+            'title': f'{split["split"]}: {split["samples"]:,} samples'
+            + (f', {label["name"]}' if label['name'] else ''),
+            'rows': [(name, figures.integer(count)) for name, count in shown_classes(label['classes'])]
+            if 'classes' in label
+            else [(key, f'{label[key]:.4g}') for key in ('low', 'mean', 'high')],
+        }
+        for split in data.get('splits', [])
+        for label in split['labels']
+    ]
 
 
 def shown_classes(classes: Sequence[Sequence[Any]]) -> list[tuple[str, int]]:

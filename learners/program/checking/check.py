@@ -150,7 +150,7 @@ class Checker:
 
     def _inputs(self) -> dict[str, Any]:
         if not self._of_run.run.recorded_flags():
-            check_inputs(self._of_run, self._pipeline)
+            check_inputs(self._of_run)
         return {'plan': plan_of(self._of_run, 'train').to_json()}
 
     def _network(self) -> dict[str, Any]:
@@ -192,13 +192,13 @@ class Checker:
             return self._pipeline.untrained(self._names), True
         found = self._pipeline.find()
         if found is not None:
-            return load_fitting_model(found, self._of_run.helper), True
+            return load_fitting_model(found, self._of_run.helper, self._of_run.reader), True
         return self._pipeline.untrained(self._names), False
 
     def _evaluated(self) -> dict[str, float]:
         """Metrics on the first evaluation samples; also measures the duration per image."""
         helper = self._of_run.helper
-        evaluation = Evaluation(self._baseline, helper.calc_loss, helper.build_dataset_eval())
+        evaluation = Evaluation(self._baseline, helper.calc_loss, helper.build_dataset_eval(), helper.task)
         evaluation(1)  # compiles it
         begin = time.monotonic()
         metrics = evaluation(NUM_EVALUATED)
@@ -233,8 +233,10 @@ class Checker:
         given = options.teacher_path
         model = self._baseline
         if given is not None:
-            model = load_fitting_model(resolve_model_path(given, '--save_path_dst'), self._of_run.helper)
-        return Distillation(model, options.weight, options.temperature)
+            path = resolve_model_path(given, '--save_path_dst')
+            model = load_fitting_model(path, self._of_run.helper, self._of_run.reader)
+        distance = self._of_run.helper.task.distillation_loss
+        return Distillation(model, options.weight, options.temperature, distance)
 
     def _export(self) -> dict[str, Any]:
         last, options = self._stages[-1].finished, self._of_run.export

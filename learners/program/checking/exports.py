@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import Finished
@@ -20,6 +19,7 @@ from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.export.convert import Calibration
 from pocketflow.utils.export.isolated import IsolatedConversions, isolated_conversions
 from pocketflow.utils.export.options import ExportOptions
+from pocketflow.utils.tasks.nests import Nest
 
 NUM_SAMPLES = 16
 """Samples on which each file is run, and that calibrate the int8 file."""
@@ -59,7 +59,7 @@ class _TimedConversions(IsolatedConversions):
 
 
 @contextlib.contextmanager
-def _timed(seconds: dict[str, float], folder: Path, samples: np.ndarray) -> Iterator[IsolatedConversions]:
+def _timed(seconds: dict[str, float], folder: Path, samples: Nest) -> Iterator[IsolatedConversions]:
     with isolated_conversions(folder, samples) as conversions:
         yield _TimedConversions(conversions, seconds)
 

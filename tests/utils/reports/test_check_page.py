@@ -25,9 +25,13 @@ def record(**changes) -> dict:
         'versions': {'python': '3.12'},
         'machine': {'processor': 'CPU', 'cores': 4, 'usable_cores': 2, 'instruction_sets': ['avx2'], 'gpus': [],
                     'free_memory_bytes': 2e9, 'free_disk_bytes': 5e10},
-        'data': {'name': 'data', 'sample_shape': [8, 8, 1], 'held_out': 10, 'facts': {'broken_images_left_out': 2},
-                 'splits': [{'split': 'training', 'samples': 30, 'classes': [['<a>', 10], ['b', 20]]}],
-                 'drawn': [{'sample': 7, 'label': 'b', 'picture': 'data:image/png;base64,AA==', 'low': 0.0, 'high': 1.0,
+        'data': {'name': 'data', 'sample_shapes': [[8, 8, 1], [2]], 'held_out': 10,
+                 'facts': {'broken_images_left_out': 2},
+                 'splits': [{'split': 'training', 'samples': 30, 'labels': [
+                     {'name': 'kind', 'classes': [['<a>', 10], ['b', 20]]},
+                     {'name': 'size', 'shape': [2], 'low': -0.5, 'high': 2.0, 'mean': 0.123456}]}],
+                 'drawn': [{'sample': 7, 'label': 'b', 'pictures': ['data:image/png;base64,AA=='], 'low': 0.0,
+                            'high': 1.0,
                             'mean': 0.5}]},
         'plan': {'directory': '/runs/1', 'state': 'new', 'reads': {'--save_path=m': '/m'}, 'writes': ['report.json'],
                  'changed_flags': ['--x=<y>'], 'default_flags': ['--seed=0']},
@@ -63,7 +67,7 @@ class Tags(html.parser.HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.tags.append((tag, dict(attributes)))
-        if tag not in ('meta', 'img', 'path', 'rect'):
+        if tag not in ('meta', 'img', 'br', 'path', 'rect'):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
@@ -89,7 +93,7 @@ def test_page_of_a_check_that_passes(tmp_path):
     for words in (
         'The run can start', '1 min 40 s', '2.50× less', '2.00× smaller', 'by <counts>', '50 ms', '30.0 s',
         '500 MB', 'first convolution', 'yes', 'uniform (not in this run)', 'not exported: no <range>',
-        'broken images left out: 2', '8 × 8 × 1', '2 of 4', '/runs/1 (new)',
+        'broken images left out: 2', '8 × 8 × 1, 2;', '2 of 4', 'training: 30 samples, size', '0.1235', '/runs/1 (new)',
         '--save_path=m (/m)', 'loss 0.5123, accuracy 0.875. Training computes in bfloat16.', '--seed=0', '1.25',
     ):  # fmt: skip
         assert words in text, words

@@ -76,7 +76,8 @@ def test_data_and_machine_are_described(checked):
     record = checked[3]
     train, evaluation = record['data']['splits']
     assert (train['samples'], evaluation['samples']) == (1437, 360)
-    assert sum(count for _, count in train['classes']) == 1437 and len(train['classes']) == 10
+    (label,) = train['labels']
+    assert sum(count for _, count in label['classes']) == 1437 and len(label['classes']) == 10
     assert [sample['label'] for sample in record['data']['drawn']] != ['0', '0', '0']
     assert record['machine']['cores'] >= 1 and record['versions']['tensorflow']
 
