@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from pocketflow.datasets.augmentation import inception, randaugment_lite
 from pocketflow.datasets.image_options import COLOUR_SCALES, SCALES, ImageOptions, numbers
 from pocketflow.datasets.sourced_dataset import SourcedDataset, crop_and_flip
 from pocketflow.datasets.sources.decoding import Form
@@ -161,10 +162,20 @@ class ImageDataset(SourcedDataset):
         return images if self.options.std is None else images / self._per_channel('image_std', self.options.std)
 
     def augment(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        kinds = self.options.augmentation.split('-')
-        if kinds == ['none']:
+        name, padding = self.options.augmentation, self.options.crop_padding
+        if name == 'none':
             return images
-        return crop_and_flip(images, self.options.crop_padding if 'crop' in kinds else 0, seed, 'flip' in kinds)
+        if name == 'inception':
+            return inception(images, seed)
+        if name == 'randaugment-lite':
+            return randaugment_lite(crop_and_flip(images, padding, seed), seed + 2, *self.black_and_white())
+        kinds = name.split('-')
+        return crop_and_flip(images, padding if 'crop' in kinds else 0, seed, 'flip' in kinds)
+
+    def black_and_white(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """The values of black and of white after `normalize`, float32 `[channels]`."""
+        pixel = tf.ones([1, 1, 1, self.image_shape[2]])
+        return self.normalize(0 * pixel)[0, 0, 0], self.normalize(255 * pixel)[0, 0, 0]
 
     def _per_channel(self, flag: str, text: str) -> tf.Tensor:
         values, num_channels = numbers(flag, text), self.image_shape[2]

@@ -62,8 +62,10 @@ class ImageOptions(_Base):
     augmentation: str = option(
         'augment',
         'crop-flip',
-        'changes of training images: crop shifts them by up to crop_padding pixels, flip mirrors every second one',
-        choices=('none', 'crop', 'flip', 'crop-flip'),
+        'changes of training images: crop shifts them by up to crop_padding pixels, flip mirrors every second one; '
+        'inception: parts of any size, mirrored; randaugment-lite: crop-flip, then two of rotation, shear, '
+        'translation, brightness, contrast and colour',
+        choices=('none', 'crop', 'flip', 'crop-flip', 'inception', 'randaugment-lite'),
     )
     eval_share: float = option(
         'eval_share',
