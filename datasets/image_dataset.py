@@ -14,6 +14,7 @@ from absl import logging
 from pocketflow.datasets.augmentation import inception, randaugment_lite
 from pocketflow.datasets.image_options import COLOUR_SCALES, SCALES, ImageOptions, numbers
 from pocketflow.datasets.sourced_dataset import SourcedDataset, crop_and_flip
+from pocketflow.datasets.sources.decoded import DecodedSource, decoded
 from pocketflow.datasets.sources.decoding import Form
 from pocketflow.datasets.sources.image_folders import shown, some
 from pocketflow.datasets.sources.index import IndexedSource, SampleIndex
@@ -120,6 +121,15 @@ class ImageDataset(SourcedDataset):
             'evaluation_images': options.num_eval,
             'broken_images_left_out': self.contents.num_bad,
         }
+
+    def training_source(self) -> IndexedSource:
+        """The training samples; kept in memory if they take no more than `--image_cache_mib`."""
+        source, options = self.source('train'), self.options
+        images = self.once(
+            f'training images: {len(source)} {self.image_shape} {options.fit} {options.resize} {options.cache_size}',
+            lambda: decoded(source, self.image_shape, options.cache_size * 2**20, options.num_threads),
+        )
+        return source if images is None else DecodedSource(source, images)
 
     def source(self, split: str) -> IndexedSource:
         index, counted = self._splits[split], self.counted_options

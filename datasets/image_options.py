@@ -74,6 +74,13 @@ class ImageOptions(_Base):
         above=0,
         below=1,
     )
+    cache_size: int = option(
+        'image_cache_mib',
+        256,
+        'training images are decoded once if all of them take no more memory than so many MiB; 0: never',
+        low=0,
+        decides=False,
+    )
     check_images: bool = option(
         'enbl_check_images', True, 'decode or look through every image before training, to find bad ones', decides=False
     )

@@ -15,7 +15,7 @@ from pocketflow.datasets.sources.array_files import StoredArray, open_arrays, re
 from pocketflow.datasets.sources.arrays import ArraySource, RowIndex, read_rows
 from pocketflow.datasets.sources.decoding import Form
 from pocketflow.datasets.sources.image_folders import shown, some
-from pocketflow.datasets.sources.index import SampleIndex
+from pocketflow.datasets.sources.index import IndexedSource, SampleIndex
 from pocketflow.utils.errors import UsageError
 
 TRAIN_NAMES = (('x_train', 'y_train'), ('train_images', 'train_labels'), ('x', 'y'), ('images', 'labels'))
@@ -61,6 +61,9 @@ class NpzDataset(ImageDataset):
     def scale(self) -> str:
         is_scaled = self.options.scale == 'auto' and self._parts[0].images.dtype.kind == 'f'
         return 'none' if is_scaled else super().scale
+
+    def training_source(self) -> IndexedSource:
+        return self.source('train')  # there is nothing to decode
 
     def black_and_white(self) -> tuple[tf.Tensor, tf.Tensor]:
         images = self._parts[0].images
