@@ -11,8 +11,10 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from pocketflow.datasets.augmentation import inception, randaugment_lite
 from pocketflow.datasets.image_options import COLOUR_SCALES, SCALES, ImageOptions, numbers
 from pocketflow.datasets.sourced_dataset import SourcedDataset, crop_and_flip
+from pocketflow.datasets.sources.decoded import DecodedSource, decoded
 from pocketflow.datasets.sources.decoding import Form
 from pocketflow.datasets.sources.image_folders import shown, some
 from pocketflow.datasets.sources.index import IndexedSource, SampleIndex
@@ -120,6 +122,15 @@ class ImageDataset(SourcedDataset):
             'broken_images_left_out': self.contents.num_bad,
         }
 
+    def training_source(self) -> IndexedSource:
+        """The training samples; kept in memory if they take no more than `--image_cache_mib`."""
+        source, options = self.source('train'), self.options
+        images = self.once(
+            f'training images: {len(source)} {self.image_shape} {options.fit} {options.resize} {options.cache_size}',
+            lambda: decoded(source, self.image_shape, options.cache_size * 2**20, options.num_threads),
+        )
+        return source if images is None else DecodedSource(source, images)
+
     def source(self, split: str) -> IndexedSource:
         index, counted = self._splits[split], self.counted_options
         wanted, flag = {'train': (counted.num_train, 'nb_smpls_train'), 'eval': (counted.num_eval, 'nb_smpls_eval')}[
@@ -161,10 +172,20 @@ class ImageDataset(SourcedDataset):
         return images if self.options.std is None else images / self._per_channel('image_std', self.options.std)
 
     def augment(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        kinds = self.options.augmentation.split('-')
-        if kinds == ['none']:
+        name, padding = self.options.augmentation, self.options.crop_padding
+        if name == 'none':
             return images
-        return crop_and_flip(images, self.options.crop_padding if 'crop' in kinds else 0, seed, 'flip' in kinds)
+        if name == 'inception':
+            return inception(images, seed)
+        if name == 'randaugment-lite':
+            return randaugment_lite(crop_and_flip(images, padding, seed), seed + 2, *self.black_and_white())
+        kinds = name.split('-')
+        return crop_and_flip(images, padding if 'crop' in kinds else 0, seed, 'flip' in kinds)
+
+    def black_and_white(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """The values of black and of white after `normalize`, float32 `[channels]`."""
+        pixel = tf.ones([1, 1, 1, self.image_shape[2]])
+        return self.normalize(0 * pixel)[0, 0, 0], self.normalize(255 * pixel)[0, 0, 0]
 
     def _per_channel(self, flag: str, text: str) -> tf.Tensor:
         values, num_channels = numbers(flag, text), self.image_shape[2]

@@ -62,8 +62,10 @@ class ImageOptions(_Base):
     augmentation: str = option(
         'augment',
         'crop-flip',
-        'changes of training images: crop shifts them by up to crop_padding pixels, flip mirrors every second one',
-        choices=('none', 'crop', 'flip', 'crop-flip'),
+        'changes of training images: crop shifts them by up to crop_padding pixels, flip mirrors every second one; '
+        'inception: parts of any size, mirrored; randaugment-lite: crop-flip, then two of rotation, shear, '
+        'translation, brightness, contrast and colour',
+        choices=('none', 'crop', 'flip', 'crop-flip', 'inception', 'randaugment-lite'),
     )
     eval_share: float = option(
         'eval_share',
@@ -71,6 +73,13 @@ class ImageOptions(_Base):
         'share of the images of each class that is kept for evaluation, if the data have no part of their own for it',
         above=0,
         below=1,
+    )
+    cache_size: int = option(
+        'image_cache_mib',
+        256,
+        'training images are decoded once if all of them take no more memory than so many MiB; 0: never',
+        low=0,
+        decides=False,
     )
     check_images: bool = option(
         'enbl_check_images', True, 'decode or look through every image before training, to find bad ones', decides=False

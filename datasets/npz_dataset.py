@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 from absl import logging
 
 from pocketflow.datasets.image_dataset import BadImages, Contents, ImageDataset
@@ -14,7 +15,7 @@ from pocketflow.datasets.sources.array_files import StoredArray, open_arrays, re
 from pocketflow.datasets.sources.arrays import ArraySource, RowIndex, read_rows
 from pocketflow.datasets.sources.decoding import Form
 from pocketflow.datasets.sources.image_folders import shown, some
-from pocketflow.datasets.sources.index import SampleIndex
+from pocketflow.datasets.sources.index import IndexedSource, SampleIndex
 from pocketflow.utils.errors import UsageError
 
 TRAIN_NAMES = (('x_train', 'y_train'), ('train_images', 'train_labels'), ('x', 'y'), ('images', 'labels'))
@@ -26,6 +27,9 @@ EVAL_NAMES = (
     ('x_eval', 'y_eval'),
 )
 """Usual names of the arrays of images and labels, in order of precedence."""
+
+NUM_LOOKED_AT = 256
+"""Number of images from which the range of floating-point values is taken."""
 
 
 class Part(NamedTuple):
@@ -57,6 +61,16 @@ class NpzDataset(ImageDataset):
     def scale(self) -> str:
         is_scaled = self.options.scale == 'auto' and self._parts[0].images.dtype.kind == 'f'
         return 'none' if is_scaled else super().scale
+
+    def training_source(self) -> IndexedSource:
+        return self.source('train')  # there is nothing to decode
+
+    def black_and_white(self) -> tuple[tf.Tensor, tf.Tensor]:
+        images = self._parts[0].images
+        if images.dtype.kind != 'f':
+            return super().black_and_white()
+        some_images = self.normalize(images[:NUM_LOOKED_AT].astype(np.float32))
+        return tf.reduce_min(some_images), tf.reduce_max(some_images)
 
     def read(self) -> Contents:
         bad, indices = BadImages(self.options.skip_bad), []

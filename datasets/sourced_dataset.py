@@ -191,7 +191,7 @@ class SourcedDataset(abc.ABC):
 
         # Not Dataset.counter: TensorFlow's default graph never releases its function.
         steps = tf.data.Dataset.range(first_step, tf.int64.max)
-        return self._batches('train', steps.map(choose), batch_size, finish)
+        return self._batches(self.training_source(), steps.map(choose), batch_size, finish)
 
     def ordered_batches(self, split: str, indices: Sequence[int] | np.ndarray | None = None) -> tf.data.Dataset:
         """One ordered pass without augmentation over `indices` (default: all); the last batch may be smaller."""
@@ -202,11 +202,15 @@ class SourcedDataset(abc.ABC):
         def finish(number: tf.Tensor, images: Nest) -> Nest:
             return with_shapes(self.normalize(images), self.image_shape, None)
 
-        return self._batches(split, batches, batch_size, finish)
+        return self._batches(self.source(split), batches, batch_size, finish)
 
-    def _batches(self, split: str, chosen: tf.data.Dataset, batch_size: int, finish: Finish) -> tf.data.Dataset:
+    def training_source(self) -> Source:
+        """The training samples, as `source` has them, for repeated use."""
+        return self.source('train')
+
+    def _batches(self, source: Source, chosen: tf.data.Dataset, batch_size: int, finish: Finish) -> tf.data.Dataset:
         """`(images, labels)` of (number, indices); `finish(number, images)` returns the model's inputs."""
-        source, num_threads = self.source(split), self.options.num_threads
+        num_threads = self.options.num_threads
         with tf.device('CPU'):
             labels = tf.nest.map_structure(tf.constant, source.labels)
 

@@ -105,11 +105,13 @@ class TfrecordDataset(ImageDataset):
         """Names of the features, from the first record that can be read."""
         options = self.options
         given = (options.feature_image, options.feature_label, options.feature_height, options.feature_width)
+        bad = ''
         for path in paths:
-            first = next((record.content for record in read_records(path) if record.content is not None), None)
-            if first is not None:
-                return find_features(first, given, shown(path))
-        raise UsageError(f'{shown(self.options.data_dir)}: no records in {some(paths)}')
+            for record in read_records(path):
+                if record.content is not None:
+                    return find_features(record.content, given, shown(path))
+                bad = bad or f'; {place(path, 0, record.offset)}: damaged: {record.reason}'
+        raise UsageError(f'{shown(self.options.data_dir)}: no records that can be read in {len(paths)} files{bad}')
 
     def _indices(self, paths: Sequence[str], folder: IndexFolder, bad: BadImages) -> dict[str, FileIndex]:
         """The indices of files by path; made anew if none is kept."""

@@ -179,7 +179,8 @@ class IndexFolder:
 
     def _stored_at(self, path: str) -> Path:
         assert self.folder is not None
-        name = hashlib.blake2b(os.path.abspath(path).encode('utf-8', 'surrogateescape'), digest_size=8).hexdigest()
+        whole = path if '://' in path else os.path.abspath(path)
+        name = hashlib.blake2b(os.fsencode(whole), digest_size=8).hexdigest()
         return self.folder / f'{name}.npz'
 
     def _meta(self, path: str) -> dict[str, Any]:

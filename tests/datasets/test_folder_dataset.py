@@ -10,6 +10,7 @@ from absl import logging
 from pocketflow.datasets.folder_dataset import FolderDataset
 from pocketflow.datasets.folder_options import FolderOptions
 from pocketflow.datasets.sourced_dataset import Shard
+from pocketflow.datasets.sources.decoded import DecodedSource
 from pocketflow.utils.errors import UsageError
 from tests.datasets.sources.conftest import write_numbered
 
@@ -57,6 +58,18 @@ def test_a_stream_resumes_anywhere_whatever_the_threads(tree):
     for step in (1, 4, 6):
         assert values_of(other.train_batches(indices, step), 7 - step) == whole[8 * step :]
     assert values_of(folder(tree, seed=1).train_batches(indices), 7) != whole
+
+
+@pytest.mark.parametrize('shape', [(4, 4, 1), (3, 5, 3)])
+def test_images_in_memory_are_those_of_the_files(tree, shape):
+    data, other = folder(tree, shape=shape), folder(tree, shape=shape, cache_size=0)
+    assert isinstance(data.training_source(), DecodedSource) and not isinstance(other.training_source(), DecodedSource)
+    indices = data.split_indices(False)[0]
+    for (images, labels), (plain, classes) in zip(
+        data.train_batches(indices).take(5), other.train_batches(indices).take(5), strict=True
+    ):
+        np.testing.assert_array_equal(images, plain)
+        np.testing.assert_array_equal(labels, classes)
 
 
 def test_the_workers_batches_of_a_step_are_one_batch_of_all(tree):

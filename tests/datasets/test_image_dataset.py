@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pocketflow.datasets.augmentation import inception, randaugment_lite
 from pocketflow.datasets.folder_dataset import FolderDataset
 from pocketflow.datasets.folder_options import FolderOptions
 from pocketflow.datasets.image_dataset import BadImages, ImageDataset
@@ -57,3 +58,8 @@ def test_augmentations():
         changed = images_of(augmentation=name, crop_padding=2).augment(images, seed)
         np.testing.assert_array_equal(changed, crop_and_flip(images, padding, seed, flip))
     np.testing.assert_array_equal(images_of().augment(images, seed), images)
+    np.testing.assert_array_equal(images_of(augmentation='inception').augment(images, seed), inception(images, seed))
+    for scale, black, white in (('none', 0.0, 255.0), ('-1-1', -1.0, 1.0)):
+        expected = randaugment_lite(crop_and_flip(images, 4, seed), seed + 2, tf.constant(black), tf.constant(white))
+        changed = images_of(augmentation='randaugment-lite', scale=scale).augment(images, seed)
+        np.testing.assert_allclose(changed, expected, rtol=1e-5, atol=1e-5)

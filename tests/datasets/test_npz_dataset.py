@@ -114,6 +114,8 @@ def test_floats_are_taken_for_scaled(tmp_path, file):
     (images, _), *_ = data.ordered_batches('eval')
     assert images.dtype == tf.float32 and float(tf.reduce_max(images)) < 1
     assert arrays(tmp_path / 'a.npz', scale='-1-1').scale == '-1-1'
+    np.testing.assert_allclose(data.black_and_white(), [0, 39 / 255], rtol=1e-5)
+    np.testing.assert_allclose(arrays(file, scale='-1-1').black_and_white(), [[-1], [1]])
 
 
 def test_values_that_are_no_numbers_are_named_or_left_out(tmp_path):

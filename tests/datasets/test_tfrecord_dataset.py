@@ -268,7 +268,12 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(UsageError, match=r'a.tfrecord: is compressed \(GZIP\), so .* or unpack it'):
         records(tmp_path).source('train')
     path.write_bytes(b'')
-    with pytest.raises(UsageError, match='no records in'):
+    with pytest.raises(UsageError, match='no records that can be read in 1 files$'):
+        records(tmp_path).source('train')
+    path.write_bytes(b'text' * 9)
+    with pytest.raises(
+        UsageError, match=r'in 1 files; .*a.tfrecord, record 0 \(at byte 0\): damaged: its length is damaged'
+    ):
         records(tmp_path).source('train')
     write_records(path, [b'no example'])
     with pytest.raises(UsageError, match='no tf.train.Example; expected records of'):

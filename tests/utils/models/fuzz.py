@@ -13,11 +13,12 @@ import copy
 import io
 import json
 import random
+import re
 import resource
 import shutil
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -178,29 +179,43 @@ def outcome(folder: Path, kind: str, number: int, target: Path) -> str:
     return ''
 
 
-def main() -> None:
+def run_command(formats: Iterable[str], outcome_of: Callable[[Path, str, int, Path], str]) -> None:
+    """Runs the command line of a fuzzer.
+
+    Args:
+      formats: the choices of `--format`.
+      outcome_of: `outcome_of(folder, format, number, folder for changed files)` reads one changed file; '' if it is
+        used, else the line that refuses it.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument('folder', type=Path)
-    parser.add_argument('--format', choices=FORMATS, required=True)
+    parser.add_argument('--format', choices=tuple(formats), required=True)
     parser.add_argument('--first', type=int, default=0)
     parser.add_argument('--number', type=int, default=200)
     given = parser.parse_args()
     target = given.folder / f'fuzz-{given.format}-{given.first}'
-    target.mkdir(exist_ok=True)
+    target.mkdir(exist_ok=True, parents=True)
     before, counts, longest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, collections.Counter(), (0.0, 0)
     for number in range(given.first, given.first + given.number):
         (target / 'last').write_text(str(number))
         start = time.process_time()
-        line = outcome(given.folder, given.format, number, target)
+        line = outcome_of(given.folder, given.format, number, target)
         longest = max(longest, (time.process_time() - start, number))
-        counts['read' if not line else ' '.join(line.split()[7:13])] += 1
+        counts[kind_of(line)] += 1
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
-    print(
-        f'{given.format}: {given.number} changed files, {counts["read"]} of them still models; the rest one line each'
-    )
+    print(f'{given.format}: {given.number} changed files, {counts["used"]} of them are used; the rest one line each')
     print(f'longest {longest[0]:.2f} s of processor time (number {longest[1]}); memory grew by {grown} MiB')
     for text, number in counts.most_common(12):
         print(f'{number:6d}  {text}')
+
+
+def kind_of(line: str) -> str:
+    """The words of a line that stand for its kind: those behind the first colon, without numbers."""
+    return re.sub(r'[0-9]+', 'N', ' '.join(line.split(': ')[-1].split()[:6])) if line else 'used'
+
+
+def main() -> None:
+    run_command(FORMATS, outcome)
 
 
 if __name__ == '__main__':
