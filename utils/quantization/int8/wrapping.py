@@ -14,7 +14,7 @@ import tf_keras as keras
 from pocketflow.utils.graph import Call, rebuild
 from pocketflow.utils.quantization.int8.calibration import BATCH_SIZE, observed_ranges
 from pocketflow.utils.quantization.int8.inspect import is_wrapped, unwrapped
-from pocketflow.utils.quantization.int8.placement import Place, places
+from pocketflow.utils.quantization.int8.placement import Place, norms_without_kernel, places
 from pocketflow.utils.quantization.int8.prepare import prepare
 from pocketflow.utils.quantization.int8.reach import Range, possible_ranges
 from pocketflow.utils.quantization.int8.wrappers import (
@@ -56,7 +56,7 @@ def quantization_aware(model: keras.Model, images: np.ndarray, settings: Setting
       UsageError: the model is not functional.
     """
     prepared = prepare(model)
-    where = places(prepared)
+    where = {**dict.fromkeys(norms_without_kernel(prepared), Place(None, output=False)), **places(prepared)}
     names = [name for name, place in where.items() if place.output and not place.fixed]
     low, high = _input_range(images)
     ranges = possible_ranges(prepared, where, observed_ranges(prepared, names, images), max(-low, high))
