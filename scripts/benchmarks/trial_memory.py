@@ -89,7 +89,7 @@ def search_of(helper: AbstractModelHelper, learner: str, arguments: argparse.Nam
 def measure_learner(
     helper: AbstractModelHelper, learner: str, arguments: argparse.Namespace, folder: Path
 ) -> dict[str, Any]:
-    """One row: memory after the first trials, which load shared libraries and data, and after the last."""
+    """One row: memory when half of the trials are over, until when the allocator's pools grow, and after the last."""
     search, model = search_of(helper, learner, arguments, folder), helper.new_model()
     evaluate, domain, rng = search.evaluator(model), search.flags.domain, np.random.default_rng(common.SEED)
     memory, graphs = [], []
@@ -98,12 +98,12 @@ def measure_learner(
         memory.append(memory_mib())
         graphs.append(num_graphs())
         common.say(f'{learner}: trial {number + 1}/{arguments.trials}: {memory[-1]:.0f} MiB, {graphs[-1]} graphs')
-    settled = memory[len(memory) // 5 :]
+    settled = memory[len(memory) // 2 :]
     slope = np.polyfit(range(len(settled)), settled, 1)[0] if len(settled) > 1 else 0.0
     return {
         'learner': learner,
         'trials': arguments.trials,
-        'mib_first': round(settled[0], 1),
+        'mib_after_half': round(settled[0], 1),
         'mib_last': round(memory[-1], 1),
         'mib_per_trial': round(float(slope), 3),
         'graphs_left_per_trial': max(0, *(later - earlier for earlier, later in itertools.pairwise(graphs))),
@@ -120,7 +120,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             [
                 (
                     f'{helper.model_name}, {arguments.trials} trials',
-                    'MiB at first',
+                    'MiB after half',
                     'MiB at the end',
                     'MiB per trial',
                     'graphs left per trial',
@@ -129,7 +129,10 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             + [
                 (
                     row['learner'],
-                    *(f'{row[key]:g}' for key in ('mib_first', 'mib_last', 'mib_per_trial', 'graphs_left_per_trial')),
+                    *(
+                        f'{row[key]:g}'
+                        for key in ('mib_after_half', 'mib_last', 'mib_per_trial', 'graphs_left_per_trial')
+                    ),
                 )
                 for row in rows
             ]

@@ -113,7 +113,7 @@ PROMISED = {
     ),
     'trial_memory': (
         {'worst_mib_per_trial', 'graphs_left_per_trial'},
-        {'learner', 'trials', 'mib_first', 'mib_last', 'mib_per_trial', 'graphs_left_per_trial'},
+        {'learner', 'trials', 'mib_after_half', 'mib_last', 'mib_per_trial', 'graphs_left_per_trial'},
     ),
     'quantized_step': (
         {'worst_ratio_weights', 'ratio_with_activations', 'compute_dtype', 'model', 'batch_size'},

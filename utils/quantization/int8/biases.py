@@ -11,8 +11,12 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
+from pocketflow.utils.graph.channel_select import ChannelSelect
 from pocketflow.utils.quantization.int8.inspect import is_wrapped, unwrapped
-from pocketflow.utils.quantization.int8.placement import keeps_scale, norm_behind
+from pocketflow.utils.quantization.int8.placement import is_norm_of_channels, keeps_scale, norm_behind
+
+FEATURE_MAP_RANK = 4
+"""Rank of the tensors whose batch norms are depthwise convolutions in the file."""
 
 
 def input_scale(layer: keras.layers.Layer) -> tf.Tensor | None:
@@ -27,6 +31,20 @@ def input_scale(layer: keras.layers.Layer) -> tf.Tensor | None:
             return None
         node = _only_node(writer)
     return None
+
+
+def norm_input_scale(layer: keras.layers.Layer) -> tf.Tensor | None:
+    """Scale of the input of a wrapped batch norm that is an operation of its own in the file; `None` for other layers.
+
+    A channel select that only the batch norm reads is part of this operation.
+    """
+    node, norm = _only_node(layer), unwrapped(layer)
+    if node is None or not isinstance(norm, keras.layers.BatchNormalization) or not is_norm_of_channels(norm):
+        return None
+    if len(node.outputs.shape) != FEATURE_MAP_RANK:
+        return None
+    writer = node.keras_inputs[0].node.layer
+    return input_scale(writer if isinstance(writer, ChannelSelect) else layer)
 
 
 def _only_node(layer: keras.layers.Layer) -> Any:

@@ -8,6 +8,7 @@ moving average. Activations: asymmetric, one scale per tensor, the range a movin
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapp
 from tensorflow_model_optimization.python.core.quantization.keras.quantizers import Quantizer
 
 from pocketflow.utils.quantization.encoding import largest_symmetric_code
-from pocketflow.utils.quantization.int8.biases import as_stored, folding_norm, input_scale, shift_for
+from pocketflow.utils.quantization.int8.biases import as_stored, folding_norm, input_scale, norm_input_scale, shift_for
 from pocketflow.utils.quantization.int8.placement import FIXED_RANGES
 
 RANGE_DECAY = 0.99
@@ -262,22 +263,25 @@ class QuantizedLayer(QuantizeWrapperV2):
     def call(self, inputs: Any, training: Any = None, **kwargs: Any) -> Any:
         """Calls the inner layer; in inference with the bias as it is stored in the file."""
         training = keras.backend.learning_phase() if training is None else training
-        if tf.is_tensor(training) or training or not self.simulation.kernel or self.simulation.is_stored:
-            return super().call(inputs, training=training, **kwargs)
-        source, (kernel, quantizer, _) = input_scale(self), self._weight_vars[0]
+        compute = functools.partial(super().call, training=training, **kwargs)
+        if tf.is_tensor(training) or training or self.simulation.is_stored:
+            return compute(inputs)
+        scale = norm_input_scale(self)
+        if scale is not None:
+            return compute(inputs + shift_for(self.layer, 0.0, scale / largest_symmetric_code(STORED_BITS)))
+        source = input_scale(self) if self.simulation.kernel else None
         if source is None:
-            return super().call(inputs, training=training, **kwargs)
+            return compute(inputs)
+        kernel, quantizer, _ = self._weight_vars[0]
         step, bias, norm = source * quantizer.scales(kernel), getattr(self.layer, 'bias', None), folding_norm(self)
         if norm is not None:
-            return super().call(inputs, training=training, **kwargs) + shift_for(
-                norm, 0.0 if bias is None else bias, step
-            )
+            return compute(inputs) + shift_for(norm, 0.0 if bias is None else bias, step)
         if bias is None:
-            return super().call(inputs, training=training, **kwargs)
+            return compute(inputs)
         # Without Keras' attribute tracking, which would remove the replaced variable from the weights.
         object.__setattr__(self.layer, 'bias', as_stored(bias, step))
         try:
-            return super().call(inputs, training=training, **kwargs)
+            return compute(inputs)
         finally:
             object.__setattr__(self.layer, 'bias', bias)
 

@@ -15,7 +15,7 @@ from pocketflow.utils.graph import Call, rebuild
 from pocketflow.utils.graph.inputs import inputs_in_order
 from pocketflow.utils.quantization.int8.calibration import BATCH_SIZE, observed_ranges
 from pocketflow.utils.quantization.int8.inspect import is_wrapped, unwrapped
-from pocketflow.utils.quantization.int8.placement import Place, places
+from pocketflow.utils.quantization.int8.placement import Place, norms_without_kernel, places
 from pocketflow.utils.quantization.int8.prepare import prepare
 from pocketflow.utils.quantization.int8.reach import Range, possible_ranges
 from pocketflow.utils.quantization.int8.wrappers import (
@@ -59,7 +59,7 @@ def quantization_aware(model: keras.Model, images: Nest, settings: Settings = Se
       UsageError: the model is not functional.
     """
     prepared = prepare(model)
-    where = places(prepared)
+    where = {**dict.fromkeys(norms_without_kernel(prepared), Place(None, output=False)), **places(prepared)}
     names = [name for name, place in where.items() if place.output and not place.fixed]
     arrays = inputs_in_order(prepared, images)
     of_inputs = {name: _input_range(array) for name, array in zip(prepared.input_names, arrays, strict=True)}

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
+from pocketflow.utils.channels import ChannelSelect
 from pocketflow.utils.export.convert import convert
 from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.quantization.int8.biases import as_stored, input_scale, shift_for
@@ -69,3 +70,38 @@ def test_scales_are_found_behind_layers_that_hand_them_on():
     reduce = model.get_layer('reduce_activation')
     assert float(reduce.output_scale()) == pytest.approx(1 / 128)
     assert float(input_scale(reduce)) == pytest.approx(np.ptp(model.get_layer('reduce').range) / 255)
+
+
+STANDARD_DEVIATIONS = np.geomspace(1, 0.0005, 6).astype(np.float32)
+"""Of the channels. A small one has few codes, and the norm multiplies them, and the step of its bias, by much."""
+
+
+def normed(kind: str) -> keras.Model:
+    """Batch norms that are operations of their own, of channels of very different scales."""
+    inputs = layers.Input((8, 8, 6))
+    norm = layers.BatchNormalization(epsilon=1e-9, name='norm')
+    selected = (0, 2, 3, 5) if kind == 'behind a select' else range(6)
+    if kind == 'with ReLU':
+        outputs = layers.ReLU()(norm(inputs))
+    elif kind == 'linear':
+        outputs = layers.Add()([norm(inputs), inputs])
+    elif kind == 'in a concatenation':
+        outputs = layers.Concatenate()([layers.ReLU()(norm(inputs)), inputs])
+    else:
+        outputs = layers.ReLU()(norm(ChannelSelect(selected, 6)(inputs)))
+    deviations, rng = STANDARD_DEVIATIONS[list(selected)], np.random.default_rng(0)
+    means = deviations * rng.normal(size=len(deviations))
+    norm.set_weights([np.ones_like(deviations), rng.normal(size=len(deviations)), means, deviations**2])
+    return keras.Model(inputs, outputs)
+
+
+@pytest.mark.parametrize('kind', ['with ReLU', 'linear', 'in a concatenation', 'behind a select'])
+def test_norms_of_their_own_add_the_bias_of_the_file(kind):
+    images = STANDARD_DEVIATIONS * np.random.default_rng(0).normal(size=(64, 8, 8, 6)).astype(np.float32)
+    model = quantization_aware(normed(kind), images)
+    low, high = model.layers[-1].range
+    outputs = LiteRtRunner(convert(model, 'int8')).predict(images)
+    steps = np.abs(outputs - model.predict(images, verbose=0)) / (high - low) * 255
+    # Channels behind those of the norm are only converted to another scale, which XNNPACK computes less exactly.
+    steps = steps[..., : model.get_layer('norm').output.shape[-1]]
+    assert np.mean(steps > 0.5) < 1e-3
