@@ -23,6 +23,7 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.format_names import CONTAINER
 from pocketflow.utils.graph import nodes_in_order, standard_form
 from pocketflow.utils.models.files import load_model
+from pocketflow.utils.quantization.int8.inspect import unwrapped
 from pocketflow.utils.training.trainer import evaluate
 
 PREPROCESSING = (keras.layers.Rescaling, keras.layers.Normalization)
@@ -80,8 +81,6 @@ class GivenAtFolder(ClassificationHelper):
         outputs, classes = model.output_shape, self.dataset.classes
         if len(outputs) == 2 and outputs[1] != len(classes):
             remedy = 'its outputs must be these classes, in this order'
-            if outputs[1] == 1 and len(classes) == 2:
-                remedy = 'a single output, for a yes or no, is not supported; give it one for each class'
             raise UsageError(
                 f'{source}: has {outputs[1]} outputs, but {self.dataset.options.data_dir} has folders of '
                 f'{len(classes)} classes ({some(classes)}); {remedy}'
@@ -156,9 +155,10 @@ def preprocessing_layer(model: keras.Model) -> str | None:
     """The name of the first layer that normalises pixels; None if the network expects normalised input."""
     calls = nodes_in_order(standard_form(model).model)
     for call in calls:
-        if isinstance(call.layer, PREPROCESSING) or type(call.layer).__name__ == OPERATOR:
-            return call.layer.name
-        if call.layer.weights:
+        layer = unwrapped(call.layer)
+        if isinstance(layer, PREPROCESSING) or type(layer).__name__ == OPERATOR:
+            return layer.name
+        if layer.weights:
             return None
     return None
 

@@ -26,7 +26,8 @@ class FullPrecLearner(AbstractLearner):
     def compress(self, model: keras.Model | None, found: Mapping[str, Any] | None = None) -> Compressed:
         if model is not None and self.context.learner_options.warm_start:
             return Compressed(copied(model))
-        return Compressed(self.helper.new_model())
+        form = self.helper.new_form()
+        return Compressed(form.model, head=form.head)
 
     def training_length(self) -> tuple[float | None, float]:
         return None, 1.0

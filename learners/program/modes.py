@@ -11,10 +11,17 @@ from typing import Any
 from absl import logging
 
 from pocketflow.hp_optimizer.options import SearchOptions
-from pocketflow.learners.abstract_learner import CONTAINER_NAME, CONTAINER_SUFFIX, LearnerContext, StageResult, describe
-from pocketflow.learners.options import LearnerOptions
+from pocketflow.learners.abstract_learner import LearnerContext, StageResult, describe
+from pocketflow.learners.model_files import CONTAINER_NAME, CONTAINER_SUFFIX
+from pocketflow.learners.options import LEARNERS, LearnerOptions
 from pocketflow.learners.program.chains import starts_from_baseline
-from pocketflow.learners.program.exporting import Candidate, Exporter, num_run, refuse_failed_exports, require_memory
+from pocketflow.learners.program.exporting import (
+    Candidate,
+    Exporter,
+    check_export,
+    keep_device_latencies,
+    refuse_failed_exports,
+)
 from pocketflow.learners.program.input_files import named_files, record_inputs
 from pocketflow.learners.program.options import EXPORT_FLAGS, EXPORTS_GIVEN_MODEL
 from pocketflow.learners.program.pipeline import (
@@ -186,7 +193,8 @@ def check_inputs(invocation: Invocation) -> None:
     """Rejects missing or unsuitable data and models, before anything is written."""
     for split in ('train', 'eval'):
         invocation.helper.dataset.source(split)
-    require_memory(num_run(invocation.helper.dataset, invocation.export), invocation.helper.dataset.image_shape)
+    default = LEARNERS.get(invocation.learner_names[-1]).export_formats
+    check_export(invocation.helper.dataset, invocation.export, invocation.export.names or default[:1])
     for flag, path in (
         ('--save_path', invocation.shared.save_path),
         ('--save_path_dst', invocation.distillation.teacher_path),
@@ -207,15 +215,16 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
     An existing report keeps its command and the order of its formats; further formats are appended.
     """
     run, last, former = invocation.run, result.stages[-1], former_report(invocation.run)
-    compressed = Candidate(result.model, run.path, result.metrics, last.encodings)
+    compressed = Candidate(result.model, run.path, result.metrics, last.encodings, result.head)
     is_compared = result.model is not result.baseline and starts_from_baseline(
         invocation.learner_names, invocation.shared
     )
     baseline = compressed
     if is_compared:
-        baseline = Candidate(result.baseline, run / BASELINE_FOLDER, result.baseline_metrics)
+        baseline = Candidate(result.baseline, run / BASELINE_FOLDER, result.baseline_metrics, head=result.head)
     with run.timed('export'):
-        measured = Exporter(invocation.helper, invocation.export, run.path).export(
+        options = invocation.export.as_before(former.get('files', {}))
+        measured = Exporter(invocation.helper, options, run.path).export(
             baseline, compressed, formats_to_export(invocation, last.export_formats, former), result.reference_format
         )
     keep_device_latencies(measured, former)
@@ -262,18 +271,6 @@ def formats_to_export(invocation: Invocation, default: Sequence[str], former: Re
     return tuple(
         dict.fromkeys([*own, *(item['format'] for item in former.get('exports', ())), *invocation.export.names])
     )
-
-
-def keep_device_latencies(measured: Record, former: Record) -> None:
-    """Copies device latencies from the former report unless new ones are given."""
-    timed = {item['format']: item for item in former.get('exports', ())}
-    pairs = [
-        (measured['baseline'], former.get('baseline', {})),
-        *((item, timed.get(item['format'], {})) for item in measured['exports']),
-    ]
-    for entry, before in pairs:
-        if 'device_latency_ms' in before:
-            entry.setdefault('device_latency_ms', before['device_latency_ms'])
 
 
 def stage_entry(stage: StageResult) -> dict[str, Any]:

@@ -26,7 +26,12 @@ class Agreement:
     relative_max_abs_diff: float
 
 
-def agreement(reference_logits: np.ndarray, file_logits: np.ndarray, labels: np.ndarray) -> Agreement:
+def agreement(
+    reference_logits: np.ndarray,
+    file_logits: np.ndarray,
+    labels: np.ndarray,
+    logits_of: Callable[[np.ndarray], np.ndarray] = np.asarray,
+) -> Agreement:
     """Compares the outputs of a file with those of its model.
 
     The relative difference is the largest absolute difference divided by the range (max - min) of the reference
@@ -36,6 +41,7 @@ def agreement(reference_logits: np.ndarray, file_logits: np.ndarray, labels: np.
       reference_logits: the Keras model's outputs [N, ..., num_classes].
       file_logits: the file's outputs, of the same shape.
       labels: class numbers [N, ...].
+      logits_of: converts outputs to logits [N, ..., num_classes], of which the largest is the answer.
 
     Raises:
       PocketFlowError: the shapes are inconsistent, or outputs are not finite.
@@ -53,7 +59,7 @@ def agreement(reference_logits: np.ndarray, file_logits: np.ndarray, labels: np.
         )
     if not np.isfinite(file_logits).all():
         raise PocketFlowError('the exported file computes outputs that are not finite')
-    reference_top1, file_top1 = reference_logits.argmax(-1), file_logits.argmax(-1)
+    reference_top1, file_top1 = logits_of(reference_logits).argmax(-1), logits_of(file_logits).argmax(-1)
     difference = float(np.abs(reference_logits - file_logits).max())
     return Agreement(
         accuracy=float(np.mean(file_top1 == labels)),

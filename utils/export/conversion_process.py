@@ -30,7 +30,10 @@ Request = Mapping[str, Any]
 
 def convert(request: Request) -> None:
     """Writes the file `output` of the program in `folder`."""
-    program = Program(Path(request['folder']), request['name'], tuple(request['input_shape']), request['holds_ranges'])
+    input_range = request['input_range'] and tuple(request['input_range'])
+    program = Program(
+        Path(request['folder']), request['name'], tuple(request['input_shape']), request['holds_ranges'], input_range
+    )
     calibration = request['calibration'] and np.load(request['calibration'], mmap_mode='r', allow_pickle=False)
     Path(request['output']).write_bytes(convert_program(program, request['format'], calibration))
 

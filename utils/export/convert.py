@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
 from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.export.inputs import PLAIN, Front, PixelInput
 from pocketflow.utils.export.operators import float_operators
 from pocketflow.utils.export.program import Calibration, Program, convert_program, file_formats
 from pocketflow.utils.quantization.int8 import is_quantization_aware
@@ -18,7 +21,9 @@ from pocketflow.utils.system.quiet import quiet_native_output
 __all__ = ['Calibration', 'convert', 'file_formats', 'save_program', 'warn_of_floats']
 
 
-def convert(model: keras.Model, file_format: str, calibration: Calibration | None = None) -> bytes:
+def convert(
+    model: keras.Model, file_format: str, calibration: Calibration | None = None, pixels: PixelInput | None = None
+) -> bytes:
     """Converts a functional float32 model with one input and one output; a quantization-aware one to 'int8' only.
 
     The file holds a batch of one sample, so that reshapes stay constant; `LiteRtRunner` resizes it. The converter runs
@@ -28,6 +33,7 @@ def convert(model: keras.Model, file_format: str, calibration: Calibration | Non
       model: maps [N, ...] to logits [N, num_classes]; batch norm and dropout are converted as in inference.
       file_format: a name in `file_formats`; an unknown one raises a `UsageError` that lists them.
       calibration: inputs from which 'int8' takes its activation ranges; the other formats ignore them.
+      pixels: the normalisation, for a file that takes uint8 pixels; then `calibration` is an array of pixels, too.
 
     Raises:
       PocketFlowError: the model has several inputs or outputs, an open shape, or layers that are not float32;
@@ -35,16 +41,43 @@ def convert(model: keras.Model, file_format: str, calibration: Calibration | Non
     """
     file_formats.get(file_format)
     check_convertible(model)
-    with tempfile.TemporaryDirectory() as folder, quiet_native_output():
-        program = save_program(model, Path(folder))
-        content = convert_program(program, file_format, calibration)
-    if program.holds_ranges:
-        warn_of_floats(program, content)
-    return content
+
+    def convert_with(front: Front) -> bytes:
+        with tempfile.TemporaryDirectory() as folder, quiet_native_output():
+            program = save_program(model, Path(folder), front)
+            content = convert_program(program, file_format, prepared(calibration, front))
+        if program.holds_ranges:
+            warn_of_floats(program, content)
+        return content
+
+    return first_fulfilled(fronts(model, file_format, pixels), convert_with)
 
 
-def save_program(model: keras.Model, folder: Path) -> Program:
-    """Writes a model as a SavedModel for the converter.
+def fronts(model: keras.Model, file_format: str, pixels: PixelInput | None) -> list[Front]:
+    """What the program of a model may begin with, the best first."""
+    return [PLAIN] if pixels is None else pixels.fronts(file_format, is_quantization_aware(model))
+
+
+def first_fulfilled(choices: Sequence[Front], convert_with: Callable[[Front], bytes]) -> bytes:
+    """The file of the first front whose quantization it has.
+
+    Raises:
+      PocketFlowError: there is none.
+    """
+    for front in choices:
+        content = convert_with(front)
+        if front.is_in(content):
+            return content
+    raise PocketFlowError('the converter gives the input another quantization than that of pixels')
+
+
+def prepared(calibration: Calibration | None, front: Front) -> Calibration | None:
+    """The calibration data as inputs of the program."""
+    return calibration if calibration is None or front is PLAIN else front.prepared(np.asarray(calibration))
+
+
+def save_program(model: keras.Model, folder: Path, front: Front = PLAIN) -> Program:
+    """Writes a model, with what its program begins with, as a SavedModel for the converter.
 
     Raises:
       PocketFlowError: the model cannot be converted.
@@ -61,10 +94,10 @@ def save_program(model: keras.Model, folder: Path) -> Program:
     # slower than a tf.Module with the same variables.
     holder = tf.Module()
     holder.variables_of_model = model.variables
-    spec = tf.TensorSpec((1, *shape), tf.float32, name='images')
-    function = tf.function(lambda images: model(images, training=False)).get_concrete_function(spec)
+    spec = tf.TensorSpec((1, *shape), front.dtype, name='images')
+    function = tf.function(lambda images: model(front.function(images), training=False)).get_concrete_function(spec)
     tf.saved_model.save(holder, str(folder), signatures=function)
-    return Program(folder, name, shape, holds_ranges)
+    return Program(folder, name, shape, holds_ranges, front.input_range)
 
 
 def warn_of_floats(program: Program, content: bytes) -> None:

@@ -22,7 +22,8 @@ import numpy as np
 import tf_keras as keras
 
 from pocketflow.utils.errors import PocketFlowError
-from pocketflow.utils.export.convert import Calibration, save_program, warn_of_floats
+from pocketflow.utils.export.convert import Calibration, first_fulfilled, fronts, prepared, save_program, warn_of_floats
+from pocketflow.utils.export.inputs import Front, PixelInput
 from pocketflow.utils.export.program import Program
 from pocketflow.utils.export.runner import num_usable_threads
 from pocketflow.utils.system.child_process import module_command
@@ -171,13 +172,24 @@ class IsolatedConversions:
 
     def __init__(self, folder: Path, samples: np.ndarray, process: ConversionProcess):
         self._folder, self._process = folder, process
-        self._saved: tuple[keras.Model, Program] | None = None
-        self._calibration: tuple[Calibration, Path] | None = None
+        self._known: tuple[tuple[object, ...], list[Front]] | None = None
+        self._saved: tuple[keras.Model, Front, Program] | None = None
+        self._calibration: tuple[Calibration, Front, Path] | None = None
         np.save(folder / 'samples.npy', samples)
 
-    def convert(self, model: keras.Model, file_format: str, calibration: Calibration | None = None) -> bytes:
+    def convert(
+        self,
+        model: keras.Model,
+        file_format: str,
+        calibration: Calibration | None = None,
+        pixels: PixelInput | None = None,
+    ) -> bytes:
         """As `pocketflow.utils.export.convert.convert`; a crash of the converter raises a `PocketFlowError`, too."""
-        program, output = self._program(model), self._folder / 'converted'
+        choices = self._fronts(model, file_format, pixels)
+        return first_fulfilled(choices, lambda front: self._convert(model, file_format, calibration, front))
+
+    def _convert(self, model: keras.Model, file_format: str, calibration: Calibration | None, front: Front) -> bytes:
+        program, output = self._program(model, front), self._folder / 'converted'
         try:
             self._ask(
                 'convert',
@@ -185,9 +197,10 @@ class IsolatedConversions:
                 name=program.name,
                 input_shape=program.input_shape,
                 holds_ranges=program.holds_ranges,
+                input_range=program.input_range,
                 format=file_format,
                 output=str(output),
-                calibration=self._calibration_file(calibration) if file_format == 'int8' else None,
+                calibration=self._calibration_file(calibration, front) if file_format == 'int8' else None,
             )
         except CrashError as crash:
             raise PocketFlowError(
@@ -222,22 +235,29 @@ class IsolatedConversions:
     def _ask(self, action: str, **request: Any) -> None:
         self._process.ask(action, temporary=str(self._folder), **request)
 
-    def _program(self, model: keras.Model) -> Program:
-        """The model's program, saved once for all formats."""
-        if self._saved is None or self._saved[0] is not model:
+    def _fronts(self, model: keras.Model, file_format: str, pixels: PixelInput | None) -> list[Front]:
+        """What the program may begin with; all formats that compute in float share one."""
+        key = (model, file_format == 'int8', pixels)
+        if self._known is None or any(old is not new for old, new in zip(self._known[0], key, strict=True)):
+            self._known = key, fronts(model, file_format, pixels)
+        return self._known[1]
+
+    def _program(self, model: keras.Model, front: Front) -> Program:
+        """The model's program, saved once for all formats with this front."""
+        if self._saved is None or self._saved[0] is not model or self._saved[1] is not front:
             shutil.rmtree(self._folder / 'program', ignore_errors=True)
             with quiet_native_output():
-                self._saved = model, save_program(model, self._folder / 'program')
-        return self._saved[1]
+                self._saved = model, front, save_program(model, self._folder / 'program', front)
+        return self._saved[2]
 
-    def _calibration_file(self, calibration: Calibration | None) -> str | None:
+    def _calibration_file(self, calibration: Calibration | None, front: Front) -> str | None:
         if calibration is None:
             return None
-        if self._calibration is None or self._calibration[0] is not calibration:
+        if self._calibration is None or self._calibration[0] is not calibration or self._calibration[1] is not front:
             path = self._folder / 'calibration.npy'
-            np.save(path, _one_array(calibration))
-            self._calibration = calibration, path
-        return str(self._calibration[1])
+            np.save(path, _one_array(prepared(calibration, front)))
+            self._calibration = calibration, front, path
+        return str(self._calibration[2])
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,15 @@ FLOAT32_TOLERANCE = 1e-3
 class Evaluation:
     """Inputs [N, ...], class numbers [N] and the Keras model's logits [N, num_classes] for these inputs.
 
-    The model, if given, is used to distinguish amplified rounding errors from errors of the file.
+    The model, if given, is used to distinguish amplified rounding errors from errors of the file. `logits_of` converts
+    the outputs of the model and its files to logits, if they are probabilities.
     """
 
     images: np.ndarray
     labels: np.ndarray
     reference_logits: np.ndarray
     model: keras.Model | None = None
+    logits_of: Callable[[np.ndarray], np.ndarray] = np.asarray
 
     @classmethod
     def of_model(cls, model: keras.Model, images: np.ndarray, labels: np.ndarray, batch_size: int = 64) -> Evaluation:
@@ -206,7 +208,8 @@ def check_file(file: FileUnderTest, batch_size: int = 64) -> Agreement:
         model.
     """
     evaluation = file.evaluation
-    result = agreement(evaluation.reference_logits, file.predict(batch_size), evaluation.labels)
+    outputs = file.predict(batch_size)
+    result = agreement(evaluation.reference_logits, outputs, evaluation.labels, evaluation.logits_of)
     if file.file_format in (CONTAINER, 'float32') and result.relative_max_abs_diff > FLOAT32_TOLERANCE:
         if not _is_explained_by_rounding(evaluation, result, batch_size):
             raise PocketFlowError(
@@ -239,7 +242,7 @@ def _latencies(files: Mapping[str, FileUnderTest], timing: Timing, num_threads: 
     runners = {name: LiteRtRunner(file.path, num_threads) for name, file in files.items() if file.runs}
     if not runners:
         return {}
-    sample = next(iter(files.values())).evaluation.images[0]
+    sample = next(file for file in files.values() if file.runs).evaluation.images[0]
     return time_alternating(runners, sample, timing)
 
 

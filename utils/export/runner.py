@@ -23,8 +23,11 @@ def num_usable_threads() -> int:
 
 
 def quantize(values: np.ndarray, scale: float, zero_point: int, dtype: type[np.integer]) -> np.ndarray:
-    """Quantizes real values: `round(value / scale) + zero_point`, clipped to the range of the type."""
-    codes = np.round(values / np.float32(scale)) + zero_point
+    """Quantizes real values: `round(value / scale) + zero_point`, clipped to the range of the type.
+
+    A scale of 0 stands for integers that are not quantized.
+    """
+    codes = np.round(values / np.float32(scale or 1)) + zero_point
     info = np.iinfo(dtype)
     clipped: np.ndarray = np.clip(codes, info.min, info.max).astype(dtype)
     return clipped
@@ -43,7 +46,8 @@ class LiteRtRunner:
     variables of the interpreter, which persist between calls.
 
     Inputs and outputs are real numbers (float32) for every format: inputs of integer files are quantized, and their
-    outputs dequantized, with the scales and zero points in the file.
+    outputs dequantized, with the scales and zero points in the file. Inputs of the file's own input type, such as uint8
+    pixels, are taken as they are.
     """
 
     def __init__(self, file: str | os.PathLike[str] | bytes, num_threads: int = 1):
@@ -77,7 +81,7 @@ class LiteRtRunner:
         return operators(self._content)
 
     def predict(self, images: np.ndarray, batch_size: int = 64) -> np.ndarray:
-        """The outputs [N, ...] (float32) for inputs [N, ...] (float32), in batches of `batch_size`.
+        """The outputs [N, ...] (float32) for inputs [N, ...], in batches of `batch_size`.
 
         A file that cannot be resized is run sample by sample.
         """
@@ -91,13 +95,15 @@ class LiteRtRunner:
         return np.concatenate(outputs)
 
     def set_input(self, images: np.ndarray) -> None:
-        """Sets a batch [N, ...] (float32) as the input of the next `invoke`, and resets variables to zero."""
+        """Sets a batch [N, ...] as the input of the next `invoke`, and resets variables to zero."""
         self._resize(len(images))
         self._interpreter.reset_all_variables()
-        values = np.asarray(images, np.float32)
-        if issubclass(self.input_dtype, np.integer):
-            scale, zero_point = self._input['quantization']
-            values = quantize(values, scale, zero_point, self.input_dtype)
+        values = np.asarray(images)
+        if values.dtype != self.input_dtype:
+            values = np.asarray(values, np.float32)
+            if issubclass(self.input_dtype, np.integer):
+                scale, zero_point = self._input['quantization']
+                values = quantize(values, scale, zero_point, self.input_dtype)
         self._interpreter.set_tensor(self._input['index'], values)
 
     def invoke(self) -> None:

@@ -35,7 +35,7 @@ def exporter(root) -> Exporter:
 def test_two_models_are_compared_in_the_first_format(tmp_path):
     before, after = candidate(tmp_path / 'baseline'), candidate(tmp_path)
     result = exporter(tmp_path).export(before, after, ['float16', 'float32'])
-    assert result.keys() == {'baseline', 'compressed', 'exports'}
+    assert result.keys() == {'baseline', 'compressed', 'exports', 'files'}
     assert [(item['format'], item['path']) for item in result['exports']] == [
         ('float16', 'model_float16.tflite'),
         ('float32', 'model_float32.tflite'),
@@ -129,10 +129,10 @@ class Failing:
     def __call__(self, folder, samples):
         yield self
 
-    def convert(self, model, file_format, calibration):
+    def convert(self, model, file_format, calibration, pixels):
         if file_format in self._names:
             raise PocketFlowError(f'{file_format} crashed')
-        return convert(model, file_format, calibration)
+        return convert(model, file_format, calibration, pixels)
 
     def try_out(self, file_format, content):
         assert content
