@@ -44,8 +44,10 @@ def convert(
 
     def convert_with(front: Front) -> bytes:
         with tempfile.TemporaryDirectory() as folder, quiet_native_output():
-            program = save_program(model, Path(folder), front)
-            content = convert_program(program, file_format, prepared(calibration, front))
+            program, inputs = save_program(model, Path(folder), front), calibration
+            if calibration is not None and front is not PLAIN:
+                inputs = front.prepared(np.asarray(calibration))
+            content = convert_program(program, file_format, inputs)
         if program.holds_ranges:
             warn_of_floats(program, content)
         return content
@@ -69,11 +71,6 @@ def first_fulfilled(choices: Sequence[Front], convert_with: Callable[[Front], by
         if front.is_in(content):
             return content
     raise PocketFlowError('the converter gives the input another quantization than that of pixels')
-
-
-def prepared(calibration: Calibration | None, front: Front) -> Calibration | None:
-    """The calibration data as inputs of the program."""
-    return calibration if calibration is None or front is PLAIN else front.prepared(np.asarray(calibration))
 
 
 def save_program(model: keras.Model, folder: Path, front: Front = PLAIN) -> Program:

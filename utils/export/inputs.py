@@ -60,7 +60,8 @@ class AffineMap:
     offset: np.ndarray
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        return pixels @ self.matrix + self.offset
+        values: np.ndarray = pixels @ self.matrix + self.offset
+        return values
 
     @property
     def scales(self) -> np.ndarray | None:

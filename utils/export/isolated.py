@@ -22,8 +22,8 @@ import numpy as np
 import tf_keras as keras
 
 from pocketflow.utils.errors import PocketFlowError
-from pocketflow.utils.export.convert import Calibration, first_fulfilled, fronts, prepared, save_program, warn_of_floats
-from pocketflow.utils.export.inputs import Front, PixelInput
+from pocketflow.utils.export.convert import Calibration, first_fulfilled, fronts, save_program, warn_of_floats
+from pocketflow.utils.export.inputs import PLAIN, Front, PixelInput
 from pocketflow.utils.export.program import Program
 from pocketflow.utils.export.runner import num_usable_threads
 from pocketflow.utils.system.child_process import module_command
@@ -254,8 +254,8 @@ class IsolatedConversions:
         if calibration is None:
             return None
         if self._calibration is None or self._calibration[0] is not calibration or self._calibration[1] is not front:
-            path = self._folder / 'calibration.npy'
-            np.save(path, _one_array(prepared(calibration, front)))
+            path, inputs = self._folder / 'calibration.npy', _one_array(calibration)
+            np.save(path, inputs if front is PLAIN else front.prepared(inputs))
             self._calibration = calibration, front, path
         return str(self._calibration[2])
 

@@ -7,8 +7,9 @@ and is exact with any padding.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -81,33 +82,20 @@ def fold_channel_maps(model: keras.Model) -> keras.Model:
     return model
 
 
-def as_convolution(layer: keras.layers.Layer, found: ChannelMap) -> tuple[_k.DepthwiseConv2D, Callable[[], None]]:
-    """A map of feature maps as a depthwise convolution of 1x1, which int8 arithmetic has in one operation.
-
-    Returns:
-      The unbuilt layer, which is not trained, and a function that sets its weights.
-    """
-    convolution = _k.DepthwiseConv2D(1, name=layer.name, trainable=False)
-    num_channels = layer.output.shape[-1]
-
-    def assign() -> None:
-        scale, offset = found.for_channels(num_channels)
-        convolution.set_weights([scale[None, None, :, None], offset])
-
-    return convolution, assign
-
-
 def channel_maps_as_convolutions(model: keras.Model) -> keras.Model:
-    """A copy in which the Rescaling and Normalization layers on feature maps are convolutions; or `model` itself."""
+    """A copy in which the Rescaling and Normalization layers on feature maps are depthwise convolutions of 1x1.
+
+    These are one operation in int8 arithmetic, which rounds once. Without such layers, the result is `model` itself.
+    """
     if not any(channel_map(layer) for layer in model.layers):
         return model
     pending: list[Callable[[], None]] = []
 
     def edit(layer: keras.layers.Layer, copy: keras.layers.Layer) -> Call:
         found = channel_map(layer)
-        if found is None or len(layer.output.shape) != 4:
+        if found is None or len(layer.inbound_nodes) > 1 or len(layer.output.shape) != 4:
             return copy
-        convolution, assign = as_convolution(layer, found)
+        convolution, assign = _as_convolution(layer, found)
         pending.append(assign)
         return convolution
 
@@ -117,9 +105,16 @@ def channel_maps_as_convolutions(model: keras.Model) -> keras.Model:
     return result
 
 
+def _as_convolution(layer: keras.layers.Layer, found: ChannelMap) -> tuple[keras.layers.Layer, Callable[[], None]]:
+    """A depthwise convolution of 1x1 that is not trained, and a function that sets its weights after its call."""
+    convolution = _k.DepthwiseConv2D(1, name=layer.name, trainable=False)
+    scale, offset = found.for_channels(layer.output.shape[-1])
+    return convolution, lambda: convolution.set_weights([scale[None, None, :, None], offset])
+
+
 def _fold_last(model: keras.Model) -> tuple[keras.Model, bool]:
     nodes = nodes_in_order(model)
-    calls = {name: sum(node.layer.name == name for node in nodes) for name in {node.layer.name for node in nodes}}
+    calls = Counter(node.layer.name for node in nodes)
     for node in reversed(nodes):
         found = channel_map(node.layer)
         if found is None or calls[node.layer.name] > 1 or any(node.outputs is tensor for tensor in model.outputs):
@@ -130,7 +125,7 @@ def _fold_last(model: keras.Model) -> tuple[keras.Model, bool]:
     return model, False
 
 
-def _reads(node: object, tensor: tf.Tensor) -> bool:
+def _reads(node: Any, tensor: tf.Tensor) -> bool:
     return any(tensor is given for given in tf.nest.flatten(node.keras_inputs))
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.agreement import Agreement, agreement, rounding_difference
+from pocketflow.utils.graph import Head
 
 REFERENCE = np.float32([[1, 0], [0, 3], [2, -1], [0, 1]])
 
@@ -15,6 +16,15 @@ def test_hand_checked_numbers():
     assert result == Agreement(
         accuracy=0.75, reference_accuracy=0.5, top1_agreement=0.75, max_abs_diff=3.0, relative_max_abs_diff=0.75
     )  # 3 over the range -1 ... 3
+
+
+def test_single_probabilities_are_compared_as_answers_of_two_classes():
+    """The answer is the second class above 1/2; differences are those of the probabilities."""
+    reference, in_file = np.array([[0.2], [0.8], [0.6]]), np.array([[0.25], [0.75], [0.5]])
+    head = Head('sigmoid', 'last', is_single=True)
+    result = agreement(reference, in_file, np.array([0, 1, 1]), head.logits_of)
+    assert (result.reference_accuracy, result.accuracy) == (1, pytest.approx(2 / 3))
+    assert result.top1_agreement == pytest.approx(2 / 3) and result.max_abs_diff == pytest.approx(0.1)
 
 
 def test_equal_outputs_agree_completely():

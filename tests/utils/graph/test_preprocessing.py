@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
+from pocketflow.utils.graph import standard_form
 from pocketflow.utils.graph.preprocessing import (
     channel_map,
     channel_maps_as_convolutions,
@@ -106,3 +107,14 @@ def test_augmentations_are_left_out():
 def test_a_model_without_maps_is_handed_on_as_it_is():
     model = network(layers.Conv2D(4, 3))
     assert channel_maps_as_convolutions(model) is fold_channel_maps(model) is without_augmentation(model) is model
+
+
+def test_augmentations_of_a_given_network_change_training_images_only():
+    augmentation = keras.Sequential([layers.Input((6, 6, 3)), layers.RandomFlip(), layers.RandomRotation(0.2)])
+    inputs = keras.Input((6, 6, 3))
+    model = keras.Model(inputs, layers.Flatten()(augmentation(inputs)))
+    form = standard_form(model, (6, 6, 3)).model
+    pixels = IMAGES.reshape(4, -1)
+    np.testing.assert_array_equal(form(IMAGES, training=False), pixels)
+    changed, again = (np.asarray(form(IMAGES, training=True)) for _ in range(2))
+    assert (changed != pixels).any(axis=1).all() and (changed != again).any()
