@@ -15,6 +15,7 @@ from pocketflow.utils.export.inputs import PixelInput
 from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.quantization import BucketQuantizer
 from pocketflow.utils.quantization.encoding import Buckets
+from pocketflow.utils.quantization.post_training import quantize
 
 KERNEL = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
 
@@ -113,3 +114,14 @@ def test_preprocessing_is_one_operation_in_int8_files_and_random_layers_are_in_n
         assert runner.operators() == Counter([*kinds, 'RESHAPE', 'FULLY_CONNECTED'])
         expected = np.asarray(model(images, training=False))
         assert np.abs(runner.predict(images) - expected).max() < 0.05 * np.ptp(expected)
+
+
+def test_a_mixed_file_takes_pixels_too():
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(16, 3, name='b')(keras.layers.Conv2D(16, 3, padding='same', name='a')(inputs))
+    outputs = keras.layers.Dense(10, 'softmax')(keras.layers.GlobalAveragePooling2D()(x))
+    quantized = quantize(keras.Model(inputs, outputs), bits=8, symmetric=True, bucket='channel', layers=['b'])
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 3)).astype(np.uint8)
+    unit = PixelInput(lambda images: tf.cast(images, tf.float32) / 255, tf.uint8, (8, 8, 3))
+    runner = LiteRtRunner(Source(quantized.model, quantized.encodings, pixels=unit).content('mixed'))
+    np.testing.assert_allclose(runner.predict(pixels), quantized.model(unit.normalised(pixels)), atol=0.01)
