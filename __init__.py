@@ -13,7 +13,7 @@ _PUBLIC = {
     'load_container': 'pocketflow.utils.container',
     'load_model': 'pocketflow.utils.models.files',
     'measure': 'pocketflow.utils.export.tflite',
-    'prune_channels': 'pocketflow.learners.channel_pruning_rmt.pruning',
+    'prune_channels': 'pocketflow.learners.channel_pruning.pruning',
     'quantize': 'pocketflow.utils.quantization.post_training',
     'remove_channels': 'pocketflow.utils.channels',
     'save_container': 'pocketflow.utils.container',

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import abc
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
-from pocketflow.datasets.checks import WRONG_FILES, check_finite, class_numbers
+from pocketflow.datasets.checks import WRONG_FILES, check_finite
 from pocketflow.datasets.options import DatasetOptions
 from pocketflow.datasets.sourced_dataset import Shard, SourcedDataset, crop_and_flip
 from pocketflow.datasets.sources.memory import MemorySource
 from pocketflow.datasets.sources.order import shuffled_indices, train_val_split
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.tasks.nests import Nest, num_samples, same_shapes, shapes, take
 
 __all__ = [
     'AbstractDataset',
@@ -26,19 +28,21 @@ __all__ = [
 
 
 class Samples(NamedTuple):
-    """Images `[N, height, width, channels]`, mostly uint8, and class labels `int32 [N]`.
+    """Inputs, mostly uint8 images `[N, height, width, channels]`, and labels, mostly class numbers `int32 [N]`.
 
-    `AbstractDataset.load` may return labels of any numeric type with integral values.
+    Both may be dicts of arrays, for networks with several inputs (by the names of the input layers) or outputs.
+    `AbstractDataset.load` may return labels of any numeric type; the task converts or refuses them.
     """
 
-    images: np.ndarray
-    labels: np.ndarray
+    images: Nest
+    labels: Nest
 
 
 class AbstractDataset(SourcedDataset):
-    """A classification data set that fits into memory.
+    """A data set that fits into memory.
 
-    Subclasses set `name`, `options_class`, `image_shape` and `num_classes`, and implement the abstract methods.
+    Subclasses set `name`, `options_class`, `image_shape` and, if there are classes, `num_classes`, and implement the
+    abstract methods.
     """
 
     @abc.abstractmethod
@@ -65,29 +69,35 @@ class AbstractDataset(SourcedDataset):
                 'eval': (self.options.num_eval, 'nb_smpls_eval'),
             }[split]
             loaded = self._checked(split)
-            if len(loaded.labels) < wanted:
+            num_loaded = num_samples(loaded.labels)
+            if num_loaded < wanted:
                 incomplete = f' ({", ".join(self.incomplete_files(split))})'.replace(' ()', '')
                 raise UsageError(
-                    f'--{flag}={wanted}: the {self.name} files hold only {len(loaded.labels)} samples '
-                    f'of that split; pass --{flag}={len(loaded.labels)} or complete the files{incomplete}'
+                    f'--{flag}={wanted}: the {self.name} files hold only {num_loaded} samples '
+                    f'of that split; pass --{flag}={num_loaded} or complete the files{incomplete}'
                 )
-            images = loaded.images[:wanted]
-            check_finite(images, self.normalize, f'{self.name}, split {split}')
-            self._cache[split] = Samples(images, loaded.labels[:wanted])
+            samples = Samples(*take(tuple(loaded), slice(wanted)))
+            check_finite(samples.images, self.normalize, f'{self.name}, split {split}')
+            self._cache[split] = samples
         return self._cache[split]
 
     def _checked(self, split: str) -> Samples:
         """All samples of a split; raises a `UsageError` if images or labels have the wrong shape or type."""
-        images, labels = map(np.asarray, self.load(split))
+        images, labels = tf.nest.map_structure(np.asarray, tuple(self.load(split)))
         what = f'{self.name}, split {split}'
-        if images.shape[1:] != self.image_shape:
+        if not same_shapes(images, self.image_shape):
             raise UsageError(
-                f'{what}: images of shape {images.shape[1:]} found, expected {self.image_shape} (height, '
+                f'{what}: images of shape {shapes(images)} found, expected {self.image_shape} (height, '
                 f'width, channels); {WRONG_FILES}'
             )
-        if labels.shape[:1] != images.shape[:1]:
+        numbers = {array.shape[:1] for array in tf.nest.flatten([images, labels])}
+        if len(numbers) > 1:
             raise UsageError(
-                f'{what}: {len(images)} images, but labels of shape {labels.shape}, expected one number '
-                f'per image; {WRONG_FILES}'
+                f'{what}: {num_samples(images)} images, but labels of shape {_whole_shapes(labels)}, expected one '
+                f'label per image; {WRONG_FILES}'
             )
-        return Samples(images, class_numbers(labels, self.num_classes, what))
+        return Samples(images, self.checked_labels(labels, what))
+
+
+def _whole_shapes(nest: Nest) -> Any:
+    return tf.nest.map_structure(lambda array: array.shape, nest)

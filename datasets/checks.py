@@ -6,11 +6,13 @@ Messages contain the index of the first invalid sample in the split.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.tasks.nests import Nest, in_batches, num_samples
 
 NUMBER_KINDS = 'biuf'
 """NumPy's kind codes of the accepted types: bool, signed and unsigned integers, floating point."""
@@ -71,31 +73,35 @@ def _shape_remedy(labels: np.ndarray) -> str:
     return ''
 
 
-def check_finite(images: np.ndarray, normalize: Callable[[tf.Tensor], tf.Tensor], what: str) -> None:
+def check_finite(images: Nest, normalize: Callable[[Any], Any], what: str) -> None:
     """Raises a `UsageError` if an image, as read or after normalisation, has infinite or NaN values.
 
     Args:
-      images: numbers `[N, ...]` as read from the files.
+      images: numbers `[N, ...]` as read from the files, or a nested structure of such arrays for several inputs.
       normalize: converts a chunk `[n, ...]` to the network's input.
       what: name of the data set and split, for messages.
     """
-    if images.dtype.kind not in NUMBER_KINDS:
-        raise UsageError(f'{what}: images of type {images.dtype} found, expected numbers; {WRONG_FILES}')
-    size = max(1, CHUNK_BYTES // (4 * max(1, int(np.prod(images.shape[1:])))))
-    for start in range(0, len(images), size):
-        chunk = images[start : start + size]
+    arrays = tf.nest.flatten(images)
+    for array in arrays:
+        if array.dtype.kind not in NUMBER_KINDS:
+            raise UsageError(f'{what}: images of type {array.dtype} found, expected numbers; {WRONG_FILES}')
+    sizes = sum(max(1, int(np.prod(array.shape[1:]))) for array in arrays)
+    start = 0
+    for chunk in in_batches(images, max(1, CHUNK_BYTES // (4 * sizes))):
         with tf.device('CPU'):
-            found = first_not_finite(normalize(tf.constant(chunk)).numpy())
+            normalized = tf.nest.flatten(normalize(tf.nest.map_structure(tf.constant, chunk)))
+        positions = [first_not_finite(tensor.numpy()) for tensor in normalized]
+        found = min((position for position in positions if position is not None), default=None)
         if found is None:
+            start += num_samples(chunk)
             continue
-        index = start + found
-        if first_not_finite(images[index : index + 1]) is not None:
+        if any(first_not_finite(array[found : found + 1]) is not None for array in tf.nest.flatten(chunk)):
             raise UsageError(
-                f'{what}: the image of sample {index} has values that are infinite or not a number; '
+                f'{what}: the image of sample {start + found} has values that are infinite or not a number; '
                 'repair it, or leave it out'
             )
         raise UsageError(
-            f'{what}: normalize() returns infinite or NaN values for the image of sample {index}, '
+            f'{what}: normalize() returns infinite or NaN values for the image of sample {start + found}, '
             'which has only finite values; does it divide by zero?'
         )
 

@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 import tensorflow as tf
 
+from pocketflow.datasets.checks import class_numbers
 from pocketflow.datasets.options import DatasetOptions
 from pocketflow.datasets.sources.order import shuffled_indices
 from pocketflow.datasets.sources.source import Source
+from pocketflow.utils.tasks.nests import Nest, with_shapes
 
 DatasetT = TypeVar('DatasetT', bound='SourcedDataset')
-Finish = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+Finish = Callable[[tf.Tensor, Nest], Nest]
 """(number of the batch, images) -> the model's inputs."""
+LabelCheck = Callable[[Any, int | None, str], Nest]
+"""(labels, number of classes, name of the split for messages) -> labels of the task; see `Task.check_labels`."""
 
 
 class Shard(NamedTuple):
@@ -56,10 +60,17 @@ def crop_and_flip(images: tf.Tensor, padding: int, seed: tf.Tensor, flip: bool =
     return tf.gather(shifted, columns, axis=2, batch_dims=1)
 
 
-class SourcedDataset(abc.ABC):
-    """A classification data set with samples from any source.
+def class_labels(labels: Any, num_classes: int | None, what: str) -> np.ndarray:
+    """Class numbers, int32 `[N]`; a `LabelCheck`."""
+    return class_numbers(np.asarray(labels), num_classes or 0, what)
 
-    Subclasses set `name`, `options_class`, `image_shape` and `num_classes`, and implement the abstract methods.
+
+class SourcedDataset(abc.ABC):
+    """A data set with samples from any source.
+
+    Subclasses set `name`, `options_class`, `image_shape` and, if there are classes, `num_classes`, and implement the
+    abstract methods. Images and labels may be nested structures of arrays, for networks with several inputs or outputs;
+    then `image_shape` is such a structure of shapes.
     """
 
     name: str
@@ -67,12 +78,14 @@ class SourcedDataset(abc.ABC):
     if TYPE_CHECKING:  # attributes, or properties where the files decide
 
         @property
-        def image_shape(self) -> tuple[int, int, int]:
-            """(height, width, channels) of the model's inputs."""
+        def image_shape(self) -> Any:
+            """(height, width, channels) of the model's inputs, or the shape of other inputs."""
 
         @property
-        def num_classes(self) -> int:
-            """Number of classes."""
+        def num_classes(self) -> Any:
+            """Number of classes, an int; None if there are no classes."""
+    else:
+        num_classes = None
 
     mirrored = True
     """Whether training images are flipped left to right with probability 1/2."""
@@ -81,6 +94,7 @@ class SourcedDataset(abc.ABC):
         self.options = options
         self.seed = seed
         self.shard = Shard()
+        self.label_check: LabelCheck = class_labels  # replaced by the pair's task
         self._cache: dict[str, Any] = {}  # shared with copies made by `with_options`
 
     @abc.abstractmethod
@@ -96,8 +110,24 @@ class SourcedDataset(abc.ABC):
         """Converts the source's images `[batch, ...]` to the model's input float32 `[batch, ...]`."""
 
     def augment(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Augments normalised training images `[batch, ...]` at random; `seed` is int `[2]`."""
+        """Augments normalised training images `[batch, ...]` at random; `seed` is int `[2]`.
+
+        By default, single images are cropped and flipped; other inputs stay as they are.
+        """
+        if tf.nest.is_nested(images) or images.shape.rank != 4:
+            return images
         return crop_and_flip(images, self.options.crop_padding, seed, self.mirrored)
+
+    def checked_labels(self, labels: Any, what: str) -> Nest:
+        """Converts labels to those of the task; `what` names the split in the messages of `UsageError`s."""
+        return self.label_check(labels, self.num_classes, what)
+
+    @property
+    def label_spec(self) -> Nest:
+        """Specification of a batch of labels, in their structure."""
+        return tf.nest.map_structure(
+            lambda array: tf.TensorSpec([None, *array.shape[1:]], array.dtype), self.source('train').labels
+        )
 
     def with_options(self: DatasetT, **changes: Any) -> DatasetT:
         """A copy with the same samples and changed options for its batches."""
@@ -144,9 +174,9 @@ class SourcedDataset(abc.ABC):
             number = step * self.shard.size + self.shard.rank
             return number, tf.gather(chosen, shuffled_indices(number, batch_size, count, self.seed))
 
-        def finish(number: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+        def finish(number: tf.Tensor, images: Nest) -> Nest:
             seed = tf.stack([number, tf.constant(2 * self.seed, tf.int64)])
-            return tf.ensure_shape(self.augment(self.normalize(images), seed), (batch_size, *self.image_shape))
+            return with_shapes(self.augment(self.normalize(images), seed), self.image_shape, batch_size)
 
         # Not Dataset.counter: TensorFlow's default graph never releases its function.
         steps = tf.data.Dataset.range(first_step, tf.int64.max)
@@ -163,8 +193,8 @@ class SourcedDataset(abc.ABC):
         batch_size = self.options.batch_size_eval
         batches = tf.data.Dataset.from_tensor_slices(chosen.astype(np.int64)).batch(batch_size).enumerate()
 
-        def finish(number: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
-            return tf.ensure_shape(self.normalize(images) if normalised else images, (None, *self.image_shape))
+        def finish(number: tf.Tensor, images: Nest) -> Nest:
+            return with_shapes(self.normalize(images) if normalised else images, self.image_shape, None)
 
         return self._batches(split, batches, batch_size, finish)
 
@@ -172,10 +202,10 @@ class SourcedDataset(abc.ABC):
         """`(images, labels)` of (number, indices); `finish(number, images)` returns the model's inputs."""
         source, num_threads = self.source(split), self.options.num_threads
         with tf.device('CPU'):
-            labels = tf.constant(source.labels)
+            labels = tf.nest.map_structure(tf.constant, source.labels)
 
-        def make_batch(number: tf.Tensor, index: tf.Tensor, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return finish(number, images), tf.gather(labels, index)
+        def make_batch(number: tf.Tensor, index: tf.Tensor, images: Nest) -> tuple[Nest, Nest]:
+            return finish(number, images), tf.nest.map_structure(lambda array: tf.gather(array, index), labels)
 
         batches = source.with_images(chosen, batch_size, num_threads)
         num_parallel = source.num_parallel_batches or num_threads

@@ -33,14 +33,7 @@ from pocketflow.utils.system import atomic
 from pocketflow.utils.system.progress import number
 from pocketflow.utils.training.distillation import Distillation
 from pocketflow.utils.training.options import TrainerOptions
-from pocketflow.utils.training.trainer import (
-    DistributedContext,
-    LossFn,
-    Trainer,
-    TrainerParts,
-    evaluate,
-    refuse_divergence,
-)
+from pocketflow.utils.training.trainer import DistributedContext, LossFn, Trainer, TrainerParts, refuse_divergence
 
 PLAN_NAME = 'plan.json'
 COMPRESSED, RESULT = 'compressed.json', 'result.json'
@@ -323,7 +316,7 @@ class AbstractLearner(abc.ABC):
         return None
 
     def evaluate(self, model: keras.Model) -> dict[str, float]:
-        return evaluate(model, self.helper.calc_loss, self.helper.build_dataset_eval())
+        return self.helper.evaluate(model)
 
     def _compress_once(
         self, model: keras.Model | None, head: Head | None, found: Mapping[str, Any] | None
@@ -352,13 +345,14 @@ class AbstractLearner(abc.ABC):
 
     def _fit(self, compressed: Compressed, **trainer_arguments: Any) -> None:
         (schedule, num_steps), helper = self.schedule(), self.training_helper()
-        optimizer = keras.optimizers.SGD(schedule, momentum=helper.net.momentum, jit_compile=False)
+        parts = self.trainer_parts(compressed.model, compressed.plan)
+        variables = compressed.model.trainable_variables if parts.variables is None else parts.variables
         trainer = Trainer(
             compressed.model,
             self.loss_fn(),
-            optimizer,
+            helper.make_optimizer(schedule, variables),
             self.context.trainer_options,
-            parts=self.trainer_parts(compressed.model, compressed.plan),
+            parts=parts,
             distributed=self.context.distributed(helper.dataset.options.batch_size),
             **trainer_arguments,
         )

@@ -16,9 +16,13 @@ import tf_keras as keras
 from pocketflow.datasets.options import DatasetOptions
 from pocketflow.datasets.sourced_dataset import SourcedDataset
 from pocketflow.nets.options import PAIRS, NetOptions
+from pocketflow.nets.tasks import Classification, Task
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import StandardForm, standard_form, warn_of_frozen
+from pocketflow.utils.graph.inputs import model_inputs
 from pocketflow.utils.models.files import load_weights
+from pocketflow.utils.tasks.nests import Nest, concatenated, same_shapes, shapes
+from pocketflow.utils.training.optimizers import DECOUPLED, is_decayed, make_optimizer
 from pocketflow.utils.training.schedules import (
     WARMUP_EPOCHS,
     GradualWarmup,
@@ -29,8 +33,9 @@ from pocketflow.utils.training.schedules import (
     scaled_learning_rate,
     tenths,
 )
+from pocketflow.utils.training.trainer import evaluate
 
-__all__ = ['PAIRS', 'AbstractModelHelper', 'ClassificationHelper', 'NetOptions', 'weight_decay_loss']
+__all__ = ['PAIRS', 'AbstractModelHelper', 'ClassificationHelper', 'NetOptions', 'TaskHelper', 'weight_decay_loss']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +56,7 @@ HelperT = TypeVar('HelperT', bound='AbstractModelHelper')
 
 def weight_decay_loss(variables: list[tf.Variable]) -> tf.Tensor:
     """Half the sum of squares of all kernels; biases and normalisation parameters are excluded."""
-    kernels = [variable for variable in variables if variable.name.split('/')[-1].split(':')[0].endswith('kernel')]
+    kernels = [variable for variable in variables if is_decayed(variable)]
     return tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels]) if kernels else tf.constant(0.0)
 
 
@@ -73,13 +78,24 @@ class AbstractModelHelper(abc.ABC):
     dataset_class: type[SourcedDataset]
     num_epochs: float
     """Of a whole training, with `--nb_epochs_rat=1`."""
-    primary_metric = 'accuracy'
+    task: Task = Classification()
+    """What the outputs of the network mean, and how they are measured."""
     takes_logits = True
-    """Whether `calc_loss` takes logits; then a final softmax or sigmoid of a network is removed."""
+    """Whether `calc_loss` takes logits if the task does; then a final softmax or sigmoid of a network is removed."""
 
     def __init__(self, net_options: NetOptions, dataset: SourcedDataset):
         self.net = net_options
         self.dataset = dataset
+        dataset.label_check = self.task.check_labels
+
+    def evaluate(self, model: keras.Model, batches: tf.data.Dataset | None = None) -> dict[str, float]:
+        """Loss and metrics of a model; by name, `loss` first.
+
+        Args:
+          model: a network of the pair.
+          batches: one ordered pass; default: over the evaluation set.
+        """
+        return evaluate(model, self.calc_loss, self.build_dataset_eval() if batches is None else batches, self.task)
 
     @classmethod
     def of_options(
@@ -99,6 +115,11 @@ class AbstractModelHelper(abc.ABC):
     def model_name(self) -> str:
         """Name of the network with its size, as in `resnet_20`."""
 
+    def make_optimizer(self, learning_rate: Schedule, variables: Sequence[tf.Variable]) -> keras.optimizers.Optimizer:
+        """The optimizer of a training of `variables`."""
+        net = self.net
+        return make_optimizer(net.optimizer, learning_rate, net.momentum, net.weight_decay, variables)
+
     def for_finetuning(self: HelperT, decay_factor: float, **data_changes: Any) -> HelperT:
         """A copy of the pair for fine-tuning a compressed network.
 
@@ -117,22 +138,25 @@ class AbstractModelHelper(abc.ABC):
 
     @abc.abstractmethod
     def build_model(self) -> keras.Model:
-        """Builds a functional or sequential, possibly nested model: normalised images -> logits `[batch, classes]`."""
+        """Builds a functional or sequential, possibly nested model: normalised images -> outputs of the task.
+
+        For classification these are logits `[batch, classes]`.
+        """
 
     def check_shapes(self, model: keras.Model, source: str, remedy: str) -> None:
-        """Raises a `UsageError` if a model does not map images of the data set to one value per class.
+        """Raises a `UsageError` if a model does not map inputs of the data set to outputs of the task.
 
         Args:
           model: a functional model.
           source: file or function that it comes from, for the message.
           remedy: hint for the user, appended to the message.
         """
-        shapes = model.input_shape, model.output_shape
-        expected = (None, *self.dataset.image_shape), (None, self.dataset.num_classes)
-        if shapes != expected:
+        dataset = self.dataset
+        expected = dataset.image_shape, self.task.output_shape(lambda: shapes(dataset.label_spec), dataset.num_classes)
+        if not (same_shapes(model_inputs(model, expected[0]), expected[0]) and _outputs_fit(model, expected[1])):
             raise UsageError(
-                f'{source}: maps {shapes[0]} to {shapes[1]}, but {self.dataset_name} needs {expected[0]} '
-                f'to {expected[1]}; {remedy}'
+                f'{source}: maps {model.input_shape} to {model.output_shape}, but {self.dataset_name} needs '
+                f'{_shown(expected[0])} to {_shown(expected[1])}; {remedy}'
             )
 
     def standard_form(self, model: keras.Model, source: str, remedy: str) -> StandardForm:
@@ -147,7 +171,8 @@ class AbstractModelHelper(abc.ABC):
           UsageError: it cannot be converted, or does not fit the data set.
         """
         try:
-            form = standard_form(model, self.dataset.image_shape, self.takes_logits, self.dataset.num_classes)
+            takes_logits = self.takes_logits and self.task.takes_logits
+            form = standard_form(model, self.dataset.image_shape, takes_logits, self.dataset.num_classes)
         except UsageError as error:
             raise UsageError(f'{source}: {error}') from error
         self.check_shapes(form.model, source, remedy)
@@ -186,7 +211,7 @@ class AbstractModelHelper(abc.ABC):
 
     @abc.abstractmethod
     def calc_loss(
-        self, labels: tf.Tensor, outputs: tf.Tensor, trainable_vars: list[tf.Variable]
+        self, labels: Nest, outputs: Nest, trainable_vars: list[tf.Variable]
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """(loss with weight decay, metrics by name), each a scalar mean over the batch."""
 
@@ -196,27 +221,23 @@ class AbstractModelHelper(abc.ABC):
         Args:
           model: a model that fits the data set.
         """
-        name, num_classes = f'{type(self).__name__}.calc_loss', self.dataset.num_classes
-        labels, outputs = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, num_classes], tf.float32)
-        graph_of = tf.function(lambda labels, outputs: self.calc_loss(labels, outputs, model.trainable_variables))
+        name, labels = f'{type(self).__name__}.calc_loss', self.dataset.label_spec
+        outputs = tf.nest.map_structure(lambda tensor: tf.TensorSpec([None, *tensor.shape[1:]]), model.output)
+
+        @tf.function
+        def graph_of(labels: Nest, outputs: Nest) -> dict[str, tf.Tensor]:
+            loss, metrics = self.calc_loss(labels, outputs, model.trainable_variables)
+            return {'loss': loss, **metrics}
+
         try:
-            loss, metrics = graph_of.get_concrete_function(labels, outputs).structured_outputs
-            values = {'loss': loss, **metrics}
+            values = graph_of.get_concrete_function(labels, outputs).structured_outputs
             wrong = [key for key, value in values.items() if value.shape.rank or not value.dtype.is_floating]
         except Exception as error:  # the user's code may raise any type
             raise UsageError(
-                f'{name} fails on labels int32 [batch] (class numbers) and outputs float32 [batch, '
-                f'{num_classes}]: {reason_of(error)}'
+                f'{name} fails on labels {_specified(labels)} and outputs {_specified(outputs)}: {reason_of(error)}'
             ) from error
         if wrong:
             raise UsageError(f'{name}: {", ".join(wrong)} must be single floating-point numbers, means over the batch')
-        missing = {self.primary_metric, 'accuracy'} - set(metrics)
-        if missing:
-            raise UsageError(
-                f'{name}: returns {", ".join(metrics) or "no metrics"}, but not '
-                f'{" and ".join(sorted(missing))}, which reports and searches compare (only '
-                'classification is supported so far)'
-            )
 
     @abc.abstractmethod
     def setup_lrn_rate(self, epochs_ratio: float | None = None, rate_factor: float = 1.0) -> tuple[Schedule, int]:
@@ -242,26 +263,23 @@ class AbstractModelHelper(abc.ABC):
         """One ordered pass over exactly `nb_smpls_eval` evaluation samples."""
         return self.dataset.ordered_batches('eval')
 
-    def training_images(self, num_images: int, seed: int = 0, normalised: bool = True) -> np.ndarray:
+    def training_images(self, num_images: int, seed: int = 0, normalised: bool = True) -> Nest:
         """Distinct training images, not augmented, without the held-out samples.
 
         Returns:
-          float32 `[min(num_images, available), height, width, channels]`, or of the source's type if not `normalised`.
+          float32 `[min(num_images, available), height, width, channels]`, or a structure of arrays for several inputs;
+          of the source's type if not `normalised`.
         """
         train, _ = self.dataset.split_indices(enbl_trn_val_split=True)
         chosen = np.random.default_rng(seed).permutation(train)[:num_images]
-        return np.concatenate(
-            [
-                images
-                for images, _ in self.dataset.ordered_batches('train', np.sort(chosen), normalised).as_numpy_iterator()
-            ]
-        )
+        batches = self.dataset.ordered_batches('train', np.sort(chosen), normalised).as_numpy_iterator()
+        return concatenated([images for images, _ in batches])
 
 
-class ClassificationHelper(AbstractModelHelper):
-    """Image classification with softmax cross-entropy and top-1 accuracy.
+class TaskHelper(AbstractModelHelper):
+    """A pair with the loss and the metrics of its task, and a published schedule.
 
-    Subclasses also set the published schedule: `num_epochs`, the `boundaries` (in epochs) at which the learning rate
+    Subclasses set the `task` and the schedule: `num_epochs`, the `boundaries` (in epochs) at which the learning rate
     changes, and its `factors`, one more than boundaries; by default a factor of 0.1 at each boundary.
     """
 
@@ -269,12 +287,12 @@ class ClassificationHelper(AbstractModelHelper):
     factors: tuple[float, ...] | None = None
 
     def calc_loss(
-        self, labels: tf.Tensor, outputs: tf.Tensor, trainable_vars: list[tf.Variable]
+        self, labels: Nest, outputs: Nest, trainable_vars: list[tf.Variable]
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs))
-        correct = tf.equal(tf.argmax(outputs, axis=-1, output_type=labels.dtype), labels)
-        metrics = {'accuracy': tf.reduce_mean(tf.cast(correct, tf.float32))}
-        return loss + self.net.weight_decay * weight_decay_loss(trainable_vars), metrics
+        loss = self.task.loss(labels, outputs)
+        if self.net.optimizer not in DECOUPLED:
+            loss += self.net.weight_decay * weight_decay_loss(trainable_vars)
+        return loss, self.task.batch_metrics(labels, outputs)
 
     def setup_lrn_rate(self, epochs_ratio: float | None = None, rate_factor: float = 1.0) -> tuple[Schedule, int]:
         ratio = self.net.epochs_ratio if epochs_ratio is None else epochs_ratio
@@ -307,3 +325,35 @@ class ClassificationHelper(AbstractModelHelper):
         except UsageError as error:
             raise UsageError(f'{type(self).__name__}: {error}') from error
         return self.boundaries, factors
+
+
+class ClassificationHelper(TaskHelper):
+    """Image classification with softmax cross-entropy and top-1 accuracy; see `TaskHelper` for the schedule."""
+
+    task = Classification()
+
+
+def _outputs_fit(model: keras.Model, expected: Any) -> bool:
+    """Whether the outputs have the expected shapes; a list of outputs may stand for a dict, in its order."""
+    outputs = model.output
+    if isinstance(expected, Mapping) and isinstance(outputs, (list, tuple)):
+        expected = list(expected.values())
+    return same_shapes(outputs, expected)
+
+
+def _shown(shape: Any) -> str:
+    """A shape with the axis of the batch, or a structure of shapes, for messages."""
+    if isinstance(shape, Mapping):
+        return '{' + ', '.join(f'{name}: {_shown(part)}' for name, part in shape.items()) + '}'
+    if isinstance(shape, (tuple, list)) and all(size is None or isinstance(size, int) for size in shape):
+        return str((None, *shape))
+    return '[' + ', '.join(map(_shown, shape)) + ']'
+
+
+def _specified(specs: Nest) -> str:
+    """Types and shapes of tensors, for messages: `int32 [batch]`."""
+    if isinstance(specs, Mapping):
+        return ', '.join(f'{name}: {_specified(spec)}' for name, spec in specs.items())
+    if isinstance(specs, (tuple, list)):
+        return ', '.join(map(_specified, specs))
+    return f'{specs.dtype.name} [{", ".join(map(str, ("batch", *specs.shape[1:])))}]'

@@ -24,7 +24,6 @@ from pocketflow.utils.export.format_names import CONTAINER
 from pocketflow.utils.graph import nodes_in_order, standard_form
 from pocketflow.utils.models.files import load_model
 from pocketflow.utils.quantization.int8.inspect import unwrapped
-from pocketflow.utils.training.trainer import evaluate
 
 PREPROCESSING = (keras.layers.Rescaling, keras.layers.Normalization)
 """Layers that normalise pixels inside a network."""
@@ -117,7 +116,7 @@ class GivenAtFolder(ClassificationHelper):
         numbers = np.arange(min(NUM_TRIED, len(self.dataset.source('eval'))))
         plain = {scale: self.dataset.with_options(scale=scale, mean=None, std=None) for scale in self.dataset.scales}
         now, *others = (
-            evaluate(model, self.calc_loss, data.ordered_batches('eval', numbers))['accuracy']
+            self.evaluate(model, data.ordered_batches('eval', numbers))['accuracy']
             for data in (self.dataset, *plain.values())
         )
         return now, dict(zip(plain, others, strict=True))

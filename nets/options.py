@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 
 
+OPTIMIZERS = ('sgd', 'adam', 'adamw', 'lamb')
+
+
 @dataclasses.dataclass(frozen=True)
 class NetOptions(Options):
     """Training of a network on its data set."""
@@ -28,7 +31,13 @@ class NetOptions(Options):
         choices=('piecewise', 'one-cycle'),
     )
     batch_size_norm: float = option('batch_size_norm', 128.0, 'batch size for which lrn_rate_init is given', above=0)
-    momentum: float = option('momentum', 0.9, 'momentum of SGD', low=0, high=1)
+    optimizer: str = option(
+        'optimizer',
+        'sgd',
+        'sgd with momentum; adam; adamw and lamb: with decoupled weight decay; they need smaller learning rates',
+        choices=OPTIMIZERS,
+    )
+    momentum: float = option('momentum', 0.9, 'momentum of SGD', low=0, high=1, needs='optimizer=sgd')
     weight_decay: float = option('loss_w_dcy', 2e-4, 'factor on half the squared norm of all kernels', low=0)
 
 

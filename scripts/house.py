@@ -30,7 +30,7 @@ BELOW = {
 }
 BELOW['main'] = {*BELOW}
 BELOW['examples'] = BELOW['scripts'] = {'main', *BELOW['main']}
-SHARED_BY_LEARNERS = {'learners.search', 'learners.program', 'learners.weight_quantization'}
+SHARED_BY_LEARNERS = {'learners.search', 'learners.program', 'learners.weight_quantization', 'learners.channel_pruning'}
 PACKAGE = 'pocketflow'
 """Name of the package; module names here are relative to it."""
 TESTS_ONLY = 'tests'
@@ -132,7 +132,7 @@ def outside_or_module(name: str, modules: Mapping[str, Path]) -> str | None:
 
 
 def folder_of_learner(module: str, modules: Mapping[str, Path]) -> str | None:
-    """`learners.channel_pruning` for all modules in that folder, None for the shared files of `learners`."""
+    """`learners.channel_pruning_rmt` for all modules in that folder, None for the shared files of `learners`."""
     package = '.'.join(module.split('.')[:2])
     is_folder = package in modules and modules[package].name == '__init__.py'
     return package if package.startswith('learners.') and is_folder and package not in SHARED_BY_LEARNERS else None

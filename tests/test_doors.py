@@ -13,7 +13,7 @@ import pytest
 import tf_keras as keras
 
 import pocketflow
-from pocketflow.learners.channel_pruning_rmt.pruning import prune_channels
+from pocketflow.learners.channel_pruning.pruning import prune_channels
 from pocketflow.utils.errors import UsageError
 
 layers = keras.layers

@@ -241,7 +241,7 @@ def test_a_network_with_a_single_output_answers_yes_or_no(tmp_path, monkeypatch)
     before = plain_outputs(Path('one/baseline/model_float32.tflite'), pixels[:40])
     np.testing.assert_allclose(before, expected, atol=1e-5)
     report = json.loads(Path('one/report.json').read_text())
-    assert report['baseline']['metrics']['accuracy'] > 0.9 and report['baseline']['file_accuracy'] > 0.9
+    assert report['baseline']['metrics']['accuracy'] > 0.9 and report['baseline']['file_metrics']['accuracy'] > 0.9
     assert report['files']['outputs'] == 'sigmoid'
     assert plain_outputs(Path('one/model_int8.tflite'), pixels[:40]).shape == (40, 1)
     whole = keras.models.load_model('one/baseline/model.keras', compile=False)

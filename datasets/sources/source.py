@@ -7,6 +7,8 @@ import abc
 import numpy as np
 import tensorflow as tf
 
+from pocketflow.utils.tasks.nests import Nest, num_samples
+
 
 class Source(abc.ABC):
     """The samples of one split, addressed by index.
@@ -15,15 +17,15 @@ class Source(abc.ABC):
     equal indices give equal images, independent of the number of threads.
 
     Attributes:
-      labels: class numbers, int32 `[N]`.
+      labels: mostly class numbers, int32 `[N]`; see `pocketflow.utils.tasks.task.Task.check_labels`.
       num_parallel_batches: number of batches that are normalised and augmented in parallel; None: one per thread.
     """
 
-    labels: np.ndarray
+    labels: Nest
     num_parallel_batches: int | None = None
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return num_samples(self.labels)
 
     @abc.abstractmethod
     def split(self, num_val: int) -> tuple[np.ndarray, np.ndarray]:

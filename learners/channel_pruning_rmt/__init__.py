@@ -1,1 +1,1 @@
-"""LASSO channel selection and least-squares reconstruction; see README.md."""
+"""Channel pruning by LASSO and least squares; see README.md."""

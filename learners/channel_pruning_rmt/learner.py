@@ -8,12 +8,12 @@ import tf_keras as keras
 from absl import logging
 
 from pocketflow.learners.abstract_learner import Compressed
-from pocketflow.learners.channel_pruning_rmt.candidates import ChannelCandidates
-from pocketflow.learners.channel_pruning_rmt.memory import Demand, require_memory
+from pocketflow.learners.channel_pruning.candidates import ChannelCandidates
+from pocketflow.learners.channel_pruning.memory import Demand, require_memory
+from pocketflow.learners.channel_pruning.prunable import DENSE, FIRST, LAST, reasons_not_to_prune
+from pocketflow.learners.channel_pruning.pruning import Pruned, prune_channels
+from pocketflow.learners.channel_pruning.regressions import Sampling
 from pocketflow.learners.channel_pruning_rmt.options import ChannelPruningOptions
-from pocketflow.learners.channel_pruning_rmt.prunable import DENSE, FIRST, LAST, reasons_not_to_prune
-from pocketflow.learners.channel_pruning_rmt.pruning import Pruned, prune_channels
-from pocketflow.learners.channel_pruning_rmt.regressions import Sampling
 from pocketflow.learners.layer_name_filter import refuse_unmatched_words, skipped_by_name
 from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.search import SearchingLearner
@@ -137,7 +137,7 @@ class ChannelPrunedRmtLearner(SearchingLearner):
             image = self.helper.training_images(1, self.context.seed)
             train, _ = self.helper.dataset.split_indices(enbl_trn_val_split=True)
             demand = Demand.of(model, layers, image, self.options.num_positions, self.options.criterion)
-            require_memory(demand, min(self.options.num_images, len(train)))
+            require_memory(demand, min(self.options.num_images, len(train)), 'cpr_nb_smpls', SKIP_FLAG)
 
     def compress(self, model: keras.Model, found: Mapping[str, tuple[int, ...]] | None = None) -> Compressed:
         readers = reader_channels(model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from pocketflow.learners.channel_pruning.choices import CRITERIA, DENSE_LAYERS
 from pocketflow.learners.options import LEARNERS, LearnerDeclaration
 from pocketflow.learners.search.options import LayerSearch, SearchedOptions
 from pocketflow.utils.errors import UsageError
@@ -43,13 +44,13 @@ class ChannelPruningOptions(SearchedOptions):
         'cpr_dense_layers',
         'hidden',
         'which dense layers to prune; hidden: all but the one that makes the logits',
-        choices=('none', 'hidden', 'all'),
+        choices=DENSE_LAYERS,
     )
     criterion: str = option(
         'cpr_criterion',
         'lasso',
         'how channels are chosen; obs: optimal brain surgeon',
-        choices=('lasso', 'obs', 'l1', 'random'),
+        choices=CRITERIA,
         unless='cpr_warm_start',
     )
     num_images: int = option('cpr_nb_smpls', 5000, 'training images for selection and re-fitting', low=1)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
@@ -33,6 +34,7 @@ from pocketflow.utils.models.files import save_model
 from pocketflow.utils.quantization.encoding import Encoding
 from pocketflow.utils.runs.records import Record
 from pocketflow.utils.system.memory import available_bytes, in_words
+from pocketflow.utils.tasks.nests import Nest, concatenated, flat_shapes, num_samples, take
 
 BUSY = 3
 """Load average per core (one minute) above which latencies are reported as unreliable."""
@@ -70,7 +72,7 @@ class Candidate:
             'keras_bytes': self.keras_path.stat().st_size,
             'file': first['path'],
             'file_bytes': first['bytes'],
-            'file_accuracy': first['metrics']['accuracy'],
+            'file_metrics': first['metrics'],
             'timed_file': timed['path'] if timed['latency_ms'] else None,
             **{key: timed[key] for key in TIMED_KEYS},
         }
@@ -96,8 +98,8 @@ class Samples:
     these.
     """
 
-    images: np.ndarray
-    labels: np.ndarray
+    images: Nest
+    labels: Nest
     pixels: np.ndarray | None = None
 
 
@@ -118,12 +120,17 @@ class Exporter:
         helper: AbstractModelHelper,
         options: ExportOptions,
         root: Path,
-        conversions: Callable[[Path, np.ndarray], AbstractContextManager[IsolatedConversions]] = isolated_conversions,
+        conversions: Callable[[Path, Nest], AbstractContextManager[IsolatedConversions]] = isolated_conversions,
     ):
         self.helper, self.options, self.root, self._conversions = helper, options, root, conversions
 
     def export(
-        self, baseline: Candidate, compressed: Candidate, formats: Sequence[str], reference_format: str | None = None
+        self,
+        baseline: Candidate,
+        compressed: Candidate,
+        formats: Sequence[str],
+        reference_format: str | None = None,
+        former: Record | None = None,
     ) -> dict[str, Any]:
         """The report's entries `baseline`, `compressed` and `exports`, and `failed_exports` if any format failed.
 
@@ -131,6 +138,7 @@ class Exporter:
           baseline, compressed: the models; if they are the same object, its files are used for both.
           formats: formats of the compressed model; the verdict is on the first successful one.
           reference_format: format of the uncompressed model; default: the first of `formats` that succeeds for both.
+          former: a former report of the run, whose latencies on devices are kept unless there are new ones.
 
         Raises:
           PocketFlowError: no format, or no reference file, could be exported.
@@ -147,7 +155,7 @@ class Exporter:
         logging.info(
             'running %d exported files on %d samples each',
             len(files),
-            len(next(iter(files.values())).evaluation.images),
+            num_samples(next(iter(files.values())).evaluation.images),
         )
         warn_if_busy()
         timing = Timing.of_calls(self.options.rounds, self.options.warmup).until_clear()
@@ -167,6 +175,7 @@ class Exporter:
                 for name in formats
                 if name in failed
             ]
+        keep_device_latencies(result, former or {})
         return result
 
     def _form(self, head: Head | None) -> dict[str, str]:
@@ -202,12 +211,12 @@ class Exporter:
         whole = put_head_on(candidate.model, candidate.head)
         save_model(whole, candidate.keras_path)
         exported = candidate.model if self.options.head == LOGITS else whole
-        of_network = Evaluation.of_model(exported, self._samples.images, self._samples.labels)
+        of_network = Evaluation.of_model(exported, self._samples.images, self._samples.labels, self.helper.task)
         if candidate.head is not None and exported is whole:
             of_network = dataclasses.replace(of_network, logits_of=candidate.head.logits_of)
         evaluation = of_network if self._pixels is None else self._of_pixels(of_network)
         files = {}
-        with self._conversions(candidate.folder, evaluation.images[:NUM_TRIED]) as conversions:
+        with self._conversions(candidate.folder, take(evaluation.images, slice(NUM_TRIED))) as conversions:
             source = Source(
                 exported, candidate.encodings, self._calibration, conversions.convert, conversions.try_out, self._pixels
             )
@@ -237,14 +246,14 @@ class Exporter:
         dataset = self.helper.dataset
         numbers = np.arange(num_run(dataset, self.options))
         batches = dataset.ordered_batches('eval', numbers, normalised=self._pixels is None).as_numpy_iterator()
-        images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+        images, labels = concatenated(list(batches))
         if self._pixels is None:
             return Samples(images, labels)
         pixels = as_pixels(images)
         return Samples(self._pixels.normalised(pixels), labels, pixels)
 
     @functools.cached_property
-    def _calibration(self) -> np.ndarray:
+    def _calibration(self) -> Nest:
         images = self.helper.training_images(self.options.num_calibration, normalised=self._pixels is None)
         return images if self._pixels is None else as_pixels(images)
 
@@ -253,9 +262,14 @@ def pixel_input(dataset: SourcedDataset) -> PixelInput:
     """The normalisation of a data set, for files that take its pixels.
 
     Raises:
-      UsageError: the images of its first batch are no pixels.
+      UsageError: the samples of its first batch are no images of pixels.
     """
     images = next(iter(dataset.ordered_batches('eval', [0], normalised=False)))[0]
+    if not tf.is_tensor(images):
+        raise UsageError(
+            f'--export_input=uint8: {dataset.name} has several inputs; give --export_input=normalised, files with '
+            'pixels have one'
+        )
     as_pixels(images.numpy())
     return PixelInput(dataset.normalize, images.dtype, dataset.image_shape)
 
@@ -282,16 +296,16 @@ def num_run(dataset: SourcedDataset, options: ExportOptions) -> int:
     return min(num_all, options.num_eval or num_all)
 
 
-def require_memory(num_images: int, image_shape: Sequence[int], available: int | None = None) -> None:
+def require_memory(num_images: int, image_shape: Any, available: int | None = None) -> None:
     """Raises a `UsageError` if the images on which exported files are run do not fit into memory.
 
     Args:
       num_images: number of float32 images, which are held twice while they are concatenated.
-      image_shape: shape of each image.
+      image_shape: shape of each image, or a structure of shapes of several inputs.
       available: bytes; default: as reported by the system. Nothing is checked if it reports nothing.
     """
     available = available_bytes() if available is None else available
-    one = 2 * 4 * math.prod(image_shape)
+    one = 2 * 4 * sum(math.prod(shape) for shape in flat_shapes(image_shape))
     if available is not None and num_images * one > available:
         raise UsageError(
             f'running the exported files on {num_images} evaluation images would take {in_words(num_images * one)} of '

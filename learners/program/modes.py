@@ -15,13 +15,7 @@ from pocketflow.learners.abstract_learner import LearnerContext, StageResult, de
 from pocketflow.learners.model_files import CONTAINER_NAME, CONTAINER_SUFFIX
 from pocketflow.learners.options import LEARNERS, LearnerOptions
 from pocketflow.learners.program.chains import starts_from_baseline
-from pocketflow.learners.program.exporting import (
-    Candidate,
-    Exporter,
-    check_export,
-    keep_device_latencies,
-    refuse_failed_exports,
-)
+from pocketflow.learners.program.exporting import Candidate, Exporter, check_export, refuse_failed_exports
 from pocketflow.learners.program.input_files import named_files, record_inputs
 from pocketflow.learners.program.options import EXPORT_FLAGS, EXPORTS_GIVEN_MODEL
 from pocketflow.learners.program.pipeline import (
@@ -46,9 +40,15 @@ from pocketflow.utils.quantization.encoding import kernel_statistics
 from pocketflow.utils.quantization.int8 import plain_if_quantization_aware
 from pocketflow.utils.reports import page as report_page
 from pocketflow.utils.reports.layer_table import chained_rows
-from pocketflow.utils.reports.report import SCHEMA, SHAPE, format_table, summary
+from pocketflow.utils.reports.report import SCHEMA, SHAPE, format_table, primary_metric, summary, upgraded
 from pocketflow.utils.reports.search.figure import write_search_figure
-from pocketflow.utils.reports.verdict import VerdictOptions, enforce, make_verdict, refuse_conditions
+from pocketflow.utils.reports.verdict import (
+    VerdictOptions,
+    enforce,
+    make_verdict,
+    refuse_conditions,
+    refuse_other_metric,
+)
 from pocketflow.utils.runs.given_files import resolve_model_path
 from pocketflow.utils.runs.log_file import log_file
 from pocketflow.utils.runs.machine import machine, versions
@@ -60,7 +60,6 @@ from pocketflow.utils.system import atomic
 from pocketflow.utils.system.paths import path_errors_reported
 from pocketflow.utils.system.streams import say
 from pocketflow.utils.training.options import DistillationOptions, TrainerOptions
-from pocketflow.utils.training.trainer import evaluate
 
 EXPORT_ANEW = f"delete {REPORT} and give the run's own command again to have it written anew"
 TIMED_PARTS = ('train', 'select', 'finetune', 'export')
@@ -191,6 +190,7 @@ def warn_of_damage(run: RunDirectory) -> None:
 
 def check_inputs(invocation: Invocation) -> None:
     """Rejects missing or unsuitable data and models, before anything is written."""
+    refuse_other_metric(invocation.verdict, invocation.helper.task.primary)
     for split in ('train', 'eval'):
         invocation.helper.dataset.source(split)
     default = LEARNERS.get(invocation.learner_names[-1]).export_formats
@@ -224,15 +224,15 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
         baseline = Candidate(result.baseline, run / BASELINE_FOLDER, result.baseline_metrics, head=result.head)
     with run.timed('export'):
         options = invocation.export.as_before(former.get('files', {}))
-        measured = Exporter(invocation.helper, options, run.path).export(
-            baseline, compressed, formats_to_export(invocation, last.export_formats, former), result.reference_format
-        )
-    keep_device_latencies(measured, former)
-    facts = invocation.helper.dataset.facts()
+        formats = formats_to_export(invocation, last.export_formats, former)
+        exporter = Exporter(invocation.helper, options, run.path)
+        measured = exporter.export(baseline, compressed, formats, result.reference_format, former)
+    facts, task = invocation.helper.dataset.facts(), invocation.helper.task
     report = {
         'schema': SCHEMA,
         'model': invocation.helper.model_name,
         'dataset': invocation.helper.dataset_name,
+        'task': task.to_json(),
         'learners': list(invocation.learner_names),
         'seed': invocation.seed,
         **({'data': facts} if facts else {}),
@@ -244,7 +244,9 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
         'layers': chained_rows(stage.layers for stage in result.stages),
         'searches': list(result.searches),
         'seconds': {**dict.fromkeys(TIMED_PARTS, 0.0), **run.seconds()},
-        'verdict': None if baseline is compressed else make_verdict(measured['baseline'], measured['compressed']),
+        'verdict': None
+        if baseline is compressed
+        else make_verdict(measured['baseline'], measured['compressed'], task.primary),
     }
     for number, entry in enumerate(report['searches'], start=1):
         write_search_figure(entry, run / f'search{"" if number == 1 else f"_{number}"}.png')
@@ -254,7 +256,7 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
 
 def former_report(run: RunDirectory) -> dict[str, Any]:
     """The existing report in a run directory, empty if there is none."""
-    return read_record(run / REPORT, SHAPE, EXPORT_ANEW) or {}
+    return read_record(run / REPORT, SHAPE, EXPORT_ANEW, upgraded) or {}
 
 
 def formats_to_export(invocation: Invocation, default: Sequence[str], former: Record) -> tuple[str, ...]:
@@ -293,6 +295,7 @@ def show_report(invocation: Invocation) -> None:
     report = former_report(invocation.run)
     say(f'\nreport: {invocation.run / "report.html"}\n\n{summary(report)}')
     refuse_failed_exports(report.get('failed_exports', ()))
+    refuse_other_metric(invocation.verdict, primary_metric(report))
     enforce(report['verdict'], invocation.verdict)
 
 
@@ -300,7 +303,7 @@ def evaluate_model(invocation: Invocation) -> None:
     """Evaluates a finished run's model, or the one at `--save_path`, on the evaluation set."""
     path = model_to_evaluate(invocation)
     model = load_fitting_model(path, invocation.helper)
-    metrics = evaluate(model, invocation.helper.calc_loss, invocation.helper.build_dataset_eval())
+    metrics = invocation.helper.evaluate(model)
     invocation.helper.warn_of_poor(model, metrics)
     say(
         f'model: {path.resolve()}\n{invocation.helper.model_name} at {invocation.helper.dataset_name}: '

@@ -34,7 +34,6 @@ from pocketflow.utils.runs.model_files import refuse_damaged
 from pocketflow.utils.system import atomic
 from pocketflow.utils.training.distillation import Distillation
 from pocketflow.utils.training.options import DistillationOptions
-from pocketflow.utils.training.trainer import evaluate
 
 BASELINE_FOLDER = 'baseline'
 """Folder of a run for the uncompressed model that it started from."""
@@ -248,7 +247,7 @@ class Pipeline:
         """The model of a file, unchanged, as the result of a single stage."""
         helper = self.context.helper
         finished = load_finished(path, helper)
-        metrics = evaluate(finished.model, helper.calc_loss, helper.build_dataset_eval())
+        metrics = helper.evaluate(finished.model)
         formats = CODED_FORMATS if finished.encodings else AbstractLearner.export_formats
         stage = StageResult(
             'given', finished.model, metrics, metrics, (), finished.encodings, formats, head=finished.head
@@ -259,7 +258,7 @@ class Pipeline:
         helper = self.context.helper
         finished, _ = load_in_standard_form(path, helper)
         model = finished.model
-        metrics = evaluate(model, helper.calc_loss, helper.build_dataset_eval())
+        metrics = helper.evaluate(model)
         logging.info('trained model %s: %s', path, describe(metrics))
         helper.warn_of_poor(model, metrics)
         return Trained(model, metrics, finished.head)
@@ -269,7 +268,8 @@ class Pipeline:
             return None
         given = self.distillation.teacher_path
         teacher = baseline if given is None else self._given_teacher(given)
-        return Distillation(teacher, self.distillation.weight, self.distillation.temperature)
+        options = self.distillation
+        return Distillation(teacher, options.weight, options.temperature, self.context.helper.task.distillation_loss)
 
     def _given_teacher(self, given: str) -> keras.Model:
         """The model at `--save_path_dst`; the run keeps a copy of it."""

@@ -26,7 +26,7 @@ from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import Options, OptionsT, flag_lines
 from pocketflow.utils.system.gradient_registry import forgotten_gradients
-from pocketflow.utils.training.trainer import DivergedError, evaluate
+from pocketflow.utils.training.trainer import DivergedError
 
 FOLDER = 'search'
 """Folder of the search over flags in the run directory."""
@@ -149,7 +149,8 @@ class FlagSearch:
                 except DivergedError:
                     return TrialResult(math.nan)
                 _, held_out = helper.build_dataset_train(enbl_trn_val_split=True)
-                return TrialResult(evaluate(trained, helper.calc_loss, held_out)[helper.primary_metric])
+                primary = helper.task.primary
+                return TrialResult(primary.quality(helper.evaluate(trained, held_out)[primary.name]))
 
         return evaluate_trial
 

@@ -94,7 +94,7 @@ class TrialNetwork:
 
     def __init__(self, candidates: Candidates, helper: AbstractModelHelper, tuning: Tuning):
         self._candidates, self._tuning = candidates, tuning
-        self._metric = helper.primary_metric
+        self._metric = helper.task.primary
         model, parts = candidates.model, candidates.parts
         for layer in model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
@@ -102,9 +102,10 @@ class TrialNetwork:
         self._first = [(variable, variable.numpy()) for variable in (*model.variables, *parts.state)]
         self._generators, self._rank = random_generators(model), helper.dataset.shard.rank
         self._batches, held_out = helper.build_dataset_train(enbl_trn_val_split=True)
-        self._evaluation = Evaluation(model, tuning.loss_fn, held_out)
+        self._evaluation = Evaluation(model, tuning.loss_fn, held_out, helper.task)
         self._schedule = HalfCosine(tuning.peak)
-        optimizer = keras.optimizers.SGD(self._schedule, helper.net.momentum, jit_compile=False)
+        variables = model.trainable_variables if parts.variables is None else parts.variables
+        optimizer = helper.make_optimizer(self._schedule, variables)
         self._trainer = Trainer(
             model, tuning.loss_fn, optimizer, tuning.options, parts=parts, label=None, distributed=tuning.distributed
         )
@@ -139,7 +140,7 @@ class TrialNetwork:
         metrics = self._evaluation(num_batches)
         if not math.isfinite(metrics['loss']):
             return math.nan
-        return self._candidates.reward(metrics[self._metric], values)
+        return self._candidates.reward(self._metric.quality(metrics[self._metric.name]), values)
 
     def _tune(self, num_steps: int) -> bool:
         """Fine-tunes the candidate; returns False if it diverges, which does not end the search."""

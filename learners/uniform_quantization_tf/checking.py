@@ -54,7 +54,8 @@ def check_network(model: keras.Model) -> None:
     unusual = [f'{layer.name} ({type(layer).__name__})' for layer in model.layers if not _is_usual(layer)]
     if not unusual:
         return
-    samples = np.random.default_rng(0).normal(size=(2, *model.input_shape[1:])).astype(np.float32)
+    rng = np.random.default_rng(0)
+    samples = [rng.normal(size=(2, *tensor.shape[1:])).astype(np.float32) for tensor in model.inputs]
     try:
         wrapped = quantization_aware(model, samples)
         strip_quantization(wrapped)
@@ -69,6 +70,23 @@ def check_network(model: keras.Model) -> None:
             f'kinds: {", ".join(unusual)}; replace them, or choose another learner with '
             f'--export_formats=int8 or dynamic ({kind}{first_line(error)})'
         ) from error
+
+
+def check_norms_to_freeze(model: keras.Model) -> None:
+    """Rejects batch norms that would not be frozen because they are of another type.
+
+    Raises:
+      UsageError: with the names of these layers.
+    """
+    others = [
+        layer for layer in model.layers if hasattr(layer, 'moving_mean') and type(layer) is not _k.BatchNormalization
+    ]
+    if others:
+        raise UsageError(
+            f'--uqtf_freeze_bn_delay: only layers of type BatchNormalization can be frozen, not '
+            f'{", ".join(f"{layer.name} ({type(layer).__name__})" for layer in others)}; replace them, or leave '
+            'the flag out'
+        )
 
 
 def _is_usual(layer: keras.layers.Layer) -> bool:

@@ -11,10 +11,11 @@ import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import AbstractLearner, Compressed
 from pocketflow.learners.options import LEARNERS
-from pocketflow.learners.uniform_quantization_tf.checking import check_network
+from pocketflow.learners.uniform_quantization_tf.checking import check_network, check_norms_to_freeze
 from pocketflow.learners.uniform_quantization_tf.options import UniformQuantizationTFOptions
 from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.quantization.int8.inspect import step_variables
 from pocketflow.utils.reports.layer_table import layer_rows
 from pocketflow.utils.runs.records import Record
 from pocketflow.utils.training.trainer import TrainerParts
@@ -39,7 +40,10 @@ class UniformQuantTFLearner(AbstractLearner):
         self._check_delay()
 
     def check_layers(self, make_model: Callable[[], keras.Model]) -> None:
-        check_network(make_model())
+        model = make_model()
+        if self.options.freeze_bn_delay is not None:
+            check_norms_to_freeze(model)
+        check_network(model)
 
     def compress(self, model: keras.Model | None, found: Mapping[str, Any] | None = None) -> Compressed:
         from pocketflow.utils.quantization.int8.wrapping import Settings, quantization_aware, strip_quantization
@@ -78,7 +82,7 @@ class UniformQuantTFLearner(AbstractLearner):
         """Callbacks that pass the number of completed steps to layers that depend on it."""
         if not self.options.quant_delay and self.options.freeze_bn_delay is None:
             return []
-        steps = [layer.optimizer_step for layer in model.layers if hasattr(layer, 'optimizer_step')]
+        steps = step_variables(model)
 
         def advance(step: tf.Tensor) -> None:
             for variable in steps:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -30,8 +31,16 @@ def sparsity_bounds(ratio: float, size: int) -> tuple[float, float]:
 
 
 def multi_objective(quality: float, sparsity: float) -> float:
-    """Reward of searches without a budget: accuracy ln(1 + sparsity)."""
-    return quality * math.log(1 + sparsity)
+    """Reward of searches without a budget: accuracy ln(1 + sparsity).
+
+    A negative quality, of a metric that is better when smaller, is divided by ln(1 + sparsity) instead, so that more
+    zeros give a larger reward, too.
+
+    >>> multi_objective(0.5, math.e - 1), multi_objective(-0.5, math.e - 1)
+    (0.5, -0.5)
+    """
+    factor = math.log(1 + sparsity)
+    return quality * factor if quality >= 0 else quality / max(factor, sys.float_info.epsilon)
 
 
 class SparsityCandidates(Candidates):

@@ -24,9 +24,10 @@ import tf_keras as keras
 from absl import logging
 
 from pocketflow.datasets.options import DatasetOptions
-from pocketflow.learners.channel_pruning_rmt import selection
+from pocketflow.learners.channel_pruning.counts import num_kept
+from pocketflow.learners.channel_pruning.linear_forms import channel_index
+from pocketflow.learners.channel_pruning.selectors.l1 import norm_channels
 from pocketflow.learners.channel_pruning_rmt.learner import ChannelPruningOptions, skip_reasons
-from pocketflow.learners.channel_pruning_rmt.linear_forms import channel_index
 from pocketflow.learners.program.pipeline import load_fitting_model
 from pocketflow.main import guarded
 from pocketflow.nets import PAIRS
@@ -199,7 +200,7 @@ def _channels_of_large_norm(layer: keras.layers.Layer, reader: ReaderChannels, p
     weights = kernel.reshape(-1, kernel.shape[-1])
     num_inputs = sum(len(places) for places in reader.positions)
     channel_of = channel_index(reader.positions, len(weights) // num_inputs)
-    kept = selection.norm_channels(weights, channel_of, selection.num_kept(reader.num_channels, 1 - prune_ratio))
+    kept = norm_channels(weights, channel_of, num_kept(reader.num_channels, 1 - prune_ratio))
     return tuple(map(int, kept))
 
 

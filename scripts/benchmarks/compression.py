@@ -138,9 +138,9 @@ def row(name: str, report: Mapping[str, Any]) -> dict[str, Any]:
     return {
         'case': name,
         'file': headline['path'],
-        'accuracy_before': report['baseline']['file_accuracy'],
+        'accuracy_before': report['baseline']['file_metrics']['accuracy'],
         'accuracy': headline['metrics']['accuracy'],
-        'accuracy_drop': verdict['accuracy_drop'],
+        'accuracy_drop': verdict['metric_drop'],
         'bytes': headline['bytes'],
         'size_ratio': verdict['size_ratio'],
         'speedup': verdict['speedup'],

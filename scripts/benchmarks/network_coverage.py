@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import tf_keras as keras
 
-from pocketflow.learners.channel_pruning_rmt.pruning import Pruned, prune_channels
+from pocketflow.learners.channel_pruning.pruning import Pruned, prune_channels
 from pocketflow.utils.channels import drop_inputs
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 from pocketflow.utils.errors import UsageError

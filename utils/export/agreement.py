@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
+import tensorflow as tf
 
 from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.tasks.nests import Nest
+from pocketflow.utils.tasks.task import Task
 
 ROUNDING = 1e-6
 """Relative perturbation of inputs that emulates the rounding errors of a float32 computation."""
@@ -17,62 +20,74 @@ AMPLIFIED = 10.0
 
 @dataclasses.dataclass(frozen=True)
 class Agreement:
-    """Comparison of a file with its Keras model on one evaluation set; shares are in [0, 1]."""
+    """Comparison of a file with its Keras model on one evaluation set.
 
-    accuracy: float
-    reference_accuracy: float
-    top1_agreement: float
+    Attributes:
+      metrics: the task's metrics of the file's outputs.
+      same_answers: share of the samples with the same answer, in [0, 1].
+      max_abs_diff: largest difference of an output.
+      relative_max_abs_diff: the same, relative to the range of the output.
+    """
+
+    metrics: Mapping[str, float]
+    same_answers: float
     max_abs_diff: float
     relative_max_abs_diff: float
 
 
 def agreement(
-    reference_logits: np.ndarray,
-    file_logits: np.ndarray,
-    labels: np.ndarray,
-    logits_of: Callable[[np.ndarray], np.ndarray] = np.asarray,
+    reference: Nest,
+    outputs: Nest,
+    labels: Nest = None,
+    task: Task | None = None,
+    logits_of: Callable[[Nest], Nest] | None = None,
 ) -> Agreement:
     """Compares the outputs of a file with those of its model.
 
     The relative difference is the largest absolute difference divided by the range (max - min) of the reference
-    outputs, or by 1 if these are all equal.
+    outputs, or by 1 if these are all equal; of several outputs, the largest is taken.
 
     Args:
-      reference_logits: the Keras model's outputs [N, ..., num_classes].
-      file_logits: the file's outputs, of the same shape.
-      labels: class numbers [N, ...].
-      logits_of: converts outputs to logits [N, ..., num_classes], of which the largest is the answer.
+      reference: the Keras model's outputs `[N, ...]`, or a nested structure of several outputs.
+      outputs: the file's outputs, of the same shape.
+      labels: labels of the samples, as the task takes them.
+      task: computes the metrics and compares the answers; without it, there are no metrics, and samples count as
+        answered equally whose outputs are equal.
+      logits_of: converts outputs to logits, if they are probabilities and the task takes logits.
 
     Raises:
       PocketFlowError: the shapes are inconsistent, or outputs are not finite.
     """
-    labels = np.asarray(labels)
-    if reference_logits.shape != file_logits.shape or labels.shape != reference_logits.shape[:-1]:
-        raise PocketFlowError(
-            f'outputs of shapes {reference_logits.shape} (model) and {file_logits.shape} '
-            f'(file) cannot be compared on labels of shape {labels.shape}'
-        )
-    if not np.isfinite(reference_logits).all():
-        raise PocketFlowError(
-            "the model's own outputs are not finite, so that no file of it can be checked; its "
-            'weights are too large: train it, or compress it less'
-        )
-    if not np.isfinite(file_logits).all():
-        raise PocketFlowError('the exported file computes outputs that are not finite')
-    reference_top1, file_top1 = logits_of(reference_logits).argmax(-1), logits_of(file_logits).argmax(-1)
-    difference = float(np.abs(reference_logits - file_logits).max())
+    pairs = list(zip(tf.nest.flatten(reference), tf.nest.flatten(outputs), strict=True))
+    for one, other in pairs:
+        if one.shape != other.shape:
+            raise PocketFlowError(f'outputs of shapes {one.shape} (model) and {other.shape} (file) cannot be compared')
+        if not np.isfinite(one).all():
+            raise PocketFlowError(
+                "the model's own outputs are not finite, so that no file of it can be checked; its "
+                'weights are too large: train it, or compress it less'
+            )
+        if not np.isfinite(other).all():
+            raise PocketFlowError('the exported file computes outputs that are not finite')
+    differences = [float(np.abs(one - other).max()) for one, other in pairs]
+    relative = [
+        difference / (float(np.ptp(one)) or 1.0) for difference, (one, _) in zip(differences, pairs, strict=True)
+    ]
+    if logits_of is not None:
+        reference, outputs = logits_of(reference), logits_of(outputs)
+    if task is None:
+        same = np.logical_and.reduce([(one == other).reshape(len(one), -1).all(axis=1) for one, other in pairs])
+    else:
+        same = task.same_answers(reference, outputs)
     return Agreement(
-        accuracy=float(np.mean(file_top1 == labels)),
-        reference_accuracy=float(np.mean(reference_top1 == labels)),
-        top1_agreement=float(np.mean(file_top1 == reference_top1)),
-        max_abs_diff=difference,
-        relative_max_abs_diff=difference / (float(np.ptp(reference_logits)) or 1.0),
+        metrics=task.measure(labels, outputs) if task else {},
+        same_answers=float(np.mean(same)),
+        max_abs_diff=max(differences),
+        relative_max_abs_diff=max(relative),
     )
 
 
-def rounding_difference(
-    predict: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, reference_logits: np.ndarray
-) -> float:
+def rounding_difference(predict: Callable[[Nest], Nest], inputs: Nest, reference: Nest) -> float:
     """The largest absolute difference of a model's outputs that rounding errors can explain.
 
     A model with large weights of opposite signs amplifies rounding errors beyond any fixed share of the range of its
@@ -80,9 +95,15 @@ def rounding_difference(
 
     Args:
       predict: computes the model's outputs `[N, ...]` for inputs.
-      inputs: `[N, ...]`.
-      reference_logits: the model's outputs for `inputs`.
+      inputs: `[N, ...]`; several inputs or outputs are in nested structures.
+      reference: the model's outputs for `inputs`.
     """
-    signs = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), np.shape(inputs))
-    moved = predict(np.asarray(inputs * (1 + np.float32(ROUNDING) * signs), np.float32))
-    return AMPLIFIED * float(np.abs(moved - reference_logits).max())
+    rng = np.random.default_rng(0)
+
+    def moved(array: np.ndarray) -> np.ndarray:
+        signs = rng.choice(np.array([-1, 1], np.float32), np.shape(array))
+        return np.asarray(array * (1 + np.float32(ROUNDING) * signs), np.float32)
+
+    outputs = predict(tf.nest.map_structure(moved, inputs))
+    pairs = zip(tf.nest.flatten(outputs), tf.nest.flatten(reference), strict=True)
+    return AMPLIFIED * max(float(np.abs(one - other).max()) for one, other in pairs)

@@ -30,21 +30,26 @@ Request = Mapping[str, Any]
 
 def convert(request: Request) -> None:
     """Writes the file `output` of the program in `folder`."""
+    inputs = {name: tuple(shape) for name, shape in request['inputs'].items()}
     input_range = request['input_range'] and tuple(request['input_range'])
-    program = Program(
-        Path(request['folder']), request['name'], tuple(request['input_shape']), request['holds_ranges'], input_range
-    )
-    calibration = request['calibration'] and np.load(request['calibration'], mmap_mode='r', allow_pickle=False)
+    program = Program(Path(request['folder']), request['name'], inputs, request['holds_ranges'], input_range)
+    arrays = _arrays(request['calibration'] or [])
+    calibration = (arrays[0] if len(inputs) == 1 else arrays) if arrays else None
     Path(request['output']).write_bytes(convert_program(program, request['format'], calibration))
 
 
 def try_out(request: Request) -> None:
     """Runs the file `path` on samples, one by one and as a batch, with all numbers of threads used for measuring."""
-    samples = np.load(request['samples'], allow_pickle=False)
+    samples = dict(zip(request['inputs'], _arrays(request['samples']), strict=True))
+    num_samples = len(next(iter(samples.values())))
     for num_threads in request['num_threads']:
         runner = LiteRtRunner(request['path'], num_threads)
-        runner.predict(samples[:1])
-        runner.predict(samples, len(samples))
+        runner.predict({name: array[:1] for name, array in samples.items()})
+        runner.predict(samples, num_samples)
+
+
+def _arrays(paths: list[str]) -> list[np.ndarray]:
+    return [np.load(path, mmap_mode='r', allow_pickle=False) for path in paths]
 
 
 ACTIONS: dict[str, Callable[[Request], None]] = {'convert': convert, 'try_out': try_out}

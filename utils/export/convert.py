@@ -15,6 +15,8 @@ from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.inputs import PLAIN, Front, PixelInput
 from pocketflow.utils.export.operators import float_operators
 from pocketflow.utils.export.program import Calibration, Program, convert_program, file_formats
+from pocketflow.utils.export.signature import input_names, output_names
+from pocketflow.utils.graph.inputs import inputs_in_order
 from pocketflow.utils.quantization.int8 import is_quantization_aware
 from pocketflow.utils.system.quiet import quiet_native_output
 
@@ -24,29 +26,32 @@ __all__ = ['Calibration', 'convert', 'file_formats', 'save_program', 'warn_of_fl
 def convert(
     model: keras.Model, file_format: str, calibration: Calibration | None = None, pixels: PixelInput | None = None
 ) -> bytes:
-    """Converts a functional float32 model with one input and one output; a quantization-aware one to 'int8' only.
+    """Converts a functional float32 model; a quantization-aware one to 'int8' only.
 
     The file holds a batch of one sample, so that reshapes stay constant; `LiteRtRunner` resizes it. The converter runs
     in this process; `ConversionProcess` guards against one that crashes.
 
     Args:
-      model: maps [N, ...] to logits [N, num_classes]; batch norm and dropout are converted as in inference.
+      model: maps inputs [N, ...] to outputs [N, ...]; batch norm and dropout are converted as in inference. Several
+        inputs or outputs are named in the file as in `pocketflow.utils.export.signature`.
       file_format: a name in `file_formats`; an unknown one raises a `UsageError` that lists them.
-      calibration: inputs from which 'int8' takes its activation ranges; the other formats ignore them.
+      calibration: inputs from which 'int8' takes its activation ranges; the other formats ignore them. Those of several
+        inputs are a dict or tuple of arrays, as the model takes them.
       pixels: the normalisation, for a file that takes uint8 pixels; then `calibration` is an array of pixels, too.
 
     Raises:
-      PocketFlowError: the model has several inputs or outputs, an open shape, or layers that are not float32;
-        the format needs calibration data and none are given; or the converter fails.
+      PocketFlowError: the model has an open shape, or layers that are not float32; the format needs calibration data
+        and none are given; or the converter fails.
     """
     file_formats.get(file_format)
     check_convertible(model)
 
     def convert_with(front: Front) -> bytes:
+        inputs = calibration_in_order(model, calibration)
+        if inputs is not None and front is not PLAIN:
+            inputs = front.prepared(np.asarray(inputs))
         with tempfile.TemporaryDirectory() as folder, quiet_native_output():
-            program, inputs = save_program(model, Path(folder), front), calibration
-            if calibration is not None and front is not PLAIN:
-                inputs = front.prepared(np.asarray(calibration))
+            program = save_program(model, Path(folder), front)
             content = convert_program(program, file_format, inputs)
         if program.holds_ranges:
             warn_of_floats(program, content)
@@ -80,7 +85,8 @@ def save_program(model: keras.Model, folder: Path, front: Front = PLAIN) -> Prog
       PocketFlowError: the model cannot be converted.
     """
     check_convertible(model)
-    holds_ranges, name, shape = is_quantization_aware(model), model.name, tuple(model.inputs[0].shape[1:])
+    holds_ranges, name = is_quantization_aware(model), model.name
+    inputs = dict(zip(input_names(model), (tuple(tensor.shape[1:]) for tensor in model.inputs), strict=True))
     if holds_ranges:
         from pocketflow.utils.quantization.int8.conversion import (
             for_the_converter,  # loads TensorFlow Model Optimization
@@ -91,10 +97,20 @@ def save_program(model: keras.Model, folder: Path, front: Front = PLAIN) -> Prog
     # slower than a tf.Module with the same variables.
     holder = tf.Module()
     holder.variables_of_model = model.variables
-    spec = tf.TensorSpec((1, *shape), front.dtype, name='images')
-    function = tf.function(lambda images: model(front.function(images), training=False)).get_concrete_function(spec)
-    tf.saved_model.save(holder, str(folder), signatures=function)
-    return Program(folder, name, shape, holds_ranges, front.input_range)
+    specs = [tf.TensorSpec((1, *shape), front.dtype, name=name) for name, shape in inputs.items()]
+
+    @tf.function
+    def function(*images: tf.Tensor) -> dict[str, tf.Tensor]:
+        outputs = model(tf.nest.pack_sequence_as(model.input, [*map(front.function, images)]), training=False)
+        return dict(zip(output_names(model), tf.nest.flatten(outputs), strict=True))
+
+    tf.saved_model.save(holder, str(folder), signatures=function.get_concrete_function(*specs))
+    return Program(folder, name, inputs, holds_ranges, front.input_range)
+
+
+def calibration_in_order(model: keras.Model, calibration: Calibration | None) -> Calibration | None:
+    """Calibration inputs of several inputs as a list in the order of `model.inputs`; others as they are."""
+    return calibration if calibration is None or len(model.inputs) == 1 else inputs_in_order(model, calibration)
 
 
 def warn_of_floats(program: Program, content: bytes) -> None:
@@ -111,18 +127,14 @@ def check_convertible(model: keras.Model) -> None:
     """Rejects models that cannot be exported in any format.
 
     Raises:
-      PocketFlowError: the model has several inputs or outputs, an open shape, or layers that are not float32.
+      PocketFlowError: the model has an open shape, or layers that are not float32.
     """
-    for kind, tensors in (('input', model.inputs), ('output', model.outputs)):
-        if len(tensors) != 1:
+    for tensor in model.inputs:
+        if None in tensor.shape[1:]:
             raise PocketFlowError(
-                f'model {model.name!r} has {len(tensors)} {kind}s; only models with one {kind} can be exported'
+                f'model {model.name!r} has an input of open shape {tuple(tensor.shape)}; give the input layer a fixed '
+                'shape'
             )
-    if None in model.inputs[0].shape[1:]:
-        raise PocketFlowError(
-            f'model {model.name!r} has an input of open shape '
-            f'{tuple(model.inputs[0].shape)}; give the input layer a fixed shape'
-        )
     for layer in model.layers:
         if layer.compute_dtype != 'float32':
             raise PocketFlowError(

@@ -26,8 +26,11 @@ from pocketflow.utils.export.convert import Calibration, first_fulfilled, fronts
 from pocketflow.utils.export.inputs import PLAIN, Front, PixelInput
 from pocketflow.utils.export.program import Program
 from pocketflow.utils.export.runner import num_usable_threads
+from pocketflow.utils.export.signature import ONLY_INPUT, named_inputs
+from pocketflow.utils.graph.inputs import inputs_in_order
 from pocketflow.utils.system.child_process import module_command
 from pocketflow.utils.system.quiet import quiet_native_output
+from pocketflow.utils.tasks.nests import Nest
 
 TIME_LIMIT = 3600.0
 """Time limit of one conversion, in seconds."""
@@ -166,16 +169,15 @@ class IsolatedConversions:
 
     Args:
       folder: folder in which models and files are exchanged with the process.
-      samples: inputs [N, ...] on which new files are run.
+      samples: inputs [N, ...] on which new files are run; of several inputs, a dict or tuple of arrays.
       process: the process.
     """
 
-    def __init__(self, folder: Path, samples: np.ndarray, process: ConversionProcess):
-        self._folder, self._process = folder, process
+    def __init__(self, folder: Path, samples: Nest, process: ConversionProcess):
+        self._folder, self._process, self._samples = folder, process, samples
         self._known: tuple[tuple[object, ...], list[Front]] | None = None
         self._saved: tuple[keras.Model, Front, Program] | None = None
-        self._calibration: tuple[Calibration, Front, Path] | None = None
-        np.save(folder / 'samples.npy', samples)
+        self._calibration: tuple[Calibration, Front, list[str]] | None = None
 
     def convert(
         self,
@@ -195,12 +197,12 @@ class IsolatedConversions:
                 'convert',
                 folder=str(program.folder),
                 name=program.name,
-                input_shape=program.input_shape,
+                inputs=dict(program.inputs),
                 holds_ranges=program.holds_ranges,
                 input_range=program.input_range,
                 format=file_format,
                 output=str(output),
-                calibration=self._calibration_file(calibration, front) if file_format == 'int8' else None,
+                calibration=self._calibration_files(model, calibration, front) if file_format == 'int8' else None,
             )
         except CrashError as crash:
             raise PocketFlowError(
@@ -213,18 +215,20 @@ class IsolatedConversions:
         return content
 
     def try_out(self, file_format: str, content: bytes) -> None:
-        """Loads and runs a new file.
+        """Loads and runs a new file, which has the inputs of the model that was converted last.
 
         Raises:
           PocketFlowError: LiteRT rejects the file, or crashes.
         """
         file = self._folder / f'model_{file_format}.tflite'
         file.write_bytes(content)
+        samples = named_inputs(self._saved[0], self._samples) if self._saved else {ONLY_INPUT: self._samples}
         try:
             self._ask(
                 'try_out',
                 path=str(file),
-                samples=str(self._folder / 'samples.npy'),
+                inputs=list(samples),
+                samples=self._files('samples', samples.values()),
                 num_threads=sorted({1, num_usable_threads()}),
             )
         except CrashError as crash:
@@ -250,18 +254,26 @@ class IsolatedConversions:
                 self._saved = model, front, save_program(model, self._folder / 'program', front)
         return self._saved[2]
 
-    def _calibration_file(self, calibration: Calibration | None, front: Front) -> str | None:
+    def _calibration_files(self, model: keras.Model, calibration: Calibration | None, front: Front) -> list[str] | None:
+        """One file for each input of the model."""
         if calibration is None:
             return None
         if self._calibration is None or self._calibration[0] is not calibration or self._calibration[1] is not front:
-            path, inputs = self._folder / 'calibration.npy', _one_array(calibration)
-            np.save(path, inputs if front is PLAIN else front.prepared(inputs))
-            self._calibration = calibration, front, path
-        return str(self._calibration[2])
+            arrays = [_one_array(calibration)] if len(model.inputs) == 1 else inputs_in_order(model, calibration)
+            inputs = arrays if front is PLAIN else map(front.prepared, arrays)
+            self._calibration = calibration, front, self._files('calibration', inputs)
+        return self._calibration[2]
+
+    def _files(self, name: str, arrays: Iterable[np.ndarray]) -> list[str]:
+        paths = []
+        for number, array in enumerate(map(np.asarray, arrays)):
+            paths.append(str(self._folder / f'{name}{number}.npy'))
+            np.save(paths[-1], array if array.dtype == np.uint8 else np.asarray(array, np.float32))
+        return paths
 
 
 @contextlib.contextmanager
-def isolated_conversions(folder: Path, samples: np.ndarray) -> Iterator[IsolatedConversions]:
+def isolated_conversions(folder: Path, samples: Nest) -> Iterator[IsolatedConversions]:
     """Conversions with a temporary folder within `folder`, which is removed afterwards.
 
     A temporary folder of an earlier call whose process was killed is removed first.

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from pocketflow.utils.export.intervals import is_narrow, speedup_interval
+from pocketflow.utils.tasks.nests import Nest, take
 
 MOST_TIMES, EXTRA_SECONDS = 10, 5.0
 """While ratios are uncertain, timing continues for at most this many times the rounds and this many seconds."""
@@ -71,7 +72,7 @@ class Latency:
 class Timed(Protocol):
     """Interface of runners that can be timed."""
 
-    def set_input(self, images: np.ndarray) -> None: ...
+    def set_input(self, images: Nest) -> None: ...
 
     def invoke(self) -> None: ...
 
@@ -84,7 +85,7 @@ def percentiles(samples: Sequence[float]) -> tuple[float, float]:
 
 def time_alternating(
     runners: Mapping[str, Timed],
-    sample: np.ndarray,
+    sample: Nest,
     timing: Timing = DEFAULT_TIMING,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Latency]:
@@ -92,7 +93,7 @@ def time_alternating(
 
     Args:
       runners: the runners by name; at least one.
-      sample: one input [...] without batch dimension.
+      sample: one input [...] without batch dimension; of several inputs, by name.
       timing: numbers of rounds and calls.
       clock: returns the time in seconds.
 
@@ -100,7 +101,7 @@ def time_alternating(
       For each name its latency, of `timing.rounds * timing.invocations_per_round` samples or more.
     """
     for runner in runners.values():
-        runner.set_input(sample[np.newaxis])
+        runner.set_input(take(sample, np.newaxis))
     for _ in range(timing.warmup):
         _one_round(runners, timing, clock)
     rounds = [_one_round(runners, timing, clock) for _ in range(timing.rounds)]

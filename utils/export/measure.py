@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
@@ -21,7 +22,10 @@ from pocketflow.utils.export.intervals import Interval, around, speedup_interval
 from pocketflow.utils.export.latency import DEFAULT_TIMING, Latency, Timing, time_alternating
 from pocketflow.utils.export.operators import operators
 from pocketflow.utils.export.runner import LiteRtRunner, num_usable_threads
+from pocketflow.utils.export.signature import named_inputs, structured_outputs
 from pocketflow.utils.system.atomic import replacing
+from pocketflow.utils.tasks.nests import Nest, take
+from pocketflow.utils.tasks.task import Task
 
 FLOAT32_TOLERANCE = 1e-3
 """Largest accepted relative difference between the outputs of a float32 file and its model."""
@@ -29,21 +33,39 @@ FLOAT32_TOLERANCE = 1e-3
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Inputs [N, ...], class numbers [N] and the Keras model's logits [N, num_classes] for these inputs.
+    """Data of the evaluation of a model's files.
 
-    The model, if given, is used to distinguish amplified rounding errors from errors of the file. `logits_of` converts
-    the outputs of the model and its files to logits, if they are probabilities.
+    Attributes:
+      images: inputs [N, ...]; several inputs or outputs are in nested structures.
+      reference: the Keras model's outputs [N, ...] for these inputs.
+      labels: labels of the inputs, as the task takes them.
+      task: computes the metrics of a file's outputs.
+      model: the Keras model; used to distinguish amplified rounding errors from errors of the file.
+      logits_of: converts the outputs of the model and its files to logits, if they are probabilities.
     """
 
-    images: np.ndarray
-    labels: np.ndarray
-    reference_logits: np.ndarray
+    images: Nest
+    reference: Nest
+    labels: Nest = None
+    task: Task | None = None
     model: keras.Model | None = None
-    logits_of: Callable[[np.ndarray], np.ndarray] = np.asarray
+    logits_of: Callable[[Nest], Nest] | None = None
 
     @classmethod
-    def of_model(cls, model: keras.Model, images: np.ndarray, labels: np.ndarray, batch_size: int = 64) -> Evaluation:
-        return cls(images, np.asarray(labels), keras_logits(model, images, batch_size), model)
+    def of_model(
+        cls, model: keras.Model, images: Nest, labels: Nest, task: Task | None, batch_size: int = 64
+    ) -> Evaluation:
+        return cls(images, keras_outputs(model, images, batch_size), labels, task, model)
+
+    @property
+    def file_inputs(self) -> Nest:
+        """The inputs as a file takes them: by name, if the model is known."""
+        return self.images if self.model is None else named_inputs(self.model, self.images)
+
+    def run(self, runner: LiteRtRunner, batch_size: int) -> Nest:
+        """The outputs [N, ...] (float32) of a file, in the structure of those of the model."""
+        outputs = runner.predict(self.file_inputs, batch_size)
+        return structured_outputs(self.model, outputs) if isinstance(outputs, dict) and self.model else outputs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,11 +85,11 @@ class FileUnderTest:
     def num_bytes(self) -> int:
         return self.path.stat().st_size
 
-    def predict(self, batch_size: int) -> np.ndarray:
-        """The logits [N, num_classes] (float32) that the file computes for the inputs."""
+    def predict(self, batch_size: int) -> Nest:
+        """The outputs [N, ...] (float32) that the file computes for the inputs."""
         if self.runs:
-            return LiteRtRunner(self.path, num_usable_threads()).predict(self.evaluation.images, batch_size)
-        return keras_logits(load_container(self.path).model, self.evaluation.images, batch_size)
+            return self.evaluation.run(LiteRtRunner(self.path, num_usable_threads()), batch_size)
+        return keras_outputs(load_container(self.path).model, self.evaluation.images, batch_size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,10 +120,10 @@ class ExportRecord:
             'path': self.path,
             'bytes': self.num_bytes,
             'gzip_bytes': self.gzip_bytes,
-            'metrics': {'accuracy': self.agreement.accuracy},
+            'metrics': dict(self.agreement.metrics),
             'max_abs_diff': self.agreement.max_abs_diff,
             'relative_max_abs_diff': self.agreement.relative_max_abs_diff,
-            'top1_agreement': self.agreement.top1_agreement,
+            'same_answers': self.agreement.same_answers,
             'latency_ms': self.latency and self.latency.to_json(),
             'latency_ms_all_threads': self.latency_all_threads and self.latency_all_threads.to_json(),
             'size_ratio': round(self.size_ratio, 4),
@@ -180,9 +202,10 @@ def _interval(reference: Latency | None, latency: Latency | None) -> Interval | 
     return around(speedup_interval(reference.rounds, latency.rounds), reference.p50 / latency.p50)
 
 
-def keras_logits(model: keras.Model, images: np.ndarray, batch_size: int = 64) -> np.ndarray:
-    """The model's outputs (float32) for inputs [N, ...], in inference mode."""
-    return np.asarray(model.predict(images, batch_size=batch_size, verbose=0), np.float32)
+def keras_outputs(model: keras.Model, images: Nest, batch_size: int = 64) -> Nest:
+    """The model's outputs (float32) for inputs [N, ...], in inference mode; both may be nested structures."""
+    outputs = model.predict(images, batch_size=batch_size, verbose=0)
+    return tf.nest.map_structure(lambda array: np.asarray(array, np.float32), outputs)
 
 
 def _agreements(
@@ -208,8 +231,9 @@ def check_file(file: FileUnderTest, batch_size: int = 64) -> Agreement:
         model.
     """
     evaluation = file.evaluation
-    outputs = file.predict(batch_size)
-    result = agreement(evaluation.reference_logits, outputs, evaluation.labels, evaluation.logits_of)
+    result = agreement(
+        evaluation.reference, file.predict(batch_size), evaluation.labels, evaluation.task, evaluation.logits_of
+    )
     if file.file_format in (CONTAINER, 'float32') and result.relative_max_abs_diff > FLOAT32_TOLERANCE:
         if not _is_explained_by_rounding(evaluation, result, batch_size):
             raise PocketFlowError(
@@ -231,9 +255,7 @@ def _is_explained_by_rounding(evaluation: Evaluation, result: Agreement, batch_s
     if evaluation.model is None:
         return False
     explained = rounding_difference(
-        lambda images: keras_logits(evaluation.model, images, batch_size),
-        evaluation.images,
-        evaluation.reference_logits,
+        lambda images: keras_outputs(evaluation.model, images, batch_size), evaluation.images, evaluation.reference
     )
     return result.max_abs_diff <= explained
 
@@ -242,7 +264,7 @@ def _latencies(files: Mapping[str, FileUnderTest], timing: Timing, num_threads: 
     runners = {name: LiteRtRunner(file.path, num_threads) for name, file in files.items() if file.runs}
     if not runners:
         return {}
-    sample = next(file for file in files.values() if file.runs).evaluation.images[0]
+    sample = take(next(file for file in files.values() if file.runs).evaluation.file_inputs, 0)
     return time_alternating(runners, sample, timing)
 
 

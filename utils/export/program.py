@@ -7,7 +7,7 @@ can convert it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,8 @@ from pocketflow.utils.export.ranges import set_input_range, with_possible_ranges
 from pocketflow.utils.registry import Registry
 
 Calibration = Iterable[np.ndarray]
-"""Float32 inputs [N, ...] without labels: one array, or an iterable of batches."""
+"""Float32 inputs [N, ...] without labels: one array, or an iterable of batches. For a network with several inputs, a
+list of one array per input, in the order of `Program.inputs`."""
 
 Convert = Callable[['Program', 'Calibration | None'], bytes]
 
@@ -34,7 +35,7 @@ class Program:
     Attributes:
       folder: the SavedModel; its only function maps inputs [1, ...] to outputs [1, ...].
       name: of the Keras model, for messages.
-      input_shape: of one sample.
+      inputs: name -> shape of one sample.
       holds_ranges: whether it was trained for int8 and has activation ranges, so that it can be converted to int8 only.
       input_range: the values of the uint8 codes 0 and 255 of the int8 file's input; None: int8 codes of the range that
         the calibration finds.
@@ -42,7 +43,7 @@ class Program:
 
     folder: Path
     name: str
-    input_shape: tuple[int, ...]
+    inputs: Mapping[str, tuple[int, ...]]
     holds_ranges: bool = False
     input_range: tuple[float, float] | None = None
 
@@ -132,31 +133,35 @@ def _possible_ranges(program: Program, calibrated: bytes) -> bytearray:
         raise PocketFlowError(f'model {program.name!r} cannot be converted to int8: {error}') from None
 
 
-def _single_samples(calibration: Calibration, program: Program) -> Iterator[list[np.ndarray]]:
-    """The calibration data one sample at a time, in the converter's form: lists of one array [1, ...]."""
-    expected = program.input_shape
+def _single_samples(calibration: Calibration, program: Program) -> Iterator[dict[str, np.ndarray]]:
+    """The calibration data one sample at a time, in the converter's form: arrays [1, ...] by name of the input."""
     num_samples = 0
-    for batch in _batches(calibration, expected):
-        if np.shape(batch)[1:] != expected:
-            raise PocketFlowError(
-                f'calibration batch of shape {np.shape(batch)}, but model {program.name!r} '
-                f'takes {(None, *expected)}; give inputs only, without labels'
-            )
-        for sample in np.asarray(batch, np.float32):
-            if not np.isfinite(sample).all():
+    for batch in _batches(calibration, list(program.inputs.values())):
+        for array, expected in zip(batch, program.inputs.values(), strict=True):
+            if np.shape(array)[1:] != expected:
+                raise PocketFlowError(
+                    f'calibration batch of shape {np.shape(array)}, but model {program.name!r} '
+                    f'takes {(None, *expected)}; give inputs only, without labels'
+                )
+        for sample in zip(*(np.asarray(array, np.float32) for array in batch), strict=True):
+            if not all(np.isfinite(array).all() for array in sample):
                 raise PocketFlowError(
                     f'model {program.name!r} cannot be converted to int8: calibration sample '
                     f'{num_samples} holds values that are not finite; leave it out or repair it'
                 )
             num_samples += 1
-            yield [sample[np.newaxis]]
+            yield {name: array[np.newaxis] for name, array in zip(program.inputs, sample, strict=True)}
     if not num_samples:
         raise PocketFlowError(f'the calibration data for model {program.name!r} are empty; pass some training inputs')
 
 
-def _batches(calibration: Calibration, expected: tuple[int, ...]) -> Iterable[np.ndarray]:
-    is_one_batch = isinstance(calibration, np.ndarray) and calibration.shape[1:] == expected
-    return [calibration] if isinstance(calibration, np.ndarray) and is_one_batch else calibration
+def _batches(calibration: Calibration, expected: Sequence[tuple[int, ...]]) -> Iterable[Sequence[np.ndarray]]:
+    """Batches as lists with one array for each input."""
+    if len(expected) > 1:
+        return [list(calibration)]
+    if isinstance(calibration, np.ndarray) and calibration.shape[1:] == expected[0]:
+        return [[calibration]]
+    return ([batch] for batch in calibration)
 
 
 def first_reason(message: str) -> str:

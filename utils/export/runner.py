@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -15,6 +15,9 @@ from ai_edge_litert.interpreter import Interpreter
 from pocketflow.utils.errors import PocketFlowError, first_line
 from pocketflow.utils.export.operators import operators
 from pocketflow.utils.system.quiet import quiet_native_output
+
+Values: TypeAlias = np.ndarray | Mapping[str, np.ndarray]
+"""An array, or arrays by the names of several inputs or outputs."""
 
 
 def num_usable_threads() -> int:
@@ -40,14 +43,15 @@ def dequantize(codes: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
 
 
 class LiteRtRunner:
-    """An interpreter for one `.tflite` file with one input and one output.
+    """An interpreter for one `.tflite` file.
 
     The state of recurrent layers is reset to zeros before each batch, as in Keras: LiteRT stores the state of LSTMs in
     variables of the interpreter, which persist between calls.
 
     Inputs and outputs are real numbers (float32) for every format: inputs of integer files are quantized, and their
     outputs dequantized, with the scales and zero points in the file. Inputs of the file's own input type, such as uint8
-    pixels, are taken as they are.
+    pixels, are taken as they are. Several inputs or outputs are dicts by the names in the file's signature; a single
+    one is an array.
     """
 
     def __init__(self, file: str | os.PathLike[str] | bytes, num_threads: int = 1):
@@ -68,43 +72,38 @@ class LiteRtRunner:
 
     @property
     def input_dtype(self) -> type[np.generic]:
-        dtype: type[np.generic] = self._input['dtype']
+        """Type of the first input."""
+        dtype: type[np.generic] = next(iter(self._inputs.values()))['dtype']
         return dtype
 
     @property
     def output_dtype(self) -> type[np.generic]:
-        dtype: type[np.generic] = self._output['dtype']
+        """Type of the first output."""
+        dtype: type[np.generic] = next(iter(self._outputs.values()))['dtype']
         return dtype
 
     def operators(self) -> Counter[str]:
         """The operations in the file, by name."""
         return operators(self._content)
 
-    def predict(self, images: np.ndarray, batch_size: int = 64) -> np.ndarray:
+    def predict(self, images: Values, batch_size: int = 64) -> Values:
         """The outputs [N, ...] (float32) for inputs [N, ...], in batches of `batch_size`.
 
         A file that cannot be resized is run sample by sample.
         """
-        self._check_shape(images)
-        batch_size = self._possible_batch(min(batch_size, len(images)))
-        outputs = []
-        for start in range(0, len(images), batch_size):
-            self.set_input(images[start : start + batch_size])
+        inputs = self._checked(images)
+        num_samples = len(next(iter(inputs.values())))
+        batch_size = self._possible_batch(min(batch_size, num_samples))
+        outputs: list[dict[str, np.ndarray]] = []
+        for start in range(0, num_samples, batch_size):
+            self._set_inputs({name: array[start : start + batch_size] for name, array in inputs.items()})
             self.invoke()
-            outputs.append(self.output())
-        return np.concatenate(outputs)
+            outputs.append(self._all_outputs())
+        return _only_value({name: np.concatenate([batch[name] for batch in outputs]) for name in self._outputs})
 
-    def set_input(self, images: np.ndarray) -> None:
+    def set_input(self, images: Values) -> None:
         """Sets a batch [N, ...] as the input of the next `invoke`, and resets variables to zero."""
-        self._resize(len(images))
-        self._interpreter.reset_all_variables()
-        values = np.asarray(images)
-        if values.dtype != self.input_dtype:
-            values = np.asarray(values, np.float32)
-            if issubclass(self.input_dtype, np.integer):
-                scale, zero_point = self._input['quantization']
-                values = quantize(values, scale, zero_point, self.input_dtype)
-        self._interpreter.set_tensor(self._input['index'], values)
+        self._set_inputs(self._checked(images))
 
     def invoke(self) -> None:
         """Computes the output of the current input: the call that is timed."""
@@ -113,20 +112,35 @@ class LiteRtRunner:
         except RuntimeError as error:
             raise self._failure('run', error) from error
 
-    def output(self) -> np.ndarray:
+    def output(self) -> Values:
         """The output of the last `invoke` (float32)."""
-        values: np.ndarray = self._interpreter.get_tensor(self._output['index'])
-        if issubclass(self.output_dtype, np.integer):
-            values = dequantize(values, *self._output['quantization'])
-        return values
+        return _only_value(self._all_outputs())
+
+    def _set_inputs(self, inputs: Mapping[str, np.ndarray]) -> None:
+        self._resize(len(next(iter(inputs.values()))))
+        self._interpreter.reset_all_variables()
+        for name, images in inputs.items():
+            detail, values = self._inputs[name], np.asarray(images)
+            if values.dtype != detail['dtype']:
+                values = np.asarray(values, np.float32)
+                if issubclass(detail['dtype'], np.integer):
+                    values = quantize(values, *detail['quantization'], detail['dtype'])
+            self._interpreter.set_tensor(detail['index'], values)
+
+    def _all_outputs(self) -> dict[str, np.ndarray]:
+        outputs: dict[str, np.ndarray] = {}
+        for name, detail in self._outputs.items():
+            values = self._interpreter.get_tensor(detail['index'])
+            is_integer = issubclass(detail['dtype'], np.integer)
+            outputs[name] = dequantize(values, *detail['quantization']) if is_integer else values
+        return outputs
 
     def _load(self) -> None:
         with self._naming_the_file('load'), quiet_native_output():
             self._interpreter = Interpreter(model_content=self._content, num_threads=self._num_threads)
             self._interpreter.allocate_tensors()
-        self._input = _only('input', self._interpreter.get_input_details())
-        self._output = _only('output', self._interpreter.get_output_details())
-        self._batch = int(self._input['shape'][0])
+            self._inputs, self._outputs = _named_details(self._interpreter)
+        self._batch = int(next(iter(self._inputs.values()))['shape'][0])
 
     @contextlib.contextmanager
     def _naming_the_file(self, attempt: str) -> Iterator[None]:
@@ -141,18 +155,31 @@ class LiteRtRunner:
             '--exec_mode=export writes it again'
         )
 
-    def _check_shape(self, images: np.ndarray) -> None:
-        expected = tuple(int(size) for size in self._input['shape'][1:])
-        if not len(images) or images.shape[1:] != expected:
+    def _checked(self, images: Values) -> dict[str, np.ndarray]:
+        """Inputs by name."""
+        if not isinstance(images, Mapping):
+            if len(self._inputs) > 1:
+                raise PocketFlowError(f'{self._name}: the file takes several inputs by name: {", ".join(self._inputs)}')
+            images = dict.fromkeys(self._inputs, images)
+        elif len(images) == len(self._inputs) == 1:
+            images = dict(zip(self._inputs, images.values(), strict=True))
+        elif images.keys() != self._inputs.keys():
             raise PocketFlowError(
-                f'input of shape {images.shape}, but the file takes {(None, *expected)}, at least one sample'
+                f'{self._name}: inputs {", ".join(images)} given, but the file takes {", ".join(self._inputs)}'
             )
+        for name, array in images.items():
+            expected = tuple(int(size) for size in self._inputs[name]['shape'][1:])
+            if not len(array) or array.shape[1:] != expected:
+                raise PocketFlowError(
+                    f'input of shape {array.shape}, but the file takes {(None, *expected)}, at least one sample'
+                )
+        return dict(images)
 
     def _resize(self, batch_size: int) -> None:
         if batch_size != self._batch:
-            shape = (batch_size, *self._input['shape'][1:])
             with self._naming_the_file('resize the input of'):
-                self._interpreter.resize_tensor_input(self._input['index'], shape)
+                for detail in self._inputs.values():
+                    self._interpreter.resize_tensor_input(detail['index'], (batch_size, *detail['shape'][1:]))
                 self._interpreter.allocate_tensors()
             self._batch = batch_size
 
@@ -169,10 +196,19 @@ class LiteRtRunner:
                 self._resize(batch_size)
         except PocketFlowError:
             return False
-        return bool(self._interpreter.get_tensor(self._output['index']).shape[0] == batch_size)
+        return all(
+            self._interpreter.get_tensor(detail['index']).shape[0] == batch_size for detail in self._outputs.values()
+        )
 
 
-def _only(kind: str, details: list[dict[str, Any]]) -> dict[str, Any]:
-    if len(details) != 1:
-        raise PocketFlowError(f'the file has {len(details)} {kind}s; only files with one {kind} can be run')
-    return details[0]
+def _named_details(interpreter: Interpreter) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Details of the inputs and of the outputs by name: those of the signature, if several have to be told apart."""
+    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    if len(inputs) == len(outputs) == 1 or len(interpreter.get_signature_list()) != 1:
+        return {detail['name']: detail for detail in inputs}, {detail['name']: detail for detail in outputs}
+    signature = interpreter.get_signature_runner()
+    return signature.get_input_details(), signature.get_output_details()
+
+
+def _only_value(values: dict[str, np.ndarray]) -> Values:
+    return next(iter(values.values())) if len(values) == 1 else values

@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.format_names import CONTAINER, formats
 from pocketflow.utils.export.formats import Source
 from pocketflow.utils.export.latency import DEFAULT_TIMING, Timing, time_alternating
-from pocketflow.utils.export.measure import Evaluation, FileUnderTest, check_file, export_files, keras_logits
+from pocketflow.utils.export.measure import Evaluation, FileUnderTest, check_file, export_files, keras_outputs
 from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.graph.arguments import checked_images, flat_model
 from pocketflow.utils.quantization.encoding import Encoding
+from pocketflow.utils.tasks.nests import Nest, take
 
 NUM_CHECKED = 64
 """Samples on which a new file is compared with its model."""
@@ -46,7 +48,7 @@ def export_tflite(
     'model_float32.tflite'
 
     Args:
-      model: a functional or sequential float32 tf_keras model with one input of fixed shape and one output.
+      model: a functional or sequential float32 tf_keras model with inputs of fixed shape.
       folder: for the files `model_FORMAT.tflite`; it is created if it does not exist.
       formats: of 'float32', 'float16' (weights), 'dynamic' (int8 weights, activations quantized at run time), 'int8'
         (all), and 'mixed' (int4 and int8 weights, according to `encodings`).
@@ -67,9 +69,9 @@ def export_tflite(
     names = _checked_formats(formats, images, encodings)
     images = images if images is None else checked_images(model, images)
     samples = images if images is not None else _random_samples(model)
-    samples = samples[:NUM_CHECKED]
-    outputs = keras_logits(model, samples)
-    evaluation = Evaluation(samples, outputs.argmax(-1), outputs, model)
+    samples = take(samples, slice(NUM_CHECKED))
+    outputs = keras_outputs(model, samples)
+    evaluation = Evaluation(samples, outputs, model=model)
     Path(folder).mkdir(parents=True, exist_ok=True)
     source = Source(model, encodings or {}, images)
     paths: dict[str, Path] = {}
@@ -96,11 +98,17 @@ def _checked_formats(names: Sequence[str], images: Any, encodings: Any) -> list[
     return names
 
 
-def _random_samples(model: keras.Model) -> np.ndarray:
-    shape = tuple(model.inputs[0].shape[1:])
-    if None in shape:
-        raise UsageError(f'model {model.name!r} has an input of open shape {(None, *shape)}; give it a fixed shape')
-    return np.random.default_rng(0).normal(size=(NUM_CHECKED, *shape)).astype(np.float32)
+def _random_samples(model: keras.Model) -> Nest:
+    rng = np.random.default_rng(0)
+
+    def of_input(tensor: tf.Tensor) -> np.ndarray:
+        if None in tensor.shape[1:]:
+            raise UsageError(
+                f'model {model.name!r} has an input of open shape {tuple(tensor.shape)}; give it a fixed shape'
+            )
+        return rng.normal(size=(NUM_CHECKED, *tensor.shape[1:])).astype(np.float32)
+
+    return tf.nest.map_structure(of_input, model.input)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,7 +212,11 @@ def _runner(file: Any, num_threads: int) -> LiteRtRunner | keras.Model:
     return LiteRtRunner(file, num_threads)
 
 
-def _outputs(runner: LiteRtRunner | keras.Model, images: np.ndarray, batch_size: int) -> np.ndarray:
+def _outputs(runner: LiteRtRunner | keras.Model, images: Nest, batch_size: int) -> np.ndarray:
     if isinstance(runner, LiteRtRunner):
-        return runner.predict(images, batch_size)
-    return keras_logits(runner, checked_images(runner, images), batch_size)
+        outputs = runner.predict(images, batch_size)
+    else:
+        outputs = keras_outputs(runner, checked_images(runner, images), batch_size)
+    if not isinstance(outputs, np.ndarray):
+        raise UsageError(f'the network has {len(outputs)} outputs; measure gives the accuracy of networks with one')
+    return outputs

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.graph.inputs import model_inputs
 from pocketflow.utils.graph.standard_form import standard_form
+from pocketflow.utils.tasks.nests import Nest
 
 
 def flat_model(model: keras.Model) -> keras.Model:
@@ -19,25 +22,51 @@ def flat_model(model: keras.Model) -> keras.Model:
       model: a functional or built sequential model of tf_keras, possibly with models among its layers.
 
     Raises:
-      UsageError: it is not a tf_keras model, is a subclassed one, or has several inputs.
+      UsageError: it is not a tf_keras model, or is a subclassed one.
     """
-    flat = standard_form(model, wants_logits=False).model
-    if len(flat.inputs) != 1:
-        raise UsageError(f'model {flat.name!r} has {len(flat.inputs)} inputs; only models with one can be compressed')
-    return flat
+    return standard_form(model, wants_logits=False).model
 
 
-def checked_images(model: keras.Model, images: Any) -> np.ndarray:
-    """Converts samples to a float32 array `[N, ...]` for a model.
+def checked_images(model: keras.Model, images: Any) -> Nest:
+    """Converts samples to float32 arrays `[N, ...]` for a model.
 
     Args:
-      model: a model with one input.
-      images: array of numbers `[N, ...]`, N >= 1, preprocessed for the model.
+      model: a functional model.
+      images: array of numbers `[N, ...]`, N >= 1, preprocessed for the model; for a model with several inputs a dict by
+        the names of the input layers, or a list in the order of the inputs.
 
     Raises:
       UsageError: their shape does not fit, or they are empty, not numbers, or not finite.
     """
-    expected = tuple(model.inputs[0].shape[1:])
+    if len(model.inputs) == 1 and not isinstance(images, Mapping):
+        return _checked_array(model, model.inputs[0], images)
+    expected = model_inputs(model, images)
+    if isinstance(images, (list, tuple)) and isinstance(expected, Mapping):
+        images = dict(zip(expected, images, strict=False))
+    if isinstance(images, Mapping):
+        if not isinstance(expected, Mapping) or images.keys() != expected.keys():
+            raise UsageError(
+                f'images of the inputs {", ".join(images)}, but model {model.name!r} takes '
+                f'{", ".join(model.input_names)}'
+            )
+        return _of_equal_lengths({name: _checked_array(model, expected[name], array) for name, array in images.items()})
+    if not isinstance(images, (list, tuple)) or len(images) != len(model.inputs):
+        raise UsageError(
+            f'model {model.name!r} takes the inputs {", ".join(model.input_names)}: give a dict with an array for each'
+        )
+    pairs = zip(model.inputs, images, strict=True)
+    return _of_equal_lengths([_checked_array(model, tensor, array) for tensor, array in pairs])
+
+
+def _of_equal_lengths(arrays: Nest) -> Nest:
+    lengths = [len(array) for array in tf.nest.flatten(arrays)]
+    if len(set(lengths)) > 1:
+        raise UsageError(f'images of several inputs have {", ".join(map(str, lengths))} samples; give equal numbers')
+    return arrays
+
+
+def _checked_array(model: keras.Model, tensor: Any, images: Any) -> np.ndarray:
+    expected = tuple(tensor.shape[1:])
     try:
         array = np.asarray(images, np.float32)
     except (TypeError, ValueError) as error:

@@ -10,6 +10,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.graph.inputs import inputs_in_order
+from pocketflow.utils.tasks.nests import Nest, in_batches
 
 Call: TypeAlias = keras.layers.Layer | Callable[..., Any]
 Edit = Callable[[keras.layers.Layer, keras.layers.Layer], Call]
@@ -49,13 +51,13 @@ def refresh_derived_values(model: keras.Model) -> None:
             layer.finalize_state()
 
 
-def output_extremes(model: keras.Model, names: Sequence[str], images: np.ndarray, batch_size: int) -> np.ndarray:
+def output_extremes(model: keras.Model, names: Sequence[str], images: Nest, batch_size: int) -> np.ndarray:
     """The least and the greatest output of layers for each batch, in inference mode.
 
     Args:
       model: a functional model.
       names: layers with one output; for a layer with several calls, extremes are taken over all of them.
-      images: inputs `[N, ...]` (float32).
+      images: inputs `[N, ...]` (float32); several inputs are a dict or tuple of arrays.
       batch_size: images per batch.
 
     Returns:
@@ -70,20 +72,19 @@ def output_extremes(model: keras.Model, names: Sequence[str], images: np.ndarray
     watched = keras.Model(model.inputs, outputs)
 
     @tf.function(reduce_retracing=True)
-    def extremes(batch: tf.Tensor) -> tf.Tensor:
+    def extremes(batch: list[tf.Tensor]) -> tf.Tensor:
+        values = tf.nest.flatten(watched(batch, training=False))  # Keras takes a single tensor out of its lists
         return tf.stack(
             [
                 (
                     tf.reduce_min([tf.reduce_min(tensor) for tensor in tensors]),
                     tf.reduce_max([tf.reduce_max(tensor) for tensor in tensors]),
                 )
-                for tensors in watched(batch, training=False)
+                for tensors in tf.nest.pack_sequence_as(outputs, values)
             ]
         )
 
-    return np.stack(
-        [extremes(images[start : start + batch_size]).numpy() for start in range(0, len(images), batch_size)]
-    )
+    return np.stack([extremes(batch).numpy() for batch in in_batches(inputs_in_order(model, images), batch_size)])
 
 
 def rebuild(model: keras.Model, edit: Edit) -> keras.Model:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
@@ -14,6 +13,7 @@ from pocketflow.utils.quantization.encoding import Encoding, known_kernel_name
 from pocketflow.utils.quantization.layers import QUANTIZED, QuantizeActivation, QuantizedKernel
 from pocketflow.utils.quantization.limits import FULL_BITS
 from pocketflow.utils.quantization.quantizers import CodebookQuantizer, Quantizer
+from pocketflow.utils.tasks.nests import Nest
 
 Layer: TypeAlias = keras.layers.Layer
 _k = keras.layers
@@ -80,7 +80,7 @@ def _is_quantized(activation: Any) -> bool:
         return False
 
 
-def activation_ranges(model: keras.Model, images: np.ndarray) -> dict[str, tuple[float, float]]:
+def activation_ranges(model: keras.Model, images: Nest) -> dict[str, tuple[float, float]]:
     """The (least, greatest) output of each of the `activation_layers`: means over batches of images.
 
     Args:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from pocketflow.utils.reports.number_format import compact
 from pocketflow.utils.runs.records import Record
+from pocketflow.utils.tasks.metric import Metric
 
 CHARACTER_WIDTH = 7.2
 """Upper estimate of the average character width at font size 12, since the font is not known."""
@@ -30,11 +31,11 @@ DESCRIBED = 100
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """A file in a trade-off chart: cost (bytes or milliseconds) and accuracy (0 to 1)."""
+    """A file in a trade-off chart: cost (bytes or milliseconds) and value of the primary metric."""
 
     name: str
     cost: float
-    accuracy: float
+    value: float
     uncompressed: bool = False
 
 
@@ -93,7 +94,7 @@ class Marker:
 
 @dataclasses.dataclass(frozen=True)
 class Scatter:
-    """Scatter chart of accuracy (y) over cost (x)."""
+    """Scatter chart of a metric (y) over cost (x); `better` says in which direction values improve."""
 
     title: str
     x_title: str
@@ -102,6 +103,8 @@ class Scatter:
     plot: Box
     x_ticks: Sequence[Tick]
     y_ticks: Sequence[Tick]
+    y_title: str
+    better: str
     markers: Sequence[Marker]
     description: str
 
@@ -157,27 +160,30 @@ def decimals(values: Sequence[float]) -> int:
     )
 
 
-def scatter(points: Sequence[Point], title: str, x_title: str, unit: Callable[[float], tuple[float, str]]) -> Scatter:
+def scatter(
+    points: Sequence[Point], title: str, x_title: str, unit: Callable[[float], tuple[float, str]], metric: Metric
+) -> Scatter:
     """Lays out a scatter chart of files; the cost axis begins at zero, so that lengths are proportional to costs.
 
     Args:
-      points: the files; those without a finite cost and accuracy are left out.
+      points: the files; those without a finite cost and value are left out.
       title, x_title: titles of the chart and of its cost axis; the axis' unit is added.
       unit: function from the largest cost to the size and name of the axis' unit: `(1e6, 'MB')`.
+      metric: what the values are.
     """
-    points = [point for point in points if math.isfinite(point.cost) and math.isfinite(point.accuracy)]
+    points = [point for point in points if math.isfinite(point.cost) and math.isfinite(point.value)]
     scale, unit_name = unit(max((point.cost for point in points), default=1))
     xs = ticks_between(0, EDGE * max((point.cost for point in points), default=0) / scale or 1, 5)
-    ys = _accuracy_ticks([100 * point.accuracy for point in points])
+    ys = _value_ticks([metric.scale * point.value for point in points], metric.is_share)
     plot = Box(left=58, top=14, right=506, bottom=286)
     places = [
         (
             between(point.cost / scale, xs, plot.left, plot.right),
-            between(100 * point.accuracy, ys, plot.bottom, plot.top),
+            between(metric.scale * point.value, ys, plot.bottom, plot.top),
         )
         for point in points
     ]
-    tips = [f'{point.name}: {point.cost / scale:.3g} {unit_name}, {100 * point.accuracy:.2f} %' for point in points]
+    tips = [f'{point.name}: {point.cost / scale:.3g} {unit_name}, {metric.text(point.value)}' for point in points]
     return Scatter(
         title,
         f'{x_title} ({unit_name})',
@@ -186,15 +192,20 @@ def scatter(points: Sequence[Point], title: str, x_title: str, unit: Callable[[f
         plot=plot,
         x_ticks=axis_ticks(xs, plot.left, plot.right),
         y_ticks=axis_ticks(ys, plot.bottom, plot.top),
+        y_title=metric.axis,
+        better='up' if metric.higher_is_better else 'down',
         markers=_markers(points, places, tips, plot),
         description='; '.join(tips),
     )
 
 
-def _accuracy_ticks(percents: Sequence[float]) -> list[float]:
-    # The accuracy axis spans at least one point; a smaller span would magnify noise.
-    low, high = min(percents, default=0), max(percents, default=100)
-    margin = max(0.12 * (high - low), (1 - (high - low)) / 2)
+def _value_ticks(values: Sequence[float], is_percentage: bool) -> list[float]:
+    # The axis spans at least one point, or 1 % of the largest value; a smaller span would magnify noise.
+    low, high = min(values, default=0), max(values, default=100)
+    least = 1.0 if is_percentage else 0.01 * max(abs(low), abs(high)) or 1.0
+    margin = max(0.12 * (high - low), (least - (high - low)) / 2)
+    if not is_percentage:
+        return ticks_between(low - margin, high + margin, 5)
     return ticks_between(max(low - margin, 0), min(high + margin, 100), 5)
 
 

@@ -6,7 +6,7 @@ This module and `charts.py` prepare the content; `templates/report.html` defines
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,12 @@ import jinja2
 from pocketflow.utils.reports import number_format as figures
 from pocketflow.utils.reports.charts import Point, Scatter, arrow, kept, layer_chart, scatter
 from pocketflow.utils.reports.layer_table import EXTRA_COLUMNS, extra_cell, left_share, total_cell
-from pocketflow.utils.reports.report import INTERVAL, form_line, uncounted_line
+from pocketflow.utils.reports.report import INTERVAL, form_line, primary_metric, uncounted_line
 from pocketflow.utils.reports.search.page import searches
 from pocketflow.utils.reports.verdict import Speed, compare_speeds, interval_words, verdict_line
 from pocketflow.utils.runs.records import Record
 from pocketflow.utils.system import atomic
-
-TOLERATED_DROP = 0.01
-"""Accuracy drops up to one point are shown in green, with the text "within one point"."""
+from pocketflow.utils.tasks.metric import Metric
 
 AMOUNTS = {
     'parameters': 'parameters',
@@ -77,20 +75,22 @@ def render(report: Record) -> str:
     environment.filters.update(
         duration=figures.duration, integer=figures.integer, percent=figures.percent, significant=figures.significant
     )
-    environment.globals.update(
-        kept=kept, extra_cell=extra_cell, total_cell=total_cell, format_metric=format_metric, missing=figures.MISSING
-    )
+    environment.globals.update(kept=kept, extra_cell=extra_cell, total_cell=total_cell, missing=figures.MISSING)
     return environment.get_template('report.html').render(page_context(report)) + '\n'
 
 
 def page_context(report: Record) -> dict[str, Any]:
     """Variables of the template: the report, and the rows and charts derived from it."""
-    layers, verdict = report['layers'], report['verdict']
+    layers, verdict, metric = report['layers'], report['verdict'], primary_metric(report)
+    metrics = known_metrics(report)
     return {
         'report': report,
         'heading': f'{report["model"]} at {report["dataset"]}',
         'learners': ', then '.join(report['learners']),
-        'verdict_line': verdict_line(verdict, report['compressed']) if verdict else '',
+        'verdict_line': verdict_line(verdict, metric, report['compressed']) if verdict else '',
+        'metric': metric,
+        'format_metric': lambda name, value: metrics.get(name, undeclared(name)).text(value),
+        'label_of': lambda name: metrics.get(name, undeclared(name)).label,
         'cards': verdict_cards(report) if verdict else [],
         'rows': comparison(report),
         'charts': trade_offs(report),
@@ -104,7 +104,7 @@ def page_context(report: Record) -> dict[str, Any]:
             key: [sum(row[key][side] for row in layers) for side in (0, 1)] for key in ('macs', 'parameters')
         },
         'timed_on_device': any('device_latency_ms' in item for item in report['exports']),
-        'stage_metrics': metric_names(report['stages']),
+        'stage_metrics': metric_names(report['stages'], metrics),
         'uncounted': ' '.join(uncounted_line(report)),
         'form': ' '.join(form_line(report)),
         'operators': operator_table(report['exports']),
@@ -112,7 +112,7 @@ def page_context(report: Record) -> dict[str, Any]:
 
 
 def verdict_cards(report: Record) -> list[Card]:
-    """Cards for size, speed and accuracy; the text repeats the state that the colour shows."""
+    """Cards for size, speed and quality; the text repeats the state that the colour shows."""
     before, after, verdict = report['baseline'], report['compressed'], report['verdict']
     size = figures.times(before['file_bytes'], after['file_bytes'], 'less', 'more')
     sizes = arrow(figures.human_bytes(before['file_bytes']), figures.human_bytes(after['file_bytes']))
@@ -124,7 +124,7 @@ def verdict_cards(report: Record) -> list[Card]:
             _state(verdict['smaller']),
         ),
         _speed_card(before['latency_ms'], after['latency_ms'], after.get(INTERVAL)),
-        _accuracy_card(before['file_accuracy'], after['file_accuracy'], verdict['accuracy_drop']),
+        _quality_card(primary_metric(report), before['file_metrics'], after['file_metrics'], verdict['metric_drop']),
     ]
 
 
@@ -148,28 +148,40 @@ def _state(good: bool) -> str:
     return GOOD if good else BAD
 
 
-def _accuracy_card(before: float, after: float, drop: float) -> Card:
-    points = figures.rounded(100 * drop, 2)
-    words = f'{"Drops" if points > 0 else "Gains"} {abs(points):.2f} points' if points else 'No accuracy lost'
-    limit = f', {"within" if drop <= TOLERATED_DROP else "more than"} one point' if points > 0 else ''
+def _quality_card(metric: Metric, before: Record, after: Record, drop: float) -> Card:
+    values = before[metric.name], after[metric.name]
+    is_good = metric.is_tolerated(values[0], drop)
+    amount = metric.change(drop, 0.0).lstrip('+-')
+    is_equal = figures.rounded(metric.scale * drop, 2 if metric.is_share else 4) == 0
+    words = f'No {metric.label} lost' if is_equal else _change_words(metric, amount, drop)
+    tolerated = 'one point' if metric.is_share else '1 %'
+    limit = f', {"within" if is_good else "more than"} {tolerated}' if drop > 0 and not is_equal else ''
     return Card(
-        'Accuracy',
-        words,
-        arrow(figures.percent(before), figures.percent(after)) + limit,
-        _state(drop <= TOLERATED_DROP),
+        metric.label[0].upper() + metric.label[1:], words, arrow(*map(metric.text, values)) + limit, _state(is_good)
     )
+
+
+def _change_words(metric: Metric, amount: str, drop: float) -> str:
+    """`Drops 0.80 points`, `Rises 0.0100 px`."""
+    if metric.is_share:
+        return f'{"Drops" if drop > 0 else "Gains"} {amount}'
+    return f'{"Drops" if (drop > 0) == metric.higher_is_better else "Rises"} {amount}'
 
 
 def comparison(report: Record) -> list[Row]:
     """Figures before and after; equal if nothing was compressed."""
-    before = report['baseline']
+    primary, metrics, before = primary_metric(report), known_metrics(report), report['baseline']
     after = report['compressed'] if report['verdict'] else before
     return [
         *(
-            _metric_row(name, before['metrics'].get(name), after['metrics'].get(name))
-            for name in metric_order(before['metrics'])
+            _metric_row(metrics.get(name, undeclared(name)), before['metrics'], after['metrics'])
+            for name in metric_order(before['metrics'], metrics)
         ),
-        _metric_row('accuracy of the exported file', before['file_accuracy'], after['file_accuracy']),
+        _metric_row(
+            dataclasses.replace(primary, label=f'{primary.label} of the exported file'),
+            before['file_metrics'],
+            after['file_metrics'],
+        ),
         *(_amount_row(label, before[key], after[key]) for label, key in AMOUNTS.items()),
         *(
             _latency_row(
@@ -185,38 +197,35 @@ def comparison(report: Record) -> list[Row]:
     ]
 
 
-def metric_order(metrics: Record) -> list[str]:
-    """The metrics' names, accuracies first."""
-    return sorted(metrics, key=lambda name: not is_share(name))
+def known_metrics(report: Record) -> dict[str, Metric]:
+    """The metrics of the task by name."""
+    return {record['name']: Metric.from_json(record) for record in report['task']['metrics']}
 
 
-def metric_names(stages: Sequence[Record]) -> list[str]:
-    """Names of the metrics of all stages, accuracies first."""
-    return metric_order(
-        {name: None for stage in stages for key in ('metrics_compressed', 'metrics') for name in stage.get(key) or {}}
+def undeclared(name: str) -> Metric:
+    """A metric that only the pair's loss function names: accuracies are shares."""
+    return Metric(name, is_share='acc' in name)
+
+
+def metric_order(names: Iterable[str], metrics: Mapping[str, Metric]) -> list[str]:
+    """Names of metrics: those of the task first, in its order, then other shares."""
+    order = list(metrics)
+    return sorted(
+        names, key=lambda name: order.index(name) if name in metrics else len(order) + (not undeclared(name).is_share)
     )
 
 
-def is_share(metric: str) -> bool:
-    return 'acc' in metric
+def metric_names(stages: Sequence[Record], metrics: Mapping[str, Metric]) -> list[str]:
+    """Names of the metrics of all stages, in the order of `metric_order`."""
+    names = {
+        name: None for stage in stages for key in ('metrics_compressed', 'metrics') for name in stage.get(key) or {}
+    }
+    return metric_order(names, metrics)
 
 
-def format_metric(name: str, value: float | None) -> str:
-    if value is None:
-        return figures.MISSING
-    return figures.percent(value) if is_share(name) else f'{value:.4f}'
-
-
-def _metric_row(name: str, before: float | None, after: float | None) -> Row:
-    return Row(name, format_metric(name, before), format_metric(name, after), metric_change(name, before, after))
-
-
-def metric_change(name: str, before: float | None, after: float | None) -> str:
-    """`-0.80 points` for accuracies, the plain difference for other metrics."""
-    if before is None or after is None:
-        return ''
-    change = after - before
-    return f'{figures.signed(100 * change, 2)} points' if is_share(name) else figures.signed(change, 4)
+def _metric_row(metric: Metric, before: Record, after: Record) -> Row:
+    old, new = before.get(metric.name), after.get(metric.name)
+    return Row(metric.label, metric.text(old), metric.text(new), metric.change(old, new))
 
 
 def _amount_row(label: str, before: int, after: int) -> Row:
@@ -244,23 +253,26 @@ def _cost_state(before: float, after: float) -> str:
 
 
 def trade_offs(report: Record) -> list[Scatter]:
-    """Charts of accuracy over bytes and over latency, for the uncompressed file and all exported files."""
-    timed = [item for item in report['exports'] if item['latency_ms']]
+    """Charts of the primary metric over bytes and over latency, for the uncompressed file and all exported files."""
+    timed, metric = [item for item in report['exports'] if item['latency_ms']], primary_metric(report)
+    name = metric.label[0].upper() + metric.label[1:]
     charts = [
         scatter(
             _points(report, 'file_bytes', report['exports'], lambda item: item['bytes']),
-            'Accuracy over file size',
+            f'{name} over file size',
             'size of the exported file',
             figures.byte_unit,
+            metric,
         )
     ]
     if timed and report['baseline']['latency_ms']:
         charts.append(
             scatter(
                 _points(report, 'latency_ms', timed, lambda item: item['latency_ms']['p50']),
-                'Accuracy over latency',
+                f'{name} over latency',
                 'median time per image, one thread',
                 lambda _: (1.0, 'ms'),
+                metric,
             )
         )
     return charts
@@ -268,12 +280,13 @@ def trade_offs(report: Record) -> list[Scatter]:
 
 def _points(report: Record, key: str, exports: Sequence[Record], cost: Callable[[Record], float]) -> list[Point]:
     """Points of the exported files, preceded by the uncompressed file with cost `key` if a model was compressed."""
-    points = [Point(item['format'], cost(item), item['metrics']['accuracy']) for item in exports]
+    name = primary_metric(report).name
+    points = [Point(item['format'], cost(item), item['metrics'][name]) for item in exports]
     if not report['verdict']:
         return points  # the uncompressed file is among the exported files
     baseline = report['baseline']
     cost_before = baseline[key]['p50'] if key == 'latency_ms' else baseline[key]
-    return [Point('uncompressed', cost_before, baseline['file_accuracy'], uncompressed=True), *points]
+    return [Point('uncompressed', cost_before, baseline['file_metrics'][name], uncompressed=True), *points]
 
 
 def operator_table(exports: Sequence[Record]) -> dict[str, list[int]]:

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pocketflow.utils.reports.layer_table import ROW_SHAPE, format_rows
-from pocketflow.utils.reports.number_format import signed
 from pocketflow.utils.reports.search.results import SHAPE as SEARCH_SHAPE
 from pocketflow.utils.reports.search.results import outcome
 from pocketflow.utils.reports.verdict import Speed, compare_speeds, interval_words, verdict_line
 from pocketflow.utils.runs.records import Number, Record
+from pocketflow.utils.tasks.metric import ACCURACY, Metric, plain, with_unit
+from pocketflow.utils.tasks.task import FORMER_TASK, TASK_SHAPE
 
-SCHEMA = 1
+SCHEMA = 2
 INTERVAL = 'speedup_interval'
 """Key of the interval of the speed-up on one thread; that on all threads has the same suffix as the latencies."""
 
-_COUNT, _ACCURACY, _LATENCY = Number(low=0), {'accuracy': float}, ({'p50': Number(above=0)}, None)
+_COUNT, _METRICS, _LATENCY = Number(low=0), {...: float}, ({'p50': Number(above=0)}, None)
 _INTERVAL = ([Number(above=0), Number(above=0)], None)
 _MODEL = {
-    'metrics': _ACCURACY,
+    'metrics': _METRICS,
     'parameters': _COUNT,
     'macs': _COUNT,
     'keras_bytes': _COUNT,
     'file': str,
     'file_bytes': _COUNT,
+    'file_metrics': _METRICS,
     'timed_file': (str, None),
     'latency_ms': _LATENCY,
     'latency_ms_all_threads': _LATENCY,
@@ -35,6 +38,7 @@ _MODEL = {
 SHAPE = {
     'model': str,
     'dataset': str,
+    'task': TASK_SHAPE,
     'learners': [str],
     'command': str,
     'baseline': _MODEL,
@@ -44,8 +48,8 @@ SHAPE = {
     'stages': [
         {
             'learner': str,
-            'metrics_compressed': _ACCURACY,
-            'metrics': _ACCURACY,
+            'metrics_compressed': _METRICS,
+            'metrics': _METRICS,
             'parameters': _COUNT,
             'macs': _COUNT,
             'sparsity': float,
@@ -58,8 +62,8 @@ SHAPE = {
             'path': str,
             'bytes': _COUNT,
             'gzip_bytes': _COUNT,
-            'metrics': _ACCURACY,
-            'top1_agreement': float,
+            'metrics': _METRICS,
+            'same_answers': float,
             'max_abs_diff': float,
             'size_ratio': float,
             'latency_ms': _LATENCY,
@@ -73,7 +77,7 @@ SHAPE = {
         {
             'smaller': bool,
             'faster': (bool, None),
-            'accuracy_drop': Number(),
+            'metric_drop': Number(),
             'size_ratio': Number(),
             'speedup': (Number(above=0), None),
         },
@@ -81,6 +85,42 @@ SHAPE = {
     ),
 }
 """Shape of a report when read from a file; see `pocketflow.utils.runs.records`."""
+
+
+def upgraded(report: dict[str, Any]) -> dict[str, Any]:
+    """A report of any schema in the present one; reports of schema 1 are of classifiers, without an entry of the task.
+
+    Args:
+      report: any JSON object; what is missing in it is not added.
+    """
+    if 'task' in report:
+        return report
+    models: dict[str, Any] = {key: _model_upgraded(report[key]) for key in ('baseline', 'compressed') if key in report}
+    renamed = {
+        key: [_renamed(item, 'top1_agreement', 'same_answers') for item in items]
+        for key, items in report.items()
+        if key == 'exports' and isinstance(items, list)
+    }
+    verdict = {key: _renamed(report[key], 'accuracy_drop', 'metric_drop') for key in ('verdict',) if key in report}
+    return {**report, 'task': FORMER_TASK, **models, **renamed, **verdict}
+
+
+def _model_upgraded(entry: Any) -> Any:
+    entry = _renamed(entry, 'file_accuracy', 'file_metrics')
+    if isinstance(entry, dict) and 'file_metrics' in entry:
+        entry['file_metrics'] = {ACCURACY.name: entry['file_metrics']}
+    return entry
+
+
+def _renamed(entry: Any, old: str, new: str) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    return {new if key == old else key: value for key, value in entry.items()}
+
+
+def primary_metric(report: Record) -> Metric:
+    """The metric of the verdict."""
+    return Metric.from_json(report['task']['primary'])
 
 
 def format_table(rows: Sequence[Sequence[str]]) -> str:
@@ -100,17 +140,23 @@ def summary(report: Record) -> str:
     if report['layers']:
         parts += [format_rows(report['layers']), '']
     if len(report['stages']) > 1:
-        parts += [format_table(_stages(report['stages'])), '']
-    comparison: list[tuple[str, ...]] = [*_comparison(report)]
+        parts += [format_table(_stages(report['stages'], primary_metric(report))), '']
+    metric = primary_metric(report)
+    comparison: list[tuple[str, ...]] = [*_comparison(report, metric)]
     if not report['verdict']:
         comparison = [row[:2] for row in comparison]  # nothing was compressed: both columns would be equal
-    parts += [format_table(comparison), *uncounted_line(report), '', format_table(_exports(report['exports']))]
-    parts += form_line(report)
+    parts += [
+        format_table(comparison),
+        *uncounted_line(report),
+        '',
+        format_table(_exports(report['exports'], metric, report['task']['same_answer'])),
+        *form_line(report),
+    ]
     parts += [f'NOT exported: {entry["format"]}: {entry["reason"]}' for entry in report.get('failed_exports', ())]
     if report.get('searches'):
         parts += ['', *(f'search: {outcome(entry)}' for entry in report['searches'])]
     if report['verdict']:
-        parts += ['', verdict_line(report['verdict'], report['compressed'], report['baseline'])]
+        parts += ['', verdict_line(report['verdict'], metric, report['compressed'], report['baseline'])]
     return '\n'.join(parts)
 
 
@@ -132,7 +178,7 @@ def uncounted_line(report: Record) -> list[str]:
     return [f'MACs of {named} not counted: there is no formula for them'] if found else []
 
 
-def _comparison(report: Record) -> list[tuple[str, str, str, str]]:
+def _comparison(report: Record, metric: Metric) -> list[tuple[str, str, str, str]]:
     before, after = report['baseline'], report['compressed']
 
     def times(key: str) -> tuple[str, str, str]:
@@ -145,16 +191,10 @@ def _comparison(report: Record) -> list[tuple[str, str, str, str]]:
         old, new = before[key]['p50'], after[key]['p50']
         return f'{old:.3f} ms', f'{new:.3f} ms', speed_words(old, new, after.get(key.replace('latency_ms', INTERVAL)))
 
-    gain = after['metrics']['accuracy'] - before['metrics']['accuracy']
     suffixes = dict.fromkeys(Path(entry['file']).suffix for entry in (before, after))
     return [
         ('', 'uncompressed', 'compressed', ''),
-        (
-            'accuracy',
-            f'{before["metrics"]["accuracy"]:.4f}',
-            f'{after["metrics"]["accuracy"]:.4f}',
-            f'{signed(100 * gain, 2)} points',
-        ),
+        _metric_row(metric, before['metrics'], after['metrics']),
         ('parameters', *times('parameters')),
         ('MACs', *times('macs')),
         ('.keras file, bytes', *times('keras_bytes')),
@@ -162,6 +202,16 @@ def _comparison(report: Record) -> list[tuple[str, str, str, str]]:
         ('latency p50, one thread', *latency('latency_ms')),
         ('latency p50, all threads', *latency('latency_ms_all_threads')),
     ]
+
+
+def _metric_row(metric: Metric, before: Record, after: Record) -> tuple[str, str, str, str]:
+    old, new = before.get(metric.name), after.get(metric.name)
+    return metric.label, _value(old, metric), _value(new, metric), metric.change(old, new)
+
+
+def _value(value: float | None, metric: Metric) -> str:
+    """A value in a text table; shares are shown as such: `0.9125`."""
+    return '-' if value is None else with_unit(plain(value), metric.unit)
 
 
 def speed_words(before: float, after: float, interval: Sequence[float] | None) -> str:
@@ -176,15 +226,15 @@ def speed_words(before: float, after: float, interval: Sequence[float] | None) -
     return words.get(found, str(found.value))
 
 
-def _stages(stages: Sequence[Record]) -> list[tuple[str, ...]]:
+def _stages(stages: Sequence[Record], metric: Metric) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [
-        ('stage', 'accuracy before tuning', 'accuracy', 'parameters', 'MACs', 'zeros', 'bits per weight')
+        ('stage', f'{metric.label} before tuning', metric.label, 'parameters', 'MACs', 'zeros', 'bits per weight')
     ]
     rows += [
         (
             stage['learner'],
-            f'{stage["metrics_compressed"]["accuracy"]:.4f}',
-            f'{stage["metrics"]["accuracy"]:.4f}',
+            _value(stage['metrics_compressed'].get(metric.name), metric),
+            _value(stage['metrics'].get(metric.name), metric),
             f'{stage["parameters"]:,}',
             f'{stage["macs"]:,}',
             f'{100 * stage["sparsity"]:.1f} %',
@@ -195,7 +245,7 @@ def _stages(stages: Sequence[Record]) -> list[tuple[str, ...]]:
     return rows
 
 
-def _exports(exports: Sequence[Record]) -> list[tuple[str, ...]]:
+def _exports(exports: Sequence[Record], metric: Metric, same_answer: str) -> list[tuple[str, ...]]:
     timed = any('device_latency_ms' in item for item in exports)
     rows = [
         (
@@ -203,8 +253,8 @@ def _exports(exports: Sequence[Record]) -> list[tuple[str, ...]]:
             'bytes',
             'smaller',
             'gzipped',
-            'accuracy',
-            'same top-1',
+            metric.label,
+            same_answer,
             'max diff',
             'p50 ms',
             'speed-up',
@@ -217,8 +267,8 @@ def _exports(exports: Sequence[Record]) -> list[tuple[str, ...]]:
             f'{item["bytes"]:,}',
             f'{item["size_ratio"]:.2f}x',
             f'{item["gzip_bytes"]:,}',
-            f'{item["metrics"]["accuracy"]:.4f}',
-            f'{100 * item["top1_agreement"]:.2f} %',
+            _value(item['metrics'].get(metric.name), metric),
+            f'{100 * item["same_answers"]:.2f} %',
             f'{item["max_abs_diff"]:.2g}',
             *_speed(item),
             *([_device(item)] if timed else []),

@@ -1,4 +1,4 @@
-"""The verdict: comparison of the compressed and the uncompressed model in size, speed and accuracy."""
+"""The verdict: comparison of the compressed and the uncompressed model in size, speed and quality."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.options import Options, option
-from pocketflow.utils.reports import number_format as figures
 from pocketflow.utils.runs.records import Record
+from pocketflow.utils.tasks.metric import ACCURACY, Metric
 
 SPEED_MARGIN = 1.03
 """Speeds up to this ratio count as equal: medians of the same file scatter by some per cent."""
@@ -66,18 +66,27 @@ class VerdictOptions(Options):
         low=0,
         high=1,
     )
+    max_metric_drop: float | None = option(
+        'max_metric_drop',
+        None,
+        "exit with 1 if the task's primary metric gets worse by more than this, in its unit (0.01 of a share is one "
+        'point)',
+        low=0,
+    )
 
 
-def make_verdict(baseline: Record, compressed: Record) -> dict[str, Any]:
+def make_verdict(baseline: Record, compressed: Record, metric: Metric) -> dict[str, Any]:
     """Compares two entries of a report, both measured on exported files.
 
     Args:
       baseline, compressed: `file_bytes`, `latency_ms` (with `p50`, or `None` if no file of it can be run) and
-        `file_accuracy` of each, and optionally `speedup_interval` of the second.
+        `file_metrics` of each, and optionally `speedup_interval` of the second.
+      metric: the task's primary metric.
 
     Returns:
       `smaller`, `faster` (by more than `SPEED_MARGIN`, and with the whole interval above 1), `size_ratio` and `speedup`
-      (above 1 is better; `None`: not measured), `accuracy_drop` (0.01 is one point), and `speedup_interval` if given.
+      (above 1 is better; `None`: not measured), `metric_drop` (of a share, 0.01 is one point; negative if the metric
+      has improved), and `speedup_interval` if given.
     """
     size_ratio = baseline['file_bytes'] / compressed['file_bytes']
     timed = baseline['latency_ms'] and compressed['latency_ms']
@@ -86,7 +95,9 @@ def make_verdict(baseline: Record, compressed: Record) -> dict[str, Any]:
     return {
         'smaller': size_ratio > 1,
         'faster': speedup and compare_speeds(speedup, interval) is Speed.FASTER,
-        'accuracy_drop': round(baseline['file_accuracy'] - compressed['file_accuracy'], 6),
+        'metric_drop': round(
+            metric.drop(baseline['file_metrics'][metric.name], compressed['file_metrics'][metric.name]), 6
+        ),
         'size_ratio': round(size_ratio, 4),
         'speedup': speedup and round(speedup, 4),
         **(
@@ -102,11 +113,12 @@ def as_fast(speedup: float) -> bool:
     return 1 / SPEED_MARGIN <= speedup <= SPEED_MARGIN
 
 
-def verdict_line(verdict: Record, compressed: Record, baseline: Record | None = None) -> str:
+def verdict_line(verdict: Record, metric: Metric, compressed: Record, baseline: Record | None = None) -> str:
     """The last line of a run's output; it names the files if size and speed are those of different ones.
 
     Args:
       verdict: result of `make_verdict`.
+      metric: the task's primary metric.
       compressed: the report's entry, with `file` and `timed_file`.
       baseline: the entry of the uncompressed model; if given, the line includes the remaining share of its `macs`.
     """
@@ -119,8 +131,7 @@ def verdict_line(verdict: Record, compressed: Record, baseline: Record | None = 
         found = Speed.FASTER if verdict['faster'] else compare_speeds(verdict['speedup'], interval)
         ratio = interval_words(interval) if interval and found is Speed.UNCLEAR else f'{verdict["speedup"]:.2f}x'
         speed = f'{found.value} ({ratio}{of_speed})'
-    points = figures.rounded(100 * verdict['accuracy_drop'], 2)
-    change = f'accuracy {"drop" if points >= 0 else "gain"} {abs(points):.2f} points'
+    change = f'{metric.label} {metric.drop_words(verdict["metric_drop"])}'
     return f'verdict: {size}, {speed}, {change}; measured on the exported file{_macs_left(baseline, compressed)}'
 
 
@@ -134,7 +145,17 @@ def refuse_conditions(options: VerdictOptions, reason: str) -> None:
     """Raises a `UsageError` if conditions are given without a verdict; `reason` is appended after "but"."""
     if options != VerdictOptions():
         raise UsageError(
-            f'--require_smaller, --require_faster and --max_accuracy_drop judge a compressed model, but {reason}'
+            '--require_smaller, --require_faster, --max_accuracy_drop and --max_metric_drop judge a compressed model, '
+            f'but {reason}'
+        )
+
+
+def refuse_other_metric(options: VerdictOptions, metric: Metric) -> None:
+    """Raises a `UsageError` if a drop of the accuracy is limited, but the task's primary metric is another."""
+    if options.max_accuracy_drop is not None and metric.name != ACCURACY.name:
+        raise UsageError(
+            f'--max_accuracy_drop={options.max_accuracy_drop}: the metric of this task is {metric.label}; give '
+            '--max_metric_drop, in its unit'
         )
 
 
@@ -154,7 +175,8 @@ def enforce(verdict: Record | None, options: VerdictOptions) -> None:
             if interval and compare_speeds(verdict['speedup'], interval) is Speed.UNCLEAR:
                 measured = f'speed-up {interval_words(interval)}: not clear; try a quieter machine, or more --nb_repts'
         broken.append(f'--require_faster ({measured})')
-    if options.max_accuracy_drop is not None and verdict['accuracy_drop'] > options.max_accuracy_drop:
-        broken.append(f'--max_accuracy_drop={options.max_accuracy_drop} (drop {verdict["accuracy_drop"]:.4f})')
+    for flag, limit in (('max_accuracy_drop', options.max_accuracy_drop), ('max_metric_drop', options.max_metric_drop)):
+        if limit is not None and verdict['metric_drop'] > limit:
+            broken.append(f'--{flag}={limit} (drop {verdict["metric_drop"]:.4f})')
     if broken:
         raise PocketFlowError(f'the compressed model does not meet {" and ".join(broken)}')

@@ -20,7 +20,7 @@ import dataclasses
 import json
 import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,19 +55,22 @@ class Number:
         return ' '.join(['a finite number', *bounds])
 
 
-def read_record(path: Path, shape: Shape, remedy: str) -> Any | None:
+def read_record(
+    path: Path, shape: Shape, remedy: str, upgrade: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+) -> Any | None:
     """Reads and checks a record; returns `None` if there is no such file.
 
     Args:
       path: the file.
       shape: expected shape, as described above.
       remedy: advice for the message, such as 'delete it to ...'.
+      upgrade: converts an object that was written by a former version; it must accept any object.
 
     Raises:
       DamagedRecordError: the content does not have this shape.
     """
     try:
-        return _value(_content(path), shape)
+        return _value(_content(path), shape, upgrade)
     except FileNotFoundError:
         return None
     except _NoRecordError as error:
@@ -112,7 +115,7 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _value(content: bytes, shape: Shape) -> Any:
+def _value(content: bytes, shape: Shape, upgrade: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> Any:
     if not content.strip(b'\0 \t\r\n'):
         raise _NoRecordError('it is empty' if not content else 'it holds no text')
     try:
@@ -125,6 +128,8 @@ def _value(content: bytes, shape: Shape) -> Any:
         raise _NoRecordError(f'it is no JSON: {error}') from None
     if depth(value) > MAX_DEPTH:
         raise _NoRecordError('it is nested too deep')
+    if upgrade is not None and isinstance(value, dict):
+        value = upgrade(value)
     mismatch = next(mismatches(value, shape), None)
     if mismatch is not None:
         raise _NoRecordError(mismatch)

@@ -23,6 +23,8 @@ from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.system import interrupts
 from pocketflow.utils.system.progress import Progress
+from pocketflow.utils.tasks.nests import Nest, concatenated, num_samples
+from pocketflow.utils.tasks.task import Task
 from pocketflow.utils.training.checkpoints import Checkpoints
 from pocketflow.utils.training.distillation import Distillation
 from pocketflow.utils.training.means import WeightedMeans
@@ -40,7 +42,7 @@ units, a diverged network a much larger or non-finite one."""
 
 REMEDY = 'lower --lrn_rate_init, or try --compute_dtype=float32 (other flags need another --run_dir, if you gave one)'
 
-LossFn = Callable[[tf.Tensor, tf.Tensor, list[tf.Variable]], tuple[tf.Tensor, dict[str, tf.Tensor]]]
+LossFn = Callable[[Nest, Nest, list[tf.Variable]], tuple[tf.Tensor, dict[str, tf.Tensor]]]
 
 
 class DivergedError(PocketFlowError):
@@ -175,7 +177,7 @@ class Trainer:
 
     def _loop(self, batches: tf.data.Dataset, step: int, num_steps: int, signals: interrupts.Deferred) -> float:
         iterator = iter(batches)
-        batch_size = batches.element_spec[1].shape[0] or 1
+        batch_size = tf.nest.flatten(batches.element_spec)[0].shape[0] or 1
         progress = Progress(self._name, num_steps, step, batch_size * self.workers.size)
         means = WeightedMeans()
         means.resume_from(self._checkpoints.note)
@@ -245,12 +247,12 @@ class Trainer:
             for variable, mean in zip(tracked, self.workers.average(tracked), strict=True):
                 variable.assign(mean)
 
-    def _step(self, images: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _step(self, inputs: Nest, labels: Nest) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
-            outputs = self.model(images, training=True)
+            outputs = self.model(inputs, training=True)
             loss, metrics = self.loss_fn(labels, outputs, self.variables)
             if self.parts.distillation is not None:
-                metrics = {**metrics, 'distillation_loss': self.parts.distillation.loss(images, outputs)}
+                metrics = {**metrics, 'distillation_loss': self.parts.distillation.loss(inputs, outputs)}
                 loss += metrics['distillation_loss']
         gradients = tape.gradient(loss, self.variables)
         if self.workers.size > 1:
@@ -279,35 +281,42 @@ class Evaluation:
     Args:
       model, loss_fn: as for `Trainer`.
       batches: one ordered pass.
+      task: adds its metrics, which are computed over the whole set.
     """
 
-    def __init__(self, model: keras.Model, loss_fn: LossFn, batches: tf.data.Dataset):
-        self._batches = batches
+    def __init__(self, model: keras.Model, loss_fn: LossFn, batches: tf.data.Dataset, task: Task | None = None):
+        self._batches, self._task = batches, task
 
         @tf.function(input_signature=batches.element_spec)
-        def values_of(images: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
-            loss, metrics = loss_fn(labels, model(images, training=False), model.trainable_variables)
-            return {'loss': loss, **metrics}
+        def values_of(inputs: Nest, labels: Nest) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+            outputs = model(inputs, training=False)
+            loss, metrics = loss_fn(labels, outputs, model.trainable_variables)
+            return {'loss': loss, **metrics}, task.sample_values(labels, outputs) if task else {}
 
         self._values_of = values_of
 
     def __call__(self, num_batches: int | None = None) -> dict[str, float]:
-        """Loss and metrics over one pass, weighted by the number of samples per batch.
+        """Loss and metrics over one pass.
 
         Args:
           num_batches: number of batches to evaluate; default: all.
 
         Returns:
-          Means by name, `loss` first.
+          Values by name, `loss` first: means of the scalars of `loss_fn`, weighted by the number of samples per batch,
+          and the metrics of the task.
         """
-        means = WeightedMeans()
-        for images, labels in self._batches if num_batches is None else self._batches.take(num_batches):
+        means, of_samples = WeightedMeans(), []
+        for inputs, labels in self._batches if num_batches is None else self._batches.take(num_batches):
             interrupts.check()
-            values = self._values_of(images, labels)
-            means.add({name: float(value) for name, value in values.items()}, len(labels))
-        return means.take()
+            values, sample_values = self._values_of(inputs, labels)
+            means.add({name: float(value) for name, value in values.items()}, num_samples(labels))
+            of_samples.append(sample_values)
+        metrics = means.take()
+        return {**metrics, **(self._task.summarize(concatenated(of_samples)) if self._task else {})}
 
 
-def evaluate(model: keras.Model, loss_fn: LossFn, batches: tf.data.Dataset) -> dict[str, float]:
+def evaluate(
+    model: keras.Model, loss_fn: LossFn, batches: tf.data.Dataset, task: Task | None = None
+) -> dict[str, float]:
     """Loss and metrics of a model over one pass; see `Evaluation`."""
-    return Evaluation(model, loss_fn, batches)()
+    return Evaluation(model, loss_fn, batches, task)()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from pocketflow.learners.channel_pruning_rmt import memory
+from pocketflow.learners.channel_pruning import memory
 from pocketflow.learners.channel_pruning_rmt.learner import (
     ChannelPrunedRmtLearner,
     ChannelPruningOptions,

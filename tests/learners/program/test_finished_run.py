@@ -41,7 +41,7 @@ ENTRY_KEYS = {
     'keras_bytes',
     'file',
     'file_bytes',
-    'file_accuracy',
+    'file_metrics',
     'timed_file',
     'latency_ms',
     'latency_ms_all_threads',
@@ -57,7 +57,7 @@ EXPORT_KEYS = {
     'metrics',
     'max_abs_diff',
     'relative_max_abs_diff',
-    'top1_agreement',
+    'same_answers',
     'latency_ms',
     'latency_ms_all_threads',
     'size_ratio',
@@ -102,14 +102,7 @@ def test_report_has_the_agreed_keys(pruned_run):
     assert [item['format'] for item in report['exports']] == list(FORMATS)
     assert all(item.keys() == EXPORT_KEYS for item in report['exports'])
     assert [stage.keys() for stage in report['stages']] == [STAGE_KEYS]
-    assert report['verdict'].keys() == {
-        'smaller',
-        'faster',
-        'accuracy_drop',
-        'size_ratio',
-        'speedup',
-        'speedup_interval',
-    }
+    assert report['verdict'].keys() == {'smaller', 'faster', 'metric_drop', 'size_ratio', 'speedup', 'speedup_interval'}
     assert report['seconds'].keys() == {'train', 'select', 'finetune', 'export'}
     assert report['command'].startswith('python main.py --model=lenet --dataset=digits')
     assert (report['schema'], report['model'], report['dataset'], report['seed']) == (1, 'lenet', 'digits', 0)

@@ -7,7 +7,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.learners.uniform_quantization_tf import checking
-from pocketflow.learners.uniform_quantization_tf.checking import check_network
+from pocketflow.learners.uniform_quantization_tf.checking import check_network, check_norms_to_freeze
 from pocketflow.utils.errors import UsageError
 
 
@@ -28,3 +28,13 @@ def test_a_network_that_cannot_become_an_int8_file_is_refused():
 def test_usual_networks_are_not_tried_out(monkeypatch):
     monkeypatch.setattr(checking, 'isolated_conversions', None)
     check_network(network(keras.layers.Conv2D(3, 3), keras.layers.BatchNormalization()))
+
+
+class OwnNorm(keras.layers.BatchNormalization):
+    """A batch norm of another type."""
+
+
+def test_norms_that_cannot_be_frozen_are_refused():
+    check_norms_to_freeze(network(keras.layers.BatchNormalization(), keras.layers.LayerNormalization()))
+    with pytest.raises(UsageError, match=r'^--uqtf_freeze_bn_delay: .* can be frozen, not own \(OwnNorm\); replace'):
+        check_norms_to_freeze(network(keras.layers.BatchNormalization(), OwnNorm(name='own')))

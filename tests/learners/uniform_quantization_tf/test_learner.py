@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import LearnerContext
@@ -20,7 +21,8 @@ from pocketflow.learners.uniform_quantization_tf.learner import (
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.convert import convert
 from pocketflow.utils.export.runner import LiteRtRunner
-from pocketflow.utils.quantization.int8.wrapping import quantization_aware
+from pocketflow.utils.quantization.int8.inspect import is_wrapped, unwrapped
+from pocketflow.utils.quantization.int8.wrapping import Settings, quantization_aware
 from pocketflow.utils.training.trainer import Trainer
 from tests.learners.conftest import make_context, make_helper
 
@@ -93,6 +95,39 @@ def test_the_steps_reach_the_layers(trained, tmp_path):
     _, num_steps = learner(tmp_path).schedule()
     steps = [int(layer.optimizer_step) for layer in result.model.layers if hasattr(layer, 'optimizer_step')]
     assert steps and set(steps) == {num_steps}
+
+
+def norms_of_all_kinds() -> keras.Model:
+    """Batch norms fused into a layer or alone, with and without a ReLU behind, of feature maps and of vectors."""
+    layers = keras.layers
+    keras.utils.set_random_seed(0)
+    inputs = layers.Input((8, 8, 2))
+    stem = layers.Conv2D(4, 3, padding='same')(layers.BatchNormalization(name='first')(inputs))
+    fused = layers.ReLU()(layers.BatchNormalization(name='fused_relu')(stem))
+    branch = layers.DepthwiseConv2D(3, padding='same')(fused)
+    total = layers.Add()([fused, layers.BatchNormalization(name='fused_linear')(branch)])
+    active = layers.ReLU()(layers.BatchNormalization(name='alone_relu')(total))
+    total = layers.Add()([active, layers.BatchNormalization(name='alone_linear')(total)])
+    joined = layers.Concatenate()([total, layers.BatchNormalization(name='joined')(layers.MaxPooling2D(1)(total))])
+    pooled = layers.BatchNormalization(name='vectors')(layers.GlobalAveragePooling2D()(joined))
+    return keras.Model(inputs, layers.Dense(3)(pooled))
+
+
+def test_norms_of_all_kinds_freeze(tmp_path):
+    one = learner(tmp_path, freeze_bn_delay=2)
+    images = np.random.default_rng(0).normal(1, 2, (8, 8, 8, 2)).astype(np.float32)
+    model = quantization_aware(norms_of_all_kinds(), images, Settings(freeze_norm_delay=2))
+    norms = {layer.name: unwrapped(layer) for layer in model.layers if hasattr(unwrapped(layer), 'moving_mean')}
+    assert len(norms) == 7 and any(is_wrapped(model.get_layer(name)) for name in norms)
+    advance = one.trainer_parts(model, None).constraint
+    step = tf.function(lambda: model(images, training=True))
+    changes = []
+    for number in range(4):
+        before = {name: norm.moving_mean.numpy() for name, norm in norms.items()}
+        step()
+        advance(tf.constant(number + 1, tf.int64))
+        changes.append({name for name, norm in norms.items() if np.any(norm.moving_mean.numpy() != before[name])})
+    assert changes == [set(norms), set(norms), set(), set()]
 
 
 def test_the_rate_is_a_share_of_that_of_the_net(tmp_path):

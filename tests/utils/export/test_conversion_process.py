@@ -19,7 +19,8 @@ def _temporary_folder(monkeypatch):
 
 
 def test_an_unexpected_error_is_an_answer(tmp_path):
-    reply = answer(json.dumps({'action': 'try_out', 'temporary': str(tmp_path), 'samples': str(tmp_path / 'none.npy')}))
+    request = {'inputs': ['images'], 'samples': [str(tmp_path / 'none.npy')]}
+    reply = answer(json.dumps({'action': 'try_out', 'temporary': str(tmp_path), **request}))
     assert list(reply) == ['error'] and reply['error'].startswith('FileNotFoundError: ')
 
 
@@ -27,7 +28,8 @@ def test_a_failure_that_was_foreseen_is_its_own_line(tmp_path):
     samples = tmp_path / 'samples.npy'
     np.save(samples, np.zeros((1, 4), np.float32))
     (tmp_path / 'nonsense.tflite').write_bytes(b'nonsense')
-    request = {'path': str(tmp_path / 'nonsense.tflite'), 'samples': str(samples), 'num_threads': [1]}
+    inputs = {'inputs': ['images'], 'samples': [str(samples)]}
+    request = {'path': str(tmp_path / 'nonsense.tflite'), **inputs, 'num_threads': [1]}
     reply = answer(json.dumps({'action': 'try_out', 'temporary': str(tmp_path), **request}))
     assert list(reply) == ['error'] and 'nonsense.tflite: LiteRT cannot load this file' in reply['error']
 

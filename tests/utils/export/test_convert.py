@@ -64,14 +64,6 @@ def test_unknown_format_lists_the_known_ones(net):
         convert(net, 'int9')
 
 
-def test_several_inputs_or_outputs_are_refused():
-    one, two = keras.Input((3,)), keras.Input((3,))
-    with pytest.raises(PocketFlowError, match="'pair' has 2 inputs; only models with one input"):
-        convert(keras.Model([one, two], keras.layers.Add()([one, two]), name='pair'), 'float32')
-    with pytest.raises(PocketFlowError, match="'fork' has 2 outputs; only models with one output"):
-        convert(keras.Model(one, [keras.layers.ReLU()(one), one], name='fork'), 'float32')
-
-
 def test_open_shape_and_other_precision_are_refused():
     with pytest.raises(PocketFlowError, match=r"'open' has an input of open shape \(None, None, 3\)"):
         convert(keras.Sequential([keras.Input((None, 3)), keras.layers.ReLU()], name='open'), 'float32')

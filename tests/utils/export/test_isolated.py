@@ -40,7 +40,7 @@ def test_a_crash_is_one_line_and_the_next_model_is_converted(net, images, tmp_pa
 def test_what_a_killed_process_left_is_removed(net, images, tmp_path):
     (tmp_path / 'conversion.tmp' / 'program').mkdir(parents=True)
     with isolated_conversions(tmp_path, images[:2]):
-        assert [path.name for path in (tmp_path / 'conversion.tmp').iterdir()] == ['samples.npy']
+        assert not list((tmp_path / 'conversion.tmp').iterdir())
     assert not list(tmp_path.iterdir())
 
 

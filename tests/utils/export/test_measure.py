@@ -8,11 +8,12 @@ import pytest
 import tf_keras as keras
 from absl import logging
 
+from pocketflow.nets.tasks import Classification
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.export import measure
 from pocketflow.utils.export.formats import Source
 from pocketflow.utils.export.latency import Timing
-from pocketflow.utils.export.measure import Evaluation, FileUnderTest, export_files, keras_logits, measure_files
+from pocketflow.utils.export.measure import Evaluation, FileUnderTest, export_files, keras_outputs, measure_files
 
 QUICK = Timing(rounds=3, warmup=1, settling=1, invocations_per_round=2)
 
@@ -33,7 +34,7 @@ def under_test(files, evaluation) -> dict[str, FileUnderTest]:
 def export(net, images, labels, tmp_path_factory):
     directory = tmp_path_factory.mktemp('export')
     files = export_files(Source(net, {}, images), ['int8', 'float32'], directory)
-    evaluation = Evaluation.of_model(net, images, labels)
+    evaluation = Evaluation.of_model(net, images, labels, Classification())
     records = measure_files(under_test(files, evaluation), directory, 'float32', timing=QUICK)
     return directory, list(records.values())
 
@@ -49,7 +50,7 @@ def test_records_have_exactly_these_keys(export):
             'metrics',
             'max_abs_diff',
             'relative_max_abs_diff',
-            'top1_agreement',
+            'same_answers',
             'latency_ms',
             'latency_ms_all_threads',
             'size_ratio',
@@ -79,7 +80,7 @@ def test_figures_are_those_of_the_file(export):
 def test_agreement_and_accuracy(export):
     int8, float32 = (record.to_json() for record in export[1])
     assert float32['metrics'] == {'accuracy': pytest.approx(22 / 23)}
-    assert float32['top1_agreement'] == 1
+    assert float32['same_answers'] == 1
     assert 0 < float32['max_abs_diff'] < 1e-4 < int8['max_abs_diff']
     assert 0 < int8['relative_max_abs_diff'] < 0.05
 
@@ -100,7 +101,7 @@ def test_speedup_is_the_ratio_of_medians_to_the_reference(net, images, labels, t
         lambda runners, sample, timing: {name: measure.Latency(milliseconds[name], 9.0, ()) for name in runners},
     )
     path = export_files(Source(net), ['float32'], tmp_path)['float32']
-    file = FileUnderTest('float32', path, Evaluation.of_model(net, images, labels))
+    file = FileUnderTest('float32', path, Evaluation.of_model(net, images, labels, Classification()))
     records = measure_files({'before': file, 'after': file}, tmp_path, 'before')
     assert [record.to_json()['speedup_vs_uncompressed'] for record in records.values()] == [1, 3]
 
@@ -115,7 +116,7 @@ def test_the_interval_is_that_of_the_rounds_and_includes_the_speedup(net, images
         },
     )
     path = export_files(Source(net), ['float32'], tmp_path)['float32']
-    file = FileUnderTest('float32', path, Evaluation.of_model(net, images, labels))
+    file = FileUnderTest('float32', path, Evaluation.of_model(net, images, labels, Classification()))
     records = measure_files({'after': file, 'before': file}, tmp_path, 'before')
     assert list(records) == ['after', 'before']
     assert [record.to_json()['speedup_interval'] for record in records.values()] == [[2, 4], [1, 1]]
@@ -125,10 +126,10 @@ def test_a_container_is_unpacked_and_not_timed(net, images, labels, tmp_path):
     paths = export_files(Source(net), ['pfz', 'float32'], tmp_path)
     assert paths['pfz'].name == 'model.pfz'
     records = measure_files(
-        under_test(paths, Evaluation.of_model(net, images, labels)), tmp_path, 'float32', timing=QUICK
+        under_test(paths, Evaluation.of_model(net, images, labels, Classification())), tmp_path, 'float32', timing=QUICK
     )
     packed = records['pfz'].to_json()
-    assert (packed['max_abs_diff'], packed['top1_agreement'], packed['operators']) == (0, 1, {})
+    assert (packed['max_abs_diff'], packed['same_answers'], packed['operators']) == (0, 1, {})
     assert packed['latency_ms'] is None and packed['speedup_vs_uncompressed'] is None
     assert packed['size_ratio'] == pytest.approx(paths['float32'].stat().st_size / packed['bytes'], abs=1e-4)
 
@@ -157,13 +158,13 @@ def test_export_replaces_files_and_leaves_no_temporary_ones(net, tmp_path):
 
 def test_a_float_file_that_computes_something_else_is_refused(net, images, labels, logits, tmp_path):
     files = export_files(Source(net), ['float32'], tmp_path)
-    other = Evaluation(images, labels, logits + np.linspace(0, 1, 10, dtype=np.float32))
+    other = Evaluation(images, logits + np.linspace(0, 1, 10, dtype=np.float32), labels, Classification())
     with pytest.raises(PocketFlowError, match='float32.tflite: outputs differ from those of its model'):
         measure_files(under_test(files, other), tmp_path, 'float32', timing=QUICK)
 
 
-def test_keras_logits_are_batched_and_complete(net, images, logits):
-    np.testing.assert_allclose(keras_logits(net, images, batch_size=4), logits, rtol=1e-4, atol=1e-5)
+def test_keras_outputs_are_batched_and_complete(net, images, logits):
+    np.testing.assert_allclose(keras_outputs(net, images, batch_size=4), logits, rtol=1e-4, atol=1e-5)
 
 
 def cancelling_net(scale: float) -> keras.Model:
@@ -177,8 +178,10 @@ def cancelling_net(scale: float) -> keras.Model:
 @pytest.mark.parametrize(('scale', 'is_its_own_fault'), [(1e6, True), (1.0, False)])
 def test_a_model_that_magnifies_rounding_is_told_from_a_wrong_file(scale, is_its_own_fault, tmp_path, monkeypatch):
     inputs = np.random.default_rng(0).uniform(1, 2, (20, 1)).astype(np.float32).repeat(2, axis=1)
-    evaluation = Evaluation.of_model(cancelling_net(scale), inputs, np.zeros(20, int))  # the first output is 0
-    off = evaluation.reference_logits + np.float32([0.5, 0])
+    evaluation = Evaluation.of_model(
+        cancelling_net(scale), inputs, np.zeros(20, int), Classification()
+    )  # the first output is 0
+    off = evaluation.reference + np.float32([0.5, 0])
     monkeypatch.setattr(FileUnderTest, 'predict', lambda self, batch_size: off)
     file = FileUnderTest('float32', tmp_path / 'model_float32.tflite', evaluation)
     monkeypatch.setattr(logging, 'warning', lambda message, *args: messages.append(message % args))

@@ -10,7 +10,7 @@ import pytest
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.program import Program, _single_samples, convert_program, file_formats, first_reason
 
-PROGRAM = Program(Path('nowhere'), 'net', (2,))
+PROGRAM = Program(Path('nowhere'), 'net', {'images': (2,)})
 
 
 def test_the_reason_is_the_first_error():
@@ -19,7 +19,7 @@ def test_the_reason_is_the_first_error():
 
 
 def test_a_program_that_holds_its_ranges_becomes_int8_only():
-    trained = Program(Path('nowhere'), 'net', (2,), holds_ranges=True)
+    trained = Program(Path('nowhere'), 'net', {'images': (2,)}, holds_ranges=True)
     for name in file_formats:
         if name != 'int8':
             with pytest.raises(PocketFlowError, match=f"'net' was trained for int8 .* cannot be converted to {name}"):
@@ -40,8 +40,8 @@ def test_what_the_converter_raises_is_one_line(monkeypatch):
 def test_samples_come_one_by_one(split):
     array = np.arange(6.0).reshape(3, 2)
     samples = list(_single_samples(split(array), PROGRAM))
-    assert [[part.tolist() for part in sample] for sample in samples] == [[[[0, 1]]], [[[2, 3]]], [[[4, 5]]]]
-    assert {part.dtype for sample in samples for part in sample} == {np.dtype(np.float32)}
+    assert [sample['images'].tolist() for sample in samples] == [[[0, 1]], [[2, 3]], [[4, 5]]]
+    assert {sample['images'].dtype for sample in samples} == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ def test_extremes_of_batches_are_over_all_calls(model):
         np.testing.assert_allclose(batch[0], [calls.min(), calls.max()], rtol=1e-6)
         result = model(part).numpy()
         np.testing.assert_allclose(batch[1], [result.min(), result.max()], rtol=1e-6)
+    np.testing.assert_array_equal(output_extremes(model, ['relu'], x, batch_size=3), found[:, 1:])
     assert output_extremes(model, [], x, 3).shape == (1, 0, 2)
 
 

@@ -19,6 +19,7 @@ from pocketflow.utils.reports.charts import (
     shortened,
     ticks_between,
 )
+from pocketflow.utils.tasks.metric import ACCURACY
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_decimals_are_just_enough(values, digits):
 
 
 def chart_of(*points):
-    return scatter(points, 'title', 'size', figures.byte_unit)
+    return scatter(points, 'title', 'size', figures.byte_unit, ACCURACY)
 
 
 def test_scatter_puts_points_between_the_ticks():

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from pocketflow.nets.tasks import Classification
 from pocketflow.utils.reports.report import SCHEMA, SHAPE, format_table, summary
 from pocketflow.utils.reports.search.page import search_section
 from pocketflow.utils.reports.search.results import SHAPE as SEARCH_SHAPE
@@ -24,7 +25,7 @@ def entry(accuracy: float, size: int, milliseconds: float) -> dict:
         'file': 'model_float32.tflite',
         'timed_file': 'model_float32.tflite',
         'file_bytes': size,
-        'file_accuracy': accuracy,
+        'file_metrics': {'accuracy': accuracy},
         'latency_ms': {'p50': milliseconds, 'p90': milliseconds},
         'latency_ms_all_threads': {'p50': 1.0, 'p90': 1.0},
     }
@@ -46,6 +47,7 @@ REPORT = {
     'schema': SCHEMA,
     'model': 'lenet',
     'dataset': 'digits',
+    'task': Classification().to_json(),
     'learners': ['chn-pruned-rmt', 'uniform'],
     'baseline': entry(0.98, 480_000, 2.0),
     'compressed': entry(0.975, 120_000, 0.5),
@@ -56,7 +58,7 @@ REPORT = {
             'size_ratio': 12.0,
             'gzip_bytes': 30_000,
             'metrics': {'accuracy': 0.97},
-            'top1_agreement': 0.995,
+            'same_answers': 0.995,
             'max_abs_diff': 0.0123,
             'latency_ms': {'p50': 0.4},
             'speedup_vs_uncompressed': 5.0,
@@ -74,7 +76,7 @@ REPORT = {
             'note': '',
         }
     ],
-    'verdict': {'smaller': True, 'faster': True, 'accuracy_drop': 0.005, 'size_ratio': 4.0, 'speedup': 4.0},
+    'verdict': {'smaller': True, 'faster': True, 'metric_drop': 0.005, 'size_ratio': 4.0, 'speedup': 4.0},
 }
 
 TEXT = """\

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tensorflow as tf
 import tf_keras as keras
 
 MARK = 'simulates_quantization'
@@ -21,3 +22,9 @@ def unwrapped(layer: keras.layers.Layer) -> keras.layers.Layer:
 def is_quantization_aware(model: keras.Model) -> bool:
     """Whether any layer of the model is a quantization wrapper."""
     return any(is_wrapped(layer) for layer in model.layers)
+
+
+def step_variables(model: keras.Model) -> list[tf.Variable]:
+    """The variables that take the number of completed training steps, of wrappers and of the layers within them."""
+    layers = {id(layer): layer for outer in model.layers for layer in (outer, unwrapped(outer))}
+    return [layer.optimizer_step for layer in layers.values() if hasattr(layer, 'optimizer_step')]

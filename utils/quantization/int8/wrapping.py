@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.utils.graph import Call, rebuild, refresh_derived_values
+from pocketflow.utils.graph.inputs import inputs_in_order
 from pocketflow.utils.quantization.int8.calibration import BATCH_SIZE, observed_ranges
 from pocketflow.utils.quantization.int8.inspect import is_wrapped, unwrapped
 from pocketflow.utils.quantization.int8.placement import Place, places
@@ -23,6 +24,7 @@ from pocketflow.utils.quantization.int8.wrappers import (
     QuantizedLayer,
     Simulation,
 )
+from pocketflow.utils.tasks.nests import Nest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,12 +43,13 @@ class Settings:
     freeze_norm_delay: int | None = None
 
 
-def quantization_aware(model: keras.Model, images: np.ndarray, settings: Settings = Settings()) -> keras.Model:
+def quantization_aware(model: keras.Model, images: Nest, settings: Settings = Settings()) -> keras.Model:
     """A copy of a trained model that rounds kernels and activations as in its int8 file.
 
     Args:
       model: a functional model of plain layers and channel selects.
-      images: training inputs `[N, ...]` (float32), on which activation ranges are calibrated.
+      images: training inputs `[N, ...]` (float32), on which activation ranges are calibrated; several inputs are a dict
+        or tuple of arrays.
       settings: widths and delays.
 
     Returns:
@@ -58,14 +61,17 @@ def quantization_aware(model: keras.Model, images: np.ndarray, settings: Setting
     prepared = prepare(model)
     where = places(prepared)
     names = [name for name, place in where.items() if place.output and not place.fixed]
-    low, high = _input_range(images)
+    arrays = inputs_in_order(prepared, images)
+    of_inputs = {name: _input_range(array) for name, array in zip(prepared.input_names, arrays, strict=True)}
+    low, high = min(low for low, _ in of_inputs.values()), max(high for _, high in of_inputs.values())
     ranges = possible_ranges(prepared, where, observed_ranges(prepared, names, images), max(-low, high))
     wrapping = _Wrapping(where, ranges, settings)
     result = rebuild(prepared, wrapping.edit)
     for layer in result.layers:
         if is_wrapped(layer) and layer.simulation.output and not layer.simulation.fixed:
             name = wrapping.rounded_after.get(layer.name, layer.name)
-            layer.set_range(*(ranges[name][:2] if name in ranges else (low, high)))
+            known = ranges[name][:2] if name in ranges else of_inputs.get(wrapping.input_of.get(name, ''), (low, high))
+            layer.set_range(*known)
     copy_weights(prepared, result)
     return result
 
@@ -87,6 +93,8 @@ class _Wrapping:
         self._where, self._ranges, self._settings = where, ranges, settings
         self.rounded_after: dict[str, str] = {}
         """Name of a separate rounding layer -> the layer whose output it rounds."""
+        self.input_of: dict[str, str] = {}
+        """Name of a rounding layer behind an input -> the input layer."""
         self._inputs: dict[int, Any] = {}
 
     def edit(self, layer: keras.layers.Layer, copy: keras.layers.Layer) -> Call:
@@ -119,6 +127,7 @@ class _Wrapping:
         if id(tensor) not in self._inputs:
             wrapper = self._wrapped(InputQuantization(name=f'{layer.name}_quantized'), Place(None, output=True))
             self._inputs[id(tensor)] = wrapper(tensor)
+            self.input_of[wrapper.name] = layer.name
         return self._inputs[id(tensor)]
 
     def _wrapped(self, layer: keras.layers.Layer, place: Place, least: float = 0.0) -> QuantizedLayer:

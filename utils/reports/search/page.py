@@ -51,11 +51,17 @@ class Search:
 
 def searches(report: Record) -> list[Search]:
     """One `Search` per entry of the report's `searches`; none in reports without this key."""
-    return [search_section(entry) for entry in report.get('searches') or ()]
+    is_share = report['task']['primary']['is_share']
+    return [search_section(entry, is_share) for entry in report.get('searches') or ()]
 
 
-def search_section(entry: Record) -> Search:
-    """Charts, tables and sentences on one search; see `results` for the fields of an entry."""
+def search_section(entry: Record, is_share: bool = True) -> Search:
+    """Charts, tables and sentences on one search; see `results` for the fields of an entry.
+
+    Args:
+      entry: the search.
+      is_share: whether rewards are shares, whose differences are in points.
+    """
     columns = flag_columns(entry)
     return Search(
         name=f'{entry["searched"]} of {entry["learner"]}',
@@ -64,7 +70,7 @@ def search_section(entry: Record) -> Search:
         history=history_chart(entry),
         front=front_chart(entry),
         values=value_chart(entry),
-        verified=verified_rows(entry),
+        verified=verified_rows(entry, is_share),
         cost_unit=entry.get('cost_unit') or '',
         flags=flag_rows(entry, columns),
         flag_columns=list(columns),
@@ -82,12 +88,12 @@ def facts(entry: Record) -> list[str]:
         whole = ', as each uses the whole budget' if entry['budget'] else ''
         found.append(
             f'The costs of all candidates lie within {100 * SAME_COST:.0f} % of each other{whole}: '
-            'there is no trade-off between accuracy and cost to draw.'
+            'there is no trade-off between reward and cost to draw.'
         )
     return found
 
 
-def verified_rows(entry: Record) -> list[Verified]:
+def verified_rows(entry: Record, is_share: bool = True) -> list[Verified]:
     """The verified candidates in their order."""
     rewards = {trial.number: trial.reward for trial in drawn_trials(entry)}
     uniform = verified_rewards(entry).get(UNIFORM)
@@ -96,7 +102,7 @@ def verified_rows(entry: Record) -> list[Verified]:
             item['source'],
             _reward(rewards.get(item['trial'])),
             _reward(finite(item['reward'])),
-            _change(item, uniform),
+            _change(item, uniform, is_share),
             figures.MISSING if item['cost'] is None else f'{item["cost"]:,.0f}',
             item['source'] == entry['winner'],
         )
@@ -108,10 +114,11 @@ def _reward(value: float | None) -> str:
     return figures.MISSING if value is None else f'{value:.4f}'
 
 
-def _change(item: Record, uniform: float | None) -> str:
+def _change(item: Record, uniform: float | None, is_share: bool) -> str:
     if uniform is None or item['source'] == UNIFORM or finite(item['reward']) is None:
         return ''
-    return f'{figures.signed(100 * (item["reward"] - uniform), 2)} points'
+    change = item['reward'] - uniform
+    return f'{figures.signed(100 * change, 2)} points' if is_share else figures.signed(change, 4)
 
 
 def flag_columns(entry: Record) -> dict[str, Mapping[str, Any]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from pocketflow.utils.reports.search.page import flag_value, search_section, searches
+from pocketflow.utils.tasks.task import FORMER_TASK
 
 
 def test_reports_without_searches():
-    assert searches({}) == [] and searches({'searches': []}) == []
+    report = {'task': FORMER_TASK}
+    assert searches(report) == [] and searches({**report, 'searches': []}) == []
 
 
 def test_facts_of_a_budget(layer_search):

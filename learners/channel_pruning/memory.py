@@ -1,0 +1,106 @@
+"""Estimates the memory of channel selection and re-fitting, before data are loaded or anything is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+
+import tensorflow as tf
+import tf_keras as keras
+
+from pocketflow.learners.channel_pruning.equations import equation_bytes
+from pocketflow.learners.channel_pruning.linear_forms import known_linear_form
+from pocketflow.learners.channel_pruning.sampling import BATCH_SIZE, CHUNK_BYTES, PEAK, input_shapes, num_rows
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.system.memory import available_bytes, in_words
+from pocketflow.utils.tasks.nests import Nest
+
+FEW_IMAGES = 100
+"""Least number of images to suggest; if fewer fit, the message suggests to leave the layer out."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Demand:
+    """The memory requirements of one model.
+
+    Attributes:
+      image_bytes: size of one image.
+      map_bytes: size of the feature maps of one image while a layer is run.
+      shapes: (features, outputs) of each layer.
+      rows_per_image: sampled rows of each layer.
+      needs_gram: as for `equations.equation_bytes`.
+    """
+
+    image_bytes: int
+    map_bytes: int
+    shapes: Mapping[str, tuple[int, int]]
+    rows_per_image: Mapping[str, int]
+    needs_gram: bool = False
+
+    @classmethod
+    def of(cls, model: keras.Model, layers: Collection[str], image: Nest, num_positions: int, criterion: str) -> Demand:
+        """Requirements for pruning the `layers` of a model; `image` is float32 `[1, height, width, channels]`."""
+        inputs, held = input_shapes(model, layers, image)
+        forms = {name: known_linear_form(model.get_layer(name)) for name in layers}
+        rows = {
+            name: num_rows(inputs[name], form.output_size(inputs[name]), num_positions) for name, form in forms.items()
+        }
+        return cls(
+            sum(array.nbytes for array in tf.nest.flatten(image)),
+            PEAK * held,
+            {name: form.shape for name, form in forms.items()},
+            rows,
+            needs_gram=criterion == 'obs',
+        )
+
+    def of_layer(self, name: str, num_images: int) -> int:
+        """Bytes of the equations of a layer."""
+        return equation_bytes(self.shapes[name], num_images * self.rows_per_image[name], self.needs_gram)
+
+    def largest(self, num_images: int) -> str:
+        """The layer whose equations need the most memory."""
+        return max(self.shapes, key=lambda name: self.of_layer(name, num_images))
+
+    def total(self, num_images: int) -> int:
+        """Bytes of the images, the feature maps of the smallest chunk, and the largest equations."""
+        images = num_images * self.image_bytes
+        chunk = 2 * min(max(CHUNK_BYTES, self.map_bytes), BATCH_SIZE * self.map_bytes)
+        # Loading holds the images twice: in batches and joined.
+        return max(2 * images, images + chunk + self.of_layer(self.largest(num_images), num_images))
+
+
+def require_memory(
+    demand: Demand, num_images: int, images_flag: str, skip_flag: str, available: int | None = None
+) -> None:
+    """Raises a `UsageError` that suggests flags if there is not enough memory.
+
+    Args:
+      demand: requirements of the model.
+      num_images: number of images for selection and re-fitting.
+      images_flag, skip_flag: the flags, without dashes, for the number of images and for layers to leave out.
+      available: available bytes; by default those reported by the system. If unknown, there is no check.
+    """
+    available = available_bytes() if available is None else available
+    if available is None or demand.total(num_images) <= available:
+        return
+    name = demand.largest(num_images)
+    features, outputs = demand.shapes[name]
+    what = (
+        f'choosing channels on {num_images} images would take {in_words(demand.total(num_images))} of memory, of '
+        f'which layer {name} ({features} weights in each of {outputs} filters) '
+        f'{in_words(demand.of_layer(name, num_images))}; {in_words(available)} are available'
+    )
+    fitting = _most_images(demand, num_images, available)
+    if fitting >= min(FEW_IMAGES, num_images - 1):
+        raise UsageError(f'{what}; give --{images_flag}={fitting} or less')
+    raise UsageError(f'{what}; leave the layer out: --{skip_flag}={name}')
+
+
+def _most_images(demand: Demand, num_images: int, available: int) -> int:
+    """The greatest number of images that fit, rounded down to two digits; 0 if one image does not fit."""
+    fits, too_many = 0, num_images
+    while too_many - fits > 1:
+        middle = (fits + too_many) // 2
+        fits, too_many = (middle, too_many) if demand.total(middle) <= available else (fits, middle)
+    scale = 10 ** max(0, len(str(fits)) - 2)
+    return fits // scale * scale

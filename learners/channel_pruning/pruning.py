@@ -1,0 +1,269 @@
+"""Python interface of channel pruning: a function of a model and images, without flags or run directories."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+import numpy as np
+import tf_keras as keras
+
+from pocketflow.learners.channel_pruning.choices import CRITERIA
+from pocketflow.learners.channel_pruning.contributions import contributions
+from pocketflow.learners.channel_pruning.decisions import Chooser, Decider, Decisions
+from pocketflow.learners.channel_pruning.linear_forms import known_linear_form, linear_form
+from pocketflow.learners.channel_pruning.prunable import reasons_not_to_prune
+from pocketflow.learners.channel_pruning.refit import LayerRegression
+from pocketflow.learners.channel_pruning.regressions import Sampling
+from pocketflow.utils.channels import ReaderChannels, reader_channels, remove_channels, trace
+from pocketflow.utils.channels.readers import kept_identities
+from pocketflow.utils.compression_plan import CompressionPlan
+from pocketflow.utils.costs.cost_model import total_macs, total_parameters
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.graph import copied
+from pocketflow.utils.graph.arguments import check_choice, check_layers, check_share, checked_images, flat_model
+from pocketflow.utils.tasks.nests import take
+
+NUM_DECIDING_IMAGES = 1000
+"""Number of images for comparing the ways to prune a stream; the re-fit uses all."""
+
+Report = Callable[[str, int, float], None]
+"""Callback for each pruned layer: (name, number of kept channels, relative error)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pruned:
+    """A pruned model and its plan.
+
+    Attributes:
+      model: the model without unread channels; functional, not compiled.
+      plan: of the kind 'channels': layer -> the input channels that it keeps, ascending; a plan saved with
+        `plan.save(path)` can be applied to the original weights again.
+      refitted: the re-fitted model at full size, with zero weights for dropped channels; equivalent to `model`.
+      notes: layer that was to be pruned -> the reason why it keeps all channels.
+    """
+
+    model: keras.Model
+    plan: CompressionPlan
+    refitted: keras.Model
+    notes: Mapping[str, str]
+
+    @property
+    def kept(self) -> Mapping[str, tuple[int, ...]]:
+        """Layer -> the input channels that it keeps, ascending."""
+        return self.plan.channels()
+
+
+def prune_channels(
+    model: keras.Model,
+    images: np.ndarray,
+    ratio: float = 0.5,
+    criterion: str = 'lasso',
+    *,
+    layers: Collection[str] | None = None,
+    channels: Mapping[str, Sequence[int]] | None = None,
+    num_positions: int = 10,
+    ridge: float = 1e-5,
+    seed: int = 0,
+    report: Report | None = None,
+) -> Pruned:
+    """Removes a share of the input channels of each layer if this saves multiply-adds, and re-fits the other weights.
+
+    Layer by layer, from the first to the last, the channels that reconstruct the layer's output best are chosen, and
+    the weights on these are fitted by least squares. Then all unread channels are removed, with the weights that
+    compute them. The result is a smaller functional model, which should be fine-tuned, for example with `fit`.
+
+    He, Zhang and Sun 2017, "Channel Pruning for Accelerating Very Deep Neural Networks",
+    https://arxiv.org/abs/1707.06168, equations (2) for the choice and (3) for the weights; 'obs': Hassibi and Stork
+    1993, "Second order derivatives for network pruning", for whole channels; 'l1': Li et al. 2017,
+    https://arxiv.org/abs/1608.08710.
+
+    >>> inputs = keras.Input((8, 8, 1))
+    >>> maps = keras.layers.Conv2D(8, 3)(keras.layers.Conv2D(8, 3)(inputs))
+    >>> model, images = keras.Model(inputs, maps), np.random.default_rng(0).normal(size=(20, 8, 8, 1))
+    >>> model.count_params(), prune_channels(model, images, ratio=0.5).model.count_params()
+    (664, 336)
+
+    Args:
+      model: a functional or sequential tf_keras model; it is not modified.
+      images: samples without labels, `[N, ...]`, preprocessed for the model; a few hundred to a few thousand.
+      ratio: share of each layer's input channels to remove, in [0, 1); at least one is kept.
+      criterion: the selection criterion, one of `CRITERIA`.
+      layers: names of the layers to prune; default: all convolutions except the first one, and all dense layers except
+        those that make an output.
+      channels: layer -> the input channels that it keeps, ascending, in place of `ratio` and `criterion`; layers that
+        are not named keep all, and are re-fitted.
+      num_positions: sampled output positions per image and layer.
+      ridge: damping of the least squares, relative to the mean energy of a weight's input; > 0.
+      seed: draws the positions, and the channels of the criterion 'random'.
+      report: called for each re-fitted layer with its name, the number of kept channels, and the relative error.
+
+    Raises:
+      UsageError: the model is not supported, the images do not fit it, or an argument is invalid.
+    """
+    model = flat_model(model)
+    images = checked_images(model, images)
+    check_share('ratio', ratio)
+    check_choice('criterion', criterion, CRITERIA)
+    if num_positions < 1 or not ridge > 0:
+        raise UsageError(f'num_positions={num_positions}, ridge={ridge}: give at least 1, and more than 0')
+    readers = _readers(model, layers, channels or {})
+    sampling = Sampling(images, num_positions, ridge, seed)
+    if channels is None:
+        return _prune(model, readers, sampling, criterion, 1 - ratio, report)
+    wanted = {name: np.array(channels.get(name, range(reader.num_channels))) for name, reader in readers.items()}
+    kept_identities(trace(model), {name: kept.tolist() for name, kept in wanted.items()})
+    refitted, kept = refit_layers(model, readers, sampling, lambda name, _: wanted[name], report)
+    return _result(model, remove_channels(refitted, kept), refitted, readers, kept, {})
+
+
+def _readers(
+    model: keras.Model, layers: Collection[str] | None, channels: Mapping[str, Sequence[int]]
+) -> dict[str, ReaderChannels]:
+    """The layers to prune, in the order of execution."""
+    readers = reader_channels(model)
+    able = [name for name in readers if linear_form(model.get_layer(name)) is not None]
+    if layers is None:
+        layers = {*able, *channels} - ({*reasons_not_to_prune(model, readers)} - {*channels})
+    check_layers(layers, able, 'pruned')
+    check_layers([*channels], able, 'pruned')
+    unplanned = [name for name in channels if name not in layers]
+    if unplanned:
+        raise UsageError(f'channels names {unplanned[0]!r}, which layers does not; name it in both')
+    if not layers:
+        raise UsageError(
+            f'no layer of model {model.name!r} is left to prune: by default the first convolution and the dense layers '
+            f'that make outputs are left alone; give layers, of: {", ".join(able) or "none"}'
+        )
+    return {name: reader for name, reader in readers.items() if name in layers}
+
+
+def _prune(
+    model: keras.Model,
+    readers: Mapping[str, ReaderChannels],
+    sampling: Sampling,
+    criterion: str,
+    share: float,
+    report: Report | None,
+) -> Pruned:
+    """As `prune_channels`, with checked arguments; `share` of each reader's channels is kept."""
+    rng = np.random.default_rng(sampling.seed)
+    decisions = decide(model, readers, sampling, criterion, share)
+
+    def chosen(name: str, regression: LayerRegression) -> np.ndarray:
+        if name in decisions.joint:
+            return decisions.joint[name]
+        if name in decisions.counts:
+            return _chosen(regression, criterion, decisions.counts[name], rng)
+        return np.arange(readers[name].num_channels)
+
+    refitted, kept = refit_layers(model, readers, sampling, chosen, report)
+    pruned = remove_channels(refitted, kept)
+    if total_macs(pruned) > total_macs(model) or total_parameters(pruned) > total_parameters(model):
+        everything = {name: tuple(range(reader.num_channels)) for name, reader in readers.items()}
+        notes = dict.fromkeys(readers, 'the network would become larger')
+        return _result(model, copied(model), model, readers, everything, notes)
+    return _result(model, pruned, refitted, readers, kept, decisions.whole)
+
+
+def _result(
+    model: keras.Model,
+    pruned: keras.Model,
+    refitted: keras.Model,
+    readers: Mapping[str, ReaderChannels],
+    kept: Mapping[str, tuple[int, ...]],
+    notes: Mapping[str, str],
+) -> Pruned:
+    plan = CompressionPlan(
+        'channels',
+        model.name,
+        kept,
+        {name: readers[name].num_channels for name in kept},
+        {'macs': total_macs(pruned), 'parameters': total_parameters(pruned)},
+    )
+    return Pruned(pruned, plan, refitted, notes)
+
+
+def _chosen(regression: LayerRegression, criterion: str, count: int, rng: np.random.Generator) -> np.ndarray:
+    """The channels that a criterion keeps; for a grouped convolution, equally many of each group."""
+    num_groups = getattr(regression.layer, 'groups', 1)
+    if num_groups == 1 or regression.num_channels % num_groups:
+        return regression.choose(criterion, count, rng)
+    order = regression.order(criterion, rng)
+    group = order // (regression.num_channels // num_groups)
+    best = [order[group == number][: max(1, count // num_groups)] for number in range(num_groups)]
+    return np.sort(np.concatenate(best))
+
+
+def decide(
+    model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, criterion: str, share: float
+) -> Decisions:
+    """Decides which readers have a common set of channels, and which keep all.
+
+    Args:
+      model: a functional model.
+      readers: the layers to be pruned, in the order of execution; each has a linear form.
+      sampling: images, and settings for sampling layers.
+      criterion: one of `CRITERIA`.
+      share: share of each layer's channels to keep, in (0, 1].
+    """
+    return _decider(model, readers, sampling, criterion, share).decide()
+
+
+def joint_orders(
+    model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, criterion: str, share: float
+) -> dict[str, np.ndarray]:
+    """Readers with a common set of channels -> their channels in the order of the whole stream, best first.
+
+    For any numbers of kept channels, the stream stores only the channels of the reader that keeps most. Arguments as
+    for `decide`.
+    """
+    decider = _decider(model, readers, sampling, criterion, share)
+    return decider.orders(decider.decide())
+
+
+def _decider(
+    model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, criterion: str, share: float
+) -> Decider:
+    def chooser() -> Chooser:
+        images = take(sampling.images, slice(NUM_DECIDING_IMAGES))
+        statistics = contributions(model, readers, images, sampling.num_positions, sampling.seed)
+        return Chooser(criterion, statistics, _norms(model, readers), np.random.default_rng(sampling.seed))
+
+    return Decider(trace(model), readers, share, chooser)
+
+
+def refit_layers(
+    model: keras.Model,
+    readers: Mapping[str, ReaderChannels],
+    sampling: Sampling,
+    chosen: Callable[[str, LayerRegression], np.ndarray],
+    report: Report | None = None,
+) -> tuple[keras.Model, dict[str, tuple[int, ...]]]:
+    """A copy of the model with re-fitted weights, and the kept channels of each layer.
+
+    Args:
+      model, readers, sampling: as for `decide`.
+      report: as for `prune_channels`.
+      chosen: `chosen(name, regression)` returns the channels that a layer keeps, ascending; it is called in order of
+        execution, after the layers before were re-fitted.
+    """
+    refitted, kept = copied(model), {}
+    for name, regression in sampling.regressions(model, refitted, readers):
+        channels = chosen(name, regression)
+        error = regression.refit(channels)
+        kept[name] = tuple(map(int, channels))
+        if report is not None:
+            report(name, len(channels), error)
+    return refitted, kept
+
+
+def _norms(model: keras.Model, readers: Mapping[str, ReaderChannels]) -> dict[str, np.ndarray]:
+    """The l1 norm of each channel's weights."""
+    norms = {}
+    for name, reader in readers.items():
+        form = known_linear_form(model.get_layer(name))
+        norms[name] = np.bincount(
+            form.channel_of(reader.positions), np.abs(form.weights()).sum(axis=1), minlength=reader.num_channels
+        )
+    return norms

@@ -1,0 +1,1 @@
+"""Criteria that select the input channels that a layer keeps, one file each."""

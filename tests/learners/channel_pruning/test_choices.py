@@ -1,0 +1,39 @@
+"""Every choice has an implementation of its own: none is the fall-back of another."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import tf_keras as keras
+
+from pocketflow.learners.channel_pruning.choices import CRITERIA, DENSE_LAYERS
+from pocketflow.learners.channel_pruning.prunable import reasons_not_to_prune
+from pocketflow.learners.channel_pruning.regressions import Sampling
+from pocketflow.utils.channels import reader_channels
+
+layers = keras.layers
+
+
+def network() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((12,))
+    return keras.Model(inputs, layers.Dense(3, name='logits')(layers.Dense(12, 'relu', name='hidden')(inputs)))
+
+
+def test_criteria_rank_the_channels_differently():
+    model = network()
+    readers = {'hidden': reader_channels(model)['hidden']}
+    images = np.random.default_rng(0).normal(size=(60, 12)) @ np.random.default_rng(1).normal(size=(12, 12))
+    sampling = Sampling(images.astype(np.float32), 1, 1e-5, 0)
+    regressions = sampling.regressions(model, keras.models.clone_model(model), readers)
+    _, regression = next(iter(regressions))
+    orders = [regression.order(criterion, np.random.default_rng(0)).tolist() for criterion in CRITERIA]
+    assert all(sorted(order) == list(range(12)) for order in orders)
+    assert all(one != other for one, other in itertools.combinations(orders, 2))
+
+
+def test_choices_of_dense_layers_leave_out_different_ones():
+    model = network()
+    reasons = [set(reasons_not_to_prune(model, reader_channels(model), dense=dense)) for dense in DENSE_LAYERS]
+    assert reasons == [{'hidden', 'logits'}, {'logits'}, set()]

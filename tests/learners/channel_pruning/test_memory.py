@@ -1,0 +1,82 @@
+"""Memory is estimated before anything starts, and what would fit is said."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tf_keras as keras
+
+from pocketflow.learners.channel_pruning.memory import Demand, require_memory
+from pocketflow.utils.errors import UsageError
+
+layers = keras.layers
+GIB = 2**30
+FLAGS = ('cpr_nb_smpls', 'cpr_skip_op_names')
+
+
+def demand_of(shape: tuple[int, int, int], *body: keras.layers.Layer) -> Demand:
+    model = keras.Sequential([keras.Input(shape), *body])
+    names = [layer.name for layer in body if layer.weights]
+    return Demand.of(model, names, np.zeros((1, *shape), np.float32), num_positions=10, criterion='lasso')
+
+
+def vgg_head() -> Demand:
+    """The first dense layer of VGG-16: 25,088 inputs."""
+    return Demand(
+        4 * 224 * 224 * 3, 3 * 4 * 224 * 224 * 64, {'conv5': (4608, 512), 'fc1': (25088, 4096)}, {'conv5': 10, 'fc1': 1}
+    )
+
+
+def test_what_a_model_asks_for():
+    demand = demand_of(
+        (8, 8, 2),
+        layers.Conv2D(6, 3, name='conv'),
+        layers.GlobalAveragePooling2D(keepdims=True),
+        layers.Conv2D(4, 1, name='squeeze'),
+        layers.Flatten(),
+        layers.Dense(3, name='dense'),
+    )
+    assert demand.shapes == {'conv': (18, 6), 'squeeze': (6, 4), 'dense': (4, 3)}
+    assert demand.rows_per_image == {'conv': 10, 'squeeze': 1, 'dense': 1}
+    assert demand.image_bytes == 8 * 8 * 2 * 4
+    assert demand.largest(100) == 'conv'
+
+
+def test_the_brain_surgeon_asks_for_the_gram_matrix_itself():
+    plain = vgg_head()
+    obs = dataclasses.replace(plain, needs_gram=True)
+    assert obs.of_layer('fc1', 5000) - plain.of_layer('fc1', 5000) == 6 * 8 * 25088**2
+    assert obs.of_layer('conv5', 5000) == plain.of_layer('conv5', 5000)
+    require_memory(plain, 5000, *FLAGS, 16 * GIB)
+    with pytest.raises(UsageError, match='leave the layer out: --cpr_skip_op_names=fc1$'):
+        require_memory(obs, 5000, *FLAGS, 16 * GIB)
+
+
+def test_enough_memory_says_nothing():
+    require_memory(vgg_head(), 5000, *FLAGS, 64 * GIB)
+    require_memory(demand_of((8, 8, 2), layers.Conv2D(6, 3)), 5000, *FLAGS)  # this machine
+
+
+def test_the_number_of_images_that_fits_is_named():
+    message = (
+        r'^choosing channels on 5000 images would take 12 GB of memory, of which layer fc1 \(25088 weights in '
+        r'each of 4096 filters\) 8\.5 GB; 8\.6 GB are available; give --cpr_nb_smpls=(\d+) or less$'
+    )
+    with pytest.raises(UsageError, match=message) as error:
+        require_memory(vgg_head(), 5000, *FLAGS, 8 * GIB)
+    fits = int(str(error.value).split('=')[1].split()[0])
+    require_memory(vgg_head(), fits, *FLAGS, 8 * GIB)
+    assert fits >= 100
+
+
+def test_a_layer_that_cannot_fit_is_named():
+    with pytest.raises(UsageError, match='leave the layer out: --cpr_skip_op_names=fc1$'):
+        require_memory(vgg_head(), 5000, *FLAGS, 5 * GIB)
+
+
+def test_images_alone_can_be_too_many():
+    demand = demand_of((64, 64, 3), layers.Conv2D(2, 1, name='small'))
+    with pytest.raises(UsageError, match=r'give --cpr_nb_smpls=\d+ or less$'):
+        require_memory(demand, 10**6, *FLAGS, GIB)

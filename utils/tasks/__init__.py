@@ -1,0 +1,1 @@
+"""Interface of tasks: metrics, labels, losses, and comparison of outputs."""
