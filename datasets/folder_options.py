@@ -94,6 +94,9 @@ class FolderOptions(_Base):
             raise UsageError(f'--image_scale={self.scale} has means of its own; drop --image_mean and --image_std')
         _ = self.size
 
+    def without_decoding(self) -> FolderOptions:
+        return self.replace(check_images=False, skip_bad=False)
+
     @property
     def size(self) -> tuple[int, int] | None:
         """(height, width) given by the user; None if not given."""

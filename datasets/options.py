@@ -59,6 +59,10 @@ class DatasetOptions(Options):
             return f'{self.data_hdfs_host.rstrip("/")}/{self.data_dir_hdfs.lstrip("/")}'
         return self.data_dir_local
 
+    def without_decoding(self) -> DatasetOptions:
+        """Options with which the samples are counted, but their content is not checked."""
+        return self
+
     def refuse_missing(self) -> None:
         """Raises a `UsageError` if the folder of the data files, or what must be in it, is not there.
 

@@ -12,6 +12,7 @@ import tf_keras as keras
 from absl import logging
 
 from pocketflow.hp_optimizer.options import SearchOptions
+from pocketflow.learners.forecast import ForecastingLearner
 from pocketflow.learners.model_files import CONTAINER_NAME, Finished, load_any, load_own_model
 from pocketflow.learners.options import LearnerOptions
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
@@ -123,7 +124,7 @@ class StageResult:
     head: Head | None = None
 
 
-class AbstractLearner(abc.ABC):
+class AbstractLearner(ForecastingLearner):
     """A learner: compresses, fine-tunes, saves and evaluates a model; an interrupted stage resumes after the last part.
 
     Subclasses set `options_class` and implement `compress`; `@LEARNERS.register` sets `name`. If the trained model
@@ -145,10 +146,10 @@ class AbstractLearner(abc.ABC):
         self.context, self.options = context, options
         self.helper = context.helper
 
-    def check_inputs(self) -> None:  # noqa: B027 (most learners read no files)
+    def check_inputs(self) -> None:
         """Rejects missing or damaged files that the options name, before any training."""
 
-    def check_layers(self, make_model: Callable[[], keras.Model]) -> None:  # noqa: B027 (most name no layers)
+    def check_layers(self, make_model: Callable[[], keras.Model]) -> None:
         """Rejects options that leave no layer to compress or name unknown layers, before any training.
 
         Args:
@@ -156,7 +157,7 @@ class AbstractLearner(abc.ABC):
             channels. The model is built at the first call and cached; learners that do not need it do not call it.
         """
 
-    def check_model(self, make_model: Callable[[], keras.Model]) -> None:  # noqa: B027 (most work on any model)
+    def check_model(self, make_model: Callable[[], keras.Model]) -> None:
         """Rejects options that are invalid for a model of this architecture, before any training.
 
         Not called if earlier learners of the chain change the architecture.
@@ -237,7 +238,7 @@ class AbstractLearner(abc.ABC):
     def try_out(self, model: keras.Model) -> keras.Model:
         """The finished model of the stage for a trial: nothing is saved, evaluated or logged."""
         compressed = self.compress(model)
-        self._fit(compressed, label=None)
+        self.fit(compressed, label=None)
         return self.finish(compressed.model, compressed.plan).model
 
     def _compressed(self, model: keras.Model | None, head: Head | None) -> Compressed:
@@ -341,10 +342,17 @@ class AbstractLearner(abc.ABC):
     def _train(self, compressed: Compressed) -> None:
         folder = self.context.folder
         with self.context.run.timed(self.timing[1]):
-            self._fit(compressed, folder=folder / CHECKPOINTS, log=self.context.log, label=folder.name)
+            self.fit(compressed, folder=folder / CHECKPOINTS, log=self.context.log, label=folder.name)
 
-    def _fit(self, compressed: Compressed, **trainer_arguments: Any) -> None:
-        (schedule, num_steps), helper = self.schedule(), self.training_helper()
+    def fit(self, compressed: Compressed, num_steps: int | None = None, **trainer_arguments: Any) -> float:
+        """Trains the compressed model; returns the steady-state speed in images per second.
+
+        Args:
+          compressed: the result of `compress`.
+          num_steps: number of steps; default: that of the schedule.
+          **trainer_arguments: of `Trainer`.
+        """
+        (schedule, num_scheduled), helper = self.schedule(), self.training_helper()
         parts = self.trainer_parts(compressed.model, compressed.plan)
         variables = compressed.model.trainable_variables if parts.variables is None else parts.variables
         trainer = Trainer(
@@ -356,7 +364,8 @@ class AbstractLearner(abc.ABC):
             distributed=self.context.distributed(helper.dataset.options.batch_size),
             **trainer_arguments,
         )
-        trainer.fit(lambda step: helper.build_dataset_train(first_step=step), num_steps)
+        steps = num_scheduled if num_steps is None else num_steps
+        return trainer.fit(lambda step: helper.build_dataset_train(first_step=step), steps)
 
 
 def describe(metrics: dict[str, float]) -> str:

@@ -21,6 +21,7 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import StandardForm, standard_form, warn_of_frozen
 from pocketflow.utils.graph.inputs import model_inputs
 from pocketflow.utils.models.files import load_weights
+from pocketflow.utils.runs.model_reader import ModelReader
 from pocketflow.utils.tasks.nests import Nest, concatenated, same_shapes, shapes
 from pocketflow.utils.training.optimizers import DECOUPLED, is_decayed, make_optimizer
 from pocketflow.utils.training.schedules import (
@@ -45,10 +46,12 @@ class GivenFile:
     Attributes:
       named: the path as it was given.
       path: the file to read: that path, or the copy that a run has kept of it.
+      reader: reads it; the model is shared with the rest of the program.
     """
 
     named: str
     path: Path
+    reader: ModelReader = dataclasses.field(default_factory=ModelReader)
 
 
 HelperT = TypeVar('HelperT', bound='AbstractModelHelper')
@@ -80,6 +83,8 @@ class AbstractModelHelper(abc.ABC):
     """Of a whole training, with `--nb_epochs_rat=1`."""
     task: Task = Classification()
     """What the outputs of the network mean, and how they are measured."""
+    max_training_images: int | None = None
+    """Limit of the number of images that `training_images` returns; set by checks that must not take long."""
     takes_logits = True
     """Whether `calc_loss` takes logits if the task does; then a final softmax or sigmoid of a network is removed."""
 
@@ -270,6 +275,8 @@ class AbstractModelHelper(abc.ABC):
           float32 `[min(num_images, available), height, width, channels]`, or a structure of arrays for several inputs;
           of the source's type if not `normalised`.
         """
+        if self.max_training_images is not None:
+            num_images = min(num_images, self.max_training_images)
         train, _ = self.dataset.split_indices(enbl_trn_val_split=True)
         chosen = np.random.default_rng(seed).permutation(train)[:num_images]
         batches = self.dataset.ordered_batches('train', np.sort(chosen), normalised).as_numpy_iterator()

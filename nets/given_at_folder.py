@@ -18,11 +18,8 @@ from pocketflow.datasets.sources.image_folders import some
 from pocketflow.nets.abstract_model_helper import ClassificationHelper, GivenFile
 from pocketflow.nets.given_at_folder_options import GivenAtFolderOptions
 from pocketflow.nets.options import PAIRS, NetOptions
-from pocketflow.utils.container import load_container
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.export.format_names import CONTAINER
 from pocketflow.utils.graph import nodes_in_order, standard_form
-from pocketflow.utils.models.files import load_model
 from pocketflow.utils.quantization.int8.inspect import unwrapped
 
 PREPROCESSING = (keras.layers.Rescaling, keras.layers.Normalization)
@@ -53,8 +50,7 @@ class GivenAtFolder(ClassificationHelper):
     ) -> GivenAtFolder:
         if given is None:
             raise UsageError('--save_path is missing; with --dataset=folder it names the trained network')
-        is_container = given.path.suffix == f'.{CONTAINER}'
-        model = load_container(given.path).model if is_container else load_model(given.path)
+        model = given.reader.read(given.path).model
         shape = image_shape(model, given.named)
         assert isinstance(data_options, FolderOptions)
         asked = data_options.size

@@ -24,6 +24,7 @@ from pocketflow.utils.graph import copied
 from pocketflow.utils.graph.arguments import check_choice, check_layers, check_share, checked_images, flat_model
 from pocketflow.utils.tasks.nests import take
 
+LARGER = 'the network would become larger'
 NUM_DECIDING_IMAGES = 1000
 """Number of images for comparing the ways to prune a stream; the re-fit uses all."""
 
@@ -161,7 +162,7 @@ def _prune(
     pruned = remove_channels(refitted, kept)
     if total_macs(pruned) > total_macs(model) or total_parameters(pruned) > total_parameters(model):
         everything = {name: tuple(range(reader.num_channels)) for name, reader in readers.items()}
-        notes = dict.fromkeys(readers, 'the network would become larger')
+        notes = dict.fromkeys(readers, LARGER)
         return _result(model, copied(model), model, readers, everything, notes)
     return _result(model, pruned, refitted, readers, kept, decisions.whole)
 

@@ -9,19 +9,22 @@ from absl import logging
 
 from pocketflow.learners.abstract_learner import Compressed
 from pocketflow.learners.channel_pruning.candidates import ChannelCandidates
+from pocketflow.learners.channel_pruning.forecast import expected_channels, selection_flops
 from pocketflow.learners.channel_pruning.memory import Demand, require_memory
 from pocketflow.learners.channel_pruning.prunable import DENSE, FIRST, LAST, reasons_not_to_prune
 from pocketflow.learners.channel_pruning.pruning import Pruned, prune_channels
 from pocketflow.learners.channel_pruning.regressions import Sampling
 from pocketflow.learners.channel_pruning_rmt.options import ChannelPruningOptions
+from pocketflow.learners.forecast import Effort, Speed, layers_with_kernels
 from pocketflow.learners.layer_name_filter import refuse_unmatched_words, skipped_by_name
 from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.search import SearchingLearner
-from pocketflow.utils.channels import ReaderChannels, channel_counts, reader_channels
+from pocketflow.utils.channels import ReaderChannels, channel_counts, reader_channels, remove_channels
 from pocketflow.utils.compression_plan import CompressionPlan, load_plan
 from pocketflow.utils.costs.cost_model import total_macs
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.reports.layer_table import layer_rows
+from pocketflow.utils.runs.machine import float64_flops_per_second
 from pocketflow.utils.system.progress import Progress
 
 NOTHING_SAVED = (
@@ -131,13 +134,56 @@ class ChannelPrunedRmtLearner(SearchingLearner):
             self._given_plan(make_model(), skip_reasons(make_model(), reader_channels(make_model()), self.options))
 
     def _check_memory(self, model: keras.Model) -> None:
+        demand = self._demand(model)
+        if demand.shapes:
+            require_memory(demand, self.num_images_read(), 'cpr_nb_smpls', SKIP_FLAG)
+
+    def _demand(self, model: keras.Model) -> Demand:
         readers = reader_channels(model)
         layers = [name for name in readers if name not in skip_reasons(model, readers, self.options)]
-        if layers:
-            image = self.helper.training_images(1, self.context.seed)
-            train, _ = self.helper.dataset.split_indices(enbl_trn_val_split=True)
-            demand = Demand.of(model, layers, image, self.options.num_positions, self.options.criterion)
-            require_memory(demand, min(self.options.num_images, len(train)), 'cpr_nb_smpls', SKIP_FLAG)
+        image = self.helper.training_images(1, self.context.seed)
+        return Demand.of(model, layers, image, self.options.num_positions, self.options.criterion)
+
+    def num_images_read(self) -> int:
+        train, _ = self.helper.dataset.split_indices(enbl_trn_val_split=True)
+        return min(self.options.num_images, len(train))
+
+    def explain_layers(self, model: keras.Model) -> dict[str, str]:
+        readers = reader_channels(model)
+        reasons = {**dict.fromkeys(readers, ''), **skip_reasons(model, readers, self.options)}
+        return {
+            name: reasons.get(name, f'{type(model.get_layer(name)).__name__} is not selected, at most shrunk')
+            for name in layers_with_kernels(model)
+        }
+
+    def predict(self, model: keras.Model) -> Compressed:
+        """Counts channels without looking at images; the weights are not re-fitted."""
+        readers = reader_channels(model)
+        skipped = skip_reasons(model, readers, self.options)
+        check_any_prunable(model, skipped)
+        notes: Mapping[str, str] = {}
+        kept = self.expected_values(model) if self.options.searches else self._given_plan(model, skipped)
+        if kept is None:
+            prunable = {name: reader for name, reader in readers.items() if name not in skipped}
+            kept, notes = expected_channels(model, prunable, 1 - self.options.prune_ratio, self.context.seed)
+        rows = layer_rows(
+            model, pruned := remove_channels(model, kept), channel_counts(model, kept), {**skipped, **notes}
+        )
+        return Compressed(pruned, layers=tuple(rows))
+
+    def prediction_method(self) -> str:
+        if self.options.warm_start:
+            return 'exact: the channels of the plan'
+        if self.options.searches:
+            return super().prediction_method()
+        return 'numbers of channels by --cpr_prune_ratio, as if all channels were equally important'
+
+    def compress_effort(self, model: keras.Model, speed: Speed) -> Effort:
+        demand, num_images = self._demand(model), self.num_images_read()
+        return Effort(_refit_seconds(demand, num_images, speed), demand.total(num_images))
+
+    def apply_seconds(self, model: keras.Model, speed: Speed) -> float:
+        return _refit_seconds(self._demand(model), min(self.num_images_read(), NUM_SEARCH_IMAGES), speed)
 
     def compress(self, model: keras.Model, found: Mapping[str, tuple[int, ...]] | None = None) -> Compressed:
         readers = reader_channels(model)
@@ -215,3 +261,8 @@ class ChannelPrunedRmtLearner(SearchingLearner):
     def _sampling(self, num_images: int) -> Sampling:
         images = self.helper.training_images(num_images, self.context.seed)
         return Sampling(images, self.options.num_positions, self.options.ridge, self.context.seed)
+
+
+def _refit_seconds(demand: Demand, num_images: int, speed: Speed) -> float:
+    """Images run through the full and the pruned model; then the equations of each layer."""
+    return 2 * num_images * speed.image + selection_flops(demand, num_images) / float64_flops_per_second()

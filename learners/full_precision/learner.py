@@ -8,6 +8,7 @@ from typing import Any
 import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import AbstractLearner, Compressed
+from pocketflow.learners.forecast import layers_with_kernels
 from pocketflow.learners.options import LEARNERS
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.graph import copied
@@ -28,6 +29,9 @@ class FullPrecLearner(AbstractLearner):
             return Compressed(copied(model))
         form = self.helper.new_form()
         return Compressed(form.model, head=form.head)
+
+    def explain_layers(self, model: keras.Model) -> dict[str, str]:
+        return dict.fromkeys(layers_with_kernels(model), 'full-prec compresses nothing')
 
     def training_length(self) -> tuple[float | None, float]:
         return None, 1.0

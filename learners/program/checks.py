@@ -8,7 +8,7 @@ from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.options import LEARNERS, LearnerOptions
 from pocketflow.learners.program.chains import FULL_PRECISION, starts_from_baseline, trains_from_scratch
 from pocketflow.learners.program.command import SEARCH_OPTIONS, UNRECORDED_OPTIONS, Command, FirstPass, read_command
-from pocketflow.learners.program.options import FLAGS_OF_MODES, ProcessOptions
+from pocketflow.learners.program.options import FLAGS_OF_MODES, MODES_OF_NEW_RUNS, ProcessOptions
 from pocketflow.learners.search.options import SearchedOptions
 from pocketflow.learners.search.searchable import refuse_nested
 from pocketflow.utils.errors import UsageError
@@ -46,7 +46,7 @@ def check_command(command: Command) -> None:
 def refuse_timing_of_containers(command: Command) -> None:
     """Rejects --require_faster if only containers are exported, which cannot be timed."""
     export, process = command.options(ExportOptions), command.options(ProcessOptions)
-    is_required = command.options(VerdictOptions).require_faster and process.exec_mode == 'train'
+    is_required = command.options(VerdictOptions).require_faster and process.exec_mode in MODES_OF_NEW_RUNS
     if is_required and export.names and set(export.names) <= {CONTAINER}:
         raise UsageError(
             f'--require_faster: none of --export_formats={export.formats} can be timed; add a .tflite '
@@ -126,7 +126,7 @@ def refuse_other_than_recorded(command: Command) -> None:
 
 def refuse_flags_without_effect(command: Command) -> None:
     """Rejects flags made ineffective by other flags; those of a finished run were checked when it began."""
-    if command.options(ProcessOptions).exec_mode != 'train':
+    if command.options(ProcessOptions).exec_mode not in MODES_OF_NEW_RUNS:
         refuse_idle_flags((*UNRECORDED_OPTIONS, ExportOptions), command.flag_values)
         return
     refuse_idle_flags(
@@ -168,7 +168,7 @@ def refuse_contradictions(command: Command) -> None:
             f'--enbl_warm_start needs --learner={FULL_PRECISION} and --save_path=MODEL; given: '
             f'{chosen} --save_path={shared.save_path or ""}'
         )
-    if process.exec_mode == 'train' and command.options(SearchOptions).space is not None:
+    if process.exec_mode in MODES_OF_NEW_RUNS and command.options(SearchOptions).space is not None:
         if names[0] == FULL_PRECISION:
             raise UsageError(
                 f'{chosen}: --hpo_space searches flags of learners that compress; drop {FULL_PRECISION}: the '
@@ -178,7 +178,7 @@ def refuse_contradictions(command: Command) -> None:
     if process.exec_mode in ('eval', 'benchmark'):
         refuse_conditions(verdict, f'--exec_mode={process.exec_mode} makes no verdict')
     if (
-        process.exec_mode == 'train'
+        process.exec_mode in MODES_OF_NEW_RUNS
         and trains_from_scratch(names, shared, distillation)
         and shared.save_path is not None
     ):

@@ -11,7 +11,7 @@ from pocketflow.datasets.options import DatasetOptions
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.options import LEARNERS, LearnerOptions
 from pocketflow.learners.program.chains import check_chain
-from pocketflow.learners.program.options import MainOptions, ProcessOptions
+from pocketflow.learners.program.options import MODES_OF_NEW_RUNS, MainOptions, ProcessOptions
 from pocketflow.learners.search.options import SearchedOptions
 from pocketflow.nets.find_pair import Pair, PairOptions, find_pair, helper_lines
 from pocketflow.nets.options import PairDeclaration
@@ -21,6 +21,7 @@ from pocketflow.utils.distributed.options import MultiGpuOptions
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.options import Options, OptionsT, from_flags, superseded_flags
+from pocketflow.utils.options.needs import flags_in_effect
 from pocketflow.utils.options.parsing import parse
 from pocketflow.utils.reports.verdict import VerdictOptions
 from pocketflow.utils.runs.run_directory import FLAGS_FILE, RunDirectory
@@ -98,6 +99,13 @@ class Command:
     def learner_options(self) -> dict[str, Options]:
         return {name: self.options(LEARNERS.declaration(name).options_class) for name in self.learner_names}
 
+    def flags_in_effect(self) -> tuple[list[str], list[str]]:
+        """As `pocketflow.utils.options.needs.flags_in_effect`, of the pair and the selected learners."""
+        parts = [part for part in self.options_classes(self.learner_names) if part not in UNRECORDED_OPTIONS]
+        return flags_in_effect(
+            [part for part in parts if part not in SEARCH_OPTIONS or self.searches], self.flag_values
+        )
+
     def superseded(self) -> dict[str, str]:
         """Given flags of the original that no longer have an effect -> the reason."""
         return {
@@ -161,7 +169,7 @@ def learner_names(chain: str) -> list[str]:
 def flags_of_run(first_pass: FirstPass) -> list[str]:
     """The argument that reads the recorded flags of a finished run, to precede those of a mode that works on it."""
     process = first_pass.process
-    if process.exec_mode == 'train' or process.run_dir is None:
+    if process.exec_mode in MODES_OF_NEW_RUNS or process.run_dir is None:
         return []
     run = RunDirectory(process.run_dir)
     if run.recorded_flags():

@@ -10,7 +10,7 @@ from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.options import LearnerOptions
 from pocketflow.learners.program.chains import FULL_PRECISION, training_fingerprint
 from pocketflow.learners.program.command import SEARCH_OPTIONS, SHARED_OPTIONS, Command, is_export_of_given_model
-from pocketflow.learners.program.options import MainOptions, ProcessOptions
+from pocketflow.learners.program.options import MODES_OF_NEW_RUNS, MainOptions, ProcessOptions
 from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
 from pocketflow.utils.options import flag_lines, indecisive_flags
 from pocketflow.utils.runs.run_directory import FLAGS_FILE, REPORT, RunDirectory, fingerprint
@@ -75,7 +75,7 @@ def default_run_path(command: Command, num_workers: int = 1) -> Path:
     own = own_path(command, num_workers)
     if RunDirectory(own).recorded_flags():
         return own
-    wanted = command.options(ProcessOptions).exec_mode != 'train'
+    wanted = command.options(ProcessOptions).exec_mode not in MODES_OF_NEW_RUNS
     others = [path for path in default_run_paths(command) if (path / REPORT).is_file() == wanted]
     return max(others, key=lambda path: (path / FLAGS_FILE).stat().st_mtime, default=own)
 
@@ -102,7 +102,7 @@ def free_flags(command: Command) -> tuple[str, ...]:
 
     A finished run can be used without the file of its search space.
     """
-    notes = () if command.options(ProcessOptions).exec_mode == 'train' else (SPACE_NOTE,)
+    notes = () if command.options(ProcessOptions).exec_mode in MODES_OF_NEW_RUNS else (SPACE_NOTE,)
     return (*indecisive_flags(command.options_classes()), WORKERS_NOTE, *notes)
 
 

@@ -1,4 +1,4 @@
-"""The execution modes: train, eval, export, benchmark."""
+"""The execution modes: train, check, eval, export, benchmark."""
 
 from __future__ import annotations
 
@@ -10,45 +10,29 @@ from typing import Any
 
 from absl import logging
 
-from pocketflow.hp_optimizer.options import SearchOptions
-from pocketflow.learners.abstract_learner import LearnerContext, StageResult, describe
+from pocketflow.learners.abstract_learner import StageResult, describe
 from pocketflow.learners.model_files import CONTAINER_NAME, CONTAINER_SUFFIX
-from pocketflow.learners.options import LEARNERS, LearnerOptions
+from pocketflow.learners.program.baseline import BASELINE_FOLDER
 from pocketflow.learners.program.chains import starts_from_baseline
-from pocketflow.learners.program.exporting import Candidate, Exporter, check_export, refuse_failed_exports
-from pocketflow.learners.program.input_files import named_files, record_inputs
+from pocketflow.learners.program.checking.check import check
+from pocketflow.learners.program.exporting import Candidate, Exporter, refuse_failed_exports
+from pocketflow.learners.program.input_files import record_inputs
+from pocketflow.learners.program.invocation import Invocation, check_inputs
 from pocketflow.learners.program.options import EXPORT_FLAGS, EXPORTS_GIVEN_MODEL
-from pocketflow.learners.program.pipeline import (
-    BASELINE_FOLDER,
-    Pipeline,
-    PipelineResult,
-    load_fitting_model,
-    load_in_standard_form,
-)
+from pocketflow.learners.program.pipeline import PipelineResult, load_fitting_model
 from pocketflow.learners.program.zoo import DATA_FILE, recorded_data
-from pocketflow.nets.abstract_model_helper import AbstractModelHelper
-from pocketflow.rl_agents.ddpg.options import DdpgOptions
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
-from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
-from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.latency import Timing, time_alternating
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.export.runner import LiteRtRunner, num_usable_threads
-from pocketflow.utils.options import Options
 from pocketflow.utils.quantization.encoding import kernel_statistics
 from pocketflow.utils.quantization.int8 import plain_if_quantization_aware
 from pocketflow.utils.reports import page as report_page
 from pocketflow.utils.reports.layer_table import chained_rows
 from pocketflow.utils.reports.report import SCHEMA, SHAPE, format_table, primary_metric, summary, upgraded
 from pocketflow.utils.reports.search.figure import write_search_figure
-from pocketflow.utils.reports.verdict import (
-    VerdictOptions,
-    enforce,
-    make_verdict,
-    refuse_conditions,
-    refuse_other_metric,
-)
+from pocketflow.utils.reports.verdict import enforce, make_verdict, refuse_conditions, refuse_other_metric
 from pocketflow.utils.runs.given_files import resolve_model_path
 from pocketflow.utils.runs.log_file import log_file
 from pocketflow.utils.runs.machine import machine, versions
@@ -59,54 +43,9 @@ from pocketflow.utils.runs.run_directory import REPORT, RunDirectory
 from pocketflow.utils.system import atomic
 from pocketflow.utils.system.paths import path_errors_reported
 from pocketflow.utils.system.streams import say
-from pocketflow.utils.training.options import DistillationOptions, TrainerOptions
 
 EXPORT_ANEW = f"delete {REPORT} and give the run's own command again to have it written anew"
 TIMED_PARTS = ('train', 'select', 'finetune', 'export')
-
-
-@dataclasses.dataclass(frozen=True)
-class Invocation:
-    """One call of the program, as plain values."""
-
-    helper: AbstractModelHelper
-    run: RunDirectory
-    learner_names: tuple[str, ...]
-    learner_options: Mapping[str, Options]
-    shared: LearnerOptions
-    trainer: TrainerOptions
-    distillation: DistillationOptions
-    export: ExportOptions
-    verdict: VerdictOptions
-    seed: int
-    recorded_flags: tuple[str, ...]
-    free_flags: tuple[str, ...]
-    zoo_name: str
-    command: str
-    workers: Workers = ALONE
-    compression: CompressionOptions = CompressionOptions()
-    search: SearchOptions = SearchOptions()
-    ddpg: DdpgOptions = DdpgOptions()
-
-    def pipeline(self, log: MetricsLog | None) -> Pipeline:
-        context = LearnerContext(
-            self.helper,
-            self.run,
-            self.run.path,
-            self.shared,
-            self.trainer,
-            log,
-            seed=self.seed,
-            workers=self.workers,
-            compression=self.compression,
-            search=self.search,
-            ddpg=self.ddpg,
-        )
-        return Pipeline(context, self.learner_options, self.distillation, self.zoo_name)
-
-    def named_files(self) -> dict[str, Path]:
-        """The input files of a new run by flag."""
-        return named_files(self.shared, self.distillation, self.learner_options)
 
 
 @contextlib.contextmanager
@@ -186,22 +125,6 @@ def warn_of_damage(run: RunDirectory) -> None:
     damaged = damaged_files(run.path, former_report(run))
     if damaged:
         logging.warning('%s: %s; %s', run.path, ', '.join(damaged), EXPORT_ANEW)
-
-
-def check_inputs(invocation: Invocation) -> None:
-    """Rejects missing or unsuitable data and models, before anything is written."""
-    refuse_other_metric(invocation.verdict, invocation.helper.task.primary)
-    for split in ('train', 'eval'):
-        invocation.helper.dataset.source(split)
-    default = LEARNERS.get(invocation.learner_names[-1]).export_formats
-    check_export(invocation.helper.dataset, invocation.export, invocation.export.names or default[:1])
-    for flag, path in (
-        ('--save_path', invocation.shared.save_path),
-        ('--save_path_dst', invocation.distillation.teacher_path),
-    ):
-        if path is not None:
-            load_in_standard_form(resolve_model_path(path, flag), invocation.helper)
-    invocation.pipeline(log=None).check_inputs(invocation.learner_names)
 
 
 def _run_learners(invocation: Invocation) -> PipelineResult:
@@ -302,7 +225,7 @@ def show_report(invocation: Invocation) -> None:
 def evaluate_model(invocation: Invocation) -> None:
     """Evaluates a finished run's model, or the one at `--save_path`, on the evaluation set."""
     path = model_to_evaluate(invocation)
-    model = load_fitting_model(path, invocation.helper)
+    model = load_fitting_model(path, invocation.helper, invocation.reader)
     metrics = invocation.helper.evaluate(model)
     invocation.helper.warn_of_poor(model, metrics)
     say(
@@ -392,6 +315,7 @@ def finished_model(invocation: Invocation) -> Path:
 
 EXEC_MODES: dict[str, Callable[[Invocation], None]] = {
     'train': train,
+    'check': check,
     'eval': evaluate_model,
     'export': export_model,
     'benchmark': benchmark,

@@ -14,11 +14,14 @@ EXPORT_FLAGS = tuple(field.metadata['flag'] for field in option_fields(ExportOpt
 """May differ from those that a run was made with when its models are exported again."""
 FLAGS_OF_MODES: dict[str, tuple[str, ...]] = {
     'train': (),
+    'check': (),
     'eval': ('save_path', 'nb_smpls_eval'),
     'export': EXPORT_FLAGS,
     'benchmark': ('nb_repts', 'nb_repts_warmup'),
 }
 """The modes, and what decides results and may be given anew to those that work on a finished run."""
+MODES_OF_NEW_RUNS = ('train', 'check')
+"""Modes that take the flags of a run that begins or is continued; the others work on a finished run."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,9 +45,10 @@ class ProcessOptions(Options):
     exec_mode: str = option(
         'exec_mode',
         'train',
-        'train: compress, export and report; eval, export, benchmark: of a '
-        'finished run; eval, export: also of the model at --save_path',
+        'train: compress, export and report; check: what train would do, in about a minute and without training; '
+        'eval, export, benchmark: of a finished run; eval, export: also of the model at --save_path',
         choices=tuple(FLAGS_OF_MODES),
     )
     run_dir: str | None = option('run_dir', None, 'directory of the run; default: runs/PAIR/LEARNER-FINGERPRINT')
+    dry_run: bool = option('dry_run', False, 'print the stages, files and flags that matter, and do nothing else')
     debug: bool = option('debug', False, 'show debug messages, and tracebacks of errors')

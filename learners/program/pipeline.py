@@ -16,8 +16,9 @@ import tf_keras as keras
 from absl import logging
 
 from pocketflow.learners.abstract_learner import AbstractLearner, LearnerContext, StageResult, describe
-from pocketflow.learners.model_files import Finished, load_any, load_own_model
+from pocketflow.learners.model_files import Finished, load_own_model
 from pocketflow.learners.options import LEARNERS
+from pocketflow.learners.program.baseline import KeptBaseline
 from pocketflow.learners.program.chains import FULL_PRECISION, trains_from_scratch
 from pocketflow.learners.program.zoo import FIRST_STAGE, TRAINING_NAME, hold_out_lines, trained_models, trained_with
 from pocketflow.learners.search.flag_search import FOLDER as SEARCH_FOLDER
@@ -27,16 +28,15 @@ from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.distributed.mirror import mirror
 from pocketflow.utils.graph import Head, StandardForm, check_round_trip, put_head_on, refuse_frozen, warn_of_frozen
 from pocketflow.utils.models.files import save_model
+from pocketflow.utils.models.keras_state import keras_state_kept
 from pocketflow.utils.models.weights_only import is_weights_only
 from pocketflow.utils.options import Options
 from pocketflow.utils.runs.given_files import resolve_model_path
-from pocketflow.utils.runs.model_files import refuse_damaged
+from pocketflow.utils.runs.model_reader import ModelReader
 from pocketflow.utils.system import atomic
 from pocketflow.utils.training.distillation import Distillation
 from pocketflow.utils.training.options import DistillationOptions
 
-BASELINE_FOLDER = 'baseline'
-"""Folder of a run for the uncompressed model that it started from."""
 TEACHER_FOLDER = 'teacher'
 """Folder of a run for a teacher other than the uncompressed model."""
 
@@ -89,6 +89,7 @@ class Pipeline:
       distillation: the distillation options.
       zoo_name: prefix of the directories of finished full-prec runs with the same training flags, relative to
         `--zoo_dir`.
+      reader: reads the given models.
     """
 
     def __init__(
@@ -97,11 +98,14 @@ class Pipeline:
         learner_options: Mapping[str, Options],
         distillation: DistillationOptions,
         zoo_name: str,
+        reader: ModelReader | None = None,
     ):
         self.context = context
         self.learner_options = learner_options
         self.distillation = distillation
         self.zoo_name = zoo_name
+        self.reader = reader or ModelReader()
+        self._untrained: dict[tuple[str, ...], StandardForm] = {}
 
     def check_inputs(self, names: Sequence[str]) -> None:
         """Checks the files, layers and models of each learner of the chain."""
@@ -110,20 +114,20 @@ class Pipeline:
         if batch_size is not None:
             data.with_options(batch_size=batch_size).check_batch_size('batch_size_ft')
         for name in names:
-            self._learner(name, name, None).check_inputs()
+            self.learner(name, name, None).check_inputs()
         if self.context.search.space is not None:
             self._flag_search(names, None)
-        self._check_models([FULL_PRECISION, *names] if self._trains_first(names) else names)
+        self._check_models([FULL_PRECISION, *names] if self.trains_first(names) else names)
         # Layers built after the checks get the same names and initial weights as without the checks.
         keras.backend.reset_uids()
         keras.utils.set_random_seed(self.context.seed)
 
     def _check_models(self, names: Sequence[str]) -> None:
         """Checks the input model of each learner, as far as its architecture is known."""
-        make_model, has_known_shapes = functools.cache(functools.partial(self._untrained, names)), True
-        learners = [self._learner(name, name, None) for name in names]
+        make_model, has_known_shapes = functools.partial(self.untrained, names), True
+        learners = [self.learner(name, name, None) for name in names]
         source = self.context.helper.model_source
-        if self._begins_with_given(names):  # read from a file
+        if self.begins_with_given(names):  # read from a file
             source = f'--save_path={self.context.learner_options.save_path}'
         else:
             check_round_trip(make_model(), source)
@@ -136,20 +140,29 @@ class Pipeline:
                 learner.check_model(make_model)
             has_known_shapes &= learner.keeps_shapes
 
-    def _trains_first(self, names: Sequence[str]) -> bool:
+    def trains_first(self, names: Sequence[str]) -> bool:
         """Whether a model must be trained before the chain begins."""
         shared = self.context.learner_options
         return not (trains_from_scratch(names, shared, self.distillation) or shared.save_path or self._known_models())
 
-    def _untrained(self, names: Sequence[str]) -> keras.Model:
-        """An untrained model of the architecture that the chain begins with."""
-        given = self.context.learner_options.save_path
-        if given is None or not self._begins_with_given(names):
-            return self.context.helper.built_form().model
-        path = resolve_model_path(given, '--save_path')
-        return load_in_standard_form(path, self.context.helper)[0].model
+    def untrained(self, names: Sequence[str]) -> keras.Model:
+        """The model of `untrained_form`."""
+        return self.untrained_form(names).model
 
-    def _begins_with_given(self, names: Sequence[str]) -> bool:
+    def untrained_form(self, names: Sequence[str]) -> StandardForm:
+        """A model of the architecture that the chain begins with: the given one, or an untrained one; made once."""
+        if tuple(names) not in self._untrained:
+            self._untrained[tuple(names)] = self._make_untrained(names)
+        return self._untrained[tuple(names)]
+
+    def _make_untrained(self, names: Sequence[str]) -> StandardForm:
+        given = self.context.learner_options.save_path
+        if given is None or not self.begins_with_given(names):
+            return self.context.helper.built_form()
+        path = resolve_model_path(given, '--save_path')
+        return load_in_standard_form(path, self.context.helper, self.reader)[1]
+
+    def begins_with_given(self, names: Sequence[str]) -> bool:
         """Whether the chain begins with the model at `--save_path`."""
         shared = self.context.learner_options
         return shared.save_path is not None and (names[0] != FULL_PRECISION or shared.warm_start)
@@ -167,7 +180,7 @@ class Pipeline:
             self._search_flags(names, baseline, teacher)
         stages, model = [], baseline
         for index, name in enumerate(names, start=1):
-            stages.append(self._learner(name, f'{index}-{name}', teacher).run(model, head))
+            stages.append(self.learner(name, f'{index}-{name}', teacher).run(model, head))
             model, head = stages[-1].model, stages[-1].head
             if baseline is None:
                 baseline, metrics = model, stages[-1].metrics
@@ -191,18 +204,25 @@ class Pipeline:
 
         The run keeps a copy, so that it continues from the same model if the original changes.
         """
-        workers, kept = self.context.workers, self.context.run / BASELINE_FOLDER / 'model.keras'
+        workers, kept = self.context.workers, KeptBaseline(self.context.run.path)
         obtained = None if workers.share(kept.exists) else self._obtain()
         if obtained is not None and workers.is_primary:
-            save_model(put_head_on(obtained.model, obtained.head), kept)
-        mirror(workers, kept.parent)
-        if obtained is None:
-            refuse_damaged(kept, f'delete {kept.parent} to obtain it again')
-        return obtained or self._load(kept)
+            kept.save(put_head_on(obtained.model, obtained.head), obtained.metrics)
+        mirror(workers, kept.folder)
+        return obtained or self._kept_model(kept)
+
+    def _kept_model(self, kept: KeptBaseline) -> Trained:
+        """The model that a run was begun with; it is evaluated if its metrics were not recorded."""
+        kept.refuse_damaged()
+        recorded = kept.metrics()
+        trained = self._load(kept.path, recorded)
+        if recorded is None and self.context.workers.is_primary:
+            kept.save_metrics(trained.metrics)
+        return trained
 
     def _obtain(self) -> Trained | None:
         """The model with its metrics; other workers receive it from the primary unless all have trained it."""
-        source = self.context.workers.share(lambda: str(self._find() or ''))
+        source = self.context.workers.share(lambda: str(self.find() or ''))
         if source and not self.context.workers.is_primary:
             return None
         if source:
@@ -215,12 +235,12 @@ class Pipeline:
             self.context.learner_options.zoo_dir,
             self.zoo_name,
         )
-        result = self._learner(FULL_PRECISION, FIRST_STAGE, None).run(None)
+        result = self.learner(FULL_PRECISION, FIRST_STAGE, None).run(None)
         if self.context.workers.is_primary:
             atomic.write_text(self.context.run / FIRST_STAGE / TRAINING_NAME, self.zoo_name)
         return Trained(result.model, result.metrics, result.head)
 
-    def _find(self) -> Path | None:
+    def find(self) -> Path | None:
         """The file of the model to compress; None if there is none."""
         shared = self.context.learner_options
         if shared.save_path is not None:
@@ -246,7 +266,7 @@ class Pipeline:
     def given_model(self, path: Path) -> PipelineResult:
         """The model of a file, unchanged, as the result of a single stage."""
         helper = self.context.helper
-        finished = load_finished(path, helper)
+        finished = load_finished(path, helper, self.reader)
         metrics = helper.evaluate(finished.model)
         formats = CODED_FORMATS if finished.encodings else AbstractLearner.export_formats
         stage = StageResult(
@@ -254,11 +274,12 @@ class Pipeline:
         )
         return PipelineResult(finished.model, metrics, (stage,))
 
-    def _load(self, path: Path) -> Trained:
+    def _load(self, path: Path, recorded: dict[str, float] | None = None) -> Trained:
+        """The model of a file, with its recorded metrics, or evaluated now."""
         helper = self.context.helper
-        finished, _ = load_in_standard_form(path, helper)
+        finished, _ = load_in_standard_form(path, helper, self.reader)
         model = finished.model
-        metrics = helper.evaluate(model)
+        metrics = recorded or helper.evaluate(model)
         logging.info('trained model %s: %s', path, describe(metrics))
         helper.warn_of_poor(model, metrics)
         return Trained(model, metrics, finished.head)
@@ -274,35 +295,47 @@ class Pipeline:
     def _given_teacher(self, given: str) -> keras.Model:
         """The model at `--save_path_dst`; the run keeps a copy of it."""
         workers, kept = self.context.workers, self.context.run / TEACHER_FOLDER / 'model.keras'
+        teacher = None
         if workers.is_primary and not kept.exists():
             path = resolve_model_path(given, '--save_path_dst')
-            save_model(load_fitting_model(path, self.context.helper), kept)
+            teacher = load_fitting_model(path, self.context.helper, self.reader)
+            save_model(teacher, kept)
         mirror(workers, kept.parent)
-        return load_own_model(kept, f'delete {kept.parent} to read --save_path_dst again')
+        if teacher is not None:
+            return teacher
+        with keras_state_kept():
+            return load_own_model(kept, f'delete {kept.parent} to read --save_path_dst again')
 
-    def _learner(self, name: str, folder: str, teacher: Distillation | None) -> AbstractLearner:
+    def learner(self, name: str, folder: str, teacher: Distillation | None) -> AbstractLearner:
         context = dataclasses.replace(self.context, folder=self.context.run / folder, distillation=teacher)
         learner_class = LEARNERS.get(name)
         return learner_class(context, self.learner_options.get(name, learner_class.options_class()))
 
 
-def load_fitting_model(path: Path, helper: AbstractModelHelper) -> keras.Model:
+def load_fitting_model(path: Path, helper: AbstractModelHelper, reader: ModelReader | None = None) -> keras.Model:
     """Reads a saved model in standard form; raises a `UsageError` if it does not fit the pair."""
-    return load_finished(path, helper).model
+    return load_finished(path, helper, reader or ModelReader()).model
 
 
-def load_finished(path: Path, helper: AbstractModelHelper) -> Finished:
+def load_finished(path: Path, helper: AbstractModelHelper, reader: ModelReader) -> Finished:
     """Like `load_fitting_model`, with the codes of the kernels if the file is a container."""
-    finished, form = load_in_standard_form(path, helper)
+    finished, form = load_in_standard_form(path, helper, reader)
     form.log(str(path))
     return finished
 
 
-def load_in_standard_form(path: Path, helper: AbstractModelHelper) -> tuple[Finished, StandardForm]:
+def load_in_standard_form(
+    path: Path, helper: AbstractModelHelper, reader: ModelReader
+) -> tuple[Finished, StandardForm]:
     """Like `load_finished`, and the standard form with the changes made to the model, which are not logged."""
-    if is_weights_only(path):
-        finished = Finished(helper.model_with_weights(path))
-    else:
-        finished = load_any(path)
-    form = helper.standard_form(finished.model, str(path), 'is it a model of another pair?')
-    return dataclasses.replace(finished, model=form.model, head=form.head), form
+
+    def standard() -> tuple[Finished, StandardForm]:
+        if is_weights_only(path):
+            finished = Finished(helper.model_with_weights(path))
+        else:
+            unpacked = reader.read(path)
+            finished = Finished(unpacked.model, unpacked.encodings)
+        form = helper.standard_form(finished.model, str(path), 'is it a model of another pair?')
+        return dataclasses.replace(finished, model=form.model, head=form.head), form
+
+    return reader.once(path, 'standard form', standard)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
+from collections.abc import Sequence
 
 import tensorflow as tf
 import tf_keras as keras
@@ -11,6 +13,8 @@ from absl import logging
 from pocketflow.datasets.sourced_dataset import Shard
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.options import LearnerOptions
+from pocketflow.learners.program.baseline import BASELINE_FOLDER
+from pocketflow.learners.program.checking.plan import print_plan
 from pocketflow.learners.program.command import Command
 from pocketflow.learners.program.identity import (
     free_flags,
@@ -19,9 +23,9 @@ from pocketflow.learners.program.identity import (
     run_path,
     training_name,
 )
-from pocketflow.learners.program.modes import EXEC_MODES, Invocation
-from pocketflow.learners.program.options import MainOptions, ProcessOptions
-from pocketflow.learners.program.pipeline import BASELINE_FOLDER
+from pocketflow.learners.program.invocation import Invocation
+from pocketflow.learners.program.modes import EXEC_MODES
+from pocketflow.learners.program.options import MODES_OF_NEW_RUNS, MainOptions, ProcessOptions
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper, GivenFile
 from pocketflow.rl_agents.ddpg.options import DdpgOptions
 from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
@@ -31,6 +35,7 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.reports.verdict import VerdictOptions
 from pocketflow.utils.runs.given_files import MODEL_NAME, model_file
+from pocketflow.utils.runs.model_reader import ModelReader
 from pocketflow.utils.runs.run_directory import RunDirectory
 from pocketflow.utils.system import paths
 from pocketflow.utils.training.options import DistillationOptions, TrainerOptions
@@ -49,20 +54,26 @@ def start(command: Command) -> None:
 
 def run_worker(command: Command, workers: Workers) -> None:
     """Executes a command on one worker."""
-    mode = command.options(ProcessOptions).exec_mode
+    process = command.options(ProcessOptions)
+    mode = process.exec_mode
     if not workers.is_primary:
         logging.set_verbosity(logging.WARNING)
-    if mode == 'train' or workers.is_primary:
+    is_for_all = mode == 'train' and not process.dry_run
+    if is_for_all or workers.is_primary:
         with paths.path_errors_reported():
-            invocation = make_invocation(command, workers if mode == 'train' else ALONE)
-        EXEC_MODES[mode](invocation)
+            invocation = make_invocation(command, workers if mode in MODES_OF_NEW_RUNS else ALONE)
+        if process.dry_run:
+            print_plan(invocation, mode)
+        else:
+            EXEC_MODES[mode](invocation if is_for_all else dataclasses.replace(invocation, workers=ALONE))
 
 
 def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
     """The inputs of the execution modes, as plain values."""
-    run = RunDirectory(run_path(command, workers.size))
+    run, reader = RunDirectory(run_path(command, workers.size)), ModelReader()
+    changed, defaults = command.flags_in_effect()
     return Invocation(
-        helper=make_helper(command, workers),
+        helper=make_helper(command, workers, reader),
         run=run,
         learner_names=tuple(command.learner_names),
         learner_options=command.learner_options(),
@@ -80,33 +91,42 @@ def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
         compression=command.options(CompressionOptions),
         search=command.options(SearchOptions),
         ddpg=command.options(DdpgOptions),
+        reader=reader,
+        run_dir_is_given=command.options(ProcessOptions).run_dir is not None,
+        changed_flags=tuple(changed),
+        default_flags=tuple(defaults),
     )
 
 
-def make_helper(command: Command, workers: Workers) -> AbstractModelHelper:
+def make_helper(command: Command, workers: Workers, reader: ModelReader) -> AbstractModelHelper:
     """The pair, with this worker's shard of the data."""
     helper_class = command.pair.load()
-    missing = sorted(helper_class.__abstractmethods__)
-    if missing:
-        raise UsageError(
-            f'--model_helper={command.pair_options.model_helper}: class {helper_class.__name__} '
-            f'does not define {", ".join(missing)}; see docs/extending.md'
-        )
+    _refuse_missing(command, helper_class, sorted(helper_class.__abstractmethods__))
     helper = helper_class.of_options(
         command.options(helper_class.net_options_class),
         command.data_options(),
         command.options(MainOptions).seed,
-        given_file(command, workers),
+        given_file(command, workers, reader),
     )
+    _refuse_missing(command, helper_class, [] if hasattr(helper, 'num_epochs') else ['num_epochs'])
     helper.dataset.shard = Shard(workers.rank, workers.size)
     return helper
 
 
-def given_file(command: Command, workers: Workers) -> GivenFile | None:
+def _refuse_missing(command: Command, helper_class: type[AbstractModelHelper], names: Sequence[str]) -> None:
+    """Raises a `UsageError` if a pair lacks methods or attributes."""
+    if names:
+        raise UsageError(
+            f'--model_helper={command.pair_options.model_helper}: class {helper_class.__name__} '
+            f'does not define {", ".join(names)}; see docs/extending.md'
+        )
+
+
+def given_file(command: Command, workers: Workers, reader: ModelReader) -> GivenFile | None:
     """The network at `--save_path`, or, where it is gone, the copy that the run has kept of it."""
     named = command.options(LearnerOptions).save_path
     if named is None:
         return None
     run, path = RunDirectory(run_path(command, workers.size)), model_file(named)
     kept = [file for file in (run / BASELINE_FOLDER / MODEL_NAME, run / MODEL_NAME) if file.is_file()]
-    return GivenFile(named, path if path.exists() or not kept else kept[0])
+    return GivenFile(named, path if path.exists() or not kept else kept[0], reader)

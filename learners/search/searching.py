@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tf_keras as keras
 
-from pocketflow.learners.abstract_learner import AbstractLearner
+from pocketflow.learners.abstract_learner import AbstractLearner, Compressed
+from pocketflow.learners.forecast import Speed
 from pocketflow.learners.search.candidates import Candidates, SearchTarget
 from pocketflow.learners.search.options import SearchedOptions
 from pocketflow.learners.search.plan_search import EvaluateTrial, PlanSearch, SearchSettings, read_record
@@ -59,6 +62,39 @@ class SearchingLearner(AbstractLearner):
             return candidates, TrialNetwork(candidates, self._trial_helper(), tuning).evaluate
 
         return PlanSearch(self.context, self.name, settings).run(make)
+
+    def predict(self, model: keras.Model) -> Compressed:
+        """With a search, the compressed model with the values of the uniform candidate."""
+        return self.compress(model, self.expected_values(model)) if self.options.searches else super().predict(model)
+
+    def expected_values(self, model: keras.Model) -> dict[str, Any]:
+        """The values of the uniform candidate, which is the centre of the search domain and uses the budget up."""
+        candidates = self.candidates(model)
+        return candidates.chosen(candidates.domain.decode(np.full(len(candidates.domain.names), 0.5)))
+
+    def prediction_method(self) -> str:
+        if self.options.searches:
+            return 'the uniform candidate within the budget of the search'
+        return super().prediction_method()
+
+    def search_seconds(self, model: keras.Model, speed: Speed) -> float:
+        """All trials, and the verified candidates, which are tuned longer and evaluated on all held-out samples."""
+        if not self.options.searches:
+            return 0.0
+        how, tuning, search, helper = self.options.layer_search(), self._tuning(), self.context.search, self.helper
+        num_held_out = len(helper.dataset.split_indices(enbl_trn_val_split=True)[1])
+        num_evaluated = min(
+            num_held_out, (tuning.num_eval_batches or math.inf) * helper.dataset.options.batch_size_eval
+        )
+        applied = self.apply_seconds(model, speed)
+        trial = applied + tuning.num_steps * speed.step + num_evaluated * (1 + tuning.screening) * speed.image
+        longer = applied + tuning.num_longer * speed.step + num_held_out * speed.image
+        at_once = self.context.workers.size if search.side_by_side else 1
+        return (how.num_rollouts * trial + search.num_verified * longer) / at_once
+
+    def apply_seconds(self, model: keras.Model, speed: Speed) -> float:
+        """Estimated time to convert the network of a search to one candidate."""
+        return 0.0
 
     def search_record(self) -> dict[str, Any] | None:
         return read_record(self.context.folder)

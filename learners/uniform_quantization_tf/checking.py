@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import tf_keras as keras
 
+from pocketflow.learners.forecast import layers_with_kernels
 from pocketflow.utils.errors import PocketFlowError, UsageError, first_line
 from pocketflow.utils.export.isolated import isolated_conversions
 from pocketflow.utils.graph.channel_select import ChannelSelect
+from pocketflow.utils.quantization.int8.placement import KERNELS
 
 _k = keras.layers
 USUAL = (
@@ -87,6 +89,20 @@ def check_norms_to_freeze(model: keras.Model) -> None:
             f'{", ".join(f"{layer.name} ({type(layer).__name__})" for layer in others)}; replace them, or leave '
             'the flag out'
         )
+
+
+def unquantized_layers(model: keras.Model) -> dict[str, str]:
+    """Each layer with a kernel -> the reason why its weights stay in float in an int8 file; '' for int8."""
+    from pocketflow.utils.quantization.int8.prepare import IN_FLOAT
+
+    return {name: _reason(model.get_layer(name), IN_FLOAT) for name in layers_with_kernels(model)}
+
+
+def _reason(layer: keras.layers.Layer, in_float: tuple[type, ...]) -> str:
+    if isinstance(layer, in_float):
+        return f'int8 arithmetic of {type(layer).__name__} cannot be simulated'
+    has_int8_kernel = type(layer) in KERNELS or type(layer) is _k.SeparableConv2D
+    return '' if has_int8_kernel else f'weights stay in float: int8 is not simulated for {type(layer).__name__}'
 
 
 def _is_usual(layer: keras.layers.Layer) -> bool:

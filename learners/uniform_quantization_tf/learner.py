@@ -11,7 +11,11 @@ import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import AbstractLearner, Compressed
 from pocketflow.learners.options import LEARNERS
-from pocketflow.learners.uniform_quantization_tf.checking import check_network, check_norms_to_freeze
+from pocketflow.learners.uniform_quantization_tf.checking import (
+    check_network,
+    check_norms_to_freeze,
+    unquantized_layers,
+)
 from pocketflow.learners.uniform_quantization_tf.options import UniformQuantizationTFOptions
 from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.errors import UsageError
@@ -55,6 +59,12 @@ class UniformQuantTFLearner(AbstractLearner):
         wrapped = quantization_aware(model, images, settings)
         rows = layer_rows(model, strip_quantization(wrapped), {}, left_in_float(model, wrapped))
         return Compressed(wrapped, layers=tuple(self._with_bits(rows, wrapped)))
+
+    def explain_layers(self, model: keras.Model) -> dict[str, str]:
+        return unquantized_layers(model)
+
+    def num_images_read(self) -> int:
+        return self.options.num_images
 
     def training_length(self) -> tuple[float, float]:
         ratio, epochs = self.context.learner_options.epochs_ratio_finetune, self.options.quant_epochs

@@ -10,6 +10,7 @@ import numpy as np
 import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import Compressed
+from pocketflow.learners.forecast import layers_with_kernels
 from pocketflow.learners.model_files import Finished
 from pocketflow.learners.search import SearchingLearner
 from pocketflow.learners.weight_quantization.bits_candidates import BitsCandidates
@@ -140,6 +141,17 @@ class WeightBitsLearner(SearchingLearner):
     def check_layers(self, make_model: Callable[[], keras.Model]) -> None:
         model = make_model()
         layer_bits(model, skip_reasons(model, self.options), self.options, load_bits_plan(self.options, self.name))
+
+    def explain_layers(self, model: keras.Model) -> dict[str, str]:
+        reasons = skip_reasons(model, self.options)
+        quantizable = {layer.name for layer in quantizable_layers(model)}
+        others = {layer.name: f'{type(layer).__name__} is not quantized' for layer in model.layers}
+        return {
+            name: reasons.get(name, '' if name in quantizable else others[name]) for name in layers_with_kernels(model)
+        }
+
+    def num_images_read(self) -> int:
+        return 0 if self.options.activation_bits == FULL_BITS else NUM_CALIBRATION_IMAGES
 
     def candidates(self, model: keras.Model) -> BitsCandidates:
         options = self.options

@@ -11,6 +11,7 @@ import tf_keras as keras
 from absl import logging
 
 from pocketflow.learners.abstract_learner import Compressed
+from pocketflow.learners.forecast import layers_with_kernels
 from pocketflow.learners.layer_name_filter import refuse_unmatched_words
 from pocketflow.learners.model_files import Finished
 from pocketflow.learners.options import LEARNERS
@@ -59,6 +60,10 @@ class WeightSparseLearner(SearchingLearner):
         if not self.options.searches and self.options.plan_path is None:
             skipped = skip_reasons(make_model(), self.options.skip_names)
             self._ratios(make_model(), self._sizes(make_model(), skipped), skipped)
+
+    def explain_layers(self, model: keras.Model) -> dict[str, str]:
+        reasons = skip_reasons(model, self.options.skip_names)
+        return {name: reasons.get(name, '') for name in layers_with_kernels(model)}
 
     def candidates(self, model: keras.Model) -> SparsityCandidates:
         has_budget, max_bytes = self.options.reward_type == 'single-obj', self.context.search.max_bytes

@@ -117,7 +117,7 @@ def test_fine_tuning_has_its_own_batches(tmp_path, monkeypatch):
     given = learner(tmp_path, crop_padding_finetune=0, batch_size_finetune=16)
     batches = []
     monkeypatch.setattr(Trainer, 'fit', lambda _, make_batches, num_steps: batches.append((make_batches(0), num_steps)))
-    given._fit(Compressed(given.helper.build_model()), label=None)
+    given.fit(Compressed(given.helper.build_model()), label=None)
     (images, labels), num_steps = next(iter(batches[0][0])), batches[0][1]
     assert labels.shape == (16,) and num_steps == 2 * learner(tmp_path).schedule()[1] + 1
     held = given.helper.dataset.normalize(tf.constant(given.helper.dataset.samples('train').images)).numpy()

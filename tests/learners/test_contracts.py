@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -15,13 +16,16 @@ import tf_keras as keras
 
 from pocketflow.learners import LEARNERS
 from pocketflow.learners.abstract_learner import AbstractLearner, LearnerContext, StageResult
+from pocketflow.learners.forecast import layers_with_kernels
 from pocketflow.learners.full_precision.learner import FullPrecLearner
 from pocketflow.nets import PAIRS
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.costs.cost_model import total_macs
 from pocketflow.utils.export.convert import convert
 from pocketflow.utils.export.runner import LiteRtRunner
+from pocketflow.utils.models.files import load_model
 from pocketflow.utils.options import Options
+from pocketflow.utils.reports.layer_table import SPANS
 from pocketflow.utils.system.interrupts import Interrupted
 from pocketflow.utils.system.progress import Progress
 from pocketflow.utils.training.trainer import TrainerOptions, evaluate
@@ -190,6 +194,42 @@ def test_learner_exports_what_it_computes(name, whole):
     assert evaluate(result.model, one.helper.calc_loss, one.helper.build_dataset_eval()) == result.metrics
     if settings.shrinks:
         assert len(file) < 0.8 * len(before) and total_macs(result.model) < 0.8 * total_macs(model)
+
+
+@pytest.mark.parametrize('name', list(LEARNERS))
+def test_every_kernel_is_compressed_or_has_a_reason(name, whole):
+    """`explain_layers` says of each layer what happened to it in a run."""
+    one, model, _ = whole(name)
+    explained = one.explain_layers(model)
+    assert list(explained) == layers_with_kernels(model)
+    rows = {row['layer']: row for row in read_rows(one)}
+    for layer, reason in explained.items():
+        row = rows.get(layer, {'note': ''})
+        if reason:
+            assert name == 'full-prec' or reason in row['note']
+        else:
+            assert not row['note'] and any(row[key][0] != row[key][1] for key in SPANS if key in row), layer
+
+
+def read_rows(one: AbstractLearner) -> list[dict]:
+    """The layer table of a finished stage."""
+    return json.loads((one.context.folder / 'result.json').read_text())['layers']
+
+
+@pytest.mark.parametrize('name', list(LEARNERS))
+def test_prediction_has_the_shape_of_the_result(name, whole):
+    one, model, result = whole(name)
+    predicted = one.predict(model)
+    assert [layer.name for layer in predicted.model.layers] == [
+        layer.name for layer in load_model(one.context.folder / 'compressed.keras').layers
+    ]
+    finished = one.finish(predicted.model, predicted.plan)
+    assert total_macs(finished.model) == total_macs(result.model)
+    assert finished.model.count_params() == result.model.count_params()
+    assert finished.encodings.keys() == result.encodings.keys()
+    for row, real in zip(predicted.layers, read_rows(one), strict=True):
+        assert row == real
+    assert one.prediction_method()
 
 
 @pytest.mark.parametrize('pair', NEW_NETWORKS)

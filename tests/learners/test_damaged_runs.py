@@ -39,6 +39,11 @@ RECORDS = {
     'data.txt': ((), b'\x89PNG', 'damaged record; delete it if the training data are the same'),
     f'{STAGE}/result.json': (('report.json',), b'{"metrics_compressed": {', 'delete it, and the same command finishes'),
     f'{STAGE}/compressed.json': (('report.json', f'{STAGE}/result.json'), b'null', 'not an object); delete '),
+    'baseline/metrics.json': (
+        ('report.json',),
+        b'{"loss": "low"}',
+        'loss is "low", not a number); delete it to have the',
+    ),
     'seconds.json': (('report.json',), b'{"export": "long"}', 'export is "long", not a finite number >= 0); delete it'),
 }
 

@@ -28,6 +28,7 @@ class Mine(ClassificationHelper):
 
     dataset_class = DigitsDataset
     model_name = 'mine'
+    num_epochs = 1
 '''
 
 
@@ -82,6 +83,19 @@ def test_an_unfinished_helper_class_is_refused(tmp_path, left_out, missing):
     assert outcome.code == 2
     assert outcome.err == (
         f'error: --model_helper=mine.py: class Mine does not define {missing}; see docs/extending.md\n'
+    )
+
+
+def test_epochs_are_missed_before_anything_is_trained(tmp_path):
+    """A pair with a schedule of its own needs them too: for searches over flags, and flags that count epochs."""
+    text = HELPER.format(name='mine_at_digits').replace('ClassificationHelper', 'AbstractModelHelper')
+    for line in ('build_model', 'calc_loss', 'setup_lrn_rate'):
+        text += f'    {line} = None\n'
+    (tmp_path / 'mine.py').write_text(text.replace('    num_epochs = 1\n', ''))
+    outcome = run_main('--model_helper=mine.py')
+    assert (outcome.code, outcome.err) == (
+        2,
+        'error: --model_helper=mine.py: class Mine does not define num_epochs; see docs/extending.md\n',
     )
 
 

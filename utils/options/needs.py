@@ -67,6 +67,32 @@ def refuse_replaced_flags(
             )
 
 
+def flags_in_effect(
+    options_classes: Collection[type[Options]], flag_values: flags.FlagValues
+) -> tuple[list[str], list[str]]:
+    """Arguments of the flags that affect results, without those that other flags make ineffective.
+
+    Args:
+      options_classes: the options of the run.
+      flag_values: the parsed command line.
+
+    Returns:
+      (arguments that differ from the defaults, arguments with default values); flags without a value are left out.
+    """
+    changed: dict[str, None] = {}
+    defaults: dict[str, None] = {}
+    for options_class in options_classes:
+        for field in option_fields(options_class):
+            meta, value = field.metadata, flag_values[field.metadata['flag']].value
+            needs = [*options_class.needs.split(), *meta['needs'].split()]
+            is_idle = not all(_holds(condition, flag_values) for condition in needs) or any(
+                _holds(condition, flag_values) for condition in meta['unless'].split()
+            )
+            if value is not None and meta['decides'] and not is_idle:
+                (defaults if value == field.default else changed)[argument(meta['flag'], flag_values)] = None
+    return list(changed), list(defaults)
+
+
 def argument(flag: str, flag_values: flags.FlagValues) -> str:
     """A flag with its value as on the command line."""
     value = flag_values[flag].value

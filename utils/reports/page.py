@@ -65,6 +65,11 @@ def write_page(report: Record, path: Path) -> None:
 
 def render(report: Record) -> str:
     """Renders the page's HTML."""
+    return page_environment().get_template('report.html').render(page_context(report)) + '\n'
+
+
+def page_environment() -> jinja2.Environment:
+    """The environment of all pages: their templates, and the functions that format numbers."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader('pocketflow.utils.reports'),
         autoescape=True,
@@ -76,7 +81,7 @@ def render(report: Record) -> str:
         duration=figures.duration, integer=figures.integer, percent=figures.percent, significant=figures.significant
     )
     environment.globals.update(kept=kept, extra_cell=extra_cell, total_cell=total_cell, missing=figures.MISSING)
-    return environment.get_template('report.html').render(page_context(report)) + '\n'
+    return environment
 
 
 def page_context(report: Record) -> dict[str, Any]:
@@ -94,8 +99,20 @@ def page_context(report: Record) -> dict[str, Any]:
         'cards': verdict_cards(report) if verdict else [],
         'rows': comparison(report),
         'charts': trade_offs(report),
-        'layer_chart': layer_chart([row for row in layers if any(row['macs'])]) if layers else None,
+        **layers_context(layers),
         'searches': searches(report),
+        'timed_on_device': any('device_latency_ms' in item for item in report['exports']),
+        'stage_metrics': metric_names(report['stages']),
+        'uncounted': ' '.join(uncounted_line(report)),
+        'form': ' '.join(form_line(report)),
+        'operators': operator_table(report['exports']),
+    }
+
+
+def layers_context(layers: Sequence[Record]) -> dict[str, Any]:
+    """Variables of the section on the layers: chart, columns and totals of the rows of a report."""
+    return {
+        'layer_chart': layer_chart([row for row in layers if any(row['macs'])]) if layers else None,
         'has_channels': any('inputs' in row or 'outputs' in row for row in layers),
         'has_notes': any(row['note'] for row in layers) or bool(left_share(layers)),
         'left_share': left_share(layers),
@@ -103,11 +120,6 @@ def page_context(report: Record) -> dict[str, Any]:
         'layer_totals': {
             key: [sum(row[key][side] for row in layers) for side in (0, 1)] for key in ('macs', 'parameters')
         },
-        'timed_on_device': any('device_latency_ms' in item for item in report['exports']),
-        'stage_metrics': metric_names(report['stages'], metrics),
-        'uncounted': ' '.join(uncounted_line(report)),
-        'form': ' '.join(form_line(report)),
-        'operators': operator_table(report['exports']),
     }
 
 

@@ -86,7 +86,8 @@ def test_run_directory_holds_everything(pruned_run):
         'report.html',
         *(f'model_{name}.tflite' for name in FORMATS),
     }
-    assert {path.name for path in (pruned_run.path / 'baseline').iterdir()} == {'model.keras', 'model_float32.tflite'}
+    baseline = {path.name for path in (pruned_run.path / 'baseline').iterdir()}
+    assert baseline == {'model.keras', 'metrics.json', 'model_float32.tflite'}
     assert not list(pruned_run.path.rglob('.tmp-*'))
     assert CompressionPlan.load(pruned_run.path / '1-chn-pruned-rmt' / 'plan.json').values['conv2']
     assert [line['stage'] for line in metric_lines(pruned_run.path)] == ['0-full-prec/train', '1-chn-pruned-rmt/train']

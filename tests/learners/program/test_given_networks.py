@@ -8,6 +8,7 @@ import pytest
 from pocketflow.learners.program.input_files import content_fingerprint
 from pocketflow.learners.program.pipeline import load_in_standard_form, resolve_model_path
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.runs.model_reader import ModelReader
 from tests.learners.conftest import make_helper
 
 
@@ -25,7 +26,7 @@ def test_a_network_of_the_pair(helper, tmp_path, name):
     else:
         model.save(path, save_format='h5' if path.suffix else 'tf')
     assert resolve_model_path(str(path), '--save_path') == path
-    back = load_in_standard_form(path, helper)[0].model
+    back = load_in_standard_form(path, helper, ModelReader())[0].model
     samples = np.random.default_rng(0).normal(size=(2, 8, 8, 1)).astype(np.float32)
     np.testing.assert_array_equal(back(samples), model(samples))
 

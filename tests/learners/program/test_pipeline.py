@@ -230,6 +230,22 @@ def test_the_model_that_is_checked_is_built_once_and_changes_nothing(tmp_path, m
     assert keras.layers.Permute((1,)).name == 'permute'
 
 
+def test_checks_leave_a_given_model_as_it_is(tmp_path):
+    """The run goes on with the model that was checked."""
+    path = tmp_path / 'given.keras'
+    save_model(make_helper().build_model(), path)
+    context = make_context('lenet_at_digits', tmp_path / 'run', save_path=str(path))
+    pipeline = Pipeline(context, {}, DistillationOptions(), 'none')
+    model = load_fitting_model(path, context.helper, pipeline.reader)
+    config, weights = model.get_config(), model.get_weights()
+    calls = [len(layer.inbound_nodes) for layer in model.layers]
+    pipeline.check_inputs(['weight-sparse', 'chn-pruned-rmt', 'uniform', 'non-uniform', 'uniform-tf'])
+    assert pipeline.trained_model()[0] is model
+    assert model.get_config() == config and [len(layer.inbound_nodes) for layer in model.layers] == calls
+    for one, other in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_shapes_are_checked_only_where_they_are_known(tmp_path):
     options = WeightSparseOptions(protocol='heurist', prune_ratio=0.99999)  # of fewer weights even less can go
     pipeline = pipeline_of(tmp_path, {'weight-sparse': options})

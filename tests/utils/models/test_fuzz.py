@@ -8,7 +8,8 @@ import tf_keras as keras
 from tests.utils.models import fuzz
 
 layers = keras.layers
-NUMBER = 200
+NUMBER = 50
+"""Changed files of each format. `python -m tests.utils.models.fuzz --number=5000` reads more of them by hand."""
 
 
 @pytest.fixture(scope='module')

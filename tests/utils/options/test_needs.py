@@ -18,7 +18,7 @@ from pocketflow.utils.options import (
     option,
     option_fields,
 )
-from pocketflow.utils.options.needs import argument, refuse_idle_flags, refuse_replaced_flags
+from pocketflow.utils.options.needs import argument, flags_in_effect, refuse_idle_flags, refuse_replaced_flags
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,3 +157,16 @@ def test_the_help_says_what_a_flag_needs():
     assert help_text(fields['degrees']) == 'how hot (needs --method=bake; not with --recipe or --fan)'
     assert help_text(fields['minutes']) == 'how long (a number >= 0; not with --recipe)'
     assert help_text(fields['recipe']) == 'what the book says'
+
+
+def test_flags_in_effect():
+    changed, defaults = flags_in_effect((BakingOptions, OvenOptions), parsed('--method=bake', '--fan', '--minutes=5'))
+    assert changed == ['--method=bake', '--fan', '--minutes=5.0']
+    # The temperature has no effect with a fan; there is no recipe, and so no page.
+    assert defaults == ['--crust', '--shine=0.5', '--rack=2']
+    assert flags_in_effect((BakingOptions, OvenOptions), parsed())[1] == [
+        '--method=steam',
+        '--minutes=30.0',
+        '--crust',
+        '--shine=0.5',
+    ]

@@ -18,7 +18,7 @@ _SWISH = ('swish', 'silu')
 _PAIRWISE = (_k.Add, _k.Multiply)
 """Layers whose int8 operations have two operands."""
 
-_IN_FLOAT = (_k.MultiHeadAttention, _k.Attention, _k.AdditiveAttention, _k.RNN, _k.Wrapper)
+IN_FLOAT = (_k.MultiHeadAttention, _k.Attention, _k.AdditiveAttention, _k.RNN, _k.Wrapper)
 """Layers with weights or products without an int8 operation, for which the conversion fails."""
 
 Assign = Callable[[], None]
@@ -72,7 +72,7 @@ def check_layers(model: keras.Model) -> None:
                 f'layer {layer.name!r} of model {model.name!r} is itself a model, within which int8 '
                 'arithmetic cannot be simulated; build the network as one functional model'
             )
-        if isinstance(layer, _IN_FLOAT):
+        if isinstance(layer, IN_FLOAT):
             raise UsageError(
                 f'layer {layer.name!r} of model {model.name!r} is a {type(layer).__name__}, whose int8 '
                 'arithmetic cannot be simulated; leave uniform-tf out and choose --export_formats=dynamic'

@@ -1,0 +1,78 @@
+"""Predicts numbers of channels, and the duration of their selection, without looking at images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import tf_keras as keras
+
+from pocketflow.learners.channel_pruning.contributions import ChannelStatistics
+from pocketflow.learners.channel_pruning.decisions import Chooser, Decider
+from pocketflow.learners.channel_pruning.memory import Demand
+from pocketflow.learners.channel_pruning.pruning import LARGER
+from pocketflow.utils.channels import ReaderChannels, trace
+from pocketflow.utils.costs.cost_model import total_macs, total_parameters
+
+
+def expected_channels(
+    model: keras.Model, readers: Mapping[str, ReaderChannels], share: float, seed: int = 0
+) -> tuple[dict[str, list[int]], dict[str, str]]:
+    """Channels to keep, with the numbers that the selection would keep if all channels were equally important.
+
+    The decisions between common and separate sets are those of the selection, with equal statistics of all channels.
+    The sets are drawn at random, so that separate sets of one tensor overlap as independent ones do.
+
+    Args:
+      model: a functional model.
+      readers: the layers to be pruned, in the order of execution.
+      share: share of each layer's channels to keep, in (0, 1].
+      seed: draws the sets.
+
+    Returns:
+      (layer -> its kept channels, ascending; layer that keeps all channels -> the reason).
+    """
+    rng, graph = np.random.default_rng(seed), trace(model)
+    decisions = Decider(graph, readers, share, lambda: _indifferent(readers, rng)).decide()
+    kept = {
+        name: np.sort(decisions.joint[name])
+        if name in decisions.joint
+        else _drawn(reader.num_channels, decisions.counts.get(name), getattr(model.get_layer(name), 'groups', 1), rng)
+        for name, reader in readers.items()
+    }
+    channels = {name: own.tolist() for name, own in kept.items()}
+    if any(total(graph, channels) > total(graph) for total in (total_macs, total_parameters)):
+        everything = {name: list(range(reader.num_channels)) for name, reader in readers.items()}
+        return everything, dict.fromkeys(readers, LARGER)
+    return channels, dict(decisions.whole)
+
+
+def _indifferent(readers: Mapping[str, ReaderChannels], rng: np.random.Generator) -> Chooser:
+    """A criterion for which all channels are equal: independent contributions of the same energy."""
+    sizes = {name: reader.num_channels for name, reader in readers.items()}
+    statistics = {
+        name: ChannelStatistics(np.eye(size), np.ones(size), float(size), num_rows=1) for name, size in sizes.items()
+    }
+    return Chooser('random', statistics, {name: np.ones(size) for name, size in sizes.items()}, rng)
+
+
+def _drawn(num_channels: int, count: int | None, num_groups: int, rng: np.random.Generator) -> np.ndarray:
+    """A random set of `count` channels (None: all), equally many of each group of a grouped convolution."""
+    if count is None:
+        return np.arange(num_channels)
+    if num_groups == 1 or num_channels % num_groups:
+        return np.sort(rng.choice(num_channels, count, replace=False))
+    size = num_channels // num_groups
+    per_group = max(1, count // num_groups)
+    return np.concatenate(
+        [group * size + np.sort(rng.choice(size, per_group, replace=False)) for group in range(num_groups)]
+    )
+
+
+def selection_flops(demand: Demand, num_images: int) -> float:
+    """Floating-point operations of the normal equations of all layers, and of solving them, in float64.
+
+    With n rows, f features and o outputs of a layer: 2 n f (f + o) for P'P and P'Y, and f^3 for the factorisations.
+    """
+    rows = {name: num_images * per_image for name, per_image in demand.rows_per_image.items()}
+    return float(sum(2 * rows[name] * f * (f + o) + f**3 for name, (f, o) in demand.shapes.items()))
