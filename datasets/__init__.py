@@ -9,6 +9,8 @@ _PUBLIC = {
     'DigitsDataset': 'pocketflow.datasets.digits_dataset',
     'FmnistDataset': 'pocketflow.datasets.fmnist_dataset',
     'FolderDataset': 'pocketflow.datasets.folder_dataset',
+    'NpzDataset': 'pocketflow.datasets.npz_dataset',
+    'TfrecordDataset': 'pocketflow.datasets.tfrecord_dataset',
 }
 """Public name -> the module that defines it."""
 

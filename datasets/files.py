@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import gzip
 import importlib
 import io
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -23,11 +25,24 @@ def list_files(folder: str, pattern: str, expected: str) -> list[str]:
     Raises:
       UsageError: there are none; the message names the folder and the expected files.
     """
+    with _listing(folder):
+        try:
+            # Not glob: the folder's name may contain wildcard characters.
+            names = tf.io.gfile.listdir(folder) if tf.io.gfile.stat(folder).is_directory else []
+        except tf.errors.NotFoundError:
+            names = []
+    paths = [f'{folder.rstrip("/")}/{name}' for name in sorted(names) if fnmatch.fnmatchcase(name, pattern)]
+    if not paths:
+        missing = '' if tf.io.gfile.isdir(folder) else ' (there is no such folder)'
+        raise UsageError(f'no {pattern} in {folder}{missing}; expected there: {expected}')
+    return paths
+
+
+@contextlib.contextmanager
+def _listing(folder: str) -> Iterator[None]:
+    """Converts errors of the file system within the block into `UsageError`s."""
     try:
-        # Not glob: the folder's name may contain wildcard characters.
-        names = tf.io.gfile.listdir(folder) if tf.io.gfile.stat(folder).is_directory else []
-    except tf.errors.NotFoundError:
-        names = []
+        yield
     except tf.errors.UnimplementedError as error:
         raise UsageError(
             f'{folder}: this TensorFlow cannot read such addresses; install tensorflow-io for HDFS, or '
@@ -35,11 +50,26 @@ def list_files(folder: str, pattern: str, expected: str) -> list[str]:
         ) from error
     except tf.errors.OpError as error:
         raise UsageError(f'{folder}: cannot be listed ({first_line(error)})') from error
-    paths = [f'{folder.rstrip("/")}/{name}' for name in sorted(names) if fnmatch.fnmatchcase(name, pattern)]
-    if not paths:
-        missing = '' if tf.io.gfile.isdir(folder) else ' (there is no such folder)'
-        raise UsageError(f'no {pattern} in {folder}{missing}; expected there: {expected}')
-    return paths
+
+
+def list_tree(folder: str) -> list[str]:
+    """Paths below a folder of all files in it and in its folders, sorted; without those that begin with a dot.
+
+    Raises:
+      UsageError: it is no folder, or cannot be listed.
+    """
+    with _listing(folder):
+        try:
+            is_folder = tf.io.gfile.stat(folder).is_directory
+        except tf.errors.NotFoundError:
+            is_folder = False
+        if not is_folder:
+            raise UsageError(f'{folder}: is no folder; give the folder of the data files')
+        names = []
+        for parent, _, files in tf.io.gfile.walk(folder):
+            below = parent[len(folder) :].strip('/')
+            names += [f'{below}/{name}'.lstrip('/') for name in files if not name.startswith('.')]
+    return sorted(names)
 
 
 def read_bytes(path: str) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 import copy
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -87,6 +88,8 @@ class SourcedDataset(abc.ABC):
     else:
         num_classes = None
 
+    index_folder: Path | None = None
+    """Folder of the run for an index of the files, if they need one; it is created by `keep_index`."""
     mirrored = True
     """Whether training images are flipped left to right with probability 1/2."""
 
@@ -135,9 +138,17 @@ class SourcedDataset(abc.ABC):
         changed.options = self.options.replace(**changes)
         return changed
 
+    def keep_index(self) -> None:  # noqa: B027
+        """Writes what is known of the files to `index_folder`, so that a resumed run need not read them again."""
+
     def fingerprint(self) -> str:
         """Eight hexadecimal digits that identify the training samples, independent of the location of the files."""
         return self.source('train').fingerprint()
+
+    def first_bad(self) -> str | None:
+        """One line that names a sample whose file cannot be read; None if all can. Reads all files."""
+        lines = (self.source(split).first_bad(self.options.num_threads) for split in ('train', 'eval'))
+        return next((line for line in lines if line is not None), None)
 
     def facts(self) -> dict[str, Any]:
         """Entries of the report about the data, besides the name; JSON."""

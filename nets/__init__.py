@@ -3,7 +3,7 @@
 Each import declares a pair with its options; the pair's module is imported on first use.
 """
 
-import pocketflow.nets.given_at_folder_options
+import pocketflow.nets.given_options
 import pocketflow.nets.lenet_at_cifar10_options
 import pocketflow.nets.lenet_at_digits_options
 import pocketflow.nets.resnet_at_cifar10_options

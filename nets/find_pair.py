@@ -21,15 +21,11 @@ if TYPE_CHECKING:
     from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 
 
-GIVEN_USAGE = '--save_path=MODEL.keras --dataset=folder'
-"""How the pair of a given network is asked for."""
-
-
 @dataclasses.dataclass(frozen=True)
 class PairOptions(Options):
     """The model/dataset pair; parsed before all other flags, because each pair defines flags."""
 
-    model: str | None = option('model', None, 'network; --dataset=folder takes that of --save_path')
+    model: str | None = option('model', None, 'network; without it, that of --save_path')
     dataset: str | None = option('dataset', None, 'data set')
     model_helper: str | None = option('model_helper', None, "file with a user's own model/dataset pair")
 
@@ -49,6 +45,12 @@ class Pair:
     load: Callable[[], type[AbstractModelHelper]]
 
 
+def given_usages() -> list[str]:
+    """How the pairs of given networks are asked for."""
+    datasets = [data for model, data in (name.split('_at_') for name in PAIRS) if model == GIVEN]
+    return [f'--save_path=MODEL.keras --dataset={data}' for data in datasets]
+
+
 def find_pair(given: PairOptions) -> Pair:
     """The pair that the options name."""
     if given.model_helper is not None:
@@ -63,7 +65,7 @@ def find_pair(given: PairOptions) -> Pair:
         if value not in known:
             what = f'--{flag}={value}: unknown {flag}' if value else f'--{flag} is missing'
             names = ', '.join(sorted(known - {GIVEN}))
-            own = f'; a trained network and a folder of images: {GIVEN_USAGE}' if flag == 'model' else ''
+            own = f'; a trained network and your own images: {" or ".join(given_usages())}' if flag == 'model' else ''
             raise UsageError(f'{what}; known: {names} (or --model_helper=FILE.py for your own pair{own})')
     name = f'{given.model}_at_{given.dataset}'
     if name not in PAIRS:

@@ -143,6 +143,11 @@ def check(path: str, header: Header) -> None:
             content = file.read()
     except OSError as error:
         raise BadImageError(error.strerror or first_line(error)) from error
+    check_content(content, header)
+
+
+def check_content(content: bytes, header: Header) -> None:
+    """As `check`, of the bytes of a file."""
     if header.kind == OTHER:
         by_pillow(content)
         return
@@ -154,6 +159,18 @@ def check(path: str, header: Header) -> None:
                 tf.io.decode_png(content, 4 if header.kind == PNG_WITH_ALPHA else 3)
     except tf.errors.OpError:
         raise BadImageError('cannot be decoded: damaged, or cut off') from None
+
+
+def formed(image: tf.Tensor, form: Form) -> tf.Tensor:
+    """float32 `[height, width, channels]` of the form, from pixels `[height, width, 1 or 3]` of any numeric type."""
+    height, width = form.size
+    image = tf.cast(image, tf.float32)
+    if tuple(image.shape[:2]) != form.size:
+        image = resize(image, tf.constant(form.size), form.fit, form.antialias)
+    if image.shape[2] != form.num_channels:
+        image = image * tf.ones([3])  # grey becomes three equal channels
+        image = to_grey(image) if form.num_channels == 1 else image
+    return tf.ensure_shape(image, [height, width, form.num_channels])
 
 
 def resize(image: tf.Tensor, size: tf.Tensor, fit: str, antialias: bool) -> tf.Tensor:

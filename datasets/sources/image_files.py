@@ -3,63 +3,39 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
 
 from pocketflow.datasets.sources.decoding import Form, check, load
-from pocketflow.datasets.sources.image_folders import Listing
+from pocketflow.datasets.sources.image_folders import Listing, shown
 from pocketflow.datasets.sources.image_headers import BadImageError, Header, read_header
-from pocketflow.datasets.sources.order import stratified_order, stratified_shares
-from pocketflow.datasets.sources.source import Source
+from pocketflow.datasets.sources.index import IndexedSource, SampleIndex
+from pocketflow.datasets.sources.source import each_alone
 
-ORDER_SALT, SPLIT_SALT = 'order', 'split'
 CHUNK = 1024
 """Number of files submitted to the threads at a time."""
 
 
 @dataclasses.dataclass(frozen=True)
-class ImageIndex:
-    """Readable image files in a fixed order.
+class ImageIndex(SampleIndex):
+    """Readable image files; their names are those below a folder.
 
     Attributes:
       root: the folder.
-      names: of the files below it, as bytes `[N]`.
-      labels: class numbers, int32 `[N]`.
       kinds, orientations: of `Header`, int32 `[N]`.
-      digests: of `Header`, uint64 `[N]`.
     """
 
     root: str
-    names: tuple[bytes, ...]
-    labels: np.ndarray
     kinds: np.ndarray
     orientations: np.ndarray
-    digests: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def chosen(self, indices: Sequence[int] | np.ndarray) -> ImageIndex:
-        """The files at these indices, in this order."""
-        return ImageIndex(
-            self.root,
-            tuple(self.names[index] for index in indices),
-            *(array[indices] for array in (self.labels, self.kinds, self.orientations, self.digests)),
-        )
-
-    def ordered(self) -> ImageIndex:
-        """The files in an order that depends only on their names; each prefix is stratified by class."""
-        return self.chosen(stratified_order(self.names, self.labels, ORDER_SALT))
-
-    def divided(self, share: float) -> tuple[ImageIndex, ImageIndex]:
-        """Stratified split by name: (remaining files, `share` of each class)."""
-        is_second = stratified_shares(self.names, self.labels, SPLIT_SALT) < share
-        return self.chosen(np.flatnonzero(~is_second)), self.chosen(np.flatnonzero(is_second))
+    def header(self, number: int) -> Header:
+        """What is known of one file."""
+        return Header(*(int(array[number]) for array in (self.kinds, self.orientations, self.digests)))
 
 
 def read_index(listing: Listing, check_all: bool, num_threads: int, refuse: Callable[[str, str], None]) -> ImageIndex:
@@ -93,16 +69,16 @@ def read_index(listing: Listing, check_all: bool, num_threads: int, refuse: Call
                     good.append(number)
                     headers.append(found)
     return ImageIndex(
-        listing.root,
         tuple(os.fsencode(listing.names[number]) for number in good),
         np.array(listing.labels, np.int32)[good],
+        np.array([header.digest for header in headers], np.uint64),
+        listing.root,
         np.array([header.kind for header in headers], np.int32),
         np.array([header.orientation for header in headers], np.int32),
-        np.array([header.digest for header in headers], np.uint64),
     )
 
 
-class ImageFileSource(Source):
+class ImageFileSource(IndexedSource):
     """Images of an index, float32 with values 0 to 255.
 
     Args:
@@ -111,14 +87,11 @@ class ImageFileSource(Source):
     """
 
     num_parallel_batches = 2  # decoding dominates, and batches of large images need much memory
+    index: ImageIndex
 
     def __init__(self, index: ImageIndex, form: Form):
-        self.index, self.form, self.labels = index, form, index.labels
-
-    def split(self, num_val: int) -> tuple[np.ndarray, np.ndarray]:
-        """Holds out the first `num_val` samples, independent of the total number."""
-        numbers = np.arange(len(self))
-        return numbers[num_val:], numbers[:num_val]
+        super().__init__(index)
+        self.form = form
 
     def with_images(self, batches: tf.data.Dataset, batch_size: int, num_threads: int) -> tf.data.Dataset:
         form, present = self.form, tuple(map(int, np.unique(self.index.kinds)))
@@ -132,13 +105,21 @@ class ImageFileSource(Source):
             content = tf.io.read_file(root + tf.gather(names, index))
             return load(content, tf.gather(kinds, index), tf.gather(orientations, index), form, present, any_turned)
 
-        indices = batches.map(lambda number, index: index).unbatch()
-        images = indices.map(read, num_threads, deterministic=True).batch(batch_size)
-        together = tf.data.Dataset.zip((batches, images))
-        return together.map(lambda chosen, images: (*chosen, images))
+        return each_alone(batches, read, batch_size, num_threads)
 
-    def fingerprint(self) -> str:
-        digest = hashlib.sha256()
-        for name, label, content in zip(self.index.names, self.labels, self.index.digests, strict=True):
-            digest.update(b'%d %s %d %d\n' % (len(name), name, label, content))
-        return digest.hexdigest()[:8]
+    def first_bad(self, num_threads: int) -> str | None:
+        def reason(number: int) -> str | None:
+            path = os.path.join(self.index.root, os.fsdecode(self.index.names[number]))
+            try:
+                check(path, self.index.header(number))
+            except BadImageError as error:
+                return f'{shown(path)}: {error}'
+            return None
+
+        with ThreadPoolExecutor(num_threads) as pool:
+            for start in range(0, len(self), CHUNK):
+                numbers = range(start, min(start + CHUNK, len(self)))
+                found = next((line for line in pool.map(reason, numbers) if line is not None), None)
+                if found is not None:
+                    return found
+        return None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import warnings
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
@@ -48,15 +49,37 @@ def read_header(path: str) -> Header:
       BadImageError: it cannot be read, or is no image of an accepted format.
     """
     try:
-        with open(path, 'rb') as file, warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # about large images and unusual metadata
+        with open(path, 'rb') as file:
             size = os.fstat(file.fileno()).st_size
             edges = file.read(EDGE_BYTES)
             file.seek(max(0, size - EDGE_BYTES))
             edges += file.read(EDGE_BYTES)
-            if not size:
-                raise BadImageError('empty file')
             file.seek(0)
+            return _header(file, size, edges)
+    except OSError as error:
+        raise BadImageError(error.strerror or first_line(error)) from error
+
+
+def header_of(content: bytes) -> Header:
+    """As `read_header`, of the bytes of a file."""
+    return _header(io.BytesIO(content), len(content), content[:EDGE_BYTES] + content[-EDGE_BYTES:])
+
+
+def content_digest(content: bytes | memoryview) -> int:
+    """64 bits that change with the number of bytes, their begin or their end."""
+    return _digest(len(content), bytes(content[:EDGE_BYTES]) + bytes(content[-EDGE_BYTES:]))
+
+
+def _digest(size: int, edges: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(b'%d ' % size + edges, digest_size=8).digest(), 'big')
+
+
+def _header(file: BinaryIO, size: int, edges: bytes) -> Header:
+    if not size:
+        raise BadImageError('empty file')
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # about large images and unusual metadata
             with Image.open(file) as image:
                 kind, orientation = _kind(image), _orientation(image)
     except UnidentifiedImageError:
@@ -67,8 +90,7 @@ def read_header(path: str) -> Header:
         raise
     except Exception as error:  # Pillow raises exceptions of many types for damaged files
         raise BadImageError(f'damaged header ({type(error).__name__}: {first_line(error)})') from error
-    digest = hashlib.blake2b(b'%d ' % size + edges, digest_size=8).digest()
-    return Header(kind, orientation, int.from_bytes(digest, 'big'))
+    return Header(kind, orientation, _digest(size, edges))
 
 
 def _kind(image: Image.Image) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -47,3 +48,19 @@ class Source(abc.ABC):
     @abc.abstractmethod
     def fingerprint(self) -> str:
         """Eight hexadecimal digits that identify the samples, independent of their location."""
+
+    def first_bad(self, num_threads: int) -> str | None:
+        """One line that names a sample that cannot be read, and says why; None if all can.
+
+        Called when reading has failed without saying where.
+        """
+        return None
+
+
+def each_alone(
+    batches: tf.data.Dataset, read: Callable[[tf.Tensor], tf.Tensor], batch_size: int, num_threads: int
+) -> tf.data.Dataset:
+    """Implements `Source.with_images` by a function that reads one image: index, scalar int64 -> image."""
+    indices = batches.map(lambda number, index: index).unbatch()
+    images = indices.map(read, num_threads, deterministic=True).batch(batch_size)
+    return tf.data.Dataset.zip((batches, images)).map(lambda chosen, images: (*chosen, images))

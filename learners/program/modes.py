@@ -62,6 +62,7 @@ def opened_run(
     invocation.run.acquire(invocation.recorded_flags, {*invocation.free_flags, *ignoring})
     try:
         record_data(invocation)
+        invocation.helper.dataset.keep_index()
         record_inputs(invocation.run, begins_from or {})
         with invocation.run.temporary_folder(), log_file(invocation.run / 'log.txt'):
             logging.info('run directory: %s', invocation.run.path)

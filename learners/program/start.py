@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
-from pocketflow.datasets.sourced_dataset import Shard
+from pocketflow.datasets.sourced_dataset import Shard, SourcedDataset
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.options import LearnerOptions
 from pocketflow.learners.program.baseline import BASELINE_FOLDER
@@ -40,6 +41,13 @@ from pocketflow.utils.runs.run_directory import RunDirectory
 from pocketflow.utils.system import paths
 from pocketflow.utils.training.options import DistillationOptions, TrainerOptions
 
+INDEX_FOLDER = 'records'
+"""Folder in the run directory for an index of the data files."""
+READ_ERRORS = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.UnknownError)
+"""Raised where a file of the data is damaged or gone."""
+PIPELINE = 'IteratorGetNext'
+"""TensorFlow's operation, in messages, that waits for a batch."""
+
 
 def start(command: Command) -> None:
     """Connects the workers and executes a command; modes other than train run on the primary only."""
@@ -62,10 +70,28 @@ def run_worker(command: Command, workers: Workers) -> None:
     if is_for_all or workers.is_primary:
         with paths.path_errors_reported():
             invocation = make_invocation(command, workers if mode in MODES_OF_NEW_RUNS else ALONE)
-        if process.dry_run:
-            print_plan(invocation, mode)
-        else:
-            EXEC_MODES[mode](invocation if is_for_all else dataclasses.replace(invocation, workers=ALONE))
+        with bad_samples_named(invocation.helper.dataset):
+            if process.dry_run:
+                print_plan(invocation, mode)
+            else:
+                EXEC_MODES[mode](invocation if is_for_all else dataclasses.replace(invocation, workers=ALONE))
+
+
+@contextlib.contextmanager
+def bad_samples_named(dataset: SourcedDataset) -> Iterator[None]:
+    """Converts errors of the input pipeline within the block into a `UsageError` that names a file."""
+    try:
+        yield
+    except READ_ERRORS as error:
+        if PIPELINE not in str(error):
+            raise
+        logging.warning('an image cannot be read; looking for it')
+        line = dataset.first_bad()
+        if line is None:
+            raise
+        raise UsageError(
+            f'{line}; repair or remove it, or give --skip_bad_images and drop --noenbl_check_images'
+        ) from error
 
 
 def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
@@ -110,6 +136,7 @@ def make_helper(command: Command, workers: Workers, reader: ModelReader) -> Abst
     )
     _refuse_missing(command, helper_class, [] if hasattr(helper, 'num_epochs') else ['num_epochs'])
     helper.dataset.shard = Shard(workers.rank, workers.size)
+    helper.dataset.index_folder = RunDirectory(run_path(command, workers.size)) / INDEX_FOLDER
     return helper
 
 

@@ -10,7 +10,7 @@ from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.program.command import SEARCH_OPTIONS, SHARED_OPTIONS, FirstPass
 from pocketflow.learners.program.options import MainOptions, ProcessOptions
 from pocketflow.nets import PAIRS
-from pocketflow.nets.find_pair import GIVEN_USAGE, PairOptions, find_pair
+from pocketflow.nets.find_pair import PairOptions, find_pair, given_usages
 from pocketflow.nets.options import GIVEN
 from pocketflow.utils.distributed.options import MultiGpuOptions
 from pocketflow.utils.options import define_flags
@@ -28,7 +28,7 @@ def usage(argv: Sequence[str], introduction: str) -> str:
         '',
         'Model/dataset pairs:',
         *(f'  --model={model} --dataset={data}' for model, data in pairs if model != GIVEN),
-        f'  {GIVEN_USAGE} --data_dir_local=IMAGES  (your own trained network, a folder of images per class)',
+        *(f'  {usage} --data_dir_local=IMAGES  (your own trained network and images)' for usage in given_usages()),
         '',
         'Learners (--learner=NAME, or NAME,NAME to chain):',
         *(f'  {name:16} {LEARNERS.declaration(name).summary}' for name in LEARNERS),

@@ -9,7 +9,7 @@ from absl import logging
 
 from pocketflow.datasets.folder_dataset import FolderDataset
 from pocketflow.datasets.folder_options import FolderOptions
-from pocketflow.datasets.sourced_dataset import Shard, crop_and_flip
+from pocketflow.datasets.sourced_dataset import Shard
 from pocketflow.utils.errors import UsageError
 from tests.datasets.sources.conftest import write_numbered
 
@@ -168,30 +168,6 @@ def test_too_few_images_are_refused(tmp_path, counts, message):
         folder(write_numbered(tmp_path, counts)).source('train')
 
 
-@pytest.mark.parametrize(
-    ('options', 'expected'),
-    [
-        ({'scale': 'none'}, [0, 51, 255]),
-        ({'scale': 'auto'}, [0, 0.2, 1]),
-        ({'scale': '-1-1'}, [-1, -0.6, 1]),
-        ({'scale': 'none', 'mean': '1', 'std': '2,2, 4'}, [-0.5, 25, 63.5]),
-        ({'scale': 'caffe'}, [255 - 103.939, 51 - 116.779, 0 - 123.68]),
-        ({'scale': 'torch'}, [(0 - 0.485) / 0.229, (0.2 - 0.456) / 0.224, (1 - 0.406) / 0.225]),
-    ],
-)
-def test_scales_by_hand(options, expected):
-    data = folder('.', shape=(1, 1, 3), **options)
-    pixels = tf.constant([0, 51, 255], tf.uint8, [1, 1, 1, 3])
-    np.testing.assert_allclose(data.normalize(pixels)[0, 0, 0], expected, rtol=1e-5, atol=1e-6)
-
-
-def test_scales_that_do_not_fit():
-    with pytest.raises(UsageError, match='--image_std=1,2: must be one number, or 3, as the images have channels'):
-        folder('.', shape=(1, 1, 3), std='1,2').normalize(tf.zeros([1, 1, 1, 3]))
-    with pytest.raises(UsageError, match='--image_scale=caffe: is for colour, .* give one of none, 0-1, -1-1'):
-        folder('.', scale='caffe').normalize(tf.zeros([1, 4, 4, 1]))
-
-
 def test_sizes(tree):
     assert folder(tree, image_size='6x8').image_shape == (6, 8, 1)
     assert folder(tree, image_size='6').image_shape == (6, 6, 1)
@@ -199,11 +175,3 @@ def test_sizes(tree):
     assert images.shape == (10, 6, 8, 3)
     with pytest.raises(UsageError, match='--image_size is missing'):
         folder(tree, shape=(None, None, 3)).source('train')
-
-
-def test_augmentations():
-    images, seed = tf.random.stateless_uniform([6, 4, 4, 1], [0, 0]), tf.constant([3, 0], tf.int64)
-    for name, padding, flip in (('crop', 2, False), ('flip', 0, True), ('crop-flip', 2, True)):
-        changed = folder('.', augmentation=name, crop_padding=2).augment(images, seed)
-        np.testing.assert_array_equal(changed, crop_and_flip(images, padding, seed, flip))
-    np.testing.assert_array_equal(folder('.').augment(images, seed), images)

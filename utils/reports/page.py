@@ -102,7 +102,7 @@ def page_context(report: Record) -> dict[str, Any]:
         **layers_context(layers),
         'searches': searches(report),
         'timed_on_device': any('device_latency_ms' in item for item in report['exports']),
-        'stage_metrics': metric_names(report['stages']),
+        'stage_metrics': metric_names(report['stages'], metrics),
         'uncounted': ' '.join(uncounted_line(report)),
         'form': ' '.join(form_line(report)),
         'operators': operator_table(report['exports']),

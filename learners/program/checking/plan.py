@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pocketflow.learners.abstract_learner import AbstractLearner
+from pocketflow.learners.program.baseline import BASELINE_FOLDER
 from pocketflow.learners.program.chains import FULL_PRECISION, starts_from_baseline
 from pocketflow.learners.program.invocation import Invocation
 from pocketflow.learners.program.options import MODES_OF_NEW_RUNS
-from pocketflow.learners.program.pipeline import BASELINE_FOLDER, Pipeline
+from pocketflow.learners.program.pipeline import Pipeline
 from pocketflow.learners.program.zoo import FIRST_STAGE
 from pocketflow.learners.search.flag_search import FOLDER as SEARCH_FOLDER
 from pocketflow.learners.search.options import SearchedOptions

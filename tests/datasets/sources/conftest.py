@@ -36,3 +36,21 @@ def write_numbered(folder: Path, counts: dict[str, int], size: int = 4) -> Path:
             value += 1
         (folder / name).mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def example(**features: bytes | int | float | list[int] | list[float]) -> bytes:
+    """A serialized `tf.train.Example`; the type of a value decides that of its feature."""
+    found = {}
+    for name, value in features.items():
+        values = value if isinstance(value, list) else [value]
+        kind = {bytes: 'bytes_list', int: 'int64_list', float: 'float_list'}[type(values[0])]
+        lists = {'bytes_list': tf.train.BytesList, 'int64_list': tf.train.Int64List, 'float_list': tf.train.FloatList}
+        found[name] = tf.train.Feature(**{kind: lists[kind](value=values)})
+    return tf.train.Example(features=tf.train.Features(feature=found)).SerializeToString(deterministic=True)
+
+
+def write_records(path: Path, records: list[bytes]) -> None:
+    """A TFRecord file."""
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in records:
+            writer.write(record)

@@ -1,4 +1,4 @@
-"""Pair of a trained network in a file and a folder of images."""
+"""Pairs of a trained network in a file and images of any size: a folder, arrays, records."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ import tf_keras as keras
 from absl import logging
 
 from pocketflow.datasets.folder_dataset import FolderDataset
-from pocketflow.datasets.folder_options import FolderOptions
+from pocketflow.datasets.image_dataset import ImageDataset
+from pocketflow.datasets.image_options import ImageOptions
+from pocketflow.datasets.npz_dataset import NpzDataset
 from pocketflow.datasets.options import DatasetOptions
-from pocketflow.datasets.sources.image_folders import some
+from pocketflow.datasets.sources.image_folders import shown, some
+from pocketflow.datasets.tfrecord_dataset import TfrecordDataset
 from pocketflow.nets.abstract_model_helper import ClassificationHelper, GivenFile
-from pocketflow.nets.given_at_folder_options import GivenAtFolderOptions
+from pocketflow.nets.given_options import GivenOptions
 from pocketflow.nets.options import PAIRS, NetOptions
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import nodes_in_order, standard_form
@@ -30,16 +33,16 @@ OPERATOR = 'TFOpLambda'
 """Class of TensorFlow operations in a network; before the first layer with weights they process pixels."""
 
 
-@PAIRS.register('given_at_folder')
-class GivenAtFolder(ClassificationHelper):
+class GivenNetwork(ClassificationHelper):
     """The network of a file; its input shape defines the size of the images, its outputs are the classes.
 
-    The defaults are those of fine-tuning: the network is trained already, and never from the start.
+    The defaults are those of fine-tuning: the network is trained already, and never from the start. Subclasses set
+    `dataset_class`.
     """
 
-    net_options_class = GivenAtFolderOptions
-    dataset_class = FolderDataset
-    dataset: FolderDataset
+    net_options_class = GivenOptions
+    dataset_class: type[ImageDataset]
+    dataset: ImageDataset
     num_epochs = 250  # of which learners take a share, 10 epochs by default
     model_name = 'given'
     _named: str | None = None
@@ -47,12 +50,14 @@ class GivenAtFolder(ClassificationHelper):
     @classmethod
     def of_options(
         cls, net_options: NetOptions, data_options: DatasetOptions, seed: int, given: GivenFile | None
-    ) -> GivenAtFolder:
+    ) -> GivenNetwork:
         if given is None:
-            raise UsageError('--save_path is missing; with --dataset=folder it names the trained network')
+            raise UsageError(
+                f'--save_path is missing; with --dataset={cls.dataset_class.name} it names the trained network'
+            )
         model = given.reader.read(given.path).model
-        shape = image_shape(model, given.named)
-        assert isinstance(data_options, FolderOptions)
+        shape = image_shape(model, given.named, cls.dataset_class.name)
+        assert isinstance(data_options, ImageOptions)
         asked = data_options.size
         if asked is not None and any(have not in (None, want) for have, want in zip(shape[:2], asked, strict=True)):
             raise UsageError(
@@ -60,7 +65,9 @@ class GivenAtFolder(ClassificationHelper):
                 'pixels; drop the flag'
             )
         layer = preprocessing_layer(model)
-        dataset = cls.dataset_class(data_options, seed, shape, default_scale='0-1' if layer is None else 'none')
+        dataset = cls.dataset_class(
+            data_options, seed, shape, default_scale='0-1' if layer is None else 'none', num_outputs=num_outputs(model)
+        )
         logging.info(
             '%s: gets pixels as --image_scale=%s%s',
             given.named,
@@ -74,10 +81,10 @@ class GivenAtFolder(ClassificationHelper):
 
     def check_shapes(self, model: keras.Model, source: str, remedy: str) -> None:
         outputs, classes = model.output_shape, self.dataset.classes
-        if len(outputs) == 2 and outputs[1] != len(classes):
+        if len(outputs) == 2 and classes is not None and outputs[1] != len(classes):
             remedy = 'its outputs must be these classes, in this order'
             raise UsageError(
-                f'{source}: has {outputs[1]} outputs, but {self.dataset.options.data_dir} has folders of '
+                f'{source}: has {outputs[1]} outputs, but {shown(self.dataset.options.data_dir)} has images of '
                 f'{len(classes)} classes ({some(classes)}); {remedy}'
             )
         super().check_shapes(model, source, 'give a classifier of images')
@@ -101,10 +108,10 @@ class GivenAtFolder(ClassificationHelper):
         elif accuracy < 1.5 * chance:
             logging.warning(
                 '%s: right on %.1f %% of the images, hardly more than by chance: do its outputs have the order of the '
-                'folders (%s), and are pixels scaled as in its training (--image_scale, --image_mean, --image_std)?',
+                'classes%s, and are pixels scaled as in its training (--image_scale, --image_mean, --image_std)?',
                 self.model_source,
                 100 * accuracy,
-                some(self.dataset.classes),
+                '' if self.dataset.classes is None else f' ({some(self.dataset.classes)})',
             )
 
     def _accuracies(self, model: keras.Model) -> tuple[float, dict[str, float]]:
@@ -128,7 +135,37 @@ class GivenAtFolder(ClassificationHelper):
         )
 
 
-def image_shape(model: keras.Model, path: str) -> tuple[int | None, int | None, int]:
+@PAIRS.register('given_at_folder')
+class GivenAtFolder(GivenNetwork):
+    """A given network and a folder of images."""
+
+    dataset_class = FolderDataset
+
+
+@PAIRS.register('given_at_npz')
+class GivenAtNpz(GivenNetwork):
+    """A given network and arrays of images."""
+
+    dataset_class = NpzDataset
+
+
+@PAIRS.register('given_at_tfrecord')
+class GivenAtTfrecord(GivenNetwork):
+    """A given network and records of images."""
+
+    dataset_class = TfrecordDataset
+
+
+def num_outputs(model: keras.Model) -> int | None:
+    """Number of values that a network computes for each image; None if that is no fixed number."""
+    try:
+        shape = model.output_shape
+    except (AttributeError, RuntimeError):  # a Sequential model that was saved before it was built
+        return None
+    return shape[1] if isinstance(shape, tuple) and len(shape) == 2 else None
+
+
+def image_shape(model: keras.Model, path: str, dataset: str) -> tuple[int | None, int | None, int]:
     """(height, width, channels) of the images that a network takes; height and width may be None, for any.
 
     Raises:
@@ -140,7 +177,7 @@ def image_shape(model: keras.Model, path: str) -> tuple[int | None, int | None, 
         return None, None, 3
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3):
         raise UsageError(
-            f'{path}: takes inputs of shape {shape}; --dataset=folder needs one of (None, height, width, channels) '
+            f'{path}: takes inputs of shape {shape}; --dataset={dataset} needs one of (None, height, width, channels) '
             'with 3 channels, or 1 for grey'
         )
     return shape[1:]

@@ -1,4 +1,4 @@
-"""A trained network and a folder of images, from the command line: nothing has to be written."""
+"""A trained network and images of any kind, from the command line: nothing has to be written."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import shutil
 import numpy as np
 import pytest
 import sklearn.datasets
+import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.utils.models.files import save_model
 from tests.conftest import ONE_FILE, QUICK, run_main
-from tests.datasets.sources.conftest import write_numbered, write_png
+from tests.datasets.sources.conftest import example, write_numbered, write_png, write_records
 
 layers = keras.layers
 RUN = ('--dataset=folder', '--learner=chn-pruned-rmt', '--cpr_nb_smpls=60', '--nb_epochs_rat_ft=0.005')
@@ -20,12 +21,17 @@ RUN = ('--dataset=folder', '--learner=chn-pruned-rmt', '--cpr_nb_smpls=60', '--n
 
 @pytest.fixture(scope='module')
 def given(tmp_path_factory):
-    """A folder with 300 handwritten digits as PNG files, and a small network that was trained on others."""
+    """300 handwritten digits as PNG files, arrays and records, and a small network that was trained on others."""
     folder = tmp_path_factory.mktemp('given')
     digits = sklearn.datasets.load_digits()
     pixels = np.repeat((digits.images * 15).astype(np.uint8)[..., None], 3, axis=3)
     for number in range(300):
         write_png(folder / 'photos' / f'digit {digits.target[number]}' / f'{number}.png', pixels[number])
+    np.savez(folder / 'digits.npz', x=pixels[:300], y=digits.target[:300])
+    samples = zip(pixels[:300], digits.target[:300].tolist(), strict=True)
+    encoded = [example(image=tf.io.encode_png(image).numpy(), label=label) for image, label in samples]
+    (folder / 'records').mkdir()
+    write_records(folder / 'records/a.tfrecord', encoded)
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [
@@ -74,6 +80,21 @@ def test_a_network_and_a_folder_are_all_that_is_needed(given, tmp_path, monkeypa
     assert f'accuracy {report["compressed"]["metrics"]["accuracy"]:.4g}' in again.last_line
 
 
+@pytest.mark.parametrize(('dataset', 'where'), [('npz', 'digits.npz'), ('tfrecord', 'records')])
+def test_arrays_and_records_work_the_same_way(given, tmp_path, monkeypatch, dataset, where):
+    monkeypatch.chdir(tmp_path)
+    command = (f'--save_path={given}/my model.keras', f'--dataset={dataset}', f'--data_dir_local={given / where}')
+    outcome = run_main(*command, *RUN[1:], *QUICK, ONE_FILE, '--run_dir=run')
+    assert outcome.code == 0, outcome.err
+    report = json.loads((tmp_path / 'run/report.json').read_text())
+    assert report['dataset'] == dataset and report['baseline']['metrics']['accuracy'] > 0.8
+    assert report['data'] == {'training_images': 240, 'evaluation_images': 60, 'broken_images_left_out': 0}
+    assert (tmp_path / 'run/records').is_dir() == (dataset == 'tfrecord')
+    again = run_main('--exec_mode=eval', '--run_dir=run')
+    assert again.code == 0, again.err
+    assert f'accuracy {report["compressed"]["metrics"]["accuracy"]:.4g}' in again.last_line
+
+
 BAD = {
     'no network': ([], '--save_path is missing: with --dataset=folder it names the trained network'),
     'no folder': (
@@ -84,7 +105,7 @@ BAD = {
     'no classes': (['--save_path=m.keras', '--data_dir_local=two/a'], 'two/a: holds images, but no folders'),
     'training anew': (['--save_path=m.keras', '--enbl_warm_start'], 'needs --learner=full-prec and --save_path'),
     'flags of other scales': (['--save_path=m.keras', '--image_mean=x'], '--image_mean=x: must be one number'),
-    'other classes': (['--save_path=m.keras'], 'm.keras: has 10 outputs, but two has folders of 2 classes (a, b);'),
+    'other classes': (['--save_path=m.keras'], 'm.keras: has 10 outputs, but two has images of 2 classes (a, b);'),
     'a broken image': (['--save_path=m.keras', '--data_dir_local=bad'], 'bad/b/x.jpg: no image of a known format;'),
     'no size': (['--save_path=m.keras', '--image_size=9,9'], '--image_size=9,9: m.keras takes images of 8 x 8 pixels'),
 }
@@ -107,4 +128,4 @@ def test_what_is_wrong_is_told_in_one_line(name, given, tmp_path, monkeypatch):
 
 def test_help_knows_the_flags_of_the_folder():
     assert '--image_scale' in run_main('--helpfull', '--dataset=folder').out
-    assert '--save_path=MODEL.keras --dataset=folder --data_dir_local=IMAGES' in run_main('--help').out
+    assert '--save_path=MODEL.keras --dataset=npz --data_dir_local=IMAGES' in run_main('--help').out

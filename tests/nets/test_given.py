@@ -7,7 +7,7 @@ from absl import logging
 
 from pocketflow.datasets.folder_options import FolderOptions
 from pocketflow.nets.abstract_model_helper import GivenFile
-from pocketflow.nets.given_at_folder import GivenAtFolder, name_of
+from pocketflow.nets.given import GivenAtFolder, name_of
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.models.files import save_model
 from tests.datasets.sources.conftest import write_numbered, write_png
@@ -69,7 +69,7 @@ def test_what_does_not_fit_is_refused(model, options, message, tmp_path, data):
 
 def test_as_many_outputs_as_classes(tmp_path, data):
     helper = given(network(outputs=3), tmp_path, data)
-    with pytest.raises(UsageError, match=r'^file: has 3 outputs, but .*data has folders of 2 classes \(cat, dog\)'):
+    with pytest.raises(UsageError, match=r'^file: has 3 outputs, but .*data has images of 2 classes \(cat, dog\)'):
         helper.standard_form(network(outputs=3), 'file', '')
     assert helper.standard_form(network(outputs=1), 'file', '').model.output_shape == (None, 2)
     assert helper.standard_form(network(), 'file', '').model.output_shape == (None, 2)
