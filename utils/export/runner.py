@@ -124,7 +124,8 @@ class LiteRtRunner:
             if values.dtype != detail['dtype']:
                 values = np.asarray(values, np.float32)
                 if issubclass(detail['dtype'], np.integer):
-                    values = quantize(values, *detail['quantization'], detail['dtype'])
+                    scale, zero_point = detail['quantization']
+                    values = quantize(values, scale, zero_point, detail['dtype'])
             self._interpreter.set_tensor(detail['index'], values)
 
     def _all_outputs(self) -> dict[str, np.ndarray]:
