@@ -39,7 +39,8 @@ def as_pixels(images: np.ndarray) -> np.ndarray:
     if images.dtype == np.uint8:
         return images
     rounded = np.rint(np.asarray(images, np.float32))
-    if rounded.min() < 0 or rounded.max() >= PIXEL_VALUES:  # NaN is refused when the data are read
+    is_share = images.max() <= 1 and bool((images != rounded).any())
+    if is_share or rounded.min() < 0 or rounded.max() >= PIXEL_VALUES:  # NaN is refused when the data are read
         raise UsageError(
             f'--export_input=uint8: the images have values from {images.min():g} to {images.max():g} before they are '
             'normalised, and pixels have 0 to 255; give --export_input=normalised'

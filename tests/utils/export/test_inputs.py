@@ -132,7 +132,7 @@ def test_pixels_are_rounded_and_checked():
     assert as_pixels(PIXELS) is PIXELS
     np.testing.assert_array_equal(as_pixels(np.array([0.4, 0.6, 254.7, 255.4])), [0, 1, 255, 255])
     np.testing.assert_array_equal(as_pixels(np.array([0, 16], np.int32)), [0, 16])
-    for values in ([-1.0, 3.0], [0.0, 256.0]):
+    for values in ([-1.0, 3.0], [0.0, 256.0], [0.0, 0.3, 1.0]):
         with pytest.raises(UsageError, match='--export_input=uint8: the images have values from'):
             as_pixels(np.array(values))
 
