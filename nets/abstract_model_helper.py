@@ -177,7 +177,8 @@ class AbstractModelHelper(abc.ABC):
         """
         try:
             takes_logits = self.takes_logits and self.task.takes_logits
-            form = standard_form(model, self.dataset.image_shape, takes_logits, self.dataset.num_classes)
+            num_classes = self.dataset.num_classes if isinstance(self.task, Classification) else None
+            form = standard_form(model, self.dataset.image_shape, takes_logits, num_classes)
         except UsageError as error:
             raise UsageError(f'{source}: {error}') from error
         self.check_shapes(form.model, source, remedy)

@@ -77,7 +77,7 @@ def standard_form(
 
 def _of_size(model: keras.Model, input_shape: Sequence[int] | None) -> keras.Model:
     """A model that takes inputs of this shape, if it takes inputs of any size; else `model` itself."""
-    if input_shape is None or len(model.inputs) != 1:
+    if not isinstance(input_shape, Sequence) or len(model.inputs) != 1:
         return model
     shape = tuple(model.inputs[0].shape[1:])
     is_open = None in shape and len(shape) == len(input_shape)
