@@ -193,14 +193,19 @@ class SourcedDataset(abc.ABC):
         steps = tf.data.Dataset.range(first_step, tf.int64.max)
         return self._batches(self.training_source(), steps.map(choose), batch_size, finish)
 
-    def ordered_batches(self, split: str, indices: Sequence[int] | np.ndarray | None = None) -> tf.data.Dataset:
-        """One ordered pass without augmentation over `indices` (default: all); the last batch may be smaller."""
+    def ordered_batches(
+        self, split: str, indices: Sequence[int] | np.ndarray | None = None, normalised: bool = True
+    ) -> tf.data.Dataset:
+        """One ordered pass without augmentation over `indices` (default: all); the last batch may be smaller.
+
+        Without `normalised` the images are those of the source.
+        """
         chosen = np.arange(len(self.source(split))) if indices is None else np.asarray(indices)
         batch_size = self.options.batch_size_eval
         batches = tf.data.Dataset.from_tensor_slices(chosen.astype(np.int64)).batch(batch_size).enumerate()
 
         def finish(number: tf.Tensor, images: Nest) -> Nest:
-            return with_shapes(self.normalize(images), self.image_shape, None)
+            return with_shapes(self.normalize(images) if normalised else images, self.image_shape, None)
 
         return self._batches(self.source(split), batches, batch_size, finish)
 

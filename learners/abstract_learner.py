@@ -13,21 +13,21 @@ from absl import logging
 
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.forecast import ForecastingLearner
+from pocketflow.learners.model_files import CONTAINER_NAME, Finished, load_any, load_own_model
 from pocketflow.learners.options import LearnerOptions
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.rl_agents.ddpg.options import DdpgOptions
 from pocketflow.utils.compression_plan import CompressionPlan
-from pocketflow.utils.container import load_container, save_container
 from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
 from pocketflow.utils.distributed.mirror import CHECKPOINTS, mirror
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
-from pocketflow.utils.models.files import load_model, save_model
+from pocketflow.utils.graph import Head, put_head_on
+from pocketflow.utils.models.files import save_model
 from pocketflow.utils.options import Options
 from pocketflow.utils.quantization.encoding import Encoding
 from pocketflow.utils.reports.layer_table import ROW_SHAPE
 from pocketflow.utils.runs.given_files import MODEL_NAME
 from pocketflow.utils.runs.metrics_log import MetricsLog
-from pocketflow.utils.runs.model_files import refuse_damaged
 from pocketflow.utils.runs.records import Record, read_record, required_record
 from pocketflow.utils.runs.run_directory import RunDirectory
 from pocketflow.utils.system import atomic
@@ -41,9 +41,6 @@ COMPRESSED, RESULT = 'compressed.json', 'result.json'
 """Records that mark a stage as compressed, and as finished; each is written after all other files."""
 METRICS_SHAPE = {'loss': float, ...: float}
 COMPRESSED_SHAPE = {'metrics_compressed': METRICS_SHAPE, 'layers': [ROW_SHAPE]}
-CONTAINER_SUFFIX = '.pfz'
-CONTAINER_NAME = f'model{CONTAINER_SUFFIX}'
-"""File of a stage's model with the integer codes of its kernels."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,24 +88,13 @@ class Compressed:
       model: the compressed model, not yet fine-tuned.
       plan: the plan that it was built from, if any.
       layers: one JSON-serialisable row per layer for the report.
+      head: the head that was taken off a new network; other stages keep that of the stage before.
     """
 
     model: keras.Model
     plan: CompressionPlan | None = None
     layers: tuple[Record, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Finished:
-    """Result of `finish`: the model for the next stage and the export.
-
-    Attributes:
-      model: a functional model, for most learners of standard layers.
-      encodings: integer codes by layer name; decoded, they equal the kernels of these layers in `model`.
-    """
-
-    model: keras.Model
-    encodings: Mapping[str, Encoding] = dataclasses.field(default_factory=dict)
+    head: Head | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +109,7 @@ class StageResult:
       encodings: the integer codes of the model's kernels, if any.
       export_formats, reference_format: the learner's default export formats, and the format of the reference file.
       search: the record of the learner's search, if there was one.
+      head: the head that was taken off the network.
     """
 
     name: str
@@ -134,6 +121,7 @@ class StageResult:
     export_formats: tuple[str, ...] = ()
     reference_format: str | None = None
     search: Mapping[str, Any] | None = None
+    head: Head | None = None
 
 
 class AbstractLearner(ForecastingLearner):
@@ -230,13 +218,18 @@ class AbstractLearner(ForecastingLearner):
         """Additions to the training, such as constraints that enforce the plan of `compress`."""
         return TrainerParts(distillation=self.context.distillation)
 
-    def run(self, model: keras.Model | None) -> StageResult:
-        """Runs the stage, or the remaining parts of an interrupted one."""
+    def run(self, model: keras.Model | None, head: Head | None = None) -> StageResult:
+        """Runs the stage, or the remaining parts of an interrupted one.
+
+        Args:
+          model: as for `compress`.
+          head: the head that was taken off the network.
+        """
         workers, folder, finished = self.context.workers, self.context.folder, None
         if workers.share((folder / RESULT).exists):
             logging.info('%s: already finished in %s', self.name, folder)
         else:
-            compressed = self._compressed(model)
+            compressed = self._compressed(model, head)
             self._train(compressed)
             finished = self._finish(compressed) if workers.is_primary else None
         mirror(workers, folder)
@@ -248,43 +241,48 @@ class AbstractLearner(ForecastingLearner):
         self.fit(compressed, label=None)
         return self.finish(compressed.model, compressed.plan).model
 
-    def _compressed(self, model: keras.Model | None) -> Compressed:
+    def _compressed(self, model: keras.Model | None, head: Head | None) -> Compressed:
         """The compressed model of the primary, on all workers."""
         workers, folder, found = self.context.workers, self.context.folder, None
         if not workers.share((folder / COMPRESSED).exists):
             found = self.search_values(model)
-        compressed = self._compress_once(model, found) if workers.is_primary else None
+        compressed = self._compress_once(model, head, found) if workers.is_primary else None
         mirror(workers, folder)
         return compressed or self._load_compressed()
 
     def _load_compressed(self) -> Compressed:
         """Loads the files of `_compress_once` that the training needs."""
         folder = self.context.folder
-        model = load_own_model(folder / 'compressed.keras', self._how_to_compress_again)
-        return Compressed(model, CompressionPlan.load(folder / PLAN_NAME) if (folder / PLAN_NAME).exists() else None)
+        model, head = self._without_head(load_own_model(folder / 'compressed.keras', self._how_to_compress_again))
+        plan = CompressionPlan.load(folder / PLAN_NAME) if (folder / PLAN_NAME).exists() else None
+        return Compressed(model, plan, head=head)
 
     def _finish(self, trained: Compressed) -> Finished:
         """Finishes, saves and evaluates the trained model; the record of the finished stage is written last."""
-        finished = self.finish(trained.model, trained.plan)
+        finished = dataclasses.replace(self.finish(trained.model, trained.plan), head=trained.head)
         compressed = required_record(self.context.folder / COMPRESSED, COMPRESSED_SHAPE, self._how_to_compress_again)
         record = {**compressed, 'metrics': self.evaluate(finished.model)}
         refuse_divergence(record['metrics_compressed']['loss'], record['metrics']['loss'], self.name)
-        self._save(finished)
+        finished.save(self.context.folder)
         atomic.write_json(self.context.folder / RESULT, record)
         logging.info('%s: %s', self.name, describe(record['metrics']))
         return finished
 
-    def _save(self, finished: Finished) -> None:
-        save_model(finished.model, self.context.folder / 'model.keras')
-        if finished.encodings:
-            save_container(finished.model, finished.encodings, self.context.folder / CONTAINER_NAME)
-
     def _load(self) -> Finished:
-        """Loads the model that `_save` has written; integer codes are only in the container."""
-        container, model = (self.context.folder / name for name in (CONTAINER_NAME, MODEL_NAME))
+        """Loads the finished model; integer codes are only in the container."""
+        container, path = (self.context.folder / name for name in (CONTAINER_NAME, MODEL_NAME))
         if container.exists():
-            return load_any(container)
-        return Finished(load_own_model(model, f'delete {self.context.folder / RESULT} to finish the stage again'))
+            finished = load_any(container)
+        else:
+            remedy = f'delete {self.context.folder / RESULT} to finish the stage again'
+            finished = Finished(load_own_model(path, remedy))
+        model, head = self._without_head(finished.model)
+        return dataclasses.replace(finished, model=model, head=head)
+
+    def _without_head(self, model: keras.Model) -> tuple[keras.Model, Head | None]:
+        """(what is trained, head) of a model that the learner has saved."""
+        form = self.helper.standard_form(model, str(self.context.folder), 'delete the folder to begin the stage again')
+        return form.model, form.head
 
     def _read_result(self) -> dict[str, Any]:
         return required_record(
@@ -311,6 +309,7 @@ class AbstractLearner(ForecastingLearner):
             tuple(self.export_formats),
             self.reference_format,
             self.search_record(),
+            finished.head,
         )
 
     def search_record(self) -> Mapping[str, Any] | None:
@@ -320,7 +319,9 @@ class AbstractLearner(ForecastingLearner):
     def evaluate(self, model: keras.Model) -> dict[str, float]:
         return self.helper.evaluate(model)
 
-    def _compress_once(self, model: keras.Model | None, found: Mapping[str, Any] | None) -> Compressed:
+    def _compress_once(
+        self, model: keras.Model | None, head: Head | None, found: Mapping[str, Any] | None
+    ) -> Compressed:
         """Calls `compress`, or loads its saved result."""
         folder = self.context.folder
         if self._read_compressed() is not None:
@@ -328,9 +329,10 @@ class AbstractLearner(ForecastingLearner):
         with self.context.run.timed(self.timing[0]):
             # Learners that search for nothing need not take what was found.
             compressed = self.compress(model) if found is None else self.compress(model, found)
+        compressed = dataclasses.replace(compressed, head=compressed.head or head)
         metrics = self.evaluate(compressed.model)
         record = {'metrics_compressed': metrics, 'layers': list(compressed.layers)}
-        save_model(compressed.model, folder / 'compressed.keras')
+        save_model(put_head_on(compressed.model, compressed.head), folder / 'compressed.keras')
         if compressed.plan is not None:
             compressed.plan.save(folder / PLAN_NAME)
             logging.info('%s: before fine-tuning: %s', self.name, describe(metrics))
@@ -369,25 +371,3 @@ class AbstractLearner(ForecastingLearner):
 def describe(metrics: dict[str, float]) -> str:
     """Metrics in one line, for example `loss 0.41 accuracy 0.913`."""
     return ' '.join(f'{name} {number(value)}' for name, value in metrics.items())
-
-
-def load_any(path: Path | str) -> Finished:
-    """Reads a saved model: a `.keras` file, or a container with the integer codes of its kernels.
-
-    Raises:
-      UsageError: the file holds no model.
-    """
-    if Path(path).suffix == CONTAINER_SUFFIX:
-        unpacked = load_container(path)
-        return Finished(unpacked.model, unpacked.encodings)
-    return Finished(load_model(path))
-
-
-def load_own_model(path: Path, remedy: str) -> keras.Model:
-    """Reads a `.keras` file of a run.
-
-    Raises:
-      DamagedRecordError: it is missing or damaged.
-    """
-    refuse_damaged(path, remedy)
-    return load_model(path)

@@ -176,7 +176,9 @@ class AbstractModelHelper(abc.ABC):
           UsageError: it cannot be converted, or does not fit the data set.
         """
         try:
-            form = standard_form(model, self.dataset.image_shape, self.takes_logits and self.task.takes_logits)
+            takes_logits = self.takes_logits and self.task.takes_logits
+            num_classes = self.dataset.num_classes if isinstance(self.task, Classification) else None
+            form = standard_form(model, self.dataset.image_shape, takes_logits, num_classes)
         except UsageError as error:
             raise UsageError(f'{source}: {error}') from error
         self.check_shapes(form.model, source, remedy)
@@ -202,12 +204,16 @@ class AbstractModelHelper(abc.ABC):
     def warn_of_poor(self, model: keras.Model, metrics: Mapping[str, float]) -> None:  # noqa: B027
         """Warns if a trained model does so badly, by its metrics, that it must have been trained on other inputs."""
 
-    def new_model(self) -> keras.Model:
+    def new_form(self) -> StandardForm:
         """A new model to be trained, in standard form; logs the changes that were made to it."""
         form = self.built_form()
         form.log(self.model_source)
         warn_of_frozen(form.model, self.model_source)
-        return form.model
+        return form
+
+    def new_model(self) -> keras.Model:
+        """The model of `new_form`."""
+        return self.new_form().model
 
     @abc.abstractmethod
     def calc_loss(
@@ -263,17 +269,18 @@ class AbstractModelHelper(abc.ABC):
         """One ordered pass over exactly `nb_smpls_eval` evaluation samples."""
         return self.dataset.ordered_batches('eval')
 
-    def training_images(self, num_images: int, seed: int = 0) -> Nest:
-        """Distinct training images, normalised and not augmented, without the held-out samples.
+    def training_images(self, num_images: int, seed: int = 0, normalised: bool = True) -> Nest:
+        """Distinct training images, not augmented, without the held-out samples.
 
         Returns:
-          float32 `[min(num_images, available), height, width, channels]`, or a structure of arrays for several inputs.
+          float32 `[min(num_images, available), height, width, channels]`, or a structure of arrays for several inputs;
+          of the source's type if not `normalised`.
         """
         if self.max_training_images is not None:
             num_images = min(num_images, self.max_training_images)
         train, _ = self.dataset.split_indices(enbl_trn_val_split=True)
         chosen = np.random.default_rng(seed).permutation(train)[:num_images]
-        batches = self.dataset.ordered_batches('train', np.sort(chosen)).as_numpy_iterator()
+        batches = self.dataset.ordered_batches('train', np.sort(chosen), normalised).as_numpy_iterator()
         return concatenated([images for images, _ in batches])
 
 

@@ -24,6 +24,7 @@ from pocketflow.nets.options import PAIRS, NetOptions
 from pocketflow.nets.tasks import Classification, MultiLabel, Regression, Task
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import nodes_in_order, standard_form
+from pocketflow.utils.quantization.int8.inspect import unwrapped
 
 PREPROCESSING = (keras.layers.Rescaling, keras.layers.Normalization)
 """Layers that normalise pixels inside a network."""
@@ -105,8 +106,6 @@ class GivenNetwork(TaskHelper):
             and outputs[1] != len(classes)
         ):
             remedy = 'its outputs must be these classes, in this order'
-            if outputs[1] == 1 and len(classes) == 2:
-                remedy = 'a single output, for a yes or no, is not supported; give it one for each class'
             raise UsageError(
                 f'{source}: has {outputs[1]} outputs, but {shown(self.dataset.options.data_dir)} has images of '
                 f'{len(classes)} classes ({some(classes)}); {remedy}'
@@ -213,9 +212,10 @@ def preprocessing_layer(model: keras.Model) -> str | None:
     """The name of the first layer that normalises pixels; None if the network expects normalised input."""
     calls = nodes_in_order(standard_form(model).model)
     for call in calls:
-        if isinstance(call.layer, PREPROCESSING) or type(call.layer).__name__ == OPERATOR:
-            return call.layer.name
-        if call.layer.weights:
+        layer = unwrapped(call.layer)
+        if isinstance(layer, PREPROCESSING) or type(layer).__name__ == OPERATOR:
+            return layer.name
+        if layer.weights:
             return None
     return None
 

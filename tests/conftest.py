@@ -135,6 +135,7 @@ SLOWEST = (
     'learners/program/test_interrupted_runs.py',
     'learners/program/test_modes.py',
     'learners/program/test_pipeline.py',
+    'test_main_heads.py',
     'rl_agents/ddpg/test_agent.py',
     'hp_optimizer/optimizers/test_contracts.py',
     'learners/search/test_plan_search.py',

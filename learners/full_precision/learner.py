@@ -27,7 +27,8 @@ class FullPrecLearner(AbstractLearner):
     def compress(self, model: keras.Model | None, found: Mapping[str, Any] | None = None) -> Compressed:
         if model is not None and self.context.learner_options.warm_start:
             return Compressed(copied(model))
-        return Compressed(self.helper.new_model())
+        form = self.helper.new_form()
+        return Compressed(form.model, head=form.head)
 
     def explain_layers(self, model: keras.Model) -> dict[str, str]:
         return dict.fromkeys(layers_with_kernels(model), 'full-prec compresses nothing')

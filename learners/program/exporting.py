@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
@@ -20,13 +21,15 @@ from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters, uncounted_macs
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.export.device_latency import read_device_latencies
-from pocketflow.utils.export.format_names import UNCOMPRESSED
+from pocketflow.utils.export.format_names import CONTAINER, UNCOMPRESSED
 from pocketflow.utils.export.formats import Source
+from pocketflow.utils.export.inputs import PixelInput, as_pixels
 from pocketflow.utils.export.isolated import IsolatedConversions, conversion_process, isolated_conversions
 from pocketflow.utils.export.latency import Timing
 from pocketflow.utils.export.measure import Evaluation, ExportRecord, FileUnderTest, export_files, measure_files
-from pocketflow.utils.export.options import ExportOptions
+from pocketflow.utils.export.options import GIVEN, LOGITS, NORMALISED, UINT8, ExportOptions
 from pocketflow.utils.export.runner import num_usable_threads
+from pocketflow.utils.graph import Head, put_head_on
 from pocketflow.utils.models.files import save_model
 from pocketflow.utils.quantization.encoding import Encoding
 from pocketflow.utils.runs.records import Record
@@ -42,12 +45,16 @@ NUM_TRIED = 64
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A finished model with its file folder, its metrics on the evaluation set and the codes of its kernels."""
+    """A finished model with its file folder, its metrics on the evaluation set and the codes of its kernels.
+
+    `head` is what was taken off the network for training; the model gives logits.
+    """
 
     model: keras.Model
     folder: Path
     metrics: Mapping[str, float]
     encodings: Mapping[str, Encoding] = dataclasses.field(default_factory=dict)
+    head: Head | None = None
 
     @property
     def keras_path(self) -> Path:
@@ -85,6 +92,17 @@ def warn_if_busy() -> None:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """Evaluation samples: images `[N, ...]` as the network takes them, labels `[N]`, and the pixels for files that take
+    these.
+    """
+
+    images: Nest
+    labels: Nest
+    pixels: np.ndarray | None = None
+
+
 class Exporter:
     """Exports the uncompressed and the compressed model and measures the files under equal conditions.
 
@@ -107,7 +125,12 @@ class Exporter:
         self.helper, self.options, self.root, self._conversions = helper, options, root, conversions
 
     def export(
-        self, baseline: Candidate, compressed: Candidate, formats: Sequence[str], reference_format: str | None = None
+        self,
+        baseline: Candidate,
+        compressed: Candidate,
+        formats: Sequence[str],
+        reference_format: str | None = None,
+        former: Record | None = None,
     ) -> dict[str, Any]:
         """The report's entries `baseline`, `compressed` and `exports`, and `failed_exports` if any format failed.
 
@@ -115,6 +138,7 @@ class Exporter:
           baseline, compressed: the models; if they are the same object, its files are used for both.
           formats: formats of the compressed model; the verdict is on the first successful one.
           reference_format: format of the uncompressed model; default: the first of `formats` that succeeds for both.
+          former: a former report of the run, whose latencies on devices are kept unless there are new ones.
 
         Raises:
           PocketFlowError: no format, or no reference file, could be exported.
@@ -143,6 +167,7 @@ class Exporter:
             'baseline': {**baseline_entry, **on_device.get(UNCOMPRESSED, {})},
             'compressed': compressed.entry(exports),
             'exports': [{**record.to_json(), **on_device.get(record.file_format, {})} for record in exports],
+            'files': self._form(compressed.head),
         }
         if failed:
             result['failed_exports'] = [
@@ -150,7 +175,17 @@ class Exporter:
                 for name in formats
                 if name in failed
             ]
+        keep_device_latencies(result, former or {})
         return result
+
+    def _form(self, head: Head | None) -> dict[str, str]:
+        """The report's entry on what the files take and give."""
+        kept = None if self.options.head == LOGITS else head
+        return {
+            'input': self.options.input or NORMALISED,
+            'head': self.options.head or GIVEN,
+            'outputs': kept.function if kept else 'logits',
+        }
 
     def _is_required(self, file_format: str) -> bool:
         """Whether the user asked for the format by name."""
@@ -173,12 +208,17 @@ class Exporter:
 
     def _files(self, candidate: Candidate, formats: Sequence[str], failed: dict[str, str]) -> dict[str, FileUnderTest]:
         """A model's files by format; adds the reasons of failed formats to `failed`."""
-        save_model(candidate.model, candidate.keras_path)
-        evaluation = Evaluation.of_model(candidate.model, *self._evaluation_samples, self.helper.task)
+        whole = put_head_on(candidate.model, candidate.head)
+        save_model(whole, candidate.keras_path)
+        exported = candidate.model if self.options.head == LOGITS else whole
+        of_network = Evaluation.of_model(exported, self._samples.images, self._samples.labels, self.helper.task)
+        if candidate.head is not None and exported is whole:
+            of_network = dataclasses.replace(of_network, logits_of=candidate.head.logits_of)
+        evaluation = of_network if self._pixels is None else self._of_pixels(of_network)
         files = {}
         with self._conversions(candidate.folder, take(evaluation.images, slice(NUM_TRIED))) as conversions:
             source = Source(
-                candidate.model, candidate.encodings, self._calibration, conversions.convert, conversions.try_out
+                exported, candidate.encodings, self._calibration, conversions.convert, conversions.try_out, self._pixels
             )
             for name in formats:
                 try:
@@ -187,20 +227,67 @@ class Exporter:
                     logging.error('no %s file: %s', name, error)
                     failed[name] = str(error)
                 else:
-                    files[name] = FileUnderTest(name, path, evaluation)
+                    # A container is the network itself: it takes normalised images.
+                    files[name] = FileUnderTest(name, path, of_network if name == CONTAINER else evaluation)
         return files
 
+    def _of_pixels(self, evaluation: Evaluation) -> Evaluation:
+        """The evaluation of files that take pixels."""
+        assert self._pixels is not None and self._samples.pixels is not None and evaluation.model is not None
+        model = self._pixels.with_float_pixels(evaluation.model)
+        return dataclasses.replace(evaluation, images=self._samples.pixels, model=model)
+
     @functools.cached_property
-    def _evaluation_samples(self) -> tuple[Nest, Nest]:
+    def _pixels(self) -> PixelInput | None:
+        return pixel_input(self.helper.dataset) if self.options.input == UINT8 else None
+
+    @functools.cached_property
+    def _samples(self) -> Samples:
         dataset = self.helper.dataset
-        num_used = num_run(dataset, self.options)
-        batches = dataset.ordered_batches('eval', np.arange(num_used)).as_numpy_iterator()
+        numbers = np.arange(num_run(dataset, self.options))
+        batches = dataset.ordered_batches('eval', numbers, normalised=self._pixels is None).as_numpy_iterator()
         images, labels = concatenated(list(batches))
-        return images, labels
+        if self._pixels is None:
+            return Samples(images, labels)
+        pixels = as_pixels(images)
+        return Samples(self._pixels.normalised(pixels), labels, pixels)
 
     @functools.cached_property
     def _calibration(self) -> Nest:
-        return self.helper.training_images(self.options.num_calibration)
+        images = self.helper.training_images(self.options.num_calibration, normalised=self._pixels is None)
+        return images if self._pixels is None else as_pixels(images)
+
+
+def pixel_input(dataset: SourcedDataset) -> PixelInput:
+    """The normalisation of a data set, for files that take its pixels.
+
+    Raises:
+      UsageError: the samples of its first batch are no images of pixels.
+    """
+    images = next(iter(dataset.ordered_batches('eval', [0], normalised=False)))[0]
+    if not tf.is_tensor(images):
+        raise UsageError(
+            f'--export_input=uint8: {dataset.name} has several inputs; give --export_input=normalised, files with '
+            'pixels have one'
+        )
+    as_pixels(images.numpy())
+    return PixelInput(dataset.normalize, images.dtype, dataset.image_shape)
+
+
+def check_export(dataset: SourcedDataset, options: ExportOptions, formats: Sequence[str]) -> None:
+    """Raises a `UsageError` if the files of the requested formats cannot be written or measured.
+
+    Args:
+      dataset: the data set; it is read.
+      options: the options of the export.
+      formats: the formats without which the export fails.
+    """
+    require_memory(num_run(dataset, options), dataset.image_shape)
+    if options.input == UINT8 and pixel_input(dataset).affine is None and 'int8' in formats:
+        raise UsageError(
+            f'--export_input=uint8: the images of {dataset.name} are not normalised pixel by pixel with fixed numbers, '
+            'which an int8 file could do; give --export_input=normalised, or other --export_formats'
+        )
 
 
 def num_run(dataset: SourcedDataset, options: ExportOptions) -> int:
@@ -233,6 +320,18 @@ def _require(made: Collection[Any], failed: Mapping[str, str]) -> None:
 
 def _reasons(failed: Mapping[str, str]) -> str:
     return '; '.join(f'{name}: {reason}' for name, reason in failed.items())
+
+
+def keep_device_latencies(measured: Record, former: Record) -> None:
+    """Copies device latencies from the former report unless new ones are given."""
+    timed = {item['format']: item for item in former.get('exports', ())}
+    pairs = [
+        (measured['baseline'], former.get('baseline', {})),
+        *((item, timed.get(item['format'], {})) for item in measured['exports']),
+    ]
+    for entry, before in pairs:
+        if 'device_latency_ms' in before:
+            entry.setdefault('device_latency_ms', before['device_latency_ms'])
 
 
 def refuse_failed_exports(failed: Sequence[Record]) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.abstract_learner import LearnerContext
-from pocketflow.learners.options import LearnerOptions
-from pocketflow.learners.program.exporting import num_run, require_memory
+from pocketflow.learners.options import LEARNERS, LearnerOptions
+from pocketflow.learners.program.exporting import check_export
 from pocketflow.learners.program.input_files import named_files
 from pocketflow.learners.program.pipeline import Pipeline, load_in_standard_form
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
@@ -85,7 +85,8 @@ def check_inputs(invocation: Invocation) -> None:
     refuse_other_metric(invocation.verdict, invocation.helper.task.primary)
     for split in ('train', 'eval'):
         invocation.helper.dataset.source(split)
-    require_memory(num_run(invocation.helper.dataset, invocation.export), invocation.helper.dataset.image_shape)
+    default = LEARNERS.get(invocation.learner_names[-1]).export_formats
+    check_export(invocation.helper.dataset, invocation.export, invocation.export.names or default[:1])
     for flag, path in (
         ('--save_path', invocation.shared.save_path),
         ('--save_path_dst', invocation.distillation.teacher_path),

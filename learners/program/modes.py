@@ -10,7 +10,8 @@ from typing import Any
 
 from absl import logging
 
-from pocketflow.learners.abstract_learner import CONTAINER_NAME, CONTAINER_SUFFIX, StageResult, describe
+from pocketflow.learners.abstract_learner import StageResult, describe
+from pocketflow.learners.model_files import CONTAINER_NAME, CONTAINER_SUFFIX
 from pocketflow.learners.program.baseline import BASELINE_FOLDER
 from pocketflow.learners.program.chains import starts_from_baseline
 from pocketflow.learners.program.checking.check import check
@@ -138,18 +139,18 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
     An existing report keeps its command and the order of its formats; further formats are appended.
     """
     run, last, former = invocation.run, result.stages[-1], former_report(invocation.run)
-    compressed = Candidate(result.model, run.path, result.metrics, last.encodings)
+    compressed = Candidate(result.model, run.path, result.metrics, last.encodings, result.head)
     is_compared = result.model is not result.baseline and starts_from_baseline(
         invocation.learner_names, invocation.shared
     )
     baseline = compressed
     if is_compared:
-        baseline = Candidate(result.baseline, run / BASELINE_FOLDER, result.baseline_metrics)
+        baseline = Candidate(result.baseline, run / BASELINE_FOLDER, result.baseline_metrics, head=result.head)
     with run.timed('export'):
-        measured = Exporter(invocation.helper, invocation.export, run.path).export(
-            baseline, compressed, formats_to_export(invocation, last.export_formats, former), result.reference_format
-        )
-    keep_device_latencies(measured, former)
+        options = invocation.export.as_before(former.get('files', {}))
+        formats = formats_to_export(invocation, last.export_formats, former)
+        exporter = Exporter(invocation.helper, options, run.path)
+        measured = exporter.export(baseline, compressed, formats, result.reference_format, former)
     facts, task = invocation.helper.dataset.facts(), invocation.helper.task
     report = {
         'schema': SCHEMA,
@@ -196,18 +197,6 @@ def formats_to_export(invocation: Invocation, default: Sequence[str], former: Re
     return tuple(
         dict.fromkeys([*own, *(item['format'] for item in former.get('exports', ())), *invocation.export.names])
     )
-
-
-def keep_device_latencies(measured: Record, former: Record) -> None:
-    """Copies device latencies from the former report unless new ones are given."""
-    timed = {item['format']: item for item in former.get('exports', ())}
-    pairs = [
-        (measured['baseline'], former.get('baseline', {})),
-        *((item, timed.get(item['format'], {})) for item in measured['exports']),
-    ]
-    for entry, before in pairs:
-        if 'device_latency_ms' in before:
-            entry.setdefault('device_latency_ms', before['device_latency_ms'])
 
 
 def stage_entry(stage: StageResult) -> dict[str, Any]:

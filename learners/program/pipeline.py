@@ -10,19 +10,13 @@ import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tf_keras as keras
 from absl import logging
 
-from pocketflow.learners.abstract_learner import (
-    AbstractLearner,
-    Finished,
-    LearnerContext,
-    StageResult,
-    describe,
-    load_own_model,
-)
+from pocketflow.learners.abstract_learner import AbstractLearner, LearnerContext, StageResult, describe
+from pocketflow.learners.model_files import Finished, load_own_model
 from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.program.baseline import KeptBaseline
 from pocketflow.learners.program.chains import FULL_PRECISION, trains_from_scratch
@@ -32,7 +26,7 @@ from pocketflow.learners.search.flag_search import FlagSearch
 from pocketflow.learners.search.plan_search import read_record
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.distributed.mirror import mirror
-from pocketflow.utils.graph import StandardForm, check_round_trip, refuse_frozen, warn_of_frozen
+from pocketflow.utils.graph import Head, StandardForm, check_round_trip, put_head_on, refuse_frozen, warn_of_frozen
 from pocketflow.utils.models.files import save_model
 from pocketflow.utils.models.keras_state import keras_state_kept
 from pocketflow.utils.models.weights_only import is_weights_only
@@ -68,9 +62,22 @@ class PipelineResult:
         return self.stages[-1].metrics
 
     @property
+    def head(self) -> Head | None:
+        """The head that was taken off both networks."""
+        return self.stages[-1].head
+
+    @property
     def reference_format(self) -> str | None:
         """Export format of the uncompressed model in the comparison, if a stage sets one."""
         return next((stage.reference_format for stage in self.stages if stage.reference_format), None)
+
+
+class Trained(NamedTuple):
+    """A trained model, its metrics, and the head that was taken off it."""
+
+    model: keras.Model
+    metrics: dict[str, float]
+    head: Head | None
 
 
 class Pipeline:
@@ -138,12 +145,16 @@ class Pipeline:
         return not (trains_from_scratch(names, shared, self.distillation) or shared.save_path or self._known_models())
 
     def untrained(self, names: Sequence[str]) -> keras.Model:
+        """The model of `untrained_form`."""
+        return self.untrained_form(names).model
+
+    def untrained_form(self, names: Sequence[str]) -> StandardForm:
         """A model of the architecture that the chain begins with: the given one, or an untrained one."""
         given = self.context.learner_options.save_path
         if given is None or not self.begins_with_given(names):
-            return self.context.helper.built_form().model
+            return self.context.helper.built_form()
         path = resolve_model_path(given, '--save_path')
-        return load_in_standard_form(path, self.context.helper, self.reader)[0].model
+        return load_in_standard_form(path, self.context.helper, self.reader)[1]
 
     def begins_with_given(self, names: Sequence[str]) -> bool:
         """Whether the chain begins with the model at `--save_path`."""
@@ -155,15 +166,16 @@ class Pipeline:
         from_scratch = trains_from_scratch(names, self.context.learner_options, self.distillation)
         baseline: keras.Model | None = None
         metrics: dict[str, float] = {}
+        head: Head | None = None
         if not from_scratch:
-            baseline, metrics = self.trained_model()
+            baseline, metrics, head = self.trained_model()
         teacher = self._teacher(baseline)
         if self.context.search.space is not None:
             self._search_flags(names, baseline, teacher)
         stages, model = [], baseline
         for index, name in enumerate(names, start=1):
-            stages.append(self.learner(name, f'{index}-{name}', teacher).run(model))
-            model = stages[-1].model
+            stages.append(self.learner(name, f'{index}-{name}', teacher).run(model, head))
+            model, head = stages[-1].model, stages[-1].head
             if baseline is None:
                 baseline, metrics = model, stages[-1].metrics
         return PipelineResult(baseline, metrics, tuple(stages), tuple(self.search_records(stages)))
@@ -181,7 +193,7 @@ class Pipeline:
         records = [read_record(self.context.run / SEARCH_FOLDER), *(stage.search for stage in stages)]
         return [record for record in records if record is not None]
 
-    def trained_model(self) -> tuple[keras.Model, dict[str, float]]:
+    def trained_model(self) -> Trained:
         """The model to compress with its metrics: from `--save_path`, the zoo, or trained now.
 
         The run keeps a copy, so that it continues from the same model if the original changes.
@@ -189,28 +201,29 @@ class Pipeline:
         workers, kept = self.context.workers, KeptBaseline(self.context.run.path)
         obtained = None if workers.share(kept.exists) else self._obtain()
         if obtained is not None and workers.is_primary:
-            kept.save(*obtained)
+            kept.save(put_head_on(obtained.model, obtained.head), obtained.metrics)
         mirror(workers, kept.folder)
         return obtained or self._kept_model(kept)
 
-    def _kept_model(self, kept: KeptBaseline) -> tuple[keras.Model, dict[str, float]]:
+    def _kept_model(self, kept: KeptBaseline) -> Trained:
         """The model that a run was begun with; it is evaluated if its metrics were not recorded."""
         kept.refuse_damaged()
         recorded = kept.metrics()
-        model, metrics = self._load(kept.path, recorded)
+        trained = self._load(kept.path, recorded)
         if recorded is None and self.context.workers.is_primary:
-            kept.save_metrics(metrics)
-        return model, metrics
+            kept.save_metrics(trained.metrics)
+        return trained
 
-    def _obtain(self) -> tuple[keras.Model, dict[str, float]] | None:
+    def _obtain(self) -> Trained | None:
         """The model with its metrics; other workers receive it from the primary unless all have trained it."""
         source = self.context.workers.share(lambda: str(self.find() or ''))
         if source and not self.context.workers.is_primary:
             return None
         if source:
-            model, metrics = self._load(Path(source))
-            warn_of_frozen(model, source)
-            return model, metrics
+            trained = self._load(Path(source))
+            StandardForm(trained.model, trained.head).log(source)
+            warn_of_frozen(trained.model, source)
+            return trained
         logging.info(
             'no trained model given or found as %s/%s*: training one first',
             self.context.learner_options.zoo_dir,
@@ -219,7 +232,7 @@ class Pipeline:
         result = self.learner(FULL_PRECISION, FIRST_STAGE, None).run(None)
         if self.context.workers.is_primary:
             atomic.write_text(self.context.run / FIRST_STAGE / TRAINING_NAME, self.zoo_name)
-        return result.model, result.metrics
+        return Trained(result.model, result.metrics, result.head)
 
     def find(self) -> Path | None:
         """The file of the model to compress; None if there is none."""
@@ -250,17 +263,20 @@ class Pipeline:
         finished = load_finished(path, helper, self.reader)
         metrics = helper.evaluate(finished.model)
         formats = CODED_FORMATS if finished.encodings else AbstractLearner.export_formats
-        stage = StageResult('given', finished.model, metrics, metrics, (), finished.encodings, formats)
+        stage = StageResult(
+            'given', finished.model, metrics, metrics, (), finished.encodings, formats, head=finished.head
+        )
         return PipelineResult(finished.model, metrics, (stage,))
 
-    def _load(self, path: Path, recorded: dict[str, float] | None = None) -> tuple[keras.Model, dict[str, float]]:
+    def _load(self, path: Path, recorded: dict[str, float] | None = None) -> Trained:
         """The model of a file, with its recorded metrics, or evaluated now."""
         helper = self.context.helper
-        model = load_fitting_model(path, helper, self.reader)
+        finished, _ = load_in_standard_form(path, helper, self.reader)
+        model = finished.model
         metrics = recorded or helper.evaluate(model)
         logging.info('trained model %s: %s', path, describe(metrics))
         helper.warn_of_poor(model, metrics)
-        return model, metrics
+        return Trained(model, metrics, finished.head)
 
     def _teacher(self, baseline: keras.Model | None) -> Distillation | None:
         if not self.distillation.enabled:
@@ -314,6 +330,6 @@ def load_in_standard_form(
             unpacked = reader.read(path)
             finished = Finished(unpacked.model, unpacked.encodings)
         form = helper.standard_form(finished.model, str(path), 'is it a model of another pair?')
-        return dataclasses.replace(finished, model=form.model), form
+        return dataclasses.replace(finished, model=form.model, head=form.head), form
 
     return reader.once(path, 'standard form', standard)

@@ -24,7 +24,8 @@ def rest_bytes(model: keras.Model, layers: Collection[str]) -> int:
     searched = sum(
         row.num_bytes for row in tensor_table(content) if row.name.split('/')[0] in layers and len(row.shape) > 1
     )
-    return len(content) - searched + MANIFEST_BYTES_PER_LAYER * len(layers)
+    num_longer = len(layers) + 1  # the file may have a head, too
+    return len(content) - searched + MANIFEST_BYTES_PER_LAYER * num_longer
 
 
 def sparse_bytes(num_weights: int, sparsity: float) -> float:

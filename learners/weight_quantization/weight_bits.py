@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tf_keras as keras
 
-from pocketflow.learners.abstract_learner import Compressed, Finished
+from pocketflow.learners.abstract_learner import Compressed
 from pocketflow.learners.forecast import layers_with_kernels
+from pocketflow.learners.model_files import Finished
 from pocketflow.learners.search import SearchingLearner
 from pocketflow.learners.weight_quantization.bits_candidates import BitsCandidates
 from pocketflow.learners.weight_quantization.options import WeightBitsOptions

@@ -10,9 +10,10 @@ import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
-from pocketflow.learners.abstract_learner import Compressed, Finished
+from pocketflow.learners.abstract_learner import Compressed
 from pocketflow.learners.forecast import layers_with_kernels
 from pocketflow.learners.layer_name_filter import refuse_unmatched_words
+from pocketflow.learners.model_files import Finished
 from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.search import SearchingLearner
 from pocketflow.learners.weight_sparsification.candidates import SparsityCandidates

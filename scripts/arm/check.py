@@ -47,15 +47,23 @@ class ExportedFile:
         return self._result['quantization'][0] or 1.0
 
     def inputs(self, samples: np.ndarray | None) -> np.ndarray:
-        """Converts float samples [N, ...], by default standard normal ones, to inputs [N, ...] of the file's type."""
+        """Converts samples [N, ...] to inputs [N, ...] of the file's type.
+
+        Args:
+          samples: numbers, or values 0 to 255 for a file that takes uint8 pixels; by default random ones.
+        """
         shape = tuple(int(size) for size in self._source['shape'][1:])
+        takes_pixels, random = self._source['dtype'] == np.uint8, np.random.default_rng(0)
         if samples is None:
-            samples = np.random.default_rng(0).standard_normal((NUM_SAMPLES, *shape))
+            size = (NUM_SAMPLES, *shape)
+            samples = random.integers(0, 256, size) if takes_pixels else random.standard_normal(size)
         elif samples.shape[1:] != shape or not len(samples):
             raise UsageError(
                 f'--inputs: has the shape {samples.shape}, but {self.path} takes (N, '
                 f'{", ".join(map(str, shape))}) with at least one sample'
             )
+        if takes_pixels:
+            return np.clip(np.rint(samples), 0, 255).astype(np.uint8)
         if np.issubdtype(self._source['dtype'], np.integer):
             return quantize(samples.astype(np.float32), *self._source['quantization'], self._source['dtype'])
         return samples.astype(self._source['dtype'])

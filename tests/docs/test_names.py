@@ -13,7 +13,7 @@ from tests.docs import pages
 from tests.docs.pages import PAGES, ROOT, commands, flag_words, links, name_of, path_words
 
 EXAMPLES = {
-    'docs/deploy.md': {'classify.py'},
+    'docs/deploy.md': {'answer.py', 'classify.py'},
     'docs/networks.md': {'my_pair.py'},
     'docs/extending.md': {
         'my_pair.py',

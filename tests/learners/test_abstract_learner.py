@@ -10,17 +10,11 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.learners.abstract_learner import (
-    AbstractLearner,
-    Compressed,
-    LearnerOptions,
-    describe,
-    load_model,
-    save_model,
-)
+from pocketflow.learners.abstract_learner import AbstractLearner, Compressed, LearnerOptions, describe
 from pocketflow.learners.full_precision.learner import FullPrecLearner
 from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.models.files import load_model, save_model
 from pocketflow.utils.options import Options
 from pocketflow.utils.training.trainer import DivergedError, Trainer
 from tests.learners.conftest import make_context, make_helper

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,13 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.learners.abstract_learner import save_model
 from pocketflow.learners.program.pipeline import load_fitting_model
 from pocketflow.nets import PAIRS
 from pocketflow.utils.channels import reader_channels, remove_channels
 from pocketflow.utils.costs.cost_model import total_macs
+from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.graph import frozen_share, standard_form
+from pocketflow.utils.models.files import save_model
 from pocketflow.utils.quantization import quantizable_layers
 from tests.conftest import ONE_FILE, PRUNING, QUICK, run_main
 from tests.learners.conftest import make_helper
@@ -68,6 +70,7 @@ class OwnAtDigits(lenet_at_digits.LenetAtDigits):
         shape = self.dataset.image_shape
         {body}
 """
+DIGITS = np.random.default_rng(0).normal(size=(5, 8, 8, 1)).astype(np.float32)
 BACKBONE = """
         base = keras.Sequential([layers.Conv2D(8, 3, activation=my_relu, name='conv1', input_shape=shape),
                                  layers.BatchNormalization(name='bn'), layers.Conv2D(8, 3, name='conv2')], name='base')
@@ -96,7 +99,7 @@ def test_an_own_nested_network_goes_through_all_modes():
     outcome = run_main(helper, *QUICK, *PRUNING, ONE_FILE, run)
     assert outcome.code == 0, outcome.err
     assert (
-        "OwnAtDigits.build_model(): the softmax at its end (layer 'logits') was removed, because the loss takes logits"
+        "OwnAtDigits.build_model(): the softmax at its end (layer 'logits') is taken off, because the loss takes logits"
     ) in outcome.err
     assert 'OwnAtDigits.build_model(): 4 % of its parameters (80 of 1,970) are frozen (trainable=False)' in outcome.err
     report = json.loads(Path('run/report.json').read_text())
@@ -106,14 +109,17 @@ def test_an_own_nested_network_goes_through_all_modes():
         'logits',
     ]
     assert report['compressed']['parameters'] < report['baseline']['parameters']
-    model = keras.models.load_model('run/model.keras', compile=False)
+    for folder in ('run', 'run/baseline', 'run/0-full-prec', 'run/1-chn-pruned-rmt'):
+        model = keras.models.load_model(f'{folder}/model.keras', compile=False)
+        np.testing.assert_allclose(np.sum(model(DIGITS), axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(LiteRtRunner('run/model_float32.tflite').predict(DIGITS), model(DIGITS), atol=1e-6)
     assert model.get_layer('bn').inbound_nodes[0].call_kwargs == {'training': False}
     outcome = run_main(helper, run, '--exec_mode=eval')
     assert outcome.code == 0 and f'accuracy {report["compressed"]["metrics"]["accuracy"]:.4g}' in outcome.out
-    assert 'was removed' not in outcome.err
     for mode in ('--exec_mode=export', '--exec_mode=benchmark'):
         outcome = run_main(helper, run, mode, '--nb_repts=5', '--nb_repts_warmup=1')
         assert outcome.code == 0, outcome.err
+    np.testing.assert_allclose(LiteRtRunner('run/model_float32.tflite').predict(DIGITS), model(DIGITS), atol=1e-6)
 
 
 def ending(line: str) -> str:
@@ -182,12 +188,12 @@ def test_a_given_model_is_taken_apart(tmp_path, caplog):
     model = given_model(tmp_path / 'given.keras', frozen=True)
     helper = make_helper()
     images = helper.training_images(5)
-    loaded = load_fitting_model(tmp_path / 'given.keras', helper)
+    with caplog.at_level(logging.INFO, logger='absl'):
+        loaded = load_fitting_model(tmp_path / 'given.keras', helper)
     np.testing.assert_allclose(tf.nn.softmax(loaded(images)), model(images), atol=1e-6)
     assert len(loaded.layers) == 4 and loaded.get_layer('conv').trainable is False
     assert frozen_share(loaded) == frozen_share(model) == (40, 40 + 4 * 36 * 10 + 10)
-    (warning,) = [message for message in caplog.messages if 'was removed' in message]
-    assert warning.startswith(f"{tmp_path}/given.keras: the softmax at its end (layer 'last') was removed")
+    assert f"{tmp_path}/given.keras: the softmax at its end (layer 'last') is taken off" in caplog.text
 
 
 def test_learners_see_the_layers_of_a_nested_backbone():
@@ -221,7 +227,7 @@ def test_a_given_model_is_pruned_with_itself_as_teacher(tmp_path):
         '--run_dir=run',
     )
     assert outcome.code == 0, outcome.err
-    assert outcome.err.count('was removed') == 2  # of the model and of its teacher, once each
+    assert outcome.err.count('is taken off') == 2  # of the model and of its teacher, once each
     teacher = keras.models.load_model('run/teacher/model.keras', compile=False)
     assert teacher.layers[-1].activation is keras.activations.linear and teacher.get_layer('conv')
 

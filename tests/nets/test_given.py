@@ -71,8 +71,7 @@ def test_as_many_outputs_as_classes(tmp_path, data):
     helper = given(network(outputs=3), tmp_path, data)
     with pytest.raises(UsageError, match=r'^file: has 3 outputs, but .*data has images of 2 classes \(cat, dog\)'):
         helper.standard_form(network(outputs=3), 'file', '')
-    with pytest.raises(UsageError, match='a single output, for a yes or no, is not supported'):
-        helper.standard_form(network(outputs=1), 'file', '')
+    assert helper.standard_form(network(outputs=1), 'file', '').model.output_shape == (None, 2)
     assert helper.standard_form(network(), 'file', '').model.output_shape == (None, 2)
     with pytest.raises(UsageError, match='not trained from random weights; give --enbl_warm_start'):
         helper.new_model()

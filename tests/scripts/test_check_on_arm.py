@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.scripts.arm import check, run_litert
@@ -20,6 +21,7 @@ from pocketflow.scripts.arm.machine import CrashError, Machine
 from pocketflow.scripts.arm.tolerance import DYNAMIC, FLOAT, INTEGER_STEPS, Tolerance, tolerance
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.export.convert import convert
+from pocketflow.utils.export.inputs import PixelInput
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / 'scripts/check_on_arm.sh'
@@ -193,6 +195,20 @@ def test_a_machine_runs_what_the_file_takes(files: dict[str, Path], name: str, t
     here = Machine('this machine', sys.executable, tmp_path)
     comparison = check.check(file, np.zeros((2, 8, 8, 3)), here, here)
     assert (comparison.difference, comparison.num_samples, comparison.passed) == (0, 2, True)
+
+
+def test_a_file_that_takes_pixels_gets_pixels(tmp_path: Path):
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, keras.layers.Dense(5)(keras.layers.Flatten()(inputs)))
+    path = tmp_path / 'pixels.tflite'
+    path.write_bytes(
+        convert(model, 'float32', pixels=PixelInput(lambda x: tf.cast(x, tf.float32), tf.uint8, (8, 8, 3)))
+    )
+    file = check.ExportedFile(path)
+    samples = file.inputs(None)
+    assert samples.dtype == np.uint8 and samples.shape == (check.NUM_SAMPLES, 8, 8, 3)
+    assert samples.min() < 10 and samples.max() > 245
+    assert (file.inputs(np.full((1, 8, 8, 3), 254.6)) == 255).all()
 
 
 def test_a_crash_is_named_and_the_other_files_are_still_run(

@@ -16,7 +16,7 @@ from pocketflow.utils.container.contents import Contents, Tensor
 from pocketflow.utils.container.errors import UnreadableError
 from pocketflow.utils.container.values import DTYPES, to_bytes
 from pocketflow.utils.errors import PocketFlowError, first_line
-from pocketflow.utils.graph import nodes_in_order
+from pocketflow.utils.graph import nodes_in_order, refresh_derived_values
 from pocketflow.utils.models import architecture
 from pocketflow.utils.models.building import build, with_ordered_layers
 from pocketflow.utils.quantization.encoding import Encoding, kernel_name
@@ -56,6 +56,7 @@ def model_of(contents: Contents) -> tuple[keras.Model, dict[str, Encoding]]:
     _check_weights(weights, contents.tensors)
     for weight, tensor in zip(weights, contents.tensors, strict=True):
         weight.assign(tensor.values)
+    refresh_derived_values(model)
     return model, dict(_encodings(model, contents.tensors))
 
 

@@ -35,7 +35,13 @@ class Agreement:
     relative_max_abs_diff: float
 
 
-def agreement(reference: Nest, outputs: Nest, labels: Nest = None, task: Task | None = None) -> Agreement:
+def agreement(
+    reference: Nest,
+    outputs: Nest,
+    labels: Nest = None,
+    task: Task | None = None,
+    logits_of: Callable[[Nest], Nest] | None = None,
+) -> Agreement:
     """Compares the outputs of a file with those of its model.
 
     The relative difference is the largest absolute difference divided by the range (max - min) of the reference
@@ -47,6 +53,7 @@ def agreement(reference: Nest, outputs: Nest, labels: Nest = None, task: Task | 
       labels: labels of the samples, as the task takes them.
       task: computes the metrics and compares the answers; without it, there are no metrics, and samples count as
         answered equally whose outputs are equal.
+      logits_of: converts outputs to logits, if they are probabilities and the task takes logits.
 
     Raises:
       PocketFlowError: the shapes are inconsistent, or outputs are not finite.
@@ -66,6 +73,8 @@ def agreement(reference: Nest, outputs: Nest, labels: Nest = None, task: Task | 
     relative = [
         difference / (float(np.ptp(one)) or 1.0) for difference, (one, _) in zip(differences, pairs, strict=True)
     ]
+    if logits_of is not None:
+        reference, outputs = logits_of(reference), logits_of(outputs)
     if task is None:
         same = np.logical_and.reduce([(one == other).reshape(len(one), -1).all(axis=1) for one, other in pairs])
     else:

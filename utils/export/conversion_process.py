@@ -31,7 +31,8 @@ Request = Mapping[str, Any]
 def convert(request: Request) -> None:
     """Writes the file `output` of the program in `folder`."""
     inputs = {name: tuple(shape) for name, shape in request['inputs'].items()}
-    program = Program(Path(request['folder']), request['name'], inputs, request['holds_ranges'])
+    input_range = request['input_range'] and tuple(request['input_range'])
+    program = Program(Path(request['folder']), request['name'], inputs, request['holds_ranges'], input_range)
     arrays = _arrays(request['calibration'] or [])
     calibration = (arrays[0] if len(inputs) == 1 else arrays) if arrays else None
     Path(request['output']).write_bytes(convert_program(program, request['format'], calibration))

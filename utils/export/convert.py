@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
 from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.export.inputs import PLAIN, Front, PixelInput
 from pocketflow.utils.export.operators import float_operators
 from pocketflow.utils.export.program import Calibration, Program, convert_program, file_formats
 from pocketflow.utils.export.signature import input_names, output_names
@@ -20,7 +23,9 @@ from pocketflow.utils.system.quiet import quiet_native_output
 __all__ = ['Calibration', 'convert', 'file_formats', 'save_program', 'warn_of_floats']
 
 
-def convert(model: keras.Model, file_format: str, calibration: Calibration | None = None) -> bytes:
+def convert(
+    model: keras.Model, file_format: str, calibration: Calibration | None = None, pixels: PixelInput | None = None
+) -> bytes:
     """Converts a functional float32 model; a quantization-aware one to 'int8' only.
 
     The file holds a batch of one sample, so that reshapes stay constant; `LiteRtRunner` resizes it. The converter runs
@@ -32,6 +37,7 @@ def convert(model: keras.Model, file_format: str, calibration: Calibration | Non
       file_format: a name in `file_formats`; an unknown one raises a `UsageError` that lists them.
       calibration: inputs from which 'int8' takes its activation ranges; the other formats ignore them. Those of several
         inputs are a dict or tuple of arrays, as the model takes them.
+      pixels: the normalisation, for a file that takes uint8 pixels; then `calibration` is an array of pixels, too.
 
     Raises:
       PocketFlowError: the model has an open shape, or layers that are not float32; the format needs calibration data
@@ -39,16 +45,41 @@ def convert(model: keras.Model, file_format: str, calibration: Calibration | Non
     """
     file_formats.get(file_format)
     check_convertible(model)
-    with tempfile.TemporaryDirectory() as folder, quiet_native_output():
-        program = save_program(model, Path(folder))
-        content = convert_program(program, file_format, calibration_in_order(model, calibration))
-    if program.holds_ranges:
-        warn_of_floats(program, content)
-    return content
+
+    def convert_with(front: Front) -> bytes:
+        inputs = calibration_in_order(model, calibration)
+        if inputs is not None and front is not PLAIN:
+            inputs = front.prepared(np.asarray(inputs))
+        with tempfile.TemporaryDirectory() as folder, quiet_native_output():
+            program = save_program(model, Path(folder), front)
+            content = convert_program(program, file_format, inputs)
+        if program.holds_ranges:
+            warn_of_floats(program, content)
+        return content
+
+    return first_fulfilled(fronts(model, file_format, pixels), convert_with)
 
 
-def save_program(model: keras.Model, folder: Path) -> Program:
-    """Writes a model as a SavedModel for the converter.
+def fronts(model: keras.Model, file_format: str, pixels: PixelInput | None) -> list[Front]:
+    """What the program of a model may begin with, the best first."""
+    return [PLAIN] if pixels is None else pixels.fronts(file_format, is_quantization_aware(model))
+
+
+def first_fulfilled(choices: Sequence[Front], convert_with: Callable[[Front], bytes]) -> bytes:
+    """The file of the first front whose quantization it has.
+
+    Raises:
+      PocketFlowError: there is none.
+    """
+    for front in choices:
+        content = convert_with(front)
+        if front.is_in(content):
+            return content
+    raise PocketFlowError('the converter gives the input another quantization than that of pixels')
+
+
+def save_program(model: keras.Model, folder: Path, front: Front = PLAIN) -> Program:
+    """Writes a model, with what its program begins with, as a SavedModel for the converter.
 
     Raises:
       PocketFlowError: the model cannot be converted.
@@ -66,15 +97,15 @@ def save_program(model: keras.Model, folder: Path) -> Program:
     # slower than a tf.Module with the same variables.
     holder = tf.Module()
     holder.variables_of_model = model.variables
-    specs = [tf.TensorSpec((1, *shape), tf.float32, name=name) for name, shape in inputs.items()]
+    specs = [tf.TensorSpec((1, *shape), front.dtype, name=name) for name, shape in inputs.items()]
 
     @tf.function
     def function(*images: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs = model(tf.nest.pack_sequence_as(model.input, images), training=False)
+        outputs = model(tf.nest.pack_sequence_as(model.input, [*map(front.function, images)]), training=False)
         return dict(zip(output_names(model), tf.nest.flatten(outputs), strict=True))
 
     tf.saved_model.save(holder, str(folder), signatures=function.get_concrete_function(*specs))
-    return Program(folder, name, inputs, holds_ranges)
+    return Program(folder, name, inputs, holds_ranges, front.input_range)
 
 
 def calibration_in_order(model: keras.Model, calibration: Calibration | None) -> Calibration | None:

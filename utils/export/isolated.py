@@ -22,7 +22,8 @@ import numpy as np
 import tf_keras as keras
 
 from pocketflow.utils.errors import PocketFlowError
-from pocketflow.utils.export.convert import Calibration, save_program, warn_of_floats
+from pocketflow.utils.export.convert import Calibration, first_fulfilled, fronts, save_program, warn_of_floats
+from pocketflow.utils.export.inputs import PLAIN, Front, PixelInput
 from pocketflow.utils.export.program import Program
 from pocketflow.utils.export.runner import num_usable_threads
 from pocketflow.utils.export.signature import ONLY_INPUT, named_inputs
@@ -174,12 +175,23 @@ class IsolatedConversions:
 
     def __init__(self, folder: Path, samples: Nest, process: ConversionProcess):
         self._folder, self._process, self._samples = folder, process, samples
-        self._saved: tuple[keras.Model, Program] | None = None
-        self._calibration: tuple[Calibration, list[str]] | None = None
+        self._known: tuple[tuple[object, ...], list[Front]] | None = None
+        self._saved: tuple[keras.Model, Front, Program] | None = None
+        self._calibration: tuple[Calibration, Front, list[str]] | None = None
 
-    def convert(self, model: keras.Model, file_format: str, calibration: Calibration | None = None) -> bytes:
+    def convert(
+        self,
+        model: keras.Model,
+        file_format: str,
+        calibration: Calibration | None = None,
+        pixels: PixelInput | None = None,
+    ) -> bytes:
         """As `pocketflow.utils.export.convert.convert`; a crash of the converter raises a `PocketFlowError`, too."""
-        program, output = self._program(model), self._folder / 'converted'
+        choices = self._fronts(model, file_format, pixels)
+        return first_fulfilled(choices, lambda front: self._convert(model, file_format, calibration, front))
+
+    def _convert(self, model: keras.Model, file_format: str, calibration: Calibration | None, front: Front) -> bytes:
+        program, output = self._program(model, front), self._folder / 'converted'
         try:
             self._ask(
                 'convert',
@@ -187,9 +199,10 @@ class IsolatedConversions:
                 name=program.name,
                 inputs=dict(program.inputs),
                 holds_ranges=program.holds_ranges,
+                input_range=program.input_range,
                 format=file_format,
                 output=str(output),
-                calibration=self._calibration_files(model, calibration) if file_format == 'int8' else None,
+                calibration=self._calibration_files(model, calibration, front) if file_format == 'int8' else None,
             )
         except CrashError as crash:
             raise PocketFlowError(
@@ -226,27 +239,36 @@ class IsolatedConversions:
     def _ask(self, action: str, **request: Any) -> None:
         self._process.ask(action, temporary=str(self._folder), **request)
 
-    def _program(self, model: keras.Model) -> Program:
-        """The model's program, saved once for all formats."""
-        if self._saved is None or self._saved[0] is not model:
+    def _fronts(self, model: keras.Model, file_format: str, pixels: PixelInput | None) -> list[Front]:
+        """What the program may begin with; all formats that compute in float share one."""
+        key = (model, file_format == 'int8', pixels)
+        if self._known is None or any(old is not new for old, new in zip(self._known[0], key, strict=True)):
+            self._known = key, fronts(model, file_format, pixels)
+        return self._known[1]
+
+    def _program(self, model: keras.Model, front: Front) -> Program:
+        """The model's program, saved once for all formats with this front."""
+        if self._saved is None or self._saved[0] is not model or self._saved[1] is not front:
             shutil.rmtree(self._folder / 'program', ignore_errors=True)
             with quiet_native_output():
-                self._saved = model, save_program(model, self._folder / 'program')
-        return self._saved[1]
+                self._saved = model, front, save_program(model, self._folder / 'program', front)
+        return self._saved[2]
 
-    def _calibration_files(self, model: keras.Model, calibration: Calibration | None) -> list[str] | None:
+    def _calibration_files(self, model: keras.Model, calibration: Calibration | None, front: Front) -> list[str] | None:
         """One file for each input of the model."""
         if calibration is None:
             return None
-        if self._calibration is None or self._calibration[0] is not calibration:
+        if self._calibration is None or self._calibration[0] is not calibration or self._calibration[1] is not front:
             arrays = [_one_array(calibration)] if len(model.inputs) == 1 else inputs_in_order(model, calibration)
-            self._calibration = calibration, self._files('calibration', arrays)
-        return self._calibration[1]
+            inputs = arrays if front is PLAIN else map(front.prepared, arrays)
+            self._calibration = calibration, front, self._files('calibration', inputs)
+        return self._calibration[2]
 
     def _files(self, name: str, arrays: Iterable[np.ndarray]) -> list[str]:
-        paths = [str(self._folder / f'{name}{number}.npy') for number, _ in enumerate(arrays)]
-        for path, array in zip(paths, arrays, strict=True):
-            np.save(path, np.asarray(array, np.float32))
+        paths = []
+        for number, array in enumerate(map(np.asarray, arrays)):
+            paths.append(str(self._folder / f'{name}{number}.npy'))
+            np.save(paths[-1], array if array.dtype == np.uint8 else np.asarray(array, np.float32))
         return paths
 
 

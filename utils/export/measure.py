@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class Evaluation:
       labels: labels of the inputs, as the task takes them.
       task: computes the metrics of a file's outputs.
       model: the Keras model; used to distinguish amplified rounding errors from errors of the file.
+      logits_of: converts the outputs of the model and its files to logits, if they are probabilities.
     """
 
     images: Nest
@@ -48,6 +49,7 @@ class Evaluation:
     labels: Nest = None
     task: Task | None = None
     model: keras.Model | None = None
+    logits_of: Callable[[Nest], Nest] | None = None
 
     @classmethod
     def of_model(
@@ -229,7 +231,9 @@ def check_file(file: FileUnderTest, batch_size: int = 64) -> Agreement:
         model.
     """
     evaluation = file.evaluation
-    result = agreement(evaluation.reference, file.predict(batch_size), evaluation.labels, evaluation.task)
+    result = agreement(
+        evaluation.reference, file.predict(batch_size), evaluation.labels, evaluation.task, evaluation.logits_of
+    )
     if file.file_format in (CONTAINER, 'float32') and result.relative_max_abs_diff > FLOAT32_TOLERANCE:
         if not _is_explained_by_rounding(evaluation, result, batch_size):
             raise PocketFlowError(
@@ -260,7 +264,7 @@ def _latencies(files: Mapping[str, FileUnderTest], timing: Timing, num_threads: 
     runners = {name: LiteRtRunner(file.path, num_threads) for name, file in files.items() if file.runs}
     if not runners:
         return {}
-    sample = take(next(iter(files.values())).evaluation.file_inputs, 0)
+    sample = take(next(file for file in files.values() if file.runs).evaluation.file_inputs, 0)
     return time_alternating(runners, sample, timing)
 
 

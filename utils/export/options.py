@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 from pocketflow.utils.export.format_names import formats as known_formats
 from pocketflow.utils.options import Options, option
+
+GIVEN, LOGITS = 'given', 'logits'
+"""Values of `--export_head`."""
+NORMALISED, UINT8 = 'normalised', 'uint8'
+"""Values of `--export_input`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +25,20 @@ class ExportOptions(Options):
         + ', '.join(known_formats)
         + '; the verdict is on the first; default: depends on the '
         'learner',
+    )
+    head: str | None = option(
+        'export_head',
+        None,
+        'what exported files end with; given: the softmax or sigmoid of the original network, if it has one; '
+        'logits: nothing; default: given, or as the files of the run have it',
+        choices=(GIVEN, LOGITS),
+    )
+    input: str | None = option(
+        'export_input',
+        None,
+        'what exported files take; normalised: images as in training; uint8: pixels from 0 to 255, with the '
+        'normalisation in the file; default: normalised, or as the files of the run have it',
+        choices=(NORMALISED, UINT8),
     )
     num_eval: int | None = option(
         'nb_smpls_export_eval', None, 'evaluation samples to run each file on; default: all', low=1
@@ -39,6 +59,12 @@ class ExportOptions(Options):
         decides=False,
         needs='exec_mode=export',
     )
+
+    def as_before(self, former: Mapping[str, str]) -> ExportOptions:
+        """These options; what is not given of input and head is that of the report's former entry `files`."""
+        return self.replace(
+            head=self.head or former.get('head', GIVEN), input=self.input or former.get('input', NORMALISED)
+        )
 
     @property
     def names(self) -> tuple[str, ...]:

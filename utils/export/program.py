@@ -15,7 +15,7 @@ import tensorflow as tf
 from tensorflow.lite.python.convert import mlir_quantize
 
 from pocketflow.utils.errors import PocketFlowError
-from pocketflow.utils.export.ranges import with_possible_ranges
+from pocketflow.utils.export.ranges import set_input_range, with_possible_ranges
 from pocketflow.utils.registry import Registry
 
 Calibration = Iterable[np.ndarray]
@@ -37,12 +37,15 @@ class Program:
       name: of the Keras model, for messages.
       inputs: name -> shape of one sample.
       holds_ranges: whether it was trained for int8 and has activation ranges, so that it can be converted to int8 only.
+      input_range: the values of the uint8 codes 0 and 255 of the int8 file's input; None: int8 codes of the range that
+        the calibration finds.
     """
 
     folder: Path
     name: str
     inputs: Mapping[str, tuple[int, ...]]
     holds_ranges: bool = False
+    input_range: tuple[float, float] | None = None
 
 
 def convert_program(program: Program, file_format: str, calibration: Calibration | None = None) -> bytes:
@@ -104,7 +107,8 @@ def _int8(program: Program, calibration: Calibration | None) -> bytes:
     """Int8 weights, activations, input and output."""
     converter = _converter(program)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
+    input_type = tf.int8 if program.input_range is None else tf.uint8
+    converter.inference_input_type, converter.inference_output_type = input_type, tf.int8
     if program.holds_ranges:
         return bytes(converter.convert())
     if calibration is None:
@@ -117,7 +121,9 @@ def _int8(program: Program, calibration: Calibration | None) -> bytes:
     # only be corrected between the two.
     converter._experimental_calibrate_only = True
     calibrated = _possible_ranges(program, converter.convert())
-    return bytes(mlir_quantize(bytes(calibrated), input_data_type=tf.int8, output_data_type=tf.int8))
+    if program.input_range is not None:
+        set_input_range(calibrated, *program.input_range)
+    return bytes(mlir_quantize(bytes(calibrated), input_data_type=input_type, output_data_type=tf.int8))
 
 
 def _possible_ranges(program: Program, calibrated: bytes) -> bytearray:

@@ -52,6 +52,13 @@ def with_possible_ranges(content: bytes) -> bytearray:
     return result
 
 
+def set_input_range(content: bytearray, low: float, high: float) -> None:
+    """Sets the range of the input of a calibrated file, in place."""
+    graph = schema.Model.GetRootAs(content, 0).Subgraphs(0)
+    found = graph.Tensors(graph.Inputs(0)).Quantization()
+    found.MinAsNumpy()[:], found.MaxAsNumpy()[:] = low, high
+
+
 def _check_finite(graph: schema.SubGraph) -> None:
     for number in range(graph.TensorsLength()):
         tensor = graph.Tensors(number)

@@ -26,8 +26,11 @@ def num_usable_threads() -> int:
 
 
 def quantize(values: np.ndarray, scale: float, zero_point: int, dtype: type[np.integer]) -> np.ndarray:
-    """Quantizes real values: `round(value / scale) + zero_point`, clipped to the range of the type."""
-    codes = np.round(values / np.float32(scale)) + zero_point
+    """Quantizes real values: `round(value / scale) + zero_point`, clipped to the range of the type.
+
+    A scale of 0 stands for integers that are not quantized.
+    """
+    codes = np.round(values / np.float32(scale or 1)) + zero_point
     info = np.iinfo(dtype)
     clipped: np.ndarray = np.clip(codes, info.min, info.max).astype(dtype)
     return clipped
@@ -46,8 +49,9 @@ class LiteRtRunner:
     variables of the interpreter, which persist between calls.
 
     Inputs and outputs are real numbers (float32) for every format: inputs of integer files are quantized, and their
-    outputs dequantized, with the scales and zero points in the file. Several inputs or outputs are dicts by the names
-    in the file's signature; a single one is an array.
+    outputs dequantized, with the scales and zero points in the file. Inputs of the file's own input type, such as uint8
+    pixels, are taken as they are. Several inputs or outputs are dicts by the names in the file's signature; a single
+    one is an array.
     """
 
     def __init__(self, file: str | os.PathLike[str] | bytes, num_threads: int = 1):
@@ -83,7 +87,7 @@ class LiteRtRunner:
         return operators(self._content)
 
     def predict(self, images: Values, batch_size: int = 64) -> Values:
-        """The outputs [N, ...] (float32) for inputs [N, ...] (float32), in batches of `batch_size`.
+        """The outputs [N, ...] (float32) for inputs [N, ...], in batches of `batch_size`.
 
         A file that cannot be resized is run sample by sample.
         """
@@ -98,7 +102,7 @@ class LiteRtRunner:
         return _only_value({name: np.concatenate([batch[name] for batch in outputs]) for name in self._outputs})
 
     def set_input(self, images: Values) -> None:
-        """Sets a batch [N, ...] (float32) as the input of the next `invoke`, and resets variables to zero."""
+        """Sets a batch [N, ...] as the input of the next `invoke`, and resets variables to zero."""
         self._set_inputs(self._checked(images))
 
     def invoke(self) -> None:
@@ -116,10 +120,12 @@ class LiteRtRunner:
         self._resize(len(next(iter(inputs.values()))))
         self._interpreter.reset_all_variables()
         for name, images in inputs.items():
-            detail, values = self._inputs[name], np.asarray(images, np.float32)
-            if issubclass(detail['dtype'], np.integer):
-                scale, zero_point = detail['quantization']
-                values = quantize(values, scale, zero_point, detail['dtype'])
+            detail, values = self._inputs[name], np.asarray(images)
+            if values.dtype != detail['dtype']:
+                values = np.asarray(values, np.float32)
+                if issubclass(detail['dtype'], np.integer):
+                    scale, zero_point = detail['quantization']
+                    values = quantize(values, scale, zero_point, detail['dtype'])
             self._interpreter.set_tensor(detail['index'], values)
 
     def _all_outputs(self) -> dict[str, np.ndarray]:

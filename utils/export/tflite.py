@@ -152,7 +152,7 @@ def measure(
 
     Args:
       files: the path of a `.tflite` file or a tf_keras model; or name -> path or model.
-      images: samples `[N, ...]`, preprocessed for the networks.
+      images: samples `[N, ...]`, preprocessed for the networks; uint8 pixels for files that take these.
       labels: class numbers, integers `[N]`; required for the accuracy.
       reference: reference model for the agreement.
       num_threads: number of threads of LiteRT.
@@ -167,7 +167,8 @@ def measure(
       PocketFlowError: LiteRT cannot run a file.
     """
     several = files if isinstance(files, Mapping) else {'': files}
-    images = np.asarray(images, np.float32)
+    images = np.asarray(images)
+    images = images if images.dtype == np.uint8 else np.asarray(images, np.float32)
     labels = None if labels is None else _checked_labels(labels, len(images))
     expected = None if reference is None else _outputs(reference, images, batch_size).argmax(-1)
     runners = {name: _runner(file, num_threads) for name, file in several.items()}

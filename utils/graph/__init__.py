@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from pocketflow.utils.graph.flatten import flatten
 from pocketflow.utils.graph.frozen import frozen_share, refuse_frozen, warn_of_frozen
-from pocketflow.utils.graph.functional import Call, Edit, copied, nodes_in_order, output_extremes, rebuild
-from pocketflow.utils.graph.head import Head, take_head_off
+from pocketflow.utils.graph.functional import (
+    Call,
+    Edit,
+    copied,
+    nodes_in_order,
+    output_extremes,
+    rebuild,
+    refresh_derived_values,
+)
+from pocketflow.utils.graph.head import Head, put_head_on, take_head_off
 from pocketflow.utils.graph.round_trip import check_round_trip
 from pocketflow.utils.graph.standard_form import StandardForm, standard_form
 
@@ -20,7 +28,9 @@ __all__ = [
     'frozen_share',
     'nodes_in_order',
     'output_extremes',
+    'put_head_on',
     'rebuild',
+    'refresh_derived_values',
     'refuse_frozen',
     'standard_form',
     'take_head_off',

@@ -41,6 +41,16 @@ def copied(model: keras.Model) -> keras.Model:
     return copy
 
 
+def refresh_derived_values(model: keras.Model) -> None:
+    """Recomputes what layers derive from their weights, after these were assigned one by one.
+
+    `Normalization` computes with copies of its mean and variance, which Keras updates only in `set_weights`.
+    """
+    for layer in model.submodules:
+        if isinstance(layer, keras.layers.Normalization) and layer.built:
+            layer.finalize_state()
+
+
 def output_extremes(model: keras.Model, names: Sequence[str], images: Nest, batch_size: int) -> np.ndarray:
     """The least and the greatest output of layers for each batch, in inference mode.
 

@@ -1,7 +1,8 @@
 """The head of a classifier: a softmax or sigmoid that turns logits into probabilities.
 
 Cross-entropy and distillation take logits. With probabilities, the softmax would be applied twice: gradients and
-the accuracy of the network would be smaller, without any error message.
+the accuracy of the network would be smaller, without any error message. So the head is taken off for training, and put
+back on in the files of the trained network.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import functools
 import math
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph.functional import Call, nodes_in_order, rebuild
+from pocketflow.utils.graph.single_output import two_logits_of, with_single_logit
 
 FUNCTIONS = {keras.activations.softmax: 'softmax', keras.activations.sigmoid: 'sigmoid'}
 OPERATIONS = {'nn.softmax': 'softmax', 'math.softmax': 'softmax', 'math.sigmoid': 'sigmoid', 'nn.sigmoid': 'sigmoid'}
@@ -35,17 +38,41 @@ WITH_ACTIVATION = (
 """Layers whose last operation is their activation."""
 
 
+LEAST = 1e-12
+"""Least probability whose logarithm is taken; files of few bits round small ones to 0."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Head:
     """A head that was removed.
 
     Attributes:
-      function: `softmax` or `sigmoid`.
+      function: `softmax` or `sigmoid`; `linear` for a single output that is a logit.
       layer: the name of the layer that applied it.
+      inner: a head whose outputs were the inputs of this one, and which was removed, too.
+      is_single: whether the network has a single output, and was given two logits.
     """
 
     function: str
     layer: str
+    inner: Head | None = None
+    is_single: bool = False
+
+    def logits_of(self, outputs: np.ndarray) -> np.ndarray:
+        """The logits `[..., classes]` of the outputs of a network with the head, for the answer and the metrics.
+
+        Those of a softmax are determined up to a constant; with an inner head, they are the inputs of the outer one.
+
+        >>> Head('sigmoid', 'last').logits_of(np.array([0.5, 0.75])).round(4)
+        array([0.    , 1.0986], dtype=float32)
+        """
+        logits = np.asarray(outputs, np.float64)
+        if self.function != 'linear':
+            probabilities = np.maximum(logits, LEAST)
+            logits = np.log(probabilities)
+            if self.function == 'sigmoid':
+                logits -= np.log(np.maximum(1 - probabilities, LEAST))
+        return (two_logits_of(logits) if self.is_single else logits).astype(np.float32)
 
 
 def take_head_off(model: keras.Model) -> tuple[keras.Model, Head | None]:
@@ -69,8 +96,36 @@ def take_head_off(model: keras.Model) -> tuple[keras.Model, Head | None]:
         return model, None
     layer = node.layer
     _refuse_other_uses(model, node)
-    without, _ = take_head_off(rebuild(model, functools.partial(_without_head, layer.name)))
-    return without, Head(function, layer.name)
+    without, inner = take_head_off(rebuild(model, functools.partial(_without_head, layer.name)))
+    return without, Head(function, layer.name, inner)
+
+
+def put_head_on(model: keras.Model, head: Head | None) -> keras.Model:
+    """The inverse of `take_head_off`, for a trained or compressed model, too.
+
+    Args:
+      model: a model with one output, the logits `[N, values]`; it is not modified.
+      head: the result of `take_head_off`.
+
+    Returns:
+      A model that shares the layers of `model` and ends in the head as a separate layer, or `model` itself without one.
+    """
+    if head is None:
+        return model
+    logits = put_head_on(with_single_logit(model) if head.is_single else model, head.inner)
+    if head.function == 'linear':
+        return logits
+    last = keras.layers.Activation(head.function, name=_free_name(logits, head))
+    return keras.Model(logits.input, last(logits.output), name=model.name)
+
+
+def _free_name(model: keras.Model, head: Head) -> str:
+    """The name of the head's layer; one that is derived from it if the layer is still there without its activation."""
+    names = {layer.name for layer in model.layers}
+    name = head.layer if head.layer not in names else f'{head.layer}_{head.function}'
+    while name in names:
+        name += '_'
+    return name
 
 
 def _without_head(name: str, layer: keras.layers.Layer, copy: keras.layers.Layer) -> Call:

@@ -11,6 +11,7 @@ from absl import logging
 from pocketflow.utils.errors import UsageError, first_line
 from pocketflow.utils.graph.flatten import flatten
 from pocketflow.utils.graph.head import Head, take_head_off
+from pocketflow.utils.graph.single_output import with_two_logits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,26 +27,33 @@ class StandardForm:
     head: Head | None = None
 
     def log(self, source: str) -> None:
-        """Warns of a removed head; `source` is the origin of the model, for messages."""
-        if self.head is not None:
-            logging.warning(
-                '%s: the %s at its end (layer %r) was removed, because the loss takes logits; the saved '
-                'and the exported models give logits too, in the same order of classes',
-                source,
-                self.head.function,
-                self.head.layer,
-            )
+        """Logs a removed head; `source` is the origin of the model, for messages."""
+        if self.head is None:
+            return
+        change = f'the {self.head.function} at its end (layer {self.head.layer!r}) is taken off'
+        if self.head.is_single:
+            change = f'its single output (layer {self.head.layer!r}) becomes two logits'
+        logging.info(
+            '%s: %s, because the loss takes logits, and is put back on in the saved model and in the exported files '
+            '(in these unless --export_head=logits)',
+            source,
+            change,
+        )
 
 
 def standard_form(
-    model: keras.Model, input_shape: Sequence[int] | None = None, wants_logits: bool = True
+    model: keras.Model,
+    input_shape: Sequence[int] | None = None,
+    wants_logits: bool = True,
+    num_classes: int | None = None,
 ) -> StandardForm:
     """Converts a model to standard form; a model in standard form is returned unchanged.
 
     Args:
       model: a functional or sequential model; its weights are not modified.
-      input_shape: shape of one sample, with which a `Sequential` model that is not built is built.
+      input_shape: shape of one sample, for a `Sequential` model that is not built, and for one that takes any size.
       wants_logits: whether a softmax or sigmoid at the output is removed.
+      num_classes: number of classes; if 2, a network with a single output is given two logits (`single_output`).
 
     Raises:
       UsageError: the model cannot be converted.
@@ -57,8 +65,26 @@ def standard_form(
         )
     if isinstance(model, keras.Sequential) and not model.built and input_shape is not None:
         _build(model, input_shape)
-    flat = flatten(model)
-    return StandardForm(*take_head_off(flat)) if wants_logits else StandardForm(flat)
+    flat = flatten(_of_size(flatten(model), input_shape))
+    if not wants_logits:
+        return StandardForm(flat)
+    logits, head = take_head_off(flat)
+    if num_classes == 2 and logits.output_shape == (None, 1):
+        head = dataclasses.replace(head or Head('linear', logits.output_names[0]), is_single=True)
+        logits = with_two_logits(logits)
+    return StandardForm(logits, head)
+
+
+def _of_size(model: keras.Model, input_shape: Sequence[int] | None) -> keras.Model:
+    """A model that takes inputs of this shape, if it takes inputs of any size; else `model` itself."""
+    if not isinstance(input_shape, Sequence) or len(model.inputs) != 1:
+        return model
+    shape = tuple(model.inputs[0].shape[1:])
+    is_open = None in shape and len(shape) == len(input_shape)
+    if not is_open or any(size not in (None, wanted) for size, wanted in zip(shape, input_shape, strict=True)):
+        return model
+    inputs = keras.Input(input_shape, name=model.input_names[0], dtype=model.inputs[0].dtype)
+    return keras.Model(inputs, model(inputs), name=model.name)
 
 
 def _build(model: keras.Sequential, input_shape: Sequence[int]) -> None:

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 from tf_keras.protobuf import saved_metadata_pb2
 
+from pocketflow.utils.graph import refresh_derived_values
 from pocketflow.utils.models import architecture, hdf5
 from pocketflow.utils.models.building import FREE_VALUES, build, with_ordered_layers
 from pocketflow.utils.models.errors import UnreadableError
@@ -133,9 +134,7 @@ class _Checkpoint:
                 )
         for weight, (key, _) in zip(model.weights, keys, strict=True):
             weight.assign(tf.cast(self._reader.get_tensor(key), weight.dtype))
-        for layer in model.submodules:
-            if isinstance(layer, keras.layers.Normalization) and layer.built:
-                layer.finalize_state()
+        refresh_derived_values(model)
 
     def _keys(self) -> Iterator[tuple[str, str]]:
         """Checkpoint key and name of each weight, in Keras' order."""

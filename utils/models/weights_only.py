@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from pocketflow.utils.graph import refresh_derived_values
 from pocketflow.utils.models import hdf5, kinds
 from pocketflow.utils.models.errors import UnreadableError
 from pocketflow.utils.models.keras3 import weights
@@ -58,7 +59,7 @@ def fill(model: keras.Model, path: Path | str) -> None:
             _fill_groups_of_keras2(model, file)
         else:
             weights.fill_by_place(member_of(model), file)
-    _finalize(model)
+    refresh_derived_values(model)
 
 
 def member_of(model: keras.Model, place: str = '') -> Member:
@@ -115,9 +116,3 @@ def _sizes(group: h5py.Group) -> Iterator[int]:
     found: list[int] = []
     group.visititems(lambda name, item: found.append(item.size) if isinstance(item, h5py.Dataset) else None)
     return iter(found)
-
-
-def _finalize(model: keras.Model) -> None:
-    for layer in model.submodules:
-        if isinstance(layer, keras.layers.Normalization) and layer.built:
-            layer.finalize_state()

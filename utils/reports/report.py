@@ -71,6 +71,7 @@ SHAPE = {
             'device_latency_ms?': {'mean': Number()},
         }
     ],
+    'files?': {'input': str, 'head': str, 'outputs': str},
     'failed_exports?': [{'format': str, 'reason': str, 'required': bool}],
     'verdict': (
         {
@@ -149,6 +150,7 @@ def summary(report: Record) -> str:
         *uncounted_line(report),
         '',
         format_table(_exports(report['exports'], metric, report['task']['same_answer'])),
+        *form_line(report),
     ]
     parts += [f'NOT exported: {entry["format"]}: {entry["reason"]}' for entry in report.get('failed_exports', ())]
     if report.get('searches'):
@@ -156,6 +158,17 @@ def summary(report: Record) -> str:
     if report['verdict']:
         parts += ['', verdict_line(report['verdict'], metric, report['compressed'], report['baseline'])]
     return '\n'.join(parts)
+
+
+def form_line(report: Record) -> list[str]:
+    """A line on what the files take and give; empty if these are normalised images and logits."""
+    files = report.get('files', {'input': 'normalised', 'outputs': 'logits'})
+    said = []
+    if files['input'] == 'uint8':
+        said.append('.tflite files take uint8 pixels, and normalise them')
+    if files['outputs'] != 'logits':
+        said.append(f'all end as the original network: {files["outputs"]}')
+    return ['; '.join(said)] if said else []
 
 
 def uncounted_line(report: Record) -> list[str]:

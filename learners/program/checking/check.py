@@ -29,11 +29,12 @@ from pocketflow.learners.program.checking.plan import export_formats, plan_of, s
 from pocketflow.learners.program.checking.stages import StageForecast, forecast_stage
 from pocketflow.learners.program.exporting import num_run, refuse_failed_exports
 from pocketflow.learners.program.invocation import Invocation, check_inputs
-from pocketflow.learners.program.pipeline import load_fitting_model
+from pocketflow.learners.program.pipeline import load_fitting_model, load_in_standard_form
 from pocketflow.learners.program.zoo import FIRST_STAGE
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 from pocketflow.utils.errors import PocketFlowError, first_line
 from pocketflow.utils.export.isolated import conversion_process
+from pocketflow.utils.graph import Head, StandardForm
 from pocketflow.utils.reports import check_page
 from pocketflow.utils.reports.layer_table import chained_rows
 from pocketflow.utils.runs.given_files import resolve_model_path
@@ -97,6 +98,7 @@ class Checker:
         self._pipeline = self._invocation.pipeline(log=None)
         self._stages: list[StageForecast] = []
         self._baseline: keras.Model
+        self._head: Head | None
         self._image_seconds, self._export_seconds = 0.0, 0.0
         self._file_bytes: list[int] = []
         self.record: dict[str, Any] = {
@@ -158,7 +160,8 @@ class Checker:
 
         Learners that are not in the chain have their default options.
         """
-        self._baseline, is_trained = self._obtained()
+        form, is_trained = self._obtained()
+        self._baseline, self._head = form.model, form.head
         metrics = self._evaluated()
         if is_trained:
             self._of_run.helper.warn_of_poor(self._baseline, metrics)
@@ -183,17 +186,17 @@ class Checker:
     def _names(self) -> Sequence[str]:
         return self._of_run.learner_names
 
-    def _obtained(self) -> tuple[keras.Model, bool]:
+    def _obtained(self) -> tuple[StandardForm, bool]:
         """The model with which the run begins, and whether it is trained already."""
         shared = self._of_run.shared
         if trains_from_scratch(self._names, shared, self._of_run.distillation):
-            return self._pipeline.untrained(self._names), False
+            return self._pipeline.untrained_form(self._names), False
         if self._pipeline.begins_with_given(self._names):
-            return self._pipeline.untrained(self._names), True
+            return self._pipeline.untrained_form(self._names), True
         found = self._pipeline.find()
         if found is not None:
-            return load_fitting_model(found, self._of_run.helper, self._of_run.reader), True
-        return self._pipeline.untrained(self._names), False
+            return load_in_standard_form(found, self._of_run.helper, self._of_run.reader)[1], True
+        return self._pipeline.untrained_form(self._names), False
 
     def _evaluated(self) -> dict[str, float]:
         """Metrics on the first evaluation samples; also measures the duration per image."""
@@ -239,7 +242,8 @@ class Checker:
         return Distillation(model, options.weight, options.temperature, distance)
 
     def _export(self) -> dict[str, Any]:
-        last, options = self._stages[-1].finished, self._of_run.export
+        last = dataclasses.replace(self._stages[-1].finished, head=self._head)
+        options = self._of_run.export
         learners = [self._pipeline.learner(stage.name, stage.folder, None) for stage in self._stages]
         reference_format = next((learner.reference_format for learner in learners if learner.reference_format), None)
         is_compared = starts_from_baseline(self._names, self._of_run.shared)

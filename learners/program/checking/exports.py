@@ -13,10 +13,11 @@ from typing import Any
 
 import tf_keras as keras
 
-from pocketflow.learners.abstract_learner import Finished
+from pocketflow.learners.model_files import Finished
 from pocketflow.learners.program.exporting import Candidate, Exporter
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.export.convert import Calibration
+from pocketflow.utils.export.inputs import PixelInput
 from pocketflow.utils.export.isolated import IsolatedConversions, isolated_conversions
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.tasks.nests import Nest
@@ -48,9 +49,15 @@ class _TimedConversions(IsolatedConversions):
     def __init__(self, inner: IsolatedConversions, seconds: dict[str, float]):
         self._inner, self._seconds = inner, seconds
 
-    def convert(self, model: keras.Model, file_format: str, calibration: Calibration | None = None) -> bytes:
+    def convert(
+        self,
+        model: keras.Model,
+        file_format: str,
+        calibration: Calibration | None = None,
+        pixels: PixelInput | None = None,
+    ) -> bytes:
         begin = time.monotonic()
-        content = self._inner.convert(model, file_format, calibration)
+        content = self._inner.convert(model, file_format, calibration, pixels)
         self._seconds[file_format] = time.monotonic() - begin
         return content
 
@@ -90,8 +97,8 @@ def trial_export(
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix='pocketflow-check-') as name:
         folder = Path(name)
-        compressed = Candidate(last.model, folder, {}, last.encodings)
-        before = compressed if baseline is last.model else Candidate(baseline, folder / 'baseline', {})
+        compressed = Candidate(last.model, folder, {}, last.encodings, last.head)
+        before = compressed if baseline is last.model else Candidate(baseline, folder / 'baseline', {}, head=last.head)
         exporter = Exporter(helper, few, folder, functools.partial(_timed, seconds))
         measured = exporter.export(before, compressed, formats, reference_format)
     return TrialExport(measured, seconds, time.monotonic() - begin)

@@ -10,8 +10,9 @@ from typing import Any
 
 import tf_keras as keras
 
-from pocketflow.learners.abstract_learner import AbstractLearner, Compressed, Finished
+from pocketflow.learners.abstract_learner import AbstractLearner, Compressed
 from pocketflow.learners.forecast import Speed
+from pocketflow.learners.model_files import Finished
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 from pocketflow.utils.quantization.int8 import plain_if_quantization_aware
 from pocketflow.utils.runs.records import Record

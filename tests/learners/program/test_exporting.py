@@ -18,6 +18,8 @@ from pocketflow.utils.export.agreement import agreement
 from pocketflow.utils.export.convert import convert
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.export.runner import LiteRtRunner
+from pocketflow.utils.graph import Head
+from pocketflow.utils.models.files import load_model
 from tests.learners.conftest import make_helper
 
 QUICK = {'num_eval': 30, 'num_calibration': 7, 'rounds': 5, 'warmup': 0}
@@ -35,7 +37,7 @@ def exporter(root) -> Exporter:
 def test_two_models_are_compared_in_the_first_format(tmp_path):
     before, after = candidate(tmp_path / 'baseline'), candidate(tmp_path)
     result = exporter(tmp_path).export(before, after, ['float16', 'float32'])
-    assert result.keys() == {'baseline', 'compressed', 'exports'}
+    assert result.keys() == {'baseline', 'compressed', 'exports', 'files'}
     assert [(item['format'], item['path']) for item in result['exports']] == [
         ('float16', 'model_float16.tflite'),
         ('float32', 'model_float32.tflite'),
@@ -81,6 +83,43 @@ def test_accuracy_is_that_of_the_file_on_the_wanted_samples(tmp_path):
     images, labels = next(iter(helper.build_dataset_eval().as_numpy_iterator()))
     logits = LiteRtRunner(tmp_path / 'model_float32.tflite').predict(images[: QUICK['num_eval']])
     assert result['compressed']['file_metrics'] == np.mean(logits.argmax(-1) == labels[: QUICK['num_eval']])
+
+
+def test_files_take_pixels_and_give_probabilities_if_asked_to(tmp_path):
+    helper = make_helper()
+    only = Candidate(helper.build_model(), tmp_path, METRICS, head=Head('softmax', 'logits'))
+    options = ExportOptions(**QUICK, input='uint8')
+    result = Exporter(helper, options, tmp_path).export(only, only, ['float32', 'pfz'])
+    assert result['files'] == {'input': 'uint8', 'head': 'given', 'outputs': 'softmax'}
+    pixels = helper.dataset.source('eval').images[: QUICK['num_eval']]
+    expected = tf.nn.softmax(only.model(helper.dataset.normalize(pixels)))
+    outputs = LiteRtRunner(tmp_path / 'model_float32.tflite').predict(pixels)
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
+    labels = helper.dataset.source('eval').labels[: QUICK['num_eval']]
+    accuracy = np.mean(outputs.argmax(-1) == labels)
+    assert [item['metrics']['accuracy'] for item in result['exports']] == [accuracy, accuracy]
+    np.testing.assert_allclose(load_model(only.keras_path)(helper.dataset.normalize(pixels)), expected, atol=1e-5)
+
+
+def test_what_is_not_asked_for_again_stays():
+    assert ExportOptions().as_before({}) == ExportOptions(head='given', input='normalised')
+    former = {'head': 'logits', 'input': 'uint8', 'outputs': 'logits'}
+    assert ExportOptions(head='given').as_before(former) == ExportOptions(head='given', input='uint8')
+
+
+def test_images_that_are_no_pixels_are_refused(monkeypatch):
+    dataset = make_helper().dataset
+    exporting.check_export(dataset, ExportOptions(**QUICK, input='uint8'), ['int8'])
+    monkeypatch.setattr(type(dataset), 'normalize', lambda self, images: tf.image.per_image_standardization(images))
+    exporting.check_export(dataset, ExportOptions(**QUICK, input='uint8'), ['float32'])
+    with pytest.raises(
+        UsageError, match='--export_input=uint8: the images of digits are not normalised pixel by pixel'
+    ):
+        exporting.check_export(dataset, ExportOptions(**QUICK, input='uint8'), ['float32', 'int8'])
+    images, labels = dataset.samples('eval')
+    monkeypatch.setitem(dataset._cache, 'eval', (images.astype(np.float32) - 1, labels))
+    with pytest.raises(UsageError, match='--export_input=uint8: the images have values from -1'):
+        exporting.check_export(dataset, ExportOptions(**QUICK, input='uint8'), ['float32'])
 
 
 def test_calibration_uses_training_images(tmp_path, monkeypatch):
@@ -129,10 +168,10 @@ class Failing:
     def __call__(self, folder, samples):
         yield self
 
-    def convert(self, model, file_format, calibration):
+    def convert(self, model, file_format, calibration, pixels):
         if file_format in self._names:
             raise PocketFlowError(f'{file_format} crashed')
-        return convert(model, file_format, calibration)
+        return convert(model, file_format, calibration, pixels)
 
     def try_out(self, file_format, content):
         assert content

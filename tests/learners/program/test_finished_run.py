@@ -28,6 +28,7 @@ REPORT_KEYS = {
     'baseline',
     'compressed',
     'exports',
+    'files',
     'stages',
     'layers',
     'searches',

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from pocketflow.learners.abstract_learner import load_model, save_model
+from pocketflow.utils.models.files import load_model, save_model
 from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, FinishedRun, run_main
 from tests.learners.conftest import make_helper
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from pocketflow.learners.abstract_learner import save_model
 from pocketflow.learners.program.pipeline import Pipeline, load_fitting_model
 from pocketflow.learners.weight_sparsification.learner import WeightSparseOptions
 from pocketflow.nets import PAIRS
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.models.files import save_model
 from pocketflow.utils.training.options import DistillationOptions
 from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, finished_run, metric_lines, run_main
 from tests.learners.conftest import make_context, make_helper
@@ -75,7 +75,8 @@ def test_other_training_flags_want_another_baseline(trained_run, tmp_path):
 @pytest.mark.parametrize('name', ['model.keras', '.'])
 def test_save_path_is_a_file_or_a_run_directory(trained_run, tmp_path, name):
     context = make_context('lenet_at_digits', tmp_path, save_path=str(trained_run.path / name))
-    model, metrics = Pipeline(context, {}, DistillationOptions(), 'none').trained_model()
+    model, metrics, head = Pipeline(context, {}, DistillationOptions(), 'none').trained_model()
+    assert head is None
     assert metrics == trained_run.report['compressed']['metrics']
     np.testing.assert_array_equal(model.get_layer('conv2').kernel, kernels(trained_run.path / 'model.keras'))
     assert not (tmp_path / '0-full-prec').exists()

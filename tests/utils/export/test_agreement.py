@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pocketflow.nets.tasks import Classification, Regression
+from pocketflow.nets.tasks import Classification, MultiLabel, Regression
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.agreement import Agreement, agreement, rounding_difference
+from pocketflow.utils.graph import Head
 
 TASK = Classification()
 REFERENCE = np.float32([[1, 0], [0, 3], [2, -1], [0, 1]])
@@ -17,6 +18,21 @@ def test_hand_checked_numbers():
     assert result == Agreement(
         metrics={'accuracy': 0.75}, same_answers=0.75, max_abs_diff=3.0, relative_max_abs_diff=0.75
     )  # 3 over the range -1 ... 3
+
+
+def test_single_probabilities_are_compared_as_answers_of_two_classes():
+    """The answer is the second class above 1/2; differences are those of the probabilities."""
+    reference, in_file = np.array([[0.2], [0.8], [0.6]]), np.array([[0.25], [0.75], [0.5]])
+    head = Head('sigmoid', 'last', is_single=True)
+    result = agreement(reference, in_file, np.array([0, 1, 1]), Classification(), head.logits_of)
+    assert result.metrics == {'accuracy': pytest.approx(2 / 3)}
+    assert result.same_answers == pytest.approx(2 / 3) and result.max_abs_diff == pytest.approx(0.1)
+
+
+def test_probabilities_of_several_labels_are_decided_at_one_half():
+    reference, in_file = np.array([[0.2, 0.9], [0.6, 0.4]]), np.array([[0.3, 0.8], [0.6, 0.45]])
+    result = agreement(reference, in_file, np.eye(2)[::-1], MultiLabel(), Head('sigmoid', 'last').logits_of)
+    assert result.metrics['f1'] == 1 and result.same_answers == 1
 
 
 def test_equal_outputs_agree_completely():

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.convert import convert
+from pocketflow.utils.export.inputs import PixelInput
 from pocketflow.utils.export.runner import LiteRtRunner, dequantize, num_usable_threads, quantize
 
 
@@ -32,6 +34,23 @@ def test_dequantize_by_hand():
     values = dequantize(np.int8([-4, -2, 127]), 0.5, -4)
     assert values.dtype == np.float32
     assert values.tolist() == [0, 1, 65.5]
+
+
+def test_integers_without_a_scale_are_rounded():
+    assert quantize(np.float32([0.4, 7.6, 300]), 0.0, 0, np.uint8).tolist() == [0, 8, 255]
+
+
+@pytest.mark.parametrize('file_format', ['float32', 'int8'])
+def test_pixels_are_taken_as_they_are(net, images, file_format):
+    """Code and value differ: pixel 100 is the code 100 of an input with the scale 1/64, whose value is 100/64."""
+    shape = images.shape[1:]
+    pixels = np.random.default_rng(0).integers(0, 256, (8, *shape)).astype(np.uint8)
+    normalisation = PixelInput(lambda values: tf.cast(values, tf.float32) / 64, tf.uint8, shape)
+    runner = LiteRtRunner(convert(net, file_format, pixels, normalisation))
+    expected = np.asarray(net(pixels.astype(np.float32) / 64))
+    assert np.abs(runner.predict(pixels) - expected).max() < 0.05 * np.ptp(expected)
+    values = pixels.astype(np.float32) / (64 if file_format == 'int8' else 1)
+    np.testing.assert_array_equal(runner.predict(values), runner.predict(pixels))
 
 
 @pytest.mark.parametrize('batch_size', [1, 5, 23, 64])

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.graph import Head, take_head_off
+from pocketflow.utils.graph import Head, put_head_on, take_head_off
 
 layers = keras.layers
 SHAPE = (6, 6, 1)
@@ -74,6 +74,12 @@ def test_heads_are_taken_off(name):
     for weight, value in zip(logits.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, value)
     assert logits.name == 'net' and take_head_off(logits) == (logits, None)
+    whole = put_head_on(logits, head)
+    np.testing.assert_allclose(whole(IMAGES), model(IMAGES), atol=1e-6)
+    again, same = take_head_off(whole)
+    assert (same.function, same.layer, whole.name) == (head.function, whole.layers[-1].name, 'net')
+    np.testing.assert_array_equal(again(IMAGES), logits(IMAGES))
+    assert put_head_on(again, same).layers[-1].name == same.layer  # the name stays, as often as it is saved and read
 
 
 @pytest.mark.parametrize(
@@ -92,10 +98,17 @@ def test_other_ends_stay_as_they_are(end):
     assert take_head_off(model) == (model, None)
 
 
-def test_two_heads_are_both_taken_off():
-    logits, head = take_head_off(network(lambda x: layers.Softmax(name='second')(dense(x, 'softmax'))))
-    assert head == Head('softmax', 'second')
+def test_two_heads_are_both_taken_off_and_put_back_on():
+    model = network(lambda x: layers.Softmax(name='second')(dense(x, 'sigmoid')))
+    logits, head = take_head_off(model)
+    assert head == Head('softmax', 'second', Head('sigmoid', 'dense'))
     assert logits.get_layer('dense').activation is keras.activations.linear
+    np.testing.assert_allclose(put_head_on(logits, head)(IMAGES), model(IMAGES), atol=1e-6)
+
+
+def test_the_name_of_the_head_is_a_free_one():
+    model = network(lambda x: dense(layers.Conv2D(4, 1, name='dense_softmax')(x), 'softmax'))
+    assert put_head_on(*take_head_off(model)).layers[-1].name == 'dense_softmax_'
 
 
 def test_probabilities_that_are_used_elsewhere_are_refused():
@@ -106,3 +119,17 @@ def test_probabilities_that_are_used_elsewhere_are_refused():
 
     with pytest.raises(UsageError, match=r"model 'net' ends with a softmax \(layer 'head'\), .* used elsewhere"):
         take_head_off(network(gated))
+
+
+@pytest.mark.parametrize('function', ['softmax', 'sigmoid'])
+def test_logits_are_computed_from_probabilities(function):
+    logits = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    found = Head(function, 'x').logits_of(getattr(tf.nn, function)(logits))
+    shift = logits.max(axis=1, keepdims=True) - found.max(axis=1, keepdims=True) if function == 'softmax' else 0
+    np.testing.assert_allclose(found + shift, logits, atol=1e-5)
+
+
+def test_probabilities_that_were_rounded_to_0_or_1_have_finite_logits():
+    found = Head('sigmoid', 'x', is_single=True).logits_of(np.array([[0.0], [0.5], [1.0]]))
+    np.testing.assert_allclose(found, [[0, np.log(1e-12)], [0, 0], [0, -np.log(1e-12)]], atol=1e-4)
+    assert np.isfinite(Head('softmax', 'x').logits_of(np.array([[0.0, 1.0]]))).all()

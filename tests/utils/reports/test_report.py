@@ -106,6 +106,10 @@ verdict: smaller (4.00x), faster (4.00x), accuracy drop 0.50 points; \
 measured on the exported file; 25.0 % of the MACs left"""
 
 
+PIXELS = '.tflite files take uint8 pixels, and normalise them'
+SOFTMAX = 'all end as the original network: softmax'
+
+
 def lines(text: str) -> list[str]:
     return [line.rstrip() for line in text.splitlines()]
 
@@ -169,6 +173,20 @@ def test_macs_that_are_not_counted_are_named():
     assert 'MACs of attend (While), fold (PyFunc, FFT2D) not counted: there is no formula for them' in lines(
         summary(report)
     )
+
+
+@pytest.mark.parametrize(
+    ('files', 'line'),
+    [
+        ({'input': 'uint8', 'head': 'given', 'outputs': 'softmax'}, '; '.join((PIXELS, SOFTMAX))),
+        ({'input': 'uint8', 'head': 'given', 'outputs': 'logits'}, PIXELS),
+        ({'input': 'normalised', 'head': 'given', 'outputs': 'softmax'}, SOFTMAX),
+        ({'input': 'normalised', 'head': 'logits', 'outputs': 'logits'}, None),
+    ],
+)
+def test_what_files_take_and_give_is_said_unless_it_is_the_usual(files, line):
+    found = [one for one in lines(summary({**REPORT, 'files': files})) if one in (PIXELS, SOFTMAX, line)]
+    assert found == ([line] if line else [])
 
 
 def test_a_container_has_no_speed():

@@ -3,7 +3,8 @@
 The converter of TensorFlow Lite folds a batch norm into the convolution before it. A batch norm that follows an
 addition, as in residual networks with pre-activation, would remain as a multiplication and an addition in float. It is
 therefore replaced by a depthwise 1x1 convolution, which is one int8 operation, and exact, because each channel has one
-weight and a separate scale. A channel select and the batch norm behind it are replaced by a 1x1 convolution.
+weight and a separate scale. So are rescaling and normalization of pixels within the network. A channel select and the
+batch norm behind it are replaced by a 1x1 convolution.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tf_keras as keras
 
 from pocketflow.utils.graph import Call, rebuild
 from pocketflow.utils.graph.channel_select import ChannelSelect
+from pocketflow.utils.graph.preprocessing import channel_map
 from pocketflow.utils.quantization.int8.inspect import is_wrapped, unwrapped
 from pocketflow.utils.quantization.int8.placement import norms_without_kernel
 from pocketflow.utils.quantization.int8.prepare import norm_as_affine
@@ -57,6 +59,8 @@ def for_the_converter(model: keras.Model) -> keras.Model:
         inner = unwrapped(copy)
         if layer.name in norms:
             inner = _norm_as_convolution(unwrapped(layer), norms[layer.name])
+        elif (found := channel_map(unwrapped(layer))) is not None and len(layer.output.shape) == 4:
+            inner = FixedConvolution(*found.for_channels(layer.output.shape[-1]), inner.name)
         elif isinstance(inner, ChannelSelect) and len(layer.output.shape) == 4:
             inner = FixedConvolution(_selection(inner), np.zeros(len(inner.indices)), inner.name)
         if is_wrapped(layer):

@@ -16,6 +16,7 @@ import tf_keras as keras
 
 from pocketflow.utils.graph import nodes_in_order
 from pocketflow.utils.graph.channel_select import ChannelSelect
+from pocketflow.utils.graph.preprocessing import AUGMENTATIONS
 from pocketflow.utils.quantization.int8.inspect import unwrapped
 
 _k = keras.layers
@@ -40,6 +41,7 @@ _SAME_SCALE = (
     _k.GaussianDropout,
     _k.ActivityRegularization,
     _k.InputLayer,
+    *AUGMENTATIONS,
 )
 """Layers that compute no new values, and so need no separate range."""
 FIXED_RANGES = {'softmax': (0.0, 255 / 256), 'sigmoid': (0.0, 255 / 256), 'tanh': (-1.0, 127 / 128)}

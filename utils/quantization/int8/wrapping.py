@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.utils.graph import Call, rebuild
+from pocketflow.utils.graph import Call, rebuild, refresh_derived_values
 from pocketflow.utils.graph.inputs import inputs_in_order
 from pocketflow.utils.quantization.int8.calibration import BATCH_SIZE, observed_ranges
 from pocketflow.utils.quantization.int8.inspect import is_wrapped, unwrapped
@@ -183,6 +183,7 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
         origin = origins.get(layer.name)
         if origin is not None and (is_wrapped(layer) or type(layer) is not type(origin)):
             _copy_layer_weights(origin, layer)
+    refresh_derived_values(target)
 
 
 def _copy_layer_weights(source: keras.layers.Layer, target: keras.layers.Layer) -> None:

@@ -7,11 +7,12 @@ import tempfile
 import pytest
 import tf_keras as keras
 
-from pocketflow.learners.abstract_learner import Finished
+from pocketflow.learners.model_files import Finished
 from pocketflow.learners.program.checking.exports import NUM_SAMPLES, trial_export
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.convert import convert
 from pocketflow.utils.export.options import ExportOptions
+from pocketflow.utils.graph import Head
 from tests.learners.conftest import make_helper
 
 
@@ -41,6 +42,15 @@ def test_a_smaller_model_is_compared_with_the_first(folder):
     small = keras.Model(inputs, keras.layers.Dense(10)(keras.layers.Flatten()(inputs)))
     found = trial_export(helper, ExportOptions(), helper.build_model(), Finished(small), ['float32'], 'float32')
     assert found.measured['exports'][0]['size_ratio'] > 2
+
+
+def test_files_have_the_form_of_those_of_the_run(folder):
+    helper, head = make_helper(), Head('softmax', 'logits')
+    model = helper.build_model()
+    options = ExportOptions(input='uint8')
+    found = trial_export(helper, options, model, Finished(model, head=head), ['float32'], None)
+    assert found.measured['files'] == {'input': 'uint8', 'head': 'given', 'outputs': 'softmax'}
+    assert found.measured['exports'][0]['operators']['SOFTMAX'] == 1
 
 
 def test_models_that_cannot_be_exported(folder):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from pocketflow.learners.abstract_learner import Compressed, Finished
+from pocketflow.learners.abstract_learner import Compressed
 from pocketflow.learners.forecast import Speed
+from pocketflow.learners.model_files import Finished
 from pocketflow.learners.program.checking import stages
 from pocketflow.learners.program.checking.stages import StageForecast, forecast_stage, peak_bytes, trial_step_seconds
 from pocketflow.utils.costs.cost_model import total_macs

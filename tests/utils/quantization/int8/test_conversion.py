@@ -52,6 +52,20 @@ def test_file_is_int8_and_computes_what_was_simulated(name, make_net, images):
     assert difference.max() <= 3.5 * output_step(model) and difference.mean() < 0.5 * output_step(model)
 
 
+def test_preprocessing_of_pixels_is_int8_and_one_operation_each(images):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input(images.shape[1:])
+    statistics = {'mean': np.arange(images.shape[-1]) / 3, 'variance': np.arange(1, 1 + images.shape[-1])}
+    x = layers.Normalization(**statistics)(layers.Rescaling(2.0, offset=-0.5)(layers.RandomFlip()(inputs)))
+    outputs = layers.Dense(3)(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, padding='same')(x)))
+    model = quantization_aware(keras.Model(inputs, outputs), images)
+    content = convert(model, 'int8')
+    assert not float_operators(content)
+    assert operators(content) == {'DEPTHWISE_CONV_2D': 2, 'CONV_2D': 1, 'MEAN': 1, 'FULLY_CONNECTED': 1}
+    difference = np.abs(LiteRtRunner(content).predict(images) - model.predict(images, verbose=0))
+    assert difference.max() <= 3.5 * output_step(model)
+
+
 def swish_by_numbers(features):
     return features * tf.nn.relu6(features + 3.0) * (1 / 6.0)
 

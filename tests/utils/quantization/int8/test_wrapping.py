@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.learners.abstract_learner import load_model, save_model
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.models.files import load_model, save_model
 from pocketflow.utils.quantization.int8 import is_quantization_aware, plain_if_quantization_aware
 from pocketflow.utils.quantization.int8.inspect import unwrapped
 from pocketflow.utils.quantization.int8.wrapping import Settings, quantization_aware, strip_quantization
