@@ -28,7 +28,7 @@ from pocketflow.utils.options import Options
 from pocketflow.utils.reports.layer_table import SPANS
 from pocketflow.utils.system.interrupts import Interrupted
 from pocketflow.utils.system.progress import Progress
-from pocketflow.utils.training.trainer import TrainerOptions, evaluate
+from pocketflow.utils.training.trainer import TrainerOptions
 from tests.datasets.conftest import write_cifar10
 from tests.learners.conftest import make_context
 
@@ -191,7 +191,7 @@ def test_learner_exports_what_it_computes(name, whole):
     np.testing.assert_allclose(
         LiteRtRunner(file).predict(images), logits, rtol=0, atol=settings.tolerance * np.ptp(logits)
     )
-    assert evaluate(result.model, one.helper.calc_loss, one.helper.build_dataset_eval()) == result.metrics
+    assert one.helper.evaluate(result.model) == result.metrics
     if settings.shrinks:
         assert len(file) < 0.8 * len(before) and total_macs(result.model) < 0.8 * total_macs(model)
 
@@ -247,7 +247,7 @@ def test_pair_trains_resumes_evaluates_and_exports(pair, tmp_path, monkeypatch):
     one = full_precision('whole')
     whole = one.run(None)
     assert_equal_weights(continued.model, whole.model)
-    assert whole.metrics.keys() >= {'loss', one.helper.primary_metric} and 0 <= whole.metrics['accuracy'] <= 1
+    assert whole.metrics.keys() >= {'loss', one.helper.task.primary.name} and 0 <= whole.metrics['accuracy'] <= 1
     images = one.helper.training_images(4)
     assert images.shape == (4, *one.helper.dataset.image_shape)
     np.testing.assert_allclose(
