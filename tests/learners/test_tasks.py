@@ -153,9 +153,25 @@ def test_every_mode_works_on_the_run(model, chained, run):
     assert metric.label in page and ('accuracy' in page) == ('accuracy' in metric.name)
 
 
-@pytest.mark.parametrize('model', MODELS)
-def test_a_chain_is_checked(model, run):
-    outcome, folder = run(model, 'checked', *CHAIN, '--export_formats=int8', '--exec_mode=check')
+@pytest.mark.parametrize(
+    ('model', 'learners'),
+    [
+        ('ink', 'chn-pruned-rmt'),
+        ('traits', 'weight-sparse'),
+        ('two_inputs', 'chn-pruned-rmt,uniform-tf'),
+        ('two_outputs', 'uniform'),
+    ],
+)
+def test_a_run_is_checked(model, learners, run):
+    options = {
+        'chn-pruned-rmt': '--cpr_nb_smpls=100',
+        'weight-sparse': '--ws_prune_ratio_prtl=uniform',
+        'uniform': '--uql_quant_epochs=0.5',
+    }
+    given = [option for name, option in options.items() if name in learners.split(',')]
+    outcome, folder = run(
+        model, 'checked', f'--learner={learners}', *given, '--export_formats=int8', '--exec_mode=check'
+    )
     record = json.loads((folder / 'check.json').read_text())
     assert record['passes'] and 'the run can start' in outcome.out
     assert [stage['is_measured'] for stage in record['stages']] == [True] * len(record['stages'])

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pocketflow.learners.abstract_learner import AbstractLearner
-from pocketflow.learners.program.baseline import BASELINE_FOLDER
+from pocketflow.learners.program.baseline import BASELINE_FOLDER, METRICS_FILE
 from pocketflow.learners.program.chains import FULL_PRECISION, starts_from_baseline
 from pocketflow.learners.program.invocation import Invocation
 from pocketflow.learners.program.options import MODES_OF_NEW_RUNS
@@ -171,7 +171,7 @@ def _writes(invocation: Invocation, mode: str, pipeline: Pipeline) -> Iterator[s
         yield from ('metrics.jsonl', 'events/')
         names = invocation.learner_names
         if _needs_model(invocation):
-            yield f'{BASELINE_FOLDER}/{MODEL_NAME}'
+            yield from (f'{BASELINE_FOLDER}/{MODEL_NAME}', f'{BASELINE_FOLDER}/{METRICS_FILE}')
         if invocation.search.space is not None:
             yield f'{SEARCH_FOLDER}/'
         for name, folder in stage_folders(names, pipeline.trains_first(names)):
