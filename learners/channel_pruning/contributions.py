@@ -15,11 +15,13 @@ import tf_keras as keras
 from pocketflow.learners.channel_pruning.grams import contribution_gram
 from pocketflow.learners.channel_pruning.layerwise import LayerwiseRun
 from pocketflow.learners.channel_pruning.linear_forms import draw_places, known_linear_form
+from pocketflow.learners.channel_pruning.sampling import CHUNK_BYTES, PEAK, input_shapes
 from pocketflow.utils.channels import ReaderChannels
 from pocketflow.utils.channels.identities import trace
-from pocketflow.utils.tasks.nests import Nest, in_batches
+from pocketflow.utils.tasks.nests import Nest, in_batches, take
 
 BATCH_SIZE = 50
+"""Most images that are run together; fewer, if their feature maps would take more than `CHUNK_BYTES`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +41,15 @@ class ChannelStatistics:
     num_rows: int
 
 
+def images_at_once(map_bytes: int) -> int:
+    """Number of images that are run together, for the size of the feature maps of one image.
+
+    >>> images_at_once(1000), images_at_once(2**26), images_at_once(2**30)
+    (50, 4, 1)
+    """
+    return min(BATCH_SIZE, max(1, CHUNK_BYTES // map_bytes))
+
+
 def contributions(
     model: keras.Model, readers: Mapping[str, ReaderChannels], images: Nest, num_positions: int, seed: int
 ) -> dict[str, ChannelStatistics]:
@@ -56,17 +67,17 @@ def contributions(
     """
     graph, rng = trace(model), np.random.default_rng(seed)
     forms = {name: known_linear_form(model.get_layer(name)) for name in readers}
-    weights = {name: form.weights() for name, form in forms.items()}
     channel_of = {name: form.channel_of(readers[name].positions) for name, form in forms.items()}
     grams = {name: np.zeros((reader.num_channels, reader.num_channels)) for name, reader in readers.items()}
     rows = dict.fromkeys(readers, 0)
-    for batch in in_batches(images, BATCH_SIZE):
+    _, held = input_shapes(graph, readers, take(images, slice(1)))
+    for batch in in_batches(images, images_at_once(PEAK * held)):
         run = LayerwiseRun(graph, [batch])
         for name, form in forms.items():
             run.run_until(name)
             inputs = run.input_of(name)[0]
             patches = form.patches(inputs, draw_places(rng, form.output_size(inputs.shape), num_positions))
-            grams[name] += contribution_gram(patches, weights[name], channel_of[name])
+            grams[name] += contribution_gram(patches, form.weights(), channel_of[name])
             rows[name] += int(patches.shape[0])
     return {
         name: ChannelStatistics(gram, gram.sum(axis=1), float(gram.sum()), rows[name]) for name, gram in grams.items()

@@ -29,7 +29,7 @@ def contribution_gram(patches: tf.Tensor, weights: np.ndarray, channel_of: np.nd
     """
     num_rows, num_features = patches.shape
     num_outputs, num_channels = weights.shape[1], int(channel_of.max()) + 1
-    if num_features**2 * (num_rows + num_outputs) <= num_rows * num_outputs * (num_features + num_channels**2):
+    if _is_by_features(num_rows, weights.shape, num_channels):
         patches = tf.cast(patches, tf.float64)
         return channel_sums(tf.matmul(patches, patches, transpose_a=True).numpy() * (weights @ weights.T), channel_of)
     members = _members(channel_of, num_channels)
@@ -43,6 +43,20 @@ def contribution_gram(patches: tf.Tensor, weights: np.ndarray, channel_of: np.nd
         parts = tf.reshape(parts, [num_channels, -1])
         gram += tf.matmul(parts, parts, transpose_b=True).numpy()
     return gram
+
+
+def _is_by_features(num_rows: int, shape: tuple[int, int], num_channels: int) -> bool:
+    """Whether A takes fewer operations than the contributions; `shape` is (features, outputs)."""
+    features, outputs = shape
+    return features**2 * (num_rows + outputs) <= num_rows * outputs * (features + num_channels**2)
+
+
+def contribution_bytes(num_rows: int, shape: tuple[int, int], num_channels: int) -> int:
+    """Estimated peak memory of `contribution_gram` besides the weights, in bytes; `shape` is (features, outputs)."""
+    features, outputs = shape
+    if _is_by_features(num_rows, shape, num_channels):
+        return 3 * 8 * features**2  # A, W W' and their product
+    return 2 * min(BLOCK_BYTES, 8 * num_rows * num_channels * outputs)
 
 
 def _members(channel_of: np.ndarray, num_channels: int) -> np.ndarray:

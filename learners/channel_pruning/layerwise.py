@@ -45,6 +45,8 @@ class LayerwiseRun:
             keys[name]: [tf.constant(array) for array in arrays]
             for name, arrays in zip(self._graph.model.input_names, in_order, strict=True)
         }
+        self.most_bytes = self.num_bytes
+        """The greatest size in bytes of all tensors in memory after a call so far."""
 
     def fork(self) -> LayerwiseRun:
         """A copy of the run, which shares the tensors."""
@@ -89,6 +91,7 @@ class LayerwiseRun:
             if not self._readers[key]:
                 del self._values[key]
         self._values.update(zip(step.outputs, map(list, zip(*outputs, strict=True)), strict=True))
+        self.most_bytes = max(self.most_bytes, self.num_bytes)
 
     def _call(self, step: Step, feed: dict[int, tf.Tensor]) -> list[tf.Tensor]:
         args, kwargs = tf.nest.map_structure(

@@ -8,9 +8,12 @@ from collections.abc import Collection, Mapping
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.learners.channel_pruning.equations import equation_bytes
+from pocketflow.learners.channel_pruning.contributions import images_at_once
+from pocketflow.learners.channel_pruning.equations import ROWS_AT_A_TIME, equation_bytes, is_kept_as_rows
+from pocketflow.learners.channel_pruning.grams import contribution_bytes
 from pocketflow.learners.channel_pruning.linear_forms import known_linear_form
 from pocketflow.learners.channel_pruning.sampling import BATCH_SIZE, CHUNK_BYTES, PEAK, input_shapes, num_rows
+from pocketflow.utils.channels import reader_channels
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.system.memory import available_bytes, in_words
 from pocketflow.utils.tasks.nests import Nest
@@ -26,14 +29,18 @@ class Demand:
     Attributes:
       image_bytes: size of one image.
       map_bytes: size of the feature maps of one image while a layer is run.
+      weight_bytes: size of the weights of the model.
       shapes: (features, outputs) of each layer.
+      channels: number of input channels of each layer.
       rows_per_image: sampled rows of each layer.
       needs_gram: as for `equations.equation_bytes`.
     """
 
     image_bytes: int
     map_bytes: int
+    weight_bytes: int
     shapes: Mapping[str, tuple[int, int]]
+    channels: Mapping[str, int]
     rows_per_image: Mapping[str, int]
     needs_gram: bool = False
 
@@ -48,25 +55,45 @@ class Demand:
         return cls(
             sum(array.nbytes for array in tf.nest.flatten(image)),
             PEAK * held,
+            sum(weight.shape.num_elements() * weight.dtype.size for weight in model.weights),
             {name: form.shape for name, form in forms.items()},
+            {name: reader.num_channels for name, reader in reader_channels(model).items() if name in forms},
             rows,
             needs_gram=criterion == 'obs',
         )
 
     def of_layer(self, name: str, num_images: int) -> int:
         """Bytes of the equations of a layer."""
-        return equation_bytes(self.shapes[name], num_images * self.rows_per_image[name], self.needs_gram)
+        shape, num_rows = self.shapes[name], num_images * self.rows_per_image[name]
+        equations = equation_bytes(shape, num_rows, self.needs_gram)
+        if self.needs_gram or not is_kept_as_rows(shape[0], num_rows):
+            return equations
+        return equations + contribution_bytes(min(num_rows, ROWS_AT_A_TIME), shape, self.channels[name])
 
     def largest(self, num_images: int) -> str:
         """The layer whose equations need the most memory."""
         return max(self.shapes, key=lambda name: self.of_layer(name, num_images))
 
-    def total(self, num_images: int) -> int:
-        """Bytes of the images, the feature maps of the smallest chunk, and the largest equations."""
-        images = num_images * self.image_bytes
+    def deciding(self, num_images: int) -> int:
+        """Bytes of the statistics of all layers (`contributions.contributions`), without the images."""
+        batch = min(images_at_once(self.map_bytes), num_images)
+        most = max(
+            contribution_bytes(batch * self.rows_per_image[name], shape, self.channels[name])
+            + 3 * 8 * shape[0] * shape[1]  # the weights in float64, padded and in groups
+            for name, shape in self.shapes.items()
+        )
+        return batch * self.map_bytes + most + sum(8 * count**2 for count in self.channels.values())
+
+    def fitting(self, num_images: int) -> int:
+        """Bytes of a copy of the model, the feature maps of the smallest chunk, and the largest equations."""
         chunk = 2 * min(max(CHUNK_BYTES, self.map_bytes), BATCH_SIZE * self.map_bytes)
+        return self.weight_bytes + chunk + self.of_layer(self.largest(num_images), num_images)
+
+    def total(self, num_images: int) -> int:
+        """Bytes of the images, and of the step that takes most."""
+        images = num_images * self.image_bytes
         # Loading holds the images twice: in batches and joined.
-        return max(2 * images, images + chunk + self.of_layer(self.largest(num_images), num_images))
+        return images + max(images, self.deciding(num_images), self.fitting(num_images))
 
 
 def require_memory(

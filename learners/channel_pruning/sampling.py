@@ -198,13 +198,12 @@ def held_out_images(images: Nest) -> tuple[np.ndarray, np.ndarray]:
 def input_shapes(
     model: keras.Model | ChannelGraph, layers: Iterable[str], image: Nest
 ) -> tuple[dict[str, tuple[int, ...]], int]:
-    """Input shapes of layers for one image, and the greatest size in bytes of the tensors kept before one of them."""
-    run, shapes, most = LayerwiseRun(model, [image]), {}, 0
+    """Input shapes of layers for one image, and the greatest size in bytes of the tensors kept between two calls."""
+    run, shapes = LayerwiseRun(model, [image]), {}
     for name in layers:
         run.run_until(name)
         shapes[name] = tuple(run.input_of(name)[0].shape)
-        most = max(most, run.num_bytes)
-    return shapes, most
+    return shapes, run.most_bytes
 
 
 def residual_partners(model: keras.Model | ChannelGraph) -> dict[str, tuple[Place, ...]]:

@@ -59,11 +59,12 @@ def test_grams_are_those_of_each_channel_run_alone():
     }
 
 
-def test_batches_add_up(monkeypatch):
+@pytest.mark.parametrize(('limit', 'value'), [('BATCH_SIZE', 3), ('CHUNK_BYTES', 1)])
+def test_batches_add_up(monkeypatch, limit, value):
     model = net()
     readers = reader_channels(model)
     whole = contributions(model, readers, images(10), num_positions=36, seed=0)
-    monkeypatch.setattr(module, 'BATCH_SIZE', 3)
+    monkeypatch.setattr(module, limit, value)
     for name, one in contributions(model, readers, images(10), num_positions=36, seed=0).items():
         np.testing.assert_allclose(one.gram, whole[name].gram, rtol=1e-5, atol=1e-6)
         assert one.num_rows == whole[name].num_rows

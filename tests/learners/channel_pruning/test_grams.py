@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from pocketflow.learners.channel_pruning import grams
-from pocketflow.learners.channel_pruning.grams import channel_sums, contribution_gram
+from pocketflow.learners.channel_pruning.grams import channel_sums, contribution_bytes, contribution_gram
 
 
 def test_sums_by_hand():
@@ -24,3 +24,8 @@ def test_both_ways_give_the_same_gram(num_rows, monkeypatch):
     parts = np.stack([(patches[:, channel_of == c] @ weights[channel_of == c]).ravel() for c in range(3)])
     monkeypatch.setattr(grams, 'BLOCK_BYTES', 1)  # one output at a time
     np.testing.assert_allclose(contribution_gram(tf.constant(patches), weights, channel_of), parts @ parts.T)
+
+
+def test_memory_of_both_formulas():
+    assert contribution_bytes(500, (4608, 512), 512) == 3 * 8 * 4608**2
+    assert contribution_bytes(50, (25088, 4096), 512) == 2 * 2**27
