@@ -184,6 +184,7 @@ def test_files_take_pixels(given, tmp_path):
     assert json.loads((tmp_path / 'e/report.json').read_text())['files']['outputs'] == 'logits'
 
 
+@pytest.mark.usefixtures('own_folder')
 def test_what_int8_cannot_normalise_is_refused_before_training(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (50, 28, 28)).astype(np.uint8)
     for split in ('train', 't10k'):

@@ -82,7 +82,7 @@ def test_accuracy_is_that_of_the_file_on_the_wanted_samples(tmp_path):
     result = exporter(tmp_path).export(only, only, ['float32'])
     images, labels = next(iter(helper.build_dataset_eval().as_numpy_iterator()))
     logits = LiteRtRunner(tmp_path / 'model_float32.tflite').predict(images[: QUICK['num_eval']])
-    assert result['compressed']['file_metrics'] == np.mean(logits.argmax(-1) == labels[: QUICK['num_eval']])
+    assert result['compressed']['file_metrics']['accuracy'] == np.mean(logits.argmax(-1) == labels[: QUICK['num_eval']])
 
 
 def test_files_take_pixels_and_give_probabilities_if_asked_to(tmp_path):
