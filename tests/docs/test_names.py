@@ -15,6 +15,7 @@ from tests.docs.pages import PAGES, ROOT, commands, flag_words, links, name_of, 
 EXAMPLES = {
     'docs/deploy.md': {'answer.py', 'classify.py'},
     'docs/networks.md': {'my_pair.py'},
+    'docs/tasks.md': {'my_pair.py', 'mine.npz'},
     'docs/extending.md': {
         'my_pair.py',
         'datasets/npz_dataset.py',

@@ -311,7 +311,7 @@ class FaultyAtDigits(lenet_at_digits.LenetAtDigits):
             'metrics',
             'digits, split eval: the image of sample 5 has values that are infinite or not a number',
         ),
-        ('pass', '{"error": loss}', 'FaultyAtDigits.calc_loss: returns error, but not accuracy'),
+        ('pass', '{"error": labels}', 'FaultyAtDigits.calc_loss: error must be single floating-point numbers'),
     ],
 )
 def test_samples_that_cannot_be_trained_with_are_refused_before_anything_is_written(

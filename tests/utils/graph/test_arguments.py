@@ -22,10 +22,24 @@ def test_a_flat_model_is_itself_and_a_nested_one_is_flattened(model):
     assert [layer.name for layer in flat_model(nested).layers][1:] == ['inner']
 
 
-def test_several_inputs_are_refused():
-    inputs = [keras.Input((2,)), keras.Input((2,))]
-    with pytest.raises(UsageError, match="model 'two' has 2 inputs; only models with one can be compressed"):
-        flat_model(keras.Model(inputs, keras.layers.Add()(inputs), name='two'))
+def test_images_of_several_inputs():
+    inputs = [keras.Input((2,), name='left'), keras.Input((3,), name='right')]
+    two = flat_model(keras.Model(inputs, keras.layers.Concatenate()(inputs), name='two'))
+    left, right = np.zeros((4, 2), int), np.ones((4, 3), int)
+    named = checked_images(two, {'right': right, 'left': left})
+    assert {name: (array.shape, array.dtype) for name, array in named.items()} == {
+        'right': ((4, 3), np.float32),
+        'left': ((4, 2), np.float32),
+    }
+    assert [array.shape for array in checked_images(two, [left, right])] == [(4, 2), (4, 3)]
+    for images, message in (
+        (left, "model 'two' takes the inputs left, right: give a dict with an array for each"),
+        ({'left': left}, "images of the inputs left, but model 'two' takes left, right"),
+        ([right, left], r"images of shape \(4, 3\), but model 'two' takes \(None, 2\)"),
+        ([left, right[:2]], 'images of several inputs have 4, 2 samples; give equal numbers'),
+    ):
+        with pytest.raises(UsageError, match=message):
+            checked_images(two, images)
 
 
 def test_images_become_float32_and_open_sizes_take_any(model):
