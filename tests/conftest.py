@@ -11,7 +11,7 @@ import itertools
 import json
 import logging as python_logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,6 +86,16 @@ def run_main(*arguments: str) -> Outcome:
     from pocketflow import main  # it loads TensorFlow, which many tests can do without
 
     return outcome_of(lambda: main.run(['main.py', *map(str, arguments)]))
+
+
+@pytest.fixture
+def run_eagerly() -> Iterator[None]:
+    """Runs each `tf.function` eagerly: to trace the training of an agent takes longer than a few dozen steps of it."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 def metric_lines(run: Path) -> list[dict]:

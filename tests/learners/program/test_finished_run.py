@@ -154,6 +154,7 @@ def test_pruning_adds_no_operators(pruned_run, tmp_path):
         '--batch_size=20',
         *QUICK,
         *PRUNING,
+        '--cpr_nb_smpls=30',
         '--nb_epochs_rat=0.002',
         '--nb_epochs_rat_ft=0.002',
         ONE_FILE,

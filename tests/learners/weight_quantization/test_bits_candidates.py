@@ -29,11 +29,21 @@ QUANTIZERS = {
 }
 
 
-def make(kind: str = 'grids', mean_bits: float = 4.0, max_bytes: int | None = None, low: int = LOW) -> BitsCandidates:
+def make(kind: str = 'grids', mean_bits: float = 4.0, max_bytes: int | None = None) -> BitsCandidates:
+    """Candidates whose network has its first weights again; they are made once."""
+    candidates, weights = made(kind, mean_bits, max_bytes)
+    candidates.model.set_weights(weights)
+    return candidates
+
+
+@functools.cache
+def made(kind: str, mean_bits: float, max_bytes: int | None) -> tuple[BitsCandidates, list[np.ndarray]]:
     quantized = quantized_copy(tiny_net(), {name: QUANTIZERS[kind](HIGH) for name in KERNELS})
-    return BitsCandidates(quantized, list(KERNELS), (low, HIGH), mean_bits, max_bytes, TrainerParts())
+    candidates = BitsCandidates(quantized, list(KERNELS), (LOW, HIGH), mean_bits, max_bytes, TrainerParts())
+    return candidates, candidates.model.get_weights()
 
 
+@functools.cache
 def rest_of(kind: str) -> int:
     """Bytes of the file beside the kernels."""
     quantized = quantized_copy(tiny_net(), {name: QUANTIZERS[kind](HIGH) for name in KERNELS})
@@ -93,7 +103,7 @@ def test_files_keep_a_budget_in_bytes_and_use_it(kind, method):
     candidates = make(kind, max_bytes=max_bytes)
     assert candidates.cost_unit == 'bytes of model.pfz' and candidates.budget == f'a file of {max_bytes:,} bytes'
     first = candidates.model.get_weights()
-    for values in drawn(candidates.domain, method, 5):
+    for values in drawn(candidates.domain, method, 3):
         candidates.model.set_weights(first)
         candidates.apply(values)
         cost = sum(bytes_of(kind, name, bits) for name, bits in values.items())

@@ -73,7 +73,9 @@ def test_what_makes_no_sense_is_refused(changes: dict, message: str):
 
 
 @pytest.mark.parametrize('kind', KINDS)
-def test_equal_calls_give_equal_agents_and_a_restored_one_goes_on_bit_by_bit(kind: str):
+def test_equal_calls_give_equal_agents_and_a_restored_one_goes_on_bit_by_bit(kind: str, request: pytest.FixtureRequest):
+    if kind != 'param-adapt':  # one kind in graphs
+        request.getfixturevalue('run_eagerly')
     agent, twin = new_agent(KINDS[kind], seed=5), new_agent(KINDS[kind], seed=5)
     assert_all_equal(play(agent, 4), play(twin, 4))
     assert equal_states(agent, twin)
@@ -99,6 +101,7 @@ def test_another_seed_gives_another_agent():
     assert not np.array_equal(*(new_agent(seed=seed).act(np.ones(3), explore=False) for seed in (0, 1)))
 
 
+@pytest.mark.usefixtures('run_eagerly')
 def test_the_agent_neither_heeds_nor_disturbs_other_random_numbers():
     def others() -> tuple[float, float]:
         return float(tf.random.uniform(())), np.random.rand()
@@ -142,6 +145,7 @@ def test_noise_on_parameters_stays_through_a_rollout_and_changes_with_the_next()
     assert not np.array_equal(agent.act(state), first)
 
 
+@pytest.mark.usefixtures('run_eagerly')
 def test_noise_on_parameters_stays_although_the_actor_learns():
     agent = new_agent(buf_size=1)
     agent.begin_rollout()
@@ -159,6 +163,7 @@ def test_noise_on_actions_has_the_standard_deviation_asked_for():
     assert abs(np.mean(noise)) < 0.02
 
 
+@pytest.mark.usefixtures('run_eagerly')
 def test_adapting_noise_moves_by_one_step_for_each_training_step():
     for distance, expected in ((1e-9, 1 / 1.03), (2.0, 1.03)):
         agent = new_agent(SMALL.replace(noise_protocol='adapt', noise_distance=distance), buf_size=1)
@@ -168,6 +173,7 @@ def test_adapting_noise_moves_by_one_step_for_each_training_step():
 
 
 @pytest.mark.parametrize('min_samples', [None, 2])
+@pytest.mark.usefixtures('run_eagerly')
 def test_nothing_is_learned_in_the_warm_up(min_samples: int | None):
     agent = new_agent(min_samples=min_samples)
     before = agent.get_state()
@@ -183,6 +189,7 @@ def test_nothing_is_learned_in_the_warm_up(min_samples: int | None):
             assert all(np.array_equal(before[name], after[name]) for name in before if name.startswith('variables'))
 
 
+@pytest.mark.usefixtures('run_eagerly')
 def test_noise_is_final_in_the_last_rollout():
     agent = new_agent()  # eight transitions: the agent learns from the second of six roll-outs on
     play(agent, 6)
@@ -215,6 +222,7 @@ def test_states_are_normalized_for_acting_and_learning_alike():
     np.testing.assert_array_equal(agent.act(states[1], explore=False), agent.behaviour.policy(same))
 
 
+@pytest.mark.usefixtures('run_eagerly')
 def test_reset_forgets_everything_but_where_the_generator_is():
     agent = new_agent(KINDS['param-adapt'])
     fresh = agent.get_state()
