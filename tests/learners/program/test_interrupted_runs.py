@@ -31,20 +31,20 @@ LONGER = (
     *QUICK,
     *PRUNING,
     ONE_FILE,
-    '--nb_epochs_rat=0.08',
-    '--nb_epochs_rat_ft=0.08',
+    '--nb_epochs_rat=0.15',
+    '--nb_epochs_rat_ft=0.15',
     '--deterministic',
     '--compute_dtype=float32',
-    '--summ_step=10',
-    '--save_step=20',
+    '--summ_step=20',
+    '--save_step=60',
     '--zoo_dir=/nonexistent',
 )
 
 
 KILLED = (
-    (signal.SIGKILL, -9, '0-full-prec step 30/'),
-    (signal.SIGTERM, 143, '0-full-prec step 60/'),
-    (signal.SIGKILL, -9, '1-chn-pruned-rmt step 60/'),
+    (signal.SIGKILL, -9, '0-full-prec step 80/'),
+    (signal.SIGTERM, 143, '0-full-prec step 120/'),
+    (signal.SIGKILL, -9, '1-chn-pruned-rmt step 120/'),
 )
 """The signals to one run after the other, the exit codes, and the log lines at which they are sent."""
 
