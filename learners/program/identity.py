@@ -97,13 +97,28 @@ def default_run_paths(command: Command) -> list[Path]:
     return [file.parent for file in sorted(folder.glob(f'{pattern}/{FLAGS_FILE}'))]
 
 
-def free_flags(command: Command) -> tuple[str, ...]:
+def free_flags(command: Command, recorded: Sequence[str]) -> tuple[str, ...]:
     """Flags and comments that may differ from the record of a run that is continued or used.
 
     A finished run can be used without the file of its search space.
+
+    Args:
+      command: the command line.
+      recorded: the lines of the run's flag file.
     """
     notes = () if command.options(ProcessOptions).exec_mode in MODES_OF_NEW_RUNS else (SPACE_NOTE,)
-    return (*indecisive_flags(command.options_classes()), WORKERS_NOTE, *notes)
+    return (*indecisive_flags(command.options_classes()), WORKERS_NOTE, *notes, *_later_flags(command, recorded))
+
+
+def _later_flags(command: Command, recorded: Sequence[str]) -> list[str]:
+    """Flags with their defaults that a flag file does not name: it was written before they were introduced."""
+    known, values = {_flag(line) for line in recorded}, command.flag_values
+    flags = [_flag(line) for line in recorded_lines(command) if line.startswith('--')]
+    return [flag for flag in flags if flag not in known and values[flag].value == values[flag].default]
+
+
+def _flag(line: str) -> str:
+    return line.removeprefix('--').split('=')[0]
 
 
 def space_lines(space: str | None) -> list[str]:

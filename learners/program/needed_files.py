@@ -29,7 +29,7 @@ def refuse_missing_files(command: Command) -> None:
         return
     mode, run = command.options(ProcessOptions).exec_mode, RunDirectory(run_path(command))
     if mode in MODES_OF_NEW_RUNS:
-        run.refuse_other_use(recorded_lines(command), free_flags(command))
+        run.refuse_other_use(recorded_lines(command), free_flags(command, run.recorded_flags()))
         if not run.recorded_flags():  # an existing run has copies of its inputs
             refuse_missing_inputs(command)
     else:

@@ -110,7 +110,7 @@ def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
         verdict=command.options(VerdictOptions),
         seed=command.options(MainOptions).seed,
         recorded_flags=tuple(recorded_lines(command, num_workers=workers.size)),
-        free_flags=free_flags(command),
+        free_flags=free_flags(command, run.recorded_flags()),
         zoo_name=training_name(command, recorded_num_workers(run.recorded_flags()) or workers.size),
         command=shlex.join(['python', *command.argv]),
         workers=workers,

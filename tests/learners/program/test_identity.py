@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pocketflow.learners.program.identity import run_path, training_name
+from pocketflow.learners.program.identity import free_flags, recorded_lines, run_path, training_name
 from pocketflow.learners.program.start import make_invocation
 from pocketflow.utils.distributed.multi_gpu_wrapper import Alone
 from pocketflow.utils.runs.run_directory import RunDirectory
@@ -110,3 +110,11 @@ def test_the_flag_file_of_several_workers_is_one():
     path = begin(PRUNE, 4)
     assert run_path(command(f'--flagfile={path}/flags.txt', '--enbl_multi_gpu'), 4) == path
     assert RunDirectory(path).recorded_flags()[-1] == '# workers=4'
+
+
+def test_a_record_from_before_a_flag_was_introduced_stands_for_its_default():
+    given = command(*TASK)
+    former = [line for line in recorded_lines(given) if not line.startswith('--optimizer=')]
+    assert 'optimizer' in free_flags(given, former)
+    assert 'optimizer' not in free_flags(given, recorded_lines(given))
+    assert 'optimizer' not in free_flags(command(*TASK, '--optimizer=adam'), former)
