@@ -22,6 +22,7 @@ REPORT_KEYS = {
     'dataset',
     'learners',
     'seed',
+    'task',
     'command',
     'versions',
     'machine',
@@ -107,7 +108,7 @@ def test_report_has_the_agreed_keys(pruned_run):
     assert report['verdict'].keys() == {'smaller', 'faster', 'metric_drop', 'size_ratio', 'speedup', 'speedup_interval'}
     assert report['seconds'].keys() == {'train', 'select', 'finetune', 'export'}
     assert report['command'].startswith('python main.py --model=lenet --dataset=digits')
-    assert (report['schema'], report['model'], report['dataset'], report['seed']) == (1, 'lenet', 'digits', 0)
+    assert (report['schema'], report['model'], report['dataset'], report['seed']) == (2, 'lenet', 'digits', 0)
     assert report['learners'] == ['chn-pruned-rmt']
 
 

@@ -309,7 +309,9 @@ def test_an_exported_model_is_kept(trained_run, tmp_path):
 
 
 CONDITIONS = ('--require_smaller', '--require_faster', '--max_accuracy_drop=0')
-NO_VERDICT = '--require_smaller, --require_faster and --max_accuracy_drop judge a compressed model, but '
+NO_VERDICT = (
+    '--require_smaller, --require_faster, --max_accuracy_drop and --max_metric_drop judge a compressed model, but '
+)
 
 
 @pytest.mark.parametrize('condition', CONDITIONS)
