@@ -65,6 +65,8 @@ def test_the_seed_draws_the_sets():
 
 
 def test_operations_of_one_layer():
-    demand = Demand(image_bytes=0, map_bytes=0, shapes={'a': (10, 4)}, rows_per_image={'a': 5})
+    demand = Demand(
+        image_bytes=0, map_bytes=0, weight_bytes=0, shapes={'a': (10, 4)}, channels={'a': 10}, rows_per_image={'a': 5}
+    )
     # 100 rows: 2 * 100 * 10 * (10 + 4) for the products, 10^3 for the solution.
     assert selection_flops(demand, num_images=20) == 28_000 + 1000
