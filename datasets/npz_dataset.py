@@ -58,6 +58,13 @@ class NpzDataset(ImageDataset):
     options: NpzOptions
 
     @property
+    def image_shape(self) -> tuple[int, int, int]:
+        if self.options.size is not None or None not in self._given_shape:
+            return super().image_shape
+        height, width, _ = self._parts[0].images.shape[1:]
+        return height, width, self._given_shape[2]
+
+    @property
     def scale(self) -> str:
         is_scaled = self.options.scale == 'auto' and self._parts[0].images.dtype.kind == 'f'
         return 'none' if is_scaled else super().scale

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +29,8 @@ from pocketflow.utils.system.progress import Progress
 MARKS = ('.tfrecord', '.tfrec', '-of-')
 """What is in the names of TFRecord files, by habit."""
 MEGABYTE = 2**20
+SECONDS = 10
+"""Time between two lines about progress."""
 
 
 class TfrecordDataset(ImageDataset):
@@ -130,10 +133,15 @@ class TfrecordDataset(ImageDataset):
     def _make(self, sizes: dict[str, int], folder: IndexFolder, found: dict[str, FileIndex | None], total: int) -> None:
         skip, progress, read = self.options.skip_bad, Progress('index', total, unit='MiB'), 0
 
+        shown_at = time.monotonic()
+
         def advance(num_bytes: int) -> None:
-            nonlocal read
+            nonlocal read, shown_at
             progress.advance(min((read + num_bytes) // MEGABYTE, total) - min(read // MEGABYTE, total))
             read += num_bytes
+            if time.monotonic() - shown_at > SECONDS:
+                progress.report({})
+                shown_at = time.monotonic()
 
         with ThreadPoolExecutor(self.options.num_threads) as pool:
             for path in sizes:

@@ -128,7 +128,10 @@ BAD = {
     'no classes': (['--save_path=m.keras', '--data_dir_local=two/a'], 'two/a: holds images, but no folders'),
     'training anew': (['--save_path=m.keras', '--enbl_warm_start'], 'needs --learner=full-prec and --save_path'),
     'flags of other scales': (['--save_path=m.keras', '--image_mean=x'], '--image_mean=x: must be one number'),
-    'other classes': (['--save_path=m.keras'], 'm.keras: has 10 outputs, but two has images of 2 classes (a, b);'),
+    'other classes': (
+        ['--save_path=m.keras', '--batch_size=4'],
+        'm.keras: has 10 outputs, but two has images of 2 classes (a, b);',
+    ),
     'a broken image': (['--save_path=m.keras', '--data_dir_local=bad'], 'bad/b/x.jpg: no image of a known format;'),
     'no size': (['--save_path=m.keras', '--image_size=9,9'], '--image_size=9,9: m.keras takes images of 8 x 8 pixels'),
 }
@@ -147,6 +150,23 @@ def test_what_is_wrong_is_told_in_one_line(name, given, tmp_path, monkeypatch):
     error = outcome.err.splitlines()[-1]
     assert error.startswith('error: ') and message in error
     assert not (tmp_path / 'runs').exists()
+
+
+def test_an_image_that_breaks_unchecked_is_named(given, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(given / 'photos', 'photos')
+    for file in (tmp_path / 'photos/digit 3').glob('*.png'):
+        file.write_bytes(file.read_bytes()[:-20])
+    outcome = run_main(
+        f'--save_path={given}/my model.keras',
+        '--data_dir_local=photos',
+        '--noenbl_check_images',
+        '--exec_mode=eval',
+        *RUN[:1],
+    )
+    assert outcome.code == 2
+    error = outcome.err.splitlines()[-1]
+    assert error.startswith('error: photos/digit 3/') and 'cannot be decoded: damaged, or cut off; repair' in error
 
 
 def test_help_knows_the_flags_of_the_folder():

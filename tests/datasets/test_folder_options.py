@@ -17,6 +17,10 @@ from pocketflow.utils.errors import UsageError
         ({'std': '1,0'}, '--image_std=1,0: must be above 0'),
         ({'scale': 'torch', 'std': '2'}, '--image_scale=torch has means of its own'),
         ({'data_disk': 'hdfs'}, 'reads from a local or mounted disk only, not from HDFS'),
+        (
+            {'data_dir_local': 'gs://bucket/photos'},
+            'from a local or mounted disk only, not from gs://bucket/photos; mount',
+        ),
         ({'skip_bad': True, 'check_images': False}, 'broken images are found by --enbl_check_images'),
         ({'num_train': 5, 'num_val': 5}, '--nb_smpls_val=5: must be less than --nb_smpls_train=5'),
     ],

@@ -108,6 +108,11 @@ def test_images_of_other_sizes_and_colours_take_the_form_of_the_network(tmp_path
     np.testing.assert_allclose(images[0], to_grey(tf.constant(colours[rows[0]], tf.float32)), rtol=1e-5)
 
 
+def test_a_network_for_any_size_gets_that_of_the_array(file):
+    assert arrays(file, shape=(None, None, 3)).image_shape == (4, 6, 3)
+    assert arrays(file, shape=(None, None, 1), image_size='5').image_shape == (5, 5, 1)
+
+
 def test_floats_are_taken_for_scaled(tmp_path, file):
     data = arrays(saved(tmp_path / 'a.npz', x_train=IMAGES / 255), scale='auto')
     assert data.scale == 'none' and arrays(file, scale='auto').scale == '0-1'
