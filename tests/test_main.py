@@ -42,7 +42,10 @@ BAD_INPUT = {
     'negative': ([*TASK, '--nb_epochs_rat=-1'], '--nb_epochs_rat=-1.0: must be a number > 0'),
     'no number': ([*TASK, '--seed=abc'], 'flag --seed=abc: '),
     'no choice': ([*TASK, '--compute_dtype=float8'], '--compute_dtype=float8: must be one of'),
-    'unknown mode': ([*TASK, '--exec_mode=serve'], '--exec_mode=serve: must be one of train, check, eval, export, benchmark'),
+    'unknown mode': (
+        [*TASK, '--exec_mode=serve'],
+        '--exec_mode=serve: must be one of train, check, eval, export, benchmark',
+    ),
     'missing flag file': (['--flagfile=none.flags'], 'error: Unable to open flagfile: '),
     'flag file of bytes': ([f'--flagfile={sys.executable}'], '--flagfile: holds no text'),
     'positional argument': ([*TASK, 'train'], "unexpected argument 'train'; flags look like --name=value"),
