@@ -26,6 +26,7 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.latency import Timing, time_alternating
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.export.runner import LiteRtRunner, num_usable_threads
+from pocketflow.utils.export.signature import named_inputs
 from pocketflow.utils.quantization.encoding import kernel_statistics
 from pocketflow.utils.quantization.int8 import plain_if_quantization_aware
 from pocketflow.utils.reports import page as report_page
@@ -43,6 +44,7 @@ from pocketflow.utils.runs.run_directory import REPORT, RunDirectory
 from pocketflow.utils.system import atomic
 from pocketflow.utils.system.paths import path_errors_reported
 from pocketflow.utils.system.streams import say
+from pocketflow.utils.tasks.nests import take
 
 EXPORT_ANEW = f"delete {REPORT} and give the run's own command again to have it written anew"
 TIMED_PARTS = ('train', 'select', 'finetune', 'export')
@@ -272,12 +274,13 @@ def given_model_file(invocation: Invocation) -> Path:
 
 def benchmark(invocation: Invocation) -> None:
     """Times the `.tflite` files of a finished run, alternating between them."""
-    finished_model(invocation)
-    run = invocation.run
+    model_path, run = finished_model(invocation), invocation.run
     paths = sorted([*run.path.glob('*.tflite'), *(run / BASELINE_FOLDER).glob('*.tflite')])
     if not paths:
         raise UsageError(f'--run_dir={run.path}: holds no exported files; run --exec_mode=export first')
-    image = next(iter(invocation.helper.build_dataset_eval()))[0][0].numpy()
+    image = take(next(invocation.helper.build_dataset_eval().as_numpy_iterator())[0], 0)
+    if isinstance(image, (dict, tuple)):
+        image = named_inputs(load_fitting_model(model_path, invocation.helper, invocation.reader), image)
     timing = Timing.of_calls(invocation.export.rounds, invocation.export.warmup)
     rows: list[tuple[str, ...]] = [
         ('file', 'bytes', 'p50 ms, 1 thread', 'p90 ms', f'p50 ms, {num_usable_threads()} threads', 'p90 ms')

@@ -12,8 +12,8 @@ from tensorflow.python.framework.func_graph import FuncGraph
 
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners import LEARNERS
-from pocketflow.learners.search import flag_search
 from pocketflow.learners.search.flag_search import FlagSearch
+from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from tests.learners.search.conftest import tiny_context, tiny_net
 
 SPACES = {
@@ -38,9 +38,11 @@ def test_networks_and_graphs_of_a_trial_are_freed(learner: str, tmp_path: Path, 
         {learner: LEARNERS.get(learner).options_class(**FIXED.get(learner, {}))},
     )
     tried: list[weakref.ref[keras.Model]] = []
-    evaluate = flag_search.evaluate
+    evaluate = AbstractModelHelper.evaluate
     monkeypatch.setattr(
-        flag_search, 'evaluate', lambda model, *rest: tried.append(weakref.ref(model)) or evaluate(model, *rest)
+        AbstractModelHelper,
+        'evaluate',
+        lambda helper, model, *rest: tried.append(weakref.ref(model)) or evaluate(helper, model, *rest),
     )
     judge, left = search.evaluator(tiny_net()), []
     for share in (0.2, 0.8):

@@ -29,7 +29,7 @@ from pocketflow.utils.reports.layer_table import format_rows
 from pocketflow.utils.system.interrupts import Interrupted
 from pocketflow.utils.system.progress import Progress
 from pocketflow.utils.training.distillation import Distillation
-from pocketflow.utils.training.trainer import TrainerOptions, evaluate
+from pocketflow.utils.training.trainer import TrainerOptions
 from tests.learners.conftest import make_context, make_helper
 
 NAMES = ('conv1', 'conv2', 'fc3', 'fc4')
@@ -72,7 +72,7 @@ def run(one: WeightSparseLearner, model: keras.Model) -> StageResult:
 
 def test_sparsity_is_exact_and_accuracy_stays(trained, tmp_path):
     one = make_learner(tmp_path, prune_ratio=0.9)
-    before = evaluate(trained, one.helper.calc_loss, one.helper.build_dataset_eval())['accuracy']
+    before = one.helper.evaluate(trained)['accuracy']
     result = run(one, trained)
     assert zeros(result.model) == {'conv1': 720, 'conv2': 46080, 'fc3': 58982, 'fc4': 2304}
     assert before > 0.85 and result.metrics['accuracy'] > before - 0.05
