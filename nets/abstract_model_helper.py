@@ -123,7 +123,7 @@ class AbstractModelHelper(abc.ABC):
     def make_optimizer(self, learning_rate: Schedule, variables: Sequence[tf.Variable]) -> keras.optimizers.Optimizer:
         """The optimizer of a training of `variables`."""
         net = self.net
-        return make_optimizer(net.optimizer, learning_rate, net.momentum, net.weight_decay, variables)
+        return make_optimizer(net.optimizer or 'sgd', learning_rate, net.momentum, net.weight_decay, variables)
 
     def for_finetuning(self: HelperT, decay_factor: float, **data_changes: Any) -> HelperT:
         """A copy of the pair for fine-tuning a compressed network.

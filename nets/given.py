@@ -57,9 +57,9 @@ class GivenNetwork(TaskHelper):
 
     def __init__(self, net_options: NetOptions, dataset: ImageDataset):
         assert isinstance(net_options, GivenOptions)
-        self.task = TASKS[net_options.task]()
+        self.task = TASKS[net_options.task or Classification.name]()
         super().__init__(net_options, dataset)
-        if net_options.task != Classification.name and dataset.name == FolderDataset.name:
+        if not isinstance(self.task, Classification) and dataset.name == FolderDataset.name:
             raise UsageError(
                 f'--task={net_options.task}: a folder of images has classes only; give labels as arrays '
                 '(--dataset=npz) or in records (--dataset=tfrecord)'

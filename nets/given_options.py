@@ -24,10 +24,11 @@ GIVEN_TASKS = ('classification', 'multi-label', 'regression')
 class GivenOptions(_Base):
     """Training of a given network."""
 
-    task: str = option(
+    task: str | None = option(
         'task',
+        None,
+        'what the labels of arrays and records mean: class numbers, 0 or 1 for each class, or any numbers; default: '
         'classification',
-        'what the labels of arrays and records mean: class numbers, 0 or 1 for each class, or any numbers',
         choices=GIVEN_TASKS,
     )
 

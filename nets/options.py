@@ -31,13 +31,16 @@ class NetOptions(Options):
         choices=('piecewise', 'one-cycle'),
     )
     batch_size_norm: float = option('batch_size_norm', 128.0, 'batch size for which lrn_rate_init is given', above=0)
-    optimizer: str = option(
+    optimizer: str | None = option(
         'optimizer',
-        'sgd',
-        'sgd with momentum; adam; adamw and lamb: with decoupled weight decay; they need smaller learning rates',
+        None,  # not its value: it would change the names of earlier runs
+        'sgd with momentum; adam; adamw and lamb: with decoupled weight decay; they need smaller learning rates; '
+        'default: sgd',
         choices=OPTIMIZERS,
     )
-    momentum: float = option('momentum', 0.9, 'momentum of SGD', low=0, high=1, needs='optimizer=sgd')
+    momentum: float = option(
+        'momentum', 0.9, 'momentum of SGD', low=0, high=1, unless='optimizer=adam optimizer=adamw optimizer=lamb'
+    )
     weight_decay: float = option('loss_w_dcy', 2e-4, 'factor on half the squared norm of all kernels', low=0)
 
 
