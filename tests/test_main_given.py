@@ -51,15 +51,9 @@ def given(tmp_path_factory):
 def test_a_network_and_a_folder_are_all_that_is_needed(given, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(given / 'my model.keras', 'my model.keras')
-    (given / 'photos/digit 3/broken.jpg').write_bytes(b'')
-    command = (
-        '--save_path=my model.keras',
-        f'--data_dir_local={given}/photos',
-        *RUN,
-        *QUICK,
-        ONE_FILE,
-        '--skip_bad_images',
-    )
+    shutil.copytree(given / 'photos', 'photos')
+    (tmp_path / 'photos/digit 3/broken.jpg').write_bytes(b'')
+    command = ('--save_path=my model.keras', '--data_dir_local=photos', *RUN, *QUICK, ONE_FILE, '--skip_bad_images')
     outcome = run_main(*command)
     assert outcome.code == 0, outcome.err
     (run,) = (tmp_path / 'runs/given_at_folder').iterdir()

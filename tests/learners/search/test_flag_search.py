@@ -10,11 +10,11 @@ import pytest
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.abstract_learner import LearnerContext, LearnerOptions
 from pocketflow.learners.options import LEARNERS
-from pocketflow.learners.search import flag_search
 from pocketflow.learners.search.flag_search import FlagSearch, refuse_nested
 from pocketflow.learners.search.plan_search import read_record
 from pocketflow.learners.uniform_quantization.learner import UniformQuantizationOptions
 from pocketflow.learners.weight_sparsification.learner import WeightSparseOptions
+from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import Options, option
 from pocketflow.utils.training.trainer import DivergedError
@@ -68,7 +68,7 @@ def _fake(monkeypatch):
     monkeypatch.setattr(LEARNERS, '_entries', dict(LEARNERS._entries))
     LEARNERS.register('fake')(FakeLearner)
     monkeypatch.setattr(FakeLearner, 'tried', [])
-    monkeypatch.setattr(flag_search, 'evaluate', lambda model, loss_fn, held_out: {'accuracy': model})
+    monkeypatch.setattr(AbstractModelHelper, 'evaluate', lambda helper, model, held_out: {'accuracy': model})
 
 
 def searching(
