@@ -148,7 +148,6 @@ SLOWEST = (
     'learners/program/test_pipeline.py',
     'test_main_heads.py',
     'learners/program/checking/test_check.py',
-    'test_main_heads.py',
     'rl_agents/ddpg/test_agent.py',
     'hp_optimizer/optimizers/test_contracts.py',
     'learners/search/test_plan_search.py',
