@@ -114,7 +114,7 @@ def test_the_flag_file_of_several_workers_is_one():
 
 def test_a_record_from_before_a_flag_was_introduced_stands_for_its_default():
     given = command(*TASK)
-    former = [line for line in recorded_lines(given) if not line.startswith('--optimizer=')]
-    assert 'optimizer' in free_flags(given, former)
-    assert 'optimizer' not in free_flags(given, recorded_lines(given))
-    assert 'optimizer' not in free_flags(command(*TASK, '--optimizer=adam'), former)
+    former = [line for line in recorded_lines(given) if not line.startswith('--momentum=')]
+    assert 'momentum' in free_flags(given, former)
+    assert 'momentum' not in free_flags(given, recorded_lines(given))
+    assert 'momentum' not in free_flags(command(*TASK, '--momentum=0.5'), former)
