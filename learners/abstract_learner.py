@@ -354,11 +354,10 @@ class AbstractLearner(ForecastingLearner):
         """
         (schedule, num_scheduled), helper = self.schedule(), self.training_helper()
         parts = self.trainer_parts(compressed.model, compressed.plan)
-        variables = compressed.model.trainable_variables if parts.variables is None else parts.variables
         trainer = Trainer(
             compressed.model,
             self.loss_fn(),
-            helper.make_optimizer(schedule, variables),
+            helper.make_optimizer(schedule, parts.trained(compressed.model)),
             self.context.trainer_options,
             parts=parts,
             distributed=self.context.distributed(helper.dataset.options.batch_size),

@@ -104,8 +104,7 @@ class TrialNetwork:
         self._batches, held_out = helper.build_dataset_train(enbl_trn_val_split=True)
         self._evaluation = Evaluation(model, tuning.loss_fn, held_out, helper.task)
         self._schedule = HalfCosine(tuning.peak)
-        variables = model.trainable_variables if parts.variables is None else parts.variables
-        optimizer = helper.make_optimizer(self._schedule, variables)
+        optimizer = helper.make_optimizer(self._schedule, parts.trained(model))
         self._trainer = Trainer(
             model, tuning.loss_fn, optimizer, tuning.options, parts=parts, label=None, distributed=tuning.distributed
         )

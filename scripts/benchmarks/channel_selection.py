@@ -33,7 +33,7 @@ from pocketflow.utils.reports.report import format_table
 from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.runs.run_directory import RunDirectory
 from pocketflow.utils.training.options import TrainerOptions
-from pocketflow.utils.training.trainer import Trainer, evaluate
+from pocketflow.utils.training.trainer import Trainer
 
 PRUNE_RATIO = 0.5
 REFERENCE = 'lasso'
@@ -91,7 +91,7 @@ class Bench:
         return compressed, time.perf_counter() - begin
 
     def accuracy(self, model: keras.Model) -> float:
-        return evaluate(model, self.helper.calc_loss, self.helper.build_dataset_eval())['accuracy']
+        return self.helper.evaluate(model)['accuracy']
 
     def row(self, criterion: str, refit: bool, model: keras.Model, seconds: float | None) -> Row:
         common.say(f'evaluating {criterion}, {"with" if refit else "without"} re-fit')

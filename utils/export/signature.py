@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.utils.graph.inputs import inputs_in_order
+from pocketflow.utils.graph.inputs import inputs_in_order, names_in_order
 from pocketflow.utils.tasks.nests import Nest
 
 ONLY_INPUT, ONLY_OUTPUT = 'images', 'output_0'
@@ -20,14 +20,14 @@ def input_names(model: keras.Model) -> list[str]:
     """Names of the inputs in the order of `model.inputs`: those of the input layers, or of a dict of inputs."""
     if len(model.inputs) == 1:
         return [ONLY_INPUT]
-    return identifiers(sorted(model.input) if isinstance(model.input, Mapping) else model.input_names)
+    return identifiers(names_in_order(model.input, model.input_names))
 
 
 def output_names(model: keras.Model) -> list[str]:
     """Names of the outputs in the order of `model.outputs`: those of the output layers, or of a dict of outputs."""
     if len(model.outputs) == 1:
         return [ONLY_OUTPUT]
-    return identifiers(sorted(model.output) if isinstance(model.output, Mapping) else model.output_names)
+    return identifiers(names_in_order(model.output, model.output_names))
 
 
 def identifiers(names: Sequence[str]) -> list[str]:

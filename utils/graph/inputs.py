@@ -20,9 +20,18 @@ def model_inputs(model: keras.Model, samples: Any) -> Any:
     return model.input
 
 
+def names_in_order(tensors: Any, layer_names: list[str]) -> list[str]:
+    """Names of a model's inputs or outputs in the order of `model.inputs` or `model.outputs`.
+
+    Args:
+      tensors: `model.input` or `model.output`; a dict has names of its own.
+      layer_names: `model.input_names` or `model.output_names`.
+    """
+    return sorted(tensors) if isinstance(tensors, Mapping) else layer_names
+
+
 def inputs_in_order(model: keras.Model, samples: Any) -> list[Any]:
     """The arrays of samples in the order of `model.inputs`; samples are as for `model_inputs`."""
     if isinstance(samples, Mapping):
-        names = sorted(model.input) if isinstance(model.input, Mapping) else model.input_names
-        return [samples[name] for name in names]
+        return [samples[name] for name in names_in_order(model.input, model.input_names)]
     return list(samples) if isinstance(samples, (tuple, list)) else [samples]

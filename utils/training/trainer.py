@@ -82,6 +82,10 @@ class TrainerParts:
     state: Sequence[tf.Variable] = ()
     metrics: Callable[[], dict[str, tf.Tensor]] | None = None
 
+    def trained(self, model: keras.Model) -> list[tf.Variable]:
+        """The variables that a training of the model changes."""
+        return list(model.trainable_variables if self.variables is None else self.variables)
+
 
 @dataclasses.dataclass(frozen=True)
 class DistributedContext:
@@ -132,7 +136,7 @@ class Trainer:
         self.log, self.label = log, label
         self._name = label or 'tuning'
         self.dtype = resolve_compute_dtype(options.compute_dtype, model)
-        self.variables = list(model.trainable_variables if parts.variables is None else parts.variables)
+        self.variables = parts.trained(model)
         self.optimizer.build(self.variables)
         self.workers, self._samples_per_step = distributed.workers, distributed.samples_per_step
         self._reducer = make_reducer(distributed.compression, distributed.workers, self.variables, distributed.seed)
