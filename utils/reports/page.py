@@ -174,10 +174,10 @@ def _quality_card(metric: Metric, before: Record, after: Record, drop: float) ->
 
 
 def _change_words(metric: Metric, amount: str, drop: float) -> str:
-    """`Drops 0.80 points`, `Rises 0.0100 px`."""
-    if metric.is_share:
-        return f'{"Drops" if drop > 0 else "Gains"} {amount}'
-    return f'{"Drops" if (drop > 0) == metric.higher_is_better else "Rises"} {amount}'
+    """`Drops 0.80 points`, `Gains 0.80 points`, `Rises 0.0100 px`."""
+    if (drop > 0) == metric.higher_is_better:
+        return f'Drops {amount}'
+    return f'{"Gains" if metric.is_share and metric.higher_is_better else "Rises"} {amount}'
 
 
 def comparison(report: Record) -> list[Row]:

@@ -81,12 +81,13 @@ class Metric:
         return with_unit(figures.signed(after - before, 4), self.unit)
 
     def drop_words(self, drop: float) -> str:
-        """`drop 1.20 points`, `gain 0.10 points`, `0.0120 px worse`, `0.0100 better`."""
-        if self.is_share:
-            points = figures.rounded(100 * drop, 2)
-            return f'{"drop" if points >= 0 else "gain"} {abs(points):.2f} points'
-        amount = figures.rounded(drop, 4)
-        return f'{with_unit(f"{abs(amount):.4f}", self.unit)} {"worse" if amount >= 0 else "better"}'
+        """`drop 1.20 points`, `gain 0.10 points`; of other metrics `0.0120 px worse`, `1.20 points better`."""
+        digits = 2 if self.is_share else 4
+        amount = figures.rounded(self.scale * drop, digits)
+        text = with_unit(f'{abs(amount):.{digits}f}', 'points' if self.is_share else self.unit)
+        if self.is_share and self.higher_is_better:
+            return f'{"drop" if amount >= 0 else "gain"} {text}'
+        return f'{text} {"worse" if amount >= 0 else "better"}'
 
 
 ACCURACY = Metric('accuracy', is_share=True)

@@ -11,7 +11,7 @@ import setuptools
 from pocketflow.nets.tasks import Classification, Regression
 from pocketflow.utils.reports.page import comparison, metric_names, operator_table, render, verdict_cards, write_page
 from pocketflow.utils.system import atomic
-from pocketflow.utils.tasks.metric import ACCURACY
+from pocketflow.utils.tasks.metric import ACCURACY, Metric
 
 ROOT = Path(__file__).parents[3]
 VOID = {'meta', 'br', 'hr', 'img', 'link', 'input'}
@@ -480,6 +480,14 @@ def test_metrics_of_stages_are_joined_accuracies_first():
         {'metrics': {'acc_top5': 1, 'rmse': 1}},
     ]
     assert metric_names(stages, {'accuracy': ACCURACY}) == ['accuracy', 'acc_top5', 'loss', 'rmse']
+
+
+def test_a_share_that_is_better_when_smaller(report):
+    missed = Metric('accuracy', 'share missed', higher_is_better=False, is_share=True)
+    report['task'] = {**report['task'], 'primary': missed.to_json(), 'metrics': [missed.to_json()]}
+    for drop, words in ((0.012, 'Rises 1.20 points'), (-0.012, 'Drops 1.20 points')):
+        report['verdict']['metric_drop'] = drop
+        assert verdict_cards(report)[2].words == words
 
 
 def test_a_metric_that_is_better_when_smaller(report):

@@ -35,5 +35,7 @@ def test_words():
     assert ACCURACY.change(0.9, 0.9 - 1e-9) == '0.00 points' and ERROR.change(2.0, None) == ''
     assert (ACCURACY.drop_words(0.0144), ACCURACY.drop_words(-0.05)) == ('drop 1.44 points', 'gain 5.00 points')
     assert (ERROR.drop_words(0.012), ERROR.drop_words(-0.5)) == ('0.0120 px worse', '0.5000 px better')
+    missed = Metric('missed', higher_is_better=False, is_share=True)
+    assert (missed.drop_words(0.012), missed.drop_words(-0.05)) == ('1.20 points worse', '5.00 points better')
     assert (ACCURACY.axis, ERROR.axis, Metric('loss').axis) == ('accuracy (%)', 'mean absolute error (px)', 'loss')
     assert (plain(0.5), plain(12345.6)) == ('0.5000', '1.235e+04')
