@@ -276,12 +276,17 @@ class AbstractModelHelper(abc.ABC):
           float32 `[min(num_images, available), height, width, channels]`, or a structure of arrays for several inputs;
           of the source's type if not `normalised`.
         """
+        return self.training_samples(num_images, seed, normalised)[0]
+
+    def training_samples(self, num_images: int, seed: int = 0, normalised: bool = True) -> tuple[Nest, Nest]:
+        """The images of `training_images`, and their labels."""
         if self.max_training_images is not None:
             num_images = min(num_images, self.max_training_images)
         train, _ = self.dataset.split_indices(enbl_trn_val_split=True)
         chosen = np.random.default_rng(seed).permutation(train)[:num_images]
         batches = self.dataset.ordered_batches('train', np.sort(chosen), normalised).as_numpy_iterator()
-        return concatenated([images for images, _ in batches])
+        images, labels = zip(*batches, strict=True)
+        return concatenated(list(images)), concatenated(list(labels))
 
 
 class TaskHelper(AbstractModelHelper):

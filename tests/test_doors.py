@@ -80,7 +80,7 @@ def test_pruned_networks_are_smaller_and_the_given_one_stays(model: keras.Model)
 
 
 def test_networks_of_others_are_pruned(mobilenet: keras.Model):
-    result = pocketflow.prune_channels(mobilenet, samples((32, 32, 3), 4), criterion='l1', num_positions=1)
+    result = pocketflow.prune_channels(mobilenet, samples((32, 32, 3), 4), selector='l1', num_positions=1)
     assert result.model.count_params() < 0.6 * mobilenet.count_params()
     assert result.model(samples((32, 32, 3), 2)).shape == (2, 10)
 
@@ -90,7 +90,7 @@ def test_nested_and_sequential_models_are_pruned():
     nested = keras.Sequential(
         [keras.Input((8, 8, 1)), keras.Model(base.input, base.layers[-2].output), layers.Dense(4)]
     )
-    result = pocketflow.prune_channels(nested, samples(), criterion='l1')
+    result = pocketflow.prune_channels(nested, samples(), selector='l1')
     assert result.model.get_layer('conv1').filters == 4
     assert result.model.get_layer('conv2').filters == 4
 
@@ -200,9 +200,9 @@ REFUSED = {
     'words': (lambda model: pocketflow.prune_channels(model, ['a']), 'images are list, not an array of numbers'),
     'nan': (lambda model: pocketflow.prune_channels(model, np.full((1, 8, 8, 1), np.nan)), 'infinite or not a number'),
     'ratio': (lambda model: pocketflow.prune_channels(model, samples(), 1), 'ratio=1: give a share from 0 up to'),
-    'criterion': (
-        lambda model: pocketflow.prune_channels(model, samples(), criterion='l2'),
-        "criterion='l2': give one of lasso, obs, l1, random",
+    'selector': (
+        lambda model: pocketflow.prune_channels(model, samples(), selector='l3'),
+        "selector='l3': give one of l1, lasso, obs, random",
     ),
     'ridge': (lambda model: pocketflow.prune_channels(model, samples(), ridge=0), 'num_positions=10, ridge=0: give'),
     'layer': (
@@ -216,7 +216,7 @@ REFUSED = {
     ),
     'channels elsewhere': (
         lambda model: pocketflow.prune_channels(model, samples(), layers=['hidden'], channels={'conv2': [0]}),
-        "channels names 'conv2', which layers does not",
+        "'conv2' is named in channels or ratio, but not in layers",
     ),
     'bits': (lambda model: pocketflow.quantize(model, 17), 'bits=17: with these settings, give 1 to 16'),
     'codebook bits': (lambda model: pocketflow.quantize(model, 9, 'codebook'), 'bits=9: with these settings, .* to 8'),

@@ -14,9 +14,11 @@ import tf_keras as keras
 
 from pocketflow.hp_optimizer import Layer, SearchProblem
 from pocketflow.hp_optimizer.domain import Value, Values, as_number
+from pocketflow.learners.channel_pruning.choices import SELECTORS
 from pocketflow.learners.channel_pruning.counts import num_kept
 from pocketflow.learners.channel_pruning.pruning import joint_orders
 from pocketflow.learners.channel_pruning.regressions import Sampling
+from pocketflow.learners.channel_pruning.selectors.selector import SelectionContext, Supervision
 from pocketflow.learners.search.candidates import Candidates, layer_features
 from pocketflow.utils.channels import ReaderChannels, input_masks, trace
 from pocketflow.utils.costs.choice_macs import ChoiceMacs
@@ -43,10 +45,11 @@ class ChannelCandidates(Candidates):
     Args:
       model: the trained model; it is not modified.
       readers: the layers to be pruned.
-      criterion: the criterion that ranks the channels.
+      selector: the name of the selector that ranks the channels.
       macs_share: the budget, as a share of the model's MACs.
       sampling: settings for sampling layers.
       parts: parts of the training other than masks.
+      supervision: labels and loss, if the selector needs them.
     """
 
     searched = 'channels kept'
@@ -56,10 +59,11 @@ class ChannelCandidates(Candidates):
         self,
         model: keras.Model,
         readers: Mapping[str, ReaderChannels],
-        criterion: str,
+        selector: str,
         macs_share: float,
         sampling: Sampling,
         parts: TrainerParts,
+        supervision: Supervision | None = None,
     ):
         self._full, self._readers, self._sampling, self.model = model, readers, sampling, copied(model)
         self._graph = trace(model)
@@ -71,7 +75,8 @@ class ChannelCandidates(Candidates):
         self.sizes = {
             name: sum(int(mask.shape.num_elements()) for mask in masks.values()) for name, masks in self._masks.items()
         }
-        self._orders = self._ranked(criterion, math.sqrt(macs_share))  # inputs and outputs are both reduced
+        # Inputs and outputs of layers are both reduced, hence the root.
+        self._orders = self._ranked(selector, math.sqrt(macs_share), supervision)
         state = [mask for masks in self._masks.values() for mask in masks.values()]
         self.parts = dataclasses.replace(parts, constraint=self._constrain, state=state)
         self.budget = f'{macs_share:g} of the multiply-adds'
@@ -80,13 +85,16 @@ class ChannelCandidates(Candidates):
             layer_features({name: tuple(list(masks.values())[-1].shape) for name, masks in self._masks.items()}),
         )
 
-    def _ranked(self, criterion: str, share: float) -> dict[str, np.ndarray]:
-        rng = np.random.default_rng(self._sampling.seed)
+    def _ranked(self, selector: str, share: float, supervision: Supervision | None) -> dict[str, np.ndarray]:
+        """Layer -> its channels, best first; decisions on streams are made for `share` of the inputs of each layer."""
+        context = SelectionContext(self._full, self._readers, self._sampling, supervision)
+        ranking = SELECTORS.get(selector)(context)
+        joint = joint_orders(context, ranking, dict.fromkeys(self._readers, share))
         own = {
-            name: regression.order(criterion, rng)
+            name: ranking.order(regression)
             for name, regression in self._sampling.regressions(self._full, self.model, self._readers)
         }
-        return {**own, **joint_orders(self._full, self._readers, self._sampling, criterion, share)}
+        return {**own, **joint}
 
     def _problem(self, macs_share: float, features: Mapping[str, tuple[float, ...]]) -> SearchProblem:
         costs, total = ChoiceMacs(self._graph), total_macs(self._graph)

@@ -1,6 +1,23 @@
 """Choices of channel pruning that the command line needs without TensorFlow."""
 
-CRITERIA = ('lasso', 'obs', 'l1', 'random')
-"""Selection criteria: LASSO path, optimal brain surgeon, l1 norm of the weights, random."""
+from __future__ import annotations
+
+import typing
+
+from pocketflow.utils.registry import Registry
+
+if typing.TYPE_CHECKING:
+    from pocketflow.learners.channel_pruning.selectors.selector import Selector
+
+SELECTORS: Registry[type[Selector], str] = Registry('selector', name_attribute='name')
+"""How channels are chosen; each declaration is one line of help. A selector is one file in `selectors`."""
+for _name, _help in {
+    'lasso': 'contributions that reconstruct the output (He et al. 2017)',
+    'obs': 'optimal brain surgeon: backward elimination with re-fitting',
+    'l1': 'l1 norm of the weights',
+    'random': 'at random, as a baseline',
+}.items():
+    SELECTORS.declare(_name, f'pocketflow.learners.channel_pruning.selectors.{_name.replace("-", "_")}', _help)
+
 DENSE_LAYERS = ('none', 'hidden', 'all')
 """Which dense layers are pruned; 'hidden': all except those that make an output."""

@@ -13,12 +13,11 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import scipy.linalg
 
 from pocketflow.learners.channel_pruning.contributions import ChannelStatistics
 from pocketflow.learners.channel_pruning.counts import num_kept
-from pocketflow.learners.channel_pruning.equations import NormalEquations
-from pocketflow.learners.channel_pruning.selectors import lasso, obs
+from pocketflow.learners.channel_pruning.selectors.selector import Selector
+from pocketflow.learners.channel_pruning.stream_regression import StreamRegression, coefficients
 from pocketflow.utils.channels import ReaderChannels
 from pocketflow.utils.channels.identities import ChannelGraph
 from pocketflow.utils.channels.streams import Stream, streams
@@ -32,8 +31,6 @@ NOT_WORTH = 'no multiply-adds would be saved'
 FLOOR = 0.5
 """Each part of a stream keeps at least this fraction of its share of channels. If a concatenation joins a strong skip
 connection and a weak deep branch, a common set would otherwise drop the entire branch."""
-DAMPING = 1e-8
-"""Damping, relative to the mean energy of a channel's contribution, because channels may be linearly dependent."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,71 +50,31 @@ class Decisions:
 
 @dataclasses.dataclass(frozen=True)
 class Chooser:
-    """A selection criterion on statistics of the full model, for one reader or several together.
+    """Chooses common sets of channels, from statistics of the full model.
 
     Attributes:
-      criterion: 'lasso', 'obs', 'l1' or 'random'.
+      selector: ranks the channels.
       statistics: reader -> its statistics.
-      norms: reader -> l1 norm of each channel's weights.
-      rng: random numbers for 'random'.
     """
 
-    criterion: str
+    selector: Selector
     statistics: Statistics
-    norms: Mapping[str, np.ndarray]
-    rng: np.random.Generator
 
     def choose(self, stream: Stream, readers: Sequence[str], num_free: int, pinned: np.ndarray) -> np.ndarray:
-        """Channels of a stream: the pinned ones, and the best `num_free` of the others for all `readers` together.
-
-        Each reader's statistics are divided by the energy of its output, so that all have equal weight.
-        """
-        free = np.flatnonzero(~pinned)
-        if num_free >= len(free):
+        """Channels of a stream: the pinned ones, and the best `num_free` of the others for all `readers` together."""
+        regression = self._regression(stream, readers, pinned)
+        if num_free >= len(regression.free):
             return np.arange(len(pinned))
-        if self.criterion == 'lasso':
-            best = lasso.lasso_channels(*self._regression(stream, readers, free), num_free)
-        else:
-            best = self._order(stream, readers, free)[:num_free]
-        return np.sort(np.concatenate([np.flatnonzero(pinned), free[best]]))
+        best = self.selector.choose_jointly(regression, num_free)
+        return np.sort(np.concatenate([np.flatnonzero(pinned), regression.free[best]]))
 
     def order(self, stream: Stream, readers: Sequence[str], pinned: np.ndarray) -> np.ndarray:
         """All channels of a stream: the pinned ones, then the others, the best for all `readers` together first."""
-        free = np.flatnonzero(~pinned)
-        return np.concatenate([np.flatnonzero(pinned), free[self._order(stream, readers, free)]])
+        regression = self._regression(stream, readers, pinned)
+        return np.concatenate([np.flatnonzero(pinned), regression.free[self.selector.joint_order(regression)]])
 
-    def _order(self, stream: Stream, readers: Sequence[str], free: np.ndarray) -> np.ndarray:
-        if self.criterion == 'random':
-            return self.rng.permutation(len(free))
-        if self.criterion == 'l1':
-            return np.argsort(-self._summed_norms(stream, readers)[free], kind='stable')
-        gram, cross = self._regression(stream, readers, free)
-        if self.criterion == 'lasso':
-            return lasso.lasso_order(gram, cross)
-        return obs.obs_order(NormalEquations(gram, cross[:, None], 1.0, 1), np.arange(len(free)), DAMPING)
-
-    def _regression(self, stream: Stream, readers: Sequence[str], free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Summed statistics of the `free` channels, for the part of the outputs that the others do not explain."""
-        gram, cross = self._summed(stream, readers)
-        others = np.setdiff1d(np.arange(len(cross)), free)
-        cross = cross[free] - gram[np.ix_(free, others)] @ _solve(gram, cross, others)
-        return gram[np.ix_(free, free)], cross
-
-    def _summed(self, stream: Stream, readers: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        size = len(stream.identities)
-        gram, cross = np.zeros((size, size)), np.zeros(size)
-        for name in readers:
-            statistics, places = self.statistics[name], stream.places[name]
-            energy = statistics.energy or 1.0
-            gram[np.ix_(places, places)] += statistics.gram / energy
-            cross[places] += statistics.cross / energy
-        return gram, cross
-
-    def _summed_norms(self, stream: Stream, readers: Sequence[str]) -> np.ndarray:
-        norms = np.zeros(len(stream.identities))
-        for name in readers:
-            norms[stream.places[name]] += self.norms[name] / (self.norms[name].sum() or 1.0)
-        return norms
+    def _regression(self, stream: Stream, readers: Sequence[str], pinned: np.ndarray) -> StreamRegression:
+        return StreamRegression(stream, readers, np.flatnonzero(~pinned), self.statistics)
 
 
 def first_with_floors(order: np.ndarray, count: int, parts: Sequence[np.ndarray], floors: Sequence[int]) -> np.ndarray:
@@ -147,16 +104,8 @@ def lost_share(statistics: ChannelStatistics, kept: np.ndarray) -> float:
     """
     if statistics.energy <= 0 or len(kept) == len(statistics.cross):
         return 0.0
-    explained = statistics.cross[kept] @ _solve(statistics.gram, statistics.cross, kept)
+    explained = statistics.cross[kept] @ coefficients(statistics.gram, statistics.cross, kept)
     return float(np.clip(1 - explained / statistics.energy, 0, 1))
-
-
-def _solve(gram: np.ndarray, cross: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    if not len(kept):
-        return np.zeros(0)
-    gram = gram[np.ix_(kept, kept)]
-    damping = DAMPING * np.trace(gram) / len(kept) or 1.0
-    return scipy.linalg.solve(gram + damping * np.eye(len(kept)), cross[kept], assume_a='pos')
 
 
 class Decider:
@@ -165,14 +114,18 @@ class Decider:
     Args:
       graph: of the model.
       readers: the layers that may drop channels.
-      share: share of the channels to keep.
+      shares: reader -> the share of its channels to keep, in (0, 1].
       chooser: creates the chooser, which needs a pass over images; called on first use only.
     """
 
     def __init__(
-        self, graph: ChannelGraph, readers: Mapping[str, ReaderChannels], share: float, chooser: Callable[[], Chooser]
+        self,
+        graph: ChannelGraph,
+        readers: Mapping[str, ReaderChannels],
+        shares: Mapping[str, float],
+        chooser: Callable[[], Chooser],
     ):
-        self._readers, self._share = readers, share
+        self._readers, self._shares = readers, shares
         self._macs = ChoiceMacs(graph)
         self._streams = streams(graph, readers)
         self._make_chooser = chooser
@@ -210,7 +163,7 @@ class Decider:
     def _single(self, stream: Stream) -> Decisions:
         ((name, count),) = self._counts(stream).items()
         without = {other: mask for other, mask in self._masks.items() if other != name}
-        if self._share < 1 and self._macs.total(without) <= self._total:
+        if self._shares[name] < 1 and self._macs.total(without) <= self._total:
             self._commit(without)
             return Decisions(whole={name: NOT_WORTH})
         return Decisions(counts={name: count})
@@ -229,14 +182,14 @@ class Decider:
         )
 
     def _common(self, stream: Stream) -> _Option | None:
-        """One set for all readers of the stream."""
-        num_free = int((~stream.pinned).sum())
-        if not num_free or self._share >= 1:
+        """One set for all readers of the stream, of the mean of their shares."""
+        num_free, names = int((~stream.pinned).sum()), list(stream.places)
+        share = float(np.mean([self._shares[name] for name in names]))
+        if not num_free or share >= 1:
             return None
-        names, num_free = list(stream.places), num_kept(num_free, self._share)
-        chosen = self._get_chooser().choose(stream, names, num_free, stream.pinned)
+        chosen = self._get_chooser().choose(stream, names, num_kept(num_free, share), stream.pinned)
         parts = stream.parts()
-        floors = [int(len(part) * self._share * FLOOR) for part in parts]
+        floors = [int(len(part) * share * FLOOR) for part in parts]
         if any(np.isin(part, chosen).sum() < floor for part, floor in zip(parts, floors, strict=True)):
             order = self._get_chooser().order(stream, names, stream.pinned)
             chosen = first_with_floors(order, len(chosen), parts, floors)
@@ -286,7 +239,7 @@ class Decider:
         self._masks, self._total = dict(masks), self._macs.total(masks)
 
     def _counts(self, stream: Stream) -> dict[str, int]:
-        return {name: num_kept(self._readers[name].num_channels, self._share) for name in stream.places}
+        return {name: num_kept(self._readers[name].num_channels, self._shares[name]) for name in stream.places}
 
     def _any(self, name: str, count: int) -> np.ndarray:
         """Any `count` channels, equally many of each group of a grouped convolution, to compute costs."""

@@ -172,7 +172,7 @@ def equation_bytes(shape: tuple[int, int], num_rows: int, needs_gram: bool = Fal
     Args:
       shape: (features, outputs) of the layer.
       num_rows: number of rows of its equations.
-      needs_gram: whether the criterion needs A, for both forms.
+      needs_gram: whether the selector needs A, for both forms.
     """
     features, outputs = shape
     weights = 6 * 8 * features * outputs

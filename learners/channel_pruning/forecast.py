@@ -7,16 +7,19 @@ from collections.abc import Mapping
 import numpy as np
 import tf_keras as keras
 
+from pocketflow.learners.channel_pruning.choices import SELECTORS
 from pocketflow.learners.channel_pruning.contributions import ChannelStatistics
 from pocketflow.learners.channel_pruning.decisions import Chooser, Decider
 from pocketflow.learners.channel_pruning.memory import Demand
 from pocketflow.learners.channel_pruning.pruning import LARGER
+from pocketflow.learners.channel_pruning.regressions import Sampling
+from pocketflow.learners.channel_pruning.selectors.selector import SelectionContext
 from pocketflow.utils.channels import ReaderChannels, trace
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 
 
 def expected_channels(
-    model: keras.Model, readers: Mapping[str, ReaderChannels], share: float, seed: int = 0
+    model: keras.Model, readers: Mapping[str, ReaderChannels], shares: Mapping[str, float], seed: int = 0
 ) -> tuple[dict[str, list[int]], dict[str, str]]:
     """Channels to keep, with the numbers that the selection would keep if all channels were equally important.
 
@@ -26,14 +29,14 @@ def expected_channels(
     Args:
       model: a functional model.
       readers: the layers to be pruned, in the order of execution.
-      share: share of each layer's channels to keep, in (0, 1].
+      shares: reader -> the share of its channels to keep, in (0, 1].
       seed: draws the sets.
 
     Returns:
       (layer -> its kept channels, ascending; layer that keeps all channels -> the reason).
     """
     rng, graph = np.random.default_rng(seed), trace(model)
-    decisions = Decider(graph, readers, share, lambda: _indifferent(readers, rng)).decide()
+    decisions = Decider(graph, readers, shares, lambda: _indifferent(model, readers, seed)).decide()
     kept = {
         name: np.sort(decisions.joint[name])
         if name in decisions.joint
@@ -47,13 +50,14 @@ def expected_channels(
     return channels, dict(decisions.whole)
 
 
-def _indifferent(readers: Mapping[str, ReaderChannels], rng: np.random.Generator) -> Chooser:
-    """A criterion for which all channels are equal: independent contributions of the same energy."""
+def _indifferent(model: keras.Model, readers: Mapping[str, ReaderChannels], seed: int) -> Chooser:
+    """Chooses at random: all contributions are independent, and of the same energy."""
     sizes = {name: reader.num_channels for name, reader in readers.items()}
     statistics = {
         name: ChannelStatistics(np.eye(size), np.ones(size), float(size), num_rows=1) for name, size in sizes.items()
     }
-    return Chooser('random', statistics, {name: np.ones(size) for name, size in sizes.items()}, rng)
+    no_images = Sampling(np.zeros((0,)), num_positions=1, ridge=1.0, seed=seed)
+    return Chooser(SELECTORS.get('random')(SelectionContext(model, readers, no_images)), statistics)
 
 
 def _drawn(num_channels: int, count: int | None, num_groups: int, rng: np.random.Generator) -> np.ndarray:

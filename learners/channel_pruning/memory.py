@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 import tensorflow as tf
 import tf_keras as keras
 
+from pocketflow.learners.channel_pruning.choices import SELECTORS
 from pocketflow.learners.channel_pruning.contributions import images_at_once
 from pocketflow.learners.channel_pruning.equations import ROWS_AT_A_TIME, equation_bytes, is_kept_as_rows
 from pocketflow.learners.channel_pruning.grams import contribution_bytes
@@ -45,7 +46,7 @@ class Demand:
     needs_gram: bool = False
 
     @classmethod
-    def of(cls, model: keras.Model, layers: Collection[str], image: Nest, num_positions: int, criterion: str) -> Demand:
+    def of(cls, model: keras.Model, layers: Collection[str], image: Nest, num_positions: int, selector: str) -> Demand:
         """Requirements for pruning the `layers` of a model; `image` is float32 `[1, height, width, channels]`."""
         inputs, held = input_shapes(model, layers, image)
         forms = {name: known_linear_form(model.get_layer(name)) for name in layers}
@@ -59,7 +60,7 @@ class Demand:
             {name: form.shape for name, form in forms.items()},
             {name: reader.num_channels for name, reader in reader_channels(model).items() if name in forms},
             rows,
-            needs_gram=criterion == 'obs',
+            needs_gram=SELECTORS.get(selector).needs_features,
         )
 
     def of_layer(self, name: str, num_images: int) -> int:
@@ -97,14 +98,15 @@ class Demand:
 
 
 def require_memory(
-    demand: Demand, num_images: int, images_flag: str, skip_flag: str, available: int | None = None
+    demand: Demand, num_images: int, images_flag: str, skip_flag: str | None, available: int | None = None
 ) -> None:
     """Raises a `UsageError` that suggests flags if there is not enough memory.
 
     Args:
       demand: requirements of the model.
       num_images: number of images for selection and re-fitting.
-      images_flag, skip_flag: the flags, without dashes, for the number of images and for layers to leave out.
+      images_flag: the flag, without dashes, for the number of images.
+      skip_flag: the flag for layers to leave out; None if there is none.
       available: available bytes; by default those reported by the system. If unknown, there is no check.
     """
     available = available_bytes() if available is None else available
@@ -118,8 +120,8 @@ def require_memory(
         f'{in_words(demand.of_layer(name, num_images))}; {in_words(available)} are available'
     )
     fitting = _most_images(demand, num_images, available)
-    if fitting >= min(FEW_IMAGES, num_images - 1):
-        raise UsageError(f'{what}; give --{images_flag}={fitting} or less')
+    if fitting >= min(FEW_IMAGES, num_images - 1) or skip_flag is None:
+        raise UsageError(f'{what}; give --{images_flag}={max(1, fitting)} or less')
     raise UsageError(f'{what}; leave the layer out: --{skip_flag}={name}')
 
 

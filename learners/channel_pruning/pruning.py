@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import tf_keras as keras
 
-from pocketflow.learners.channel_pruning.choices import CRITERIA
+from pocketflow.learners.channel_pruning.choices import SELECTORS
 from pocketflow.learners.channel_pruning.contributions import contributions
 from pocketflow.learners.channel_pruning.decisions import Chooser, Decider, Decisions
-from pocketflow.learners.channel_pruning.linear_forms import known_linear_form, linear_form
+from pocketflow.learners.channel_pruning.linear_forms import linear_form
 from pocketflow.learners.channel_pruning.prunable import reasons_not_to_prune
 from pocketflow.learners.channel_pruning.refit import LayerRegression
 from pocketflow.learners.channel_pruning.regressions import Sampling
+from pocketflow.learners.channel_pruning.selectors.selector import SelectionContext, Selector, Supervision
 from pocketflow.utils.channels import ReaderChannels, reader_channels, remove_channels, trace
 from pocketflow.utils.channels.readers import kept_identities
 from pocketflow.utils.compression_plan import CompressionPlan
@@ -58,14 +59,15 @@ class Pruned:
 def prune_channels(
     model: keras.Model,
     images: np.ndarray,
-    ratio: float = 0.5,
-    criterion: str = 'lasso',
+    ratio: float | Mapping[str, float] = 0.5,
+    selector: str = 'lasso',
     *,
     layers: Collection[str] | None = None,
     channels: Mapping[str, Sequence[int]] | None = None,
     num_positions: int = 10,
     ridge: float = 1e-5,
     seed: int = 0,
+    supervision: Supervision | None = None,
     report: Report | None = None,
 ) -> Pruned:
     """Removes a share of the input channels of each layer if this saves multiply-adds, and re-fits the other weights.
@@ -88,15 +90,17 @@ def prune_channels(
     Args:
       model: a functional or sequential tf_keras model; it is not modified.
       images: samples without labels, `[N, ...]`, preprocessed for the model; a few hundred to a few thousand.
-      ratio: share of each layer's input channels to remove, in [0, 1); at least one is kept.
-      criterion: the selection criterion, one of `CRITERIA`.
+      ratio: share of each layer's input channels to remove, in [0, 1); at least one is kept. Or a share for each layer
+        by name; layers that are not named keep all, and are re-fitted.
+      selector: how channels are chosen, one of `SELECTORS`.
       layers: names of the layers to prune; default: all convolutions except the first one, and all dense layers except
         those that make an output.
-      channels: layer -> the input channels that it keeps, ascending, in place of `ratio` and `criterion`; layers that
+      channels: layer -> the input channels that it keeps, ascending, in place of `ratio` and `selector`; layers that
         are not named keep all, and are re-fitted.
       num_positions: sampled output positions per image and layer.
       ridge: damping of the least squares, relative to the mean energy of a weight's input; > 0.
-      seed: draws the positions, and the channels of the criterion 'random'.
+      seed: draws the positions, and the channels of the selector 'random'.
+      supervision: labels of the images and a loss, for selectors that need the gradients of a loss.
       report: called for each re-fitted layer with its name, the number of kept channels, and the relative error.
 
     Raises:
@@ -104,18 +108,31 @@ def prune_channels(
     """
     model = flat_model(model)
     images = checked_images(model, images)
-    check_share('ratio', ratio)
-    check_choice('criterion', criterion, CRITERIA)
+    check_choice('selector', selector, tuple(SELECTORS))
+    if SELECTORS.get(selector).needs_supervision and supervision is None and channels is None:
+        raise UsageError(
+            f'the selector {selector!r} needs labels and a loss: give supervision=Supervision(labels, loss)'
+        )
     if num_positions < 1 or not ridge > 0:
         raise UsageError(f'num_positions={num_positions}, ridge={ridge}: give at least 1, and more than 0')
-    readers = _readers(model, layers, channels or {})
+    ratios = ratio if isinstance(ratio, Mapping) else {}
+    readers = _readers(model, layers, {**dict.fromkeys(ratios, ()), **(channels or {})})
+    shares = _kept_shares(readers, ratio)
     sampling = Sampling(images, num_positions, ridge, seed)
     if channels is None:
-        return _prune(model, readers, sampling, criterion, 1 - ratio, report)
+        return _prune(SelectionContext(model, readers, sampling, supervision), selector, shares, report)
     wanted = {name: np.array(channels.get(name, range(reader.num_channels))) for name, reader in readers.items()}
     kept_identities(trace(model), {name: kept.tolist() for name, kept in wanted.items()})
     refitted, kept = refit_layers(model, readers, sampling, lambda name, _: wanted[name], report)
     return _result(model, remove_channels(refitted, kept), refitted, readers, kept, {})
+
+
+def _kept_shares(names: Iterable[str], ratio: float | Mapping[str, float]) -> dict[str, float]:
+    """Layer -> the share of its channels to keep."""
+    ratios = {name: ratio.get(name, 0.0) if isinstance(ratio, Mapping) else ratio for name in names}
+    for name, value in ratios.items():
+        check_share(f'ratio of {name}' if isinstance(ratio, Mapping) else 'ratio', value)
+    return {name: 1 - value for name, value in ratios.items()}
 
 
 def _readers(
@@ -130,7 +147,7 @@ def _readers(
     check_layers([*channels], able, 'pruned')
     unplanned = [name for name in channels if name not in layers]
     if unplanned:
-        raise UsageError(f'channels names {unplanned[0]!r}, which layers does not; name it in both')
+        raise UsageError(f'{unplanned[0]!r} is named in channels or ratio, but not in layers; name it in both')
     if not layers:
         raise UsageError(
             f'no layer of model {model.name!r} is left to prune: by default the first convolution and the dense layers '
@@ -139,23 +156,17 @@ def _readers(
     return {name: reader for name, reader in readers.items() if name in layers}
 
 
-def _prune(
-    model: keras.Model,
-    readers: Mapping[str, ReaderChannels],
-    sampling: Sampling,
-    criterion: str,
-    share: float,
-    report: Report | None,
-) -> Pruned:
-    """As `prune_channels`, with checked arguments; `share` of each reader's channels is kept."""
-    rng = np.random.default_rng(sampling.seed)
-    decisions = decide(model, readers, sampling, criterion, share)
+def _prune(context: SelectionContext, name: str, shares: Mapping[str, float], report: Report | None) -> Pruned:
+    """As `prune_channels`, with checked arguments; `shares` are those that are kept."""
+    model, readers, sampling = context.model, context.readers, context.sampling
+    selector = SELECTORS.get(name)(context)
+    decisions = decide(context, selector, shares)
 
     def chosen(name: str, regression: LayerRegression) -> np.ndarray:
         if name in decisions.joint:
             return decisions.joint[name]
         if name in decisions.counts:
-            return _chosen(regression, criterion, decisions.counts[name], rng)
+            return choose(selector, regression, decisions.counts[name])
         return np.arange(readers[name].num_channels)
 
     refitted, kept = refit_layers(model, readers, sampling, chosen, report)
@@ -185,53 +196,47 @@ def _result(
     return Pruned(pruned, plan, refitted, notes)
 
 
-def _chosen(regression: LayerRegression, criterion: str, count: int, rng: np.random.Generator) -> np.ndarray:
-    """The channels that a criterion keeps; for a grouped convolution, equally many of each group."""
+def choose(selector: Selector, regression: LayerRegression, count: int) -> np.ndarray:
+    """The `count` channels that a layer keeps; for a grouped convolution, equally many of each group."""
     num_groups = getattr(regression.layer, 'groups', 1)
     if num_groups == 1 or regression.num_channels % num_groups:
-        return regression.choose(criterion, count, rng)
-    order = regression.order(criterion, rng)
+        return selector.choose(regression, count)
+    order = selector.order(regression)
     group = order // (regression.num_channels // num_groups)
     best = [order[group == number][: max(1, count // num_groups)] for number in range(num_groups)]
     return np.sort(np.concatenate(best))
 
 
-def decide(
-    model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, criterion: str, share: float
-) -> Decisions:
+def decide(context: SelectionContext, selector: Selector, shares: Mapping[str, float]) -> Decisions:
     """Decides which readers have a common set of channels, and which keep all.
 
     Args:
-      model: a functional model.
-      readers: the layers to be pruned, in the order of execution; each has a linear form.
-      sampling: images, and settings for sampling layers.
-      criterion: one of `CRITERIA`.
-      share: share of each layer's channels to keep, in (0, 1].
+      context: model, readers and images.
+      selector: ranks the channels.
+      shares: reader -> the share of its channels to keep, in (0, 1].
     """
-    return _decider(model, readers, sampling, criterion, share).decide()
+    return _decider(context, selector, shares).decide()
 
 
-def joint_orders(
-    model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, criterion: str, share: float
-) -> dict[str, np.ndarray]:
+def joint_orders(context: SelectionContext, selector: Selector, shares: Mapping[str, float]) -> dict[str, np.ndarray]:
     """Readers with a common set of channels -> their channels in the order of the whole stream, best first.
 
     For any numbers of kept channels, the stream stores only the channels of the reader that keeps most. Arguments as
     for `decide`.
     """
-    decider = _decider(model, readers, sampling, criterion, share)
+    decider = _decider(context, selector, shares)
     return decider.orders(decider.decide())
 
 
-def _decider(
-    model: keras.Model, readers: Mapping[str, ReaderChannels], sampling: Sampling, criterion: str, share: float
-) -> Decider:
+def _decider(context: SelectionContext, selector: Selector, shares: Mapping[str, float]) -> Decider:
     def chooser() -> Chooser:
+        sampling = context.sampling
         images = take(sampling.images, slice(NUM_DECIDING_IMAGES))
-        statistics = contributions(model, readers, images, sampling.num_positions, sampling.seed)
-        return Chooser(criterion, statistics, _norms(model, readers), np.random.default_rng(sampling.seed))
+        return Chooser(
+            selector, contributions(context.model, context.readers, images, sampling.num_positions, sampling.seed)
+        )
 
-    return Decider(trace(model), readers, share, chooser)
+    return Decider(trace(context.model), context.readers, shares, chooser)
 
 
 def refit_layers(
@@ -244,7 +249,9 @@ def refit_layers(
     """A copy of the model with re-fitted weights, and the kept channels of each layer.
 
     Args:
-      model, readers, sampling: as for `decide`.
+      model: the full model.
+      readers: the layers to be pruned, in the order of execution; each has a linear form.
+      sampling: images, and settings for sampling layers.
       report: as for `prune_channels`.
       chosen: `chosen(name, regression)` returns the channels that a layer keeps, ascending; it is called in order of
         execution, after the layers before were re-fitted.
@@ -257,14 +264,3 @@ def refit_layers(
         if report is not None:
             report(name, len(channels), error)
     return refitted, kept
-
-
-def _norms(model: keras.Model, readers: Mapping[str, ReaderChannels]) -> dict[str, np.ndarray]:
-    """The l1 norm of each channel's weights."""
-    norms = {}
-    for name, reader in readers.items():
-        form = known_linear_form(model.get_layer(name))
-        norms[name] = np.bincount(
-            form.channel_of(reader.positions), np.abs(form.weights()).sum(axis=1), minlength=reader.num_channels
-        )
-    return norms

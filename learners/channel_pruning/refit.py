@@ -10,7 +10,6 @@ import tf_keras as keras
 
 from pocketflow.learners.channel_pruning.equations import Equations, SplitEquations, reconstructions
 from pocketflow.learners.channel_pruning.linear_forms import Block, LinearForm, known_linear_form
-from pocketflow.learners.channel_pruning.selectors import l1, lasso, obs, random
 from pocketflow.utils.channels import ReaderChannels
 
 STEP = 10.0
@@ -107,30 +106,6 @@ class LayerRegression:
     def num_channels(self) -> int:
         return int(self.channel_of.max()) + 1
 
-    def choose(self, criterion: str, num_keep: int, rng: np.random.Generator) -> np.ndarray:
-        """The channels that a criterion keeps, sorted, `[num_keep]`."""
-        match criterion:
-            case 'lasso':
-                return lasso.lasso_channels(*self._channel_regression(), num_keep)
-            case 'obs':
-                return obs.obs_channels(self.equations.normal(), self.channel_of, num_keep, self.ridge)
-            case 'l1':
-                return l1.norm_channels(self.weights, self.channel_of, num_keep)
-            case _:
-                return random.random_channels(self.num_channels, num_keep, rng)
-
-    def order(self, criterion: str, rng: np.random.Generator) -> np.ndarray:
-        """All channels, the most important ones first."""
-        match criterion:
-            case 'lasso':
-                return lasso.lasso_order(*self._channel_regression())
-            case 'obs':
-                return obs.obs_order(self.equations.normal(), self.channel_of, self.ridge)
-            case 'l1':
-                return l1.norm_order(self.weights, self.channel_of)
-            case _:
-                return rng.permutation(self.num_channels)
-
     def refit(self, kept: np.ndarray) -> float:
         """Re-fits the layer's weights on the kept channels (see `validated_weights`), and sets the others to zero.
 
@@ -147,5 +122,6 @@ class LayerRegression:
         """The rows of the flattened kernel that belong to the kept channels."""
         return np.flatnonzero(np.isin(self.channel_of, kept))
 
-    def _channel_regression(self) -> tuple[np.ndarray, np.ndarray]:
+    def contributions(self) -> tuple[np.ndarray, np.ndarray]:
+        """G `[channels, channels]` and h `[channels]` of the channels' contributions, with the current weights."""
         return self.equations.channel_regression(self.weights, self.channel_of)

@@ -22,7 +22,7 @@ class Sampling:
       images: float32 `[N, height, width, channels]`; several inputs are a dict or tuple of arrays.
       num_positions: output positions per image and layer.
       ridge: damping of the least squares.
-      seed: draws the positions, and the channels of the criterion `random`.
+      seed: draws the positions, and the channels of the selector `random`.
     """
 
     images: Nest

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 
-from pocketflow.learners.channel_pruning.choices import CRITERIA, DENSE_LAYERS
+from pocketflow.learners.channel_pruning.choices import DENSE_LAYERS, SELECTORS
+from pocketflow.learners.channel_pruning.options import MIN_RIDGE, ChannelPrunerOptions, StageFlags, StageSettings
 from pocketflow.learners.options import LEARNERS, LearnerDeclaration
-from pocketflow.learners.search.options import LayerSearch, SearchedOptions
+from pocketflow.learners.search.options import LayerSearch
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option
 
-MIN_RIDGE = 1e-10
-"""Least damping: below the rounding errors of thousands of summed squares, equations of few samples may be singular."""
+STAGE_FLAGS = StageFlags(
+    'cpr_nb_smpls', 'cpr_skip_frst_layer', 'cpr_skip_last_layer', 'cpr_skip_op_names', 'cpr_dense_layers'
+)
 
 
 @dataclasses.dataclass(frozen=True)
-class ChannelPruningOptions(SearchedOptions):
+class ChannelPruningOptions(ChannelPrunerOptions):
     """Options of the selection of channels, and of re-fitting the remaining weights."""
 
     superseded = {
@@ -46,11 +48,11 @@ class ChannelPruningOptions(SearchedOptions):
         'which dense layers to prune; hidden: all but the one that makes the logits',
         choices=DENSE_LAYERS,
     )
-    criterion: str = option(
+    selector: str = option(
         'cpr_criterion',
         'lasso',
-        'how channels are chosen; obs: optimal brain surgeon',
-        choices=CRITERIA,
+        'how channels are chosen. ' + '; '.join(f'{name}: {SELECTORS.declaration(name)}' for name in SELECTORS),
+        choices=tuple(SELECTORS),
         unless='cpr_warm_start',
     )
     num_images: int = option('cpr_nb_smpls', 5000, 'training images for selection and re-fitting', low=1)
@@ -96,8 +98,27 @@ class ChannelPruningOptions(SearchedOptions):
         needs='cpr_prune_option=auto',
     )
 
+    budget_flag = 'cpr_preserve_ratio'
     search_flag = '--cpr_prune_option=auto'
     fixed_flag = '--cpr_prune_option=uniform'
+
+    @property
+    def stage(self) -> StageSettings:
+        return StageSettings(
+            self.selector,
+            self.num_images,
+            self.num_positions,
+            self.ridge,
+            self.skip_first,
+            self.skip_last,
+            self.skip_names,
+            self.dense,
+            STAGE_FLAGS,
+        )
+
+    @property
+    def macs_share(self) -> float:
+        return self.preserve_ratio
 
     @property
     def searches(self) -> bool:

@@ -38,9 +38,7 @@ from pocketflow.utils.training.trainer import Trainer
 PRUNE_RATIO = 0.5
 REFERENCE = 'lasso'
 """The criterion whose selection is timed, and whose memory is measured."""
-CRITERIA = next(
-    field.metadata['choices'] for field in option_fields(ChannelPruningOptions) if field.name == 'criterion'
-)
+CRITERIA = next(field.metadata['choices'] for field in option_fields(ChannelPruningOptions) if field.name == 'selector')
 SIMPLE = ('l1', 'random')
 """Baseline criteria that use no data; published without a re-fit."""
 GIBIBYTE = 2**30
@@ -85,7 +83,7 @@ class Bench:
 
     def select(self, criterion: str) -> tuple[Compressed, float]:
         """The learner's result before fine-tuning, and its duration in seconds."""
-        options = ChannelPruningOptions(criterion=criterion, prune_ratio=PRUNE_RATIO, num_images=self._num_images)
+        options = ChannelPruningOptions(selector=criterion, prune_ratio=PRUNE_RATIO, num_images=self._num_images)
         begin = time.perf_counter()
         compressed = ChannelPrunedRmtLearner(self._context, options).compress(self.model)
         return compressed, time.perf_counter() - begin

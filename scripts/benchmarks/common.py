@@ -27,7 +27,8 @@ from pocketflow.datasets.options import DatasetOptions
 from pocketflow.learners.channel_pruning.counts import num_kept
 from pocketflow.learners.channel_pruning.linear_forms import channel_index
 from pocketflow.learners.channel_pruning.selectors.l1 import norm_channels
-from pocketflow.learners.channel_pruning_rmt.learner import ChannelPruningOptions, skip_reasons
+from pocketflow.learners.channel_pruning.skipping import skip_reasons
+from pocketflow.learners.channel_pruning_rmt.options import ChannelPruningOptions
 from pocketflow.learners.program.pipeline import load_fitting_model
 from pocketflow.main import guarded
 from pocketflow.nets import PAIRS
@@ -187,7 +188,7 @@ def norm_plan(model: keras.Model, prune_ratio: float) -> dict[str, tuple[int, ..
     The first convolution and the logits keep all, as in the learner.
     """
     readers = reader_channels(model)
-    skipped = skip_reasons(model, readers, ChannelPruningOptions())
+    skipped = skip_reasons(model, readers, ChannelPruningOptions().stage)
     return {
         name: _channels_of_large_norm(model.get_layer(name), reader, prune_ratio)
         for name, reader in readers.items()

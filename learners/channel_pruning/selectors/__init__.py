@@ -1,1 +1,1 @@
-"""Criteria that select the input channels that a layer keeps, one file each."""
+"""Selectors: which input channels a layer keeps, one file each."""

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
+from pocketflow.learners.channel_pruning.choices import SELECTORS
+from pocketflow.learners.channel_pruning.linear_forms import known_linear_form
+from pocketflow.learners.channel_pruning.selectors.selector import ScoreSelector
 
-def norm_channels(weights: np.ndarray, channel_of: np.ndarray, num_keep: int) -> np.ndarray:
+
+def l1_norms(weights: np.ndarray, channel_of: np.ndarray, num_channels: int) -> np.ndarray:
+    """The l1 norm of each channel's weights, float64 `[num_channels]`.
+
+    Args:
+      weights: `[features, outputs]`.
+      channel_of: the channel of each feature, int `[features]`.
+      num_channels: number of channels.
+    """
+    return np.bincount(channel_of, np.abs(weights).sum(axis=1), minlength=num_channels)
+
+
+@SELECTORS.register('l1')
+class L1Selector(ScoreSelector):
     """The channels whose weights have the largest l1 norm (Li et al. 2017, https://arxiv.org/abs/1608.08710)."""
-    return np.sort(norm_order(weights, channel_of)[:num_keep])
 
+    def score(self) -> dict[str, np.ndarray]:
+        return {name: self._norms(name) for name in self.context.readers}
 
-def norm_order(weights: np.ndarray, channel_of: np.ndarray) -> np.ndarray:
-    """All channels, those with the largest l1 norm first."""
-    return np.argsort(-np.bincount(channel_of, np.sum(np.abs(weights), axis=1)), kind='stable')
+    def _norms(self, name: str) -> np.ndarray:
+        form, reader = known_linear_form(self.context.model.get_layer(name)), self.context.readers[name]
+        return l1_norms(form.weights(), form.channel_of(reader.positions), reader.num_channels)

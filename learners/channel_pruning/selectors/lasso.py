@@ -10,6 +10,28 @@ from __future__ import annotations
 import numpy as np
 from sklearn.linear_model import lars_path_gram
 
+from pocketflow.learners.channel_pruning.choices import SELECTORS
+from pocketflow.learners.channel_pruning.refit import LayerRegression
+from pocketflow.learners.channel_pruning.selectors.selector import Selector
+from pocketflow.learners.channel_pruning.stream_regression import StreamRegression
+
+
+@SELECTORS.register('lasso')
+class LassoSelector(Selector):
+    """The channels on the LASSO path of a layer's output on the contributions of its channels."""
+
+    def order(self, regression: LayerRegression) -> np.ndarray:
+        return lasso_order(*regression.contributions())
+
+    def choose(self, regression: LayerRegression, num_keep: int) -> np.ndarray:
+        return lasso_channels(*regression.contributions(), num_keep)
+
+    def joint_order(self, regression: StreamRegression) -> np.ndarray:
+        return lasso_order(*regression.equations())
+
+    def choose_jointly(self, regression: StreamRegression, num_keep: int) -> np.ndarray:
+        return lasso_channels(*regression.equations(), num_keep)
+
 
 def lasso_channels(gram: np.ndarray, cross: np.ndarray, num_keep: int) -> np.ndarray:
     """The `num_keep` channels selected by the LASSO: its exact path by LARS (Efron et al. 2004), from one Gram matrix.

@@ -11,7 +11,28 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pocketflow.learners.channel_pruning.choices import SELECTORS
 from pocketflow.learners.channel_pruning.equations import NormalEquations
+from pocketflow.learners.channel_pruning.refit import LayerRegression
+from pocketflow.learners.channel_pruning.selectors.selector import Selector
+from pocketflow.learners.channel_pruning.stream_regression import DAMPING, StreamRegression
+
+
+@SELECTORS.register('obs')
+class ObsSelector(Selector):
+    """Backward elimination with re-fitting of all weights; for a stream, of one scale per channel."""
+
+    needs_features = True
+
+    def order(self, regression: LayerRegression) -> np.ndarray:
+        return obs_order(regression.equations.normal(), regression.channel_of, regression.ridge)
+
+    def choose(self, regression: LayerRegression, num_keep: int) -> np.ndarray:
+        return obs_channels(regression.equations.normal(), regression.channel_of, num_keep, regression.ridge)
+
+    def joint_order(self, regression: StreamRegression) -> np.ndarray:
+        gram, cross = regression.equations()
+        return obs_order(NormalEquations(gram, cross[:, None], 1.0, 1), np.arange(len(cross)), DAMPING)
 
 
 def obs_channels(equations: NormalEquations, channel_of: np.ndarray, num_keep: int, ridge: float) -> np.ndarray:

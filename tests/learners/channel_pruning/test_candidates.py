@@ -31,10 +31,10 @@ def given() -> keras.Model:
     return tiny_net()
 
 
-def make(criterion: str = 'lasso', share: float = 0.5, model: keras.Model | None = None) -> ChannelCandidates:
+def make(selector: str = 'lasso', share: float = 0.5, model: keras.Model | None = None) -> ChannelCandidates:
     model = model or given()
     readers = {name: reader for name, reader in reader_channels(model).items() if reader.num_channels > 1}
-    return ChannelCandidates(model, readers, criterion, share, Sampling(images(), 5, 1e-5, 0), TrainerParts())
+    return ChannelCandidates(model, readers, selector, share, Sampling(images(), 5, 1e-5, 0), TrainerParts())
 
 
 @functools.cache
@@ -117,9 +117,9 @@ def test_masks_are_applied_to_what_training_has_changed():
     assert difference(candidates.model, pruned(candidates, values)) <= 1e-4
 
 
-@pytest.mark.parametrize('criterion', ['lasso', 'obs', 'l1', 'random'])
-def test_every_criterion_orders_all_channels_alike_each_time(criterion):
-    one, two = (make(criterion).chosen(dict.fromkeys(PRUNED, 0.5)) for _ in range(2))
+@pytest.mark.parametrize('selector', ['lasso', 'obs', 'l1', 'random'])
+def test_every_selector_orders_all_channels_alike_each_time(selector):
+    one, two = (make(selector).chosen(dict.fromkeys(PRUNED, 0.5)) for _ in range(2))
     assert one == two and [len(one[name]) for name in PRUNED] == [4, 6, 8]
 
 

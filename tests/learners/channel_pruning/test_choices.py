@@ -7,9 +7,10 @@ import itertools
 import numpy as np
 import tf_keras as keras
 
-from pocketflow.learners.channel_pruning.choices import CRITERIA, DENSE_LAYERS
+from pocketflow.learners.channel_pruning.choices import DENSE_LAYERS, SELECTORS
 from pocketflow.learners.channel_pruning.prunable import reasons_not_to_prune
 from pocketflow.learners.channel_pruning.regressions import Sampling
+from pocketflow.learners.channel_pruning.selectors.selector import SelectionContext
 from pocketflow.utils.channels import reader_channels
 
 layers = keras.layers
@@ -21,14 +22,15 @@ def network() -> keras.Model:
     return keras.Model(inputs, layers.Dense(3, name='logits')(layers.Dense(12, 'relu', name='hidden')(inputs)))
 
 
-def test_criteria_rank_the_channels_differently():
+def test_selectors_rank_the_channels_differently():
     model = network()
     readers = {'hidden': reader_channels(model)['hidden']}
     images = np.random.default_rng(0).normal(size=(60, 12)) @ np.random.default_rng(1).normal(size=(12, 12))
     sampling = Sampling(images.astype(np.float32), 1, 1e-5, 0)
     regressions = sampling.regressions(model, keras.models.clone_model(model), readers)
     _, regression = next(iter(regressions))
-    orders = [regression.order(criterion, np.random.default_rng(0)).tolist() for criterion in CRITERIA]
+    context = SelectionContext(model, readers, sampling)
+    orders = [SELECTORS.get(name)(context).order(regression).tolist() for name in SELECTORS]
     assert all(sorted(order) == list(range(12)) for order in orders)
     assert all(one != other for one, other in itertools.combinations(orders, 2))
 

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
+from pocketflow.learners.channel_pruning.choices import SELECTORS
 from pocketflow.learners.channel_pruning.contributions import ChannelStatistics
 from pocketflow.learners.channel_pruning.decisions import NOT_WORTH, Chooser, Decider, first_with_floors, lost_share
+from pocketflow.learners.channel_pruning.regressions import Sampling
+from pocketflow.learners.channel_pruning.selectors.selector import SelectionContext
 from pocketflow.utils.channels import reader_channels, trace
 from pocketflow.utils.channels.streams import streams
 from pocketflow.utils.costs.cost_model import total_macs
@@ -36,9 +39,12 @@ def statistics_of(contributions: np.ndarray) -> ChannelStatistics:
 
 def decider(model: keras.Model, statistics: dict[str, ChannelStatistics], share: float = 0.5) -> Decider:
     readers = {name: reader for name, reader in reader_channels(model).items() if name in statistics}
-    norms = {name: np.ones(reader.num_channels) for name, reader in readers.items()}
-    chooser = Chooser('lasso', statistics, norms, np.random.default_rng(0))
-    return Decider(trace(model), readers, share, lambda: chooser)
+    return Decider(trace(model), readers, dict.fromkeys(readers, share), lambda: chooser('lasso', model, statistics))
+
+
+def chooser(selector: str, model: keras.Model, statistics: dict[str, ChannelStatistics]) -> Chooser:
+    context = SelectionContext(model, reader_channels(model), Sampling(np.zeros(0), 1, 1e-5, 0))
+    return Chooser(SELECTORS.get(selector)(context), statistics)
 
 
 def independent(num_channels: int, large: list[int], seed: int = 0, energy: float = 1.0) -> ChannelStatistics:
@@ -55,8 +61,8 @@ def test_what_is_lost_by_hand():
     assert lost_share(statistics, np.array([0, 1])) == 0
 
 
-@pytest.mark.parametrize('criterion', ['lasso', 'obs'])
-def test_no_reader_outweighs_another_by_the_size_of_its_output(criterion):
+@pytest.mark.parametrize('selector', ['lasso', 'obs'])
+def test_no_reader_outweighs_another_by_the_size_of_its_output(selector):
     model = bottleneck_net()
     stream = next(stream for stream in streams(trace(model), ['a1', 'b1', 'head']))
     statistics = {
@@ -64,10 +70,10 @@ def test_no_reader_outweighs_another_by_the_size_of_its_output(criterion):
         'b1': independent(16, [2, 3]),
         'head': independent(16, [4, 5]),
     }
-    chooser = Chooser(criterion, statistics, {}, np.random.default_rng(0))
-    chosen = chooser.choose(stream, ['a1', 'b1', 'head'], 6, np.zeros(16, bool))
+    made = chooser(selector, model, statistics)
+    chosen = made.choose(stream, ['a1', 'b1', 'head'], 6, np.zeros(16, bool))
     assert chosen.tolist() == [0, 1, 2, 3, 4, 5]
-    assert sorted(chooser.order(stream, ['a1', 'b1', 'head'], np.zeros(16, bool))[:6].tolist()) == chosen.tolist()
+    assert sorted(made.order(stream, ['a1', 'b1', 'head'], np.zeros(16, bool))[:6].tolist()) == chosen.tolist()
 
 
 def test_a_stream_whose_selections_never_pay_has_one_set():
@@ -104,7 +110,7 @@ def test_what_saves_nothing_is_left_alone():
 def test_no_pruning_asks_for_no_statistics():
     model = bottleneck_net()
     readers = {name: reader for name, reader in reader_channels(model).items() if name != 'stem'}
-    decisions = Decider(trace(model), readers, 1.0, lambda: pytest.fail('not needed')).decide()
+    decisions = Decider(trace(model), readers, dict.fromkeys(readers, 1.0), lambda: pytest.fail('not needed')).decide()
     assert (
         not decisions.joint
         and decisions.counts.items() <= {name: reader.num_channels for name, reader in readers.items()}.items()

@@ -21,7 +21,8 @@ layers = keras.layers
 def expected(model: keras.Model, share: float, seed: int = 0):
     readers = reader_channels(model)
     skipped = reasons_not_to_prune(model, readers)
-    return expected_channels(model, {name: each for name, each in readers.items() if name not in skipped}, share, seed)
+    prunable = {name: each for name, each in readers.items() if name not in skipped}
+    return expected_channels(model, prunable, dict.fromkeys(prunable, share), seed)
 
 
 def chain() -> keras.Model:

@@ -19,7 +19,7 @@ FLAGS = ('cpr_nb_smpls', 'cpr_skip_op_names')
 def demand_of(shape: tuple[int, int, int], *body: keras.layers.Layer) -> Demand:
     model = keras.Sequential([keras.Input(shape), *body])
     names = [layer.name for layer in body if layer.weights]
-    return Demand.of(model, names, np.zeros((1, *shape), np.float32), num_positions=10, criterion='lasso')
+    return Demand.of(model, names, np.zeros((1, *shape), np.float32), num_positions=10, selector='lasso')
 
 
 def vgg_head() -> Demand:
@@ -100,5 +100,5 @@ def test_images_alone_can_be_too_many():
 def test_maps_before_the_pruned_layers_count():
     body = layers.Conv2D(16, 1), layers.MaxPooling2D(8), layers.Conv2D(4, 1, name='last')
     model = keras.Sequential([keras.Input((8, 8, 2)), *body])
-    demand = Demand.of(model, ['last'], np.zeros((1, 8, 8, 2), np.float32), num_positions=10, criterion='lasso')
+    demand = Demand.of(model, ['last'], np.zeros((1, 8, 8, 2), np.float32), num_positions=10, selector='lasso')
     assert demand.map_bytes == 3 * 8 * 8 * 16 * 4

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
+from pocketflow.learners.channel_pruning.choices import SELECTORS
 from pocketflow.learners.channel_pruning.prunable import reasons_not_to_prune
 from pocketflow.learners.channel_pruning.pruning import Pruned, joint_orders, prune_channels
 from pocketflow.learners.channel_pruning.regressions import Sampling
+from pocketflow.learners.channel_pruning.selectors.selector import SelectionContext
 from pocketflow.utils.channels import ChannelSelect, drop_inputs, reader_channels
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 
@@ -91,8 +93,8 @@ def prunable(model: keras.Model) -> dict:
     return {name: reader for name, reader in readers.items() if name not in skipped}
 
 
-def prune(model: keras.Model, criterion: str = 'lasso', share: float = 0.5) -> Pruned:
-    return prune_channels(model, sampling().images, 1 - share, criterion, num_positions=sampling().num_positions)
+def prune(model: keras.Model, selector: str = 'lasso', share: float = 0.5) -> Pruned:
+    return prune_channels(model, sampling().images, 1 - share, selector, num_positions=sampling().num_positions)
 
 
 @pytest.mark.parametrize('build', NETWORKS, ids=[build.__name__ for build in NETWORKS])
@@ -107,15 +109,16 @@ def test_half_of_the_channels_leave_less_than_half_of_the_multiply_adds(build):
     np.testing.assert_allclose(result.model(images), masked(images), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize('criterion', ['obs', 'l1', 'random'])
-def test_every_criterion_chooses_for_a_stream(criterion):
+@pytest.mark.parametrize('selector', ['obs', 'l1', 'random'])
+def test_every_selector_chooses_for_a_stream(selector):
     model = network(bottlenecks)
-    assert total_macs(prune(model, criterion).model) < 0.5 * total_macs(model)
+    assert total_macs(prune(model, selector).model) < 0.5 * total_macs(model)
 
 
 def test_readers_of_a_stream_are_ordered_alike():
     model = network(bottlenecks)
-    orders = joint_orders(model, prunable(model), sampling(), 'lasso', 0.5)
+    context = SelectionContext(model, prunable(model), sampling())
+    orders = joint_orders(context, SELECTORS.get('lasso')(context), dict.fromkeys(context.readers, 0.5))
     assert len(orders) >= 2 and len({tuple(order.tolist()) for order in orders.values()}) == 1
 
 

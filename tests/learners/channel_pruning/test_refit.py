@@ -9,8 +9,10 @@ import pytest
 import tf_keras as keras
 
 from pocketflow.learners.channel_pruning.candidates import Sampling
+from pocketflow.learners.channel_pruning.choices import SELECTORS
 from pocketflow.learners.channel_pruning.equations import SampledRows, SplitEquations, reconstructions
 from pocketflow.learners.channel_pruning.refit import LayerRegression, strengths, validated_weights
+from pocketflow.learners.channel_pruning.selectors.selector import SelectionContext, Selector
 from pocketflow.utils.channels import reader_channels
 from tests.learners.search.conftest import tiny_helper, tiny_net
 
@@ -29,27 +31,33 @@ def regressions() -> dict[str, LayerRegression]:
     return dict(Sampling(tiny_helper().training_images(20), 6, 1e-5, 0).regressions(full, copy, readers))
 
 
-def prefixes(name: str, criterion: str) -> list[tuple[list[int], list[int]]]:
-    """For every number of channels: the first so many of the order, and what the criterion chooses."""
-    one, rng = regressions()[name], np.random.default_rng(0)
-    order = one.order(criterion, rng)
+def selector(name: str, seed: int = 0) -> Selector:
+    full, _ = models()
+    readers = {name: reader for name, reader in reader_channels(full).items() if name in NUM_CHANNELS}
+    return SELECTORS.get(name)(SelectionContext(full, readers, Sampling(np.zeros(0), 6, 1e-5, seed)))
+
+
+def prefixes(name: str, chosen_by: str) -> list[tuple[list[int], list[int]]]:
+    """For every number of channels: the first so many of the order, and what the selector chooses."""
+    one, chooser = regressions()[name], selector(chosen_by)
+    order = chooser.order(one)
     return [
-        (sorted(order[:count].tolist()), one.choose(criterion, count, rng).tolist())
+        (sorted(order[:count].tolist()), chooser.choose(one, count).tolist())
         for count in range(1, NUM_CHANNELS[name] + 1)
     ]
 
 
 @pytest.mark.parametrize('name', NUM_CHANNELS)
-@pytest.mark.parametrize('criterion', ['obs', 'l1'])
-def test_the_first_of_an_order_are_what_the_criterion_chooses(name, criterion):
-    for first, chosen in prefixes(name, criterion):
+@pytest.mark.parametrize('chosen_by', ['obs', 'l1'])
+def test_the_first_of_an_order_are_what_the_selector_chooses(name, chosen_by):
+    for first, chosen in prefixes(name, chosen_by):
         assert first == chosen
 
 
 @pytest.mark.parametrize('name', NUM_CHANNELS)
-@pytest.mark.parametrize('criterion', ['lasso', 'random'])
-def test_other_orders_name_each_channel_once(name, criterion):
-    order = regressions()[name].order(criterion, np.random.default_rng(0))
+@pytest.mark.parametrize('chosen_by', ['lasso', 'random'])
+def test_other_orders_name_each_channel_once(name, chosen_by):
+    order = selector(chosen_by).order(regressions()[name])
     assert sorted(order.tolist()) == list(range(NUM_CHANNELS[name]))
 
 
@@ -71,7 +79,7 @@ def test_rows_belong_to_channels_at_every_offset():
 def test_refit_is_least_squares_on_the_kept_channels_and_zero_elsewhere():
     one = regressions()['hidden']
     before = one.layer.kernel.numpy()
-    kept = np.sort(one.order('obs', np.random.default_rng(0))[:6])
+    kept = selector('obs').choose(one, 6)
     error = one.refit(kept)
     kernel = one.layer.kernel.numpy().astype(float)
     rows = one.rows_of(kept)

@@ -5,13 +5,9 @@ import pytest
 import tf_keras as keras
 
 from pocketflow.learners.channel_pruning import memory
-from pocketflow.learners.channel_pruning_rmt.learner import (
-    ChannelPrunedRmtLearner,
-    ChannelPruningOptions,
-    check_none_skipped,
-    skip_reasons,
-)
-from pocketflow.utils.channels import drop_inputs, reader_channels
+from pocketflow.learners.channel_pruning_rmt.learner import ChannelPrunedRmtLearner
+from pocketflow.learners.channel_pruning_rmt.options import ChannelPruningOptions
+from pocketflow.utils.channels import drop_inputs
 from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.errors import UsageError
 from tests.learners.conftest import make_context, make_helper
@@ -28,20 +24,6 @@ def net() -> keras.Model:
     features = layers.Flatten(name='flatten')(layers.MaxPooling2D(2, name='pool')(features))
     features = layers.Dense(12, activation='relu', name='hidden')(features)
     return keras.Model(inputs, layers.Dense(10, name='logits')(features), name='net')
-
-
-def reasons(**options) -> dict[str, str]:
-    model = net()
-    return skip_reasons(model, reader_channels(model), ChannelPruningOptions(**options))
-
-
-def test_skip_rules():
-    assert reasons() == {'conv1': 'first convolution', 'logits': 'cpr_dense_layers=hidden'}
-    assert reasons(skip_first=False)['conv1'] == 'one input channel'
-    assert reasons(skip_last=True)['conv2'] == 'last convolution'
-    assert reasons(dense='none').keys() == {'conv1', 'hidden', 'logits'}
-    assert 'logits' not in reasons(dense='all')
-    assert reasons(skip_names='xyz, hid')['hidden'] == 'cpr_skip_op_names=hid'
 
 
 def learner(tmp_path, **options) -> ChannelPrunedRmtLearner:
@@ -109,7 +91,7 @@ def test_lasso_and_refitting_beat_dropping_the_same_channels(tmp_path):
 
 def test_a_saved_plan_repeats_the_model(tmp_path):
     model = net()
-    first = compress(tmp_path, model, criterion='random')
+    first = compress(tmp_path, model, selector='random')
     first.plan.save(tmp_path / 'plan.json')
     again = compress(tmp_path, model, warm_start=True, plan_path=str(tmp_path / 'plan.json'))
     assert again.plan.values == first.plan.values
@@ -163,15 +145,6 @@ def test_what_cannot_work_is_refused_before_training(tmp_path):
         planned.check_inputs()
 
 
-def test_a_plan_for_the_first_convolution():
-    plan = CompressionPlan('channels', 'net', {'conv1': (0, 1), 'logits': (0, 1)}, {'conv1': 3, 'logits': 2})
-    with pytest.raises(UsageError, match='prunes conv1, which cpr_skip_frst_layer skips; pass --nocpr_skip_frst_layer'):
-        check_none_skipped(plan, reasons())
-    with pytest.raises(UsageError, match=r'prunes conv1, which is not pruned \(one input channel\); take it out'):
-        check_none_skipped(plan, reasons(skip_first=False))
-    check_none_skipped(plan, {'logits': 'cpr_dense_layers=hidden'})  # all of its channels are kept
-
-
 def test_bad_input(tmp_path):
     with pytest.raises(UsageError, match='no layer is left to prune'):
         compress(tmp_path, skip_names='conv,hidden')
@@ -191,9 +164,9 @@ def test_bad_input(tmp_path):
 
 
 @pytest.mark.filterwarnings('error')
-@pytest.mark.parametrize('criterion', ['lasso', 'obs'])
-def test_the_least_damping_is_enough_for_a_single_sample(tmp_path, criterion):
-    result = compress(tmp_path, num_images=1, num_positions=1, ridge=1e-10, criterion=criterion)
+@pytest.mark.parametrize('selector', ['lasso', 'obs'])
+def test_the_least_damping_is_enough_for_a_single_sample(tmp_path, selector):
+    result = compress(tmp_path, num_images=1, num_positions=1, ridge=1e-10, selector=selector)
     assert all(np.isfinite(weights).all() for weights in result.model.get_weights())
 
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import numpy as np
-
-from pocketflow.learners.channel_pruning.selectors.random import random_channels
+from tests.learners.channel_pruning.test_refit import NUM_CHANNELS, regressions, selector
 
 
-def test_distinct_channels_are_drawn():
-    drawn = random_channels(10, 4, np.random.default_rng(0)).tolist()
-    assert drawn == sorted(set(drawn)) and len(drawn) == 4 and max(drawn) < 10
+def test_the_order_depends_on_the_seed_alone():
+    layer = regressions()['logits']
+    first, again, other = (selector('random', seed).order(layer).tolist() for seed in (0, 0, 1))
+    assert first == again != other
+    assert sorted(first) == list(range(NUM_CHANNELS['logits']))

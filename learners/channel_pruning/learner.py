@@ -1,0 +1,238 @@
+"""Base class of the channel pruners: selection, re-fit, removal of unread channels, search for the shares."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping, Sequence
+
+import tf_keras as keras
+from absl import logging
+
+from pocketflow.learners.abstract_learner import Compressed
+from pocketflow.learners.channel_pruning.candidates import ChannelCandidates
+from pocketflow.learners.channel_pruning.choices import SELECTORS
+from pocketflow.learners.channel_pruning.forecast import expected_channels, selection_flops
+from pocketflow.learners.channel_pruning.memory import Demand, require_memory
+from pocketflow.learners.channel_pruning.options import ChannelPrunerOptions
+from pocketflow.learners.channel_pruning.pruning import Pruned, prune_channels
+from pocketflow.learners.channel_pruning.regressions import Sampling
+from pocketflow.learners.channel_pruning.selectors.selector import Supervision
+from pocketflow.learners.channel_pruning.skipping import check_any_prunable, skip_reasons
+from pocketflow.learners.forecast import Effort, Speed, layers_with_kernels
+from pocketflow.learners.layer_name_filter import refuse_unmatched_words
+from pocketflow.learners.search import SearchingLearner
+from pocketflow.utils.channels import ReaderChannels, channel_counts, reader_channels, remove_channels
+from pocketflow.utils.costs.cost_model import total_macs
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.reports.layer_table import layer_rows
+from pocketflow.utils.runs.machine import float64_flops_per_second
+from pocketflow.utils.system.progress import Progress
+
+NOTHING_SAVED = (
+    'channel pruning saves nothing here: the network keeps all its multiply-adds, because each layer '
+    'that was to lose channels shares them with layers that need them; see the notes of the layer table'
+)
+
+NUM_SEARCH_IMAGES = 500
+"""Training images for re-fitting the weights of each candidate of a search."""
+
+
+class ChannelPruningLearner(SearchingLearner):
+    """Selects input channels layer by layer, re-fits the weights, and removes what is unread.
+
+    Subclasses say which share of its channels each layer keeps (`shares`), or take the channels from elsewhere
+    (`planned`); their options say which selector chooses the channels (`ChannelPrunerOptions.stage`).
+    """
+
+    options: ChannelPrunerOptions
+
+    @abc.abstractmethod
+    def shares(self, model: keras.Model, layers: Sequence[str]) -> dict[str, float]:
+        """Layer -> the share of its input channels to keep, in (0, 1], without a search.
+
+        Args:
+          model: the trained model.
+          layers: the layers that may be pruned, in the order of execution.
+        """
+
+    def planned(self, model: keras.Model, skipped: Mapping[str, str]) -> Mapping[str, tuple[int, ...]] | None:
+        """Layer -> the channels that it keeps, if they are given; None if they are to be chosen.
+
+        Args:
+          model: the model.
+          skipped: result of `skip_reasons`.
+        """
+        return None
+
+    def shares_method(self) -> str:
+        """How `shares` determines the numbers of channels, for `--exec_mode=check`."""
+        return 'numbers of channels by the flags, as if all channels were equally important'
+
+    def check_layers(self, make_model: Callable[[], keras.Model]) -> None:
+        model, stage = make_model(), self.options.stage
+        readers = reader_channels(model)
+        if stage.flags.skip_names:
+            refuse_unmatched_words(stage.flags.skip_names, stage.skip_names, readers)
+        self._skipped(model)
+
+    def check_model(self, make_model: Callable[[], keras.Model]) -> None:
+        self._check_memory(make_model())
+        if self.options.searches:
+            self._candidates(make_model(), num_images=1)
+        self.planned(make_model(), skip_reasons(make_model(), reader_channels(make_model()), self.options.stage))
+
+    def num_images_read(self) -> int:
+        """Number of training images for selection and re-fitting."""
+        train, _ = self.helper.dataset.split_indices(enbl_trn_val_split=True)
+        return min(self.options.stage.num_images, len(train))
+
+    def explain_layers(self, model: keras.Model) -> dict[str, str]:
+        readers = reader_channels(model)
+        reasons = {**dict.fromkeys(readers, ''), **skip_reasons(model, readers, self.options.stage)}
+        return {
+            name: reasons.get(name, f'{type(model.get_layer(name)).__name__} is not selected, at most shrunk')
+            for name in layers_with_kernels(model)
+        }
+
+    def predict(self, model: keras.Model) -> Compressed:
+        """Counts channels without looking at images; the weights are not re-fitted."""
+        readers, skipped = reader_channels(model), self._skipped(model)
+        notes: Mapping[str, str] = {}
+        kept = self.expected_values(model) if self.options.searches else self.planned(model, skipped)
+        if kept is None:
+            prunable = {name: reader for name, reader in readers.items() if name not in skipped}
+            shares = self.shares(model, list(prunable))
+            kept, notes = expected_channels(model, prunable, shares, self.context.seed)
+        rows = layer_rows(
+            model, pruned := remove_channels(model, kept), channel_counts(model, kept), {**skipped, **notes}
+        )
+        return Compressed(pruned, layers=tuple(rows))
+
+    def prediction_method(self) -> str:
+        return super().prediction_method() if self.options.searches else self.shares_method()
+
+    def compress_effort(self, model: keras.Model, speed: Speed) -> Effort:
+        demand, num_images = self._demand(model), self.num_images_read()
+        return Effort(_refit_seconds(demand, num_images, speed), demand.total(num_images))
+
+    def apply_seconds(self, model: keras.Model, speed: Speed) -> float:
+        return _refit_seconds(self._demand(model), min(self.num_images_read(), NUM_SEARCH_IMAGES), speed)
+
+    def compress(self, model: keras.Model, found: Mapping[str, tuple[int, ...]] | None = None) -> Compressed:
+        readers, skipped = reader_channels(model), self._skipped(model)
+        planned = self.planned(model, skipped) if found is None else found
+        layers = [name for name in readers if name not in skipped]
+        shares = self.shares(model, layers) if planned is None else {}
+        result = self.prune(model, layers, shares, planned)
+        if result.plan.predicted['macs'] >= total_macs(model) and not all(share == 1 for share in shares.values()):
+            logging.warning('%s', NOTHING_SAVED)
+        return self.compressed(model, result, skipped)
+
+    def compressed(self, model: keras.Model, result: Pruned, skipped: Mapping[str, str]) -> Compressed:
+        """The result of `compress`.
+
+        Args:
+          model: the model that was pruned.
+          result: the pruned model and its plan.
+          skipped: result of `skip_reasons`.
+        """
+        counts = channel_counts(model, result.kept)
+        rows = layer_rows(model, result.model, counts, {**skipped, **result.notes})
+        return Compressed(result.model, result.plan, tuple(rows))
+
+    def prune(
+        self,
+        model: keras.Model,
+        layers: Sequence[str],
+        shares: Mapping[str, float],
+        planned: Mapping[str, tuple[int, ...]] | None = None,
+    ) -> Pruned:
+        """The smaller model, with the given channels, or with newly chosen ones.
+
+        Args:
+          model: the trained model.
+          layers: the layers that may be pruned, in the order of execution.
+          shares: layer -> the share of its channels to keep.
+          planned: layer -> the channels that it keeps, in place of `shares`.
+        """
+        progress = Progress('selecting channels', len(layers), unit='layers')
+        readers, stage = reader_channels(model), self.options.stage
+
+        def report(name: str, num_kept: int, error: float) -> None:
+            progress.advance(1)
+            progress.report({'kept': num_kept, 'of': readers[name].num_channels, 'relative_error': error}, name)
+
+        sampling = self._sampling(stage.num_images)
+        result = prune_channels(
+            model,
+            sampling.images,
+            {name: 1 - share for name, share in shares.items()},
+            stage.selector,
+            layers=layers,
+            channels=planned and {name: planned[name] for name in layers if name in planned},
+            num_positions=sampling.num_positions,
+            ridge=sampling.ridge,
+            seed=sampling.seed,
+            supervision=self._supervision(stage.num_images),
+            report=report,
+        )
+        progress.close()
+        return result
+
+    def candidates(self, model: keras.Model) -> ChannelCandidates:
+        return self._candidates(model, min(self.options.stage.num_images, NUM_SEARCH_IMAGES))
+
+    def _candidates(self, model: keras.Model, num_images: int) -> ChannelCandidates:
+        if self.context.search.max_bytes is not None:
+            raise UsageError(
+                f'--hpo_max_bytes={self.context.search.max_bytes}: the budget of {self.name} is in '
+                f'multiply-adds; give --{self.options.budget_flag}'
+            )
+        return ChannelCandidates(
+            model,
+            self._prunable(model),
+            self.options.stage.selector,
+            self.options.macs_share,
+            self._sampling(num_images),
+            self.trainer_parts(model, None),
+            self._supervision(num_images),
+        )
+
+    def _skipped(self, model: keras.Model) -> dict[str, str]:
+        """Skipped layer -> the reason; at least one layer is not skipped."""
+        stage = self.options.stage
+        skipped = skip_reasons(model, reader_channels(model), stage)
+        check_any_prunable(model, skipped, stage.flags, self.name)
+        return skipped
+
+    def _prunable(self, model: keras.Model) -> dict[str, ReaderChannels]:
+        skipped = self._skipped(model)
+        return {name: reader for name, reader in reader_channels(model).items() if name not in skipped}
+
+    def _check_memory(self, model: keras.Model) -> None:
+        demand, flags = self._demand(model), self.options.stage.flags
+        if demand.shapes:
+            require_memory(demand, self.num_images_read(), flags.num_images, flags.skip_names)
+
+    def _demand(self, model: keras.Model) -> Demand:
+        readers, stage = reader_channels(model), self.options.stage
+        skipped = skip_reasons(model, readers, stage)
+        layers = [name for name in readers if name not in skipped]
+        image = self.helper.training_images(1, self.context.seed)
+        return Demand.of(model, layers, image, stage.num_positions, stage.selector)
+
+    def _sampling(self, num_images: int) -> Sampling:
+        images, stage = self.helper.training_images(num_images, self.context.seed), self.options.stage
+        return Sampling(images, stage.num_positions, stage.ridge, self.context.seed)
+
+    def _supervision(self, num_images: int) -> Supervision | None:
+        """Labels of the images of `_sampling`, and the pair's loss without weight decay, if the selector needs them."""
+        if not SELECTORS.get(self.options.stage.selector).needs_supervision:
+            return None
+        _, labels = self.helper.training_samples(num_images, self.context.seed)
+        return Supervision(labels, lambda labels, outputs: self.helper.calc_loss(labels, outputs, [])[0])
+
+
+def _refit_seconds(demand: Demand, num_images: int, speed: Speed) -> float:
+    """Images run through the full and the pruned model; then the equations of each layer."""
+    return 2 * num_images * speed.image + selection_flops(demand, num_images) / float64_flops_per_second()

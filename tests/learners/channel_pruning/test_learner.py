@@ -1,0 +1,43 @@
+"""What all channel pruners share; behaviour of the whole stage is tested with `chn-pruned-rmt`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tf_keras as keras
+
+from pocketflow.learners.channel_pruning.learner import ChannelPruningLearner
+from pocketflow.learners.channel_pruning_rmt.options import ChannelPruningOptions
+from tests.learners.channel_pruning_rmt.test_learner import net
+from tests.learners.conftest import make_context
+
+
+class Halves(ChannelPruningLearner):
+    """Keeps half of the channels of the first layer that is pruned, and all of the others."""
+
+    name = 'halves'
+
+    def shares(self, model: keras.Model, layers) -> dict[str, float]:
+        return {name: 0.5 if name == layers[0] else 1.0 for name in layers}
+
+
+@pytest.fixture
+def learner(tmp_path) -> Halves:
+    return Halves(make_context('lenet_at_digits', tmp_path), ChannelPruningOptions(num_images=60, num_positions=4))
+
+
+def test_each_layer_has_its_share(learner):
+    result = learner.compress(net())
+    assert {name: len(kept) for name, kept in result.plan.channels().items()} == {'conv2': 4, 'hidden': 6}
+    assert learner.predict(net()).model.count_params() == result.model.count_params()
+
+
+def test_supervision_is_given_to_selectors_that_need_it_with_the_labels_of_their_images(learner, monkeypatch):
+    assert learner._supervision(20) is None
+    monkeypatch.setattr('pocketflow.learners.channel_pruning.selectors.lasso.LassoSelector.needs_supervision', True)
+    supervision = learner._supervision(20)
+    images, labels = learner.helper.training_samples(20)
+    np.testing.assert_array_equal(images, learner.helper.training_images(20))
+    np.testing.assert_array_equal(supervision.labels, labels)
+    certain = 20.0 * np.eye(10, dtype=np.float32)[labels]
+    assert float(supervision.loss(labels, certain)) < 1e-6 < 10 < float(supervision.loss(labels, -certain))
