@@ -177,6 +177,12 @@ class AbstractLearner(ForecastingLearner):
         """
         return None
 
+    def prepare(self, model: keras.Model | None, found: Mapping[str, Any] | None) -> None:
+        """Work of all workers together that precedes `compress`, such as trainings between its steps.
+
+        It saves its results in the stage's folder, and continues where it was interrupted. Arguments as for `compress`.
+        """
+
     @abc.abstractmethod
     def compress(self, model: keras.Model | None, found: Mapping[str, Any] | None = None) -> Compressed:
         """Compresses the model of the stage before.
@@ -246,6 +252,7 @@ class AbstractLearner(ForecastingLearner):
         workers, folder, found = self.context.workers, self.context.folder, None
         if not workers.share((folder / COMPRESSED).exists):
             found = self.search_values(model)
+            self.prepare(model, found)
         compressed = self._compress_once(model, head, found) if workers.is_primary else None
         mirror(workers, folder)
         return compressed or self._load_compressed()
@@ -344,12 +351,19 @@ class AbstractLearner(ForecastingLearner):
         with self.context.run.timed(self.timing[1]):
             self.fit(compressed, folder=folder / CHECKPOINTS, log=self.context.log, label=folder.name)
 
-    def fit(self, compressed: Compressed, num_steps: int | None = None, **trainer_arguments: Any) -> float:
+    def fit(
+        self,
+        compressed: Compressed,
+        num_steps: int | None = None,
+        optimizer: keras.optimizers.Optimizer | None = None,
+        **trainer_arguments: Any,
+    ) -> float:
         """Trains the compressed model; returns the steady-state speed in images per second.
 
         Args:
           compressed: the result of `compress`.
           num_steps: number of steps; default: that of the schedule.
+          optimizer: default: the pair's, with the schedule.
           **trainer_arguments: of `Trainer`.
         """
         (schedule, num_scheduled), helper = self.schedule(), self.training_helper()
@@ -357,7 +371,7 @@ class AbstractLearner(ForecastingLearner):
         trainer = Trainer(
             compressed.model,
             self.loss_fn(),
-            helper.make_optimizer(schedule, parts.trained(compressed.model)),
+            optimizer or helper.make_optimizer(schedule, parts.trained(compressed.model)),
             self.context.trainer_options,
             parts=parts,
             distributed=self.context.distributed(helper.dataset.options.batch_size),

@@ -13,7 +13,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.hp_optimizer import Layer, SearchProblem
-from pocketflow.hp_optimizer.domain import Value, Values, as_number
+from pocketflow.hp_optimizer.domain import Domain, Value, Values, as_number
 from pocketflow.learners.channel_pruning.choices import SELECTORS
 from pocketflow.learners.channel_pruning.counts import num_kept
 from pocketflow.learners.channel_pruning.pruning import joint_orders
@@ -50,6 +50,7 @@ class ChannelCandidates(Candidates):
       sampling: settings for sampling layers.
       parts: parts of the training other than masks.
       supervision: labels and loss, if the selector needs them.
+      multiple: numbers of kept channels are multiples of this.
     """
 
     searched = 'channels kept'
@@ -64,6 +65,7 @@ class ChannelCandidates(Candidates):
         sampling: Sampling,
         parts: TrainerParts,
         supervision: Supervision | None = None,
+        multiple: int = 1,
     ):
         self._full, self._readers, self._sampling, self.model = model, readers, sampling, copied(model)
         self._graph = trace(model)
@@ -79,8 +81,14 @@ class ChannelCandidates(Candidates):
         self._orders = self._ranked(selector, math.sqrt(macs_share), supervision)
         state = [mask for masks in self._masks.values() for mask in masks.values()]
         self.parts = dataclasses.replace(parts, constraint=self._constrain, state=state)
-        self.budget = f'{macs_share:g} of the multiply-adds'
-        self.domain = self._problem(
+        self._multiple, self._costs, self.total = multiple, ChoiceMacs(self._graph), total_macs(self._graph)
+        self._choices = {
+            name: [self._costs.mask(name, order[:count].tolist()) for count in range(1, len(order) + 1)]
+            for name, order in self._orders.items()
+        }
+        # Many values near the budget give the same numbers of channels.
+        self._macs_of = functools.lru_cache(maxsize=1024)(self._counted_macs)
+        self.budget, self.domain = self.limited(
             macs_share,
             layer_features({name: tuple(list(masks.values())[-1].shape) for name, masks in self._masks.items()}),
         )
@@ -96,34 +104,36 @@ class ChannelCandidates(Candidates):
         }
         return {**own, **joint}
 
-    def _problem(self, macs_share: float, features: Mapping[str, tuple[float, ...]]) -> SearchProblem:
-        costs, total = ChoiceMacs(self._graph), total_macs(self._graph)
-        masks = {
-            name: [costs.mask(name, order[:count].tolist()) for count in range(1, len(order) + 1)]
-            for name, order in self._orders.items()
-        }
+    def limited(self, macs_share: float, features: Mapping[str, tuple[float, ...]]) -> tuple[str | None, Domain]:
+        """The description of the budget, and the search domain.
 
-        @functools.lru_cache(maxsize=1024)  # many values near the budget give the same numbers of channels
-        def macs_of(counts: tuple[int, ...]) -> int:
-            return costs.total({name: masks[name][count - 1] for name, count in zip(masks, counts, strict=True)})
-
-        def macs(values: Mapping[str, Value]) -> float:
-            return macs_of(tuple(num_kept(len(order), as_number(values[name])) for name, order in self._orders.items()))
-
+        Args:
+          macs_share: the budget, as a share of the model's MACs.
+          features: layer -> its features for the agent.
+        """
         low = least_share(macs_share)
-        return SearchProblem(
+        problem = SearchProblem(
             [Layer(name, low, 1.0, features=features[name]) for name in self._orders],
-            macs_share * total,
-            total_cost=macs,
-            describe=lambda cost: f'{cost / total:.4g} of the multiply-adds',
+            macs_share * self.total,
+            total_cost=self.macs,
+            describe=lambda cost: f'{cost / self.total:.4g} of the multiply-adds',
         )
+        return f'{macs_share:g} of the multiply-adds', problem
+
+    def macs(self, values: Mapping[str, Value]) -> float:
+        """The MACs of a candidate's network, without all channels that become unused."""
+        return self._macs_of(tuple(self._count(name, values) for name in self._orders))
+
+    def _counted_macs(self, counts: tuple[int, ...]) -> int:
+        chosen = zip(self._choices, counts, strict=True)
+        return self._costs.total({name: self._choices[name][count - 1] for name, count in chosen})
+
+    def _count(self, name: str, values: Mapping[str, Value]) -> int:
+        return num_kept(len(self._orders[name]), as_number(values[name]), self._multiple)
 
     def chosen(self, values: Values) -> dict[str, Any]:
         """Layer -> the channels that it keeps, sorted."""
-        return {
-            name: sorted(map(int, order[: num_kept(len(order), as_number(values[name]))]))
-            for name, order in self._orders.items()
-        }
+        return {name: sorted(map(int, order[: self._count(name, values)])) for name, order in self._orders.items()}
 
     def apply(self, values: Values) -> None:
         kept = self.chosen(values)

@@ -13,7 +13,7 @@ from pocketflow.learners.channel_pruning.candidates import ChannelCandidates
 from pocketflow.learners.channel_pruning.choices import SELECTORS
 from pocketflow.learners.channel_pruning.forecast import expected_channels, selection_flops
 from pocketflow.learners.channel_pruning.memory import Demand, require_memory
-from pocketflow.learners.channel_pruning.options import ChannelPrunerOptions
+from pocketflow.learners.channel_pruning.options import ChannelPrunerOptions, StageSettings
 from pocketflow.learners.channel_pruning.pruning import Pruned, prune_channels
 from pocketflow.learners.channel_pruning.regressions import Sampling
 from pocketflow.learners.channel_pruning.selectors.selector import Supervision
@@ -46,6 +46,11 @@ class ChannelPruningLearner(SearchingLearner):
 
     options: ChannelPrunerOptions
 
+    @property
+    def stage(self) -> StageSettings:
+        """The settings of the stage."""
+        return self.options.stage
+
     @abc.abstractmethod
     def shares(self, model: keras.Model, layers: Sequence[str]) -> dict[str, float]:
         """Layer -> the share of its input channels to keep, in (0, 1], without a search.
@@ -69,7 +74,7 @@ class ChannelPruningLearner(SearchingLearner):
         return 'numbers of channels by the flags, as if all channels were equally important'
 
     def check_layers(self, make_model: Callable[[], keras.Model]) -> None:
-        model, stage = make_model(), self.options.stage
+        model, stage = make_model(), self.stage
         readers = reader_channels(model)
         if stage.flags.skip_names:
             refuse_unmatched_words(stage.flags.skip_names, stage.skip_names, readers)
@@ -79,16 +84,16 @@ class ChannelPruningLearner(SearchingLearner):
         self._check_memory(make_model())
         if self.options.searches:
             self._candidates(make_model(), num_images=1)
-        self.planned(make_model(), skip_reasons(make_model(), reader_channels(make_model()), self.options.stage))
+        self.planned(make_model(), skip_reasons(make_model(), reader_channels(make_model()), self.stage))
 
     def num_images_read(self) -> int:
         """Number of training images for selection and re-fitting."""
         train, _ = self.helper.dataset.split_indices(enbl_trn_val_split=True)
-        return min(self.options.stage.num_images, len(train))
+        return min(self.stage.num_images, len(train))
 
     def explain_layers(self, model: keras.Model) -> dict[str, str]:
         readers = reader_channels(model)
-        reasons = {**dict.fromkeys(readers, ''), **skip_reasons(model, readers, self.options.stage)}
+        reasons = {**dict.fromkeys(readers, ''), **skip_reasons(model, readers, self.stage)}
         return {
             name: reasons.get(name, f'{type(model.get_layer(name)).__name__} is not selected, at most shrunk')
             for name in layers_with_kernels(model)
@@ -156,7 +161,7 @@ class ChannelPruningLearner(SearchingLearner):
           planned: layer -> the channels that it keeps, in place of `shares`.
         """
         progress = Progress('selecting channels', len(layers), unit='layers')
-        readers, stage = reader_channels(model), self.options.stage
+        readers, stage = reader_channels(model), self.stage
 
         def report(name: str, num_kept: int, error: float) -> None:
             progress.advance(1)
@@ -180,7 +185,7 @@ class ChannelPruningLearner(SearchingLearner):
         return result
 
     def candidates(self, model: keras.Model) -> ChannelCandidates:
-        return self._candidates(model, min(self.options.stage.num_images, NUM_SEARCH_IMAGES))
+        return self._candidates(model, min(self.stage.num_images, NUM_SEARCH_IMAGES))
 
     def _candidates(self, model: keras.Model, num_images: int) -> ChannelCandidates:
         if self.context.search.max_bytes is not None:
@@ -191,7 +196,7 @@ class ChannelPruningLearner(SearchingLearner):
         return ChannelCandidates(
             model,
             self._prunable(model),
-            self.options.stage.selector,
+            self.stage.selector,
             self.options.macs_share,
             self._sampling(num_images),
             self.trainer_parts(model, None),
@@ -200,7 +205,7 @@ class ChannelPruningLearner(SearchingLearner):
 
     def _skipped(self, model: keras.Model) -> dict[str, str]:
         """Skipped layer -> the reason; at least one layer is not skipped."""
-        stage = self.options.stage
+        stage = self.stage
         skipped = skip_reasons(model, reader_channels(model), stage)
         check_any_prunable(model, skipped, stage.flags, self.name)
         return skipped
@@ -210,24 +215,25 @@ class ChannelPruningLearner(SearchingLearner):
         return {name: reader for name, reader in reader_channels(model).items() if name not in skipped}
 
     def _check_memory(self, model: keras.Model) -> None:
-        demand, flags = self._demand(model), self.options.stage.flags
+        demand, flags = self._demand(model), self.stage.flags
         if demand.shapes:
-            require_memory(demand, self.num_images_read(), flags.num_images, flags.skip_names)
+            unit = flags.images_per_unit
+            require_memory(demand, self.num_images_read(), flags.num_images, flags.skip_names, images_per_unit=unit)
 
     def _demand(self, model: keras.Model) -> Demand:
-        readers, stage = reader_channels(model), self.options.stage
+        readers, stage = reader_channels(model), self.stage
         skipped = skip_reasons(model, readers, stage)
         layers = [name for name in readers if name not in skipped]
         image = self.helper.training_images(1, self.context.seed)
         return Demand.of(model, layers, image, stage.num_positions, stage.selector)
 
     def _sampling(self, num_images: int) -> Sampling:
-        images, stage = self.helper.training_images(num_images, self.context.seed), self.options.stage
+        images, stage = self.helper.training_images(num_images, self.context.seed), self.stage
         return Sampling(images, stage.num_positions, stage.ridge, self.context.seed)
 
     def _supervision(self, num_images: int) -> Supervision | None:
         """Labels of the images of `_sampling`, and the pair's loss without weight decay, if the selector needs them."""
-        if not SELECTORS.get(self.options.stage.selector).needs_supervision:
+        if not SELECTORS.get(self.stage.selector).needs_supervision:
             return None
         _, labels = self.helper.training_samples(num_images, self.context.seed)
         return Supervision(labels, lambda labels, outputs: self.helper.calc_loss(labels, outputs, [])[0])

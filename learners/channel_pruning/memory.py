@@ -98,7 +98,12 @@ class Demand:
 
 
 def require_memory(
-    demand: Demand, num_images: int, images_flag: str, skip_flag: str | None, available: int | None = None
+    demand: Demand,
+    num_images: int,
+    images_flag: str,
+    skip_flag: str | None,
+    available: int | None = None,
+    images_per_unit: int = 1,
 ) -> None:
     """Raises a `UsageError` that suggests flags if there is not enough memory.
 
@@ -107,6 +112,7 @@ def require_memory(
       num_images: number of images for selection and re-fitting.
       images_flag: the flag, without dashes, for the number of images.
       skip_flag: the flag for layers to leave out; None if there is none.
+      images_per_unit: images for one unit of `images_flag`.
       available: available bytes; by default those reported by the system. If unknown, there is no check.
     """
     available = available_bytes() if available is None else available
@@ -121,7 +127,7 @@ def require_memory(
     )
     fitting = _most_images(demand, num_images, available)
     if fitting >= min(FEW_IMAGES, num_images - 1) or skip_flag is None:
-        raise UsageError(f'{what}; give --{images_flag}={max(1, fitting)} or less')
+        raise UsageError(f'{what}; give --{images_flag}={max(1, fitting // images_per_unit)} or less')
     raise UsageError(f'{what}; leave the layer out: --{skip_flag}={name}')
 
 

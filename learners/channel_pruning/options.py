@@ -13,13 +13,19 @@ MIN_RIDGE = 1e-10
 
 @dataclasses.dataclass(frozen=True)
 class StageFlags:
-    """Names of the flags, without dashes, that set the settings of the stage; None if a learner has no such flag."""
+    """Names of the flags, without dashes, that set the settings of the stage; None if a learner has no such flag.
+
+    Attributes:
+      num_images: the flag for the number of images.
+      images_per_unit: number of images for one unit of this flag, which may count batches.
+    """
 
     num_images: str
     skip_first: str | None = None
     skip_last: str | None = None
     skip_names: str | None = None
     dense: str | None = None
+    images_per_unit: int = 1
 
 
 @dataclasses.dataclass(frozen=True)

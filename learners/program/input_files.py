@@ -57,7 +57,13 @@ def _inputs(options: Options) -> Iterator[tuple[str, str, str]]:
 
 
 def _resolved(value: str, kind: str, learner: str) -> Path | None:
-    return model_file(value) if kind == 'model' else plan_file(value, learner)
+    match kind:
+        case 'model':
+            return model_file(value)
+        case 'plan':
+            return plan_file(value, learner)
+        case _:
+            return Path(value)
 
 
 def content_fingerprint(file: Path) -> str:
