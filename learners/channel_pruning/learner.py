@@ -188,12 +188,17 @@ class ChannelPruningLearner(SearchingLearner):
         return self._candidates(model, min(self.stage.num_images, NUM_SEARCH_IMAGES))
 
     def _candidates(self, model: keras.Model, num_images: int) -> ChannelCandidates:
+        return self._candidates_of(ChannelCandidates, model, num_images)
+
+    def _candidates_of(
+        self, kind: Callable[..., ChannelCandidates], model: keras.Model, num_images: int
+    ) -> ChannelCandidates:
         if self.context.search.max_bytes is not None:
             raise UsageError(
                 f'--hpo_max_bytes={self.context.search.max_bytes}: the budget of {self.name} is in '
                 f'multiply-adds; give --{self.options.budget_flag}'
             )
-        return ChannelCandidates(
+        return kind(
             model,
             self._prunable(model),
             self.stage.selector,

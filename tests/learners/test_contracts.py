@@ -49,6 +49,9 @@ class LearnerSettings:
 
 LEARNER_SETTINGS = {
     'full-prec': LearnerSettings(shrinks=False),
+    'channel': LearnerSettings(
+        {'prune_option': 'uniform', 'uniform_share': 0.25, 'num_batches': 6, 'skip_last': False}
+    ),
     'chn-pruned-rmt': LearnerSettings({'num_images': 60, 'num_positions': 4}),
     'uniform': LearnerSettings({'quant_epochs': (NUM_STEPS + 0.5) / 6}, shrinks=False),
     'non-uniform': LearnerSettings({'quant_epochs': (NUM_STEPS + 0.5) / 6, 'opt_mode': 'both'}, shrinks=False),

@@ -1,0 +1,1 @@
+"""Channel pruning in groups of layers, with tuning in between; see README.md."""
