@@ -26,7 +26,8 @@ from absl import logging
 from pocketflow.datasets.options import DatasetOptions
 from pocketflow.learners.channel_pruning.counts import num_kept
 from pocketflow.learners.channel_pruning.linear_forms import channel_index
-from pocketflow.learners.channel_pruning.selectors.l1 import norm_channels
+from pocketflow.learners.channel_pruning.selectors.l1 import l1_norms
+from pocketflow.learners.channel_pruning.selectors.selector import best_first
 from pocketflow.learners.channel_pruning.skipping import skip_reasons
 from pocketflow.learners.channel_pruning_rmt.options import ChannelPruningOptions
 from pocketflow.learners.program.pipeline import load_fitting_model
@@ -35,7 +36,7 @@ from pocketflow.nets import PAIRS
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.nets.resnet import resnet
 from pocketflow.utils.channels import ReaderChannels, reader_channels
-from pocketflow.utils.errors import UsageError
+from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.export.latency import Timing, time_alternating
 from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.runs import log_file
@@ -128,6 +129,19 @@ def run_main(flags: Sequence[str]) -> int:
     return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
 
 
+def report_of(flags: Sequence[str], run_dir: Path) -> dict[str, Any]:
+    """Runs main.py, or the rest of an interrupted run, and returns its report.
+
+    Raises:
+      PocketFlowError: main.py failed.
+    """
+    code = run_main([*flags, f'--run_dir={run_dir}'])
+    if code:
+        raise PocketFlowError(f'{run_dir.name}: main.py ended with exit code {code}; its error is above')
+    report: dict[str, Any] = json.loads((run_dir / 'report.json').read_text(encoding='utf-8'))
+    return report
+
+
 def say(text: str) -> None:
     """Prints progress to the standard error; the standard output is for the results."""
     print(text, file=sys.stderr, flush=True)
@@ -201,8 +215,8 @@ def _channels_of_large_norm(layer: keras.layers.Layer, reader: ReaderChannels, p
     weights = kernel.reshape(-1, kernel.shape[-1])
     num_inputs = sum(len(places) for places in reader.positions)
     channel_of = channel_index(reader.positions, len(weights) // num_inputs)
-    kept = norm_channels(weights, channel_of, num_kept(reader.num_channels, 1 - prune_ratio))
-    return tuple(map(int, kept))
+    order = best_first(l1_norms(weights, channel_of, reader.num_channels))
+    return tuple(sorted(map(int, order[: num_kept(reader.num_channels, 1 - prune_ratio)])))
 
 
 def milliseconds(files: Mapping[Any, bytes], image: np.ndarray, num_threads: int, smoke: bool) -> dict[Any, float]:

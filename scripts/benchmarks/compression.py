@@ -9,14 +9,13 @@ from pocketflow.scripts.benchmarks import common  # isort: skip
 
 import argparse
 import dataclasses
-import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pocketflow.utils.errors import PocketFlowError, UsageError
+from pocketflow.utils.errors import UsageError
 from pocketflow.utils.reports.report import format_table
 
 ALL = 'all'
@@ -125,11 +124,7 @@ def main_flags(case: Case, arguments: argparse.Namespace) -> list[str]:
 
 def report_of(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Runs a case, or the rest of an interrupted one, and returns its report."""
-    run_dir = Path(arguments.work_dir) / name
-    code = common.run_main([*main_flags(CASES[name], arguments), f'--run_dir={run_dir}'])
-    if code:
-        raise PocketFlowError(f'{name}: main.py ended with exit code {code}; its error is above')
-    return json.loads((run_dir / 'report.json').read_text(encoding='utf-8'))
+    return common.report_of(main_flags(CASES[name], arguments), Path(arguments.work_dir) / name)
 
 
 def row(name: str, report: Mapping[str, Any]) -> dict[str, Any]:

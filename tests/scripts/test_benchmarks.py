@@ -55,6 +55,22 @@ PROMISED = {
             'seconds',
         },
     ),
+    'channel_pruners': (
+        {'ratio'},
+        {
+            'case',
+            'seed',
+            'macs_left',
+            'accuracy_before',
+            'accuracy_selected',
+            'accuracy',
+            'seconds',
+            'bytes',
+            'milliseconds',
+            'speedup',
+            'speedup_per_reduction',
+        },
+    ),
     'synthetic_search': (
         {'trials', 'seeds', 'layers', 'uniform', 'least_margin'},
         {'problem', 'method', 'reward', 'margin', 'wins', 'milliseconds'},
