@@ -6,6 +6,9 @@ data, Alpaydin and Kaynak 1998). Four fifths are for training, one fifth for eva
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import numpy as np
 import sklearn.datasets
 import tensorflow as tf
@@ -14,6 +17,12 @@ from pocketflow.datasets.abstract_dataset import AbstractDataset, Samples, train
 from pocketflow.datasets.digits_options import NUM_EVAL, DigitsOptions
 
 MEAN, STD = 4.88, 6.02
+
+
+@functools.cache
+def _digits() -> Any:
+    """Images `[N, 8, 8]` and target `[N]`; cached, since reading the text file takes longer than all else."""
+    return sklearn.datasets.load_digits()
 
 
 class DigitsDataset(AbstractDataset):
@@ -26,7 +35,7 @@ class DigitsDataset(AbstractDataset):
     mirrored = False
 
     def load(self, split: str) -> Samples:
-        digits = sklearn.datasets.load_digits()
+        digits = _digits()
         chosen = dict(zip(('train', 'eval'), train_val_split(len(digits.target), NUM_EVAL), strict=True))[split]
         return Samples(digits.images[chosen, :, :, None].astype(np.uint8), digits.target[chosen])
 

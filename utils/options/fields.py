@@ -13,6 +13,7 @@ The flag keeps the spelling of existing flag files, the field has a readable nam
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -102,9 +103,15 @@ def option_fields(options_class: type[Options]) -> list[dataclasses.Field[Any]]:
 
 def value_type(options_class: type[Options], field: dataclasses.Field[Any]) -> type:
     """Type of a field without None: `float` for both `float` and `float | None`."""
-    hint = typing.get_type_hints(options_class)[field.name]
+    hint = _type_hints(options_class)[field.name]
     plain: list[type] = [kind for kind in typing.get_args(hint) or (hint,) if kind is not type(None)]
     return plain[0]
+
+
+@functools.cache
+def _type_hints(options_class: type[Options]) -> dict[str, Any]:
+    """The declared types; cached, since Python compiles each annotation anew and each command line needs them all."""
+    return typing.get_type_hints(options_class)
 
 
 def accepted(field: dataclasses.Field[Any]) -> str:
@@ -244,7 +251,7 @@ def with_defaults(options_class: type[OptionsT], name: str, **defaults: Any) -> 
 
     >>> DigitsOptions = with_defaults(DatasetOptions, 'DigitsOptions', batch_size=64)
     """
-    hints = typing.get_type_hints(options_class)
+    hints = _type_hints(options_class)
     known = {field.name: field for field in option_fields(options_class)}
     new = [
         (key, hints[key], dataclasses.field(default=value, metadata=known[key].metadata))

@@ -6,6 +6,7 @@ This module and `charts.py` prepare the content; `templates/report.html` defines
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,9 @@ def render(report: Record) -> str:
     return page_environment().get_template('report.html').render(page_context(report)) + '\n'
 
 
+@functools.cache
 def page_environment() -> jinja2.Environment:
-    """The environment of all pages: their templates, and the functions that format numbers."""
+    """The environment of all pages: their templates, compiled once, and the functions that format numbers."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader('pocketflow.utils.reports'),
         autoescape=True,
