@@ -44,10 +44,13 @@ class QuantizedKernel(_LayerClass):
         return getattr(self, known_kernel_name(self))
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        # The quantizer has a `match`, which AutoGraph cannot convert; nothing needs to be converted.
+        return tf.autograph.experimental.do_not_convert(self._compute)(inputs)
+
+    def _compute(self, inputs: tf.Tensor) -> tf.Tensor:
         name, kernel = known_kernel_name(self), self.kernel_variable
-        quantize = tf.autograph.experimental.do_not_convert(self.quantizer.quantize)  # has a `match`
         # Not with setattr, by which Keras would remove the variable from the weights.
-        self.__dict__[name] = quantize(kernel)
+        self.__dict__[name] = self.quantizer.quantize(kernel)
         try:
             return super().call(inputs)
         finally:

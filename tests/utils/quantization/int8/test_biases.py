@@ -54,10 +54,10 @@ def test_the_file_is_as_simulated_to_the_last_bit(activation):
     network = squeezing(activation)
     model = quantization_aware(network, images)
     low, high = model.layers[-1].range
-    simulated = model.predict(images, verbose=0)
+    simulated = model(images, training=False).numpy()
     steps = np.abs(LiteRtRunner(convert(model, 'int8')).predict(images) - simulated) / (high - low) * 255
     assert np.mean(steps > 0.5) < 0.01 and steps.max() < 1.5
-    assert 0 < np.abs(simulated - network.predict(images, verbose=0)).mean() < 0.01 * (high - low)
+    assert 0 < np.abs(simulated - network(images, training=False).numpy()).mean() < 0.01 * (high - low)
 
 
 def test_scales_are_found_behind_layers_that_hand_them_on():
@@ -101,7 +101,7 @@ def test_norms_of_their_own_add_the_bias_of_the_file(kind):
     model = quantization_aware(normed(kind), images)
     low, high = model.layers[-1].range
     outputs = LiteRtRunner(convert(model, 'int8')).predict(images)
-    steps = np.abs(outputs - model.predict(images, verbose=0)) / (high - low) * 255
+    steps = np.abs(outputs - model(images, training=False).numpy()) / (high - low) * 255
     # Channels behind those of the norm are only converted to another scale, which XNNPACK computes less exactly.
     steps = steps[..., : model.get_layer('norm').output.shape[-1]]
     assert np.mean(steps > 0.5) < 1e-3

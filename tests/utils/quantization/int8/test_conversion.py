@@ -48,7 +48,7 @@ def test_file_is_int8_and_computes_what_was_simulated(name, make_net, images):
     assert set(found) - set(STRUCTURES[name]) <= {'RESHAPE', 'QUANTIZE'}
     runner = LiteRtRunner(content)
     assert runner.input_dtype is np.int8 and runner.output_dtype is np.int8
-    difference = np.abs(runner.predict(images) - model.predict(images, verbose=0))
+    difference = np.abs(runner.predict(images) - model(images, training=False).numpy())
     assert difference.max() <= 3.5 * output_step(model) and difference.mean() < 0.5 * output_step(model)
 
 
@@ -62,7 +62,7 @@ def test_preprocessing_of_pixels_is_int8_and_one_operation_each(images):
     content = convert(model, 'int8')
     assert not float_operators(content)
     assert operators(content) == {'DEPTHWISE_CONV_2D': 2, 'CONV_2D': 1, 'MEAN': 1, 'FULLY_CONNECTED': 1}
-    difference = np.abs(LiteRtRunner(content).predict(images) - model.predict(images, verbose=0))
+    difference = np.abs(LiteRtRunner(content).predict(images) - model(images, training=False).numpy())
     assert difference.max() <= 3.5 * output_step(model)
 
 
@@ -86,39 +86,45 @@ def test_unusual_layers_compute_what_was_simulated(name, images):
     inputs = layers.Input((8, 8, 4))
     plain_model = keras.Model(inputs, layers.Dense(5)(layers.Flatten()(UNUSUAL[name](inputs))))
     model = quantization_aware(plain_model, images)
-    simulated = model.predict(images, verbose=0)
-    assert np.abs(simulated - plain_model.predict(images, verbose=0)).mean() < 0.02 * np.ptp(simulated)
+    simulated = model(images, training=False).numpy()
+    assert np.abs(simulated - plain_model(images, training=False).numpy()).mean() < 0.02 * np.ptp(simulated)
     difference = np.abs(LiteRtRunner(convert(model, 'int8')).predict(images) - simulated)
     assert difference.max() <= 3.5 * output_step(model) and difference.mean() < output_step(model)
-    assert np.abs(strip_quantization(model).predict(images, verbose=0) - simulated).mean() < 0.02 * np.ptp(simulated)
+    stripped = strip_quantization(model)(images, training=False).numpy()
+    assert np.abs(stripped - simulated).mean() < 0.02 * np.ptp(simulated)
+
+
+@pytest.fixture(scope='module')
+def aware_lenet(make_net, images) -> keras.Model:
+    """To have its ranges and biases set."""
+    return quantization_aware(make_net('lenet'), images)
 
 
 @pytest.mark.parametrize('width', [2e-7, 9e-7, 1.1e-6])
-def test_narrow_ranges_are_those_of_the_file(width, make_net, images):
-    model = quantization_aware(make_net('lenet'), images)
+def test_narrow_ranges_are_those_of_the_file(width, aware_lenet, images):
+    model = aware_lenet
     model.get_layer('hidden').set_range(0.0, width)
     model.get_layer('logits').set_range(-2 * width, 2 * width)
     bias = next(weight for weight in model.get_layer('logits').weights if 'bias' in weight.name)
     bias.assign(np.linspace(-width, width, 5))
     content = convert(model, 'int8')
     scale, _ = Interpreter(model_content=content).get_output_details()[0]['quantization']
-    simulated = model.predict(images, verbose=0)
+    simulated = model(images, training=False).numpy()
     codes = simulated / scale
     np.testing.assert_allclose(codes, np.rint(codes), atol=1e-2)
 
 
 def test_low_weight_widths_are_kept_exactly(make_net, images):
     model = quantization_aware(make_net('preactivated'), images, Settings(weight_bits=3))
-    difference = np.abs(LiteRtRunner(convert(model, 'int8')).predict(images) - model.predict(images, verbose=0))
+    difference = np.abs(LiteRtRunner(convert(model, 'int8')).predict(images) - model(images, training=False).numpy())
     assert difference.max() <= 3.5 * output_step(model)
     kernel = model.get_layer('conv1').rounded_kernel().numpy()
     assert len(np.unique(np.round(kernel[..., 0] / np.abs(kernel[..., 0]).max(), 5))) <= 7
 
 
-def test_other_formats_are_refused(make_net, images):
-    model = quantization_aware(make_net('lenet'), images)
+def test_other_formats_are_refused(aware_lenet):
     with pytest.raises(PocketFlowError, match='trained for int8 arithmetic and cannot be converted to float32'):
-        convert(model, 'float32')
+        convert(aware_lenet, 'float32')
 
 
 def test_a_float_operation_is_reported(make_net, images, caplog):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
+import tf_keras as keras
 
-from pocketflow.utils.quantization.int8.wrappers import round_symmetric
+from pocketflow.utils.quantization.int8.wrappers import QuantizedLayer, Simulation, may_need_autograph, round_symmetric
 
 
 def test_per_tensor():
@@ -46,3 +47,23 @@ def test_zeros_stay_zero_and_gradients_pass():
         rounded = round_symmetric(kernel, 8, per_channel=True)
     np.testing.assert_array_equal(rounded, np.zeros((1, 1, 2, 2)))
     np.testing.assert_array_equal(tape.gradient(rounded, kernel), np.ones((1, 1, 2, 2)))
+
+
+class Halving(keras.layers.Layer):
+    """A layer of somebody's own with a condition on a tensor."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        if tf.reduce_max(inputs) > 1:
+            inputs = inputs / 2
+        return inputs
+
+
+def test_conditions_of_own_layers_are_converted():
+    layer = Halving()
+    assert may_need_autograph(layer) and not may_need_autograph(keras.layers.Conv2D(2, 3))
+    wrapper, inputs = QuantizedLayer(layer, Simulation(None, output=True)), keras.Input((2,))
+    model = keras.Model(inputs, wrapper(inputs))
+    wrapper.set_range(0.0, 2.55)
+    values = tf.constant([[0.5, 2.0]])
+    np.testing.assert_allclose(tf.function(model)(values), [[0.25, 1.0]], atol=1e-6)
+    np.testing.assert_allclose(tf.function(model)(values / 2), [[0.25, 1.0]], atol=1e-6)
