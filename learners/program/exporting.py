@@ -144,7 +144,8 @@ class Exporter:
           PocketFlowError: no format, or no reference file, could be exported.
         """
         on_device = self._device_latencies(formats)
-        conversion_process().start()  # it loads TensorFlow while the models are saved and evaluated
+        if {*formats, reference_format or CONTAINER} != {CONTAINER}:
+            conversion_process().start()  # it loads TensorFlow while the models are saved and evaluated
         failed: dict[str, str] = {}
         files = self._files(compressed, formats, failed)
         _require(files, failed)

@@ -76,6 +76,13 @@ def test_one_model_is_exported_once(tmp_path):
     assert result['exports'][0]['speedup_vs_uncompressed'] == 1
 
 
+def test_containers_need_no_converter(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, 'conversion_process', lambda: pytest.fail('a process was started'))
+    result = exporter(tmp_path).export(candidate(tmp_path / 'baseline'), candidate(tmp_path), ['pfz'])
+    assert (result['baseline']['file'], result['compressed']['file']) == ('baseline/model.pfz', 'model.pfz')
+    assert result['exports'][0]['max_abs_diff'] == 0 and result['compressed']['timed_file'] is None
+
+
 def test_accuracy_is_that_of_the_file_on_the_wanted_samples(tmp_path):
     only = candidate(tmp_path)
     helper = make_helper()
