@@ -42,7 +42,7 @@ CRITERIA = next(field.metadata['choices'] for field in option_fields(ChannelPrun
 SIMPLE = ('l1', 'random')
 """Baseline criteria that use no data; published without a re-fit."""
 GIBIBYTE = 2**30
-SMOKE_STEPS = 150
+SMOKE_STEPS = 60
 ACCURACY_GOAL, MARGIN_GOAL, MEMORY_GOAL = 0.60, 0.05, 3.0
 
 
@@ -116,7 +116,7 @@ def bench(arguments: argparse.Namespace) -> Iterator[Bench]:
         context = LearnerContext(
             helper, RunDirectory(folder), Path(folder), LearnerOptions(), TrainerOptions(), log, seed=common.SEED
         )
-        yield Bench(helper, model, context, num_images=500 if arguments.smoke else 5000)
+        yield Bench(helper, model, context, num_images=100 if arguments.smoke else 5000)
 
 
 def briefly_trained(helper: AbstractModelHelper) -> keras.Model:

@@ -34,7 +34,6 @@ from pocketflow.learners.program.pipeline import load_fitting_model
 from pocketflow.main import guarded
 from pocketflow.nets import PAIRS
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
-from pocketflow.nets.resnet import resnet
 from pocketflow.utils.channels import ReaderChannels, reader_channels
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.export.latency import Timing, time_alternating
@@ -190,10 +189,23 @@ def network_and_images(arguments: argparse.Namespace) -> tuple[keras.Model, np.n
     """
     if arguments.smoke:
         noise = np.random.default_rng(SEED).normal(size=(20, 16, 16, 3))
-        return resnet(8, (16, 16, 3), 10), noise.astype(np.float32)
+        return small_network((16, 16, 3), 10), noise.astype(np.float32)
     helper = make_helper(arguments, size=arguments.resnet_size)
     model = trained_model(arguments.model, helper) if arguments.model else helper.build_model()
     return model, helper.training_images(200, SEED)
+
+
+def small_network(image_shape: Sequence[int], num_classes: int) -> keras.Model:
+    """A residual block between a convolution and a classifier, for smoke tests."""
+    k = keras.layers
+
+    def convolved(features: Any) -> Any:
+        return k.BatchNormalization()(k.Conv2D(8, 3, padding='same', use_bias=False)(features))
+
+    inputs = keras.Input(image_shape)
+    stem = k.ReLU()(convolved(inputs))
+    total = k.ReLU()(k.Add()([stem, convolved(k.ReLU()(convolved(stem)))]))
+    return keras.Model(inputs, k.Dense(num_classes)(k.GlobalAveragePooling2D()(total)), name='small')
 
 
 def norm_plan(model: keras.Model, prune_ratio: float) -> dict[str, tuple[int, ...]]:

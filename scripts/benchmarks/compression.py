@@ -97,7 +97,7 @@ CASES = {
         1.0,
     ),
 }
-SMOKE_CASES = 'uniform-4,sparse-90'
+SMOKE_CASES = 'sparse-90'
 SMOKE_FLAGS = (*common.SMOKE_RUN, '--nb_smpls_calib=20')
 SMOKE_CHANGES = {
     '--uql_quant_epochs=5': '--uql_quant_epochs=1',

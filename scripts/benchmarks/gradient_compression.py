@@ -99,8 +99,13 @@ def gradients_of(model: keras.Model, rank: int) -> list[tf.Tensor]:
     return [tf.constant(rng.normal(size=variable.shape), tf.float32) for variable in model.trainable_variables]
 
 
+def chosen_settings(arguments: argparse.Namespace) -> dict[str, CompressionOptions]:
+    """The settings that are measured, by name; a smoke test leaves out further numbers of bits."""
+    return {name: options for name, options in SETTINGS.items() if name in COMPUTED or not arguments.smoke}
+
+
 def make_model(arguments: argparse.Namespace) -> keras.Model:
-    return resnet(8, (16, 16, 3), 10) if arguments.smoke else resnet(20, (32, 32, 3), 10)
+    return common.small_network((16, 16, 3), 10) if arguments.smoke else resnet(20, (32, 32, 3), 10)
 
 
 # Code of the two workers.
@@ -149,7 +154,7 @@ def traffic_per_step(model: keras.Model, workers: Workers, arguments: argparse.N
         run()  # compiles
         return run
 
-    tasks = {name: steps(options, workers) for name, options in SETTINGS.items()}
+    tasks = {name: steps(options, workers) for name, options in chosen_settings(arguments).items()}
     silent = steps(SETTINGS['4 gather'], ALONE)
     measured: dict[str, list[float]] = {name: [] for name in tasks}
     for _ in range(arguments.rounds):
@@ -210,7 +215,7 @@ def measured_times(model: keras.Model, arguments: argparse.Namespace) -> dict[st
     """Milliseconds of a training step, and of compression with each setting."""
     dtype = resolve_compute_dtype('auto', model)
     measurements: dict[str, Callable[[], float]] = {'step': StepTime(model, arguments, model.input_shape[1:], dtype)}
-    for name, options in SETTINGS.items():
+    for name, options in chosen_settings(arguments).items():
         if options.kind == 'ecq':
             measurements[name] = ReduceTime(model, options, NUM_WORKERS, arguments.steps)
     return common.medians_of_rounds(measurements, arguments.rounds)

@@ -82,7 +82,7 @@ CASES = {
     '32 x 32': Case((32, 32), 32, 64, lambda shape, num_classes: resnet(20, shape, num_classes), 256),
     '500 x 375 to 224 x 224': Case((375, 500), 224, 16, resnet_18),
 }
-SMOKE_CASES = {'smoke': Case((12, 16), 8, 4, lambda shape, num_classes: resnet(8, shape, num_classes))}
+SMOKE_CASES = {'smoke': Case((12, 16), 8, 4, common.small_network)}
 
 
 class Memory(AbstractDataset):

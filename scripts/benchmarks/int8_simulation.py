@@ -264,7 +264,7 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 def make_parser() -> common.Parser:
     parser = common.Parser(__doc__.split('\n')[0])
     parser.add_argument('--networks', metavar='NAME,NAME', help=f'among {", ".join(NETWORKS)}; default: all')
-    parser.add_number('--steps', 150, 20, f'training steps of {BATCH_SIZE} images')
+    parser.add_number('--steps', 150, 5, f'training steps of {BATCH_SIZE} images')
     parser.add_number('--size', 32, 16, 'height and width of the images, where the network takes such small ones')
     return parser
 

@@ -106,7 +106,7 @@ def has_float_activations(name: str) -> bool:
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     shape = (16, 16, 3) if arguments.smoke else (32, 32, 3)
-    model = resnet(8 if arguments.smoke else 20, shape, 10)
+    model = common.small_network(shape, 10) if arguments.smoke else resnet(20, shape, 10)
     dtype = resolve_compute_dtype(arguments.compute_dtype, model)
     models = {PLAIN: model} | {name: variant(model, *parts) for name, parts in VARIANTS.items()}
     models[INT8] = quantization_aware(model, noise(model), Settings())

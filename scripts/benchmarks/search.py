@@ -88,7 +88,7 @@ TASKS = {
     ),
 }
 METHODS = (UNIFORM, *OPTIMIZERS)
-SMOKE_TASKS = 'macs-50'
+SMOKE_TASKS, SMOKE_METHODS = 'macs-50', 'random'
 SMOKE_FLAGS = (*common.SMOKE_RUN, '--cpr_nb_smpls=100')
 SMOKE_TUNING = ('--lrn_rate_init=0.02',)
 
@@ -207,7 +207,8 @@ def chosen(names: str, known: Sequence[str], flag: str) -> list[str]:
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Runs the searches, prints the table, and returns it."""
     tasks = chosen(SMOKE_TASKS if arguments.smoke else arguments.tasks, tuple(TASKS), 'tasks')
-    methods = [UNIFORM, *chosen(arguments.methods, METHODS[1:], 'methods')]
+    searching = arguments.methods or (SMOKE_METHODS if arguments.smoke else 'ddpg')
+    methods = [UNIFORM, *chosen(searching, METHODS[1:], 'methods')]
     if not (arguments.smoke or arguments.model):
         raise UsageError(
             '--model=PATH is missing: a ResNet-20 trained without the held-out samples, as scripts/'
@@ -229,7 +230,7 @@ def parser() -> common.Parser:
     result.add_model(required=True)
     result.add_argument('--tasks', default=','.join(TASKS), help=f'which, separated by commas: {", ".join(TASKS)}')
     result.add_argument(
-        '--methods', default='ddpg', help=f'which, beside uniform, separated by commas: {", ".join(METHODS[1:])}'
+        '--methods', help=f'which, beside uniform, separated by commas: {", ".join(METHODS[1:])}; default: ddpg'
     )
     result.add_number('--trials', 40, 2, 'trials per search')
     result.add_number('--steps', 60, 2, 'steps of fast fine-tuning per trial')

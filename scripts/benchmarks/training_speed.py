@@ -128,7 +128,7 @@ def _show(helper: AbstractModelHelper, dtype: str, speeds: dict[str, float]) -> 
 def make_parser() -> common.Parser:
     parser = common.Parser(__doc__.split('\n')[0])
     parser.add_number('--rounds', 5, 1, 'rounds of which the median is taken')
-    parser.add_number('--steps', 60, 20, 'training steps per round')
+    parser.add_number('--steps', 60, 5, 'training steps per round')
     return parser
 
 

@@ -39,6 +39,7 @@ SPACES = {
     'non-uniform': 'nuql_weight_bits: {type: int, low: 2, high: 5}',
 }
 """Search spaces by learner."""
+SMOKE_LEARNER = 'weight-sparse'
 FIXED = {'weight-sparse': {'protocol': 'uniform'}, 'chn-pruned-rmt': {'num_images': 100}}
 """Fixed options by learner."""
 
@@ -112,7 +113,8 @@ def measure_learner(
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     helper = make_helper(arguments)
-    learners = SPACES if arguments.learner is None else [arguments.learner]
+    every = [SMOKE_LEARNER] if arguments.smoke else SPACES
+    learners = every if arguments.learner is None else [arguments.learner]
     with tempfile.TemporaryDirectory() as folder:
         rows = [measure_learner(helper, learner, arguments, Path(folder)) for learner in learners]
     print(

@@ -13,7 +13,14 @@ import tf_keras as keras
 
 from pocketflow.learners.program.checks import checked_command
 from pocketflow.nets.resnet import resnet
-from pocketflow.scripts.benchmarks import channel_select, channel_selection, compression, gradient_compression, search
+from pocketflow.scripts.benchmarks import (
+    channel_select,
+    channel_selection,
+    compression,
+    gradient_compression,
+    search,
+    trial_memory,
+)
 from pocketflow.scripts.benchmarks.common import medians_of_rounds, norm_plan
 from pocketflow.utils.channels import ChannelSelect, remove_channels
 from pocketflow.utils.costs.cost_model import total_macs
@@ -191,6 +198,15 @@ def main_commands() -> list[list[str]]:
 @pytest.mark.parametrize('flags', main_commands(), ids=' '.join)
 def test_commands_are_accepted_by_the_program(flags: list[str]):
     checked_command(['main.py', *flags])
+
+
+@pytest.mark.parametrize('learner', trial_memory.SPACES)
+def test_the_space_of_each_learner_can_be_searched(learner: str, tmp_path: Path):
+    """The smoke test tries out one of them."""
+    arguments = trial_memory.make_parser().parse_args(['--smoke'])
+    search_over_flags = trial_memory.search_of(trial_memory.make_helper(arguments), learner, arguments, tmp_path)
+    (name,) = search_over_flags.flags.domain.names
+    assert name in trial_memory.SPACES[learner]
 
 
 def test_an_unknown_task_or_method_is_refused():
