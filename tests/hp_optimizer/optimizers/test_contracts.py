@@ -21,6 +21,8 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option_fields
 
 NUM_TRIALS = 12
+# The graphs of the agent are tested in tests/rl_agents/ddpg.
+pytestmark = pytest.mark.usefixtures('run_eagerly')
 
 
 def flags_space() -> tuple[SearchSpace, Callable]:

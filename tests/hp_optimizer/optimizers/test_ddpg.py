@@ -9,6 +9,7 @@ from pocketflow.hp_optimizer.optimizers.ddpg import TUNED, DdpgOptimizer, tuned
 from pocketflow.hp_optimizer.synthetic import sparsity_problem
 from pocketflow.rl_agents.ddpg import DdpgOptions
 
+pytestmark = pytest.mark.usefixtures('run_eagerly')
 PROBLEM, REWARD = sparsity_problem(num_layers=3)
 SMALL = DdpgOptions(actor_depth=1, actor_width=8, critic_depth=1, critic_width=8, batch_size=8)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from pocketflow.hp_optimizer import Layer, SearchProblem, TrialResult
 from pocketflow.hp_optimizer.domain import Values
+from pocketflow.hp_optimizer.optimizers.ddpg import DdpgOptimizer
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.search import plan_search
 from pocketflow.learners.search.candidates import SearchTarget
@@ -25,7 +27,15 @@ from tests.learners.search.conftest import tiny_context
 SIZES = {'one': 100, 'two': 400, 'three': 500}
 BEST = {'one': 0.4, 'two': 0.7, 'three': 0.85}
 SMALL_AGENT = DdpgOptions(actor_depth=1, actor_width=8, critic_depth=1, critic_width=8, batch_size=8)
+# The graphs of the agent are tested in tests/rl_agents/ddpg.
+pytestmark = pytest.mark.usefixtures('run_eagerly', '_few_updates')
 METHODS = ('ddpg', 'gp', 'random', 'tpe')
+
+
+@pytest.fixture
+def _few_updates(monkeypatch):
+    """The agent trains for two steps after each trial."""
+    monkeypatch.setattr(DdpgOptimizer, '__init__', functools.partialmethod(DdpgOptimizer.__init__, num_updates=2))
 
 
 class Formula(SearchTarget):
