@@ -36,6 +36,8 @@ QUICK = (
 )
 PRUNING = ('--learner=chn-pruned-rmt', '--cpr_nb_smpls=100', '--nb_epochs_rat_ft=0.015')
 ONE_FILE = '--export_formats=float32'
+PACKED = '--export_formats=pfz'
+"""For runs whose exported file is of no interest: a container needs no converter, and is not timed."""
 
 
 @dataclasses.dataclass(frozen=True)

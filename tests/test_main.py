@@ -15,7 +15,7 @@ from pocketflow.learners.program.command import UNRECORDED_OPTIONS
 from pocketflow.learners.program.identity import recorded_lines, run_path, training_name
 from pocketflow.learners.program.modes import EXEC_MODES
 from pocketflow.utils.errors import LostWorkerError, PocketFlowError, UsageError
-from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, command, run_main
+from tests.conftest import PACKED, PRUNING, QUICK, TASK, command, run_main
 
 ROOT = Path(__file__).resolve().parents[1]
 PRUNE = (*TASK, '--learner=chn-pruned-rmt')
@@ -193,10 +193,10 @@ def test_zoo_name_is_shared_by_runs_that_are_trained_alike():
 def test_seed_decides_the_weights(tmp_path):
     def weights(name: str, seed: int) -> bytes:
         outcome = run_main(
-            *TASK, *QUICK, '--nb_epochs_rat=0.001', ONE_FILE, f'--seed={seed}', f'--run_dir={tmp_path / name}'
+            *TASK, *QUICK, '--nb_epochs_rat=0.001', PACKED, f'--seed={seed}', f'--run_dir={tmp_path / name}'
         )
         assert outcome.code == 0, outcome.err
-        return (tmp_path / name / 'model_float32.tflite').read_bytes()
+        return (tmp_path / name / 'model.pfz').read_bytes()
 
     one = weights('one', 3)
     assert one == weights('again', 3)

@@ -12,7 +12,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.utils.models.files import save_model
-from tests.conftest import ONE_FILE, QUICK, run_main
+from tests.conftest import ONE_FILE, PACKED, QUICK, run_main
 from tests.datasets.sources.conftest import example, write_numbered, write_png, write_records
 
 layers = keras.layers
@@ -78,7 +78,7 @@ def test_a_network_and_a_folder_are_all_that_is_needed(given, tmp_path, monkeypa
 def test_arrays_and_records_work_the_same_way(given, tmp_path, monkeypatch, dataset, where):
     monkeypatch.chdir(tmp_path)
     command = (f'--save_path={given}/my model.keras', f'--dataset={dataset}', f'--data_dir_local={given / where}')
-    outcome = run_main(*command, *RUN[1:], *QUICK, ONE_FILE, '--run_dir=run')
+    outcome = run_main(*command, *RUN[1:], *QUICK, PACKED, '--run_dir=run')
     assert outcome.code == 0, outcome.err
     report = json.loads((tmp_path / 'run/report.json').read_text())
     assert report['dataset'] == dataset and report['baseline']['metrics']['accuracy'] > 0.8
@@ -101,7 +101,7 @@ def test_other_tasks_on_arrays(given, tmp_path, monkeypatch, task):
     last = layers.Dense(1) if task == 'regression' else layers.Dense(2, 'sigmoid')
     save_model(keras.Model(images, last(layers.Flatten()(maps))), 'm.keras')
     command = ('--save_path=m.keras', '--dataset=npz', '--data_dir_local=mine.npz', f'--task={task}')
-    outcome = run_main(*command, *RUN[1:], *QUICK, ONE_FILE, '--run_dir=run')
+    outcome = run_main(*command, *RUN[1:], *QUICK, PACKED, '--run_dir=run')
     assert outcome.code == 0, outcome.err
     report = json.loads((tmp_path / 'run/report.json').read_text())
     assert report['task']['name'] == task and report['verdict']['smaller']

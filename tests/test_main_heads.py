@@ -161,8 +161,8 @@ def test_files_take_pixels(given, tmp_path):
     save_model(model, tmp_path / 'mine.keras')
     formats = f'--export_formats={",".join((*FORMATS, "pfz"))}'
     scale = ('--image_scale=none', '--image_mean=100,110,120', '--image_std=50,60,70')
-    export = ('--exec_mode=export', formats, f'--save_path={tmp_path}/mine.keras', f'--run_dir={tmp_path}/e')
-    run(*command(folder, *export, *scale, '--export_input=uint8'))
+    export = ('--exec_mode=export', f'--save_path={tmp_path}/mine.keras', *scale, '--export_input=uint8')
+    run(*command(folder, *export, formats, f'--run_dir={tmp_path}/e'))
     expected = model.predict((PIXELS[:20] - np.float32(mean)) / np.float32(deviation), verbose=0)
     differences = {
         name: np.abs(pixel_outputs(tmp_path / f'e/model_{name}.tflite', PIXELS[:20]) - expected).max()
@@ -177,11 +177,13 @@ def test_files_take_pixels(given, tmp_path):
     assert 'int8' in exports and exports['int8']['operators']['DEPTHWISE_CONV_2D'] == 1
 
     run(f'--run_dir={tmp_path}/e', '--exec_mode=benchmark')
-    run(f'--run_dir={tmp_path}/e', '--exec_mode=export')
-    np.testing.assert_allclose(pixel_outputs(tmp_path / 'e/model_float32.tflite', PIXELS[:20]), expected, atol=1e-5)
-    run(f'--run_dir={tmp_path}/e', '--exec_mode=export', '--export_input=normalised', '--export_head=logits')
-    assert Interpreter(f'{tmp_path}/e/model_float32.tflite').get_input_details()[0]['dtype'] == np.float32
-    assert json.loads((tmp_path / 'e/report.json').read_text())['files']['outputs'] == 'logits'
+
+    run(*command(folder, *export, '--export_formats=float32', f'--run_dir={tmp_path}/f'))
+    run(f'--run_dir={tmp_path}/f', '--exec_mode=export')
+    np.testing.assert_allclose(pixel_outputs(tmp_path / 'f/model_float32.tflite', PIXELS[:20]), expected, atol=1e-5)
+    run(f'--run_dir={tmp_path}/f', '--exec_mode=export', '--export_input=normalised', '--export_head=logits')
+    assert Interpreter(f'{tmp_path}/f/model_float32.tflite').get_input_details()[0]['dtype'] == np.float32
+    assert json.loads((tmp_path / 'f/report.json').read_text())['files']['outputs'] == 'logits'
 
 
 @pytest.mark.usefixtures('own_folder')

@@ -11,11 +11,11 @@ from pocketflow.learners.program.checks import checked_command
 from pocketflow.learners.program.identity import recorded_lines, run_path, training_name
 from pocketflow.learners.program.start import make_invocation
 from pocketflow.utils.errors import UsageError
-from tests.conftest import ONE_FILE, TASK, run_main
+from tests.conftest import PACKED, TASK, run_main
 
 SMALL = (
     *TASK,
-    ONE_FILE,
+    PACKED,
     '--nb_smpls_train=60',
     '--nb_smpls_val=20',
     '--nb_smpls_eval=40',

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import tf_keras as keras
 
-from tests.conftest import ONE_FILE, QUICK, TASK, run_main
+from tests.conftest import PACKED, QUICK, TASK, run_main
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,7 +41,7 @@ def test_a_signal_within_a_callback_while_models_are_built(
         return add_weight(self, *arguments, **more)
 
     monkeypatch.setattr(keras.layers.Layer, 'add_weight', interrupted)
-    outcome = run_main(*TASK, *QUICK, ONE_FILE, f'--run_dir={tmp_path / "run"}', f'--zoo_dir={tmp_path / "zoo"}')
+    outcome = run_main(*TASK, *QUICK, PACKED, f'--run_dir={tmp_path / "run"}', f'--zoo_dir={tmp_path / "zoo"}')
     assert len(called) >= nth and outcome.code == code, outcome.err
     assert f'stopped by {signal.Signals(signum).name}; the same command continues from here' in outcome.err
     assert not (tmp_path / 'run' / 'report.json').exists()
@@ -49,7 +49,7 @@ def test_a_signal_within_a_callback_while_models_are_built(
 
 @pytest.mark.parametrize(('signum', 'code', 'seconds'), [(signal.SIGTERM, 143, 0.3), (signal.SIGINT, 130, 0.0)])
 def test_a_signal_to_a_process_that_has_just_begun_its_work(signum: int, code: int, seconds: float, tmp_path: Path):
-    command = [sys.executable, ROOT / 'main.py', *TASK, '--nb_epochs_rat=20', ONE_FILE, f'--run_dir={tmp_path / "run"}']
+    command = [sys.executable, ROOT / 'main.py', *TASK, '--nb_epochs_rat=20', PACKED, f'--run_dir={tmp_path / "run"}']
     process = subprocess.Popen(
         command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env={**os.environ, 'PYTHONPATH': str(ROOT)}
     )

@@ -13,7 +13,7 @@ import pytest
 from pocketflow.learners.program import modes
 from pocketflow.utils.distributed.multi_gpu_wrapper import Alone
 from pocketflow.utils.runs.run_directory import RunDirectory
-from tests.conftest import ONE_FILE, QUICK, TASK, FinishedRun, metric_lines, run_main
+from tests.conftest import PACKED, QUICK, TASK, FinishedRun, metric_lines, run_main
 
 STAGE = '1-chn-pruned-rmt'
 
@@ -164,7 +164,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(small_di
     arguments = (
         *TASK,
         *QUICK,
-        ONE_FILE,
+        PACKED,
         '--save_step=10',
         '--summ_step=5',
         f'--zoo_dir={tmp_path}/zoo',

@@ -19,7 +19,7 @@ from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.graph import frozen_share, standard_form
 from pocketflow.utils.models.files import save_model
 from pocketflow.utils.quantization import quantizable_layers
-from tests.conftest import ONE_FILE, PRUNING, QUICK, run_main
+from tests.conftest import ONE_FILE, PACKED, PRUNING, QUICK, run_main
 from tests.learners.conftest import make_helper
 
 layers = keras.layers
@@ -219,7 +219,7 @@ def test_a_given_model_is_pruned_with_itself_as_teacher(tmp_path):
         '--dataset=digits',
         *QUICK,
         *PRUNING,
-        ONE_FILE,
+        PACKED,
         '--save_path=given.keras',
         '--cpr_dense_layers=all',
         '--enbl_dst',

@@ -15,11 +15,14 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from pocketflow.nets import PAIRS
-from tests.conftest import Outcome, run_main
+from tests.conftest import PACKED, Outcome, run_main
 
 HELPER = Path(__file__).parents[2] / 'examples/tasks_at_digits.py'
 MODELS = ('ink', 'traits', 'two_inputs', 'two_outputs')
+EPOCHS = '--nb_epochs_rat=0.03'
 MEASURING = ('--nb_repts=5', '--nb_repts_warmup=1', '--nb_smpls_calib=40', '--nb_smpls_export_eval=100')
+EXPORTED_AGAIN = ('ink', 'two_outputs')
+"""A metric that is better when smaller, and a nested structure; the export of all four is that of the chain."""
 CHAIN = (
     '--nb_epochs_rat_ft=0.02',
     '--learner=chn-pruned-rmt,weight-sparse,uniform-tf',
@@ -48,7 +51,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Outcome]:
             f'--model_helper={HELPER}',
             f'--model={model}',
             '--dataset=digits',
-            '--nb_epochs_rat=0.1',
+            EPOCHS,
             *MEASURING,
             f'--zoo_dir={folder}/zoo',
             f'--run_dir={folder}/{model}_{name}',
@@ -145,8 +148,9 @@ def test_every_mode_works_on_the_run(model, chained, run):
     metric = pair(model).task.primary
     outcome, _ = run(model, 'chain', *CHAIN, '--exec_mode=eval')
     assert f' {metric.name} ' in outcome.last_line
-    outcome, _ = run(model, 'chain', *CHAIN, '--exec_mode=export', '--export_formats=int8')
-    assert metric.label in outcome.out and 'verdict: ' in outcome.last_line
+    if model in EXPORTED_AGAIN:
+        outcome, _ = run(model, 'chain', *CHAIN, '--exec_mode=export', '--export_formats=int8')
+        assert metric.label in outcome.out and 'verdict: ' in outcome.last_line
     outcome, _ = run(model, 'chain', *CHAIN, '--exec_mode=benchmark')
     assert 'model_int8.tflite' in outcome.out
     page = (folder / 'report.html').read_text()
@@ -179,8 +183,10 @@ def test_a_run_is_checked(model, learners, run):
     assert sorted(path.name for path in folder.iterdir()) == ['check.html', 'check.json']
 
 
-@pytest.mark.parametrize('learner', ['uniform', 'non-uniform'])
-@pytest.mark.parametrize('model', MODELS)
+@pytest.mark.parametrize(
+    ('model', 'learner'),
+    [('ink', 'uniform'), ('traits', 'non-uniform'), ('two_inputs', 'uniform'), ('two_outputs', 'non-uniform')],
+)
 def test_bits_and_containers(model, learner, run):
     prefix = 'uql' if learner == 'uniform' else 'nuql'
     _, folder = run(
@@ -203,7 +209,7 @@ def test_a_search_takes_smaller_as_better(run):
         '--ws_nb_rlouts_min=2',
         '--ws_nb_iters_ft=5',
         '--ws_nb_iters_feval=1',
-        '--export_formats=float32',
+        PACKED,
     )
     (search,) = report_of(folder)['searches']
     rewards = {item['source']: item['reward'] for item in search['verified'] if item['reward'] is not None}
@@ -217,7 +223,7 @@ def test_conditions_on_the_metric_of_the_task(run, chained):
         f'--model_helper={HELPER}',
         '--model=ink',
         '--dataset=digits',
-        '--nb_epochs_rat=0.1',
+        EPOCHS,
         *MEASURING,
         *CHAIN,
         '--export_formats=int8',

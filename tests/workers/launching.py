@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TASK = ('--model=lenet', '--dataset=digits', '--enbl_multi_gpu', '--compute_dtype=float32')
-QUICK_EXPORT = ('--export_formats=float32', '--nb_smpls_export_eval=50', '--nb_repts=5', '--nb_repts_warmup=1')
+QUICK_EXPORT = ('--export_formats=pfz', '--nb_smpls_export_eval=50', '--nb_repts=5', '--nb_repts_warmup=1')
 
 needs_horovod = pytest.mark.skipif(
     importlib.util.find_spec('horovod') is None,

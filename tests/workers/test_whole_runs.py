@@ -70,7 +70,7 @@ def test_three_workers_end_alike_and_the_primary_alone_writes(tmp_path: Path):
     assert [stage['learner'] for stage in report['stages']] == ['chn-pruned-rmt', 'uniform']
     exported = run(tmp_path, f'--run_dir={path}', '--exec_mode=export', '--export_formats=float16')
     assert exported.returncode == 0, exported.stderr
-    assert (path / 'model_float32.tflite').exists() and (path / 'model_float16.tflite').exists()
+    assert (path / 'model.pfz').exists() and (path / 'model_float16.tflite').exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ['0.jsonl', '1.jsonl', '2.jsonl', 'tmp', 'zoo']
     assert not list((tmp_path / 'tmp').iterdir())
     for one in ended, exported:

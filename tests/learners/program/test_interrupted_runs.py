@@ -22,7 +22,7 @@ from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.models.files import load_model, save_model
 from pocketflow.utils.runs import model_reader
 from pocketflow.utils.system.progress import Progress
-from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, metric_lines, run_main
+from tests.conftest import PACKED, PRUNING, QUICK, TASK, metric_lines, run_main
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -30,7 +30,7 @@ LONGER = (
     *TASK,
     *QUICK,
     *PRUNING,
-    ONE_FILE,
+    PACKED,
     '--nb_epochs_rat=0.15',
     '--nb_epochs_rat_ft=0.15',
     '--deterministic',
@@ -98,7 +98,7 @@ def test_interrupted_from_the_keyboard(tmp_path, monkeypatch):
         os.kill(os.getpid(), signal.SIGINT)
         report(self, *args)
 
-    arguments = (*TASK, *QUICK, ONE_FILE, '--summ_step=10', f'--run_dir={tmp_path}/run')
+    arguments = (*TASK, *QUICK, PACKED, '--summ_step=10', f'--run_dir={tmp_path}/run')
     monkeypatch.setattr(Progress, 'report', interrupted)
     outcome = run_main(*arguments)
     assert outcome.code == 130 and 'stopped by SIGINT' in outcome.err
@@ -154,7 +154,7 @@ def test_a_given_network_is_read_and_evaluated_once(trained_run, tmp_path, monke
     given = keras.Sequential([load_model(trained_run.path / 'model.keras'), keras.layers.Softmax()])
     save_model(given, tmp_path / 'given.keras')
     counts = Counts(monkeypatch)
-    command = (*TASK, *QUICK, *PRUNING, ONE_FILE, f'--save_path={tmp_path}/given.keras', '--deterministic')
+    command = (*TASK, *QUICK, *PRUNING, PACKED, f'--save_path={tmp_path}/given.keras', '--deterministic')
     whole, continued = tmp_path / 'whole', tmp_path / 'continued'
     assert run_main(*command, f'--run_dir={whole}').code == 0
     assert counts.taken() == ({f'{tmp_path}/given.keras': 1}, 1)

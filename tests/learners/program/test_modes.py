@@ -12,7 +12,7 @@ import pytest
 import tf_keras as keras
 
 from pocketflow.utils.models.files import load_model, save_model
-from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, FinishedRun, run_main
+from tests.conftest import ONE_FILE, PACKED, PRUNING, QUICK, TASK, FinishedRun, run_main
 from tests.learners.conftest import make_helper
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -120,7 +120,7 @@ def test_files_that_a_run_began_from_may_go_but_not_change(trained_run, pruned_r
 def test_no_finetuning_leaves_the_compressed_weights(trained_run, tmp_path):
     run = tmp_path / 'run'
     outcome = run_main(
-        *TASK, *QUICK, *PRUNING, ONE_FILE, '--nb_epochs_rat_ft=0', f'--save_path={trained_run.path}', f'--run_dir={run}'
+        *TASK, *QUICK, *PRUNING, PACKED, '--nb_epochs_rat_ft=0', f'--save_path={trained_run.path}', f'--run_dir={run}'
     )
     assert outcome.code == 0, outcome.err
     assert_same_weights(run / '1-chn-pruned-rmt' / 'compressed.keras', run / 'model.keras')
@@ -136,7 +136,7 @@ def test_uncompressed_run_has_no_verdict(trained_run):
 
 def test_training_with_a_teacher_has_no_verdict(trained_run, tmp_path):
     outcome = run_main(
-        *TASK, *QUICK, ONE_FILE, '--enbl_dst', f'--zoo_dir={trained_run.path.parents[1]}', f'--run_dir={tmp_path}/run'
+        *TASK, *QUICK, PACKED, '--enbl_dst', f'--zoo_dir={trained_run.path.parents[1]}', f'--run_dir={tmp_path}/run'
     )
     assert outcome.code == 0, outcome.err
     report = json.loads((tmp_path / 'run' / 'report.json').read_text())
@@ -185,7 +185,7 @@ def test_eval_of_any_saved_model_writes_nothing(trained_run, tmp_path, monkeypat
 
 def test_eval_is_of_the_result_not_of_what_the_run_began_with(trained_run, tmp_path):
     run = tmp_path / 'run'
-    assert run_main(*TASK, *QUICK, *PRUNING, ONE_FILE, f'--save_path={trained_run.path}', f'--run_dir={run}').code == 0
+    assert run_main(*TASK, *QUICK, *PRUNING, PACKED, f'--save_path={trained_run.path}', f'--run_dir={run}').code == 0
     report = json.loads((run / 'report.json').read_text())
     assert report['compressed']['metrics'] != report['baseline']['metrics']
     outcome = run_main('--exec_mode=eval', f'--run_dir={run}')

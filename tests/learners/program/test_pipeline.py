@@ -17,14 +17,14 @@ from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.models.files import save_model
 from pocketflow.utils.training.options import DistillationOptions
-from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, finished_run, metric_lines, run_main
+from tests.conftest import PACKED, PRUNING, QUICK, TASK, finished_run, metric_lines, run_main
 from tests.learners.conftest import make_context, make_helper
 
 PRUNED_STAGE = '1-chn-pruned-rmt'
 
 
 def pruned(zoo: Path, *arguments: str):
-    return finished_run(zoo, *PRUNING, ONE_FILE, *arguments)
+    return finished_run(zoo, *PRUNING, PACKED, *arguments)
 
 
 def zoo_of(run) -> Path:
@@ -96,7 +96,7 @@ def test_a_run_goes_on_from_the_model_that_it_began_with(tmp_path):
 
 
 def test_a_learner_leaves_the_model_before_it_alone(trained_run, tmp_path):
-    run = finished_run(tmp_path, ONE_FILE, '--enbl_warm_start', f'--save_path={trained_run.path}')
+    run = finished_run(tmp_path, PACKED, '--enbl_warm_start', f'--save_path={trained_run.path}')
     assert run.report['baseline']['metrics'] == trained_run.report['compressed']['metrics']
     assert run.report['compressed']['metrics']['loss'] < run.report['baseline']['metrics']['loss']
     assert run.report['verdict']['size_ratio'] == 1
@@ -106,7 +106,7 @@ def test_a_learner_leaves_the_model_before_it_alone(trained_run, tmp_path):
 
 
 def test_chain_prunes_the_pruned_model(trained_run):
-    run = finished_run(zoo_of(trained_run), '--learner=chn-pruned-rmt,chn-pruned-rmt', *PRUNING[1:], ONE_FILE)
+    run = finished_run(zoo_of(trained_run), '--learner=chn-pruned-rmt,chn-pruned-rmt', *PRUNING[1:], PACKED)
     shapes = [kernels(run.path / stage / 'model.keras').shape for stage in (PRUNED_STAGE, '2-chn-pruned-rmt')]
     assert shapes == [(5, 5, 16, 32), (5, 5, 8, 16)]
     report = run.report
@@ -119,7 +119,7 @@ def test_chain_prunes_the_pruned_model(trained_run):
 
 
 def test_chain_from_full_precision_trains_once(tmp_path):
-    run = finished_run(tmp_path, '--learner=full-prec,chn-pruned-rmt', *PRUNING[1:], ONE_FILE)
+    run = finished_run(tmp_path, '--learner=full-prec,chn-pruned-rmt', *PRUNING[1:], PACKED)
     assert {path.name for path in run.path.glob('*-*')} == {'1-full-prec', '2-chn-pruned-rmt'}
     assert run.report['verdict']['smaller']
     assert run.report['stages'][0]['metrics'] == run.report['baseline']['metrics']
@@ -146,10 +146,10 @@ def test_distillation_changes_the_training(trained_run, tmp_path):
 
 
 def test_full_precision_student_gets_a_trained_teacher(trained_run, tmp_path):
-    found = finished_run(zoo_of(trained_run), ONE_FILE, '--enbl_dst')
+    found = finished_run(zoo_of(trained_run), PACKED, '--enbl_dst')
     assert not (found.path / '0-full-prec').exists()
     assert last_losses(found.path).keys() == {'1-full-prec/train'}
-    trained = finished_run(tmp_path, ONE_FILE, '--enbl_dst')
+    trained = finished_run(tmp_path, PACKED, '--enbl_dst')
     assert last_losses(trained.path).keys() == {'0-full-prec/train', '1-full-prec/train'}
     for run in (found, trained):
         assert last_losses(run.path)['1-full-prec/train']['distillation_loss'] > 0
@@ -160,7 +160,7 @@ def test_full_precision_student_gets_a_trained_teacher(trained_run, tmp_path):
 
 
 def test_given_teacher_spares_training_one(trained_run, tmp_path):
-    run = finished_run(tmp_path, ONE_FILE, '--enbl_dst', f'--save_path_dst={trained_run.path}')
+    run = finished_run(tmp_path, PACKED, '--enbl_dst', f'--save_path_dst={trained_run.path}')
     assert last_losses(run.path).keys() == {'1-full-prec/train'}
     assert run.report['verdict'] is None
 

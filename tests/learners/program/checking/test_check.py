@@ -17,7 +17,7 @@ from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, metric_lines, run_mai
 from tests.datasets.sources.conftest import write_numbered
 
 layers = keras.layers
-FORMATS = {'uniform-tf': 'int8', 'non-uniform': 'pfz,float32'}
+FORMATS = {'full-prec': 'float32', 'uniform-tf': 'int8', 'non-uniform': 'pfz,float32'}
 BRIEF = {
     'uniform': ('--uql_quant_epochs=0.1',),
     'non-uniform': ('--nuql_quant_epochs=0.1',),
@@ -34,16 +34,17 @@ def check(*arguments) -> tuple:
 
 @pytest.mark.parametrize('name', list(LEARNERS))
 def test_every_learner_can_be_checked(name, trained_run, tmp_path):
-    formats = f'--export_formats={FORMATS.get(name, "float32")}'
+    formats = FORMATS.get(name, 'pfz')
     run = tmp_path / 'run'
     zoo = f'--zoo_dir={trained_run.path.parents[1]}'
-    outcome, record = check(*TASK, *QUICK, formats, zoo, f'--learner={name}', *BRIEF.get(name, ()), f'--run_dir={run}')
+    given = (f'--export_formats={formats}', zoo, f'--learner={name}', *BRIEF.get(name, ()), f'--run_dir={run}')
+    outcome, record = check(*TASK, *QUICK, *given)
     assert outcome.code == 0, outcome.err
     assert record['passes'] and record['reason'] is None and 'the run can start' in outcome.out
     assert {path.name for path in run.iterdir()} == {'check.json', 'check.html'}
     (stage,) = record['stages']
     assert stage['name'] == name and stage['step_seconds'] > 0 and stage['is_measured'] and stage['num_steps'] >= 1
-    assert [item['format'] for item in record['trial_export']['exports']] == FORMATS.get(name, 'float32').split(',')
+    assert [item['format'] for item in record['trial_export']['exports']] == formats.split(',')
     assert record['total_seconds'] > stage['seconds'] >= stage['num_steps'] * stage['step_seconds']
     assert sum(row['macs'][1] for row in record['layers']) == stage['macs'] or not record['layers']
     page = (run / 'check.html').read_text()
