@@ -171,9 +171,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Takes what TensorFlow has loaded, some million objects, out of each later garbage collection."""
+    """Takes what TensorFlow has loaded, some million objects, out of each later garbage collection, and makes full
+    collections rarer: networks and their graphs are many objects, most of which a test frees at once.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(2000, 10, 50)
 
 
 def cpu_seconds() -> float:

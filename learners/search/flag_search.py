@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import gc
 import itertools
 import math
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.hp_optimizer import SearchSpace, TrialResult, read_space
@@ -137,6 +139,10 @@ class FlagSearch:
         workers = ALONE if context.search.side_by_side else context.workers
         trial = dataclasses.replace(context, helper=helper, workers=workers, log=None, compression=CompressionOptions())
 
+        @functools.cache
+        def held_out() -> tf.data.Dataset:
+            return helper.build_dataset_train(enbl_trn_val_split=True)[1]
+
         def evaluate_trial(values: Values, longer: bool, floor: float) -> TrialResult:
             gc.collect()  # networks and their graphs are reference cycles, which would accumulate over the trials
             learner_options, shared = self.flags.options(values)
@@ -148,9 +154,8 @@ class FlagSearch:
                         trained = self._try_out(name, short, learner_options[name], trained)
                 except DivergedError:
                     return TrialResult(math.nan)
-                _, held_out = helper.build_dataset_train(enbl_trn_val_split=True)
                 primary = helper.task.primary
-                return TrialResult(primary.quality(helper.evaluate(trained, held_out)[primary.name]))
+                return TrialResult(primary.quality(helper.evaluate(trained, held_out())[primary.name]))
 
         return evaluate_trial
 
