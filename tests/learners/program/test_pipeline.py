@@ -17,7 +17,7 @@ from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.models.files import save_model
 from pocketflow.utils.training.options import DistillationOptions
-from tests.conftest import PACKED, PRUNING, QUICK, TASK, finished_run, metric_lines, run_main
+from tests.conftest import ONE_FILE, PACKED, PRUNING, QUICK, TASK, finished_run, metric_lines, run_main
 from tests.learners.conftest import make_context, make_helper
 
 PRUNED_STAGE = '1-chn-pruned-rmt'
@@ -96,7 +96,7 @@ def test_a_run_goes_on_from_the_model_that_it_began_with(tmp_path):
 
 
 def test_a_learner_leaves_the_model_before_it_alone(trained_run, tmp_path):
-    run = finished_run(tmp_path, PACKED, '--enbl_warm_start', f'--save_path={trained_run.path}')
+    run = finished_run(tmp_path, ONE_FILE, '--enbl_warm_start', f'--save_path={trained_run.path}')
     assert run.report['baseline']['metrics'] == trained_run.report['compressed']['metrics']
     assert run.report['compressed']['metrics']['loss'] < run.report['baseline']['metrics']['loss']
     assert run.report['verdict']['size_ratio'] == 1
