@@ -13,7 +13,6 @@ The flag keeps the spelling of existing flag files, the field has a readable nam
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -108,10 +107,14 @@ def value_type(options_class: type[Options], field: dataclasses.Field[Any]) -> t
     return plain[0]
 
 
-@functools.cache
+_HINTS: dict[Any, dict[str, Any]] = {}
+
+
 def _type_hints(options_class: type[Options]) -> dict[str, Any]:
-    """The declared types; cached, since Python compiles each annotation anew and each command line needs them all."""
-    return typing.get_type_hints(options_class)
+    """The declared types; kept, since Python compiles each annotation anew and each command line needs them all."""
+    if options_class not in _HINTS:
+        _HINTS[options_class] = typing.get_type_hints(options_class)
+    return _HINTS[options_class]
 
 
 def accepted(field: dataclasses.Field[Any]) -> str:
