@@ -44,7 +44,7 @@ DOMAINS = {
     'flags': flags_space,
 }
 SMALL = DdpgOptions(actor_depth=1, actor_width=8, critic_depth=1, critic_width=8, batch_size=8)
-FAST = {'ddpg': {'num_updates': 2, 'options': SMALL}, 'gp': {'num_rounds': 2, 'num_candidates': 20}}
+FAST = {'ddpg': {'num_updates': 1, 'options': SMALL}, 'gp': {'num_rounds': 2, 'num_candidates': 20}}
 
 
 def make(name: str, domain: Domain, seed: int = 3) -> HyperParamOptimizer:
