@@ -23,6 +23,7 @@ KIND_OF_FLAGS = {
     'ws_prune_plan': 'plan',
     'uql_bits_plan': 'plan',
     'nuql_bits_plan': 'plan',
+    'cp_prune_list_file': 'file',
 }
 
 
