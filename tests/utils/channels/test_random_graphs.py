@@ -112,7 +112,7 @@ def random_net(draw: st.DrawFn) -> tuple[keras.Model, dict[str, list[int]]]:
     return model, kept
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(st.data())
 def test_removal_equals_zeroing_and_leaves_nothing_unread(removed, same_outputs, data):
     model, kept = random_net(data.draw)

@@ -21,7 +21,7 @@ from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.quantization.encoding import Buckets
 from tests.utils.container.samples import encoded, fill
 
-NUM_DAMAGED, NUM_FORGED_BODIES, NUM_FORGED_MANIFESTS, NUM_MODELS = 2000, 1000, 1000, 50
+NUM_DAMAGED, NUM_FORGED_BODIES, NUM_FORGED_MANIFESTS, NUM_MODELS = 6000, 3000, 3000, 150
 Bytes = Callable[[random.Random, bytes], bytes]
 
 
