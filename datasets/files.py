@@ -1,4 +1,4 @@
-"""Finding and reading the users' data files, local or on HDFS."""
+"""Finding and reading the users' data files, on a disk or at an address that TensorFlow reads."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from pocketflow.datasets.sources.storage import refuse_unreadable_address
 from pocketflow.utils.errors import UsageError, first_line
 
 MAX_UNPACKED = 2**29
@@ -41,13 +42,9 @@ def list_files(folder: str, pattern: str, expected: str) -> list[str]:
 @contextlib.contextmanager
 def _listing(folder: str) -> Iterator[None]:
     """Converts errors of the file system within the block into `UsageError`s."""
+    refuse_unreadable_address(folder)
     try:
         yield
-    except tf.errors.UnimplementedError as error:
-        raise UsageError(
-            f'{folder}: this TensorFlow cannot read such addresses; install tensorflow-io for HDFS, or '
-            'copy the files and pass --data_dir_local'
-        ) from error
     except tf.errors.OpError as error:
         raise UsageError(f'{folder}: cannot be listed ({first_line(error)})') from error
 

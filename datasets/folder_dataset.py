@@ -48,7 +48,7 @@ class FolderDataset(ImageDataset):
 
     def _list(self) -> tuple[Listing, ...]:
         self.options.refuse_missing()
-        trees = [tree for tree in find_trees(self.options.data_dir_local or '') if tree is not None]
+        trees = [tree for tree in find_trees(self.options.data_dir or '') if tree is not None]
         classes = class_names(trees[0])
         listings = tuple(list_images(tree, classes) for tree in trees)
         for listing in listings:

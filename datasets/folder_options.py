@@ -6,6 +6,7 @@ import dataclasses
 
 from pocketflow.datasets.image_options import ImageOptions
 from pocketflow.datasets.sources.image_folders import find_trees
+from pocketflow.datasets.sources.storage import is_address
 from pocketflow.utils.errors import UsageError
 
 
@@ -13,12 +14,9 @@ from pocketflow.utils.errors import UsageError
 class FolderOptions(ImageOptions):
     """A folder with image files."""
 
-    def check(self) -> None:
-        super().check()
-        self.refuse_remote('folder')
-
     def refuse_missing(self) -> None:
-        if not self.data_dir_local:
+        if not self.data_dir:
             raise UsageError('--data_dir_local is missing; name the folder of the images: one folder per class in it')
         super().refuse_missing()
-        find_trees(self.data_dir_local)
+        if not is_address(self.data_dir):
+            find_trees(self.data_dir)

@@ -87,8 +87,7 @@ class ImageOptions(_Base):
     skip_bad: bool = option('skip_bad_images', False, 'leave bad images out, instead of refusing them')
 
     def check(self) -> None:
-        if self.num_train is not None and self.num_val is not None:
-            super().check()
+        super().check()
         if self.skip_bad and not self.check_images:
             raise UsageError(
                 '--skip_bad_images: broken images are found by --enbl_check_images; drop --noenbl_check_images'
@@ -122,18 +121,6 @@ class ImageOptions(_Base):
 
     def without_decoding(self) -> ImageOptions:
         return self.replace(check_images=False, skip_bad=False)
-
-    def refuse_remote(self, name: str) -> None:
-        """Raises a `UsageError` for an address like `gs://...`, for data sets that need a file system.
-
-        Args:
-          name: of the data set.
-        """
-        if self.data_disk == 'hdfs' or '://' in (self.data_dir_local or ''):
-            raise UsageError(
-                f'--dataset={name}: reads from a local or mounted disk only, not from {self.data_dir or "HDFS"}; mount '
-                'it, or copy the files, and give --data_dir_local'
-            )
 
 
 def numbers(flag: str, text: str) -> tuple[float, ...]:

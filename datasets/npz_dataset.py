@@ -102,7 +102,7 @@ class NpzDataset(ImageDataset):
 
     def _open(self) -> Sequence[Part]:
         self.options.refuse_missing()
-        where, options = self.options.data_dir_local or '', self.options
+        where, options = self.options.data_dir or '', self.options
         arrays = open_arrays(where)
         train = self._names(arrays, (options.images_train, options.labels_train), TRAIN_NAMES)
         if train is None:
@@ -131,8 +131,7 @@ class NpzDataset(ImageDataset):
         for name in (images, labels):
             if name not in arrays:
                 raise UsageError(
-                    f'{shown(self.options.data_dir_local)}: holds no array {shown(name)}; there are '
-                    f'{some(sorted(arrays))}'
+                    f'{shown(self.options.data_dir)}: holds no array {shown(name)}; there are {some(sorted(arrays))}'
                 )
         return images, labels
 

@@ -31,7 +31,6 @@ class NpzOptions(ImageOptions):
 
     def check(self) -> None:
         super().check()
-        self.refuse_remote('npz')
         for one, other, flags in (
             (self.images_train, self.labels_train, ('npz_x_train', 'npz_y_train')),
             (self.images_eval, self.labels_eval, ('npz_x_eval', 'npz_y_eval')),
@@ -41,6 +40,6 @@ class NpzOptions(ImageOptions):
                 raise UsageError(f'--{given}={one or other}: also give --{missing}, the array that goes with it')
 
     def refuse_missing(self) -> None:
-        if not self.data_dir_local:
+        if not self.data_dir:
             raise UsageError('--data_dir_local is missing; name the .npz file, or the folder of the .npy files')
         super().refuse_missing()

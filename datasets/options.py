@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from pocketflow.datasets.sources.storage import is_address
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import Options, option
 
@@ -21,7 +22,7 @@ class DatasetOptions(Options):
 
     data_disk: str = option('data_disk', 'local', 'kind of storage', choices=('local', 'hdfs'), decides=False)
     data_dir_local: str | None = option(
-        'data_dir_local', None, 'folder of the data files on a local disk', decides=False
+        'data_dir_local', None, 'folder of the data files on a disk, or its address, as gs://bucket/x', decides=False
     )
     data_dir_hdfs: str | None = option(
         'data_dir_hdfs', None, 'folder of the data files on HDFS', decides=False, needs='data_disk=hdfs'
@@ -44,13 +45,15 @@ class DatasetOptions(Options):
     prefetch: int = option('prefetch_size', 8, 'batches prepared ahead', low=1, decides=False)
 
     def check(self) -> None:
-        if self.num_val >= self.num_train:
+        if None not in (self.num_train, self.num_val) and self.num_val >= self.num_train:
             raise UsageError(
                 f'--nb_smpls_val={self.num_val}: must be less than --nb_smpls_train={self.num_train}, '
                 'which includes the validation samples'
             )
         if self.data_disk == 'hdfs' and not (self.data_dir_hdfs and self.data_hdfs_host):
             raise UsageError('--data_disk=hdfs: also give --data_hdfs_host=hdfs://HOST:PORT and --data_dir_hdfs=DIR')
+        if self.data_hdfs_host and not is_address(self.data_hdfs_host):
+            raise UsageError(f'--data_hdfs_host={self.data_hdfs_host}: must be an address, as hdfs://HOST:PORT')
 
     @property
     def data_dir(self) -> str | None:
@@ -66,10 +69,10 @@ class DatasetOptions(Options):
     def refuse_missing(self) -> None:
         """Raises a `UsageError` if the folder of the data files, or what must be in it, is not there.
 
-        Called before TensorFlow is loaded. An address, as of a cloud's storage, is left to TensorFlow.
+        Called before TensorFlow is loaded. An address is left to `sources.storage.refuse_unreadable_address`.
         """
-        folder = self.data_dir_local if self.data_disk == 'local' else None
-        if folder is not None and '://' not in folder and not Path(folder).exists():
+        folder = self.data_dir
+        if folder is not None and not is_address(folder) and not Path(folder).exists():
             raise UsageError(f'--data_dir_local={folder}: there is no such folder; give the folder of the data files')
 
     @property

@@ -22,6 +22,7 @@ from pocketflow.datasets.sources.index import SampleIndex
 from pocketflow.datasets.sources.record_files import read_records
 from pocketflow.datasets.sources.record_index import FileIndex, IndexFolder, read_file
 from pocketflow.datasets.sources.records import RecordIndex, RecordSource, place
+from pocketflow.datasets.sources.storage import is_address
 from pocketflow.datasets.tfrecord_options import TfrecordOptions
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.system.progress import Progress
@@ -183,7 +184,7 @@ class TfrecordDataset(ImageDataset):
         """One index of the records of several files."""
         parts, paths = list(indices.values()), tuple(indices)
         short = [
-            os.path.relpath(path, where) if '://' not in where else path[len(where) :].lstrip('/') for path in paths
+            os.path.relpath(path, where) if not is_address(where) else path[len(where) :].lstrip('/') for path in paths
         ]
         names = [
             os.fsencode(f'{name}/{number}')

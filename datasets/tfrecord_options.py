@@ -55,6 +55,6 @@ class TfrecordOptions(ImageOptions):
             raise UsageError('--tfrecord_height and --tfrecord_width: give both or none')
 
     def refuse_missing(self) -> None:
-        if self.data_dir is None:
+        if not self.data_dir:
             raise UsageError('--data_dir_local is missing; name the folder of the TFRecord files')
         super().refuse_missing()

@@ -13,6 +13,7 @@ import numpy as np
 
 from pocketflow.datasets.checks import NUMBER_KINDS
 from pocketflow.datasets.sources.image_folders import shown, some
+from pocketflow.datasets.sources.storage import entries, is_address, is_folder_at, num_bytes, opened
 from pocketflow.utils.errors import UsageError, first_line
 from pocketflow.utils.system.memory import available_bytes, in_words
 
@@ -40,15 +41,15 @@ def open_arrays(path: str) -> Mapping[str, StoredArray]:
     """The arrays at a path by name, not yet read.
 
     Args:
-      path: a `.npz` file, a folder with one of them, or a folder with `.npy` files.
+      path: a `.npz` file, a folder with one of them, or a folder with `.npy` files; a path or an address.
 
     Raises:
       UsageError: there are none, or the file is damaged.
     """
-    if not os.path.isdir(path):
+    if not is_folder_at(path):
         return _of_npz(path)
     try:
-        names = sorted(os.listdir(path))
+        names = [entry.name for entry in entries(path, _is_array_file)]
     except OSError as error:
         raise UsageError(f'{shown(path)}: cannot be listed ({error.strerror})') from error
     packed = [name for name in names if name.endswith(NPZ)]
@@ -92,11 +93,15 @@ def read_array(stored: StoredArray) -> np.ndarray:
     return array
 
 
+def _is_array_file(name: str) -> bool:
+    return name.endswith((NPZ, NPY))
+
+
 def _of_npz(path: str) -> Mapping[str, StoredArray]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = [entry for entry in archive.infolist() if entry.filename.endswith(NPY)]
-            sizes = {entry.filename.removesuffix(NPY): entry.file_size for entry in entries}
+        with opened(path) as file, zipfile.ZipFile(file) as archive:
+            arrays = [part for part in archive.infolist() if part.filename.endswith(NPY)]
+            sizes = {part.filename.removesuffix(NPY): part.file_size for part in arrays}
     except Exception as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
         raise UsageError(f'{shown(path)}: not a .npz file ({reason}); expected what numpy.savez writes') from error
@@ -104,15 +109,20 @@ def _of_npz(path: str) -> Mapping[str, StoredArray]:
         raise UsageError(f'{shown(path)}: holds no arrays; expected there: x_train and y_train, as numpy.savez writes')
 
     def load(name: str) -> Any:
-        with open(path, 'rb') as content, np.load(content, allow_pickle=False) as file:
+        with opened(path) as content, np.load(content, allow_pickle=False) as file:
             return file[name]
 
     return {
-        name: StoredArray(f'{shown(path)}, array {shown(name)}', num_bytes, False, functools.partial(load, name))
-        for name, num_bytes in sizes.items()
+        name: StoredArray(f'{shown(path)}, array {shown(name)}', size, False, functools.partial(load, name))
+        for name, size in sizes.items()
     }
 
 
 def _of_npy(path: str) -> StoredArray:
-    load = functools.partial(np.load, path, mmap_mode='r', allow_pickle=False)
-    return StoredArray(shown(path), os.path.getsize(path), True, load)
+    def load() -> Any:
+        if not is_address(path):
+            return np.load(path, mmap_mode='r', allow_pickle=False)
+        with opened(path) as file:
+            return np.load(file, allow_pickle=False)
+
+    return StoredArray(shown(path), num_bytes(path), not is_address(path), load)

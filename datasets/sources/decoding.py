@@ -16,6 +16,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from pocketflow.datasets.sources.image_headers import JPEG, OTHER, PNG, PNG_WITH_ALPHA, BadImageError, Header, has_alpha
+from pocketflow.datasets.sources.storage import opened
 from pocketflow.utils.errors import first_line
 
 GREY = (0.299, 0.587, 0.114)
@@ -139,7 +140,7 @@ def load(
 def check(path: str, header: Header) -> None:
     """Raises a `BadImageError` if the file cannot be decoded to its end."""
     try:
-        with open(path, 'rb') as file:
+        with opened(path) as file:
             content = file.read()
     except OSError as error:
         raise BadImageError(error.strerror or first_line(error)) from error

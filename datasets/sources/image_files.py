@@ -10,11 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import tensorflow as tf
 
-from pocketflow.datasets.sources.decoding import Form, check, load
+from pocketflow.datasets.sources.decoding import Form, check, check_content, load
 from pocketflow.datasets.sources.image_folders import Listing, shown
-from pocketflow.datasets.sources.image_headers import BadImageError, Header, read_header
+from pocketflow.datasets.sources.image_headers import BadImageError, Header, header_in
 from pocketflow.datasets.sources.index import IndexedSource, SampleIndex
 from pocketflow.datasets.sources.source import each_alone
+from pocketflow.datasets.sources.storage import opened
+from pocketflow.utils.errors import first_line
 
 CHUNK = 1024
 """Number of files submitted to the threads at a time."""
@@ -50,13 +52,16 @@ def read_index(listing: Listing, check_all: bool, num_threads: int, refuse: Call
     """
 
     def read(name: str) -> Header | BadImageError:
-        path = os.path.join(listing.root, name)
         try:
-            header = read_header(path)
-            if check_all:
-                check(path, header)
+            with opened(os.path.join(listing.root, name)) as file:
+                header = header_in(file)
+                if check_all:
+                    file.seek(0)
+                    check_content(file.read(), header)
         except BadImageError as error:
             return error
+        except OSError as error:
+            return BadImageError(error.strerror or first_line(error))
         return header
 
     good, headers = [], []

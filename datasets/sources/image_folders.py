@@ -1,4 +1,4 @@
-"""Lists the image files of a folder by class, without opening files and without TensorFlow."""
+"""Lists the image files of a folder by class, without opening files; on a disk, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from pocketflow.datasets.sources.storage import Entry, entries, identity
 from pocketflow.utils.errors import UsageError
 
 SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.gif', '.webp')
@@ -136,10 +137,9 @@ def _is_ignored(name: str) -> bool:
     return name.startswith('.') or name in IGNORED
 
 
-def _scan(folder: str) -> list[os.DirEntry[str]]:
+def _scan(folder: str) -> list[Entry]:
     try:
-        with os.scandir(folder) as entries:
-            return sorted((entry for entry in entries if not _is_ignored(entry.name)), key=lambda entry: entry.name)
+        return [entry for entry in entries(folder, is_image) if not _is_ignored(entry.name)]
     except OSError as error:
         raise UsageError(f'{shown(folder)}: cannot be listed ({error.strerror}); give a folder of images') from error
 
@@ -149,19 +149,18 @@ def _entries(folder: str) -> list[str]:
 
 
 def _subfolders(folder: str) -> list[str]:
-    return [entry.name for entry in _scan(folder) if entry.is_dir()]
+    return [entry.name for entry in _scan(folder) if entry.is_folder]
 
 
-def _walk(root: str, folder: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
+def _walk(root: str, folder: str, above: frozenset[tuple[int, int] | None]) -> Iterator[str]:
     """Paths of the files below a folder, relative to `root`; links to parent folders are not followed."""
     path = os.path.join(root, folder)
-    status = os.stat(path)
-    here = (status.st_dev, status.st_ino)
-    if here in above:
+    here = identity(path)
+    if here is not None and here in above:
         return
     for entry in _scan(path):
         name = os.path.join(folder, entry.name)
-        if entry.is_dir():
+        if entry.is_folder:
             yield from _walk(root, name, above | {here})
-        elif entry.is_file():
+        elif entry.is_file:
             yield name

@@ -6,10 +6,11 @@ import hashlib
 import io
 import os
 import warnings
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
+from pocketflow.datasets.sources.storage import opened
 from pocketflow.utils.errors import first_line
 
 JPEG, PNG, PNG_WITH_ALPHA, OTHER = range(4)
@@ -49,15 +50,22 @@ def read_header(path: str) -> Header:
       BadImageError: it cannot be read, or is no image of an accepted format.
     """
     try:
-        with open(path, 'rb') as file:
-            size = os.fstat(file.fileno()).st_size
-            edges = file.read(EDGE_BYTES)
-            file.seek(max(0, size - EDGE_BYTES))
-            edges += file.read(EDGE_BYTES)
-            file.seek(0)
-            return _header(file, size, edges)
+        with opened(path) as file:
+            return header_in(file)
     except OSError as error:
         raise BadImageError(error.strerror or first_line(error)) from error
+
+
+def header_in(file: IO[bytes]) -> Header:
+    """As `read_header`, of an opened file."""
+    file.seek(0, os.SEEK_END)
+    size = file.tell()
+    file.seek(0)
+    edges = file.read(EDGE_BYTES)
+    file.seek(max(0, size - EDGE_BYTES))
+    edges += file.read(EDGE_BYTES)
+    file.seek(0)
+    return _header(file, size, edges)
 
 
 def header_of(content: bytes) -> Header:
@@ -74,7 +82,7 @@ def _digest(size: int, edges: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(b'%d ' % size + edges, digest_size=8).digest(), 'big')
 
 
-def _header(file: BinaryIO, size: int, edges: bytes) -> Header:
+def _header(file: IO[bytes], size: int, edges: bytes) -> Header:
     if not size:
         raise BadImageError('empty file')
     try:

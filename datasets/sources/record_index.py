@@ -22,6 +22,7 @@ from pocketflow.datasets.sources.examples import Features, Label, Sample, read_s
 from pocketflow.datasets.sources.image_folders import shown
 from pocketflow.datasets.sources.image_headers import BadImageError
 from pocketflow.datasets.sources.record_files import Record, read_records
+from pocketflow.datasets.sources.storage import is_address
 from pocketflow.utils.errors import UsageError, first_line
 from pocketflow.utils.system import atomic
 
@@ -179,7 +180,7 @@ class IndexFolder:
 
     def _stored_at(self, path: str) -> Path:
         assert self.folder is not None
-        whole = path if '://' in path else os.path.abspath(path)
+        whole = path if is_address(path) else os.path.abspath(path)
         name = hashlib.blake2b(os.fsencode(whole), digest_size=8).hexdigest()
         return self.folder / f'{name}.npz'
 

@@ -12,6 +12,7 @@ import tf_keras as keras
 from absl import logging
 
 from pocketflow.datasets.sourced_dataset import Shard, SourcedDataset
+from pocketflow.datasets.sources.storage import refuse_unreadable_address
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.options import LearnerOptions
 from pocketflow.learners.program.baseline import BASELINE_FOLDER
@@ -126,6 +127,7 @@ def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
 
 def make_helper(command: Command, workers: Workers, reader: ModelReader) -> AbstractModelHelper:
     """The pair, with this worker's shard of the data."""
+    refuse_unreadable_address(command.data_options().data_dir)
     helper_class = command.pair.load()
     _refuse_missing(command, helper_class, sorted(helper_class.__abstractmethods__))
     helper = helper_class.of_options(

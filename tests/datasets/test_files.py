@@ -33,8 +33,8 @@ def test_nothing_found(tmp_path):
 
 
 def test_addresses_that_need_another_library():
-    with pytest.raises(UsageError, match='hdfs://host/x: this TensorFlow cannot read such addresses'):
-        list_files('hdfs://host/x', '*', 'anything')
+    with pytest.raises(UsageError, match='nosuch://host/x: TensorFlow has no file system here for addresses with nosu'):
+        list_files('nosuch://host/x', '*', 'anything')
 
 
 def test_what_cannot_be_read_is_named_with_the_reason(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from pocketflow.datasets.folder_options import FolderOptions
 from pocketflow.datasets.sourced_dataset import Shard
 from pocketflow.datasets.sources.decoded import DecodedSource
 from pocketflow.utils.errors import UsageError
-from tests.datasets.sources.conftest import write_numbered
+from tests.datasets.sources.conftest import uploaded, write_numbered
 
 COUNTS = {'a': 24, 'b 2': 16, 'c': 8}
 """48 images of one value each, from 0 to 47: the value identifies the image."""
@@ -188,3 +188,19 @@ def test_sizes(tree):
     assert images.shape == (10, 6, 8, 3)
     with pytest.raises(UsageError, match='--image_size is missing'):
         folder(tree, shape=(None, None, 3)).source('train')
+
+
+def test_a_folder_at_an_address_of_tensorflow(tree, tmp_path):
+    address = uploaded(tree, 'ram://tree')
+    data, other = folder(address), folder(tree)
+    assert data.fingerprint() == other.fingerprint() and data.classes == other.classes
+    indices = data.split_indices(False)[0]
+    assert values_of(data.train_batches(indices), 5) == values_of(other.train_batches(indices), 5)
+    assert values_of(data.ordered_batches('eval'), 2) == values_of(other.ordered_batches('eval'), 2)
+    with tf.io.gfile.GFile(f'{address}/a/zzz.png', 'wb') as file:
+        file.write(b'no image')
+    with pytest.raises(UsageError, match='ram://tree/a/zzz.png: no image of a known format; repair or remove it'):
+        folder(address).source('train')
+    assert folder(address, skip_bad=True).fingerprint() == other.fingerprint()
+    with pytest.raises(UsageError, match=r'ram://nothing: cannot be listed \(.*\); give a folder of images'):
+        folder('ram://nothing').source('train')

@@ -11,6 +11,7 @@ from pocketflow.datasets.npz_options import NpzOptions
 from pocketflow.datasets.sourced_dataset import Shard
 from pocketflow.datasets.sources.decoding import to_grey
 from pocketflow.utils.errors import UsageError
+from tests.datasets.sources.conftest import uploaded
 
 NUM, SPLIT = 40, {'batch_size': 8, 'batch_size_eval': 10}
 IMAGES = np.arange(NUM, dtype=np.uint8)[:, None, None, None] * np.ones([1, 4, 6, 1], np.uint8)
@@ -181,3 +182,10 @@ def test_names_that_are_not_there(tmp_path, file):
 
 def test_classes_are_counted_where_no_network_says_how_many(file):
     assert arrays(file, num_outputs=None).num_classes == 4 and arrays(file, num_outputs=9).num_classes == 9
+
+
+def test_arrays_at_an_address_of_tensorflow(file):
+    data, other = arrays(uploaded(file.parent, 'ram://npz')), arrays(file)
+    assert data.fingerprint() == other.fingerprint()
+    indices = data.split_indices(False)[0]
+    assert values_of(data.train_batches(indices), 5) == values_of(other.train_batches(indices), 5)

@@ -13,5 +13,7 @@ def test_options_that_contradict_each_other():
         DatasetOptions(num_train=50, num_val=50)
     with pytest.raises(UsageError, match='--data_disk=hdfs: also give --data_hdfs_host'):
         DatasetOptions(num_train=2, data_disk='hdfs')
+    with pytest.raises(UsageError, match='--data_hdfs_host=name:9000: must be an address, as hdfs://HOST:PORT'):
+        DatasetOptions(num_train=2, data_disk='hdfs', data_hdfs_host='name:9000', data_dir_hdfs='/data')
     hdfs = DatasetOptions(num_train=2, data_disk='hdfs', data_hdfs_host='hdfs://name:9000/', data_dir_hdfs='/data')
     assert hdfs.data_dir == 'hdfs://name:9000/data'

@@ -235,7 +235,7 @@ def test_files_at_an_address_of_tensorflow():
             writer.write(record)
     data = records('ram://records')
     assert len(values_of(data.ordered_batches('eval'), 9)) == 8
-    with pytest.raises(UsageError, match='this TensorFlow cannot read such addresses; .* copy the files'):
+    with pytest.raises(UsageError, match='no file system here for addresses with nosuch://, .* copy the files'):
         records('nosuch://bucket/data').source('train')
 
 

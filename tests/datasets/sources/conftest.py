@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,18 @@ def write_numbered(folder: Path, counts: dict[str, int], size: int = 4) -> Path:
             value += 1
         (folder / name).mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def uploaded(folder: Path, address: str) -> str:
+    """Copies a folder to an address of TensorFlow, for example in its memory, `ram://NAME`; returns the address."""
+    for file in sorted(path for path in folder.rglob('*') if path.is_file()):
+        target = f'{address}/{file.relative_to(folder)}'
+        tf.io.gfile.makedirs(os.path.dirname(target))
+        if tf.io.gfile.exists(target):
+            tf.io.gfile.remove(target)  # in TensorFlow's memory, a file that is written again grows
+        with tf.io.gfile.GFile(target, 'wb') as opened:
+            opened.write(file.read_bytes())
+    return address
 
 
 def example(**features: bytes | int | float | list[int] | list[float]) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 from pocketflow.datasets.sources import array_files
 from pocketflow.datasets.sources.array_files import open_arrays, read_array
 from pocketflow.utils.errors import UsageError
+from tests.datasets.sources.conftest import uploaded
 from tests.utils.models.fuzz import changed_bytes
 
 
@@ -27,6 +28,21 @@ def test_arrays_are_read_or_mapped(folder):
     assert packed['x'].where.endswith('two.npz, array x') and not packed['x'].is_mapped
     np.testing.assert_array_equal(read_array(packed['x']), read_array(single['x']))
     assert isinstance(read_array(single['x']), np.memmap)
+
+
+def test_arrays_at_an_address_of_tensorflow_are_read_into_memory(folder, monkeypatch):
+    address = uploaded(folder, 'ram://arrays')
+    expected = np.arange(6).reshape(2, 3)
+    packed, single = open_arrays(address), open_arrays(f'{address}/single')
+    assert (sorted(packed), sorted(single), single['x'].is_mapped) == (['x', 'y'], ['x'], False)
+    assert single['x'].num_bytes == (folder / 'single/x.npy').stat().st_size
+    for stored in (packed['x'], single['x'], open_arrays(f'{address}/two.npz')['x']):
+        np.testing.assert_array_equal(read_array(stored), expected)
+    monkeypatch.setattr(array_files, 'available_bytes', lambda: 100)
+    with pytest.raises(UsageError, match='x.npy: takes 176 bytes of memory, 100 bytes are available'):
+        read_array(single['x'])
+    with pytest.raises(UsageError, match=r'none.npz: not a .npz file \(No such file'):
+        open_arrays(f'{address}/none.npz')
 
 
 def test_what_does_not_fit_into_memory_is_refused(folder, monkeypatch):

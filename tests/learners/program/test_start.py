@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from pocketflow.learners.program import start
 from pocketflow.learners.program.checks import checked_command
 from pocketflow.utils.distributed.multi_gpu_wrapper import Alone
+from pocketflow.utils.errors import UsageError
 from tests.conftest import TASK
 
 
@@ -60,3 +63,10 @@ def test_other_modes_are_for_the_primary_alone(seen, tmp_path, rank, count):
     start.run_worker(command('--exec_mode=eval', f'--save_path={model}'), Worker(rank))
     assert len(seen) == count
     assert all(invocation.workers.size == 1 and invocation.helper.dataset.shard.size == 1 for invocation in seen)
+
+
+def test_an_address_that_tensorflow_cannot_read_is_refused_before_anything_is_loaded(seen):
+    given = checked_command(['main.py', '--model=resnet', '--dataset=cifar10', '--data_dir_local=nosuch://bucket/data'])
+    given = dataclasses.replace(given, pair=dataclasses.replace(given.pair, load=None))
+    with pytest.raises(UsageError, match='nosuch://bucket/data: TensorFlow has no file system here for addresses with'):
+        start.make_invocation(given)
