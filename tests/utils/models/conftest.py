@@ -22,13 +22,11 @@ import tf_keras as keras
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.models import building
 from pocketflow.utils.models.files import load_model
+from tests.utils.models.fuzz import WRITER
 
 layers = keras.layers
 Parts = dict[str, bytes]
 Config = dict[str, Any]
-
-
-WRITER = Path(__file__).parent / 'keras3' / 'write_networks.py'
 
 
 @pytest.fixture

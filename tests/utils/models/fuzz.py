@@ -2,7 +2,9 @@
 
     python -m tests.utils.models.fuzz FOLDER --format=keras3 --first=0 --number=5000
 
-reads that many changed copies of FOLDER's files, and prints what became of them; the test calls the same functions.
+reads that many changed copies of FOLDER's files, which are made if they are not there, and prints what became of them;
+the test calls the same functions. A copy that takes more than a minute ends the process with a traceback; its number is
+in the file `last`.
 """
 
 from __future__ import annotations
@@ -10,12 +12,15 @@ from __future__ import annotations
 import argparse
 import collections
 import copy
+import faulthandler
 import io
 import json
 import random
 import re
 import resource
 import shutil
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterable
@@ -23,11 +28,16 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import tf_keras as keras
 from tf_keras.protobuf import saved_metadata_pb2
 
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.models.files import load_model
 
+MAX_SECONDS = 60
+"""After this time a copy counts as one that hangs."""
+WRITER = Path(__file__).parent / 'keras3' / 'write_networks.py'
+"""Writes files of Keras 3, in a process of its own."""
 VALUES = (
     None, True, False, 0, 1, -1, 2, 3, 255, 2**20, 2**31, 2**40, 10**30, -(2**63), 0.5, -1e308, float('inf'),
     float('nan'), '', 'x', 'relu', '/etc/passwd', 'os.system', '__import__', 'Lambda', 'Dense', 'GetItem', '\0', 'é',
@@ -164,6 +174,27 @@ FORMATS: dict[str, tuple[str, Callable[[Path, Path, random.Random], None]]] = {
 """What is changed, and how."""
 
 
+def write_keras2(folder: Path) -> None:
+    """The sound files of Keras 2: a small model in each format."""
+    layers, inputs = keras.layers, keras.Input((4,), name='images')
+    x = layers.BatchNormalization(name='norm')(layers.Dense(4, activation='relu', name='one')(inputs) * 2.0)
+    model = keras.Model(inputs, layers.Dense(2, name='two')(layers.Add(name='add')([x, inputs])))
+    model.save(folder / 'old.keras')
+    model.save(folder / 'old.h5', save_format='h5')
+    model.save(folder / 'old', save_format='tf')
+
+
+def write_sound(folder: Path, kind: str) -> None:
+    """Makes the sound file of a format if it is not there."""
+    if (folder / FORMATS[kind][0]).exists():
+        return
+    folder.mkdir(exist_ok=True, parents=True)
+    if kind.startswith('keras3'):
+        subprocess.run([sys.executable, str(WRITER), str(folder)], check=True)
+    else:
+        write_keras2(folder)
+
+
 def outcome(folder: Path, kind: str, number: int, target: Path) -> str:
     """Reads one changed copy, the number says which: '' if it is a model, else the one line that says why not."""
     name, change = FORMATS[kind]
@@ -179,13 +210,18 @@ def outcome(folder: Path, kind: str, number: int, target: Path) -> str:
     return ''
 
 
-def run_command(formats: Iterable[str], outcome_of: Callable[[Path, str, int, Path], str]) -> None:
+def run_command(
+    formats: Iterable[str],
+    outcome_of: Callable[[Path, str, int, Path], str],
+    prepare: Callable[[Path, str], None] = lambda folder, kind: None,
+) -> None:
     """Runs the command line of a fuzzer.
 
     Args:
       formats: the choices of `--format`.
       outcome_of: `outcome_of(folder, format, number, folder for changed files)` reads one changed file; '' if it is
         used, else the line that refuses it.
+      prepare: called first, with the folder and the format.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument('folder', type=Path)
@@ -193,13 +229,16 @@ def run_command(formats: Iterable[str], outcome_of: Callable[[Path, str, int, Pa
     parser.add_argument('--first', type=int, default=0)
     parser.add_argument('--number', type=int, default=200)
     given = parser.parse_args()
+    prepare(given.folder, given.format)
     target = given.folder / f'fuzz-{given.format}-{given.first}'
     target.mkdir(exist_ok=True, parents=True)
     before, counts, longest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, collections.Counter(), (0.0, 0)
     for number in range(given.first, given.first + given.number):
         (target / 'last').write_text(str(number))
+        faulthandler.dump_traceback_later(MAX_SECONDS, exit=True)
         start = time.process_time()
         line = outcome_of(given.folder, given.format, number, target)
+        faulthandler.cancel_dump_traceback_later()
         longest = max(longest, (time.process_time() - start, number))
         counts[kind_of(line)] += 1
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
@@ -215,7 +254,7 @@ def kind_of(line: str) -> str:
 
 
 def main() -> None:
-    run_command(FORMATS, outcome)
+    run_command(FORMATS, outcome, write_sound)
 
 
 if __name__ == '__main__':

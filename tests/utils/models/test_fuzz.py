@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import pytest
-import tf_keras as keras
 
 from tests.utils.models import fuzz
 
-layers = keras.layers
 NUMBER = 50
 """Changed files of each format. `python -m tests.utils.models.fuzz --number=5000` reads more of them by hand."""
 
@@ -18,12 +16,7 @@ def sound(tmp_path_factory, keras3_folder):
     folder = tmp_path_factory.mktemp('fuzz')
     for name in ('small.keras', 'small.h5'):
         (folder / name).write_bytes((keras3_folder / name).read_bytes())
-    inputs = keras.Input((4,), name='images')
-    x = layers.BatchNormalization(name='norm')(layers.Dense(4, activation='relu', name='one')(inputs) * 2.0)
-    model = keras.Model(inputs, layers.Dense(2, name='two')(layers.Add(name='add')([x, inputs])))
-    model.save(folder / 'old.keras')
-    model.save(folder / 'old.h5', save_format='h5')
-    model.save(folder / 'old', save_format='tf')
+    fuzz.write_keras2(folder)
     return folder
 
 
