@@ -87,6 +87,22 @@ PROMISED = {
             'growth_kib_per_batch',
         },
     ),
+    'input_memory': (
+        {
+            'images',
+            'steps',
+            'batch_size',
+            'folder_mib',
+            'read_seconds',
+            'images_per_second',
+            'peak_reading_mib',
+            'peak_training_mib',
+            'growth_reading_mib',
+            'growth_training_mib',
+            'growth_mib',
+        },
+        {'when', 'mib'},
+    ),
     'training_speed': (
         {
             'ratio',
