@@ -25,6 +25,7 @@ from pocketflow.nets.tasks import Classification, MultiLabel, Regression, Task
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import nodes_in_order, standard_form
 from pocketflow.utils.quantization.int8.inspect import unwrapped
+from pocketflow.utils.training.trainer import Evaluation
 
 PREPROCESSING = (keras.layers.Rescaling, keras.layers.Normalization)
 """Layers that normalise pixels inside a network."""
@@ -142,12 +143,13 @@ class GivenNetwork(TaskHelper):
     def _accuracies(self, model: keras.Model) -> tuple[float, dict[str, float]]:
         """Accuracy on the first evaluation images: with the present pixel scale, and by each other scale."""
         numbers = np.arange(min(NUM_TRIED, len(self.dataset.source('eval'))))
-        plain = {scale: self.dataset.with_options(scale=scale, mean=None, std=None) for scale in self.dataset.scales}
-        now, *others = (
-            self.evaluate(model, data.ordered_batches('eval', numbers))['accuracy']
-            for data in (self.dataset, *plain.values())
-        )
-        return now, dict(zip(plain, others, strict=True))
+        present = None if (self.dataset.options.mean, self.dataset.options.std) != (None, None) else self.dataset.scale
+        others = [scale for scale in self.dataset.scales if scale != present]
+        data = [self.dataset, *(self.dataset.with_options(scale=scale, mean=None, std=None) for scale in others)]
+        batches = [each.ordered_batches('eval', numbers) for each in data]
+        evaluation = Evaluation(model, self.calc_loss, batches[0], self.task)  # traced once for all
+        now, *found = (evaluation(batches=each)['accuracy'] for each in batches)
+        return now, dict(zip(others, found, strict=True))
 
     @property
     def model_source(self) -> str:
@@ -210,7 +212,7 @@ def image_shape(model: keras.Model, path: str, dataset: str) -> tuple[int | None
 
 def preprocessing_layer(model: keras.Model) -> str | None:
     """The name of the first layer that normalises pixels; None if the network expects normalised input."""
-    calls = nodes_in_order(standard_form(model).model)
+    calls = nodes_in_order(standard_form(model, wants_logits=False).model)
     for call in calls:
         layer = unwrapped(call.layer)
         if isinstance(layer, PREPROCESSING) or type(layer).__name__ == OPERATOR:

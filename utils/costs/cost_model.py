@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 
 import tensorflow as tf
@@ -61,6 +62,18 @@ def layer_costs(model: keras.Model | ChannelGraph, kept: Kept | None = None) -> 
         UsageError: the model is not functional, `kept` does not fit it, or a size on which the cost of a
             convolution or a recurrent layer depends is unknown.
     """
+    if kept is not None or not isinstance(model, keras.Model):
+        return _layer_costs(model, kept)
+    if model not in _COSTS:
+        _COSTS[model] = tuple(_layer_costs(model, None))
+    return list(_COSTS[model])
+
+
+_COSTS: weakref.WeakKeyDictionary[keras.Model, tuple[LayerCost, ...]] = weakref.WeakKeyDictionary()
+"""What is known of whole models: layers and shapes of a model do not change, and many ask for their costs."""
+
+
+def _layer_costs(model: keras.Model | ChannelGraph, kept: Kept | None) -> list[LayerCost]:
     graph = trace(plain_if_quantization_aware(model))
     alive = None if kept is None else channels_left(graph, kept_identities(graph, kept))
     costs: dict[str, LayerCost] = {}

@@ -299,18 +299,20 @@ class Evaluation:
 
         self._values_of = values_of
 
-    def __call__(self, num_batches: int | None = None) -> dict[str, float]:
+    def __call__(self, num_batches: int | None = None, batches: tf.data.Dataset | None = None) -> dict[str, float]:
         """Loss and metrics over one pass.
 
         Args:
           num_batches: number of batches to evaluate; default: all.
+          batches: other samples, in batches of the same specification.
 
         Returns:
           Values by name, `loss` first: means of the scalars of `loss_fn`, weighted by the number of samples per batch,
           and the metrics of the task.
         """
         means, of_samples = WeightedMeans(), []
-        for inputs, labels in self._batches if num_batches is None else self._batches.take(num_batches):
+        batches = self._batches if batches is None else batches
+        for inputs, labels in batches if num_batches is None else batches.take(num_batches):
             interrupts.check()
             values, sample_values = self._values_of(inputs, labels)
             means.add({name: float(value) for name, value in values.items()}, num_samples(labels))

@@ -14,7 +14,6 @@ from pocketflow.learners.abstract_learner import AbstractLearner, Compressed
 from pocketflow.learners.forecast import Speed
 from pocketflow.learners.model_files import Finished
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
-from pocketflow.utils.quantization.int8 import plain_if_quantization_aware
 from pocketflow.utils.runs.records import Record
 
 NUM_STEPS = 3
@@ -68,13 +67,12 @@ class StageForecast:
             for field in dataclasses.fields(self)
             if field.name not in ('finished', 'rows', 'reasons')
         }
-        model = plain_if_quantization_aware(self.finished.model)
         return {
             **kept,
             'train_seconds': self.train_seconds,
             'seconds': self.seconds,
-            'macs': total_macs(model),
-            'parameters': total_parameters(model),
+            'macs': total_macs(self.finished.model),
+            'parameters': total_parameters(self.finished.model),
         }
 
 
