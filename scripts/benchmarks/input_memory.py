@@ -1,6 +1,6 @@
 """Memory of training on a folder of JPEG files that do not fit into it.
 
-The files are crops of scikit-learn's two photographs, all different. They are read as by `--dataset=folder` with its
+The files are random crops of scikit-learn's two photographs. They are read as by `--dataset=folder` with its
 defaults, every one is decoded before the training, and a small network is trained on them by the loop of all learners.
 """
 

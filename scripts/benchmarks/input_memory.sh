@@ -4,7 +4,7 @@
 #   scripts/benchmarks/input_memory.sh [--images=50000] [--steps=2000]
 #   scripts/benchmarks/input_memory.sh --smoke     a test of it in under a minute
 #
-# The files, crops of two photographs, take about 0.8 GB of the temporary folder (TMPDIR) and are removed at the end.
+# The files, crops of two photographs, take about 0.65 GB of the temporary folder (TMPDIR) and are removed at the end.
 set -euo pipefail
 
 # shellcheck source=scripts/lib/env.sh

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 import tf_keras as keras
 
 from pocketflow.utils.channels import remove_channels, trace
+from pocketflow.utils.costs import cost_model
 from pocketflow.utils.costs.cost_model import LayerCost, layer_costs, total_macs, total_parameters
 from pocketflow.utils.costs.formulas import kernel_macs
 from pocketflow.utils.errors import UsageError
@@ -40,6 +43,20 @@ def test_kernel_macs():
 def test_costs_by_hand(layer, macs, parameters):
     cost = cost_of(layer)
     assert (cost.macs, cost.parameters) == (macs, parameters)
+
+
+def test_the_costs_of_a_model_are_found_once(monkeypatch):
+    inputs, traced = keras.Input((7,)), []
+    model = keras.Model(inputs, layers.Dense(3)(inputs))
+    monkeypatch.setattr(cost_model, 'trace', lambda model: traced.append(model) or trace(model))
+    layer_costs(model).clear()
+    assert (total_macs(model), total_parameters(model), len(layer_costs(model))) == (21, 24, 2)
+    assert traced == [model]
+    known = len(cost_model._COSTS)
+    del model
+    traced.clear()
+    gc.collect()
+    assert len(cost_model._COSTS) < known  # the model is not kept
 
 
 def test_other_ranks():

@@ -16,6 +16,7 @@ from pocketflow.utils.system.interrupts import Interrupted
 from pocketflow.utils.training.distillation import Distillation
 from pocketflow.utils.training.trainer import (
     DivergedError,
+    Evaluation,
     Trainer,
     TrainerOptions,
     TrainerParts,
@@ -219,6 +220,23 @@ def test_evaluation_weighs_samples_not_batches():
         assert evaluate(model, loss_fn, uneven)[name] == pytest.approx(value, rel=1e-5)
     with pytest.raises(PocketFlowError, match='nothing was measured'):
         evaluate(model, loss_fn, whole.take(0))
+
+
+def test_one_evaluation_is_traced_once_for_other_samples_of_the_kind():
+    traced = []
+
+    def loss(labels, outputs, variables):
+        traced.append(None)
+        return tf.reduce_mean(outputs), {'count': tf.cast(tf.shape(labels)[0], tf.float32)}
+
+    inputs = keras.Input((1,))
+    first, second = (
+        tf.data.Dataset.from_tensor_slices((np.full((3, 1), value, np.float32), np.zeros(3, np.int32))).batch(2)
+        for value in (1, 5)
+    )
+    evaluation = Evaluation(keras.Model(inputs, keras.layers.Identity()(inputs)), loss, first)
+    assert [evaluation()['loss'], evaluation(batches=second)['loss'], evaluation(1, first)['count']] == [1, 5, 2]
+    assert len(traced) == 1
 
 
 def test_intervals():
