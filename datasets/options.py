@@ -53,6 +53,11 @@ class DatasetOptions(Options):
             raise UsageError('--data_disk=hdfs: also give --data_hdfs_host=hdfs://HOST:PORT and --data_dir_hdfs=DIR')
 
     @property
+    def has_labels(self) -> bool:
+        """Whether the labels of the samples are read."""
+        return True
+
+    @property
     def data_dir(self) -> str | None:
         """The data folder given by the user, local or `hdfs://...`; None if not given."""
         if self.data_disk == 'hdfs' and self.data_hdfs_host and self.data_dir_hdfs:

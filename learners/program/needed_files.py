@@ -6,6 +6,7 @@ too.
 
 from __future__ import annotations
 
+from pocketflow.datasets.image_options import NO_LABELS
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.options import LearnerOptions
 from pocketflow.learners.program.command import Command
@@ -61,6 +62,11 @@ def refuse_missing_inputs(command: Command) -> None:
 def refuse_missing_model(command: Command, mode: str, run: RunDirectory) -> None:
     """Checks the model of a mode other than train: that of a finished run, or the one at `--save_path`."""
     given, recorded = command.options(LearnerOptions).save_path, run.recorded_flags()
+    if mode == 'eval' and not recorded and not command.data_options().has_labels:
+        raise UsageError(
+            f'--labels={NO_LABELS}: --exec_mode=eval would compare the network with itself; give '
+            '--run_dir=DIRECTORY of a finished run, or try --exec_mode=check'
+        )
     if mode != 'benchmark' and given is not None and f'--save_path={given}' not in recorded:
         resolve_model_path(given, '--save_path')
     elif EXPORTS_GIVEN_MODEL not in recorded and not any((run / name).is_file() for name in (MODEL_NAME, REPORT)):

@@ -155,5 +155,8 @@ def given_file(command: Command, workers: Workers, reader: ModelReader) -> Given
     if named is None:
         return None
     run, path = RunDirectory(run_path(command, workers.size)), model_file(named)
-    kept = [file for file in (run / BASELINE_FOLDER / MODEL_NAME, run / MODEL_NAME) if file.is_file()]
-    return GivenFile(named, path if path.exists() or not kept else kept[0], reader)
+    baseline = run / BASELINE_FOLDER / MODEL_NAME
+    kept = [file for file in (baseline, run / MODEL_NAME) if file.is_file()]
+    return GivenFile(
+        named, path if path.exists() or not kept else kept[0], reader, baseline if baseline.is_file() else None
+    )
