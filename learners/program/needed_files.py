@@ -12,7 +12,7 @@ from pocketflow.learners.options import LearnerOptions
 from pocketflow.learners.program.command import Command
 from pocketflow.learners.program.identity import free_flags, recorded_lines, run_path
 from pocketflow.learners.program.input_files import named_values
-from pocketflow.learners.program.options import EXPORTS_GIVEN_MODEL, MODES_OF_NEW_RUNS, ProcessOptions
+from pocketflow.learners.program.options import EXPORTS_GIVEN_MODEL, MODES_OF_NEW_RUNS, RUNS_CODE, ProcessOptions
 from pocketflow.learners.search.searchable import searchable_types
 from pocketflow.utils.distributed.options import MultiGpuOptions
 from pocketflow.utils.errors import UsageError
@@ -29,6 +29,11 @@ def refuse_missing_files(command: Command) -> None:
     if command.options(MultiGpuOptions).enabled:
         return
     mode, run = command.options(ProcessOptions).exec_mode, RunDirectory(run_path(command))
+    if RUNS_CODE in run.recorded_flags() and not command.trusts_models:
+        raise UsageError(
+            f'--run_dir={run.path}: its models hold code, which was run by --trust_model; give that flag again if you '
+            'trust who made them'
+        )
     if mode in MODES_OF_NEW_RUNS:
         run.refuse_other_use(recorded_lines(command), free_flags(command, run.recorded_flags()))
         if not run.recorded_flags():  # an existing run has copies of its inputs

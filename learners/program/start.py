@@ -34,6 +34,7 @@ from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers, conne
 from pocketflow.utils.distributed.options import MultiGpuOptions
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.options import ExportOptions
+from pocketflow.utils.models.trust import trusting
 from pocketflow.utils.reports.verdict import VerdictOptions
 from pocketflow.utils.runs.given_files import MODEL_NAME, model_file
 from pocketflow.utils.runs.model_reader import ModelReader
@@ -56,7 +57,7 @@ def start(command: Command) -> None:
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
-    with raise_on_lost_worker():
+    with raise_on_lost_worker(), trusting(command.trusts_models):
         run_worker(command, workers)
 
 
