@@ -1,4 +1,4 @@
-"""A folder of images with one folder per class; images are decoded on demand.
+"""A folder of images with one folder per class, or without classes; images are decoded on demand.
 
 Classes are the names of the folders, sorted, as Keras sorts them; so the outputs of a network that was trained by
 `image_dataset_from_directory` on folders of these names have the order of these classes.
@@ -14,20 +14,29 @@ from pocketflow.datasets.folder_options import FolderOptions
 from pocketflow.datasets.image_dataset import BadImages, Contents, ImageDataset
 from pocketflow.datasets.sources.decoding import Form
 from pocketflow.datasets.sources.image_files import ImageFileSource, ImageIndex, read_index
-from pocketflow.datasets.sources.image_folders import Listing, class_names, find_trees, list_images, shown, some
+from pocketflow.datasets.sources.image_folders import (
+    Listing,
+    class_names,
+    find_plain_trees,
+    find_trees,
+    list_images,
+    list_plain_images,
+    shown,
+    some,
+)
 from pocketflow.datasets.sources.index import SampleIndex
 
 
 class FolderDataset(ImageDataset):
-    """Image files in `--data_dir_local`, in one folder per class."""
+    """Image files in `--data_dir_local`, in one folder per class; with `--labels=none` in any folders."""
 
     name = 'folder'
     options_class = FolderOptions
     options: FolderOptions
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        return self._listings[0].classes
+    def classes(self) -> tuple[str, ...] | None:
+        return self._listings[0].classes if self.options.has_labels else None
 
     def read(self) -> Contents:
         bad = BadImages(self.options.skip_bad)
@@ -48,11 +57,18 @@ class FolderDataset(ImageDataset):
 
     def _list(self) -> tuple[Listing, ...]:
         self.options.refuse_missing()
-        trees = [tree for tree in find_trees(self.options.data_dir or '') if tree is not None]
-        classes = class_names(trees[0])
-        listings = tuple(list_images(tree, classes) for tree in trees)
+        listings = self._with_classes() if self.options.has_labels else self._without_classes()
         for listing in listings:
             if listing.left_out:
                 endings = [f'{count} {ending}' for ending, count in sorted(listing.left_out.items())]
                 logging.warning('%s: files that are no images by their names: %s', shown(listing.root), some(endings))
         return listings
+
+    def _with_classes(self) -> tuple[Listing, ...]:
+        trees = [tree for tree in find_trees(self.options.data_dir or '') if tree is not None]
+        classes = class_names(trees[0])
+        return tuple(list_images(tree, classes) for tree in trees)
+
+    def _without_classes(self) -> tuple[Listing, ...]:
+        trees = find_plain_trees(self.options.data_dir or '')
+        return tuple(list_plain_images(tree) for tree in trees if tree is not None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from pocketflow.datasets.image_options import ImageOptions
-from pocketflow.datasets.sources.image_folders import find_trees
+from pocketflow.datasets.sources.image_folders import find_plain_trees, find_trees
 from pocketflow.datasets.sources.storage import is_address
 from pocketflow.utils.errors import UsageError
 
@@ -16,7 +16,8 @@ class FolderOptions(ImageOptions):
 
     def refuse_missing(self) -> None:
         if not self.data_dir:
-            raise UsageError('--data_dir_local is missing; name the folder of the images: one folder per class in it')
+            content = ': one folder per class in it' if self.has_labels else ''
+            raise UsageError(f'--data_dir_local is missing; name the folder of the images{content}')
         super().refuse_missing()
         if not is_address(self.data_dir):
-            find_trees(self.data_dir)
+            (find_trees if self.has_labels else find_plain_trees)(self.data_dir)

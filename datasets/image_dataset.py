@@ -12,7 +12,7 @@ import tensorflow as tf
 from absl import logging
 
 from pocketflow.datasets.augmentation import inception, randaugment_lite
-from pocketflow.datasets.image_options import COLOUR_SCALES, SCALES, ImageOptions, numbers
+from pocketflow.datasets.image_options import COLOUR_SCALES, NO_LABELS, SCALES, ImageOptions, numbers
 from pocketflow.datasets.sourced_dataset import SourcedDataset, crop_and_flip
 from pocketflow.datasets.sources.decoded import DecodedSource, decoded
 from pocketflow.datasets.sources.decoding import Form
@@ -47,7 +47,7 @@ class Contents:
 
     Attributes:
       indices: one, to be divided, or one for training and one for evaluation.
-      classes: names of the classes, in order; None if labels are numbers.
+      classes: names of the classes, in order; None if labels are numbers, or there are none.
       num_bad: how many images were left out.
     """
 
@@ -101,7 +101,9 @@ class ImageDataset(SourcedDataset):
         return self.contents.classes
 
     @property
-    def num_classes(self) -> int:
+    def num_classes(self) -> int | None:
+        if not self.options.has_labels:
+            return None
         if self.classes is not None:
             return len(self.classes)
         if self.num_outputs is not None:
@@ -117,6 +119,7 @@ class ImageDataset(SourcedDataset):
         options = self.counted_options
         return {
             **({'classes': [shown(name) for name in self.classes]} if self.classes is not None else {}),
+            **({} if options.has_labels else {'labels': NO_LABELS}),
             'training_images': options.num_train,
             'evaluation_images': options.num_eval,
             'broken_images_left_out': self.contents.num_bad,
@@ -210,7 +213,9 @@ class ImageDataset(SourcedDataset):
         return self._cache[key]
 
     def _divide(self) -> dict[str, SampleIndex]:
-        where, indices = shown(self.options.data_dir), self._checked(self.contents.indices)
+        where, indices = shown(self.options.data_dir), self.contents.indices
+        if self.options.has_labels:
+            indices = self._checked(indices)
         train, evaluation = indices if len(indices) == 2 else indices[0].divided(self.options.eval_share)
         self._refuse_too_few(train, evaluation)
         for what, index in (('training', train), ('evaluation', evaluation)):
@@ -255,9 +260,10 @@ class ImageDataset(SourcedDataset):
         if len(train) < 2:
             raise UsageError(f'{where}: {len(train)} training images can be used; at least 2 are needed')
         if not len(evaluation):
+            each = 'each class' if self.options.has_labels else 'all images'
             raise UsageError(
                 f'{where}: none of the images can be used for evaluation (without an evaluation part of their own, '
-                f'--eval_share={self.options.eval_share} of each class, rounded); add images'
+                f'--eval_share={self.options.eval_share} of {each}, rounded); add images'
             )
         if train.has_classes and len(np.unique(train.labels)) < 2:
             raise UsageError(

@@ -25,6 +25,8 @@ else:
     )
 SCALES = ('none', '0-1', '-1-1', 'caffe', 'torch')
 COLOUR_SCALES = ('caffe', 'torch')
+NO_LABELS = 'none'
+"""Value of `--labels`: the answers of the uncompressed network take their place."""
 VAL_SHARE = 0.1
 """Default share of the training images that searches hold out for validation."""
 
@@ -33,6 +35,13 @@ VAL_SHARE = 0.1
 class ImageOptions(_Base):
     """Conversion of images of any size to what a network takes."""
 
+    labels: str | None = option(
+        'labels',
+        None,
+        'none: images without labels; the compressed network learns the answers of the original one, and reports give '
+        'the agreement with it; default: the labels of the data',
+        choices=(NO_LABELS,),
+    )
     image_size: str | None = option(
         'image_size', None, 'height and width that images are resized to, as 224,224; default: what the network takes'
     )
@@ -98,6 +107,10 @@ class ImageOptions(_Base):
         if self.scale in COLOUR_SCALES and (self.mean, self.std) != (None, None):
             raise UsageError(f'--image_scale={self.scale} has means of its own; drop --image_mean and --image_std')
         _ = self.size
+
+    @property
+    def has_labels(self) -> bool:
+        return self.labels != NO_LABELS
 
     @property
     def size(self) -> tuple[int, int] | None:

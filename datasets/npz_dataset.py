@@ -15,7 +15,7 @@ from pocketflow.datasets.sources.array_files import StoredArray, open_arrays, re
 from pocketflow.datasets.sources.arrays import ArraySource, RowIndex, read_rows
 from pocketflow.datasets.sources.decoding import Form
 from pocketflow.datasets.sources.image_folders import shown, some
-from pocketflow.datasets.sources.index import IndexedSource, SampleIndex
+from pocketflow.datasets.sources.index import IndexedSource, SampleIndex, no_labels
 from pocketflow.utils.errors import UsageError
 
 TRAIN_NAMES = (('x_train', 'y_train'), ('train_images', 'train_labels'), ('x', 'y'), ('images', 'labels'))
@@ -28,6 +28,9 @@ EVAL_NAMES = (
 )
 """Usual names of the arrays of images and labels, in order of precedence."""
 
+Names = tuple[str, str | None]
+"""The array of the images, and that of their labels, if these are read."""
+
 NUM_LOOKED_AT = 256
 """Number of images from which the range of floating-point values is taken."""
 
@@ -38,7 +41,7 @@ class Part(NamedTuple):
     Attributes:
       where: file and name of the images, for messages.
       images: `[N, height, width, channels]`.
-      labels: `[N, ...]`.
+      labels: `[N, ...]`; `no_labels` if there are none.
     """
 
     where: str
@@ -105,15 +108,14 @@ class NpzDataset(ImageDataset):
         where, options = self.options.data_dir or '', self.options
         arrays = open_arrays(where)
         train = self._names(arrays, (options.images_train, options.labels_train), TRAIN_NAMES)
+        if train is None and not options.has_labels and len(arrays) == 1:
+            train = next(iter(arrays)), None  # whatever its name is
         if train is None:
-            usual = ', '.join(' and '.join(names) for names in TRAIN_NAMES)
-            raise UsageError(
-                f'{shown(where)}: holds the arrays {some(sorted(arrays))}; expected {usual}, or give --npz_x_train and '
-                '--npz_y_train'
-            )
+            raise UsageError(f'{shown(where)}: holds the arrays {some(sorted(arrays))}; expected {self._expected}')
         evaluation = self._names(arrays, (options.images_eval, options.labels_eval), EVAL_NAMES)
-        parts = [read_part(*(arrays[name] for name in names)) for names in (train, evaluation) if names is not None]
-        logging.info('%s: arrays %s', shown(where), some([*train, *(evaluation or ())]))
+        used = [names for names in (train, evaluation) if names is not None]
+        parts = [read_part(arrays[images], None if labels is None else arrays[labels]) for images, labels in used]
+        logging.info('%s: arrays %s', shown(where), some([name for names in used for name in names if name]))
         if len(parts) == 2 and parts[0].images.dtype.kind != parts[1].images.dtype.kind:
             raise UsageError(
                 f'{parts[0].where}: has values of type {parts[0].images.dtype}, but {parts[1].where} of type '
@@ -121,28 +123,36 @@ class NpzDataset(ImageDataset):
             )
         return parts
 
+    @property
+    def _expected(self) -> str:
+        if not self.options.has_labels:
+            return f'{" or ".join(images for images, _ in TRAIN_NAMES)}, or give --npz_x_train'
+        return f'{", ".join(" and ".join(names) for names in TRAIN_NAMES)}, or give --npz_x_train and --npz_y_train'
+
     def _names(
         self, arrays: Mapping[str, StoredArray], given: tuple[str | None, str | None], usual: Sequence[tuple[str, str]]
-    ) -> tuple[str, str] | None:
+    ) -> Names | None:
         """The names of an array of images and of its labels, as given, or the first usual ones that are there."""
-        images, labels = given
-        if images is None or labels is None:
-            return next((names for names in usual if all(name in arrays for name in names)), None)
+        has_labels, (images, labels) = self.options.has_labels, given
+        candidates: list[Names] = [(names[0], names[1] if has_labels else None) for names in usual]
+        if images is None or (labels is None and has_labels):
+            return next((names for names in candidates if all(name in (None, *arrays) for name in names)), None)
         for name in (images, labels):
-            if name not in arrays:
+            if name not in (None, *arrays):
                 raise UsageError(
                     f'{shown(self.options.data_dir)}: holds no array {shown(name)}; there are {some(sorted(arrays))}'
                 )
         return images, labels
 
 
-def read_part(stored_images: StoredArray, stored_labels: StoredArray) -> Part:
-    """Reads or maps one array of images and its labels.
+def read_part(stored_images: StoredArray, stored_labels: StoredArray | None) -> Part:
+    """Reads or maps one array of images and its labels, if there are any.
 
     Raises:
       UsageError: their shapes do not fit.
     """
-    images, labels = read_array(stored_images), np.array(read_array(stored_labels))
+    images = read_array(stored_images)
+    labels = None if stored_labels is None else np.array(read_array(stored_labels))
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or images.shape[3] not in (1, 3) or not all(images.shape[1:]):
@@ -150,6 +160,8 @@ def read_part(stored_images: StoredArray, stored_labels: StoredArray) -> Part:
             f'{stored_images.where}: has shape {images.shape}; expected [N, height, width, channels] with 1 or 3 '
             'channels, or [N, height, width]'
         )
+    if stored_labels is None or labels is None:
+        return Part(stored_images.where, images, no_labels(len(images)))
     if len(images) != len(labels):
         raise UsageError(
             f'{stored_images.where}: {len(images)} images, but {len(labels)} labels in {stored_labels.where}'

@@ -17,7 +17,7 @@ class NpzOptions(ImageOptions):
         'npz_x_train', None, 'array of the training images; default: x_train, train_images, x or images'
     )
     labels_train: str | None = option(
-        'npz_y_train', None, 'array of their labels; default: y_train, train_labels, y or labels'
+        'npz_y_train', None, 'array of their labels; default: y_train, train_labels, y or labels', unless='labels=none'
     )
     images_eval: str | None = option(
         'npz_x_eval',
@@ -26,7 +26,7 @@ class NpzOptions(ImageOptions):
         'else a share of the training images',
     )
     labels_eval: str | None = option(
-        'npz_y_eval', None, 'array of their labels; default: that beside the evaluation images'
+        'npz_y_eval', None, 'array of their labels; default: that beside the evaluation images', unless='labels=none'
     )
 
     def check(self) -> None:
@@ -35,7 +35,7 @@ class NpzOptions(ImageOptions):
             (self.images_train, self.labels_train, ('npz_x_train', 'npz_y_train')),
             (self.images_eval, self.labels_eval, ('npz_x_eval', 'npz_y_eval')),
         ):
-            if (one is None) != (other is None):
+            if self.has_labels and (one is None) != (other is None):
                 given, missing = flags if other is None else flags[::-1]
                 raise UsageError(f'--{given}={one or other}: also give --{missing}, the array that goes with it')
 

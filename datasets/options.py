@@ -56,6 +56,11 @@ class DatasetOptions(Options):
             raise UsageError(f'--data_hdfs_host={self.data_hdfs_host}: must be an address, as hdfs://HOST:PORT')
 
     @property
+    def has_labels(self) -> bool:
+        """Whether the labels of the samples are read."""
+        return True
+
+    @property
     def data_dir(self) -> str | None:
         """The data folder given by the user, local or `hdfs://...`; None if not given."""
         if self.data_disk == 'hdfs' and self.data_hdfs_host and self.data_dir_hdfs:

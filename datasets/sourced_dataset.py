@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import copy
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -21,9 +22,26 @@ from pocketflow.datasets.sources.order import shuffled_indices
 from pocketflow.datasets.sources.source import Source
 from pocketflow.utils.tasks.nests import Nest, with_shapes
 
+NUM_ANSWERED = 2
+"""Number of batches for which labels are computed at a time."""
 DatasetT = TypeVar('DatasetT', bound='SourcedDataset')
 Finish = Callable[[tf.Tensor, Nest], Nest]
 """(number of the batch, images) -> the model's inputs."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """What takes the place of labels: the outputs of a network.
+
+    Attributes:
+      of: normalised images `[batch, ...]` -> the labels of the batch; called in the graph of the data set.
+      spec: specification of a batch of labels.
+    """
+
+    of: Callable[[Nest], Nest]
+    spec: Nest
+
+
 LabelCheck = Callable[[Any, int | None, str], Nest]
 """(labels, number of classes, name of the split for messages) -> labels of the task; see `Task.check_labels`."""
 
@@ -90,6 +108,8 @@ class SourcedDataset(abc.ABC):
 
     index_folder: Path | None = None
     """Folder of the run for an index of the files, if they need one; it is created by `keep_index`."""
+    answers: Answers | None = None
+    """Takes the place of the labels of all batches."""
     mirrored = True
     """Whether training images are flipped left to right with probability 1/2."""
 
@@ -128,6 +148,8 @@ class SourcedDataset(abc.ABC):
     @property
     def label_spec(self) -> Nest:
         """Specification of a batch of labels, in their structure."""
+        if self.answers is not None:
+            return self.answers.spec
         return tf.nest.map_structure(
             lambda array: tf.TensorSpec([None, *array.shape[1:]], array.dtype), self.source('train').labels
         )
@@ -207,14 +229,16 @@ class SourcedDataset(abc.ABC):
         def finish(number: tf.Tensor, images: Nest) -> Nest:
             return with_shapes(self.normalize(images) if normalised else images, self.image_shape, None)
 
-        return self._batches(self.source(split), batches, batch_size, finish)
+        return self._batches(self.source(split), batches, batch_size, finish, normalised)
 
     def training_source(self) -> Source:
         """The training samples, as `source` has them, for repeated use."""
         return self.source('train')
 
-    def _batches(self, source: Source, chosen: tf.data.Dataset, batch_size: int, finish: Finish) -> tf.data.Dataset:
-        """`(images, labels)` of (number, indices); `finish(number, images)` returns the model's inputs."""
+    def _batches(
+        self, source: Source, chosen: tf.data.Dataset, batch_size: int, finish: Finish, normalised: bool = True
+    ) -> tf.data.Dataset:
+        """`(images, labels)` of (number, indices); `finish(number, images)` returns the images as they are wanted."""
         num_threads = self.options.num_threads
         with tf.device('CPU'):
             labels = tf.nest.map_structure(tf.constant, source.labels)
@@ -224,4 +248,13 @@ class SourcedDataset(abc.ABC):
 
         batches = source.with_images(chosen, batch_size, num_threads)
         num_parallel = source.num_parallel_batches or num_threads
-        return batches.map(make_batch, num_parallel, deterministic=True).prefetch(self.options.prefetch)
+        batches = batches.map(make_batch, num_parallel, deterministic=True)
+        if self.answers is not None:
+            answers = self.answers.of
+
+            def with_answers(images: Nest, _: Nest) -> tuple[Nest, Nest]:
+                inputs = images if normalised else with_shapes(self.normalize(images), self.image_shape, None)
+                return images, answers(inputs)
+
+            batches = batches.map(with_answers, NUM_ANSWERED, deterministic=True)
+        return batches.prefetch(self.options.prefetch)

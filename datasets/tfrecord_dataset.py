@@ -113,7 +113,7 @@ class TfrecordDataset(ImageDataset):
         for path in paths:
             for record in read_records(path):
                 if record.content is not None:
-                    return find_features(record.content, given, shown(path))
+                    return find_features(record.content, given, shown(path), options.has_labels)
                 bad = bad or f'; {place(path, 0, record.offset)}: damaged: {record.reason}'
         raise UsageError(f'{shown(self.options.data_dir)}: no records that can be read in {len(paths)} files{bad}')
 

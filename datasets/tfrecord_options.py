@@ -31,6 +31,7 @@ class TfrecordOptions(ImageOptions):
         'tfrecord_label',
         None,
         'feature with the label: a number, or the name of a class; default: image/class/label or label',
+        unless='labels=none',
     )
     feature_height: str | None = option(
         'tfrecord_height', None, 'feature with the height, if images are pixels; default: image/height or height'
@@ -39,7 +40,10 @@ class TfrecordOptions(ImageOptions):
         'tfrecord_width', None, 'feature with the width, if images are pixels; default: image/width or width'
     )
     first_class: int = option(
-        'tfrecord_first_class', 0, 'number of the first class in the records: often 0, of ImageNet by TF-Slim 1'
+        'tfrecord_first_class',
+        0,
+        'number of the first class in the records: often 0, of ImageNet by TF-Slim 1',
+        unless='labels=none',
     )
     index_dir: str | None = option(
         'tfrecord_index_dir',

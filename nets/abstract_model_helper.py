@@ -46,12 +46,14 @@ class GivenFile:
     Attributes:
       named: the path as it was given.
       path: the file to read: that path, or the copy that a run has kept of it.
+      original: the file of the uncompressed network, if the run in the directory began with another one.
       reader: reads it; the model is shared with the rest of the program.
     """
 
     named: str
     path: Path
     reader: ModelReader = dataclasses.field(default_factory=ModelReader)
+    original: Path | None = None
 
 
 HelperT = TypeVar('HelperT', bound='AbstractModelHelper')

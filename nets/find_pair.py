@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pocketflow.datasets.image_options import NO_LABELS
 from pocketflow.nets import PAIRS
 from pocketflow.nets.options import GIVEN, PairDeclaration
 from pocketflow.utils.errors import UsageError
@@ -28,6 +29,12 @@ class PairOptions(Options):
     model: str | None = option('model', None, 'network; without it, that of --save_path')
     dataset: str | None = option('dataset', None, 'data set')
     model_helper: str | None = option('model_helper', None, "file with a user's own model/dataset pair")
+    labels: str | None = option(
+        'labels',
+        None,
+        'none: images without labels; the compressed network learns the answers of the one at --save_path',
+        choices=(NO_LABELS,),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,10 +60,16 @@ def given_usages() -> list[str]:
 
 def find_pair(given: PairOptions) -> Pair:
     """The pair that the options name."""
+    is_given = given.model_helper is None and given.model in (None, GIVEN) and f'{GIVEN}_at_{given.dataset}' in PAIRS
+    if given.labels is not None and not is_given:
+        raise UsageError(
+            f'--labels={given.labels}: for a trained network and images without labels '
+            f'({" or ".join(given_usages())}); a pair has labels: drop the flag, or --model and --model_helper'
+        )
     if given.model_helper is not None:
         return load_helper_file(Path(given.model_helper), given)
     pairs = [name.split('_at_') for name in PAIRS]
-    if given.model is None and f'{GIVEN}_at_{given.dataset}' in PAIRS:
+    if is_given:
         given = given.replace(model=GIVEN)
     for flag, value, known in (
         ('model', given.model, {model for model, _ in pairs}),

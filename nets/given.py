@@ -19,9 +19,11 @@ from pocketflow.datasets.options import DatasetOptions
 from pocketflow.datasets.sources.image_folders import shown, some
 from pocketflow.datasets.tfrecord_dataset import TfrecordDataset
 from pocketflow.nets.abstract_model_helper import GivenFile, TaskHelper
+from pocketflow.nets.answers import answers_of
 from pocketflow.nets.given_options import GivenOptions
 from pocketflow.nets.options import PAIRS, NetOptions
-from pocketflow.nets.tasks import Classification, MultiLabel, Regression, Task
+from pocketflow.nets.tasks import Classification, MultiLabel, Regression, Task, agreement_with
+from pocketflow.nets.tasks.agreement import SameClass
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import nodes_in_order, standard_form
 from pocketflow.utils.quantization.int8.inspect import unwrapped
@@ -31,6 +33,8 @@ PREPROCESSING = (keras.layers.Rescaling, keras.layers.Normalization)
 """Layers that normalise pixels inside a network."""
 NUM_TRIED, MUCH_BETTER = 200, 0.1
 """Number of images on which other pixel scales are tried, and the gain in accuracy for which one is suggested."""
+ONE_ANSWER = 0.9
+"""Share of the images with the same answer above which a warning is given if there are no labels."""
 OPERATOR = 'TFOpLambda'
 """Class of TensorFlow operations in a network; before the first layer with weights they process pixels."""
 
@@ -60,7 +64,8 @@ class GivenNetwork(TaskHelper):
         assert isinstance(net_options, GivenOptions)
         self.task = TASKS[net_options.task or Classification.name]()
         super().__init__(net_options, dataset)
-        if not isinstance(self.task, Classification) and dataset.name == FolderDataset.name:
+        has_other_labels = dataset.options.has_labels and not isinstance(self.task, Classification)
+        if has_other_labels and dataset.name == FolderDataset.name:
             raise UsageError(
                 f'--task={net_options.task}: a folder of images has classes only; give labels as arrays '
                 '(--dataset=npz) or in records (--dataset=tfrecord)'
@@ -96,7 +101,21 @@ class GivenNetwork(TaskHelper):
         dataset.normalize(tf.zeros([1, *dataset.image_shape]))  # raises an error for flags that do not fit the channels
         helper = cls(net_options, dataset)
         helper._named, helper.model_name = given.named, name_of(given.named)
+        if not data_options.has_labels:
+            assert isinstance(net_options, GivenOptions)
+            helper._learn_answers(given.reader.read(given.original or given.path).model, net_options.task)
         return helper
+
+    def _learn_answers(self, original: keras.Model, asked: str | None) -> None:
+        """Makes the outputs of the uncompressed network the labels of all batches."""
+        try:
+            flat = standard_form(original, self.dataset.image_shape, wants_logits=False).model
+            self.task = agreement_with(flat, asked)
+        except UsageError as error:
+            raise UsageError(f'{self.model_source}: {error}') from error
+        teacher = self.standard_form(original, self.model_source, 'is it a network of images?').model
+        self.dataset.answers = answers_of(teacher)
+        logging.info('%s', self.task.note)
 
     def check_shapes(self, model: keras.Model, source: str, remedy: str) -> None:
         outputs, classes = model.output_shape, self.dataset.classes
@@ -114,9 +133,11 @@ class GivenNetwork(TaskHelper):
         super().check_shapes(model, source, f'give a network of images for this task, {self.task.name}')
 
     def warn_of_poor(self, model: keras.Model, metrics: Mapping[str, float]) -> None:
+        if isinstance(self.task, SameClass):
+            self._warn_of_one_answer()
         if not isinstance(self.task, Classification):
             return
-        accuracy, chance = metrics['accuracy'], 1 / self.dataset.num_classes
+        accuracy, chance = metrics['accuracy'], 1 / (self.dataset.num_classes or 1)
         if accuracy > (1 + chance) / 2:
             return
         now, others = self._accuracies(model)
@@ -138,6 +159,22 @@ class GivenNetwork(TaskHelper):
                 self.model_source,
                 100 * accuracy,
                 '' if self.dataset.classes is None else f' ({some(self.dataset.classes)})',
+            )
+
+    def _warn_of_one_answer(self) -> None:
+        """Warns if the uncompressed network gives nearly all evaluation images the same class."""
+        numbers = np.arange(min(NUM_TRIED, len(self.dataset.source('eval'))))
+        batches = self.dataset.ordered_batches('eval', numbers).as_numpy_iterator()
+        counts = np.bincount(np.concatenate([np.argmax(answers, axis=-1) for _, answers in batches]))
+        if counts.max() > ONE_ANSWER * len(numbers):
+            logging.warning(
+                '%s: gives the class %d to %d of %d images, so that the agreement says little; do the images show all '
+                'that it tells apart, and are pixels scaled as in its training (--image_scale, --image_mean, '
+                '--image_std)?',
+                self.model_source,
+                counts.argmax(),
+                counts.max(),
+                len(numbers),
             )
 
     def _accuracies(self, model: keras.Model) -> tuple[float, dict[str, float]]:

@@ -28,7 +28,7 @@ class GivenOptions(_Base):
         'task',
         None,
         'what the labels of arrays and records mean: class numbers, 0 or 1 for each class, or any numbers; default: '
-        'classification',
+        'classification; with --labels=none what the outputs mean, default: by the last layer',
         choices=GIVEN_TASKS,
     )
 

@@ -24,7 +24,7 @@ KIND_WORDS = {BYTES: 'bytes', INTEGERS: 'integers', FLOATS: 'floats', None: 'emp
 RAW = -1
 """In place of `Header.kind`: the image is pixels."""
 Label = Any
-"""The name of a class as bytes, or a NumPy array of numbers: scalar, or `[K]`."""
+"""The name of a class as bytes, or a NumPy array of numbers: scalar, or `[K]`; `[0]` if labels are not read."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Features:
     """Names of the features, and how images are stored.
 
     Attributes:
-      image, label: names.
+      image, label: names; the label is None if it is not read.
       height, width: names; None if images are encoded files.
       image_kind: `BYTES` or `INTEGERS`.
     """
 
     image: str
-    label: str
+    label: str | None
     height: str | None = None
     width: str | None = None
     image_kind: str = BYTES
@@ -64,13 +64,14 @@ class Sample:
     shape: tuple[int, int, int] = (0, 0, 0)
 
 
-def find_features(record: bytes, given: Sequence[str | None], where: str) -> Features:
+def find_features(record: bytes, given: Sequence[str | None], where: str, has_labels: bool = True) -> Features:
     """The features of images and labels, as given or with usual names.
 
     Args:
       record: the first one.
       given: names of image, label, height and width, None for unknown ones.
       where: the file, for messages.
+      has_labels: whether there must be a label.
 
     Raises:
       UsageError: it is no `tf.train.Example`, or some are missing.
@@ -89,7 +90,8 @@ def find_features(record: bytes, given: Sequence[str | None], where: str) -> Fea
             raise UsageError(f'{where}: has no {sought}; give --tfrecord_{what}=NAME; there are {described or "none"}')
         return found
 
-    image, label = find('image', given[0], IMAGE_NAMES), find('label', given[1], LABEL_NAMES)
+    image = find('image', given[0], IMAGE_NAMES)
+    label = find('label', given[1], LABEL_NAMES) if has_labels else None
     kind = present[image].WhichOneof('kind')
     if kind not in (BYTES, INTEGERS):
         raise UsageError(
@@ -177,7 +179,9 @@ def _number(present: Any, name: str | None) -> int:
     return int(values[0])
 
 
-def _label(present: Any, name: str) -> Label:
+def _label(present: Any, name: str | None) -> Label:
+    if name is None:
+        return np.zeros([0], np.float32)
     if name not in present:
         raise BadImageError(f'has no feature {shown(name)}')
     kind = present[name].WhichOneof('kind')

@@ -13,7 +13,7 @@ import tensorflow as tf
 from pocketflow.datasets.sources.decoding import Form, check, check_content, load
 from pocketflow.datasets.sources.image_folders import Listing, shown
 from pocketflow.datasets.sources.image_headers import BadImageError, Header, header_in
-from pocketflow.datasets.sources.index import IndexedSource, SampleIndex
+from pocketflow.datasets.sources.index import IndexedSource, SampleIndex, no_labels
 from pocketflow.datasets.sources.source import each_alone
 from pocketflow.datasets.sources.storage import opened
 from pocketflow.utils.errors import first_line
@@ -75,7 +75,7 @@ def read_index(listing: Listing, check_all: bool, num_threads: int, refuse: Call
                     headers.append(found)
     return ImageIndex(
         tuple(os.fsencode(listing.names[number]) for number in good),
-        np.array(listing.labels, np.int32)[good],
+        no_labels(len(good)) if listing.labels is None else np.array(listing.labels, np.int32)[good],
         np.array([header.digest for header in headers], np.uint64),
         listing.root,
         np.array([header.kind for header in headers], np.int32),

@@ -20,26 +20,26 @@ IGNORED = ('__MACOSX', '@eaDir', 'Thumbs.db', 'desktop.ini')
 NUM_SHOWN = 8
 LAYOUT = (
     'expected there: one folder per class, with its images; or train/ and val/ (or test/), each with one folder per '
-    'class'
+    'class; for images without classes give --labels=none'
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """The image files of one tree with a folder per class.
+    """The image files of one tree.
 
     Attributes:
-      root: the folder of the class folders.
-      classes: their names; the class of number i is the i-th.
+      root: the folder of the tree.
+      classes: names of the folders of classes; the class of number i is the i-th; empty if there are no labels.
       names: path of each file below `root`, in order.
-      labels: its class number.
+      labels: its class number; None if there are no labels.
       left_out: how many files are no images, by the end of their name.
     """
 
     root: str
     classes: tuple[str, ...]
     names: tuple[str, ...]
-    labels: tuple[int, ...]
+    labels: tuple[int, ...] | None
     left_out: Mapping[str, int]
 
 
@@ -81,6 +81,15 @@ def find_trees(folder: str) -> tuple[str, str | None]:
     return folder, None
 
 
+def find_plain_trees(folder: str) -> tuple[str, str | None]:
+    """As `find_trees`, of images without classes: `train/` and the first of `val/`, .. if both are there."""
+    folders = _subfolders(folder)
+    found = next((name for name in EVAL if name in folders), None)
+    if TRAIN in folders and found is not None:
+        return os.path.join(folder, TRAIN), os.path.join(folder, found)
+    return folder, None
+
+
 def class_names(root: str) -> tuple[str, ...]:
     """The classes of a tree: the names of its folders, sorted by code point as in Keras.
 
@@ -115,17 +124,34 @@ def list_images(root: str, classes: Sequence[str]) -> Listing:
     labels: list[int] = []
     left_out: Counter[str] = Counter()
     for class_name in present:
-        for name in _walk(root, class_name, frozenset()):
-            if is_image(name):
-                names.append(name)
-                labels.append(numbers[class_name])
-            else:
-                left_out[os.path.splitext(name)[1].lower() or 'no ending'] += 1
+        found = _images(root, class_name, left_out)
+        names += found
+        labels += [numbers[class_name]] * len(found)
     if not names:
         raise UsageError(
             f'{shown(root)}: no images in its folders ({some(present)}); image files end in {", ".join(SUFFIXES)}'
         )
     return Listing(root, tuple(classes), tuple(names), tuple(labels), dict(left_out))
+
+
+def list_plain_images(root: str) -> Listing:
+    """All image files of a tree without classes, as `list_images`."""
+    left_out: Counter[str] = Counter()
+    names = _images(root, '', left_out)
+    if not names:
+        raise UsageError(f'{shown(root)}: holds no images; image files end in {", ".join(SUFFIXES)}')
+    return Listing(root, (), tuple(names), None, dict(left_out))
+
+
+def _images(root: str, folder: str, left_out: Counter[str]) -> list[str]:
+    """The image files below a folder, relative to `root`; other files are counted by the end of their name."""
+    names = []
+    for name in _walk(root, folder, frozenset()):
+        if is_image(name):
+            names.append(name)
+        else:
+            left_out[os.path.splitext(name)[1].lower() or 'no ending'] += 1
+    return names
 
 
 def is_image(name: str) -> bool:

@@ -16,13 +16,18 @@ ORDER_SALT, SPLIT_SALT = 'order', 'split'
 IndexT = TypeVar('IndexT', bound='SampleIndex')
 
 
+def no_labels(num_samples: int) -> np.ndarray:
+    """Labels of samples that have none: `[N, 0]`."""
+    return np.zeros([num_samples, 0], np.float32)
+
+
 @dataclasses.dataclass(frozen=True)
 class SampleIndex:
     """Samples in a fixed order; subclasses add arrays `[N, ...]` that say where each is.
 
     Attributes:
       names: what identifies each sample, as bytes `[N]`, all different.
-      labels: class numbers, int32 `[N]`, or numbers `[N, ...]` of another task.
+      labels: class numbers, int32 `[N]`, or numbers `[N, ...]` of another task; `no_labels` if there are none.
       digests: 64 bits that change with the content of the sample, uint64 `[N]`.
     """
 

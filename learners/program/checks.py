@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pocketflow.datasets.image_options import NO_LABELS
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.options import LEARNERS, LearnerOptions
 from pocketflow.learners.program.chains import FULL_PRECISION, starts_from_baseline, trains_from_scratch
@@ -161,6 +162,11 @@ def refuse_contradictions(command: Command) -> None:
             'a .keras file for example'
         )
     chosen = f'--learner={",".join(names)}'
+    if process.exec_mode in MODES_OF_NEW_RUNS and FULL_PRECISION in names and not command.data_options().has_labels:
+        raise UsageError(
+            f'--labels={NO_LABELS}: {chosen} trains the network on labels; choose a learner that compresses, such as '
+            '--learner=chn-pruned-rmt'
+        )
     if FULL_PRECISION in names[1:]:
         raise UsageError(f'{chosen}: {FULL_PRECISION} trains the uncompressed model, so it can only come first')
     if shared.warm_start and (names[0] != FULL_PRECISION or shared.save_path is None):

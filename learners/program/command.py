@@ -80,6 +80,11 @@ class Command:
     def options(self, options_class: type[OptionsT]) -> OptionsT:
         return from_flags(options_class, self.flag_values)
 
+    @property
+    def trusts_models(self) -> bool:
+        """Whether code in model files may be run: only if the user says so in this call, not the record of a run."""
+        return FirstPass.at(self.argv).process.trust_model
+
     def options_classes(self, learners: Iterable[str] = LEARNERS) -> list[type[Options]]:
         """The options classes of all flags for this pair and these learners."""
         return options_classes(self.pair.declaration, learners)

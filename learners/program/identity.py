@@ -10,7 +10,7 @@ from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.options import LearnerOptions
 from pocketflow.learners.program.chains import FULL_PRECISION, training_fingerprint
 from pocketflow.learners.program.command import SEARCH_OPTIONS, SHARED_OPTIONS, Command, is_export_of_given_model
-from pocketflow.learners.program.options import MODES_OF_NEW_RUNS, MainOptions, ProcessOptions
+from pocketflow.learners.program.options import MODES_OF_NEW_RUNS, RUNS_CODE, MainOptions, ProcessOptions
 from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
 from pocketflow.utils.options import flag_lines, indecisive_flags
 from pocketflow.utils.runs.run_directory import FLAGS_FILE, REPORT, RunDirectory, fingerprint
@@ -106,8 +106,9 @@ def free_flags(command: Command, recorded: Sequence[str]) -> tuple[str, ...]:
       command: the command line.
       recorded: the lines of the run's flag file.
     """
-    notes = () if command.options(ProcessOptions).exec_mode in MODES_OF_NEW_RUNS else (SPACE_NOTE,)
-    return (*indecisive_flags(command.options_classes()), WORKERS_NOTE, *notes, *_later_flags(command, recorded))
+    notes: tuple[str, ...] = () if command.options(ProcessOptions).exec_mode in MODES_OF_NEW_RUNS else (SPACE_NOTE,)
+    notes += (WORKERS_NOTE, RUNS_CODE)
+    return (*indecisive_flags(command.options_classes()), *notes, *_later_flags(command, recorded))
 
 
 def _later_flags(command: Command, recorded: Sequence[str]) -> list[str]:

@@ -18,7 +18,7 @@ from pocketflow.learners.program.checking.check import check
 from pocketflow.learners.program.exporting import Candidate, Exporter, refuse_failed_exports
 from pocketflow.learners.program.input_files import record_inputs
 from pocketflow.learners.program.invocation import Invocation, check_inputs
-from pocketflow.learners.program.options import EXPORT_FLAGS, EXPORTS_GIVEN_MODEL
+from pocketflow.learners.program.options import EXPORT_FLAGS, EXPORTS_GIVEN_MODEL, RUNS_CODE
 from pocketflow.learners.program.pipeline import PipelineResult, load_fitting_model
 from pocketflow.learners.program.zoo import DATA_FILE, recorded_data
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
@@ -27,6 +27,7 @@ from pocketflow.utils.export.latency import Timing, time_alternating
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.export.runner import LiteRtRunner, num_usable_threads
 from pocketflow.utils.export.signature import named_inputs
+from pocketflow.utils.models.trust import has_run_code
 from pocketflow.utils.quantization.encoding import kernel_statistics
 from pocketflow.utils.quantization.int8 import plain_if_quantization_aware
 from pocketflow.utils.reports import page as report_page
@@ -61,7 +62,8 @@ def opened_run(
       ignoring: further flags that may differ from the recorded ones.
       begins_from: the input files by flag; a run is not continued with other files.
     """
-    invocation.run.acquire(invocation.recorded_flags, {*invocation.free_flags, *ignoring})
+    note = [RUNS_CODE] if has_run_code() else []
+    invocation.run.acquire([*invocation.recorded_flags, *note], {*invocation.free_flags, *ignoring})
     try:
         record_data(invocation)
         invocation.helper.dataset.keep_index()

@@ -6,12 +6,13 @@ too.
 
 from __future__ import annotations
 
+from pocketflow.datasets.image_options import NO_LABELS
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.options import LearnerOptions
 from pocketflow.learners.program.command import Command
 from pocketflow.learners.program.identity import free_flags, recorded_lines, run_path
 from pocketflow.learners.program.input_files import named_values
-from pocketflow.learners.program.options import EXPORTS_GIVEN_MODEL, MODES_OF_NEW_RUNS, ProcessOptions
+from pocketflow.learners.program.options import EXPORTS_GIVEN_MODEL, MODES_OF_NEW_RUNS, RUNS_CODE, ProcessOptions
 from pocketflow.learners.search.searchable import searchable_types
 from pocketflow.utils.distributed.options import MultiGpuOptions
 from pocketflow.utils.errors import UsageError
@@ -28,6 +29,11 @@ def refuse_missing_files(command: Command) -> None:
     if command.options(MultiGpuOptions).enabled:
         return
     mode, run = command.options(ProcessOptions).exec_mode, RunDirectory(run_path(command))
+    if RUNS_CODE in run.recorded_flags() and not command.trusts_models:
+        raise UsageError(
+            f'--run_dir={run.path}: its models hold code, which was run by --trust_model; give that flag again if you '
+            'trust who made them'
+        )
     if mode in MODES_OF_NEW_RUNS:
         run.refuse_other_use(recorded_lines(command), free_flags(command, run.recorded_flags()))
         if not run.recorded_flags():  # an existing run has copies of its inputs
@@ -61,6 +67,11 @@ def refuse_missing_inputs(command: Command) -> None:
 def refuse_missing_model(command: Command, mode: str, run: RunDirectory) -> None:
     """Checks the model of a mode other than train: that of a finished run, or the one at `--save_path`."""
     given, recorded = command.options(LearnerOptions).save_path, run.recorded_flags()
+    if mode == 'eval' and not recorded and not command.data_options().has_labels:
+        raise UsageError(
+            f'--labels={NO_LABELS}: --exec_mode=eval would compare the network with itself; give '
+            '--run_dir=DIRECTORY of a finished run, or try --exec_mode=check'
+        )
     if mode != 'benchmark' and given is not None and f'--save_path={given}' not in recorded:
         resolve_model_path(given, '--save_path')
     elif EXPORTS_GIVEN_MODEL not in recorded and not any((run / name).is_file() for name in (MODEL_NAME, REPORT)):

@@ -10,6 +10,8 @@ from pocketflow.utils.options import Options, option, option_fields
 
 EXPORTS_GIVEN_MODEL = '# exports the model at --save_path; nothing is trained here'
 """First line of the flag file of a directory that holds only exported files."""
+RUNS_CODE = '# its models hold code, which --trust_model runs'
+"""Line of the flag file of a run whose models can only be read with that flag."""
 EXPORT_FLAGS = tuple(field.metadata['flag'] for field in option_fields(ExportOptions))
 """May differ from those that a run was made with when its models are exported again."""
 FLAGS_OF_MODES: dict[str, tuple[str, ...]] = {
@@ -51,4 +53,10 @@ class ProcessOptions(Options):
     )
     run_dir: str | None = option('run_dir', None, 'directory of the run; default: runs/PAIR/LEARNER-FINGERPRINT')
     dry_run: bool = option('dry_run', False, 'print the stages, files and flags that matter, and do nothing else')
+    trust_model: bool = option(
+        'trust_model',
+        False,
+        'run the code in model files: Lambda layers, and classes in modules that they name; only for files of people '
+        'whom you trust, and to be given in each call',
+    )
     debug: bool = option('debug', False, 'show debug messages, and tracebacks of errors')

@@ -35,6 +35,7 @@ from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers, conne
 from pocketflow.utils.distributed.options import MultiGpuOptions
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.options import ExportOptions
+from pocketflow.utils.models.trust import trusting
 from pocketflow.utils.reports.verdict import VerdictOptions
 from pocketflow.utils.runs.given_files import MODEL_NAME, model_file
 from pocketflow.utils.runs.model_reader import ModelReader
@@ -57,7 +58,7 @@ def start(command: Command) -> None:
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
-    with raise_on_lost_worker():
+    with raise_on_lost_worker(), trusting(command.trusts_models):
         run_worker(command, workers)
 
 
@@ -157,5 +158,8 @@ def given_file(command: Command, workers: Workers, reader: ModelReader) -> Given
     if named is None:
         return None
     run, path = RunDirectory(run_path(command, workers.size)), model_file(named)
-    kept = [file for file in (run / BASELINE_FOLDER / MODEL_NAME, run / MODEL_NAME) if file.is_file()]
-    return GivenFile(named, path if path.exists() or not kept else kept[0], reader)
+    baseline = run / BASELINE_FOLDER / MODEL_NAME
+    kept = [file for file in (baseline, run / MODEL_NAME) if file.is_file()]
+    return GivenFile(
+        named, path if path.exists() or not kept else kept[0], reader, baseline if baseline.is_file() else None
+    )

@@ -9,7 +9,7 @@ from absl import logging
 
 from pocketflow.datasets.folder_dataset import FolderDataset
 from pocketflow.datasets.folder_options import FolderOptions
-from pocketflow.datasets.sourced_dataset import Shard
+from pocketflow.datasets.sourced_dataset import Answers, Shard
 from pocketflow.datasets.sources.decoded import DecodedSource
 from pocketflow.utils.errors import UsageError
 from tests.datasets.sources.conftest import uploaded, write_numbered
@@ -204,3 +204,37 @@ def test_a_folder_at_an_address_of_tensorflow(tree, tmp_path):
     assert folder(address, skip_bad=True).fingerprint() == other.fingerprint()
     with pytest.raises(UsageError, match=r'ram://nothing: cannot be listed \(.*\); give a folder of images'):
         folder('ram://nothing').source('train')
+
+
+def test_images_without_labels_need_no_folders_of_classes(tmp_path):
+    write_numbered(tmp_path, {'': 10, 'more': 6})
+    data = folder(tmp_path, labels='none', hold_out=True, num_val=2)
+    assert (len(data.source('train')), len(data.source('eval'))) == (12, 4)
+    assert data.classes is None and data.num_classes is None
+    assert data.facts() == {
+        'labels': 'none',
+        'training_images': 12,
+        'evaluation_images': 4,
+        'broken_images_left_out': 0,
+    }
+    train, held_out = data.split_indices(False)
+    values = [
+        np.rint(images[:, 0, 0, 0]).astype(int).tolist()
+        for batches in (data.ordered_batches('train'), data.ordered_batches('eval'))
+        for images, labels in batches.as_numpy_iterator()
+        if labels.shape[1] == 0
+    ]
+    assert sorted(sum(values, [])) == list(range(16)) and (len(train), len(held_out)) == (10, 2)
+    assert data.fingerprint() == folder(tmp_path, labels='none').fingerprint()
+
+
+def test_labels_are_replaced_by_answers(tree):
+    data = folder(tree, labels='none', batch_size=4)
+    data.answers = Answers(lambda images: images[:, 0, 0], tf.TensorSpec([None, 1]))
+    for batches in (data.train_batches(np.arange(8)).take(3), data.ordered_batches('eval')):
+        for images, labels in batches.as_numpy_iterator():
+            np.testing.assert_array_equal(images[:, 0, 0], labels)
+    halved = data.with_options(mean='2')
+    images, labels = next(iter(halved.ordered_batches('eval', [0, 1], normalised=False)))
+    np.testing.assert_allclose(labels, images[:, 0, 0] - 2)
+    assert halved.label_spec == tf.TensorSpec([None, 1])

@@ -189,3 +189,18 @@ def test_arrays_at_an_address_of_tensorflow(file):
     assert data.fingerprint() == other.fingerprint()
     indices = data.split_indices(False)[0]
     assert values_of(data.train_batches(indices), 5) == values_of(other.train_batches(indices), 5)
+
+
+def test_arrays_without_labels(tmp_path):
+    np.savez(tmp_path / 'usual.npz', x_train=IMAGES, x_test=IMAGES[:4])
+    np.savez(tmp_path / 'other.npz', IMAGES)
+    np.savez(tmp_path / 'several.npz', first=IMAGES, second=IMAGES)
+    usual, other = (arrays(tmp_path / name, labels='none') for name in ('usual.npz', 'other.npz'))
+    assert [len(usual.source(split)) for split in ('train', 'eval')] == [40, 4] and usual.num_classes is None
+    assert [len(other.source(split)) for split in ('train', 'eval')] == [30, 10]
+    images, labels = next(iter(other.ordered_batches('eval', [0])))
+    assert images.shape == (1, 4, 6, 1) and labels.shape == (1, 0)
+    with pytest.raises(UsageError, match='holds the arrays first, second; expected x_train or .*, or give --npz_x_tr'):
+        arrays(tmp_path / 'several.npz', labels='none').source('train')
+    named = arrays(tmp_path / 'several.npz', labels='none', images_train='first', images_eval='second')
+    assert [len(named.source(split)) for split in ('train', 'eval')] == [40, 40]

@@ -278,3 +278,15 @@ def test_other_files_are_refused(tmp_path):
     write_records(path, [b'no example'])
     with pytest.raises(UsageError, match='no tf.train.Example; expected records of'):
         records(tmp_path).source('train')
+
+
+def test_records_without_labels(tmp_path):
+    contents = [tf.io.encode_png(np.full([4, 6, 1], number, np.uint8)).numpy() for number in range(20)]
+    write_records(tmp_path / 'a.tfrecord', [example(image=content) for content in contents])
+    with pytest.raises(UsageError, match='has no feature named image/class/label or'):
+        records(tmp_path).source('train')
+    for index_dir in (None, str(tmp_path / 'index'), str(tmp_path / 'index')):  # not kept, kept, and read again
+        data = records(tmp_path, labels='none', index_dir=index_dir)
+        images, labels = next(data.ordered_batches('eval').as_numpy_iterator())
+        assert (len(data.source('train')), len(data.source('eval')), labels.shape) == (15, 5, (5, 0))
+        assert (images == images[:, :1, :1]).all() and data.num_classes is None

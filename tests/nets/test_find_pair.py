@@ -157,3 +157,18 @@ def test_a_file_with_the_package_names_of_the_original_framework(tmp_path, monke
 )
 def test_other_errors_get_no_such_hint(error):
     assert import_remedy(error) == ''
+
+
+@pytest.mark.parametrize(
+    'given',
+    [
+        {'model': 'resnet', 'dataset': 'cifar10'},
+        {'model_helper': 'mine.py'},
+        {'model_helper': 'mine.py', 'dataset': 'folder'},
+        {},
+    ],
+)
+def test_pairs_have_labels(given):
+    with pytest.raises(UsageError, match='--labels=none: for a trained network and images without labels .*a pair has'):
+        find_pair(PairOptions(**given, labels='none'))
+    assert find_pair(PairOptions(dataset='npz', labels='none')).name == 'given_at_npz'

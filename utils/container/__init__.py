@@ -59,7 +59,7 @@ def unpack(content: bytes, source: str = 'the content') -> Unpacked:
       PocketFlowError: the bytes are no container that this version can read.
     """
     with _reading(source):
-        return Unpacked(*_model_io.model_of(_contents.read(content)))
+        return Unpacked(*_model_io.model_of(_contents.read(content), source))
 
 
 def save_container(model: keras.Model, encodings: Mapping[str, Encoding] | None, path: str | os.PathLike[str]) -> int:

@@ -19,6 +19,7 @@ from pocketflow.utils.errors import PocketFlowError, first_line
 from pocketflow.utils.graph import nodes_in_order, refresh_derived_values
 from pocketflow.utils.models import architecture
 from pocketflow.utils.models.building import build, with_ordered_layers
+from pocketflow.utils.models.trust import accepts, is_trusted
 from pocketflow.utils.quantization.encoding import Encoding, kernel_name
 
 _UNUSED = ('build_config', 'compile_config')
@@ -44,14 +45,13 @@ def contents_of(model: keras.Model, encodings: Mapping[str, Encoding]) -> Conten
     return Contents(_config_of(model), tensors)
 
 
-def model_of(contents: Contents) -> tuple[keras.Model, dict[str, Encoding]]:
-    """Builds the model and its encodings.
+def model_of(contents: Contents, source: str = 'the container') -> tuple[keras.Model, dict[str, Encoding]]:
+    """Builds the model and its encodings; `source` names the container in warnings.
 
     Raises:
       UnreadableError: the architecture is not accepted, Keras cannot build it, or the weights do not fit it.
     """
-    architecture.check(contents.architecture)
-    model = _built(contents)
+    model = _built(contents, accepts(contents.architecture, source, allow_unrolled=False))
     weights = model.weights
     _check_weights(weights, contents.tensors)
     for weight, tensor in zip(weights, contents.tensors, strict=True):
@@ -62,12 +62,13 @@ def model_of(contents: Contents) -> tuple[keras.Model, dict[str, Encoding]]:
 
 def _config_of(model: keras.Model) -> dict[str, Any]:
     try:
-        for part in model.submodules:  # checked first, since Keras may fail to serialize such layers
-            architecture.check_class(type(part).__name__)
+        if not is_trusted():
+            for part in model.submodules:  # checked first, since Keras may fail to serialize such layers
+                architecture.check_class(type(part).__name__)
         config: dict[str, Any] = architecture.without(
             json.loads(json.dumps(keras.saving.serialize_keras_object(model))), _UNUSED
         )
-        architecture.check(config)
+        accepts(config, None, allow_unrolled=False)
     except UnreadableError as error:
         raise PocketFlowError(f'model {model.name!r} cannot be packed: {error}') from error
     except Exception as error:  # get_config of a layer may raise any type
@@ -113,11 +114,14 @@ def _check_encoding(layer: str, values: np.ndarray, encoding: Encoding) -> None:
         )
 
 
-def _built(contents: Contents) -> keras.Model:
+def _built(contents: Contents, is_safe: bool) -> keras.Model:
     num_allowed = sum(tensor.values.size for tensor in contents.tensors)
+    config = architecture.without(contents.architecture, _UNUSED)
     try:
-        ordered = with_ordered_layers(architecture.without(contents.architecture, _UNUSED))
-        model = build(lambda: keras.saving.deserialize_keras_object(ordered, safe_mode=True), num_allowed, fill=False)
+        ordered = with_ordered_layers(config) if is_safe else config
+        model = build(
+            lambda: keras.saving.deserialize_keras_object(ordered, safe_mode=is_safe), num_allowed, fill=False
+        )
         nodes_in_order(model)
     except Exception as error:  # Keras and third-party layers may raise any type
         raise UnreadableError(f'Keras cannot build its architecture ({first_line(error)})') from error

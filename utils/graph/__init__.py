@@ -13,7 +13,7 @@ from pocketflow.utils.graph.functional import (
     rebuild,
     refresh_derived_values,
 )
-from pocketflow.utils.graph.head import Head, put_head_on, take_head_off
+from pocketflow.utils.graph.head import Head, head_functions, put_head_on, take_head_off
 from pocketflow.utils.graph.round_trip import check_round_trip
 from pocketflow.utils.graph.standard_form import StandardForm, standard_form
 
@@ -26,6 +26,7 @@ __all__ = [
     'copied',
     'flatten',
     'frozen_share',
+    'head_functions',
     'nodes_in_order',
     'output_extremes',
     'put_head_on',

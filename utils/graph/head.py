@@ -100,6 +100,12 @@ def take_head_off(model: keras.Model) -> tuple[keras.Model, Head | None]:
     return without, Head(function, layer.name, inner)
 
 
+def head_functions(model: keras.Model) -> list[str | None]:
+    """The head at the end of each output of a flat functional model: `softmax`, `sigmoid`, or None."""
+    nodes = [_head_node_of(model, tensor) for tensor in model.outputs]
+    return [None if node is None else _function(node.layer) for node in nodes]
+
+
 def put_head_on(model: keras.Model, head: Head | None) -> keras.Model:
     """The inverse of `take_head_off`, for a trained or compressed model, too.
 
@@ -144,10 +150,12 @@ def _first_argument(inputs: Any, *_: Any, **__: Any) -> Any:
 
 def _head_node(model: keras.Model) -> Any | None:
     """The Keras node of the call that applies the head, or None."""
-    if len(model.outputs) != 1:
-        return None
+    return _head_node_of(model, model.outputs[0]) if len(model.outputs) == 1 else None
+
+
+def _head_node_of(model: keras.Model, tensor: Any) -> Any | None:
+    """As `_head_node`, for one of several outputs."""
     makers = {id(tensor): node for node in nodes_in_order(model) for tensor in tf.nest.flatten(node.outputs)}
-    tensor = model.outputs[0]
     while True:
         node = makers[id(tensor)]
         if node.is_input:

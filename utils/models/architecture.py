@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from pocketflow.utils.models import allow_list, calls
-from pocketflow.utils.models.errors import UnreadableError
+from pocketflow.utils.models.errors import CodeError, UnreadableError
 
 MAX_BYTES = 2**24
 """Size limit of a configuration as text; the largest networks of `keras.applications` need about two million bytes."""
@@ -31,6 +31,7 @@ _NUMBERS = frozenset(
     ('bool', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64', 'float16', 'float32', 'float64')
 )
 _VALUES = ('__numpy__', '__tensor__')
+_KERAS_MODULES = ('keras', 'tf_keras', 'builtins')
 
 
 def parsed(text: bytes | str) -> Any:
@@ -69,7 +70,10 @@ def check(config: Any, allow_unrolled: bool = False) -> None:
                 raise UnreadableError('its architecture has an unrolled recurrent layer; only unroll=False is accepted')
             num_objects += _check_value(key, value)
         except UnreadableError as error:
-            raise UnreadableError(f'{error}{f" (in layer {_short(layer)})" if layer else ""}') from None
+            where = f' (in layer {_short(layer)})' if layer else ''
+            if isinstance(error, CodeError):
+                raise CodeError(error.what, f'{error.remedy}{where}') from None
+            raise UnreadableError(f'{error}{where}') from None
         if num_objects > MAX_OBJECTS:
             raise UnreadableError(f'its architecture has more than {MAX_OBJECTS} parts')
         if key == 'layers' and isinstance(value, list):
@@ -81,6 +85,18 @@ def check(config: Any, allow_unrolled: bool = False) -> None:
 def check_layer(config: Any) -> None:
     """Checks the configuration of one layer; same rules as `check`."""
     check({'class_name': 'Sequential', 'config': {'layers': [config]}}, allow_unrolled=True)
+
+
+def own_classes(config: Any) -> Iterator[tuple[str, str, str]]:
+    """(module, name, registered name) of the classes in a configuration that are neither Keras' nor registered."""
+    for _, value, _ in _walk(config):
+        if not isinstance(value, dict):
+            continue
+        module, name, registered = (value.get(key) for key in ('module', 'class_name', 'registered_name'))
+        if not isinstance(module, str) or not isinstance(name, str) or module.startswith(_KERAS_MODULES):
+            continue
+        if name.isidentifier() and name != 'function' and not allow_list.is_class(module, name, registered):
+            yield module, name, registered if isinstance(registered, str) else name
 
 
 def check_size(config: Any) -> None:
@@ -108,11 +124,11 @@ def _without(config: Any, keys: Collection[str]) -> Any:
 
 
 def check_class(name: str) -> None:
-    """Raises an `UnreadableError` if the class name of a layer is in `allow_list.REFUSED_LAYERS`."""
+    """Raises a `CodeError` if the class name of a layer is in `allow_list.REFUSED_LAYERS`."""
     if name in allow_list.REFUSED_LAYERS:
-        raise UnreadableError(
-            f'its architecture has a {name} layer, which {allow_list.REFUSED_LAYERS[name]}; such'
-            ' layers are not accepted: replace it by a registered layer of your own'
+        raise CodeError(
+            f'its architecture has a {name} layer, which {allow_list.REFUSED_LAYERS[name]}',
+            '; such layers are not accepted: replace it by a registered layer of your own',
         )
 
 
@@ -162,9 +178,9 @@ def _check_value(key: str, value: Any) -> bool:
         _check_object(key, value)
         return True
     if isinstance(value, dict) and key.endswith('activation'):
-        raise UnreadableError(
-            'its architecture has a lambda as an activation, which holds code and is not accepted:'
-            ' use a named function, registered with Keras'
+        raise CodeError(
+            'its architecture has a lambda as an activation, which holds code',
+            ' and is not accepted: use a named function, registered with Keras',
         )
     if key == 'layers':
         _check_layers(value)
@@ -208,10 +224,9 @@ def _check_object(key: str, config: Mapping[str, Any]) -> None:
     elif name == 'function':
         _check_function(module, config.get('config'), registered)
     elif not allow_list.is_class(module, name, registered):
-        raise UnreadableError(
-            f'its architecture needs {_short(registered or name)}{_of(module)}, which is no layer of'
-            ' Keras and is not registered; import the module that registers it, or register it in'
-            ' your --model_helper file'
+        raise CodeError(
+            f'its architecture needs {_short(registered or name)}{_of(module)}, which is no layer of Keras',
+            ' and is not registered; import the module that registers it, or register it in your --model_helper file',
         )
     elif name in allow_list.OPERATION_LAYERS:
         _check_operation(config)
@@ -223,18 +238,18 @@ def _of(module: str | None) -> str:
 
 def _check_function(module: Any, name: Any, registered: str | None) -> None:
     if registered not in (None, 'function', name) or not allow_list.is_activation(name, module):
-        raise UnreadableError(
-            f'its architecture needs the function {_short(name)} of {_short(module)}, which is no'
-            ' activation of Keras and is not registered; register it in your --model_helper file'
+        raise CodeError(
+            f'its architecture needs the function {_short(name)} of {_short(module)}, which is no activation of Keras',
+            ' and is not registered; register it in your --model_helper file',
         )
 
 
 def _check_operation(config: Mapping[str, Any]) -> None:
     function = config['config'].get('function') if isinstance(config.get('config'), dict) else None
     if not allow_list.is_function(function):
-        raise UnreadableError(
-            f'its architecture calls the TensorFlow function {_short(function)}, which is not'
-            ' accepted: use a Keras layer, or a registered layer of your own'
+        raise CodeError(
+            f'its architecture calls the TensorFlow function {_short(function)}',
+            ', which is not accepted: use a Keras layer, or a registered layer of your own',
         )
 
 

@@ -27,7 +27,7 @@ MAX_PARTS = 2**10
 FREE_VALUES = 2**20
 """Number of values that a model may hold in addition to those in its file: some layers have state that is not saved."""
 
-_UNREGISTERED = {'LayerScale': LayerScale, 'StochasticDepth': StochasticDepth}
+UNREGISTERED = {'LayerScale': LayerScale, 'StochasticDepth': StochasticDepth}
 """Layers of `keras.applications` that Keras does not register."""
 
 
@@ -61,7 +61,7 @@ def build(make: Callable[[], keras.Model], num_values: int, fill: bool = True) -
     bounds = _Bounds(num_values, fill)
     try:
         with (
-            keras.saving.custom_object_scope(_UNREGISTERED),
+            keras.saving.custom_object_scope(UNREGISTERED),
             tf.variable_creator_scope(bounds.create),
             _watched_calls(bounds),
         ):

@@ -1,14 +1,17 @@
 """Saves and loads models: the only place where the program reads saved Keras models, from trusted or untrusted files.
 
-The architecture is read as data, checked, and only then passed to Keras. No code from a file is executed.
+The architecture is read as data, checked, and only then passed to Keras. No code from a file is executed, except of
+trusted files (`pocketflow.utils.models.trust`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import tf_keras as keras
@@ -18,10 +21,11 @@ import pocketflow.utils.channels  # registers ChannelSelect
 import pocketflow.utils.quantization.layers  # noqa: F401  registers the layers that simulate quantization
 from pocketflow.utils.errors import UsageError, first_line
 from pocketflow.utils.models import architecture, archive, hdf5, kinds, saved_model, weights_only
-from pocketflow.utils.models.building import FREE_VALUES, build, with_ordered_layers
-from pocketflow.utils.models.errors import UnreadableError
+from pocketflow.utils.models.building import FREE_VALUES, UNREGISTERED, build, with_ordered_layers
+from pocketflow.utils.models.errors import CodeError, UnreadableError
 from pocketflow.utils.models.keras3 import files as keras3
 from pocketflow.utils.models.keras3.config import is_keras3
+from pocketflow.utils.models.trust import accepts
 from pocketflow.utils.quantization.int8 import register_classes_in
 from pocketflow.utils.system import atomic
 
@@ -69,6 +73,10 @@ def _as_usage_error(path: Path | str, what: str, remedy: str) -> Iterator[None]:
     """Converts all exceptions in the block into a `UsageError` of one line."""
     try:
         yield
+    except CodeError as error:
+        raise UsageError(
+            f'{path}: {what}: {error}; or, if you trust who made the file, give --trust_model, which runs its code'
+        ) from error
     except UnreadableError as error:
         raise UsageError(f'{path}: {what}: {error}') from error
     except OSError as error:
@@ -86,7 +94,8 @@ def _from_archive(path: Path | str) -> keras.Model:
             return keras3.from_place(config, file, num_values)
     register_classes_in(text)
     config = architecture.without(config, ('compile_config',))
-    architecture.check(config, allow_unrolled=True)
+    if not accepts(config, path):
+        return _with_its_code(path, config)
     with archive.weights(path) as (_, num_values):
         pass
     ordered = with_ordered_layers(config)
@@ -104,8 +113,26 @@ def _from_hdf5(path: Path | str) -> keras.Model:
         config, version = hdf5.read_config(file)
         if is_keras3(version, config):
             return keras3.from_names(config, hdf5.model_weights(file), num_values)
-    architecture.check(config, allow_unrolled=True)
+    if not accepts(config, path):
+        return _with_its_code(path, config)
     ordered = with_ordered_layers(config)
     model = build(lambda: keras.models.model_from_config(ordered), num_values + FREE_VALUES)
     model.load_weights(path)
     return model
+
+
+def _with_its_code(path: Path | str, config: Any) -> keras.Model:
+    """Reads a trusted file as Keras does: lambdas are run, and modules that it names are imported."""
+    try:
+        # Keras itself finds the classes in functional models only, not in sequential ones.
+        own = {
+            registered: getattr(importlib.import_module(module), name)
+            for module, name, registered in architecture.own_classes(config)
+        }
+        with keras.saving.custom_object_scope({**UNREGISTERED, **own}):
+            return keras.models.load_model(path, compile=False, safe_mode=False)
+    except Exception as error:  # of Keras, or of the code in the file
+        raise UnreadableError(
+            f'its code cannot be run ({type(error).__name__}: {first_line(error)[:200]}); if it has classes of your '
+            'own, add the folder of their module to PYTHONPATH, or register them in your --model_helper file'
+        ) from error

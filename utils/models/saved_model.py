@@ -20,6 +20,7 @@ from pocketflow.utils.graph import refresh_derived_values
 from pocketflow.utils.models import architecture, hdf5
 from pocketflow.utils.models.building import FREE_VALUES, build, with_ordered_layers
 from pocketflow.utils.models.errors import UnreadableError
+from pocketflow.utils.models.trust import accepts
 
 GRAPH, METADATA, VARIABLES = 'saved_model.pb', 'keras_metadata.pb', Path('variables') / 'variables'
 MAX_BYTES = 2**28
@@ -42,9 +43,11 @@ def load(path: Path | str) -> keras.Model:
     folder = Path(path)
     config = _config(folder)
     checkpoint = _Checkpoint(folder / VARIABLES)
-    architecture.check(config, allow_unrolled=True)
-    ordered = with_ordered_layers(config)
-    model = build(lambda: keras.models.model_from_config(ordered), checkpoint.num_values + FREE_VALUES, fill=False)
+    if accepts(config, path):
+        ordered = with_ordered_layers(config)
+        model = build(lambda: keras.models.model_from_config(ordered), checkpoint.num_values + FREE_VALUES, fill=False)
+    else:
+        model = keras.models.model_from_config(config)
     if not model.built:
         raise UnreadableError('it is a Sequential model that was never built; begin it with keras.Input(shape)')
     checkpoint.fill(model)

@@ -107,6 +107,7 @@ def page_context(report: Record) -> dict[str, Any]:
         'stage_metrics': metric_names(report['stages'], metrics),
         'uncounted': ' '.join(uncounted_line(report)),
         'form': ' '.join(form_line(report)),
+        'note': report['task'].get('note', ''),
         'operators': operator_table(report['exports']),
     }
 

@@ -148,6 +148,7 @@ def summary(report: Record) -> str:
     parts += [
         format_table(comparison),
         *uncounted_line(report),
+        *([report['task']['note']] if 'note' in report['task'] else []),
         '',
         format_table(_exports(report['exports'], metric, report['task']['same_answer'])),
         *form_line(report),

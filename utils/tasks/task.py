@@ -16,7 +16,7 @@ from pocketflow.utils.tasks.nests import Nest, concatenated, in_batches
 BATCH_SIZE = 256
 """Samples per batch in which labels and outputs are compared."""
 
-TASK_SHAPE = {'name': str, 'primary': SHAPE, 'metrics': [SHAPE], 'same_answer': str}
+TASK_SHAPE = {'name': str, 'primary': SHAPE, 'metrics': [SHAPE], 'same_answer': str, 'note?': str}
 """Shape of a report's entry on the task; see `pocketflow.utils.runs.records`."""
 
 FORMER_TASK: Record = {
@@ -47,6 +47,9 @@ class Task(abc.ABC):
     """Whether `loss` takes logits; then a final softmax or sigmoid of a network is removed for training."""
     same_answer: str = 'same answer'
     """Name of the share of samples for which `same_answers` is true."""
+
+    note: str = ''
+    """A sentence for reports on what the metrics mean, where their names do not say it all."""
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -111,4 +114,5 @@ class Task(abc.ABC):
             'primary': self.primary.to_json(),
             'metrics': [metric.to_json() for metric in self.metrics],
             'same_answer': self.same_answer,
+            **({'note': self.note} if self.note else {}),
         }

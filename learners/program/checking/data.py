@@ -32,7 +32,9 @@ def data_facts(dataset: SourcedDataset) -> dict[str, Any]:
             {
                 'split': name,
                 'samples': len(dataset.source(split)),
-                'labels': [label_facts(part, array, names) for part, array in parts(dataset.source(split).labels)],
+                'labels': [
+                    label_facts(part, array, names) for part, array in parts(dataset.source(split).labels) if array.size
+                ],
             }
             for split, name in SPLITS.items()
         ],
@@ -94,7 +96,7 @@ def drawn_samples(dataset: SourcedDataset, indices: np.ndarray, names: Sequence[
     """
     source = dataset.source('train')
     _, labels = next(parts(take(source.labels, indices)))
-    _, first = np.unique(labels, axis=0, return_index=True)
+    first = np.unique(labels, axis=0, return_index=True)[1] if labels.size else np.arange(len(labels))
     chosen = indices[np.sort(first)[:NUM_DRAWN]]
     batches = tf.data.Dataset.from_tensors((tf.constant(0, tf.int64), tf.constant(chosen, tf.int64)))
     _, _, images = next(iter(source.with_images(batches, len(chosen), dataset.options.num_threads)))
@@ -116,5 +118,7 @@ def _drawn(place: int, index: int, images: Nest, inputs: Nest, labels: Nest, nam
 
 def shown(label: np.ndarray, names: Sequence[str]) -> str:
     """A label in words: the name of its class, if it is the number of one."""
+    if not label.size:
+        return 'no label'
     is_class = label.ndim == 0 and label.dtype.kind in 'iu' and int(label) < len(names)
     return names[int(label)] if is_class else np.array2string(label, precision=4, threshold=8)

@@ -4,7 +4,14 @@ import os
 
 import pytest
 
-from pocketflow.datasets.sources.image_folders import class_names, find_trees, list_images, shown
+from pocketflow.datasets.sources.image_folders import (
+    class_names,
+    find_plain_trees,
+    find_trees,
+    list_images,
+    list_plain_images,
+    shown,
+)
 from pocketflow.utils.errors import UsageError
 
 
@@ -29,6 +36,30 @@ def test_trees(tmp_path, names, train, evaluation):
     touch(tmp_path, *names)
     expected = str(tmp_path / train), evaluation and str(tmp_path / evaluation)
     assert find_trees(str(tmp_path)) == expected
+
+
+@pytest.mark.parametrize(
+    ('names', 'train', 'evaluation'),
+    [
+        (['1.png'], '', None),
+        (['a/1.png', '2.png'], '', None),
+        (['train/1.png', 'test/1.png', 'val/1.png', 'other/1.png'], 'train', 'val'),
+        (['train/1.png', 'other/1.png'], '', None),
+    ],
+)
+def test_trees_without_classes(tmp_path, names, train, evaluation):
+    touch(tmp_path, *names)
+    assert find_plain_trees(str(tmp_path)) == (str(tmp_path / train), evaluation and str(tmp_path / evaluation))
+
+
+def test_images_without_classes_may_lie_anywhere(tmp_path):
+    touch(tmp_path, '2.JPG', 'a/1.png', 'a/b/3.webp', '.cache/x.png', 'notes.txt')
+    found = list_plain_images(str(tmp_path))
+    assert sorted(found.names) == ['2.JPG', 'a/1.png', 'a/b/3.webp']
+    assert (found.labels, found.classes, found.left_out) == (None, (), {'.txt': 1})
+    touch(tmp_path, 'empty/notes.txt')
+    with pytest.raises(UsageError, match='empty: holds no images; image files end in'):
+        list_plain_images(str(tmp_path / 'empty'))
 
 
 def test_classes_are_sorted_as_keras_sorts_them(tmp_path):

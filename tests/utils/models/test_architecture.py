@@ -134,3 +134,16 @@ def test_depth_does_no_harm():
         architecture.check(an_object(config={'deep': deep}))
     with pytest.raises(UnreadableError, match='no JSON .nested too deep'):
         architecture.parsed(b'[' * 10**5)
+
+
+def test_own_classes_are_those_of_other_modules():
+    def entry(module, name, registered):
+        return {'module': module, 'class_name': name, 'registered_name': registered, 'config': {}}
+
+    known = [entry('keras.layers', name, None) for name in ('Dense', 'Lambda')] + [entry('mine', 'function', 'f')]
+    own = [entry('mine', 'Scaled', 'Mine>Scaled'), entry('mine.more', 'Other', None)]
+    config = {'class_name': 'Sequential', 'config': {'layers': [*known, {'config': {'layer': own[0]}}, own[1]]}}
+    assert sorted(architecture.own_classes(config)) == [
+        ('mine', 'Scaled', 'Mine>Scaled'),
+        ('mine.more', 'Other', 'Other'),
+    ]

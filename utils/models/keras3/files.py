@@ -10,6 +10,7 @@ import tf_keras as keras
 
 from pocketflow.utils.models import architecture
 from pocketflow.utils.models.building import FREE_VALUES, build
+from pocketflow.utils.models.errors import CodeError, UnreadableError
 from pocketflow.utils.models.keras3 import network, weights
 from pocketflow.utils.models.keras3.network import Member
 
@@ -43,6 +44,9 @@ def _model(config: Any, source: Any, num_values: int, fill: Fill) -> keras.Model
         made.append(network.build(config))
         return made[-1].layer
 
-    model = build(make, num_values + FREE_VALUES, fill=False)
+    try:
+        model = build(make, num_values + FREE_VALUES, fill=False)
+    except CodeError as error:  # code for Keras 3 does not run in tf_keras, so that trust does not help
+        raise UnreadableError(str(error)) from error
     fill(made[-1], source)
     return model

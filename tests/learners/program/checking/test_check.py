@@ -19,7 +19,7 @@ from tests.datasets.sources.conftest import write_numbered
 layers = keras.layers
 FORMATS = {'full-prec': 'float32', 'uniform-tf': 'int8', 'non-uniform': 'pfz,float32'}
 BRIEF = {
-    'channel': ('--nocp_skip_last_layer',),
+    'channel': ('--cp_prune_option=uniform', '--nocp_skip_last_layer'),
     'uniform': ('--uql_quant_epochs=0.1',),
     'non-uniform': ('--nuql_quant_epochs=0.1',),
     'weight-sparse': ('--ws_prune_ratio_prtl=uniform',),
