@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 import tf_keras as keras
 
-from pocketflow.learners.channel_pruning.grams import contribution_gram
+from pocketflow.learners.channel_pruning.grams import blockwise_gram
 from pocketflow.learners.channel_pruning.layerwise import LayerwiseRun
 from pocketflow.learners.channel_pruning.linear_forms import draw_places, known_linear_form
 from pocketflow.learners.channel_pruning.sampling import CHUNK_BYTES, PEAK, input_shapes
@@ -77,7 +77,7 @@ def contributions(
             run.run_until(name)
             inputs = run.input_of(name)[0]
             patches = form.patches(inputs, draw_places(rng, form.output_size(inputs.shape), num_positions))
-            grams[name] += contribution_gram(patches, form.weights(), channel_of[name])
+            grams[name] += blockwise_gram(patches, form.weights(), channel_of[name], form.blocks())
             rows[name] += int(patches.shape[0])
     return {
         name: ChannelStatistics(gram, gram.sum(axis=1), float(gram.sum()), rows[name]) for name, gram in grams.items()

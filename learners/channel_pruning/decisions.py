@@ -10,7 +10,7 @@ channels, summed over the readers; the multiply-adds are those of the whole prun
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -115,7 +115,7 @@ class Decider:
       graph: of the model.
       readers: the layers that may drop channels.
       shares: reader -> the share of its channels to keep, in (0, 1].
-      chooser: creates the chooser, which needs a pass over images; called on first use only.
+      chooser: creates the chooser for some of the readers, which needs a pass over images; called on first use only.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Decider:
         graph: ChannelGraph,
         readers: Mapping[str, ReaderChannels],
         shares: Mapping[str, float],
-        chooser: Callable[[], Chooser],
+        chooser: Callable[[Collection[str]], Chooser],
     ):
         self._readers, self._shares = readers, shares
         self._macs = ChoiceMacs(graph)
@@ -252,7 +252,10 @@ class Decider:
 
     def _get_chooser(self) -> Chooser:
         if self._chooser is None:
-            self._chooser = self._make_chooser()
+            # The channels of a reader with a stream of its own are chosen when it is re-fitted.
+            self._chooser = self._make_chooser(
+                [name for stream in self._streams if len(stream.places) > 1 for name in stream.places]
+            )
         return self._chooser
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import scipy.linalg
@@ -51,7 +51,9 @@ class NormalEquations:
     def normal(self) -> NormalEquations:
         return self
 
-    def channel_regression(self, weights: np.ndarray, channel_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def channel_regression(
+        self, weights: np.ndarray, channel_of: np.ndarray, blocks: Sequence[Block] = ()
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Gram matrix and right-hand side of the regression on channel contributions, He et al. 2017, equation (2).
 
         The regressor of channel i is Z_i = P_i W_i, the part of the output that comes from it, so that
@@ -60,6 +62,7 @@ class NormalEquations:
         Args:
           weights: W, `[features, outputs]`.
           channel_of: the channel of each feature, int `[features]`, in 0 .. channels - 1.
+          blocks: features and outputs that depend on each other; default: all do.
 
         Returns:
           G `[channels, channels]` and h `[channels]`.
@@ -113,9 +116,13 @@ class SampledRows:
         patches = self.patches.astype(np.float64)
         return NormalEquations(patches.T @ patches, patches.T @ self.targets, self.energy, self.num_rows)
 
-    def channel_regression(self, weights: np.ndarray, channel_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def channel_regression(
+        self, weights: np.ndarray, channel_of: np.ndarray, blocks: Sequence[Block] = ()
+    ) -> tuple[np.ndarray, np.ndarray]:
         """As `NormalEquations.channel_regression`."""
-        parts = (grams.contribution_gram(tf.constant(patches), weights, channel_of) for patches, _ in self._pieces())
+        parts = (
+            grams.blockwise_gram(tf.constant(patches), weights, channel_of, blocks) for patches, _ in self._pieces()
+        )
         gram = sum(parts, np.zeros(()))
         per_feature = sum(np.einsum('rf,rf->f', patches, targets @ weights.T) for patches, targets in self._pieces())
         return gram, np.bincount(channel_of, per_feature)

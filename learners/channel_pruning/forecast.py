@@ -36,7 +36,7 @@ def expected_channels(
       (layer -> its kept channels, ascending; layer that keeps all channels -> the reason).
     """
     rng, graph = np.random.default_rng(seed), trace(model)
-    decisions = Decider(graph, readers, shares, lambda: _indifferent(model, readers, seed)).decide()
+    decisions = Decider(graph, readers, shares, lambda names: _indifferent(model, readers, seed)).decide()
     kept = {
         name: np.sort(decisions.joint[name])
         if name in decisions.joint

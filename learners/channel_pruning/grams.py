@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.sparse
 import tensorflow as tf
@@ -42,6 +44,21 @@ def contribution_gram(patches: tf.Tensor, weights: np.ndarray, channel_of: np.nd
         parts = tf.matmul(by_channel, tf.constant(rows_of[..., begin : begin + step]), transpose_a=True)
         parts = tf.reshape(parts, [num_channels, -1])
         gram += tf.matmul(parts, parts, transpose_b=True).numpy()
+    return gram
+
+
+def blockwise_gram(
+    patches: tf.Tensor, weights: np.ndarray, channel_of: np.ndarray, blocks: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> np.ndarray:
+    """As `contribution_gram`, for weights that are zero outside of blocks: indices of (features, outputs), disjoint."""
+    if len(blocks) < 2:
+        return contribution_gram(patches, weights, channel_of)
+    num_channels = int(channel_of.max()) + 1
+    gram = np.zeros((num_channels, num_channels))
+    for features, outputs in blocks:
+        channels, local = np.unique(channel_of[features], return_inverse=True)
+        part = contribution_gram(tf.gather(patches, features, axis=1), weights[np.ix_(features, outputs)], local)
+        gram[np.ix_(channels, channels)] += part
     return gram
 
 

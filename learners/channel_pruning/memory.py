@@ -35,6 +35,7 @@ class Demand:
       channels: number of input channels of each layer.
       rows_per_image: sampled rows of each layer.
       needs_gram: as for `equations.equation_bytes`.
+      groups: number of groups of each grouped convolution.
     """
 
     image_bytes: int
@@ -44,6 +45,7 @@ class Demand:
     channels: Mapping[str, int]
     rows_per_image: Mapping[str, int]
     needs_gram: bool = False
+    groups: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, model: keras.Model, layers: Collection[str], image: Nest, num_positions: int, selector: str) -> Demand:
@@ -61,6 +63,7 @@ class Demand:
             {name: reader.num_channels for name, reader in reader_channels(model).items() if name in forms},
             rows,
             needs_gram=SELECTORS.get(selector).needs_features,
+            groups={name: len(form.blocks()) for name, form in forms.items()},
         )
 
     def of_layer(self, name: str, num_images: int) -> int:
@@ -69,7 +72,13 @@ class Demand:
         equations = equation_bytes(shape, num_rows, self.needs_gram)
         if self.needs_gram or not is_kept_as_rows(shape[0], num_rows):
             return equations
-        return equations + contribution_bytes(min(num_rows, ROWS_AT_A_TIME), shape, self.channels[name])
+        return equations + self._contributions(name, min(num_rows, ROWS_AT_A_TIME))
+
+    def _contributions(self, name: str, num_rows: int) -> int:
+        """Bytes of the Gram matrix of a layer's contributions, which is computed group by group."""
+        (features, outputs), num_groups = self.shapes[name], self.groups.get(name, 1)
+        shape = (features // num_groups, outputs // num_groups)
+        return contribution_bytes(num_rows, shape, self.channels[name] // num_groups)
 
     def largest(self, num_images: int) -> str:
         """The layer whose equations need the most memory."""
@@ -79,7 +88,7 @@ class Demand:
         """Bytes of the statistics of all layers (`contributions.contributions`), without the images."""
         batch = min(images_at_once(self.map_bytes), num_images)
         most = max(
-            contribution_bytes(batch * self.rows_per_image[name], shape, self.channels[name])
+            self._contributions(name, batch * self.rows_per_image[name])
             + 3 * 8 * shape[0] * shape[1]  # the weights in float64, padded and in groups
             for name, shape in self.shapes.items()
         )

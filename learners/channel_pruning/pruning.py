@@ -229,12 +229,11 @@ def joint_orders(context: SelectionContext, selector: Selector, shares: Mapping[
 
 
 def _decider(context: SelectionContext, selector: Selector, shares: Mapping[str, float]) -> Decider:
-    def chooser() -> Chooser:
+    def chooser(names: Collection[str]) -> Chooser:
         sampling = context.sampling
         images = take(sampling.images, slice(NUM_DECIDING_IMAGES))
-        return Chooser(
-            selector, contributions(context.model, context.readers, images, sampling.num_positions, sampling.seed)
-        )
+        readers = {name: reader for name, reader in context.readers.items() if name in names}
+        return Chooser(selector, contributions(context.model, readers, images, sampling.num_positions, sampling.seed))
 
     return Decider(trace(context.model), context.readers, shares, chooser)
 

@@ -124,4 +124,10 @@ class LayerRegression:
 
     def contributions(self) -> tuple[np.ndarray, np.ndarray]:
         """G `[channels, channels]` and h `[channels]` of the channels' contributions, with the current weights."""
-        return self.equations.channel_regression(self.weights, self.channel_of)
+        return self.equations.channel_regression(self.weights, self.channel_of, self.form.blocks())
+
+    def groups(self) -> list[np.ndarray]:
+        """The channels of each group of a grouped convolution, ascending; of other layers all together."""
+        groups = [np.unique(self.channel_of[features]) for features, _ in self.form.blocks()]
+        is_separate = len({len(group) for group in groups}) == 1 and sum(map(len, groups)) == self.num_channels
+        return groups if is_separate else [np.arange(self.num_channels)]

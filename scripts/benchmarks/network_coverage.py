@@ -1,7 +1,10 @@
-"""Channel pruning of well-known networks: multiply-adds, parameters, bytes and speed of the float32 file.
+"""Channel pruning of well-known networks: all of `tf_keras.applications`, and a U-Net.
 
-Uses random weights and images, and batch norm with the statistics of these images, so that activations have the scale
-of a trained network; the measured quantities depend little on the weights.
+Of each network at a small image size, half of the channels are pruned, and the result is compared with the masked
+network, converted to float32 and int8, and run by LiteRT; the multiply-adds of the cost model are compared with those
+of TensorFlow's profiler. Uses random weights and images, and batch norm with the statistics of these images, so that
+activations have the scale of a trained network; the measured quantities depend little on the weights. Each network has
+a process of its own with one thread and a time limit.
 """
 
 from __future__ import annotations
@@ -19,17 +22,22 @@ import numpy as np
 import tf_keras as keras
 
 from pocketflow.learners.channel_pruning.pruning import Pruned, prune_channels
+from pocketflow.scripts.benchmarks.children import Journal, Row, measured
 from pocketflow.utils.channels import drop_inputs
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
+from pocketflow.utils.costs.profiler import profiled_macs
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.convert import convert
+from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.graph.channel_select import ChannelSelect
 from pocketflow.utils.reports.report import format_table
 
 PRUNE_RATIO = 0.5
 MACS_GOAL = 0.45
-TOLERANCE = 1e-3
-"""Largest accepted difference of the pruned and the masked network, relative to the range of the outputs."""
+TOLERANCE = 1e-4
+"""Largest accepted difference of outputs, relative to their range."""
+SECONDS_GOAL = 300
+"""Of processor time, for one network."""
 
 k = keras.layers
 
@@ -54,25 +62,54 @@ def unet(size: int, filters: int = 32, depth: int = 4) -> keras.Model:
     return keras.Model(inputs, k.Conv2D(2, 1, name='classes')(x), name='unet')
 
 
+APPLICATIONS = (
+    'MobileNetV3Small', 'MobileNet', 'MobileNetV2', 'MobileNetV3Large', 'RegNetX002', 'RegNetY002', 'RegNetX004',
+    'RegNetY004', 'RegNetX006', 'RegNetY006', 'RegNetX008', 'RegNetY008', 'EfficientNetB0', 'EfficientNetV2B0',
+    'NASNetMobile', 'EfficientNetB1', 'DenseNet121', 'EfficientNetV2B1', 'EfficientNetB2', 'RegNetX016',
+    'EfficientNetV2B2', 'RegNetY016', 'EfficientNetB3', 'EfficientNetV2B3', 'DenseNet169', 'RegNetX032',
+    'RegNetY032', 'DenseNet201', 'EfficientNetB4', 'RegNetX040', 'RegNetY040', 'EfficientNetV2S', 'Xception',
+    'InceptionV3', 'ResNet50', 'ResNet50V2', 'RegNetX064', 'ConvNeXtTiny', 'EfficientNetB5', 'RegNetY064',
+    'ResNetRS50', 'VGG16', 'VGG19', 'RegNetX080', 'RegNetY080', 'EfficientNetB6', 'ResNet101', 'ResNet101V2',
+    'RegNetX120', 'ConvNeXtSmall', 'RegNetY120', 'RegNetX160', 'EfficientNetV2M', 'InceptionResNetV2', 'ResNet152',
+    'ResNet152V2', 'ResNetRS101', 'EfficientNetB7', 'RegNetY160', 'ResNetRS152', 'NASNetLarge', 'ConvNeXtBase',
+    'ResNetRS200', 'RegNetX320', 'EfficientNetV2L', 'ResNetRS270', 'RegNetY320', 'ResNetRS350', 'ResNetRS420',
+    'ConvNeXtLarge', 'ConvNeXtXLarge',
+)  # fmt: skip
+"""The networks of `tf_keras.applications`, roughly the smallest first."""
+LEAST_SIZES = {'Xception': 71, 'InceptionV3': 75, 'InceptionResNetV2': 75}
+"""Height and width of the smallest images that a network takes, where these are larger than 32."""
+
+
 def _application(name: str, **options: Any) -> Callable[[int], keras.Model]:
-    make = getattr(keras.applications, name)
-    return lambda size: make(weights=None, input_shape=(size, size, 3), **options)
+    def build(size: int) -> keras.Model:
+        size = max(size, LEAST_SIZES.get(name, size))
+        shape = (size, size, 3)
+        return getattr(keras.applications, name)(weights=None, input_shape=shape, classifier_activation=None, **options)
+
+    return build
 
 
 NETWORKS: Mapping[str, Callable[[int], keras.Model]] = {
-    'resnet50': _application('ResNet50'),
-    'resnet50v2': _application('ResNet50V2'),
-    'mobilenet_v1': _application('MobileNet'),
-    'mobilenet_v2': _application('MobileNetV2'),
-    'mobilenet_v3_small': _application('MobileNetV3Small'),
-    'efficientnet_b0': _application('EfficientNetB0'),
-    'densenet121': _application('DenseNet121'),
-    'inception_v3': _application('InceptionV3'),
-    'xception': _application('Xception'),
-    'vgg16': _application('VGG16'),
-    'unet': unet,
+    'UNet': unet,
+    **{name: _application(name) for name in APPLICATIONS},
 }
-SMOKE_NETWORKS: Mapping[str, Callable[[int], keras.Model]] = {'unet': lambda size: unet(size, filters=8, depth=1)}
+SMOKE_NETWORKS: Mapping[str, Callable[[int], keras.Model]] = {'UNet': lambda size: unet(size, filters=8, depth=1)}
+
+
+def random_images(model: keras.Model, num_images: int) -> np.ndarray:
+    """Pixels for a model that begins with a preprocessing layer, values from -1 to 1 for others."""
+    is_preprocessing = any(isinstance(layer, (k.Rescaling, k.Normalization)) for layer in model.layers)
+    low, high = (0, 255) if is_preprocessing else (-1, 1)
+    images = np.random.default_rng(common.SEED).uniform(low, high, (num_images, *model.input_shape[1:]))
+    return images.astype(np.float32)
+
+
+def with_full_scales(model: keras.Model) -> keras.Model:
+    """The model with 1 in place of 1e-6 in ConvNeXt's layer scales, which would hide all differences of its blocks."""
+    for layer in model.layers:
+        if type(layer).__name__ == 'LayerScale':
+            layer.gamma.assign(np.ones(layer.gamma.shape))
+    return model
 
 
 def calibrated(model: keras.Model, images: np.ndarray) -> keras.Model:
@@ -94,34 +131,48 @@ def pruned(model: keras.Model, images: np.ndarray) -> tuple[Pruned, float]:
     return result, time.perf_counter() - begin
 
 
-def difference(result: Pruned, images: np.ndarray) -> float:
-    """Largest difference of the outputs of the pruned and the masked network, relative to the range of outputs."""
-    masked = drop_inputs(result.refitted, result.kept)
-    expected, outputs = (model(images, training=False).numpy() for model in (masked, result.model))
+def difference(outputs: np.ndarray, expected: np.ndarray) -> float:
+    """Largest difference of outputs, relative to the range of what is expected."""
     return float(np.abs(outputs - expected).max() / max(np.ptp(expected), np.finfo(np.float32).tiny))
 
 
-def measure_network(name: str, model: keras.Model, images: np.ndarray, smoke: bool) -> dict[str, Any]:
+def measure_network(name: str, model: keras.Model, images: np.ndarray, arguments: argparse.Namespace) -> Row:
     """One row of the table."""
+    begin = time.process_time()
     result, seconds = pruned(model, images)
-    files = {'before': convert(model, 'float32'), 'after': convert(result.model, 'float32')}
-    times = common.milliseconds(files, images[0], 1, smoke)
+    few, macs = images[:4], total_macs(model)
+    masked = drop_inputs(result.refitted, result.kept)(few, training=False).numpy()
+    outputs = result.model(few, training=False).numpy()
+    files = {name: convert(result.model, name, images) for name in ('float32', 'int8')}
+    exported, quantized = (np.asarray(LiteRtRunner(files[name]).predict(few, 1)) for name in files)
     row = {
         'network': name,
-        'macs_left': total_macs(result.model) / total_macs(model),
-        'parameters_left': total_parameters(result.model) / total_parameters(model),
-        'bytes_before': len(files['before']),
-        'bytes_after': len(files['after']),
-        'speedup': times['before'] / times['after'],
-        'difference': difference(result, images[:4]),
+        'size': images.shape[1],
+        'macs': macs,
+        'macs_left': round(total_macs(result.model) / macs, 4),
+        'macs_by_profiler': profiled_macs(model),
+        'parameters': total_parameters(model),
+        'parameters_left': round(total_parameters(result.model) / total_parameters(model), 4),
+        'difference': difference(outputs, masked),
+        'export_difference': difference(exported, outputs),
+        'int8_difference': difference(quantized, outputs),
         'selects': sum(isinstance(layer, ChannelSelect) for layer in result.model.layers),
-        'seconds': seconds,
+        'pruning_seconds': round(seconds, 1),
+        'processor_seconds': round(time.process_time() - begin, 1),
     }
-    row = {
-        key: round(value, 4) if isinstance(value, float) and key != 'difference' else value
-        for key, value in row.items()
-    }
+    if arguments.speed:
+        row |= speed(convert(model, 'float32'), files['float32'], images[0], arguments.smoke)
     return {**row, 'why': why(result) if row['macs_left'] > MACS_GOAL else ''}
+
+
+def speed(before: bytes, after: bytes, image: np.ndarray, smoke: bool) -> Row:
+    """Sizes of the float32 files of the original and of the pruned network, and the ratio of their durations."""
+    times = common.milliseconds({'before': before, 'after': after}, image, 1, smoke)
+    return {
+        'bytes_before': len(before),
+        'bytes_after': len(after),
+        'speedup': round(times['before'] / times['after'], 4),
+    }
 
 
 def why(result: Pruned) -> str:
@@ -139,68 +190,112 @@ def why(result: Pruned) -> str:
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     networks = SMOKE_NETWORKS if arguments.smoke else NETWORKS
-    names = arguments.networks.split(',') if arguments.networks else list(networks)
+    names = arguments.only.split(',') if arguments.only else list(networks)
     unknown = next((name for name in names if name not in networks), None)
     if unknown is not None:
-        raise UsageError(f'--networks: there is no network {unknown!r}; choose among {", ".join(networks)}')
-    shape = (arguments.images, arguments.size, arguments.size, 3)
-    images = np.random.default_rng(common.SEED).uniform(-1, 1, shape).astype(np.float32)
-    rows = []
-    for name in names:
-        common.say(f'pruning {name}')
-        model = calibrated(networks[name](arguments.size), images)
-        rows.append(measure_network(name, model, images, arguments.smoke))
-        common.say(str(rows[-1]))
-        keras.backend.clear_session()
-        gc.collect()
+        raise UsageError(f'--only: there is no network {unknown!r}; choose among {", ".join(networks)}')
+    settings = {'size': arguments.size, 'images': arguments.images, 'speed': arguments.speed}
+    if arguments.smoke or arguments.alone:
+        rows = [_measured_here(name, networks[name], arguments) for name in names]
+    else:
+        journal = Journal(arguments.journal, settings)
+        rows = [_in_a_child(name, journal, arguments) for name in names]
     _show(rows, arguments)
-    return {'prune_ratio': PRUNE_RATIO, 'size': arguments.size, 'images': arguments.images, 'rows': rows}
+    return {'prune_ratio': PRUNE_RATIO, **settings, 'rows': rows}
 
 
-def _show(rows: Sequence[Mapping[str, Any]], arguments: argparse.Namespace) -> None:
-    header = (
-        f'{arguments.size}x{arguments.size}, prune ratio {PRUNE_RATIO}',
+def _measured_here(name: str, build: Callable[[int], keras.Model], arguments: argparse.Namespace) -> Row:
+    common.say(f'pruning {name}')
+    model = with_full_scales(build(arguments.size))
+    images = random_images(model, arguments.images)
+    row = measure_network(name, calibrated(model, images), images, arguments)
+    common.say(str(row))
+    keras.backend.clear_session()
+    gc.collect()
+    return row
+
+
+def _in_a_child(name: str, journal: Journal, arguments: argparse.Namespace) -> Row:
+    """The result of a network: that of the journal, or of a child process."""
+    if 'failed' in journal.rows.get(name, {'failed': 'not measured'}):
+        flags = [f'--{flag}={value}' for flag, value in (('size', arguments.size), ('images', arguments.images))]
+        flags += ['--speed'] if arguments.speed else []
+        command = [sys.executable, __file__, '--alone', f'--only={name}', *flags]
+        journal.add({'network': name, **measured(command, arguments.limit)})
+        common.say(str(journal.rows[name]))
+    return journal.rows[name]
+
+
+GOALS: Mapping[str, Callable[[Row], bool]] = {
+    f'MACs left <= {MACS_GOAL:g}, or a reason': lambda row: row['macs_left'] <= MACS_GOAL or row['why'] != '',
+    'MACs and parameters fall': lambda row: row['macs_left'] < 1 and row['parameters_left'] < 1,
+    f'pruned as masked, within {TOLERANCE:g} of the range': lambda row: row['difference'] <= TOLERANCE,
+    f'float32 file as Keras, within {TOLERANCE:g} of the range': lambda row: row['export_difference'] <= TOLERANCE,
+    'int8 file runs': lambda row: bool(np.isfinite(row['int8_difference'])),
+    "MACs as TensorFlow's profiler": lambda row: row['macs_by_profiler'] == row['macs'],
+    f'at most {SECONDS_GOAL} s of processor time': lambda row: row['processor_seconds'] <= SECONDS_GOAL,
+    'float32 file faster': lambda row: row.get('speedup', 2.0) > 1,
+}
+
+
+def _show(rows: Sequence[Row], arguments: argparse.Namespace) -> None:
+    complete = [row for row in rows if 'failed' not in row]
+    header = [
+        f'prune ratio {PRUNE_RATIO}',
+        'size',
+        'million MACs',
         'MACs left',
         'parameters left',
-        'bytes',
-        'smaller',
-        'faster',
-        'max difference',
+        'pruned/masked',
+        'float32/Keras',
+        'int8/Keras',
         'selects',
-        'seconds',
+        'processor s',
         'why',
-    )
-    print(format_table([header, *(_cells(row) for row in rows)]))
-    goals = {
-        f'MACs left <= {MACS_GOAL:g}, or a reason': all(row['macs_left'] <= MACS_GOAL or row['why'] for row in rows),
-        'no network grows': all(row['macs_left'] <= 1 and row['bytes_after'] <= row['bytes_before'] for row in rows),
-        'float32 file faster': all(row['speedup'] > 1 for row in rows),
-        f'pruned as masked, within {TOLERANCE:g} of the range': all(row['difference'] <= TOLERANCE for row in rows),
-    }
-    for text, is_met in goals.items():
-        print(common.goal(text, is_met, arguments))
+    ]
+    speeds = ('smaller', 'faster') if arguments.speed else ()
+    print(format_table([(*header, *speeds), *(_cells(row, arguments.speed) for row in complete)]))
+    for row in rows:
+        if 'failed' in row:
+            print(f'FAILED: {row["network"]} after {row["processor_seconds"]:.0f} s of processor time: {row["failed"]}')
+    for text, is_met in GOALS.items():
+        missed = [row['network'] for row in complete if not is_met(row)]
+        print(common.goal(text, not missed, arguments), *missed)
+    passed = [row for row in complete if all(is_met(row) for is_met in GOALS.values())]
+    print(f'{len(passed)} of {len(rows)} networks')
 
 
-def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _cells(row: Row, with_speed: bool) -> tuple[str, ...]:
+    speeds = (f'{row["bytes_before"] / row["bytes_after"]:.2f}x', f'{row["speedup"]:.2f}x') if with_speed else ()
     return (
         row['network'],
+        str(row['size']),
+        f'{row["macs"] / 1e6:,.0f}',
         f'{row["macs_left"]:.1%}',
         f'{row["parameters_left"]:.1%}',
-        f'{row["bytes_before"]:,} -> {row["bytes_after"]:,}',
-        f'{row["bytes_before"] / row["bytes_after"]:.2f}x',
-        f'{row["speedup"]:.2f}x',
-        f'{row["difference"]:.1e}',
+        f'{row["difference"]:.0e}',
+        f'{row["export_difference"]:.0e}',
+        f'{row["int8_difference"]:.0e}',
         str(row['selects']),
-        f'{row["seconds"]:.0f}',
+        f'{row["processor_seconds"]:.0f}',
         row['why'],
+        *speeds,
     )
 
 
 def make_parser() -> common.Parser:
     parser = common.Parser(__doc__.split('\n')[0])
-    parser.add_argument('--networks', metavar='NAME,NAME', help=f'among {", ".join(NETWORKS)}; default: all')
-    parser.add_number('--images', 40, 8, 'random images for the selection and the re-fit')
-    parser.add_number('--size', 96, 32, 'height and width of the images')
+    parser.add_argument('--only', metavar='NAME,NAME', help=f'among {", ".join(NETWORKS)}; default: all')
+    parser.add_number('--images', 10, 8, 'random images for the selection and the re-fit')
+    parser.add_number('--size', 32, 32, 'height and width of the images, for networks that take so small ones')
+    parser.add_number(
+        '--limit', SECONDS_GOAL, SECONDS_GOAL, 'seconds of processor time after which a network is given up'
+    )
+    parser.add_argument(
+        '--journal', metavar='FILE', help='append each result to FILE; networks with a result there are not repeated'
+    )
+    parser.add_argument('--speed', action='store_true', help='also time the float32 files of both networks')
+    parser.add_argument('--alone', action='store_true', help='in this process, without a time limit')
     return parser
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Channel pruning of well-known networks: multiply-adds, parameters, bytes and speed of the float32 file.
+# Channel pruning of all networks of tf_keras.applications and a U-Net: multiply-adds left, and checks of the results.
 #
-#   scripts/benchmarks/network_coverage.sh [--networks=resnet50,densenet121] [--images=40]
+#   scripts/benchmarks/network_coverage.sh [--only=ResNet50,DenseNet121] [--size=32] [--journal=FILE]
 #   scripts/benchmarks/network_coverage.sh --smoke     a test of it in under a minute
 set -euo pipefail
 

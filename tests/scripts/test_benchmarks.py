@@ -14,8 +14,16 @@ from types import ModuleType
 
 import pytest
 import tensorflow as tf
+import tf_keras as keras
 
-from pocketflow.scripts.benchmarks import channel_select, channel_selection, common, latency, training_speed
+from pocketflow.scripts.benchmarks import (
+    channel_select,
+    channel_selection,
+    common,
+    latency,
+    network_coverage,
+    training_speed,
+)
 from pocketflow.utils.errors import UsageError
 from tests.conftest import Outcome, outcome_of, run_main
 
@@ -180,14 +188,15 @@ PROMISED = {
         {'prune_ratio', 'size', 'images'},
         {
             'network',
+            'macs',
             'macs_left',
+            'macs_by_profiler',
             'parameters_left',
-            'bytes_before',
-            'bytes_after',
-            'speedup',
             'difference',
+            'export_difference',
+            'int8_difference',
             'selects',
-            'seconds',
+            'processor_seconds',
             'why',
         },
     ),
@@ -195,7 +204,7 @@ PROMISED = {
 
 
 def test_every_benchmark_has_its_launcher_and_its_promises():
-    scripts = {file.stem for file in FOLDER.glob('*.py')} - {'common', 'charts'}
+    scripts = {file.stem for file in FOLDER.glob('*.py')} - {'common', 'charts', 'children'}
     assert scripts == {file.stem for file in FOLDER.glob('*.sh')} == PROMISED.keys()
 
 
@@ -281,6 +290,11 @@ def test_smoke(name: str, folder: Path):
 
 def test_smoke_in_a_process_of_its_own(folder: Path):
     check_smoke(ALONE, run_alone(ALONE, '--smoke', folder=folder), folder)
+
+
+def test_the_coverage_is_of_all_applications_of_keras():
+    made = {name for name in dir(keras.applications) if name[0].isupper()}
+    assert len(made) == len(network_coverage.APPLICATIONS) and made == {*network_coverage.APPLICATIONS}
 
 
 def test_a_missing_data_folder_takes_one_line_and_exit_code_2(folder: Path):

@@ -133,6 +133,11 @@ def _set_target_channels(config: dict[str, Any], num_channels: int) -> None:
     config['target_shape'] = (*others, last if last == -1 else num_channels)
 
 
+def _set_groups(config: dict[str, Any], num_channels: int) -> None:
+    filters_per_group = config['filters'] // config['groups']
+    config['filters'], config['groups'] = num_channels, num_channels // filters_per_group
+
+
 def _concatenate_rule(layer: Layer, rank: int) -> Rule:
     if layer.axis in (-1, rank - 1):
         return _JOIN
@@ -151,6 +156,9 @@ _SEPARABLE = Rule(
     fits=_ungrouped,
 )
 _DEPTHWISE = Rule(Flow.REPEATS_EACH, {'depthwise_kernel': {-2: Side.IN}, **_BIAS}, fits=_elementwise)
+_DEPTHWISE_BY_GROUPS = Rule(
+    Flow.REPEATS_EACH, {'kernel': {-1: Side.OUT}, **_BIAS}, resize=_set_groups, fits=_elementwise
+)
 _PASS = Rule(Flow.PASSES)
 _MERGE = Rule(Flow.MERGES, fits=_same_rank_and_channels)
 _JOIN = Rule(Flow.JOINS)
@@ -255,7 +263,7 @@ def _type_rule(layer: Layer, rank: int) -> Rule | None:
     if type(layer) is keras.layers.Concatenate:
         return _concatenate_rule(layer, rank)
     if type(layer) in (_k.Conv1D, _k.Conv2D, _k.Conv3D) and layer.groups > 1:
-        return _GROUPED_CONV
+        return _DEPTHWISE_BY_GROUPS if layer.kernel.shape[-2] == 1 else _GROUPED_CONV
     return _RULES.get(type(layer))
 
 

@@ -21,7 +21,10 @@ class LassoSelector(Selector):
     """The channels on the LASSO path of a layer's output on the contributions of its channels."""
 
     def order(self, regression: LayerRegression) -> np.ndarray:
-        return lasso_order(*regression.contributions())
+        # Channels of different groups contribute to different outputs, so that the path of all is made of their paths.
+        gram, cross = regression.contributions()
+        orders = [group[lasso_order(gram[np.ix_(group, group)], cross[group])] for group in regression.groups()]
+        return np.stack(orders, axis=1).ravel()
 
     def choose(self, regression: LayerRegression, num_keep: int) -> np.ndarray:
         return lasso_channels(*regression.contributions(), num_keep)

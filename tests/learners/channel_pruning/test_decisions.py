@@ -39,7 +39,9 @@ def statistics_of(contributions: np.ndarray) -> ChannelStatistics:
 
 def decider(model: keras.Model, statistics: dict[str, ChannelStatistics], share: float = 0.5) -> Decider:
     readers = {name: reader for name, reader in reader_channels(model).items() if name in statistics}
-    return Decider(trace(model), readers, dict.fromkeys(readers, share), lambda: chooser('lasso', model, statistics))
+    return Decider(
+        trace(model), readers, dict.fromkeys(readers, share), lambda names: chooser('lasso', model, statistics)
+    )
 
 
 def chooser(selector: str, model: keras.Model, statistics: dict[str, ChannelStatistics]) -> Chooser:
@@ -107,10 +109,25 @@ def test_what_saves_nothing_is_left_alone():
     assert decisions.whole == {'narrow': NOT_WORTH} and decisions.counts == {'wide': 1}
 
 
+def test_only_readers_that_share_channels_are_measured():
+    model, asked = bottleneck_net(), []
+    readers = {name: reader for name, reader in reader_channels(model).items() if name != 'stem'}
+    known = {name: independent(reader.num_channels, [0, 1]) for name, reader in readers.items()}
+
+    def make_chooser(names):
+        asked.append(sorted(names))
+        return chooser('lasso', model, {name: known[name] for name in names})
+
+    Decider(trace(model), readers, dict.fromkeys(readers, 0.5), make_chooser).decide()
+    assert asked == [['a1', 'b1', 'head']]
+
+
 def test_no_pruning_asks_for_no_statistics():
     model = bottleneck_net()
     readers = {name: reader for name, reader in reader_channels(model).items() if name != 'stem'}
-    decisions = Decider(trace(model), readers, dict.fromkeys(readers, 1.0), lambda: pytest.fail('not needed')).decide()
+    decisions = Decider(
+        trace(model), readers, dict.fromkeys(readers, 1.0), lambda names: pytest.fail('not needed')
+    ).decide()
     assert (
         not decisions.joint
         and decisions.counts.items() <= {name: reader.num_channels for name, reader in readers.items()}.items()

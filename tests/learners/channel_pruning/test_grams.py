@@ -7,7 +7,12 @@ import pytest
 import tensorflow as tf
 
 from pocketflow.learners.channel_pruning import grams
-from pocketflow.learners.channel_pruning.grams import channel_sums, contribution_bytes, contribution_gram
+from pocketflow.learners.channel_pruning.grams import (
+    blockwise_gram,
+    channel_sums,
+    contribution_bytes,
+    contribution_gram,
+)
 
 
 def test_sums_by_hand():
@@ -24,6 +29,18 @@ def test_both_ways_give_the_same_gram(num_rows, monkeypatch):
     parts = np.stack([(patches[:, channel_of == c] @ weights[channel_of == c]).ravel() for c in range(3)])
     monkeypatch.setattr(grams, 'BLOCK_BYTES', 1)  # one output at a time
     np.testing.assert_allclose(contribution_gram(tf.constant(patches), weights, channel_of), parts @ parts.T)
+
+
+def test_blocks_give_the_gram_of_the_whole():
+    rng = np.random.default_rng(1)
+    patches, weights, channel_of = rng.normal(size=(5, 6)), rng.normal(size=(6, 4)), np.array([0, 1, 2, 3, 3, 1])
+    blocks = [(np.array([0, 1, 3]), np.array([0, 1])), (np.array([2, 4, 5]), np.array([2, 3]))]
+    inside = np.zeros((6, 4), bool)
+    for block in blocks:
+        inside[np.ix_(*block)] = True
+    weights[~inside] = 0
+    whole = contribution_gram(tf.constant(patches), weights, channel_of)
+    np.testing.assert_allclose(blockwise_gram(tf.constant(patches), weights, channel_of, blocks), whole, atol=1e-12)
 
 
 def test_memory_of_both_formulas():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
+from pocketflow.learners.channel_pruning.grams import contribution_bytes
 from pocketflow.learners.channel_pruning.memory import Demand, require_memory
 from pocketflow.utils.errors import UsageError
 
@@ -57,6 +58,13 @@ def test_the_decision_runs_a_batch_of_images_and_holds_the_statistics_of_all_lay
     assert demand.deciding(1000) == 4 * 2**26 + 3 * 8 * (10**2 + 10 * 2) + 8 * (10**2 + 1)
     assert demand.total(3) == 3 * 100 + max(demand.deciding(3), demand.fitting(3))
     assert demand.fitting(3) == 7 + 2 * 2**28 + demand.of_layer('one', 3)
+
+
+def test_contributions_of_a_grouped_convolution_are_counted_by_group():
+    plain, grouped = (Demand(0, 1, 0, {'a': (40, 20)}, {'a': 40}, {'a': 1}, groups={'a': groups}) for groups in (1, 4))
+    others = 4 * 1 + 3 * 8 * 40 * 20 + 8 * 40**2  # maps, weights, the Gram matrix itself
+    assert plain.deciding(4) - others == contribution_bytes(4, (40, 20), 40)
+    assert grouped.deciding(4) - others == contribution_bytes(4, (10, 5), 10)
 
 
 def test_the_brain_surgeon_asks_for_the_gram_matrix_itself():

@@ -11,11 +11,14 @@ import tf_keras as keras
 from pocketflow.learners.channel_pruning.candidates import Sampling
 from pocketflow.learners.channel_pruning.choices import SELECTORS
 from pocketflow.learners.channel_pruning.equations import SampledRows, SplitEquations, reconstructions
+from pocketflow.learners.channel_pruning.pruning import choose
 from pocketflow.learners.channel_pruning.refit import LayerRegression, strengths, validated_weights
+from pocketflow.learners.channel_pruning.selectors.lasso import lasso_order
 from pocketflow.learners.channel_pruning.selectors.selector import SelectionContext, Selector
 from pocketflow.utils.channels import reader_channels
 from tests.learners.search.conftest import tiny_helper, tiny_net
 
+layers = keras.layers
 NUM_CHANNELS = {'b': 8, 'hidden': 12, 'logits': 16}
 
 
@@ -66,6 +69,35 @@ def test_the_order_of_lasso_begins_as_its_path(name):
     agreeing = [first == chosen for first, chosen in prefixes(name, 'lasso')]
     assert agreeing[0] and agreeing[-1]
     assert np.mean(agreeing) > 0.5  # a channel may leave the path again
+
+
+@functools.cache
+def grouped() -> tuple[LayerRegression, SelectionContext]:
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((4, 4, 3))
+    x = layers.Conv2D(8, 3, activation='relu')(layers.Conv2D(12, 1)(inputs))
+    full = keras.Model(inputs, layers.Conv2D(6, 1, groups=2, name='grouped')(x))
+    images = np.random.default_rng(0).normal(size=(30, 4, 4, 3)).astype(np.float32)
+    readers, sampling = {'grouped': reader_channels(full)['grouped']}, Sampling(images, 4, 1e-5, 0)
+    ((_, regression),) = sampling.regressions(full, full, readers)
+    return regression, SelectionContext(full, readers, sampling)
+
+
+@pytest.mark.parametrize('chosen_by', ['lasso', 'obs', 'l1', 'random'])
+def test_equally_many_channels_of_each_group_are_chosen(chosen_by):
+    one, context = grouped()
+    assert [group.tolist() for group in one.groups()] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    chosen = choose(SELECTORS.get(chosen_by)(context), one, 5)
+    assert [np.count_nonzero(chosen < 4), np.count_nonzero(chosen >= 4)] == [2, 2]
+
+
+def test_lasso_ranks_the_channels_of_a_group_as_those_of_a_layer_of_its_own():
+    one, context = grouped()
+    order = SELECTORS.get('lasso')(context).order(one)
+    assert sorted(order.tolist()) == list(range(8)) and (order // 4).tolist() == [0, 1] * 4
+    gram, cross = one.contributions()
+    assert not gram[:4, 4:].any()
+    assert order[1::2].tolist() == (4 + lasso_order(gram[4:, 4:], cross[4:])).tolist()
 
 
 def test_rows_belong_to_channels_at_every_offset():

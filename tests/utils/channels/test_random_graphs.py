@@ -54,7 +54,10 @@ def grouped(net, x, other):
 
 
 def depthwise(net, x, other):
-    return layers.DepthwiseConv2D(3, padding='same', depth_multiplier=net.draw(st.integers(1, 2)))(x)
+    channels, multiplier = x.shape[-1], net.draw(st.integers(1, 2))
+    if net.draw(st.booleans()):
+        return layers.Conv2D(multiplier * channels, 3, padding='same', groups=channels)(x)
+    return layers.DepthwiseConv2D(3, padding='same', depth_multiplier=multiplier)(x)
 
 
 def activation(net, x, other):

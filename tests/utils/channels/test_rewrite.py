@@ -197,6 +197,16 @@ def test_other_convolutions_and_layers_of_a_chain(removed, selects):
     assert selects(smaller) == []
 
 
+def test_a_convolution_with_one_channel_per_group_is_depthwise(removed, selects):
+    inputs = image()
+    x = layers.Conv2D(8, 3, groups=4, padding='same', name='depthwise')(conv('a')(inputs))
+    assert [*reader_channels(keras.Model(inputs, x))] == ['a']
+    smaller = removed(keras.Model(inputs, pooled(conv('b')(x))), {'b': [0, 1, 3]})
+    depthwise = smaller.get_layer('depthwise')
+    assert (depthwise.groups, depthwise.kernel.shape) == (3, (3, 3, 1, 6))
+    assert channels_of(smaller, 'a') == 3 and selects(smaller) == []
+
+
 def test_one_dimensional_networks(removed, selects):
     inputs = keras.Input((8, 2))
     x = layers.MaxPooling1D()(layers.Conv1D(4, 3, name='a')(inputs))

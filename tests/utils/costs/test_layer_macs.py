@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import tensorflow as tf
 import tf_keras as keras
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2_as_graph
 
 from pocketflow.utils.costs.cost_model import layer_costs, total_macs, total_parameters, uncounted_macs
 from pocketflow.utils.costs.layer_macs import layer_macs
+from pocketflow.utils.costs.profiler import profiled_macs
 from pocketflow.utils.errors import UsageError
 
 layers = keras.layers
@@ -138,17 +138,6 @@ def test_additive_attention_of_unknown_size_is_refused(shapes):
 def test_a_sequence_of_unknown_length_is_refused():
     with pytest.raises(UsageError, match="layer 'wide' depends on a size that is unknown"):
         total_macs(net(layers.GRU(4, name='wide'), (None, 3)))
-
-
-def profiled_macs(model: keras.Model) -> float:
-    """Half of the floating-point operations that TensorFlow's profiler finds in products and convolutions."""
-    specs = [tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs]
-    function = tf.function(lambda *images: model(images if len(images) > 1 else images[0], training=False))
-    frozen, _ = convert_variables_to_constants_v2_as_graph(function.get_concrete_function(*specs))
-    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
-    options = {**options, 'output': 'none', 'account_type_regexes': ['.*MatMul.*', '.*Conv.*']}
-    with frozen.graph.as_default():
-        return tf.compat.v1.profiler.profile(frozen.graph, cmd='op', options=options).total_float_ops / 2
 
 
 @pytest.mark.parametrize(
