@@ -17,23 +17,24 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.learners.channel_pruning.choices import SELECTORS
+from pocketflow.learners.channel_pruning.contributions import images_at_once
 from pocketflow.learners.channel_pruning.linear_forms import LinearForm, known_linear_form
 from pocketflow.learners.channel_pruning.refit import LayerRegression
 from pocketflow.learners.channel_pruning.selectors.selector import SelectionContext, Selector, Supervision, best_first
 from pocketflow.learners.channel_pruning.stream_regression import StreamRegression, coefficients
-from pocketflow.utils.graph import copied
+from pocketflow.utils.graph import copied, nodes_in_order
 from pocketflow.utils.graph.inputs import inputs_in_order
 from pocketflow.utils.system import interrupts
 from pocketflow.utils.tasks.nests import Nest, in_batches, num_samples, take
 
 NUM_ROUNDS = 8
 """Rounds until all channels of a layer are chosen: an eighth of them is added per round."""
-NUM_SCORED = 500
+NUM_SCORED = 250
 """Most samples on which the gradient of the task loss is computed."""
-BATCH_SIZE = 100
 
 Scores = Callable[[np.ndarray], np.ndarray]
 """`scores(kept)` returns the score of each channel, float64 `[channels]`, if those of `kept` are in the set."""
+Gradients = Callable[[keras.Model, list[LinearForm]], list[np.ndarray]]
 
 
 def channel_energies(gradient: np.ndarray, channel_of: np.ndarray, num_channels: int) -> np.ndarray:
@@ -74,8 +75,15 @@ def grown(scores: Scores, num_channels: int, num_keep: int, per_round: int) -> n
     return kept
 
 
+def bytes_of_outputs(model: keras.Model, image: Nest) -> int:
+    """Size in bytes of the outputs of all layers, which the gradient needs, for inputs `[1, ...]`."""
+    outputs = [node.outputs for node in nodes_in_order(model) if not node.is_input]
+    values = keras.Model(model.inputs, outputs)(inputs_in_order(model, image), training=False)
+    return sum(value.shape.num_elements() * value.dtype.size for value in tf.nest.flatten(values))
+
+
 def loss_gradients(
-    network: keras.Model, forms: list[LinearForm], images: Nest, supervision: Supervision
+    network: keras.Model, forms: list[LinearForm], images: Nest, supervision: Supervision, batch_size: int
 ) -> list[np.ndarray]:
     """Gradients of the mean loss of a network in inference mode with respect to the weights of some of its layers.
 
@@ -84,6 +92,7 @@ def loss_gradients(
       forms: of the layers, which are in the network.
       images: `[N, ...]`.
       supervision: their labels, and the loss.
+      batch_size: images that are run together.
 
     Returns:
       For each layer float64 `[features, outputs]`.
@@ -91,7 +100,7 @@ def loss_gradients(
     kernels = [form.kernel for form in forms]
     sums = [np.zeros(kernel.shape) for kernel in kernels]
     labels = supervision.labels
-    for inputs, expected in zip(in_batches(images, BATCH_SIZE), in_batches(labels, BATCH_SIZE), strict=True):
+    for inputs, expected in zip(*(in_batches(nest, batch_size) for nest in (images, labels)), strict=True):
         interrupts.check()
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(kernels)
@@ -118,6 +127,7 @@ class DcpSelector(Selector):
         few = slice(NUM_SCORED)
         self._images = take(context.sampling.images, few)
         self._supervision = Supervision(take(context.supervision.labels, few), context.supervision.loss)
+        self._batch_size = images_at_once(bytes_of_outputs(context.model, take(self._images, slice(1))))
 
     def network_of(self, model: keras.Model, layer: str) -> keras.Model:
         """The network whose outputs the loss takes when the channels of a layer of `model` are chosen."""
@@ -144,7 +154,7 @@ class DcpSelector(Selector):
             if len(kept):
                 regression.refit(kept)
             reconstruction = regression.equations.half_gradient(regression.weights)
-            discrimination = loss_gradients(network, [form], self._images, self._supervision)[0]
+            (discrimination,) = self._gradients(network, [form])
             return channel_energies(balanced(reconstruction, discrimination), regression.channel_of, num_channels)
 
         try:
@@ -153,16 +163,18 @@ class DcpSelector(Selector):
             form.assign(trained)
 
     def _grown_jointly(self, regression: StreamRegression, num_keep: int) -> np.ndarray:
-        gates = _Gates(copied(self.context.model), self.context, regression)
+        gates = _Gates(copied(self.context.model), self.context, regression, self._gradients)
         gram, cross = regression.equations()
 
         def scores(kept: np.ndarray) -> np.ndarray:
             scales = np.zeros(len(cross))
             scales[kept] = coefficients(gram, cross, kept)
-            discrimination = gates.gradient(scales, self._images, self._supervision)
-            return np.square(balanced(gram @ scales - cross, discrimination))
+            return np.square(balanced(gram @ scales - cross, gates.gradient(scales)))
 
         return grown(scores, len(cross), num_keep, math.ceil(len(cross) / NUM_ROUNDS))
+
+    def _gradients(self, network: keras.Model, forms: list[LinearForm]) -> list[np.ndarray]:
+        return loss_gradients(network, forms, self._images, self._supervision, self._batch_size)
 
 
 class _Gates:
@@ -172,10 +184,13 @@ class _Gates:
       model: a copy of the full model, which is modified.
       context: of the selection.
       regression: the free channels of the stream, and the readers.
+      gradients: returns the gradients of the loss with respect to the weights of some layers of a network.
     """
 
-    def __init__(self, model: keras.Model, context: SelectionContext, regression: StreamRegression):
-        self._model, self._free = model, regression.free
+    def __init__(
+        self, model: keras.Model, context: SelectionContext, regression: StreamRegression, gradients: Gradients
+    ):
+        self._model, self._free, self._gradients = model, regression.free, gradients
         self._forms = [known_linear_form(model.get_layer(name)) for name in regression.readers]
         self._trained = [form.weights() for form in self._forms]
         places = [regression.stream.places[name] for name in regression.readers]
@@ -185,14 +200,14 @@ class _Gates:
         ]
         self._size = len(regression.stream.identities)
 
-    def gradient(self, scales: np.ndarray, images: Nest, supervision: Supervision) -> np.ndarray:
+    def gradient(self, scales: np.ndarray) -> np.ndarray:
         """The gradient of the loss with respect to the scales, float64 `[free]`; other channels have a scale of 1."""
         every = np.ones(self._size)
         every[self._free] = scales
         for form, weights, channels in zip(self._forms, self._trained, self._channels, strict=True):
             form.assign(weights * every[channels][:, None])
         total = np.zeros(self._size)
-        gradients = loss_gradients(self._model, self._forms, images, supervision)
+        gradients = self._gradients(self._model, self._forms)
         for gradient, weights, channels in zip(gradients, self._trained, self._channels, strict=True):
             total += np.bincount(channels, np.sum(gradient * weights, axis=1), minlength=self._size)
         return total[self._free]

@@ -14,6 +14,7 @@ from pocketflow.learners.channel_pruning.selectors import dcp
 from pocketflow.learners.channel_pruning.selectors.dcp import (
     DcpSelector,
     balanced,
+    bytes_of_outputs,
     channel_energies,
     grown,
     loss_gradients,
@@ -50,6 +51,13 @@ def test_growth_scores_the_others_anew_in_each_round():
     assert asked == [[], [0, 1]]
 
 
+def test_bytes_of_all_outputs_by_hand():
+    inputs = keras.Input((4, 4, 2))
+    x = layers.Conv2D(3, 3)(inputs)  # 2 * 2 * 3 values, and as many of the activation; 3 means
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(layers.ReLU()(x)))
+    assert bytes_of_outputs(model, np.zeros((1, 4, 4, 2), np.float32)) == 4 * (12 + 12 + 3)
+
+
 def linear_net(weights: np.ndarray) -> keras.Model:
     inputs = keras.Input((len(weights),))
     model = keras.Model(inputs, layers.Dense(weights.shape[1], name='out')(inputs))
@@ -57,14 +65,13 @@ def linear_net(weights: np.ndarray) -> keras.Model:
     return model
 
 
-def test_gradients_are_means_over_all_samples(monkeypatch):
-    monkeypatch.setattr(dcp, 'BATCH_SIZE', 2)  # batches of 2, 2 and 1 samples
+def test_gradients_are_means_over_all_samples():
     rng = np.random.default_rng(0)
     inputs, labels, weights = rng.normal(size=(5, 3)), rng.normal(size=(5, 2)), rng.normal(size=(3, 2))
     model = linear_net(weights)
     supervision = Supervision(labels.astype(np.float32), squares)
     (found,) = loss_gradients(
-        model, [known_linear_form(model.get_layer('out'))], inputs.astype(np.float32), supervision
+        model, [known_linear_form(model.get_layer('out'))], inputs.astype(np.float32), supervision, batch_size=2
     )
     np.testing.assert_allclose(found, 2 / 5 * inputs.T @ (inputs @ weights - labels), rtol=1e-5)
 
@@ -140,8 +147,8 @@ def test_scales_of_a_stream_have_the_derivative_of_the_loss(residual):
     context = context_of(model, ['out'], labels, images)
     stream = type('Stream', (), {'identities': np.arange(2), 'places': {'out': np.arange(2)}})
     regression = type('Regression', (), {'free': np.arange(2), 'readers': ['out'], 'stream': stream})
-    gates = dcp._Gates(linear_net(np.array([[2.0], [-1.0]])), context, regression)
-    found = gates.gradient(np.array([1.0, 0.5]), images, context.supervision)
+    gates = dcp._Gates(model, context, regression, DcpSelector(context)._gradients)
+    found = gates.gradient(np.array([1.0, 0.5]))
     residuals = np.array([2.0 - 0.5, -0.5 - 1.0])  # of the two samples
     by_hand = [2 / 2 * residuals @ np.array([2.0, 0.0]), 2 / 2 * residuals @ np.array([-1.0, -1.0])]
     np.testing.assert_allclose(found, by_hand, rtol=1e-6)
