@@ -15,6 +15,7 @@ for _name, _help in {
     'lasso': 'contributions that reconstruct the output (He et al. 2017)',
     'obs': 'optimal brain surgeon: backward elimination with re-fitting',
     'l1': 'l1 norm of the weights',
+    'dcp': 'discrimination-aware: growth by the gradient of reconstruction and loss (Zhuang et al. 2018)',
     'random': 'at random, as a baseline',
 }.items():
     SELECTORS.declare(_name, f'pocketflow.learners.channel_pruning.selectors.{_name.replace("-", "_")}', _help)

@@ -3,6 +3,7 @@
 Both forms have the same interface. With P `[rows, features]` the input patches of the layer, Y `[rows, outputs]` its
 target outputs and W `[features, outputs]` its weights, they compute:
   * ||P W - Y||^2 for any W;
+  * P' (P W - Y), half the gradient of that;
   * the regression of Y on the contributions P_i W_i of the channels;
   * W on some features, shrunk towards a start W0: the minimum of ||P W - Y||^2 + d ||W - W0||^2.
 """
@@ -47,6 +48,10 @@ class NormalEquations:
     def residual(self, weights: np.ndarray) -> float:
         """||P W - Y||^2 for weights W `[features, outputs]`."""
         return float(np.sum(weights * (self.gram @ weights)) - 2 * np.sum(weights * self.cross) + self.energy)
+
+    def half_gradient(self, weights: np.ndarray) -> np.ndarray:
+        """P' (P W - Y) `[features, outputs]`: half the gradient of `residual` with respect to W."""
+        return self.gram @ weights - self.cross
 
     def normal(self) -> NormalEquations:
         return self
@@ -110,6 +115,11 @@ class SampledRows:
     def residual(self, weights: np.ndarray) -> float:
         """As `NormalEquations.residual`."""
         return sum(float(np.sum(np.square(patches @ weights - targets))) for patches, targets in self._pieces())
+
+    def half_gradient(self, weights: np.ndarray) -> np.ndarray:
+        """As `NormalEquations.half_gradient`."""
+        parts = (patches.T @ (patches @ weights - targets) for patches, targets in self._pieces())
+        return sum(parts, np.zeros(weights.shape))
 
     def normal(self) -> NormalEquations:
         """Converts to normal equations, `[features, features]`."""

@@ -39,13 +39,22 @@ class LinearForm:
         """P at output (row, column) `places`, int `[positions, 2]`, of each image; rows are ordered image by image."""
         return tf.reshape(inputs, [-1, inputs.shape[-1]])
 
+    @property
+    def kernel(self) -> tf.Variable:
+        """The layer's variable that holds W."""
+        return self.layer.kernel
+
+    def as_matrix(self, kernel: np.ndarray) -> np.ndarray:
+        """Values of the shape of the kernel, such as its gradient, as W: float64 `[features, outputs]`."""
+        return kernel.astype(np.float64).reshape(self.shape)
+
     def weights(self) -> np.ndarray:
         """W, float64."""
-        return self.layer.kernel.numpy().astype(np.float64).reshape(self.shape)
+        return self.as_matrix(self.kernel.numpy())
 
     def assign(self, weights: np.ndarray) -> None:
         """Sets the weights W of the layer."""
-        self.layer.kernel.assign(weights.reshape(self.layer.kernel.shape))
+        self.kernel.assign(weights.reshape(self.kernel.shape))
 
     def channel_of(self, positions: Sequence[np.ndarray]) -> np.ndarray:
         """The channel of each feature, int `[features]`.
@@ -79,8 +88,8 @@ class GroupedConvForm(ConvForm):
         height, width, inputs, outputs = self.layer.kernel.shape
         return height * width * inputs * self.layer.groups, outputs
 
-    def weights(self) -> np.ndarray:
-        weights, kernel = np.zeros(self.shape), self.layer.kernel.numpy()
+    def as_matrix(self, kernel: np.ndarray) -> np.ndarray:
+        weights = np.zeros(self.shape)
         for features, outputs in self.blocks():
             weights[np.ix_(features, outputs)] = kernel[..., outputs].reshape(len(features), len(outputs))
         return weights
@@ -122,11 +131,9 @@ class SeparableConvForm(LinearForm):
         )
         return values_at(features, known_places(places))
 
-    def weights(self) -> np.ndarray:
-        return self.layer.pointwise_kernel.numpy().astype(np.float64).reshape(self.shape)
-
-    def assign(self, weights: np.ndarray) -> None:
-        self.layer.pointwise_kernel.assign(weights.reshape(self.layer.pointwise_kernel.shape))
+    @property
+    def kernel(self) -> tf.Variable:
+        return self.layer.pointwise_kernel
 
     def channel_of(self, positions: Sequence[np.ndarray]) -> np.ndarray:
         return np.repeat(channel_index(positions, 1), self.layer.depth_multiplier)
@@ -155,9 +162,8 @@ class TransposedConvForm(LinearForm):
         padded = tf.pad(values, [[0, 0], *np.stack([before, after], axis=1).tolist(), [0, 0]])
         return _windows(padded, known_places(places), [np.arange(length) for length in size])
 
-    def weights(self) -> np.ndarray:
-        kernel = self.layer.kernel.numpy().astype(np.float64)[::-1, ::-1]
-        return kernel.transpose(0, 1, 3, 2).reshape(self.shape)
+    def as_matrix(self, kernel: np.ndarray) -> np.ndarray:
+        return kernel.astype(np.float64)[::-1, ::-1].transpose(0, 1, 3, 2).reshape(self.shape)
 
     def assign(self, weights: np.ndarray) -> None:
         height, width, outputs, inputs = self.layer.kernel.shape

@@ -31,6 +31,11 @@ NUM_DECIDING_IMAGES = 1000
 
 Report = Callable[[str, int, float], None]
 """Callback for each pruned layer: (name, number of kept channels, relative error)."""
+Chosen = Callable[[str, LayerRegression], np.ndarray]
+"""`chosen(name, regression)` returns the channels that a layer keeps, ascending; called in order of execution, after
+all layers before were re-fitted."""
+Refitted = tuple[keras.Model, dict[str, tuple[int, ...]]]
+"""A model of full size with re-fitted weights, and the kept channels of each layer."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +125,13 @@ def prune_channels(
     shares = _kept_shares(readers, ratio)
     sampling = Sampling(images, num_positions, ridge, seed)
     if channels is None:
-        return _prune(SelectionContext(model, readers, sampling, supervision), selector, shares, report)
+        context = SelectionContext(model, readers, sampling, supervision)
+        return prune_by(
+            context,
+            SELECTORS.get(selector)(context),
+            shares,
+            lambda chosen: refit_layers(model, readers, sampling, chosen, report),
+        )
     wanted = {name: np.array(channels.get(name, range(reader.num_channels))) for name, reader in readers.items()}
     kept_identities(trace(model), {name: kept.tolist() for name, kept in wanted.items()})
     refitted, kept = refit_layers(model, readers, sampling, lambda name, _: wanted[name], report)
@@ -156,10 +167,18 @@ def _readers(
     return {name: reader for name, reader in readers.items() if name in layers}
 
 
-def _prune(context: SelectionContext, name: str, shares: Mapping[str, float], report: Report | None) -> Pruned:
-    """As `prune_channels`, with checked arguments; `shares` are those that are kept."""
-    model, readers, sampling = context.model, context.readers, context.sampling
-    selector = SELECTORS.get(name)(context)
+def prune_by(
+    context: SelectionContext, selector: Selector, shares: Mapping[str, float], refit: Callable[[Chosen], Refitted]
+) -> Pruned:
+    """The smaller model with the channels that a selector chooses; the full model, if it would become larger.
+
+    Args:
+      context: model, readers and images.
+      selector: ranks the channels.
+      shares: reader -> the share of its channels to keep, in (0, 1].
+      refit: calls the given function for each reader, and re-fits it on the channels that this returns.
+    """
+    model, readers = context.model, context.readers
     decisions = decide(context, selector, shares)
 
     def chosen(name: str, regression: LayerRegression) -> np.ndarray:
@@ -169,7 +188,7 @@ def _prune(context: SelectionContext, name: str, shares: Mapping[str, float], re
             return choose(selector, regression, decisions.counts[name])
         return np.arange(readers[name].num_channels)
 
-    refitted, kept = refit_layers(model, readers, sampling, chosen, report)
+    refitted, kept = refit(chosen)
     pruned = remove_channels(refitted, kept)
     if total_macs(pruned) > total_macs(model) or total_parameters(pruned) > total_parameters(model):
         everything = {name: tuple(range(reader.num_channels)) for name, reader in readers.items()}
@@ -242,9 +261,9 @@ def refit_layers(
     model: keras.Model,
     readers: Mapping[str, ReaderChannels],
     sampling: Sampling,
-    chosen: Callable[[str, LayerRegression], np.ndarray],
+    chosen: Chosen,
     report: Report | None = None,
-) -> tuple[keras.Model, dict[str, tuple[int, ...]]]:
+) -> Refitted:
     """A copy of the model with re-fitted weights, and the kept channels of each layer.
 
     Args:
@@ -252,8 +271,7 @@ def refit_layers(
       readers: the layers to be pruned, in the order of execution; each has a linear form.
       sampling: images, and settings for sampling layers.
       report: as for `prune_channels`.
-      chosen: `chosen(name, regression)` returns the channels that a layer keeps, ascending; it is called in order of
-        execution, after the layers before were re-fitted.
+      chosen: chooses the channels.
     """
     refitted, kept = copied(model), {}
     for name, regression in sampling.regressions(model, refitted, readers):

@@ -70,23 +70,23 @@ class LayerRegression:
     """The least-squares problem of one layer, for selection and re-fitting.
 
     Attributes:
+      model: the model that the layer belongs to; the layers before it are pruned and re-fitted already.
       form: the layer as a matrix product.
       split: its equations.
       channel_of: the channel of each of its features, int `[features]`.
       ridge: the weakest shrinkage, relative to the mean energy of a feature.
     """
 
+    model: keras.Model
     form: LinearForm
     split: SplitEquations
     channel_of: np.ndarray
     ridge: float
 
     @classmethod
-    def of(
-        cls, layer: keras.layers.Layer, reader: ReaderChannels, equations: SplitEquations, ridge: float
-    ) -> LayerRegression:
-        form = known_linear_form(layer)
-        return cls(form, equations, form.channel_of(reader.positions), ridge)
+    def of(cls, model: keras.Model, reader: ReaderChannels, equations: SplitEquations, ridge: float) -> LayerRegression:
+        form = known_linear_form(model.get_layer(reader.name))
+        return cls(model, form, equations, form.channel_of(reader.positions), ridge)
 
     @property
     def layer(self) -> keras.layers.Layer:

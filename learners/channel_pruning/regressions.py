@@ -41,4 +41,4 @@ class Sampling:
             full, pruned, list(readers), self.images, self.num_positions, np.random.default_rng(self.seed)
         )
         for name, reader in readers.items():
-            yield name, LayerRegression.of(pruned.get_layer(name), reader, sampler.equations(name), self.ridge)
+            yield name, LayerRegression.of(pruned, reader, sampler.equations(name), self.ridge)

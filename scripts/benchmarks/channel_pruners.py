@@ -28,6 +28,7 @@ CASES = {
         for name in SELECTORS
     },
     'channel': ('--learner=channel', '--cp_prune_option=uniform', '--cp_uniform_preserve_ratio={kept}'),
+    'dis-chn-pruned': ('--learner=dis-chn-pruned', '--dcp_prune_ratio={ratio}'),
 }
 """Name -> flags of main.py; `ratio` and `kept` stand for the removed and the kept share of the channels."""
 BASELINE = 'rmt-random'

@@ -116,7 +116,7 @@ def bench(arguments: argparse.Namespace) -> Iterator[Bench]:
         context = LearnerContext(
             helper, RunDirectory(folder), Path(folder), LearnerOptions(), TrainerOptions(), log, seed=common.SEED
         )
-        yield Bench(helper, model, context, num_images=100 if arguments.smoke else 5000)
+        yield Bench(helper, model, context, arguments.images)
 
 
 def briefly_trained(helper: AbstractModelHelper) -> keras.Model:
@@ -211,6 +211,7 @@ def make_parser() -> common.Parser:
     parser = common.Parser(__doc__.split('\n')[0])
     parser.add_model(required=True)
     parser.add_number('--rounds', 3, 1, 'rounds of which the medians of the seconds are taken')
+    parser.add_number('--images', 5000, 100, 'training images for the selection')
     parser.add_number('--steps', 60, 20, 'training steps per round, from which the epoch is extrapolated')
     return parser
 

@@ -21,6 +21,12 @@ def reconstruct(equations: NormalEquations, kept: np.ndarray, ridge: float) -> n
     return next(reconstructions(equations, kept, [ridge], np.zeros(shape), [block]))
 
 
+def test_half_gradient_by_hand():
+    # p = (1, 2), y = 3 and w = (1, -1): P w - y = -4, times p.
+    equations = equations_of(np.array([[1.0, 2.0]]), np.array([[3.0]]))
+    assert equations.half_gradient(np.array([[1.0], [-1.0]])).tolist() == [[-4.0], [-8.0]]
+
+
 def test_channel_regression_by_hand():
     # Two channels of one feature, one output: Z_1 = 2 p_1, Z_2 = 3 p_2 with p_1 = (1, 0), p_2 = (1, 1), y = (5, 3).
     patches, targets = np.array([[1.0, 1.0], [0.0, 1.0]]), np.array([[5.0], [3.0]])
@@ -78,6 +84,7 @@ def test_rows_answer_as_normal_equations_do(num_rows, monkeypatch):
     weights, channel_of = rng.normal(size=(8, 6)), np.array([0, 1, 2, 1, 0, 1, 2, 1])
     assert rows.num_rows == num_rows and rows.energy == pytest.approx(normal.energy)
     assert rows.residual(weights) == pytest.approx(normal.residual(weights))
+    np.testing.assert_allclose(rows.half_gradient(weights), normal.half_gradient(weights), rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(rows.normal().gram, normal.gram)
     np.testing.assert_allclose(rows.normal().cross, normal.cross)
     for one, two in zip(

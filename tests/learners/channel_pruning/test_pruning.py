@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.learners.channel_pruning.choices import SELECTORS
 from pocketflow.learners.channel_pruning.prunable import reasons_not_to_prune
 from pocketflow.learners.channel_pruning.pruning import Pruned, joint_orders, prune_channels
 from pocketflow.learners.channel_pruning.regressions import Sampling
-from pocketflow.learners.channel_pruning.selectors.selector import SelectionContext
+from pocketflow.learners.channel_pruning.selectors.selector import SelectionContext, Supervision
 from pocketflow.utils.channels import ChannelSelect, drop_inputs, reader_channels
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 
@@ -94,7 +95,11 @@ def prunable(model: keras.Model) -> dict:
 
 
 def prune(model: keras.Model, selector: str = 'lasso', share: float = 0.5) -> Pruned:
-    return prune_channels(model, sampling().images, 1 - share, selector, num_positions=sampling().num_positions)
+    images, num_positions = sampling().images, sampling().num_positions
+    supervision = Supervision(
+        images.mean(axis=(1, 2)), lambda labels, outputs: tf.reduce_mean((outputs[:, :3] - labels) ** 2)
+    )
+    return prune_channels(model, images, 1 - share, selector, num_positions=num_positions, supervision=supervision)
 
 
 @pytest.mark.parametrize('build', NETWORKS, ids=[build.__name__ for build in NETWORKS])
@@ -109,7 +114,7 @@ def test_half_of_the_channels_leave_less_than_half_of_the_multiply_adds(build):
     np.testing.assert_allclose(result.model(images), masked(images), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize('selector', ['obs', 'l1', 'random'])
+@pytest.mark.parametrize('selector', ['obs', 'l1', 'dcp', 'random'])
 def test_every_selector_chooses_for_a_stream(selector):
     model = network(bottlenecks)
     assert total_macs(prune(model, selector).model) < 0.5 * total_macs(model)
