@@ -110,6 +110,7 @@ class StageResult:
       export_formats, reference_format: the learner's default export formats, and the format of the reference file.
       search: the record of the learner's search, if there was one.
       head: the head that was taken off the network.
+      curves: the report's entry on sensitivity curves, if there were any.
     """
 
     name: str
@@ -122,6 +123,7 @@ class StageResult:
     reference_format: str | None = None
     search: Mapping[str, Any] | None = None
     head: Head | None = None
+    curves: Mapping[str, Any] | None = None
 
 
 class AbstractLearner(ForecastingLearner):
@@ -317,10 +319,15 @@ class AbstractLearner(ForecastingLearner):
             self.reference_format,
             self.search_record(),
             finished.head,
+            self.curves_record(),
         )
 
     def search_record(self) -> Mapping[str, Any] | None:
         """The report's entry on the learner's search, if there was one."""
+        return None
+
+    def curves_record(self) -> Mapping[str, Any] | None:
+        """The report's entry on the sensitivity curves by which the learner has distributed a budget, if it did."""
         return None
 
     def evaluate(self, model: keras.Model) -> dict[str, float]:

@@ -20,5 +20,11 @@ for _name, _help in {
 }.items():
     SELECTORS.declare(_name, f'pocketflow.learners.channel_pruning.selectors.{_name.replace("-", "_")}', _help)
 
+CURVE_METHODS = ('sensitive', 'program')
+"""How a budget is distributed by sensitivity curves."""
+
+BUDGETS = ('macs', 'parameters', 'bytes')
+"""What a budget may be of."""
+
 DENSE_LAYERS = ('none', 'hidden', 'all')
 """Which dense layers are pruned; 'hidden': all except those that make an output."""

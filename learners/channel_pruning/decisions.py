@@ -10,7 +10,7 @@ channels, summed over the readers; the multiply-adds are those of the whole prun
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -153,12 +153,17 @@ class Decider:
     def orders(self, decisions: Decisions) -> Choice:
         """The channels of each reader with a common set, in the order of its whole stream."""
         orders: Choice = {}
+        for stream, order in self.joint_streams(decisions):
+            rank = np.argsort(order)
+            orders |= {name: np.argsort(rank[places]) for name, places in stream.places.items()}
+        return orders
+
+    def joint_streams(self, decisions: Decisions) -> Iterator[tuple[Stream, np.ndarray]]:
+        """The streams whose readers have a common set, with the order of their channels: pinned ones first."""
         for stream in self._streams:
             names = [name for name in stream.places if name in decisions.joint]
             if names:
-                rank = np.argsort(self._get_chooser().order(stream, names, stream.pinned))
-                orders |= {name: np.argsort(rank[stream.places[name]]) for name in names}
-        return orders
+                yield stream, self._get_chooser().order(stream, names, stream.pinned)
 
     def _single(self, stream: Stream) -> Decisions:
         ((name, count),) = self._counts(stream).items()

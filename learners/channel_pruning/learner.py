@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import tf_keras as keras
 from absl import logging
@@ -11,12 +12,14 @@ from absl import logging
 from pocketflow.learners.abstract_learner import Compressed
 from pocketflow.learners.channel_pruning.candidates import ChannelCandidates
 from pocketflow.learners.channel_pruning.choices import SELECTORS
+from pocketflow.learners.channel_pruning.curves.stage import NUM_IMAGES as NUM_CURVE_IMAGES
+from pocketflow.learners.channel_pruning.curves.stage import CurvesStage
 from pocketflow.learners.channel_pruning.forecast import expected_channels, selection_flops
 from pocketflow.learners.channel_pruning.memory import Demand, require_memory
 from pocketflow.learners.channel_pruning.options import ChannelPrunerOptions, StageSettings
 from pocketflow.learners.channel_pruning.pruning import Pruned, prune_channels
 from pocketflow.learners.channel_pruning.regressions import Sampling
-from pocketflow.learners.channel_pruning.selectors.selector import Supervision
+from pocketflow.learners.channel_pruning.selectors.selector import SelectionContext, Supervision
 from pocketflow.learners.channel_pruning.skipping import check_any_prunable, skip_reasons
 from pocketflow.learners.forecast import Effort, Speed, layers_with_kernels
 from pocketflow.learners.layer_name_filter import refuse_unmatched_words
@@ -73,6 +76,10 @@ class ChannelPruningLearner(SearchingLearner):
         """How `shares` determines the numbers of channels, for `--exec_mode=check`."""
         return 'numbers of channels by the flags, as if all channels were equally important'
 
+    def check_inputs(self) -> None:
+        if self._curves is not None:
+            self._curves.given()
+
     def check_layers(self, make_model: Callable[[], keras.Model]) -> None:
         model, stage = make_model(), self.stage
         readers = reader_channels(model)
@@ -84,6 +91,8 @@ class ChannelPruningLearner(SearchingLearner):
         self._check_memory(make_model())
         if self.options.searches:
             self._candidates(make_model(), num_images=1)
+        if self._curves is not None:
+            self._curves.check(make_model(), self._prunable(make_model()))
         self.planned(make_model(), skip_reasons(make_model(), reader_channels(make_model()), self.stage))
 
     def num_images_read(self) -> int:
@@ -103,9 +112,15 @@ class ChannelPruningLearner(SearchingLearner):
         """Counts channels without looking at images; the weights are not re-fitted."""
         readers, skipped = reader_channels(model), self._skipped(model)
         notes: Mapping[str, str] = {}
-        kept = self.expected_values(model) if self.options.searches else self.planned(model, skipped)
+        prunable = {name: reader for name, reader in readers.items() if name not in skipped}
+        kept: Mapping[str, Sequence[int]] | None
+        if self.options.searches:
+            kept = self.expected_values(model)
+        elif self._curves is not None:
+            kept = self._curves.expected(model, prunable)
+        else:
+            kept = self.planned(model, skipped)
         if kept is None:
-            prunable = {name: reader for name, reader in readers.items() if name not in skipped}
             shares = self.shares(model, list(prunable))
             kept, notes = expected_channels(model, prunable, shares, self.context.seed)
         rows = layer_rows(
@@ -114,17 +129,34 @@ class ChannelPruningLearner(SearchingLearner):
         return Compressed(pruned, layers=tuple(rows))
 
     def prediction_method(self) -> str:
+        if self._curves is not None:
+            return self._curves.method()
         return super().prediction_method() if self.options.searches else self.shares_method()
 
     def compress_effort(self, model: keras.Model, speed: Speed) -> Effort:
         demand, num_images = self._demand(model), self.num_images_read()
-        return Effort(_refit_seconds(demand, num_images, speed), demand.total(num_images))
+        seconds = _refit_seconds(demand, num_images, speed)
+        if self._curves is not None and self._curves.known(self._prunable(model)) is None:
+            seconds += self._curves.seconds(model, self._prunable(model), demand, speed.image)
+        return Effort(seconds, demand.total(num_images))
 
     def apply_seconds(self, model: keras.Model, speed: Speed) -> float:
         return _refit_seconds(self._demand(model), min(self.num_images_read(), NUM_SEARCH_IMAGES), speed)
 
+    def search_values(self, model: keras.Model) -> dict[str, Any] | None:
+        if self._curves is None:
+            return super().search_values(model)
+        curves = self._curves
+        return self.context.workers.share(lambda: curves.channels(lambda: self._selection_context(model)))
+
+    def curves_record(self) -> Mapping[str, Any] | None:
+        return None if self._curves is None else self._curves.record()
+
     def compress(self, model: keras.Model, found: Mapping[str, tuple[int, ...]] | None = None) -> Compressed:
         readers, skipped = reader_channels(model), self._skipped(model)
+        if found is None and self._curves is not None:  # a trial of a search over flags, in one worker
+            chosen = self._curves.channels(lambda: self._selection_context(model))
+            found = {name: tuple(channels) for name, channels in chosen.items()}
         planned = self.planned(model, skipped) if found is None else found
         layers = [name for name in readers if name not in skipped]
         shares = self.shares(model, layers) if planned is None else {}
@@ -183,6 +215,18 @@ class ChannelPruningLearner(SearchingLearner):
         )
         progress.close()
         return result
+
+    @property
+    def _curves(self) -> CurvesStage | None:
+        """The sensitivity curves that distribute a budget; None if other options do."""
+        settings = self.options.by_curves
+        if settings is None:
+            return None
+        return CurvesStage(self.context, self.name, settings, self.stage.selector, self.options.multiple)
+
+    def _selection_context(self, model: keras.Model) -> SelectionContext:
+        num_images = min(self.stage.num_images, NUM_CURVE_IMAGES)
+        return SelectionContext(model, self._prunable(model), self._sampling(num_images), self._supervision(num_images))
 
     def candidates(self, model: keras.Model) -> ChannelCandidates:
         return self._candidates(model, min(self.stage.num_images, NUM_SEARCH_IMAGES))

@@ -55,6 +55,34 @@ class StageSettings:
 
 
 @dataclasses.dataclass(frozen=True)
+class CurveFlags:
+    """Names of the flags, without dashes, of `CurveSettings`, for messages; `selector` may be None."""
+
+    share: str
+    curves: str
+    selector: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class CurveSettings:
+    """Distribution of a budget over the layers by sensitivity curves.
+
+    Attributes:
+      method: one of `choices.CURVE_METHODS`.
+      kind: what the budget is of, one of `choices.BUDGETS`.
+      share: the budget, as a share of the cost of the whole network.
+      curves: file of curves that were measured before, or the directory of their run; None to measure them.
+      flags: the flags of these settings.
+    """
+
+    method: str
+    kind: str
+    share: float
+    curves: str | None
+    flags: CurveFlags
+
+
+@dataclasses.dataclass(frozen=True)
 class ChannelPrunerOptions(SearchedOptions):
     """Options of a channel pruner; subclasses declare the flags.
 
@@ -67,6 +95,20 @@ class ChannelPrunerOptions(SearchedOptions):
     @property
     def stage(self) -> StageSettings:
         raise NotImplementedError
+
+    @property
+    def multiple(self) -> int:
+        """Numbers of kept channels are multiples of this."""
+        return 1
+
+    @property
+    def by_curves(self) -> CurveSettings | None:
+        """How the budget is distributed by sensitivity curves; None if it is not."""
+        return None
+
+    @property
+    def holds_out(self) -> bool:
+        return self.searches or self.by_curves is not None
 
     @property
     def macs_share(self) -> float:

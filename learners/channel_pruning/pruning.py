@@ -234,7 +234,7 @@ def decide(context: SelectionContext, selector: Selector, shares: Mapping[str, f
       selector: ranks the channels.
       shares: reader -> the share of its channels to keep, in (0, 1].
     """
-    return _decider(context, selector, shares).decide()
+    return decider(context, selector, shares).decide()
 
 
 def joint_orders(context: SelectionContext, selector: Selector, shares: Mapping[str, float]) -> dict[str, np.ndarray]:
@@ -243,11 +243,13 @@ def joint_orders(context: SelectionContext, selector: Selector, shares: Mapping[
     For any numbers of kept channels, the stream stores only the channels of the reader that keeps most. Arguments as
     for `decide`.
     """
-    decider = _decider(context, selector, shares)
-    return decider.orders(decider.decide())
+    made = decider(context, selector, shares)
+    return made.orders(made.decide())
 
 
-def _decider(context: SelectionContext, selector: Selector, shares: Mapping[str, float]) -> Decider:
+def decider(context: SelectionContext, selector: Selector, shares: Mapping[str, float]) -> Decider:
+    """The object that makes the decisions of `decide`; arguments as there."""
+
     def chooser(names: Collection[str]) -> Chooser:
         sampling = context.sampling
         images = take(sampling.images, slice(NUM_DECIDING_IMAGES))

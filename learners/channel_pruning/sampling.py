@@ -54,6 +54,7 @@ class LayerSampler:
     Args:
       full: the unpruned model.
       pruned: a copy of it; its weights of a layer must be final before the equations of a later layer are requested.
+        Or the unpruned model itself.
       layers: names of the layers, in the order of execution; each has a linear form.
       images: float32 `[N, height, width, channels]`; several inputs are a dict or tuple of arrays.
       num_positions: output positions per image and layer.
@@ -92,7 +93,9 @@ class LayerSampler:
                 for name, form in self._forms.items()
             )
             max_bytes = room_for_maps(taken)
-        self._runs = [StreamedRun(model, images, self._chunks, max_bytes // 2) for model in (graph, pruned)]
+        # Two names of one model: it is run once, since a run continues where the other has stopped.
+        self._runs = [StreamedRun(graph, images, self._chunks, max_bytes // 2)]
+        self._runs += self._runs if pruned is full else [StreamedRun(pruned, images, self._chunks, max_bytes // 2)]
 
     def equations(self, layer: str) -> SplitEquations:
         """The equations of a layer on sampled positions, for the images to fit on and for the held-out images.

@@ -61,6 +61,7 @@ class GroupPruningLearner(ChannelPruningLearner):
         return dataclasses.replace(stage, num_images=self.options.num_batches * batch_size, flags=flags)
 
     def check_inputs(self) -> None:
+        super().check_inputs()
         self._listed()
         metric = self.helper.task.primary
         if self.options.reward_policy == 'flops' and not (metric.is_share and metric.higher_is_better):

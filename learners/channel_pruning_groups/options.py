@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
-from pocketflow.learners.channel_pruning.options import ChannelPrunerOptions, StageFlags, StageSettings
+from pocketflow.learners.channel_pruning.choices import CURVE_METHODS
+from pocketflow.learners.channel_pruning.options import (
+    ChannelPrunerOptions,
+    CurveFlags,
+    CurveSettings,
+    StageFlags,
+    StageSettings,
+)
 from pocketflow.learners.options import LEARNERS, LearnerDeclaration
 from pocketflow.learners.search.options import LayerSearch
 from pocketflow.utils.errors import UsageError
@@ -30,8 +37,9 @@ class GroupPruningOptions(ChannelPrunerOptions):
         'cp_prune_option',
         'auto',
         'uniform: cp_uniform_preserve_ratio for every layer; list: the ratios of cp_prune_list_file; auto: a ratio of '
-        'each layer that --hp_optimizer searches',
-        choices=('uniform', 'list', 'auto'),
+        'each layer that --hp_optimizer searches; by measured sensitivity curves, sensitive: the same drop of the '
+        'metric for every layer; program: the least sum of losses',
+        choices=('uniform', 'list', 'auto', *CURVE_METHODS),
     )
     uniform_share: float = option(
         'cp_uniform_preserve_ratio',
@@ -52,10 +60,17 @@ class GroupPruningOptions(ChannelPrunerOptions):
     preserve_ratio: float = option(
         'cp_preserve_ratio',
         0.5,
-        'auto: budget, as a share of the multiply-adds',
+        'budget, as a share of the multiply-adds',
         above=0,
         below=1,
-        needs='cp_prune_option=auto',
+        unless='cp_prune_option=uniform cp_prune_option=list',
+    )
+    curves: str | None = option(
+        'cp_curves',
+        None,
+        'sensitivity curves of a former run for sensitive and program: its directory, or curves.json',
+        names='curves',
+        unless='cp_prune_option=uniform cp_prune_option=list cp_prune_option=auto',
     )
     reward_policy: str = option(
         'cp_reward_policy',
@@ -131,6 +146,13 @@ class GroupPruningOptions(ChannelPrunerOptions):
     @property
     def macs_share(self) -> float:
         return self.preserve_ratio
+
+    @property
+    def by_curves(self) -> CurveSettings | None:
+        if self.prune_option not in CURVE_METHODS:
+            return None
+        flags = CurveFlags('cp_preserve_ratio', 'cp_curves', selector=None)
+        return CurveSettings(self.prune_option, 'macs', self.preserve_ratio, self.curves, flags)
 
     @property
     def multiple(self) -> int:

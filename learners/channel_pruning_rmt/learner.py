@@ -31,6 +31,7 @@ class ChannelPrunedRmtLearner(ChannelPruningLearner):
     options_class = ChannelPruningOptions
 
     def check_inputs(self) -> None:
+        super().check_inputs()
         if self.options.warm_start:
             self._load_plan()
 

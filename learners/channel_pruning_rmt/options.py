@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
-from pocketflow.learners.channel_pruning.choices import DENSE_LAYERS, SELECTORS
-from pocketflow.learners.channel_pruning.options import MIN_RIDGE, ChannelPrunerOptions, StageFlags, StageSettings
+from pocketflow.learners.channel_pruning.choices import BUDGETS, CURVE_METHODS, DENSE_LAYERS, SELECTORS
+from pocketflow.learners.channel_pruning.options import (
+    MIN_RIDGE,
+    ChannelPrunerOptions,
+    CurveFlags,
+    CurveSettings,
+    StageFlags,
+    StageSettings,
+)
 from pocketflow.learners.options import LEARNERS, LearnerDeclaration
 from pocketflow.learners.search.options import LayerSearch
 from pocketflow.utils.errors import UsageError
@@ -35,7 +42,7 @@ class ChannelPruningOptions(ChannelPrunerOptions):
         'share of the input channels of each layer to remove',
         low=0,
         below=1,
-        unless='cpr_warm_start cpr_prune_option=auto',
+        unless='cpr_warm_start cpr_prune_option=auto cpr_prune_option=sensitive cpr_prune_option=program',
     )
     skip_first: bool = option('cpr_skip_frst_layer', True, 'do not prune the first convolution')
     skip_last: bool = option('cpr_skip_last_layer', False, 'do not prune the last convolution')
@@ -70,17 +77,33 @@ class ChannelPruningOptions(ChannelPrunerOptions):
     prune_option: str = option(
         'cpr_prune_option',
         'uniform',
-        'uniform: cpr_prune_ratio for every layer; auto: a share of each layer that --hp_optimizer searches',
-        choices=('uniform', 'auto'),
+        'uniform: cpr_prune_ratio for every layer; auto: a share of each layer that --hp_optimizer searches; '
+        'by measured sensitivity curves, sensitive: the same drop of the metric for every layer; program: the least '
+        'sum of losses',
+        choices=('uniform', 'auto', *CURVE_METHODS),
         unless='cpr_warm_start',
     )
     preserve_ratio: float = option(
         'cpr_preserve_ratio',
         0.5,
-        'auto: budget, as a share of the multiply-adds',
+        'budget, as a share of the multiply-adds, or of what cpr_budget says',
         above=0,
         below=1,
-        needs='cpr_prune_option=auto',
+        unless='cpr_warm_start cpr_prune_option=uniform',
+    )
+    budget: str = option(
+        'cpr_budget',
+        'macs',
+        'sensitive and program: what the budget is of; bytes: those of the float32 weights in an exported file',
+        choices=BUDGETS,
+        unless='cpr_warm_start cpr_prune_option=uniform cpr_prune_option=auto',
+    )
+    curves: str | None = option(
+        'cpr_curves',
+        None,
+        'sensitivity curves of a former run for sensitive and program: its directory, or curves.json',
+        names='curves',
+        unless='cpr_warm_start cpr_prune_option=uniform cpr_prune_option=auto',
     )
     num_rollouts: int = option('cpr_nb_rlouts', 200, 'trials of the search', low=1, needs='cpr_prune_option=auto')
     num_rollouts_min: int = option(
@@ -119,6 +142,13 @@ class ChannelPruningOptions(ChannelPrunerOptions):
     @property
     def macs_share(self) -> float:
         return self.preserve_ratio
+
+    @property
+    def by_curves(self) -> CurveSettings | None:
+        if self.warm_start or self.prune_option not in CURVE_METHODS:
+            return None
+        flags = CurveFlags('cpr_preserve_ratio', 'cpr_curves', 'cpr_criterion')
+        return CurveSettings(self.prune_option, self.budget, self.preserve_ratio, self.curves, flags)
 
     @property
     def searches(self) -> bool:

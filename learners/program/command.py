@@ -96,10 +96,17 @@ class Command:
             isinstance(options, SearchedOptions) and options.searches for options in self.learner_options().values()
         )
 
+    @property
+    def holds_out(self) -> bool:
+        """Whether held-out samples decide on something, as in a search."""
+        return self.searches or any(
+            isinstance(options, SearchedOptions) and options.holds_out for options in self.learner_options().values()
+        )
+
     def data_options(self) -> DatasetOptions:
-        """Options of the data set; a search holds out samples from training."""
+        """Options of the data set; what decides by held-out samples, such as a search, does not train on them."""
         options = self.options(self.pair.declaration.data_options_class)
-        return options.replace(hold_out=True) if self.searches else options
+        return options.replace(hold_out=True) if self.holds_out else options
 
     def learner_options(self) -> dict[str, Options]:
         return {name: self.options(LEARNERS.declaration(name).options_class) for name in self.learner_names}

@@ -14,7 +14,7 @@ from pathlib import Path
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.models.kinds import is_saved_model
 from pocketflow.utils.options import Options, option_fields
-from pocketflow.utils.runs.given_files import model_file, plan_file
+from pocketflow.utils.runs.given_files import curves_file, model_file, plan_file
 from pocketflow.utils.runs.records import read_record
 from pocketflow.utils.runs.run_directory import RunDirectory
 from pocketflow.utils.system import atomic
@@ -62,6 +62,8 @@ def _resolved(value: str, kind: str, learner: str) -> Path | None:
             return model_file(value)
         case 'plan':
             return plan_file(value, learner)
+        case 'curves':
+            return curves_file(value)
         case _:
             return Path(value)
 

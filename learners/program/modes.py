@@ -156,6 +156,7 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
         exporter = Exporter(invocation.helper, options, run.path)
         measured = exporter.export(baseline, compressed, formats, result.reference_format, former)
     facts, task = invocation.helper.dataset.facts(), invocation.helper.task
+    curves = [stage.curves for stage in result.stages if stage.curves is not None]
     report = {
         'schema': SCHEMA,
         'model': invocation.helper.model_name,
@@ -171,6 +172,7 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
         'stages': [stage_entry(stage) for stage in result.stages],
         'layers': chained_rows(stage.layers for stage in result.stages),
         'searches': list(result.searches),
+        **({'curves': curves} if curves else {}),
         'seconds': {**dict.fromkeys(TIMED_PARTS, 0.0), **run.seconds()},
         'verdict': None
         if baseline is compressed

@@ -42,6 +42,11 @@ class SearchedOptions(Options):
         """Whether the values per layer are searched with these options."""
         return False
 
+    @property
+    def holds_out(self) -> bool:
+        """Whether held-out samples decide on the values per layer, so that nothing may be trained on them."""
+        return self.searches
+
     def layer_search(self) -> LayerSearch:
         """Number of roll-outs, and length of the fine-tuning of a candidate."""
         raise NotImplementedError

@@ -134,6 +134,10 @@ PROMISED = {
         },
         {'criterion', 'refit', 'accuracy', 'macs_left', 'seconds'},
     ),
+    'sensitivity_curves': (
+        {'accuracy_unpruned', 'curve_seconds', 'least_margin_program'},
+        {'selector', 'budget', 'method', 'accuracy', 'macs_left', 'seconds', 'prune_seconds'},
+    ),
     'gradient_compression': (
         {'kernels', 'others', 'batch_size', 'more_workers', 'accuracies'},
         {'setting', 'bytes_measured', 'bytes_computed', 'fewer_measured', 'fewer_computed', 'ms', 'share_of_step'},

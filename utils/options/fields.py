@@ -36,7 +36,7 @@ def option(
     above: float | None = None,
     below: float | None = None,
     decides: bool = True,
-    names: Literal['model', 'plan', 'file'] | None = None,
+    names: Literal['model', 'plan', 'file', 'curves'] | None = None,
     needs: str = '',
     unless: str = '',
 ) -> Any:

@@ -15,6 +15,7 @@ import jinja2
 
 from pocketflow.utils.reports import number_format as figures
 from pocketflow.utils.reports.charts import Point, Scatter, arrow, kept, layer_chart, scatter
+from pocketflow.utils.reports.curves import curve_sections
 from pocketflow.utils.reports.layer_table import EXTRA_COLUMNS, extra_cell, left_share, total_cell
 from pocketflow.utils.reports.report import INTERVAL, form_line, primary_metric, uncounted_line
 from pocketflow.utils.reports.search.page import searches
@@ -103,6 +104,7 @@ def page_context(report: Record) -> dict[str, Any]:
         'charts': trade_offs(report),
         **layers_context(layers),
         'searches': searches(report),
+        'curves': curve_sections(report),
         'timed_on_device': any('device_latency_ms' in item for item in report['exports']),
         'stage_metrics': metric_names(report['stages'], metrics),
         'uncounted': ' '.join(uncounted_line(report)),

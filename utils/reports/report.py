@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pocketflow.utils.reports.curves import SHAPE as CURVES_SHAPE
+from pocketflow.utils.reports.curves import outcome as curves_outcome
 from pocketflow.utils.reports.layer_table import ROW_SHAPE, format_rows
 from pocketflow.utils.reports.search.results import SHAPE as SEARCH_SHAPE
 from pocketflow.utils.reports.search.results import outcome
@@ -45,6 +47,7 @@ SHAPE = {
     'compressed': _MODEL,
     'layers': [ROW_SHAPE],
     'searches?': [SEARCH_SHAPE],
+    'curves?': [CURVES_SHAPE],
     'stages': [
         {
             'learner': str,
@@ -154,6 +157,8 @@ def summary(report: Record) -> str:
         *form_line(report),
     ]
     parts += [f'NOT exported: {entry["format"]}: {entry["reason"]}' for entry in report.get('failed_exports', ())]
+    if report.get('curves'):
+        parts += ['', *(f'shares of channels: {curves_outcome(entry)}' for entry in report['curves'])]
     if report.get('searches'):
         parts += ['', *(f'search: {outcome(entry)}' for entry in report['searches'])]
     if report['verdict']:

@@ -9,6 +9,7 @@ from pocketflow.utils.models.kinds import is_saved_model, missing
 from pocketflow.utils.system.paths import path_errors_reported
 
 MODEL_NAME = 'model.keras'
+CURVES_NAME = 'curves.json'
 
 
 def model_file(path: str) -> Path:
@@ -33,6 +34,25 @@ def plan_file(given: str, learner: str) -> Path | None:
     """
     path = Path(given)
     return max(path.glob(f'*-{learner}/plan.json'), default=None) if path.is_dir() else path
+
+
+def curves_file(given: str) -> Path | None:
+    """Resolves the path of sensitivity curves: the file itself, or those of the last stage with curves of a run.
+
+    Returns None if the run directory has none.
+    """
+    path = Path(given)
+    return max(path.glob(f'*/{CURVES_NAME}'), default=None) if path.is_dir() else path
+
+
+def resolve_curves_path(given: str, flag: str) -> Path:
+    """Resolves the value of a flag as `curves_file` does; raises a `UsageError` if there is no such file."""
+    found = curves_file(given)
+    if found is None or not found.is_file():
+        raise UsageError(
+            f'--{flag}={given}: no {CURVES_NAME} there; give that file, or the directory of a run that measured curves'
+        )
+    return found
 
 
 def resolve_plan_path(given: str, learner: str, flag: str) -> Path:

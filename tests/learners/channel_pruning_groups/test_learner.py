@@ -53,6 +53,16 @@ def test_shares_of_a_list_are_those_of_the_convolutions_in_order(tmp_path):
     assert sizes(one.compress(net()).model) == {'first': 1, 'a': 2, 'b': 9, 'last': 8, 'logits': 6}
 
 
+@pytest.mark.parametrize('method', ['sensitive', 'program'])
+def test_shares_by_curves_are_multiples_within_the_budget(tmp_path, method):
+    model = net()
+    one = learner(tmp_path, prune_option=method, preserve_ratio=0.7, quadruple=True)
+    found = one.search_values(model)
+    assert [*found] == ['a', 'b'] and all(len(channels) % 4 == 0 for channels in found.values())
+    result = one.compress(model, found)
+    assert total_macs(result.model) == total_macs(model, found) <= 0.7 * total_macs(model)
+
+
 def test_multiples_of_four_channels(tmp_path):
     assert learner(tmp_path, uniform_share=0.7, quadruple=True).shares(net(), ['a', 'b']) == {'a': 0.5, 'b': 8 / 12}
 

@@ -27,7 +27,6 @@ BITS, SEARCHED_BITS = ('uniform',), ('uniform', '--uql_enbl_rl_agent')
 BOOKS, SEARCHED_BOOKS = ('non-uniform',), ('non-uniform', '--nuql_enbl_rl_agent')
 
 NEEDS = [
-    (CHANNELS, '--cpr_preserve_ratio=0.1', '--cpr_prune_option=auto'),
     (CHANNELS, '--cpr_nb_rlouts=7', '--cpr_prune_option=auto'),
     (CHANNELS, '--cpr_nb_iters_ft=5', '--cpr_prune_option=auto'),
     (CHANNELS, '--cpr_nb_rlouts_min=7', '--cpr_prune_option=auto'),
@@ -84,6 +83,10 @@ CONTRADICTIONS = [
     ((*BOOKS, '--nuql_bits_plan=plan.json'), '--nuql_enbl_rl_agent', '--nuql_bits_plan=plan.json'),
     (SEARCHED_BOOKS, '--nuql_weight_bits=8', '--nuql_enbl_rl_agent'),
     ((*UNIFORM_ZEROS, '--hpo_space=space.yaml'), '--nohpo_screening', '--hpo_space=space.yaml'),
+    (CHANNELS, '--cpr_preserve_ratio=0.1', '--cpr_prune_option=uniform'),
+    (CHANNELS, '--cpr_curves=run', '--cpr_prune_option=uniform'),
+    (SEARCHED_CHANNELS, '--cpr_budget=bytes', '--cpr_prune_option=auto'),
+    ((*CHANNELS, '--cpr_prune_option=program'), '--cpr_prune_ratio=0.3', '--cpr_prune_option=program'),
 ]
 """Learner with flags, what is given besides, and which of the former leaves that without effect."""
 
@@ -175,7 +178,7 @@ def test_searched_flags_may_become_what_others_need(tmp_path):
 def test_a_refusal_is_one_line_and_leaves_nothing_behind(tmp_path):
     outcome = run_main(*TASK, '--learner=chn-pruned-rmt', '--cpr_preserve_ratio=0.1')
     assert (outcome.code, outcome.out) == (2, '') and outcome.err.count('\n') == 1
-    assert outcome.err.startswith('error: --cpr_preserve_ratio=0.1 would have no effect: ')
+    assert outcome.err.startswith('error: --cpr_preserve_ratio=0.1 would have no effect with ')
     assert not list(tmp_path.iterdir())
 
 

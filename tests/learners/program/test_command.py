@@ -36,6 +36,12 @@ def test_flag_files_nest_and_the_command_line_wins(tmp_path):
     assert command('--flagfile=outer.flags').options(MainOptions).seed == 2
 
 
+@pytest.mark.parametrize(('option', 'held_out'), [('uniform', False), ('auto', True), ('program', True)])
+def test_what_decides_by_held_out_samples_does_not_train_on_them(option, held_out):
+    given = command(*PRUNE, f'--cpr_prune_option={option}')
+    assert given.data_options().hold_out == held_out and given.searches == (option == 'auto')
+
+
 def made_run(*arguments: str) -> Path:
     """A directory of a run with these flags, as far as the command line looks at it."""
     run = Path('made')

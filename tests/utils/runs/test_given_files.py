@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.runs.given_files import plan_file, resolve_model_path, resolve_plan_path
+from pocketflow.utils.runs.given_files import (
+    curves_file,
+    plan_file,
+    resolve_curves_path,
+    resolve_model_path,
+    resolve_plan_path,
+)
 
 
 def test_model_paths(tmp_path):
@@ -33,6 +39,18 @@ def test_plans_that_are_not_there_are_named_with_their_flag(tmp_path):
         resolve_plan_path(str(tmp_path), 'uniform', 'uql_bits_plan')
     with pytest.raises(UsageError, match=r"^--uql_bits_plan: cannot read the compression plan '.*none.json'"):
         resolve_plan_path(str(tmp_path / 'none.json'), 'uniform', 'uql_bits_plan')
+
+
+def test_a_run_directory_means_the_curves_of_its_last_stage_with_curves(tmp_path):
+    assert curves_file(str(tmp_path)) is None and curves_file('any.json') == Path('any.json')
+    with pytest.raises(
+        UsageError, match=r'^--cpr_curves=.*: no curves.json there; give that file, or the directory of'
+    ):
+        resolve_curves_path(str(tmp_path), 'cpr_curves')
+    for stage in ('1-channel', '2-chn-pruned-rmt'):
+        (tmp_path / stage).mkdir()
+        (tmp_path / stage / 'curves.json').write_text('{}')
+    assert resolve_curves_path(str(tmp_path), 'cpr_curves') == tmp_path / '2-chn-pruned-rmt' / 'curves.json'
 
 
 def test_a_folder_with_a_saved_model_is_the_model_itself(tmp_path):
