@@ -151,6 +151,7 @@ PROMISED = {
         {'worst_ratio_weights', 'ratio_with_activations', 'compute_dtype', 'model', 'batch_size'},
         {'variant', 'ms', 'ratio'},
     ),
+    'selector_speed': (set(), {'channels', 'features', 'obs_seconds', 'obs_ratio', 'lasso_seconds', 'lasso_ratio'}),
     'channel_select': (
         {
             'gather_over_convolution_float32',
