@@ -19,5 +19,7 @@ for _name, _help in {
 }.items():
     SELECTORS.declare(_name, f'pocketflow.learners.channel_pruning.selectors.{_name.replace("-", "_")}', _help)
 
+BATCH_NORMS = ('kept', 'shifted', 'exact')
+"""Statistics of batch norms after a pruning; see `options.ChannelPrunerOptions`."""
 DENSE_LAYERS = ('none', 'hidden', 'all')
 """Which dense layers are pruned; 'hidden': all except those that make an output."""

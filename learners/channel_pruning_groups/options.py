@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from pocketflow.learners.channel_pruning.options import ChannelPrunerOptions, StageFlags, StageSettings
+from pocketflow.learners.channel_pruning.options import SHARED_DEFAULTS, ChannelPrunerOptions, StageFlags, StageSettings
 from pocketflow.learners.options import LEARNERS, LearnerDeclaration
 from pocketflow.learners.search.options import LayerSearch
 from pocketflow.utils.errors import UsageError
@@ -155,6 +155,7 @@ LEARNERS.declare(
     LearnerDeclaration(
         'Channel pruning with a ratio per layer, in groups with tuning in between (He et al. 2017, 2018).',
         options_class=GroupPruningOptions,
+        defaults=SHARED_DEFAULTS,
         refuses_after={'weight-sparse': 'the least-squares re-fit would fill its zeros; prune channels first'},
     ),
 )

@@ -5,7 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 from pocketflow.learners.channel_pruning.choices import DENSE_LAYERS, SELECTORS
-from pocketflow.learners.channel_pruning.options import MIN_RIDGE, ChannelPrunerOptions, StageFlags, StageSettings
+from pocketflow.learners.channel_pruning.options import (
+    MIN_RIDGE,
+    SHARED_DEFAULTS,
+    ChannelPrunerOptions,
+    StageFlags,
+    StageSettings,
+)
 from pocketflow.learners.options import LEARNERS, LearnerDeclaration
 from pocketflow.learners.search.options import LayerSearch
 from pocketflow.utils.errors import UsageError
@@ -138,6 +144,7 @@ LEARNERS.declare(
     LearnerDeclaration(
         'LASSO channel selection, least-squares re-fit, real removal (He et al. 2017).',
         options_class=ChannelPruningOptions,
+        defaults=SHARED_DEFAULTS,
         refuses_after={'weight-sparse': 'the least-squares re-fit would fill its zeros; prune channels first'},
     ),
 )

@@ -34,7 +34,7 @@ def equations_of(num_channels: int) -> tuple[NormalEquations, np.ndarray]:
     num_features = WINDOW * num_channels
     scales = np.exp(-3 * np.arange(num_features) / num_features)
     patches = rng.normal(size=(2 * num_features, num_features)) * scales
-    patches += patches[:, ::-1].copy()
+    patches += 0.5 * patches[:, ::-1].copy()
     targets = patches @ rng.normal(size=(num_features, num_channels))
     targets += rng.normal(size=targets.shape)
     gram, cross = patches.T @ patches, patches.T @ targets
