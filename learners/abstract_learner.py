@@ -215,7 +215,9 @@ class AbstractLearner(ForecastingLearner):
         options = self.context.learner_options
         data = {'batch_size': options.batch_size_finetune, 'crop_padding': options.crop_padding_finetune}
         return self.helper.for_finetuning(
-            options.decay_factor_finetune, **{name: value for name, value in data.items() if value is not None}
+            options.decay_factor_finetune,
+            options.schedule_finetune,
+            **{name: value for name, value in data.items() if value is not None},
         )
 
     def loss_fn(self) -> LossFn:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pocketflow.utils.options import Options, option
 from pocketflow.utils.registry import Registry
+from pocketflow.utils.training.options import SCHEDULES
 
 if TYPE_CHECKING:
     from pocketflow.learners.abstract_learner import AbstractLearner
@@ -24,6 +25,7 @@ class LearnerDeclaration:
       refuses_after: learners that cannot come before this one in a chain -> the reason.
       must_be_last: the reason why no learner can follow this one; None if learners can.
       exports_only: the export formats that can hold the learner's model; empty for all.
+      defaults: shared flag -> its default for chains with this learner.
     """
 
     summary: str
@@ -32,6 +34,7 @@ class LearnerDeclaration:
     refuses_after: Mapping[str, str] = dataclasses.field(default_factory=dict)
     must_be_last: str | None = None
     exports_only: tuple[str, ...] = ()
+    defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 LEARNERS: Registry[type[AbstractLearner], LearnerDeclaration] = Registry('learner', name_attribute='name')
@@ -65,6 +68,9 @@ class LearnerOptions(Options):
     )
     decay_factor_finetune: float = option(
         'loss_w_dcy_rat_ft', 0.4, 'fine-tuning weight decay, as a share of loss_w_dcy', low=0
+    )
+    schedule_finetune: str | None = option(
+        'lrn_rate_schedule_ft', None, 'lrn_rate_schedule of fine-tuning; default: lrn_rate_schedule', choices=SCHEDULES
     )
     batch_size_finetune: int | None = option(
         'batch_size_ft',

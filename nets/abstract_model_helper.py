@@ -127,14 +127,17 @@ class AbstractModelHelper(abc.ABC):
         net = self.net
         return make_optimizer(net.optimizer or 'sgd', learning_rate, net.momentum, net.weight_decay, variables)
 
-    def for_finetuning(self: HelperT, decay_factor: float, **data_changes: Any) -> HelperT:
+    def for_finetuning(self: HelperT, decay_factor: float, schedule: str | None = None, **data_changes: Any) -> HelperT:
         """A copy of the pair for fine-tuning a compressed network.
 
         Args:
           decay_factor: factor on the weight decay.
+          schedule: the learning-rate schedule; None: that of the pair.
           data_changes: new values of data set options, by field name.
         """
-        net = self.net.replace(weight_decay=decay_factor * self.net.weight_decay)
+        net = self.net.replace(
+            weight_decay=decay_factor * self.net.weight_decay, schedule=schedule or self.net.schedule
+        )
         changed = copy.copy(self)
         changed.net, changed.dataset = net, self.dataset.with_options(**data_changes)
         return changed

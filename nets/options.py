@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pocketflow.datasets.options import DatasetOptions
 from pocketflow.utils.options import Options, option
 from pocketflow.utils.registry import Registry
+from pocketflow.utils.training.options import SCHEDULES
 
 if TYPE_CHECKING:
     from pocketflow.nets.abstract_model_helper import AbstractModelHelper
@@ -28,7 +29,7 @@ class NetOptions(Options):
         'lrn_rate_schedule',
         'piecewise',
         "piecewise: the pair's published steps; one-cycle: warm-up and cosine, better for short training",
-        choices=('piecewise', 'one-cycle'),
+        choices=SCHEDULES,
     )
     batch_size_norm: float = option('batch_size_norm', 128.0, 'batch size for which lrn_rate_init is given', above=0)
     optimizer: str | None = option(

@@ -73,7 +73,10 @@ BAD_INPUT = {
     'unused model': ([*TASK, '--save_path=model.keras'], '--learner=full-prec starts from random weights'),
     'warm start from nothing': ([*TASK, '--enbl_warm_start'], 'needs --learner=full-prec and --save_path='),
     'warm start of another': ([*PRUNE, '--enbl_warm_start', '--save_path=m'], 'given: --learner=chn-pruned-rmt'),
-    'unused teacher': ([*PRUNE, '--save_path_dst=t.keras'], '--save_path_dst=t.keras would have no effect: it needs'),
+    'unused teacher': (
+        [*PRUNE, '--noenbl_dst', '--save_path_dst=t.keras'],
+        '--save_path_dst=t.keras would have no effect: it needs',
+    ),
     'missing model': ([*PRUNE, '--save_path=nowhere.keras'], '--save_path=nowhere.keras: no saved model there'),
     'missing helper': (['--model_helper=mine.py'], '--model_helper=mine.py: no such file'),
     'helper is no Python': ([f'--model_helper={ROOT}/LICENSE'], 'its name must end in .py'),

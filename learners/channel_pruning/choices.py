@@ -26,5 +26,8 @@ CURVE_METHODS = ('sensitive', 'program')
 BUDGETS = ('macs', 'parameters', 'bytes')
 """What a budget may be of."""
 
+BATCH_NORMS = ('kept', 'shifted', 'exact')
+"""Statistics of batch norms after a pruning; see `options.ChannelPrunerOptions`."""
+
 DENSE_LAYERS = ('none', 'hidden', 'all')
 """Which dense layers are pruned; 'hidden': all except those that make an output."""

@@ -34,7 +34,7 @@ def contribution_gram(patches: tf.Tensor, weights: np.ndarray, channel_of: np.nd
     if _is_by_features(num_rows, weights.shape, num_channels):
         patches = tf.cast(patches, tf.float64)
         return channel_sums(tf.matmul(patches, patches, transpose_a=True).numpy() * (weights @ weights.T), channel_of)
-    members = _members(channel_of, num_channels)
+    members = members_of(channel_of, num_channels)
     padded = tf.pad(tf.cast(patches, tf.float64), [[0, 0], [0, 1]])
     by_channel = tf.gather(tf.transpose(padded), members)  # [channels, features of a channel, rows]
     rows_of = np.concatenate([weights, np.zeros((1, num_outputs))])[members]
@@ -76,7 +76,7 @@ def contribution_bytes(num_rows: int, shape: tuple[int, int], num_channels: int)
     return 2 * min(BLOCK_BYTES, 8 * num_rows * num_channels * outputs)
 
 
-def _members(channel_of: np.ndarray, num_channels: int) -> np.ndarray:
+def members_of(channel_of: np.ndarray, num_channels: int) -> np.ndarray:
     """The features of each channel, int `[channels, most features]`, padded with the number of features."""
     order, counts = np.argsort(channel_of, kind='stable'), np.bincount(channel_of, minlength=num_channels)
     members = np.full((num_channels, counts.max()), len(channel_of))

@@ -11,10 +11,11 @@ from absl import logging
 
 from pocketflow.learners.abstract_learner import Compressed
 from pocketflow.learners.channel_pruning.candidates import ChannelCandidates
-from pocketflow.learners.channel_pruning.choices import SELECTORS
+from pocketflow.learners.channel_pruning.choices import BATCH_NORMS, SELECTORS
 from pocketflow.learners.channel_pruning.curves.stage import NUM_IMAGES as NUM_CURVE_IMAGES
 from pocketflow.learners.channel_pruning.curves.stage import CurvesStage
 from pocketflow.learners.channel_pruning.forecast import expected_channels, selection_flops
+from pocketflow.learners.channel_pruning.from_scratch import with_new_weights
 from pocketflow.learners.channel_pruning.memory import Demand, require_memory
 from pocketflow.learners.channel_pruning.options import ChannelPrunerOptions, StageSettings
 from pocketflow.learners.channel_pruning.pruning import Pruned, prune_channels
@@ -175,7 +176,10 @@ class ChannelPruningLearner(SearchingLearner):
         """
         counts = channel_counts(model, result.kept)
         rows = layer_rows(model, result.model, counts, {**skipped, **result.notes})
-        return Compressed(result.model, result.plan, tuple(rows))
+        pruned = result.model
+        if self.options.from_scratch:
+            pruned = with_new_weights(pruned, self.context.seed)
+        return Compressed(pruned, result.plan, tuple(rows))
 
     def prune(
         self,
@@ -211,6 +215,7 @@ class ChannelPruningLearner(SearchingLearner):
             ridge=sampling.ridge,
             seed=sampling.seed,
             supervision=self._supervision(stage.num_images),
+            batch_norms=self.options.batch_norms or BATCH_NORMS[0],
             report=report,
         )
         progress.close()

@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from pocketflow.learners.channel_pruning.choices import BATCH_NORMS
 from pocketflow.learners.search.options import SearchedOptions
+from pocketflow.utils.options import option
+from pocketflow.utils.options.implied import ValueOf
 
 MIN_RIDGE = 1e-10
 """Least damping: below the rounding errors of thousands of summed squares, equations of few samples may be singular."""
+
+
+SHARED_DEFAULTS: dict[str, Any] = {'enbl_dst': True}
+"""Shared flags that have another default for channel pruners."""
+
+LENGTHS: dict[str, dict[str, Any]] = {
+    'short': {
+        'nb_epochs_rat_ft': 0.04,
+        'lrn_rate_rat_ft': 0.3,
+        'loss_w_dcy_rat_ft': 0.8,
+        'lrn_rate_schedule_ft': 'one-cycle',
+    },
+    'long': {
+        'nb_epochs_rat_ft': 0.5,
+        'lrn_rate_rat_ft': 1.0,
+        'loss_w_dcy_rat_ft': 1.0,
+        'lrn_rate_schedule_ft': 'one-cycle',
+    },
+}
+"""Recipes of fine-tuning. The long one: the large rate of the first training, with a warm-up and a decay to zero, after
+Le and Hua 2021, "Network Pruning That Matters: A Case Study on Retraining Variants", https://arxiv.org/abs/2105.03193."""
+WHOLE_TRAINING = {'nb_epochs_rat_ft': ValueOf('nb_epochs_rat'), 'lrn_rate_rat_ft': 1.0, 'loss_w_dcy_rat_ft': 1.0}
+"""The training of a network from random weights."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,11 +110,38 @@ class CurveSettings:
 
 @dataclasses.dataclass(frozen=True)
 class ChannelPrunerOptions(SearchedOptions):
-    """Options of a channel pruner; subclasses declare the flags.
+    """Flags of all channel pruners, which have further ones of their own.
 
     Attributes:
       budget_flag: the flag of `macs_share`, without dashes, for messages.
     """
+
+    recovery: str | None = option(
+        'recovery',
+        None,
+        'a recipe of fine-tuning, for flags that are not given: '
+        + '; '.join(
+            f'{name}: {" ".join(f"--{flag}={value}" for flag, value in values.items())}'
+            for name, values in LENGTHS.items()
+        ),
+        choices=tuple(LENGTHS),
+        unless='cpr_from_scratch',
+        implies=LENGTHS,
+    )
+    batch_norms: str | None = option(
+        'batch_norm_statistics',
+        None,
+        'statistics of batch norms right after the pruning. kept: those of the training; shifted: changed as the '
+        'pruning has changed those of the selection images; exact: those of the selection images; default: kept',
+        choices=BATCH_NORMS,
+        unless='cpr_from_scratch',
+    )
+    from_scratch: bool | None = option(
+        'cpr_from_scratch',
+        None,
+        'train the pruned network from new random weights, with the teacher and as long as nb_epochs_rat says',
+        implies={True: WHOLE_TRAINING},
+    )
 
     budget_flag: ClassVar[str]
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import numpy as np
 import tf_keras as keras
 
-from pocketflow.learners.channel_pruning.choices import SELECTORS
+from pocketflow.learners.channel_pruning.batch_norms import reestimate_batch_norms
+from pocketflow.learners.channel_pruning.choices import BATCH_NORMS, SELECTORS
 from pocketflow.learners.channel_pruning.contributions import contributions
 from pocketflow.learners.channel_pruning.decisions import Chooser, Decider, Decisions
 from pocketflow.learners.channel_pruning.linear_forms import linear_form
@@ -23,7 +24,7 @@ from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import copied
 from pocketflow.utils.graph.arguments import check_choice, check_layers, check_share, checked_images, flat_model
-from pocketflow.utils.tasks.nests import take
+from pocketflow.utils.tasks.nests import Nest, take
 
 LARGER = 'the network would become larger'
 NUM_DECIDING_IMAGES = 1000
@@ -73,6 +74,7 @@ def prune_channels(
     ridge: float = 1e-5,
     seed: int = 0,
     supervision: Supervision | None = None,
+    batch_norms: str = 'kept',
     report: Report | None = None,
 ) -> Pruned:
     """Removes a share of the input channels of each layer if this saves multiply-adds, and re-fits the other weights.
@@ -106,6 +108,8 @@ def prune_channels(
       ridge: damping of the least squares, relative to the mean energy of a weight's input; > 0.
       seed: draws the positions, and the channels of the selector 'random'.
       supervision: labels of the images and a loss, for selectors that need the gradients of a loss.
+      batch_norms: statistics of batch norms after the re-fit: 'kept', 'shifted' as the pruning has changed those of the
+        images, or the 'exact' ones of the images (`batch_norms.reestimate_batch_norms`).
       report: called for each re-fitted layer with its name, the number of kept channels, and the relative error.
 
     Raises:
@@ -114,6 +118,7 @@ def prune_channels(
     model = flat_model(model)
     images = checked_images(model, images)
     check_choice('selector', selector, tuple(SELECTORS))
+    check_choice('batch_norms', batch_norms, BATCH_NORMS)
     if SELECTORS.get(selector).needs_supervision and supervision is None and channels is None:
         raise UsageError(
             f'the selector {selector!r} needs labels and a loss: give supervision=Supervision(labels, loss)'
@@ -126,15 +131,16 @@ def prune_channels(
     sampling = Sampling(images, num_positions, ridge, seed)
     if channels is None:
         context = SelectionContext(model, readers, sampling, supervision)
-        return prune_by(
-            context,
-            SELECTORS.get(selector)(context),
-            shares,
-            lambda chosen: refit_layers(model, readers, sampling, chosen, report),
-        )
+
+        def refit(chosen: Chosen) -> Refitted:
+            refitted, kept = refit_layers(model, readers, sampling, chosen, report)
+            return _with_statistics(refitted, model, images, batch_norms), kept
+
+        return prune_by(context, SELECTORS.get(selector)(context), shares, refit)
     wanted = {name: np.array(channels.get(name, range(reader.num_channels))) for name, reader in readers.items()}
     kept_identities(trace(model), {name: kept.tolist() for name, kept in wanted.items()})
     refitted, kept = refit_layers(model, readers, sampling, lambda name, _: wanted[name], report)
+    refitted = _with_statistics(refitted, model, images, batch_norms)
     return _result(model, remove_channels(refitted, kept), refitted, readers, kept, {})
 
 
@@ -195,6 +201,12 @@ def prune_by(
         notes = dict.fromkeys(readers, LARGER)
         return _result(model, copied(model), model, readers, everything, notes)
     return _result(model, pruned, refitted, readers, kept, decisions.whole)
+
+
+def _with_statistics(refitted: keras.Model, model: keras.Model, images: Nest, batch_norms: str) -> keras.Model:
+    if batch_norms == 'kept':
+        return refitted
+    return reestimate_batch_norms(refitted, images, model if batch_norms == 'shifted' else None)
 
 
 def _result(

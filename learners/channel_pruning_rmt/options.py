@@ -7,6 +7,7 @@ import dataclasses
 from pocketflow.learners.channel_pruning.choices import BUDGETS, CURVE_METHODS, DENSE_LAYERS, SELECTORS
 from pocketflow.learners.channel_pruning.options import (
     MIN_RIDGE,
+    SHARED_DEFAULTS,
     ChannelPrunerOptions,
     CurveFlags,
     CurveSettings,
@@ -168,6 +169,7 @@ LEARNERS.declare(
     LearnerDeclaration(
         'LASSO channel selection, least-squares re-fit, real removal (He et al. 2017).',
         options_class=ChannelPruningOptions,
+        defaults=SHARED_DEFAULTS,
         refuses_after={'weight-sparse': 'the least-squares re-fit would fill its zeros; prune channels first'},
     ),
 )

@@ -9,6 +9,7 @@ from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.options import LEARNERS, LearnerOptions
 from pocketflow.learners.program.chains import FULL_PRECISION, starts_from_baseline, trains_from_scratch
 from pocketflow.learners.program.command import SEARCH_OPTIONS, UNRECORDED_OPTIONS, Command, FirstPass, read_command
+from pocketflow.learners.program.defaults import apply_defaults
 from pocketflow.learners.program.options import FLAGS_OF_MODES, MODES_OF_NEW_RUNS, ProcessOptions
 from pocketflow.learners.search.options import SearchedOptions
 from pocketflow.learners.search.searchable import refuse_nested
@@ -29,6 +30,7 @@ def checked_command(argv: Sequence[str], first_pass: FirstPass | None = None) ->
       UsageError: as for `read_command`, or flags contradict each other or would have no effect.
     """
     command = read_command(argv, first_pass)
+    apply_defaults(command)
     check_command(command)
     return command
 

@@ -149,6 +149,8 @@ def test_fine_tuning_has_its_own_weight_decay_and_shifts():
     unshifted = task.for_finetuning(1.0, crop_padding=0)
     assert (unshifted.dataset.options.crop_padding, task.dataset.options.crop_padding) == (0, 1)
     assert unshifted.net == task.net
+    other = task.for_finetuning(1.0, 'piecewise')
+    assert (other.net.schedule, task.net.schedule) == ('piecewise', 'one-cycle')
 
 
 def with_attributes(**attributes) -> AbstractModelHelper:

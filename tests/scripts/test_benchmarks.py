@@ -163,6 +163,11 @@ PROMISED = {
         {'worst_ratio_weights', 'ratio_with_activations', 'compute_dtype', 'model', 'batch_size'},
         {'variant', 'ms', 'ratio'},
     ),
+    'selection_recovery': (
+        {'unpruned', 'unpruned_exact'},
+        {'ratio', 'selector', 'refit', 'macs_left', 'kept', 'shifted', 'exact'},
+    ),
+    'selector_speed': (set(), {'channels', 'features', 'obs_seconds', 'obs_ratio', 'lasso_seconds', 'lasso_ratio'}),
     'channel_select': (
         {
             'gather_over_convolution_float32',

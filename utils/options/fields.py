@@ -39,6 +39,7 @@ def option(
     names: Literal['model', 'plan', 'file', 'curves'] | None = None,
     needs: str = '',
     unless: str = '',
+    implies: Mapping[Any, Mapping[str, Any]] | None = None,
 ) -> Any:
     """A dataclass field that is also a flag.
 
@@ -55,6 +56,7 @@ def option(
       needs: conditions for the flag to have an effect, such as `'cpr_prune_option=auto hpo_space'`: a flag with this
         value, and a flag that is on or has any value.
       unless: conditions of the same form under which the flag has no effect.
+      implies: value of this flag -> values of other flags, which those take if they are not given (`implied`).
     """
     metadata = {
         'flag': flag,
@@ -68,6 +70,7 @@ def option(
         'names': names,
         'needs': needs,
         'unless': unless,
+        'implies': implies or {},
     }
     return dataclasses.field(default=default, metadata=metadata)
 

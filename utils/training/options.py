@@ -7,6 +7,8 @@ import dataclasses
 from pocketflow.utils.options import Options, option
 
 COMPUTE_DTYPES = ('auto', 'float32', 'bfloat16')
+SCHEDULES = ('piecewise', 'one-cycle')
+"""Learning-rate schedules."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +24,7 @@ class TrainerOptions(Options):
 class DistillationOptions(Options):
     """Distillation from a teacher network."""
 
-    enabled: bool = option('enbl_dst', False, 'add the distillation loss')
+    enabled: bool = option('enbl_dst', False, 'add the distillation loss; default: on for channel pruners')
     weight: float = option('loss_w_dst', 4.0, 'weight of the distillation loss', low=0, needs='enbl_dst')
     temperature: float = option('tempr_dst', 4.0, 'temperature of the softened predictions', above=0, needs='enbl_dst')
     teacher_path: str | None = option(

@@ -7,12 +7,15 @@ equation (2). The functions need the Gram matrix G of the contributions and thei
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+
 import numpy as np
 from sklearn.linear_model import lars_path_gram
 
 from pocketflow.learners.channel_pruning.choices import SELECTORS
 from pocketflow.learners.channel_pruning.refit import LayerRegression
-from pocketflow.learners.channel_pruning.selectors.selector import Selector
+from pocketflow.learners.channel_pruning.selectors.selector import SelectionContext, Selector
 from pocketflow.learners.channel_pruning.stream_regression import StreamRegression
 
 
@@ -20,28 +23,90 @@ from pocketflow.learners.channel_pruning.stream_regression import StreamRegressi
 class LassoSelector(Selector):
     """The channels on the LASSO path of a layer's output on the contributions of its channels."""
 
+    def __init__(self, context: SelectionContext):
+        super().__init__(context)
+        self._last: LassoPath | None = None
+
     def order(self, regression: LayerRegression) -> np.ndarray:
         # Channels of different groups contribute to different outputs, so that the path of all is made of their paths.
         gram, cross = regression.contributions()
-        orders = [group[lasso_order(gram[np.ix_(group, group)], cross[group])] for group in regression.groups()]
+        orders = [
+            group[self._path(gram[np.ix_(group, group)], cross[group], len(group)).order()]
+            for group in regression.groups()
+        ]
         return np.stack(orders, axis=1).ravel()
 
     def choose(self, regression: LayerRegression, num_keep: int) -> np.ndarray:
-        return lasso_channels(*regression.contributions(), num_keep)
+        return self._path(*regression.contributions(), num_keep).channels(num_keep)
 
     def joint_order(self, regression: StreamRegression) -> np.ndarray:
-        return lasso_order(*regression.equations())
+        gram, cross = regression.equations()
+        return self._path(gram, cross, len(cross)).order()
 
     def choose_jointly(self, regression: StreamRegression, num_keep: int) -> np.ndarray:
-        return lasso_channels(*regression.equations(), num_keep)
+        return self._path(*regression.equations(), num_keep).channels(num_keep)
+
+    def _path(self, gram: np.ndarray, cross: np.ndarray, num_keep: int) -> LassoPath:
+        """The path; that of equations which are asked for again is computed to its end, and once."""
+        if self._last is None or not self._last.is_of(gram, cross):
+            self._last = lasso_path(gram, cross, num_keep)
+        elif self._last.num_keep < num_keep:
+            self._last = lasso_path(gram, cross, len(cross))
+        return self._last
+
+
+@dataclasses.dataclass(frozen=True)
+class LassoPath:
+    """The exact path of a LASSO, from which any number of channels is taken.
+
+    If several channels become active at once, or the path ends early because channels are linearly dependent, they are
+    ranked by their contributions to the output, so that the number is exact.
+
+    Attributes:
+      gram, cross: G `[channels, channels]` and h `[channels]`.
+      num_keep: the number of non-zero coefficients that the path reaches, unless it ends early.
+      points: the coefficients, `[channels, points]`.
+    """
+
+    gram: np.ndarray
+    cross: np.ndarray
+    num_keep: int
+    points: np.ndarray
+
+    def is_of(self, gram: np.ndarray, cross: np.ndarray) -> bool:
+        return np.array_equal(self.gram, gram) and np.array_equal(self.cross, cross)
+
+    def channels(self, num_keep: int) -> np.ndarray:
+        """The channels at the first point with at least `num_keep` non-zero coefficients, ascending, `[num_keep]`."""
+        return np.sort(self._ranked(self._point(num_keep))[:num_keep])
+
+    def order(self) -> np.ndarray:
+        """All channels in the order in which `channels` takes them for growing numbers."""
+        ranked = functools.lru_cache(maxsize=1)(self._ranked)  # several numbers may be taken at one point
+        order: dict[int, None] = {}
+        for num_keep in range(1, len(self.cross) + 1):
+            order.update(dict.fromkeys(np.sort(ranked(self._point(num_keep))[:num_keep]).tolist()))
+        return np.array(list(order))
+
+    @functools.cached_property
+    def _reached(self) -> np.ndarray:
+        """The greatest number of non-zero coefficients up to each point, ascending."""
+        return np.maximum.accumulate(np.count_nonzero(self.points, axis=0))
+
+    @functools.cached_property
+    def _contributions(self) -> np.ndarray:
+        return np.abs(self.cross) / _scales(self.gram)
+
+    def _point(self, num_keep: int) -> int:
+        return int(min(np.searchsorted(self._reached, num_keep), self.points.shape[1] - 1))
+
+    def _ranked(self, point: int) -> np.ndarray:
+        # Ties, and channels that are not on the path, are ranked by their contributions to the output.
+        return np.lexsort((-self._contributions, -np.abs(self.points[:, point])))
 
 
 def lasso_channels(gram: np.ndarray, cross: np.ndarray, num_keep: int) -> np.ndarray:
     """The `num_keep` channels selected by the LASSO: its exact path by LARS (Efron et al. 2004), from one Gram matrix.
-
-    The path is computed up to the first point with at least `num_keep` non-zero coefficients, because the cost of a
-    step is quadratic in the number of active channels. If several channels become active at once, or the path ends
-    early because channels are linearly dependent, they are ranked by contribution, so that the count is exact.
 
     Args:
       gram, cross: G `[channels, channels]` and h `[channels]`.
@@ -50,20 +115,19 @@ def lasso_channels(gram: np.ndarray, cross: np.ndarray, num_keep: int) -> np.nda
     Returns:
       Sorted channel indices, `[num_keep]`.
     """
-    return _first_on_path(_lasso_path(gram, cross, num_keep), _contributions(gram, cross), num_keep)
+    return lasso_path(gram, cross, num_keep).channels(num_keep)
 
 
 def lasso_order(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
     """All channels in the order in which `lasso_channels` selects them for growing `num_keep`; arguments as there."""
-    path, contributions = _lasso_path(gram, cross, len(cross)), _contributions(gram, cross)
-    order: dict[int, None] = {}
-    for num_keep in range(1, len(cross) + 1):
-        order.update(dict.fromkeys(_first_on_path(path, contributions, num_keep).tolist()))
-    return np.array(list(order))
+    return lasso_path(gram, cross, len(cross)).order()
 
 
-def _lasso_path(gram: np.ndarray, cross: np.ndarray, num_keep: int) -> np.ndarray:
-    """Coefficients `[channels, points]` of the path, at least up to `num_keep` non-zero ones."""
+def lasso_path(gram: np.ndarray, cross: np.ndarray, num_keep: int) -> LassoPath:
+    """The path up to the first point with at least `num_keep` non-zero coefficients; arguments as `lasso_channels`.
+
+    It is not computed further, because the cost of a step is quadratic in the number of active channels.
+    """
     scale = _scales(gram)
     target, correlations = cross / scale, gram / np.outer(scale, scale)
     # LARS adds one channel per step, and sometimes drops one: a few more steps than channels usually suffice. A longer
@@ -71,26 +135,14 @@ def _lasso_path(gram: np.ndarray, cross: np.ndarray, num_keep: int) -> np.ndarra
     last, steps = 8 * len(cross), num_keep + 1 + num_keep // 8
     while True:
         steps = min(steps, last)
-        _, _, path = lars_path_gram(target, correlations, n_samples=1, method='lasso', alpha_min=0.0, max_iter=steps)
-        ends = path.shape[1] <= steps or steps == last
-        if ends or np.count_nonzero(path, axis=0).max() >= num_keep:
-            return path
+        _, _, points = lars_path_gram(target, correlations, n_samples=1, method='lasso', alpha_min=0.0, max_iter=steps)
+        ends = points.shape[1] <= steps or steps == last
+        if ends or np.count_nonzero(points, axis=0).max() >= num_keep:
+            return LassoPath(gram, cross, num_keep, points)
         steps *= 2
-
-
-def _first_on_path(path: np.ndarray, contributions: np.ndarray, num_keep: int) -> np.ndarray:
-    enough = np.flatnonzero(np.count_nonzero(path, axis=0) >= num_keep)
-    coefficients = path[:, enough[0] if len(enough) else -1]
-    # Ties, and channels that are not on the path, are ranked by their contributions to the output.
-    order = np.lexsort((-contributions, -np.abs(coefficients)))
-    return np.sort(order[:num_keep])
 
 
 def _scales(gram: np.ndarray) -> np.ndarray:
     """The norm of each regressor, `[channels]`; 1 if it is zero."""
     scale = np.sqrt(np.maximum(np.diag(gram), 0))
     return np.where(scale > 0, scale, 1.0)
-
-
-def _contributions(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
-    return np.abs(cross) / _scales(gram)

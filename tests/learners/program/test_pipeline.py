@@ -127,7 +127,7 @@ def test_chain_from_full_precision_trains_once(tmp_path):
 
 def test_distillation_changes_the_training(trained_run, tmp_path):
     zoo = zoo_of(trained_run)
-    plain, helped = pruned(zoo, '--seed=0', '--cpr_nb_smpls=99'), pruned(zoo, '--enbl_dst', '--cpr_nb_smpls=99')
+    plain, helped = pruned(zoo, '--noenbl_dst', '--cpr_nb_smpls=99'), pruned(zoo, '--cpr_nb_smpls=99')
     line = last_losses(helped.path)[f'{PRUNED_STAGE}/train']
     assert 0 < line['distillation_loss'] < line['loss']
     assert 'distillation_loss' not in last_losses(plain.path)[f'{PRUNED_STAGE}/train']

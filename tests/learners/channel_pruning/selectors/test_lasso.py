@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LassoLars, lars_path_gram
 
 from pocketflow.learners.channel_pruning.selectors import lasso
-from pocketflow.learners.channel_pruning.selectors.lasso import lasso_channels, lasso_order
+from pocketflow.learners.channel_pruning.selectors.lasso import LassoSelector, lasso_channels, lasso_order
 
 
 def test_lasso_finds_the_channels_that_carry_the_output():
@@ -54,8 +54,8 @@ def test_a_path_that_is_cut_off_chooses_what_the_whole_path_does(num_channels: i
     monkeypatch.setattr(lasso, 'lars_path_gram', counted)
     cut_off = [lasso_channels(gram, cross, count).tolist() for count in range(1, num_channels + 1)]
     assert max(steps[:2]) < num_channels
-    whole = lasso._lasso_path
-    monkeypatch.setattr(lasso, '_lasso_path', lambda gram, cross, _: whole(gram, cross, len(cross)))
+    whole = lasso.lasso_path
+    monkeypatch.setattr(lasso, 'lasso_path', lambda gram, cross, _: whole(gram, cross, len(cross)))
     assert cut_off == [lasso_channels(gram, cross, count).tolist() for count in range(1, num_channels + 1)]
 
 
@@ -63,8 +63,8 @@ def test_all_channels_are_ordered_along_one_path(monkeypatch: pytest.MonkeyPatch
     rng = np.random.default_rng(1)
     features = rng.normal(size=(40, 6))
     gram, cross = features.T @ features, features.T @ (features @ np.arange(1.0, 7.0))
-    paths, follow = [], lasso._lasso_path
-    monkeypatch.setattr(lasso, '_lasso_path', lambda *args: paths.append(1) or follow(*args))
+    paths, follow = [], lasso.lasso_path
+    monkeypatch.setattr(lasso, 'lasso_path', lambda *args: paths.append(1) or follow(*args))
     order = lasso_order(gram, cross)
     assert len(paths) == 1 and sorted(order.tolist()) == list(range(6))
     for count in range(1, 7):
@@ -74,3 +74,26 @@ def test_all_channels_are_ordered_along_one_path(monkeypatch: pytest.MonkeyPatch
 def test_orthogonal_channels_are_selected_by_their_share_of_the_output():
     cross = np.array([1.0, 4.0, 2.0, 3.0])
     assert lasso_order(np.eye(4), cross).tolist() == [1, 3, 2, 0]
+
+
+def test_the_path_of_a_layer_is_computed_once_for_all_counts(monkeypatch: pytest.MonkeyPatch):
+    """The first call computes it as far as it needs it, the second to its end; others only read it."""
+    rng = np.random.default_rng(4)
+    paths, follow = [], lasso.lasso_path
+    monkeypatch.setattr(lasso, 'lasso_path', lambda *args: paths.append(args[2]) or follow(*args))
+
+    class Regression:
+        def __init__(self):
+            features = rng.normal(size=(40, 9))
+            self.both = features.T @ features, features.T @ features.sum(axis=1)
+
+        def contributions(self):
+            return self.both
+
+    first, second, selector = Regression(), Regression(), LassoSelector(None)
+    for count in (2, 4, 3, 8, 5):
+        assert selector.choose(first, count).tolist() == follow(*first.both, count).channels(count).tolist()
+    assert selector.order(first).tolist() == lasso_order(*first.both).tolist()
+    assert paths[:2] == [2, 9] and len(paths) == 3  # the third is that of lasso_order above
+    assert selector.choose(second, 3).tolist() == follow(*second.both, 3).channels(3).tolist()
+    assert len(paths) == 4
