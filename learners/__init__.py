@@ -3,6 +3,7 @@
 Each import declares a learner with its options; the learner itself is loaded when it is asked for.
 """
 
+import pocketflow.learners.channel_pruning_gpu.options
 import pocketflow.learners.channel_pruning_groups.options
 import pocketflow.learners.channel_pruning_rmt.options
 import pocketflow.learners.full_precision.options

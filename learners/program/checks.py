@@ -101,7 +101,8 @@ def refuse_unused_search_flags(command: Command) -> None:
 def search_flags() -> list[str]:
     """The flags that turn on the search of a learner, of all learners."""
     classes = [LEARNERS.declaration(name).options_class for name in LEARNERS]
-    return [options_class.search_flag for options_class in classes if issubclass(options_class, SearchedOptions)]
+    flags = [options_class.search_flag for options_class in classes if issubclass(options_class, SearchedOptions)]
+    return [flag for flag in flags if flag]
 
 
 def refuse_other_than_recorded(command: Command) -> None:

@@ -30,11 +30,11 @@ class SearchedOptions(Options):
     """Options of a learner whose values per layer can be searched.
 
     Attributes:
-      search_flag: the flag that turns the search on, for messages.
+      search_flag: the flag that turns the search on, for messages; empty if there is none.
       fixed_flag: the flag that sets the values by a rule instead, for messages.
     """
 
-    search_flag: ClassVar[str]
+    search_flag: ClassVar[str] = ''
     fixed_flag: ClassVar[str]
 
     @property

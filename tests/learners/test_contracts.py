@@ -53,6 +53,7 @@ LEARNER_SETTINGS = {
         {'prune_option': 'uniform', 'uniform_share': 0.25, 'num_batches': 6, 'skip_last': False}
     ),
     'chn-pruned-rmt': LearnerSettings({'num_images': 60, 'num_positions': 4}),
+    'chn-pruned-gpu': LearnerSettings({'num_images': 60, 'num_positions': 4, 'skip_ends': False}),
     'uniform': LearnerSettings({'quant_epochs': (NUM_STEPS + 0.5) / 6}, shrinks=False),
     'non-uniform': LearnerSettings({'quant_epochs': (NUM_STEPS + 0.5) / 6, 'opt_mode': 'both'}, shrinks=False),
     'uniform-tf': LearnerSettings({'num_images': 60}, shrinks=False, file_format='int8', tolerance=0.02),
