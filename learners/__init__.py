@@ -4,6 +4,7 @@ Each import declares a learner with its options; the learner itself is loaded wh
 """
 
 import pocketflow.learners.channel_pruning_discrimination.options
+import pocketflow.learners.channel_pruning_gpu.options
 import pocketflow.learners.channel_pruning_groups.options
 import pocketflow.learners.channel_pruning_rmt.options
 import pocketflow.learners.full_precision.options

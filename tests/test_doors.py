@@ -202,7 +202,7 @@ REFUSED = {
     'ratio': (lambda model: pocketflow.prune_channels(model, samples(), 1), 'ratio=1: give a share from 0 up to'),
     'selector': (
         lambda model: pocketflow.prune_channels(model, samples(), selector='l3'),
-        "selector='l3': give one of l1, lasso, obs, random",
+        "selector='l3': give one of activation, bn-scale, ",
     ),
     'ridge': (lambda model: pocketflow.prune_channels(model, samples(), ridge=0), 'num_positions=10, ridge=0: give'),
     'layer': (

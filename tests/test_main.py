@@ -32,7 +32,7 @@ BAD_INPUT = {
     'unknown model': (['--model=lenat', '--dataset=digits'], '--model=lenat: unknown model; known: lenet, resnet'),
     'unknown data set': (['--model=lenet', '--dataset=mnist'], '--dataset=mnist: unknown dataset; known: cifar10, '),
     'unknown pair': (['--model=resnet', '--dataset=digits'], 'no such pair; resnet goes with cifar10'),
-    'unknown learner': ([*TASK, '--learner=chanel'], "unknown learner 'chanel'; known: channel, chn-pruned-rmt"),
+    'unknown learner': ([*TASK, '--learner=chanel'], "unknown learner 'chanel'; known: channel, chn-pruned-gpu"),
     'empty learner': ([*TASK, '--learner='], '--learner=: an empty name; give one learner, or several'),
     'double comma': ([*TASK, '--learner=full-prec,,chn-pruned-rmt'], 'an empty name'),
     'last comma': ([*TASK, '--learner=full-prec,'], '--learner=full-prec,: an empty name'),

@@ -16,6 +16,13 @@ for _name, _help in {
     'obs': 'optimal brain surgeon: backward elimination with re-fitting',
     'l1': 'l1 norm of the weights',
     'dcp': 'discrimination-aware: growth by the gradient of reconstruction and loss (Zhuang et al. 2018)',
+    'l2': 'l2 norm of the weights',
+    'fpgm': 'distance of the filters from their geometric median (He et al. 2019)',
+    'taylor': 'first-order change of the loss, needs labels (Molchanov et al. 2017)',
+    'bn-scale': 'scales of batch norm (Liu et al. 2017)',
+    'hrank': 'rank of the feature maps (Lin et al. 2020)',
+    'activation': 'mean absolute activation',
+    'group-sparse': 'group LASSO on all weights by proximal gradient',
     'random': 'at random, as a baseline',
 }.items():
     SELECTORS.declare(_name, f'pocketflow.learners.channel_pruning.selectors.{_name.replace("-", "_")}', _help)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import collections
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 import tf_keras as keras
@@ -83,7 +83,7 @@ class LayerwiseRun:
         interrupts.check()
         keys = list(dict.fromkeys(step.inputs))
         outputs = [
-            self._call(step, dict(zip(keys, values, strict=True)))
+            called(step, dict(zip(keys, values, strict=True)))
             for values in zip(*(self._values[key] for key in keys), strict=True)
         ]
         for key in keys:
@@ -93,8 +93,10 @@ class LayerwiseRun:
         self._values.update(zip(step.outputs, map(list, zip(*outputs, strict=True)), strict=True))
         self.most_bytes = max(self.most_bytes, self.num_bytes)
 
-    def _call(self, step: Step, feed: dict[int, tf.Tensor]) -> list[tf.Tensor]:
-        args, kwargs = tf.nest.map_structure(
-            lambda value: feed.get(id(value), value), (step.node.call_args, step.node.call_kwargs)
-        )
-        return tf.nest.flatten(step.layer(*args, **kwargs))
+
+def called(step: Step, feed: Mapping[int, tf.Tensor]) -> list[tf.Tensor]:
+    """The outputs of a call for other inputs: key of each of its input tensors -> value."""
+    args, kwargs = tf.nest.map_structure(
+        lambda value: feed.get(id(value), value), (step.node.call_args, step.node.call_kwargs)
+    )
+    return tf.nest.flatten(step.layer(*args, **kwargs))

@@ -73,6 +73,10 @@ class ChannelPruningLearner(SearchingLearner):
         """
         return None
 
+    def skip_reasons(self, model: keras.Model) -> dict[str, str]:
+        """Skipped layer -> the reason; layers that are not named are pruned."""
+        return skip_reasons(model, reader_channels(model), self.stage)
+
     def shares_method(self) -> str:
         """How `shares` determines the numbers of channels, for `--exec_mode=check`."""
         return 'numbers of channels by the flags, as if all channels were equally important'
@@ -94,7 +98,7 @@ class ChannelPruningLearner(SearchingLearner):
             self._candidates(make_model(), num_images=1)
         if self._curves is not None:
             self._curves.check(make_model(), self._prunable(make_model()))
-        self.planned(make_model(), skip_reasons(make_model(), reader_channels(make_model()), self.stage))
+        self.planned(make_model(), self.skip_reasons(make_model()))
 
     def num_images_read(self) -> int:
         """Number of training images for selection and re-fitting."""
@@ -103,7 +107,7 @@ class ChannelPruningLearner(SearchingLearner):
 
     def explain_layers(self, model: keras.Model) -> dict[str, str]:
         readers = reader_channels(model)
-        reasons = {**dict.fromkeys(readers, ''), **skip_reasons(model, readers, self.stage)}
+        reasons = {**dict.fromkeys(readers, ''), **self.skip_reasons(model)}
         return {
             name: reasons.get(name, f'{type(model.get_layer(name)).__name__} is not selected, at most shrunk')
             for name in layers_with_kernels(model)
@@ -259,9 +263,8 @@ class ChannelPruningLearner(SearchingLearner):
 
     def _skipped(self, model: keras.Model) -> dict[str, str]:
         """Skipped layer -> the reason; at least one layer is not skipped."""
-        stage = self.stage
-        skipped = skip_reasons(model, reader_channels(model), stage)
-        check_any_prunable(model, skipped, stage.flags, self.name)
+        skipped = self.skip_reasons(model)
+        check_any_prunable(model, skipped, self.stage.flags, self.name)
         return skipped
 
     def _prunable(self, model: keras.Model) -> dict[str, ReaderChannels]:
@@ -275,9 +278,8 @@ class ChannelPruningLearner(SearchingLearner):
             require_memory(demand, self.num_images_read(), flags.num_images, flags.skip_names, images_per_unit=unit)
 
     def _demand(self, model: keras.Model) -> Demand:
-        readers, stage = reader_channels(model), self.stage
-        skipped = skip_reasons(model, readers, stage)
-        layers = [name for name in readers if name not in skipped]
+        stage, skipped = self.stage, self.skip_reasons(model)
+        layers = [name for name in reader_channels(model) if name not in skipped]
         image = self.helper.training_images(1, self.context.seed)
         return Demand.of(model, layers, image, stage.num_positions, stage.selector)
 

@@ -1,4 +1,4 @@
-"""Files with one number for each convolution, as `--cp_prune_list_file`."""
+"""Files with one number for each layer, as `--cp_prune_list_file` and `--cpg_prune_ratio_file`."""
 
 from __future__ import annotations
 
@@ -30,15 +30,17 @@ def read_list(path: str, flag: str, what: str) -> tuple[float, ...]:
     return tuple(_number(word, path, flag, what) for word in words)
 
 
-def by_layer(numbers: Sequence[float], layers: Sequence[str], path: str, flag: str) -> dict[str, float]:
-    """Layer -> its number.
+def by_layer(
+    numbers: Sequence[float], layers: Sequence[str], path: str, flag: str, kind: str = 'convolutions'
+) -> dict[str, float]:
+    """Layer -> its number; `kind` says in messages what the layers are.
 
     Raises:
       UsageError: there are more or fewer numbers than layers.
     """
     if len(numbers) != len(layers):
         raise UsageError(
-            f'--{flag}={path}: {len(numbers)} numbers for {len(layers)} convolutions; give one for each, in the order '
+            f'--{flag}={path}: {len(numbers)} numbers for {len(layers)} {kind}; give one for each, in the order '
             f'of execution: {", ".join(layers)}'
         )
     return dict(zip(layers, numbers, strict=True))

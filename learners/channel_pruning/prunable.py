@@ -9,7 +9,7 @@ import tf_keras as keras
 from pocketflow.learners.channel_pruning.linear_forms import linear_form
 from pocketflow.utils.channels import ReaderChannels
 
-FIRST, LAST, DENSE = 'first convolution', 'last convolution', 'dense layer'
+FIRST, LAST, DENSE, ONE = 'first convolution', 'last convolution', 'dense layer', 'one input channel'
 
 
 def reasons_not_to_prune(
@@ -45,5 +45,5 @@ def reasons_not_to_prune(
         elif skip_last and name == convolutions[-1]:
             reasons[name] = LAST
         if name not in reasons and reader.num_channels == 1:
-            reasons[name] = 'one input channel'
+            reasons[name] = ONE
     return reasons

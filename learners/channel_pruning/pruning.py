@@ -84,9 +84,8 @@ def prune_channels(
     compute them. The result is a smaller functional model, which should be fine-tuned, for example with `fit`.
 
     He, Zhang and Sun 2017, "Channel Pruning for Accelerating Very Deep Neural Networks",
-    https://arxiv.org/abs/1707.06168, equations (2) for the choice and (3) for the weights; 'obs': Hassibi and Stork
-    1993, "Second order derivatives for network pruning", for whole channels; 'l1': Li et al. 2017,
-    https://arxiv.org/abs/1608.08710.
+    https://arxiv.org/abs/1707.06168, equations (2) for the choice and (3) for the weights; other selectors: see their
+    modules, in `selectors`.
 
     >>> inputs = keras.Input((8, 8, 1))
     >>> maps = keras.layers.Conv2D(8, 3)(keras.layers.Conv2D(8, 3)(inputs))

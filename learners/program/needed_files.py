@@ -19,7 +19,7 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.device_latency import read_device_latencies
 from pocketflow.utils.export.format_names import UNCOMPRESSED, formats
 from pocketflow.utils.export.options import ExportOptions
-from pocketflow.utils.runs.given_files import MODEL_NAME, resolve_model_path, resolve_plan_path
+from pocketflow.utils.runs.given_files import MODEL_NAME, refuse_unreadable, resolve_model_path, resolve_plan_path
 from pocketflow.utils.runs.run_directory import REPORT, RunDirectory
 from pocketflow.utils.training.options import DistillationOptions
 
@@ -50,7 +50,9 @@ def refuse_missing_inputs(command: Command) -> None:
     for learner, flag, value, kind in named_values(
         shared, command.options(DistillationOptions), command.learner_options()
     ):
-        if kind == 'model':
+        if kind == 'file':
+            refuse_unreadable(value, flag)
+        elif kind == 'model':
             resolve_model_path(value, f'--{flag}')
         else:
             resolve_plan_path(value, learner, flag)

@@ -54,6 +54,7 @@ LEARNER_SETTINGS = {
     ),
     'chn-pruned-rmt': LearnerSettings({'num_images': 60, 'num_positions': 4}),
     'dis-chn-pruned': LearnerSettings({'num_images': 60, 'num_positions': 4, 'num_heads': 1, 'num_tuning_steps': 1}),
+    'chn-pruned-gpu': LearnerSettings({'num_images': 60, 'num_positions': 4, 'skip_ends': False}),
     'uniform': LearnerSettings({'quant_epochs': (NUM_STEPS + 0.5) / 6}, shrinks=False),
     'non-uniform': LearnerSettings({'quant_epochs': (NUM_STEPS + 0.5) / 6, 'opt_mode': 'both'}, shrinks=False),
     'uniform-tf': LearnerSettings({'num_images': 60}, shrinks=False, file_format='int8', tolerance=0.02),

@@ -72,6 +72,7 @@ def test_the_margin_is_over_the_best_of_the_simple_criteria():
     assert channel_selection.margin(rows, 'lasso', refit=True) == 0.125
     assert channel_selection.margin(rows, 'lasso', refit=False) == 0.5
     assert channel_selection.margin(rows, 'obs', refit=True) == 0.25
+    assert channel_selection.worst_over_random(rows[1:]) == ('l1', -0.125)
 
 
 def test_medians_are_of_rounds_in_turns():

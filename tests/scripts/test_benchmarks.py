@@ -127,6 +127,8 @@ PROMISED = {
             'accuracy_lasso',
             'margin_refit',
             'margin_plain',
+            'margin_random',
+            'images',
             'select_seconds',
             'epoch_seconds',
             'select_over_epoch',

@@ -52,7 +52,7 @@ def option(
       choices: the accepted values of a string.
       decides: whether the value affects results; otherwise it may change when a run is resumed.
       names: the kind of file that the value is a path of, if a run starts from that file; its content must not change
-        when the run is resumed, either.
+        when the run is resumed, either. 'file': any other than a model or a plan.
       needs: conditions for the flag to have an effect, such as `'cpr_prune_option=auto hpo_space'`: a flag with this
         value, and a flag that is on or has any value.
       unless: conditions of the same form under which the flag has no effect.

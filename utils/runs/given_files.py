@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.models.kinds import is_saved_model, missing
-from pocketflow.utils.system.paths import path_errors_reported
+from pocketflow.utils.system.paths import path_errors_reported, shown
 
 MODEL_NAME = 'model.keras'
 CURVES_NAME = 'curves.json'
@@ -77,3 +77,11 @@ def resolve_plan_path(given: str, learner: str, flag: str) -> Path:
     except OSError as error:
         raise UsageError(f'--{flag}: cannot read the compression plan {str(found)!r}: {error}') from None
     return found
+
+
+def refuse_unreadable(given: str, flag: str) -> None:
+    """Raises a `UsageError` if the value of a flag is no file that can be read."""
+    try:
+        Path(given).open('rb').close()
+    except OSError as error:
+        raise UsageError(f'--{flag}={shown(given)}: cannot be read: {error.strerror}; give a file') from None

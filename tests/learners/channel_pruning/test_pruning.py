@@ -114,8 +114,8 @@ def test_half_of_the_channels_leave_less_than_half_of_the_multiply_adds(build):
     np.testing.assert_allclose(result.model(images), masked(images), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize('selector', ['obs', 'l1', 'dcp', 'random'])
-def test_every_selector_chooses_for_a_stream(selector):
+@pytest.mark.parametrize('selector', ['obs', 'l1', 'dcp', 'random', 'fpgm'])
+def test_every_kind_of_selector_chooses_for_a_stream(selector):
     model = network(bottlenecks)
     assert total_macs(prune(model, selector).model) < 0.5 * total_macs(model)
 

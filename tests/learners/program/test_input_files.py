@@ -20,6 +20,7 @@ KIND_OF_FLAGS = {
     'save_path': 'model',
     'save_path_dst': 'model',
     'cpr_save_path_ws': 'plan',
+    'cpg_prune_ratio_file': 'file',
     'ws_prune_plan': 'plan',
     'uql_bits_plan': 'plan',
     'nuql_bits_plan': 'plan',
@@ -40,7 +41,9 @@ def test_every_option_that_names_a_file_says_so():
     assert {
         field.metadata['flag']: field.metadata['names'] for field in fields if field.metadata['names']
     } == KIND_OF_FLAGS
-    assert all(field.metadata['names'] for field in fields if field.name.endswith(('_path', 'plan_path', 'bits_plan')))
+    assert all(
+        field.metadata['names'] for field in fields if field.name.endswith(('_path', 'plan_path', 'bits_plan', '_file'))
+    )
 
 
 def test_a_model_saved_again_is_the_same_model(tmp_path):

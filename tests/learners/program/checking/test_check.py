@@ -20,6 +20,7 @@ layers = keras.layers
 FORMATS = {'full-prec': 'float32', 'uniform-tf': 'int8', 'non-uniform': 'pfz,float32'}
 BRIEF = {
     'channel': ('--cp_prune_option=uniform', '--nocp_skip_last_layer'),
+    'chn-pruned-gpu': ('--nocpg_skip_ht_layers',),
     'uniform': ('--uql_quant_epochs=0.1',),
     'non-uniform': ('--nuql_quant_epochs=0.1',),
     'weight-sparse': ('--ws_prune_ratio_prtl=uniform',),

@@ -1,0 +1,1 @@
+"""Channel pruning by group-sparse regression of each layer; see README.md."""
