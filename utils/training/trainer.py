@@ -8,6 +8,7 @@ run it synchronously: they average their gradients, and stop at the same step.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import signal
 from collections.abc import Callable, Sequence
@@ -151,7 +152,8 @@ class Trainer:
             samples_per_step=distributed.samples_per_step,
         )
         self._stop = tf.Variable(False, trainable=False)
-        self._run_steps = tf.function(self._run)
+        # A new function, since TensorFlow counts the traces of one method over all trainers, and warns of many.
+        self._run_steps = tf.function(functools.partial(self._run))
 
     def fit(self, make_batches: Callable[[int], tf.data.Dataset], num_steps: int) -> float:
         """Trains until step `num_steps`, from the newest checkpoint if there is one.

@@ -59,6 +59,13 @@ def trainer(model, folder=None, rate=0.1, **arguments) -> Trainer:
     )
 
 
+def test_several_trainings_are_no_reason_for_a_warning(caplog):
+    model = small_model()
+    for _ in range(6):
+        trainer(model).fit(batches, 1)
+    assert 'retracing' not in caplog.text
+
+
 def test_equals_a_hand_written_loop():
     model, reference = small_model(), small_model()
     trainer(model).fit(batches, 12)
