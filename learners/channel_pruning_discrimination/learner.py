@@ -122,7 +122,9 @@ class DisChnPrunedLearner(ChannelPruningLearner):
         selector.has_head = block.head is not None
         network = state.model if block.head is None else with_head(state.model, block.head, self.context.seed)
         self._tune(block, network, state.kept)
-        readers = {name: context.readers[name] for name in block.layers if name in context.readers}
+        pruned = context.readers.keys() & set(block.layers)
+        # A head changes the order in which parallel branches are run.
+        readers = {name: context.readers[name] for name in reader_channels(network) if name in pruned}
         kept: dict[str, tuple[int, ...]] = {}
         if readers:
             network, kept = refit_layers(network, readers, context.sampling, chosen, report)

@@ -7,6 +7,7 @@ import pytest
 import tf_keras as keras
 
 from pocketflow.datasets.sourced_dataset import Shard
+from pocketflow.learners.channel_pruning_discrimination.heads import with_head
 from pocketflow.learners.channel_pruning_discrimination.learner import DisChnPrunedLearner
 from pocketflow.learners.channel_pruning_discrimination.options import DiscriminationOptions
 from pocketflow.learners.forecast import Speed
@@ -90,6 +91,21 @@ def test_an_interrupted_selection_continues_where_it_stopped(whole, tmp_path, mo
     assert result.plan.values == expected.plan.values
     for left, right in zip(result.model.get_weights(), expected.model.get_weights(), strict=True):
         np.testing.assert_array_equal(left, right)
+
+
+def test_a_head_may_change_the_order_of_parallel_branches(tmp_path):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 1))
+    x = layers.Conv2D(8, 3, padding='same', activation='relu', name='a')(inputs)
+    branches = [layers.Conv2D(8, 3, padding='same', name='b')(x), layers.Conv2D(8, 1, name='shortcut')(x)]
+    x = layers.Conv2D(6, 3, activation='relu', name='c')(layers.Add()(branches))
+    model = keras.Model(inputs, layers.Dense(10, name='logits')(layers.GlobalAveragePooling2D()(x)), name='net')
+    one = learner(tmp_path, num_tuning_steps=1)
+    block, _ = one._blocks(model)
+    assert block.layers == ('a', 'b', 'shortcut') and block.head == 'shortcut'
+    assert list(reader_channels(with_head(model, 'shortcut', 0)))[:3] == ['a', 'shortcut', 'b']
+    kept = one.compress(model).plan.channels()
+    assert {name: len(channels) for name, channels in kept.items()} == {'b': 4, 'shortcut': 4, 'c': 4}
 
 
 def test_dropped_channels_stay_dropped_while_the_network_is_tuned(tmp_path):
