@@ -5,7 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 from pocketflow.learners.channel_pruning.choices import DENSE_LAYERS
-from pocketflow.learners.channel_pruning.options import MIN_RIDGE, ChannelPrunerOptions, StageFlags, StageSettings
+from pocketflow.learners.channel_pruning.options import (
+    MIN_RIDGE,
+    SHARED_DEFAULTS,
+    ChannelPrunerOptions,
+    StageFlags,
+    StageSettings,
+)
 from pocketflow.learners.options import LEARNERS, LearnerDeclaration
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option
@@ -104,6 +110,7 @@ LEARNERS.declare(
     LearnerDeclaration(
         'Channel selection by group-sparse regression of each layer, least-squares re-fit, real removal.',
         options_class=GroupSparseOptions,
+        defaults=SHARED_DEFAULTS,
         refuses_after={'weight-sparse': 'the least-squares re-fit would fill its zeros; prune channels first'},
     ),
 )

@@ -115,7 +115,28 @@ def _by_program(curves: Curves, costs: GroupCosts, budget: float, levels: Mappin
         if cost <= budget and (is_exact or cost >= (1 - CLOSE) * budget):
             break
         target *= budget / cost * (1 - CLOSE / 2 * (cost > budget))
-    return best
+    return _filled(best, losses, costs, budget, levels)
+
+
+def _filled(
+    counts: Counts,
+    losses: Mapping[str, np.ndarray],
+    costs: GroupCosts,
+    budget: float,
+    levels: Mapping[str, Sequence[int]],
+) -> Counts:
+    """The numbers raised level by level while the cost is within the budget: losses may be equal over levels."""
+    while True:
+        places = {name: levels[name].index(count) for name, count in counts.items()}
+        raised = [
+            (losses[name][place] - losses[name][place + 1], {**counts, name: levels[name][place + 1]})
+            for name, place in places.items()
+            if place + 1 < len(levels[name])
+        ]
+        fitting = [(gain, more) for gain, more in raised if costs.total(more) <= budget]
+        if not fitting:
+            return counts
+        counts = max(fitting, key=lambda option: option[0])[1]
 
 
 def _loss(counts: Counts, losses: Mapping[str, np.ndarray], levels: Mapping[str, Sequence[int]]) -> float:

@@ -134,7 +134,7 @@ class _Pruner:
             if name in self._decisions.whole:
                 continue
             layer = self.model.get_layer(name)
-            regression = LayerRegression.of(layer, reader, sampler.equations(name), sampling.ridge)
+            regression = LayerRegression.of(self.model, reader, sampler.equations(name), sampling.ridge)
             group = self._joint.get(name)
             if group is None:
                 group = single_group(name, self._selector.order(regression), getattr(layer, 'groups', 1))

@@ -89,7 +89,7 @@ def test_an_origin_without_a_score_ends_the_search():
     graph = graph_of(build)
     graph.model.get_layer('reads').kernel.assign([[[[3.0], [5.0]]]])
     assert scored(graph, 'reads', near=[np.nan, np.nan], far=[10, 20]) == [3, 5]
-    assert scored(graph, 'reads', near=[1, np.nan], far=[10, 20]) == [1, 5 / 3]
+    assert scored(graph, 'reads', near=[1, np.nan], far=[10, 20]) == pytest.approx([1, 5 / 3])
 
 
 def test_the_search_ends_where_channels_are_made():

@@ -10,6 +10,7 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.runs.given_files import (
     curves_file,
     plan_file,
+    refuse_unreadable,
     resolve_curves_path,
     resolve_model_path,
     resolve_plan_path,
@@ -51,6 +52,14 @@ def test_a_run_directory_means_the_curves_of_its_last_stage_with_curves(tmp_path
         (tmp_path / stage).mkdir()
         (tmp_path / stage / 'curves.json').write_text('{}')
     assert resolve_curves_path(str(tmp_path), 'cpr_curves') == tmp_path / '2-chn-pruned-rmt' / 'curves.json'
+
+
+def test_other_files_that_cannot_be_read_are_named_with_their_flag(tmp_path):
+    (tmp_path / 'ratios').write_text('0.5')
+    refuse_unreadable(str(tmp_path / 'ratios'), 'cpg_prune_ratio_file')
+    for path, reason in ((tmp_path / 'none', 'No such file or directory'), (tmp_path, 'Is a directory')):
+        with pytest.raises(UsageError, match=f'^--cpg_prune_ratio_file={path}: cannot be read: {reason}; give a file$'):
+            refuse_unreadable(str(path), 'cpg_prune_ratio_file')
 
 
 def test_a_folder_with_a_saved_model_is_the_model_itself(tmp_path):

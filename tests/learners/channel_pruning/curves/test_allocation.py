@@ -108,4 +108,15 @@ def test_multiples_of_channels(monkeypatch):
     monkeypatch.setattr(allocation, 'least_loss', lambda *_: None)  # the program finds nothing
     costs = GroupCosts(MODEL, of.groups)
     budget = 0.6 * costs.total({})
-    assert shares_within(of, costs, budget) == shares_within(of, costs, budget, 'sensitive')
+    by_drop, filled = (counts_of(shares_within(of, costs, budget, method), of) for method in ('sensitive', 'program'))
+    assert all(filled[name] >= count for name, count in by_drop.items())
+
+
+@pytest.mark.parametrize('share', [0.4, 0.6, 0.9])
+def test_the_program_leaves_no_room_for_another_level(share):
+    of = curves(seed=3)  # 'a2' loses nothing at any level
+    costs, levels = GroupCosts(MODEL, of.groups), levels_of(of)
+    found = counts_of(shares_within(of, costs, share * costs.total({})), of)
+    for name, count in found.items():
+        above = [level for level in levels[name] if level > count]
+        assert not above or costs.total({**found, name: above[0]}) > share * costs.total({})

@@ -90,6 +90,9 @@ def test_the_path_of_a_layer_is_computed_once_for_all_counts(monkeypatch: pytest
         def contributions(self):
             return self.both
 
+        def groups(self):
+            return [np.arange(9)]
+
     first, second, selector = Regression(), Regression(), LassoSelector(None)
     for count in (2, 4, 3, 8, 5):
         assert selector.choose(first, count).tolist() == follow(*first.both, count).channels(count).tolist()
