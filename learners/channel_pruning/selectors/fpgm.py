@@ -28,7 +28,8 @@ def summed_distances(filters: np.ndarray) -> np.ndarray:
       float64 `[filters]`.
     """
     distances: np.ndarray = scipy.spatial.distance.squareform(scipy.spatial.distance.pdist(filters))
-    return distances.sum(axis=1)
+    sums: np.ndarray = distances.sum(axis=1)
+    return sums
 
 
 def filters_of(step: Step) -> np.ndarray:

@@ -66,7 +66,8 @@ class GroupSparseSelector(Selector):
 
 def group_norms(weights: np.ndarray, channel_of: np.ndarray, num_channels: int) -> np.ndarray:
     """||W_c|| of each channel, float64 `[num_channels]`."""
-    return np.sqrt(np.bincount(channel_of, np.square(weights).sum(axis=1), minlength=num_channels))
+    norms: np.ndarray = np.sqrt(np.bincount(channel_of, np.square(weights).sum(axis=1), minlength=num_channels))
+    return norms
 
 
 def group_shrunk(weights: np.ndarray, channel_of: np.ndarray, threshold: float) -> np.ndarray:
@@ -81,7 +82,7 @@ def group_shrunk(weights: np.ndarray, channel_of: np.ndarray, threshold: float) 
       threshold: at least 0.
     """
     norms = group_norms(weights, channel_of, int(channel_of.max()) + 1)
-    factors = np.maximum(1 - threshold / np.maximum(norms, np.finfo(float).tiny), 0)
+    factors: np.ndarray = np.maximum(1 - threshold / np.maximum(norms, np.finfo(float).tiny), 0)
     return weights * factors[channel_of, None]
 
 

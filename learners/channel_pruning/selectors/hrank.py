@@ -26,7 +26,8 @@ def mean_ranks(maps: np.ndarray) -> np.ndarray:
       maps: `[images, height, width, channels]`.
     """
     ranks: np.ndarray = np.linalg.matrix_rank(np.moveaxis(maps, -1, 1))
-    return ranks.mean(axis=0)
+    means: np.ndarray = ranks.mean(axis=0)
+    return means
 
 
 def last_maps(graph: ChannelGraph, readers: Collection[str]) -> set[int]:

@@ -17,7 +17,8 @@ def l2_norms(weights: np.ndarray, channel_of: np.ndarray, num_channels: int) -> 
       channel_of: the channel of each feature, int `[features]`.
       num_channels: number of channels.
     """
-    return np.sqrt(np.bincount(channel_of, np.square(weights).sum(axis=1), minlength=num_channels))
+    norms: np.ndarray = np.sqrt(np.bincount(channel_of, np.square(weights).sum(axis=1), minlength=num_channels))
+    return norms
 
 
 @SELECTORS.register('l2')
