@@ -27,7 +27,7 @@ REFUSED = {
     'unknown optimizer': ([*PRUNE, '--hp_optimizer=best'], '--hp_optimizer=best: must be one of ddpg, gp, random, tpe'),
     'contradiction': ([*TASK, '--save_path=model.keras'], 'full-prec starts from random weights'),
     'chain': ([*TASK, '--learner=uniform,weight-sparse'], 'weight-sparse cannot follow uniform: '),
-    'flag without effect': ([*PRUNE, '--tempr_dst=2'], '--tempr_dst=2.0 would have no effect'),
+    'flag without effect': ([*SPARSE, '--tempr_dst=2'], '--tempr_dst=2.0 would have no effect'),
     'flag of another learner': ([*TASK, '--cpr_prune_ratio=0.3'], 'belongs to --learner=chn-pruned-rmt'),
     'too large a batch': ([*TASK, '--batch_size=5000'], '--batch_size=5000: must be at most 1437'),
     'missing flag file': (['--flagfile=none.flags'], 'Unable to open flagfile: '),

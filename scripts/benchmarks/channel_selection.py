@@ -223,7 +223,6 @@ def make_parser() -> common.Parser:
     parser.add_model(required=True)
     parser.add_number('--images', 5000, 100, 'training images for the selection and the re-fit')
     parser.add_number('--rounds', 3, 1, 'rounds of which the medians of the seconds are taken')
-    parser.add_number('--images', 5000, 100, 'training images for the selection')
     parser.add_number('--steps', 60, 20, 'training steps per round, from which the epoch is extrapolated')
     return parser
 

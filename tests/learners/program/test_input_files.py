@@ -25,6 +25,8 @@ KIND_OF_FLAGS = {
     'uql_bits_plan': 'plan',
     'nuql_bits_plan': 'plan',
     'cp_prune_list_file': 'file',
+    'cp_curves': 'curves',
+    'cpr_curves': 'curves',
 }
 
 
