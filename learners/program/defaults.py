@@ -8,7 +8,7 @@ from typing import Any
 from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.program.chains import FULL_PRECISION
 from pocketflow.learners.program.command import Command
-from pocketflow.learners.program.identity import default_run_paths
+from pocketflow.learners.program.identity import default_run_paths, later_flags
 from pocketflow.learners.program.options import ProcessOptions
 from pocketflow.utils.options.implied import implied_values, not_given, set_values
 from pocketflow.utils.runs.run_directory import RunDirectory
@@ -39,13 +39,17 @@ def learner_defaults(names: Sequence[str]) -> dict[str, Any]:
 
 
 def _began_with(command: Command, shared: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
-    """Whether there is a run of this command with the values `shared`, and none with `own`."""
+    """Whether there is a former run of this command with the values `shared`, and none with `own`.
+
+    Runs of this program's version name all of its flags; without `--run_dir`, they are not taken for former ones.
+    """
     folder = command.options(ProcessOptions).run_dir
     if folder:
         recorded = RunDirectory(folder).recorded_flags()
         return any(f'--{flag}={str(value).lower()}' in recorded for flag, value in shared.items())
-    found = []
-    for values in (own, shared):
-        set_values(values, command.flag_values)
-        found.append(bool(default_run_paths(command)))
-    return found == [False, True]
+    set_values(own, command.flag_values)
+    if default_run_paths(command):
+        return False
+    set_values(shared, command.flag_values)
+    # Present runs with these values were begun by giving them, so that they are others.
+    return any(later_flags(command, RunDirectory(path).recorded_flags()) for path in default_run_paths(command))

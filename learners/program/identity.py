@@ -108,10 +108,10 @@ def free_flags(command: Command, recorded: Sequence[str]) -> tuple[str, ...]:
     """
     notes: tuple[str, ...] = () if command.options(ProcessOptions).exec_mode in MODES_OF_NEW_RUNS else (SPACE_NOTE,)
     notes += (WORKERS_NOTE, RUNS_CODE)
-    return (*indecisive_flags(command.options_classes()), *notes, *_later_flags(command, recorded))
+    return (*indecisive_flags(command.options_classes()), *notes, *later_flags(command, recorded))
 
 
-def _later_flags(command: Command, recorded: Sequence[str]) -> list[str]:
+def later_flags(command: Command, recorded: Sequence[str]) -> list[str]:
     """Flags with their defaults that a flag file does not name: it was written before they were introduced."""
     known, values = {_flag(line) for line in recorded}, command.flag_values
     flags = [_flag(line) for line in recorded_lines(command) if line.startswith('--')]

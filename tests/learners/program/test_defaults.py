@@ -15,6 +15,8 @@ from tests.conftest import command
 
 TASK = ('--model=lenet', '--dataset=digits')
 PRUNE = (*TASK, '--learner=chn-pruned-rmt')
+LATER = 'cpr_budget'
+"""A flag that runs from before the default do not name."""
 
 
 @pytest.fixture(autouse=True)
@@ -26,12 +28,13 @@ def distils(*arguments: str) -> bool:
     return command(*arguments).options(DistillationOptions).enabled
 
 
-def begin(*arguments: str) -> Path:
-    """The flag file of a run as the program leaves it when it begins."""
+def begin(*arguments: str, without: str = 'none') -> Path:
+    """The flag file of a run as the program leaves it when it begins; `without` a flag that it did not know yet."""
     given = command(*arguments)
     path = run_path(given)
     path.mkdir(parents=True)
-    (path / 'flags.txt').write_text('\n'.join(recorded_lines(given)) + '\n')
+    lines = [line for line in recorded_lines(given) if not line.startswith(f'--{without}=')]
+    (path / 'flags.txt').write_text('\n'.join(lines) + '\n')
     return path
 
 
@@ -54,14 +57,19 @@ def test_settings_of_the_distillation_need_no_flag_that_turns_it_on():
 
 
 def test_a_run_from_before_that_default_continues_without_a_teacher():
-    former = begin(*PRUNE, '--noenbl_dst')
+    former = begin(*PRUNE, '--noenbl_dst', without=LATER)
     assert not distils(*PRUNE) and run_path(command(*PRUNE)) == former
     assert distils(*PRUNE, '--enbl_dst') and run_path(command(*PRUNE, '--enbl_dst')) != former
     assert distils(*PRUNE, '--cpr_prune_ratio=0.3')  # another run
 
 
+def test_a_run_that_was_given_the_flag_is_another_one():
+    plain = begin(*PRUNE, '--noenbl_dst')
+    assert distils(*PRUNE) and run_path(command(*PRUNE)) != plain
+
+
 def test_where_both_runs_exist_the_default_counts():
-    former, now = begin(*PRUNE, '--noenbl_dst'), begin(*PRUNE, '--enbl_dst')
+    former, now = begin(*PRUNE, '--noenbl_dst', without=LATER), begin(*PRUNE, '--enbl_dst')
     assert distils(*PRUNE) and run_path(command(*PRUNE)) == now != former
 
 
