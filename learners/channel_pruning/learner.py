@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tf_keras as keras
@@ -18,7 +19,7 @@ from pocketflow.learners.channel_pruning.forecast import expected_channels, sele
 from pocketflow.learners.channel_pruning.from_scratch import with_new_weights
 from pocketflow.learners.channel_pruning.memory import Demand, require_memory
 from pocketflow.learners.channel_pruning.options import ChannelPrunerOptions, StageSettings
-from pocketflow.learners.channel_pruning.pruning import Pruned, prune_channels
+from pocketflow.learners.channel_pruning.pruning import Pruned, Report, prune_channels
 from pocketflow.learners.channel_pruning.regressions import Sampling
 from pocketflow.learners.channel_pruning.selectors.selector import SelectionContext, Supervision
 from pocketflow.learners.channel_pruning.skipping import check_any_prunable, skip_reasons
@@ -200,30 +201,23 @@ class ChannelPruningLearner(SearchingLearner):
           shares: layer -> the share of its channels to keep.
           planned: layer -> the channels that it keeps, in place of `shares`.
         """
-        progress = Progress('selecting channels', len(layers), unit='layers')
-        readers, stage = reader_channels(model), self.stage
-
-        def report(name: str, num_kept: int, error: float) -> None:
-            progress.advance(1)
-            progress.report({'kept': num_kept, 'of': readers[name].num_channels, 'relative_error': error}, name)
-
+        stage = self.stage
         sampling = self._sampling(stage.num_images)
-        result = prune_channels(
-            model,
-            sampling.images,
-            {name: 1 - share for name, share in shares.items()},
-            stage.selector,
-            layers=layers,
-            channels=planned and {name: planned[name] for name in layers if name in planned},
-            num_positions=sampling.num_positions,
-            ridge=sampling.ridge,
-            seed=sampling.seed,
-            supervision=self._supervision(stage.num_images),
-            batch_norms=self.options.batch_norms or BATCH_NORMS[0],
-            report=report,
-        )
-        progress.close()
-        return result
+        with progress_of_layers(model, layers) as report:
+            return prune_channels(
+                model,
+                sampling.images,
+                {name: 1 - share for name, share in shares.items()},
+                stage.selector,
+                layers=layers,
+                channels=planned and {name: planned[name] for name in layers if name in planned},
+                num_positions=sampling.num_positions,
+                ridge=sampling.ridge,
+                seed=sampling.seed,
+                supervision=self._supervision(stage.num_images),
+                batch_norms=self.options.batch_norms or BATCH_NORMS[0],
+                report=report,
+            )
 
     @property
     def _curves(self) -> CurvesStage | None:
@@ -293,6 +287,19 @@ class ChannelPruningLearner(SearchingLearner):
             return None
         _, labels = self.helper.training_samples(num_images, self.context.seed)
         return Supervision(labels, lambda labels, outputs: self.helper.calc_loss(labels, outputs, [])[0])
+
+
+@contextlib.contextmanager
+def progress_of_layers(model: keras.Model, layers: Sequence[str]) -> Iterator[Report]:
+    """Progress over the layers of a model; the block calls the given function for each layer that is re-fitted."""
+    progress, readers = Progress('selecting channels', len(layers), unit='layers'), reader_channels(model)
+
+    def report(name: str, num_kept: int, error: float) -> None:
+        progress.advance(1)
+        progress.report({'kept': num_kept, 'of': readers[name].num_channels, 'relative_error': error}, name)
+
+    yield report
+    progress.close()
 
 
 def _refit_seconds(demand: Demand, num_images: int, speed: Speed) -> float:

@@ -14,6 +14,8 @@ MIN_RIDGE = 1e-10
 """Least damping: below the rounding errors of thousands of summed squares, equations of few samples may be singular."""
 
 
+REFUSES_AFTER = {'weight-sparse': 'the least-squares re-fit would fill its zeros; prune channels first'}
+"""Learners that cannot come before a channel pruner in a chain -> the reason."""
 SHARED_DEFAULTS: dict[str, Any] = {'enbl_dst': True}
 """Shared flags that have another default for channel pruners."""
 

@@ -216,14 +216,20 @@ def _result(
     kept: Mapping[str, tuple[int, ...]],
     notes: Mapping[str, str],
 ) -> Pruned:
-    plan = CompressionPlan(
+    return Pruned(pruned, channels_plan(model, readers, kept, pruned), refitted, notes)
+
+
+def channels_plan(
+    model: keras.Model, readers: Mapping[str, ReaderChannels], kept: Mapping[str, tuple[int, ...]], pruned: keras.Model
+) -> CompressionPlan:
+    """The plan of the kept channels of `model`, with the cost of the `pruned` one."""
+    return CompressionPlan(
         'channels',
         model.name,
         kept,
         {name: readers[name].num_channels for name in kept},
         {'macs': total_macs(pruned), 'parameters': total_parameters(pruned)},
     )
-    return Pruned(pruned, plan, refitted, notes)
 
 
 def choose(selector: Selector, regression: LayerRegression, count: int) -> np.ndarray:

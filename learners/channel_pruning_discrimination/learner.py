@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
-from pocketflow.learners.channel_pruning.learner import ChannelPruningLearner
+from pocketflow.learners.channel_pruning.learner import ChannelPruningLearner, progress_of_layers
 from pocketflow.learners.channel_pruning.linear_forms import linear_form
 from pocketflow.learners.channel_pruning.pruning import Chosen, Pruned, Refitted, Report, prune_by, refit_layers
 from pocketflow.learners.channel_pruning.selectors.dcp import NUM_ROUNDS, NUM_SCORED
@@ -25,7 +25,6 @@ from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.search.trial_network import unsharded
 from pocketflow.utils.channels import input_masks, reader_channels
 from pocketflow.utils.distributed.mirror import CHECKPOINTS
-from pocketflow.utils.system.progress import Progress
 from pocketflow.utils.tasks.nests import Nest
 from pocketflow.utils.training.checkpoints import random_generators
 from pocketflow.utils.training.trainer import Trainer, TrainerParts
@@ -75,15 +74,11 @@ class DisChnPrunedLearner(ChannelPruningLearner):
     ) -> Pruned:
         readers, num_images = {name: reader_channels(model)[name] for name in layers}, self.stage.num_images
         context = SelectionContext(model, readers, self._sampling(num_images), self._supervision(num_images))
-        selector, progress = HeadSelector(context), Progress('selecting channels', len(layers), unit='layers')
-
-        def report(name: str, num_kept: int, error: float) -> None:
-            progress.advance(1)
-            progress.report({'kept': num_kept, 'of': readers[name].num_channels, 'relative_error': error}, name)
-
-        result = prune_by(context, selector, shares, lambda chosen: self._in_blocks(context, selector, chosen, report))
-        progress.close()
-        return result
+        selector = HeadSelector(context)
+        with progress_of_layers(model, layers) as report:
+            return prune_by(
+                context, selector, shares, lambda chosen: self._in_blocks(context, selector, chosen, report)
+            )
 
     def _blocks(self, model: keras.Model) -> list[Block]:
         """All layers that have a linear form, except those that make outputs, in blocks.

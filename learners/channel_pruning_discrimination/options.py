@@ -7,6 +7,7 @@ import dataclasses
 from pocketflow.learners.channel_pruning.choices import DENSE_LAYERS
 from pocketflow.learners.channel_pruning.options import (
     MIN_RIDGE,
+    REFUSES_AFTER,
     SHARED_DEFAULTS,
     ChannelPrunerOptions,
     StageFlags,
@@ -82,6 +83,6 @@ LEARNERS.declare(
         'Channels chosen by the gradient of reconstruction and discrimination losses (Zhuang et al. 2018).',
         options_class=DiscriminationOptions,
         defaults=SHARED_DEFAULTS,
-        refuses_after={'weight-sparse': 'the least-squares re-fit would fill its zeros; prune channels first'},
+        refuses_after=REFUSES_AFTER,
     ),
 )

@@ -7,6 +7,7 @@ import dataclasses
 from pocketflow.learners.channel_pruning.choices import DENSE_LAYERS
 from pocketflow.learners.channel_pruning.options import (
     MIN_RIDGE,
+    REFUSES_AFTER,
     SHARED_DEFAULTS,
     ChannelPrunerOptions,
     StageFlags,
@@ -111,6 +112,6 @@ LEARNERS.declare(
         'Channel selection by group-sparse regression of each layer, least-squares re-fit, real removal.',
         options_class=GroupSparseOptions,
         defaults=SHARED_DEFAULTS,
-        refuses_after={'weight-sparse': 'the least-squares re-fit would fill its zeros; prune channels first'},
+        refuses_after=REFUSES_AFTER,
     ),
 )

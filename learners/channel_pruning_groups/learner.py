@@ -17,7 +17,7 @@ from pocketflow.learners.channel_pruning.learner import ChannelPruningLearner
 from pocketflow.learners.channel_pruning.linear_forms import linear_form
 from pocketflow.learners.channel_pruning.list_file import by_layer, read_list
 from pocketflow.learners.channel_pruning.options import StageSettings
-from pocketflow.learners.channel_pruning.pruning import Pruned
+from pocketflow.learners.channel_pruning.pruning import Pruned, channels_plan
 from pocketflow.learners.channel_pruning_groups.free_candidates import FreeChannelCandidates
 from pocketflow.learners.channel_pruning_groups.groups import groups_of
 from pocketflow.learners.channel_pruning_groups.options import GroupPruningOptions
@@ -25,8 +25,6 @@ from pocketflow.learners.model_files import load_own_model
 from pocketflow.learners.options import LEARNERS
 from pocketflow.utils.channels import reader_channels, trace
 from pocketflow.utils.channels.streams import streams
-from pocketflow.utils.compression_plan import CompressionPlan
-from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 from pocketflow.utils.distributed.mirror import CHECKPOINTS, mirror
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.models.files import save_model
@@ -110,14 +108,7 @@ class GroupPruningLearner(ChannelPruningLearner):
         current, kept = self._load_group(len(groups) - 2)
         result = self.prune(current, groups[-1], self._shares_of(model, groups[-1], found))
         kept |= result.kept
-        readers = reader_channels(model)
-        plan = CompressionPlan(
-            'channels',
-            model.name,
-            kept,
-            {name: readers[name].num_channels for name in kept},
-            {'macs': total_macs(result.model), 'parameters': total_parameters(result.model)},
-        )
+        plan = channels_plan(model, reader_channels(model), kept, result.model)
         return self.compressed(model, dataclasses.replace(result, plan=plan), self._skipped(model))
 
     def _candidates(self, model: keras.Model, num_images: int) -> ChannelCandidates:

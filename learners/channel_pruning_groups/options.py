@@ -6,6 +6,7 @@ import dataclasses
 
 from pocketflow.learners.channel_pruning.choices import CURVE_METHODS
 from pocketflow.learners.channel_pruning.options import (
+    REFUSES_AFTER,
     SHARED_DEFAULTS,
     ChannelPrunerOptions,
     CurveFlags,
@@ -179,6 +180,6 @@ LEARNERS.declare(
         'Channel pruning with a ratio per layer, in groups with tuning in between (He et al. 2017, 2018).',
         options_class=GroupPruningOptions,
         defaults=SHARED_DEFAULTS,
-        refuses_after={'weight-sparse': 'the least-squares re-fit would fill its zeros; prune channels first'},
+        refuses_after=REFUSES_AFTER,
     ),
 )

@@ -49,7 +49,7 @@ class ChannelPrunedRmtLearner(ChannelPruningLearner):
             return None
         plan = self._load_plan()
         plan.check_model(model)
-        check_none_skipped(plan, skipped, self.options.stage.flags, PLAN_FLAG)
+        check_none_skipped(plan, skipped, self.stage.flags, PLAN_FLAG)
         return plan.channels()
 
     def _load_plan(self) -> CompressionPlan:

@@ -7,6 +7,7 @@ import dataclasses
 from pocketflow.learners.channel_pruning.choices import BUDGETS, CURVE_METHODS, DENSE_LAYERS, SELECTORS
 from pocketflow.learners.channel_pruning.options import (
     MIN_RIDGE,
+    REFUSES_AFTER,
     SHARED_DEFAULTS,
     ChannelPrunerOptions,
     CurveFlags,
@@ -170,6 +171,6 @@ LEARNERS.declare(
         'LASSO channel selection, least-squares re-fit, real removal (He et al. 2017).',
         options_class=ChannelPruningOptions,
         defaults=SHARED_DEFAULTS,
-        refuses_after={'weight-sparse': 'the least-squares re-fit would fill its zeros; prune channels first'},
+        refuses_after=REFUSES_AFTER,
     ),
 )
