@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pocketflow.utils.errors import UsageError
 
 
-def read_list(path: str, flag: str, what: str) -> tuple[float, ...]:
+def read_list(path: str, flag: str, what: str, accepts: Callable[[float], bool]) -> tuple[float, ...]:
     """The numbers of a text file, separated by commas, white space or both.
 
     Args:
       path: the file.
       flag: the flag that names it, without dashes, for messages.
       what: what the numbers are, for messages.
+      accepts: whether a number is in range.
 
     Raises:
-      UsageError: the file cannot be read, is empty, or holds something else than numbers.
+      UsageError: the file cannot be read, is empty, or holds something else than numbers in range.
     """
     try:
         text = Path(path).read_text(encoding='utf-8')
@@ -27,7 +28,11 @@ def read_list(path: str, flag: str, what: str) -> tuple[float, ...]:
     words = [word for word in re.split(r'[,\s]+', text) if word]
     if not words:
         raise UsageError(f'--{flag}={path}: the file is empty; give {what}, separated by commas')
-    return tuple(_number(word, path, flag, what) for word in words)
+    numbers = tuple(_number(word, path, flag, what) for word in words)
+    for number in numbers:
+        if not accepts(number):
+            raise UsageError(f'--{flag}={path}: {number:g} is out of range; give {what}')
+    return numbers
 
 
 def by_layer(

@@ -67,10 +67,7 @@ class ChannelPrunedGpuLearner(ChannelPruningLearner):
         return by_layer(self._read_ratios(), layers, self._ratio_path, RATIO_FLAG, 'layers')
 
     def _read_ratios(self) -> tuple[float, ...]:
-        ratios = read_list(self._ratio_path, RATIO_FLAG, WHAT)
-        for ratio in ratios:
-            if not 0 <= ratio < 1:
-                raise UsageError(f'--{RATIO_FLAG}={self._ratio_path}: {ratio:g} is out of range; give {WHAT}')
+        ratios = read_list(self._ratio_path, RATIO_FLAG, WHAT, lambda ratio: 0 <= ratio < 1)
         if not any(ratios):
             raise UsageError(f'--{RATIO_FLAG}={self._ratio_path}: all ratios are 0, so that nothing would be removed')
         return ratios

@@ -120,13 +120,7 @@ class GroupPruningLearner(ChannelPruningLearner):
     def _listed(self) -> tuple[float, ...]:
         """The numbers of the list file; empty without one."""
         path = self.options.list_path
-        if path is None:
-            return ()
-        shares = read_list(path, LIST_FLAG, WHAT)
-        for share in shares:
-            if not 0 < share <= 1:
-                raise UsageError(f'--{LIST_FLAG}={path}: {share:g} is out of range; give {WHAT}')
-        return shares
+        return () if path is None else read_list(path, LIST_FLAG, WHAT, lambda share: 0 < share <= 1)
 
     def _groups(self, model: keras.Model) -> list[list[str]]:
         return groups_of(

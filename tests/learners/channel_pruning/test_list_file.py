@@ -8,12 +8,18 @@ from pocketflow.utils.errors import UsageError
 
 def test_numbers_are_separated_by_commas_or_white_space(tmp_path):
     (tmp_path / 'ratio.list').write_text('1.0,0.5, 0.25\n.75\n')
-    assert read_list(str(tmp_path / 'ratio.list'), 'list', 'ratios') == (1.0, 0.5, 0.25, 0.75)
+    assert read_list(str(tmp_path / 'ratio.list'), 'list', 'ratios', lambda number: 0 <= number <= 1) == (
+        1.0,
+        0.5,
+        0.25,
+        0.75,
+    )
 
 
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
+        (b'0.5,1.5', '1.5 is out of range; give ratios$'),
         (b'0.5,half', "'half' is no number; give ratios, separated by commas$"),
         (b' \n', 'the file is empty; give ratios'),
         (b'\xff\xfe', 'cannot read the file'),
@@ -24,7 +30,7 @@ def test_what_is_no_list_is_refused(tmp_path, content, message):
     if content is not None:
         (tmp_path / 'ratio.list').write_bytes(content)
     with pytest.raises(UsageError, match=f'^--list=.*ratio.list: {message}'):
-        read_list(str(tmp_path / 'ratio.list'), 'list', 'ratios')
+        read_list(str(tmp_path / 'ratio.list'), 'list', 'ratios', lambda number: 0 <= number <= 1)
 
 
 def test_each_layer_has_a_number():
