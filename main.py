@@ -38,8 +38,10 @@ from absl import logging
 
 from pocketflow.learners.program.checks import checked_command
 from pocketflow.learners.program.command import FirstPass
+from pocketflow.learners.program.completion import COMPLETION, completion
 from pocketflow.learners.program.needed_files import refuse_missing_files
-from pocketflow.learners.program.usage import HELP_FLAGS, usage
+from pocketflow.learners.program.subcommands import without_subcommand
+from pocketflow.learners.program.usage import HELP_FLAGS, subcommand_usage, usage
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.runs import log_file
 from pocketflow.utils.system import paths
@@ -80,12 +82,16 @@ def error_message(error: Exception) -> tuple[str | None, int]:
 
 def dispatch(argv: Sequence[str], first_pass: FirstPass | None) -> None:
     """Parses and checks the command line, loads TensorFlow, and starts the work in the run directory."""
+    if argv[1:2] == [COMPLETION]:
+        say(completion(argv[2:]))
+        return
+    argv, subcommand = without_subcommand(argv)
     if HELP_FLAGS & set(argv):
-        say(usage(argv, __doc__))
+        say(usage(argv, __doc__) if subcommand is None or '--helpfull' in argv else subcommand_usage(subcommand))
         return
     with interrupts.ended_at_once():  # nothing has to be saved yet
         with paths.path_errors_reported():
-            command = checked_command(argv, first_pass)
+            command = checked_command(argv, first_pass, subcommand)
             refuse_missing_files(command)
         for flag, reason in command.superseded().items():
             logging.warning('--%s has no effect any more: %s', flag, reason)
@@ -97,7 +103,7 @@ def dispatch(argv: Sequence[str], first_pass: FirstPass | None) -> None:
 def run(argv: Sequence[str]) -> int:
     """Executes a command line and returns the exit code."""
     try:
-        first_pass = FirstPass.at(argv)
+        first_pass = FirstPass.at(without_subcommand(argv)[0])
         debug = first_pass.process.debug
     except PocketFlowError:  # raised again, and reported, in `dispatch`
         first_pass, debug = None, '--debug' in argv

@@ -37,6 +37,7 @@ EXTRAS_REQUIRE = {
         'pytest-cov>=7',
         'coverage>=7.10',  # the first that follows subprocesses by itself
         'hypothesis>=6.100',
+        'jsonschema>=4.20',
         'ruff>=0.6',
         'mypy>=1.18',
         'packaging>=24',

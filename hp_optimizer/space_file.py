@@ -16,9 +16,7 @@ import yaml
 
 from pocketflow.hp_optimizer.space import Kind, Order, Parameter, SearchSpace
 from pocketflow.utils.errors import UsageError
-
-MAX_BYTES, MAX_DEPTH = 2**16, 20
-"""Largest accepted size of a file in bytes."""
+from pocketflow.utils.system.yaml_files import in_one_line, read_yaml
 
 _SHOWN_LENGTH = 100
 _SECTIONS = ('parameters', 'constraints')
@@ -38,11 +36,11 @@ def read_space(path: str | os.PathLike[str], flags: Mapping[str, type]) -> Searc
         begins with the file's name.
     """
     try:
-        document = _read(path)
+        document = read_yaml(path)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f'cannot read --hpo_space={os.fspath(path)}: {error}') from None
     except yaml.YAMLError as error:
-        raise UsageError(f'--hpo_space={os.fspath(path)} is not YAML: {" ".join(str(error).split())[:300]}') from None
+        raise UsageError(f'--hpo_space={os.fspath(path)} is not YAML: {in_one_line(error)}') from None
     try:
         return parse_space(document, flags)
     except UsageError as error:
@@ -52,41 +50,11 @@ def read_space(path: str | os.PathLike[str], flags: Mapping[str, type]) -> Searc
 def names_in_space(path: str | None) -> frozenset[str]:
     """The flags that a YAML file names, unchecked; empty if the file cannot be read."""
     try:
-        document = _read(path) if path else None
+        document = read_yaml(path) if path else None
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return frozenset()
     entries = document.get('parameters') if isinstance(document, dict) else None
     return frozenset(map(str, entries)) if isinstance(entries, dict) else frozenset()
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain values only: rejects aliases, which can expand to a document of any size, and deep nesting."""
-
-    depth = 0
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError(f'it uses the alias *{self.peek_event().anchor[:40]}; write the values out')
-        if self.depth > MAX_DEPTH:
-            raise yaml.YAMLError(f'it is nested more than {MAX_DEPTH} deep')
-        self.depth += 1
-        node = super().compose_node(parent, index)
-        self.depth -= 1
-        return node
-
-
-def _read(path: str | os.PathLike[str]) -> Any:
-    """Decodes a document; raises an `OSError`, `UnicodeDecodeError` or `YAMLError` if it cannot be read."""
-    with open(path, 'rb') as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise yaml.YAMLError(f'it has more than {MAX_BYTES} bytes')
-    try:
-        return yaml.load(content.decode('utf-8'), _Loader)
-    except (ValueError, RecursionError) as error:  # invalid dates, integers of many thousand digits
-        if isinstance(error, UnicodeDecodeError):
-            raise
-        raise yaml.YAMLError(str(error)) from error
 
 
 def parse_space(document: Any, flags: Mapping[str, type]) -> SearchSpace:

@@ -4,6 +4,7 @@
 #   scripts/run_local.sh                                                 the quickstart
 #   scripts/run_local.sh --flagfile=FILE --learner=weight-sparse         other flags are passed to main.py
 #   scripts/run_local.sh nets/resnet_at_cifar10_run.py --learner=uniform is --model=resnet --dataset=cifar10
+#   scripts/run_local.sh export --run_dir=DIR                            commands: --help lists them
 #   scripts/run_local.sh examples/convnet_at_fmnist.py                   is --model_helper=FILE
 #
 # -n=K or --nb_gpus=K: number of workers; must be 1.
@@ -17,6 +18,8 @@ source "$LIB/env.sh"
 # shellcheck source=scripts/lib/launch.sh
 source "$LIB/launch.sh"
 
+# shellcheck disable=SC2034  # read by parse_launch
+TAKES_COMMAND=yes
 parse_launch "$@"
 ((NUM_WORKERS == 1)) \
   || die 2 "-n=$NUM_WORKERS: one worker is started here; several workers need scripts/run_horovod.sh"

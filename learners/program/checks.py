@@ -11,6 +11,7 @@ from pocketflow.learners.program.chains import FULL_PRECISION, starts_from_basel
 from pocketflow.learners.program.command import SEARCH_OPTIONS, UNRECORDED_OPTIONS, Command, FirstPass, read_command
 from pocketflow.learners.program.defaults import apply_defaults
 from pocketflow.learners.program.options import FLAGS_OF_MODES, MODES_OF_NEW_RUNS, ProcessOptions
+from pocketflow.learners.program.subcommands import check_subcommand
 from pocketflow.learners.search.options import SearchedOptions
 from pocketflow.learners.search.searchable import refuse_nested
 from pocketflow.utils.errors import UsageError
@@ -23,14 +24,20 @@ from pocketflow.utils.reports.verdict import VerdictOptions, refuse_conditions
 from pocketflow.utils.training.options import DistillationOptions
 
 
-def checked_command(argv: Sequence[str], first_pass: FirstPass | None = None) -> Command:
+def checked_command(argv: Sequence[str], first_pass: FirstPass | None = None, subcommand: str | None = None) -> Command:
     """Parses a command line with `read_command` and checks the combination of its flags.
+
+    Args:
+      argv, first_pass: as for `read_command`.
+      subcommand: the command that stood in front of the flags, if any.
 
     Raises:
       UsageError: as for `read_command`, or flags contradict each other or would have no effect.
     """
     command = read_command(argv, first_pass)
     apply_defaults(command)
+    if subcommand is not None:
+        check_subcommand(subcommand, command)
     check_command(command)
     return command
 

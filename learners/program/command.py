@@ -11,6 +11,7 @@ from pocketflow.datasets.options import DatasetOptions
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.options import LEARNERS, LearnerOptions
 from pocketflow.learners.program.chains import check_chain
+from pocketflow.learners.program.config import check_config
 from pocketflow.learners.program.options import MODES_OF_NEW_RUNS, MainOptions, ProcessOptions
 from pocketflow.learners.search.options import SearchedOptions
 from pocketflow.nets.find_pair import Pair, PairOptions, find_pair, helper_lines
@@ -141,7 +142,7 @@ def options_classes(pair: PairDeclaration, learners: Iterable[str] = LEARNERS) -
 
 
 def read_command(argv: Sequence[str], first_pass: FirstPass | None = None) -> Command:
-    """Parses a command line; reads only flag files and the user's own pair, and writes nothing.
+    """Parses a command line; reads only flag files, `--config` and the user's own pair, and writes nothing.
 
     Args:
       argv: program name and arguments.
@@ -155,6 +156,8 @@ def read_command(argv: Sequence[str], first_pass: FirstPass | None = None) -> Co
     with_run = [argv[0], *of_run, *argv[1:]]
     pair_options = FirstPass.at(with_run).pair if of_run else first_pass.pair
     pair = find_pair(pair_options)
+    if first_pass.process.config is not None:
+        check_config(first_pass.process.config, pair.declaration)
     values = parse(options_classes(pair.declaration), with_run)
     return Command(
         tuple(argv),

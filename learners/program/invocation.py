@@ -34,6 +34,7 @@ class Invocation:
       run_dir_is_given: whether the user named the run directory.
       changed_flags, default_flags: flags that affect results, with other values than the defaults and with these.
       reader: reads the models that flags name, each once.
+      config: the content of the file that repeats a new run.
     """
 
     helper: AbstractModelHelper
@@ -58,6 +59,7 @@ class Invocation:
     run_dir_is_given: bool = False
     changed_flags: tuple[str, ...] = ()
     default_flags: tuple[str, ...] = ()
+    config: str = ''
 
     def pipeline(self, log: MetricsLog | None) -> Pipeline:
         context = LearnerContext(

@@ -15,6 +15,7 @@ from pocketflow.learners.model_files import CONTAINER_NAME, CONTAINER_SUFFIX
 from pocketflow.learners.program.baseline import BASELINE_FOLDER
 from pocketflow.learners.program.chains import starts_from_baseline
 from pocketflow.learners.program.checking.check import check
+from pocketflow.learners.program.config_record import CONFIG_FILE
 from pocketflow.learners.program.exporting import Candidate, Exporter, refuse_failed_exports
 from pocketflow.learners.program.input_files import record_inputs
 from pocketflow.learners.program.invocation import Invocation, check_inputs
@@ -75,6 +76,12 @@ def opened_run(
         invocation.run.release()
 
 
+def record_config(invocation: Invocation) -> None:
+    """Writes the file that repeats the run, once; flags of a continued run that do not decide results may differ."""
+    if not (invocation.run / CONFIG_FILE).exists():
+        atomic.write_text(invocation.run / CONFIG_FILE, invocation.config)
+
+
 def record_data(invocation: Invocation) -> None:
     """Records the fingerprint of the training data; rejects other data for an existing run."""
     run, found = invocation.run, invocation.helper.dataset.fingerprint()
@@ -102,6 +109,7 @@ def train(invocation: Invocation) -> None:
         with path_errors_reported():
             check_inputs(invocation)
     with opened_run(invocation, begins_from=invocation.named_files()):
+        record_config(invocation)
         if is_finished(invocation):
             logging.info('this run was finished before; its report is shown again')
             warn_of_damage(invocation.run)

@@ -51,6 +51,9 @@ class ProcessOptions(Options):
         'eval, export, benchmark: of a finished run; eval, export: also of the model at --save_path',
         choices=tuple(FLAGS_OF_MODES),
     )
+    config: str | None = option(
+        'config', None, 'YAML file with these flags, in sections and strategies; flags that are given override it'
+    )
     run_dir: str | None = option('run_dir', None, 'directory of the run; default: runs/PAIR/LEARNER-FINGERPRINT')
     dry_run: bool = option('dry_run', False, 'print the stages, files and flags that matter, and do nothing else')
     trust_model: bool = option(

@@ -18,6 +18,7 @@ from pocketflow.learners.options import LearnerOptions
 from pocketflow.learners.program.baseline import BASELINE_FOLDER
 from pocketflow.learners.program.checking.plan import print_plan
 from pocketflow.learners.program.command import Command
+from pocketflow.learners.program.config_record import config_text
 from pocketflow.learners.program.identity import (
     free_flags,
     recorded_lines,
@@ -123,6 +124,7 @@ def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
         run_dir_is_given=command.options(ProcessOptions).run_dir is not None,
         changed_flags=tuple(changed),
         default_flags=tuple(defaults),
+        config=config_text(command),
     )
 
 

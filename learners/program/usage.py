@@ -9,11 +9,12 @@ from absl import flags
 from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.program.command import SEARCH_OPTIONS, SHARED_OPTIONS, FirstPass
 from pocketflow.learners.program.options import MainOptions, ProcessOptions
+from pocketflow.learners.program.subcommands import SUBCOMMANDS, overview
 from pocketflow.nets import PAIRS
 from pocketflow.nets.find_pair import PairOptions, find_pair, given_usages
 from pocketflow.nets.options import GIVEN
 from pocketflow.utils.distributed.options import MultiGpuOptions
-from pocketflow.utils.options import define_flags
+from pocketflow.utils.options import Options, define_flags
 from pocketflow.utils.reports.verdict import VerdictOptions
 
 HELP_FLAGS = frozenset({'--help', '-h', '--helpfull', '-help'})
@@ -25,6 +26,9 @@ def usage(argv: Sequence[str], introduction: str) -> str:
     pairs = [name.split('_at_') for name in PAIRS]
     lines = [
         introduction.strip(),
+        '',
+        'Commands (pocketflow NAME [flags]; each is a short form of flags):',
+        overview(),
         '',
         'Model/dataset pairs:',
         *(f'  --model={model} --dataset={data}' for model, data in pairs if model != GIVEN),
@@ -45,3 +49,16 @@ def usage(argv: Sequence[str], introduction: str) -> str:
     for options_class in classes:
         define_flags(options_class, flag_values, group=options_class.__name__)
     return '\n'.join(lines) + flag_values.get_help() + ('' if full else '\nAll flags: --helpfull\n')
+
+
+def subcommand_usage(name: str) -> str:
+    """The text of `pocketflow NAME --help`: the command, an example, and the flags that are most often given to it."""
+    known = SUBCOMMANDS[name]
+    flag_values = flags.FlagValues()
+    classes: list[type[Options]] = [ProcessOptions, *known.options]
+    for options_class in classes:
+        define_flags(options_class, flag_values, group=options_class.__name__)
+    lines = [f'pocketflow {name}: {known.summary}.', '', f'    pocketflow {name} {known.example}', '']
+    if MainOptions in known.options:
+        lines += ['Learners:', *(f'  {learner:16} {LEARNERS.declaration(learner).summary}' for learner in LEARNERS), '']
+    return '\n'.join(lines) + flag_values.get_help() + '\nAll flags: --helpfull\n'

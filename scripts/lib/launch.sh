@@ -4,6 +4,8 @@
 
 NUM_WORKERS=1
 MAIN_ARGS=()
+# Set by launchers that start main.py here, at once, so that it can refuse unknown commands.
+TAKES_COMMAND=''
 
 set_workers() {
   local value=${1#*=}
@@ -32,12 +34,14 @@ add_script() {
   elif [[ "$1" == *.py && ! "$1" =~ (^|/)nets/ ]]; then
     [[ -e "$(locate "$1")" ]] && plain=$1
     MAIN_ARGS+=("--model_helper=$(locate "$plain")")
+  elif [[ -n "$TAKES_COMMAND" && "$1" =~ ^[a-z][a-z-]*$ ]]; then
+    MAIN_ARGS=("$1" "${MAIN_ARGS[@]}")  # a command, which main.py knows
   else
     die 2 "'$1' is not nets/MODEL_at_DATASET_run.py (a pair), a model helper's file.py, or a --flag"
   fi
 }
 
-# parse_launch ARGS...: sets NUM_WORKERS and MAIN_ARGS; only the first word may be a script.
+# parse_launch ARGS...: sets NUM_WORKERS and MAIN_ARGS; only the first word may be a script or a command.
 parse_launch() {
   local word script=''
   for word in "$@"; do

@@ -114,6 +114,10 @@ def test_a_file_that_is_named_like_an_original_script_is_taken_as_it_is(repo: Pa
     assert main_args(repo, 'trial_run.py') == ['--model_helper=trial_run.py']
 
 
+def test_a_command_comes_first(repo: Path):
+    assert main_args(repo, '-n=1', 'export', '--run_dir=a b') == ['export', '--run_dir=a b']
+
+
 @pytest.mark.parametrize(
     'script',
     [
@@ -123,7 +127,7 @@ def test_a_file_that_is_named_like_an_original_script_is_taken_as_it_is(repo: Pa
         'nets/a b_at_c_run.py',
         'nets/resnet_at_cifar10_run',
         'nets/resnet.py',
-        'resnet',
+        'Resnet',
         'notes.txt',
         '',
     ],

@@ -1,4 +1,4 @@
-"""Parses a command line, flag files included, into the flags of some options classes."""
+"""Parses a command line, flag files and `--config` included, into the flags of some options classes."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from collections.abc import Sequence
 from absl import flags
 
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.options.config_file import with_config
 from pocketflow.utils.options.fields import Options, define_flags
 from pocketflow.utils.system import paths
 
 
 def parse(options_classes: Sequence[type[Options]], argv: Sequence[str], known_only: bool = False) -> flags.FlagValues:
-    """Parses argv and its flag files; unknown flags are errors, or are ignored with `known_only`."""
+    """Parses argv, its flag files and its `--config`; unknown flags are errors, or are ignored with `known_only`."""
     flag_values = flags.FlagValues()
     for options_class in options_classes:
         define_flags(options_class, flag_values)
     try:
-        rest = flag_values(argv, known_only=known_only)
+        arguments = flag_values.read_flags_from_files(list(argv[1:]), force_gnu=False)
+        rest = flag_values(with_config([argv[0], *arguments]), known_only=known_only)
     except UnicodeDecodeError as error:
         raise UsageError(f'--flagfile: holds no text ({error})') from error
     except (flags.Error, OSError) as error:

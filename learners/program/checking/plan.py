@@ -10,6 +10,7 @@ from typing import Any
 from pocketflow.learners.abstract_learner import AbstractLearner
 from pocketflow.learners.program.baseline import BASELINE_FOLDER, METRICS_FILE
 from pocketflow.learners.program.chains import FULL_PRECISION, starts_from_baseline
+from pocketflow.learners.program.config_record import CONFIG_FILE
 from pocketflow.learners.program.invocation import Invocation
 from pocketflow.learners.program.options import MODES_OF_NEW_RUNS
 from pocketflow.learners.program.pipeline import Pipeline
@@ -168,7 +169,7 @@ def _writes(invocation: Invocation, mode: str, pipeline: Pipeline) -> Iterator[s
         return
     yield from (FLAGS_FILE, 'data.txt', 'log.txt')
     if mode == 'train':
-        yield from ('metrics.jsonl', 'events/')
+        yield from (CONFIG_FILE, 'metrics.jsonl', 'events/')
         names = invocation.learner_names
         if _needs_model(invocation):
             yield from (f'{BASELINE_FOLDER}/{MODEL_NAME}', f'{BASELINE_FOLDER}/{METRICS_FILE}')
