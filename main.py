@@ -38,9 +38,9 @@ from absl import logging
 
 from pocketflow.learners.program.checks import checked_command
 from pocketflow.learners.program.command import FirstPass
-from pocketflow.learners.program.completion import COMPLETION, completion
 from pocketflow.learners.program.needed_files import refuse_missing_files
 from pocketflow.learners.program.subcommands import without_subcommand
+from pocketflow.learners.program.tools import TOOLS
 from pocketflow.learners.program.usage import HELP_FLAGS, subcommand_usage, usage
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.runs import log_file
@@ -82,8 +82,9 @@ def error_message(error: Exception) -> tuple[str | None, int]:
 
 def dispatch(argv: Sequence[str], first_pass: FirstPass | None) -> None:
     """Parses and checks the command line, loads TensorFlow, and starts the work in the run directory."""
-    if argv[1:2] == [COMPLETION]:
-        say(completion(argv[2:]))
+    if len(argv) > 1 and argv[1] in TOOLS:
+        with paths.path_errors_reported():
+            say(TOOLS[argv[1]](argv[2:]))
         return
     argv, subcommand = without_subcommand(argv)
     if HELP_FLAGS & set(argv):

@@ -13,8 +13,6 @@ from pocketflow.nets.options import GIVEN
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import Options, option_fields, value_type
 
-COMPLETION = 'completion'
-"""The command; it prints a script, and takes the name of a shell in place of flags."""
 _BASH = """\
 # Completion for pocketflow: source <(pocketflow completion bash)
 _pocketflow() {
@@ -46,19 +44,19 @@ SHELLS = {'bash': '', 'zsh': _ZSH}
 """Shell -> what precedes the script for bash, which zsh runs, too."""
 
 
-def completion(arguments: Sequence[str]) -> str:
-    """The script for the shell that the arguments name.
+def completion(arguments: Sequence[str], others: Sequence[str] = ()) -> str:
+    """The script for the shell that the arguments name; `others` are commands besides those of `SUBCOMMANDS`.
 
     Raises:
       UsageError: they do not name one.
     """
     if len(arguments) != 1 or arguments[0] not in SHELLS:
         raise UsageError(
-            f'pocketflow {COMPLETION} {" ".join(arguments)}: give the name of a shell: {" or ".join(SHELLS)}, as in '
-            f'source <(pocketflow {COMPLETION} bash)'
+            f'pocketflow completion {" ".join(arguments)}: give the name of a shell: {" or ".join(SHELLS)}, as in '
+            f'source <(pocketflow completion bash)'
         )
     values = '\n'.join(f"    --{flag}) values='{' '.join(words)}' ;;" for flag, words in _choices().items())
-    script = _BASH.replace('@VALUES@', values).replace('@COMMANDS@', ' '.join([*SUBCOMMANDS, COMPLETION]))
+    script = _BASH.replace('@VALUES@', values).replace('@COMMANDS@', ' '.join([*SUBCOMMANDS, *others]))
     return SHELLS[arguments[0]] + script.replace('@FLAGS@', ' '.join(_flags()))
 
 

@@ -10,6 +10,7 @@ from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.program.command import SEARCH_OPTIONS, SHARED_OPTIONS, FirstPass
 from pocketflow.learners.program.options import MainOptions, ProcessOptions
 from pocketflow.learners.program.subcommands import SUBCOMMANDS, overview
+from pocketflow.learners.program.tools import SUMMARIES
 from pocketflow.nets import PAIRS
 from pocketflow.nets.find_pair import PairOptions, find_pair, given_usages
 from pocketflow.nets.options import GIVEN
@@ -29,6 +30,7 @@ def usage(argv: Sequence[str], introduction: str) -> str:
         '',
         'Commands (pocketflow NAME [flags]; each is a short form of flags):',
         overview(),
+        *(f'  {name:16} {summary}' for name, summary in SUMMARIES.items()),
         '',
         'Model/dataset pairs:',
         *(f'  --model={model} --dataset={data}' for model, data in pairs if model != GIVEN),

@@ -1,0 +1,44 @@
+"""Commands that are no run, and take no flags of one: `pocketflow report A B`, `pocketflow completion bash`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from pocketflow.learners.program.completion import completion
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.system.tensorflow_start import load_tensorflow
+
+PAGE = '--page='
+
+
+def report(arguments: Sequence[str]) -> str:
+    """The comparison of the runs that the arguments name; `--page=FILE.html` also writes it as a page.
+
+    Raises:
+      UsageError: no run is named, or one cannot be compared.
+    """
+    pages = [word.removeprefix(PAGE) for word in arguments if word.startswith(PAGE)]
+    folders = [word for word in arguments if not word.startswith(PAGE)]
+    wrong = next((word for word in folders if word.startswith('-')), None)
+    if wrong is not None or not folders or len(pages) > 1 or '' in pages:
+        what = f'{wrong}: unknown flag' if wrong else 'give one --page=FILE.html' if pages else 'no run is named'
+        raise UsageError(f'pocketflow report: {what}; as in pocketflow report RUN_DIR RUN_DIR --page=comparison.html')
+    load_tensorflow()  # the tables of reports need it
+    from pocketflow.utils.reports import comparison
+
+    reports = comparison.read_reports(folders)
+    if pages:
+        comparison.write_page(reports, Path(pages[0]))
+    return comparison.text(reports)
+
+
+TOOLS: Mapping[str, Callable[[Sequence[str]], str]] = {
+    'report': report,
+    'completion': lambda arguments: completion(arguments, tuple(TOOLS)),
+}
+"""Command -> what it prints, given its arguments."""
+SUMMARIES = {
+    'report': 'compares finished runs: pocketflow report RUN_DIR RUN_DIR [--page=FILE.html]',
+    'completion': 'prints the completion for a shell: source <(pocketflow completion bash)',
+}
