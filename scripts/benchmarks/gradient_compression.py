@@ -46,17 +46,20 @@ SETTINGS = {PLAIN: CompressionOptions(), 'fp16': CompressionOptions(kind='fp16')
     for bits in ('ternary', '2', '4', '8')
     for exchange in ('gather', 'chunked')
 }
+SETTINGS |= {f'powersgd {rank}': CompressionOptions(kind='powersgd', rank=rank) for rank in (1, 2, 4)}
 COMPUTED = (PLAIN, 'fp16', 'ternary gather', 'ternary chunked', '4 chunked')
 """Settings in the computed table and the chart."""
+IN_SMOKE_TESTS = (*COMPUTED, 'powersgd 2')
 TIME_GOAL = 0.15
 SAVE_STEP = 100
 """Training steps between checkpoints: one to two minutes on two cores."""
 ACCURACY_GOAL = 0.5
 """Points."""
-ECQ, UNCOMPENSATED = 'ecq', 'ecq, no compensation'
+ECQ, POWERSGD, UNCOMPENSATED = 'ecq', 'powersgd', 'ecq, no compensation'
 TRAININGS = {
     PLAIN: ('--grad_compression=none',),
     ECQ: ('--grad_compression=ecq',),
+    POWERSGD: ('--grad_compression=powersgd',),
     UNCOMPENSATED: ('--grad_compression=ecq', '--ecq_error_coeff=0'),
 }
 
@@ -101,7 +104,7 @@ def gradients_of(model: keras.Model, rank: int) -> list[tf.Tensor]:
 
 def chosen_settings(arguments: argparse.Namespace) -> dict[str, CompressionOptions]:
     """The settings that are measured, by name; a smoke test leaves out further numbers of bits."""
-    return {name: options for name, options in SETTINGS.items() if name in COMPUTED or not arguments.smoke}
+    return {name: options for name, options in SETTINGS.items() if name in IN_SMOKE_TESTS or not arguments.smoke}
 
 
 def make_model(arguments: argparse.Namespace) -> keras.Model:
@@ -216,7 +219,7 @@ def measured_times(model: keras.Model, arguments: argparse.Namespace) -> dict[st
     dtype = resolve_compute_dtype('auto', model)
     measurements: dict[str, Callable[[], float]] = {'step': StepTime(model, arguments, model.input_shape[1:], dtype)}
     for name, options in chosen_settings(arguments).items():
-        if options.kind == 'ecq':
+        if options.kind in ('ecq', 'powersgd'):
             measurements[name] = ReduceTime(model, options, NUM_WORKERS, arguments.steps)
     return common.medians_of_rounds(measurements, arguments.rounds)
 

@@ -33,8 +33,8 @@ PLACEHOLDER = re.compile(r'[A-Z]{2,}|\*')
 OLD_FORM = re.compile(r'nets/\w+_run\.py')
 """The original's way to name a pair; the program takes it, and no such file is there."""
 IGNORED = ('.git', '.venv', 'runs', '__pycache__')
-FOREIGN_FLAGS = {'dist', 'help', 'helpfull', 'flagfile'}
-"""Those of absl and pytest, which docs/flags.md does not list."""
+FOREIGN_FLAGS = {'dist', 'help', 'helpfull', 'flagfile', 'page'}
+"""Those of absl, pytest and `pocketflow report`, which docs/flags.md does not list."""
 
 
 @functools.cache

@@ -44,6 +44,7 @@ SPARSE = (
     '--nb_epochs_rat_ft=0.015',
 )
 NONE, ECQ = CompressionOptions(), CompressionOptions(kind='ecq', bucket_size=32)
+LOW_RANK = CompressionOptions(kind='powersgd', rank=1)
 CHUNKED = ECQ.replace(exchange='chunked')
 
 
@@ -182,7 +183,8 @@ def trainings(workers: Workers, folder: Path) -> Iterator[tuple[str, np.ndarray]
     log.close()
     if workers.is_primary:
         yield 'sgd_alone', Training(ALONE).fit(20).weights
-    for name, compression in {'norm': NONE, 'half': CompressionOptions(kind='fp16'), 'chunked': CHUNKED}.items():
+    settings = {'norm': NONE, 'half': CompressionOptions(kind='fp16'), 'chunked': CHUNKED, 'low_rank': LOW_RANK}
+    for name, compression in settings.items():
         yield f'weights_{name}', Training(workers, compression, norm=True).fit(10).weights
 
 

@@ -73,7 +73,7 @@ def test_two_workers_train_as_one_with_their_batches(results):
     np.testing.assert_allclose(both(results, 'sgd'), results[0]['sgd_alone'], atol=1e-5)
 
 
-@pytest.mark.parametrize('kind', ['norm', 'half', 'chunked'])
+@pytest.mark.parametrize('kind', ['norm', 'half', 'chunked', 'low_rank'])
 def test_all_end_with_the_same_weights(results, kind):
     assert np.isfinite(both(results, f'weights_{kind}')).all()
 

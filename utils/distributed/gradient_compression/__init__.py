@@ -1,4 +1,4 @@
-"""Gradient compression between workers: `none`, `fp16`, or `ecq` (error-compensated quantization)."""
+"""Gradient compression between workers: `none`, `fp16`, `ecq` (error-compensated quantization), or `powersgd`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pocketflow.utils.system.late_imports import late_names
 
 _PUBLIC = {
     'CompressionOptions': 'pocketflow.utils.distributed.gradient_compression.options',
-    'GradientReducer': 'pocketflow.utils.distributed.gradient_compression.strategies',
+    'GradientReducer': 'pocketflow.utils.distributed.gradient_compression.reducer',
     'make_reducer': 'pocketflow.utils.distributed.gradient_compression.strategies',
 }
 """Public name -> the module that defines it."""

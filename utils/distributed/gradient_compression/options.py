@@ -17,8 +17,8 @@ class CompressionOptions(Options):
     kind: str = option(
         'grad_compression',
         'none',
-        'how gradients travel between workers; ecq: error-compensated quantization',
-        choices=('none', 'fp16', 'ecq'),
+        'how gradients travel between workers; ecq: error-compensated quantization; powersgd: matrices of low rank',
+        choices=('none', 'fp16', 'ecq', 'powersgd'),
         needs='enbl_multi_gpu',
     )
     bits: str = option(
@@ -54,4 +54,11 @@ class CompressionOptions(Options):
         'part, so that bytes per worker do not grow with the workers',
         choices=('auto', 'gather', 'chunked'),
         needs='grad_compression=ecq',
+    )
+    rank: int = option(
+        'powersgd_rank',
+        2,
+        'rank of the matrices that stand for gradients of kernels',
+        low=1,
+        needs='grad_compression=powersgd',
     )

@@ -10,32 +10,10 @@ import tensorflow as tf
 
 from pocketflow.utils.distributed.gradient_compression.exchanges import ChunkedExchange, Exchange, choose_exchange
 from pocketflow.utils.distributed.gradient_compression.feedback import compensated, next_error
+from pocketflow.utils.distributed.gradient_compression.low_rank import LowRankReducer, is_worthwhile
 from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
+from pocketflow.utils.distributed.gradient_compression.reducer import GradientReducer
 from pocketflow.utils.distributed.multi_gpu_wrapper import Workers
-
-
-class GradientReducer:
-    """Averages the gradients over all workers, sent as float32 or float16.
-
-    Args:
-      workers: the workers.
-      half: whether gradients are sent as float16.
-    """
-
-    def __init__(self, workers: Workers, half: bool = False):
-        self._workers, self._half = workers, half
-
-    @property
-    def local_state(self) -> list[tf.Variable]:
-        """Variables with different values per worker that checkpoints must hold."""
-        return []
-
-    def adopt(self, states: Sequence[np.ndarray]) -> None:
-        """Initialises the local state from that of another number of workers, `[workers, ...]` each."""
-
-    def reduce(self, gradients: Sequence[tf.Tensor], step: tf.Tensor) -> list[tf.Tensor]:
-        """Averages this worker's gradients with those of the others at `step` (scalar integer)."""
-        return self._workers.average(gradients, self._half)
 
 
 class ErrorCompensatedReducer(GradientReducer):
@@ -94,6 +72,8 @@ def make_reducer(
     """Creates the reducer for `--grad_compression` and the gradients of these variables."""
     if options.kind == 'ecq' and any(len(variable.shape) > 1 for variable in variables):
         return ErrorCompensatedReducer(workers, [variable.shape for variable in variables], options, seed)
+    if options.kind == 'powersgd' and any(is_worthwhile(variable.shape, options.rank) for variable in variables):
+        return LowRankReducer(workers, [variable.shape for variable in variables], options.rank, seed)
     return GradientReducer(workers, half=options.kind == 'fp16')
 
 

@@ -8,7 +8,8 @@ import tensorflow as tf
 from pocketflow.utils.distributed.gradient_compression import CompressionOptions
 from pocketflow.utils.distributed.gradient_compression.traffic import Link, Sizes, bytes_per_step, num_messages
 
-SIZES = Sizes(kernels=1000, others=10)
+SIZES = Sizes(kernels=1000, others=10, shapes=((3, 3, 2, 20), (7,)))
+POWERSGD = CompressionOptions(kind='powersgd', rank=2)
 VECTOR = 200 + 4 * 2
 """1000 ternary codes, five to a byte, with a scale for each 512."""
 
@@ -18,7 +19,9 @@ def ecq(exchange: str) -> CompressionOptions:
 
 
 def test_sizes():
-    assert Sizes.of([tf.Variable(tf.zeros((3, 3, 2, 4))), tf.Variable(tf.zeros(4)), tf.Variable(1.0)]) == Sizes(72, 5)
+    assert Sizes.of([tf.Variable(tf.zeros((3, 3, 2, 4))), tf.Variable(tf.zeros(4)), tf.Variable(1.0)]) == Sizes(
+        72, 5, ((3, 3, 2, 4), (4,), ())
+    )
 
 
 @pytest.mark.parametrize(
@@ -33,6 +36,9 @@ def test_sizes():
         (ecq('chunked'), 4, 2 * 3 * (50 + 4) + 60),
         (ecq('auto'), 5, 2 * 4 * (40 + 4) + 64),
         (ecq('gather'), 1, 0),
+        (POWERSGD, 2, 4 * (2 * (18 + 20) + 7)),  # both factors, and a vector as it is
+        (POWERSGD, 4, 1.5 * 4 * (2 * (18 + 20) + 7)),
+        (CompressionOptions(kind='powersgd', rank=10), 2, 4 * (360 + 7)),  # factors of rank 10 would be larger
     ],
 )
 def test_bytes(options, num_workers, num_bytes):
@@ -41,7 +47,13 @@ def test_bytes(options, num_workers, num_bytes):
 
 @pytest.mark.parametrize(
     ('options', 'messages'),
-    [(CompressionOptions(), 14), (CompressionOptions(kind='fp16'), 14), (ecq('gather'), 21), (ecq('chunked'), 28)],
+    [
+        (CompressionOptions(), 14),
+        (CompressionOptions(kind='fp16'), 14),
+        (ecq('gather'), 21),
+        (ecq('chunked'), 28),
+        (POWERSGD, 28),
+    ],
 )
 def test_messages(options, messages):
     assert num_messages(options, 8) == messages
