@@ -73,7 +73,8 @@ class Chooser:
         if num_free >= len(regression.free):
             return np.arange(len(pinned))
         if grouped:
-            return evenly(self.order(stream, readers, pinned), int(pinned.sum()) + num_free, grouped)
+            even = evenly(self.order(stream, readers, pinned), int(pinned.sum()) + num_free, grouped)
+            return np.union1d(even, np.flatnonzero(pinned))
         best = self.selector.choose_jointly(regression, num_free)
         return np.sort(np.concatenate([np.flatnonzero(pinned), regression.free[best]]))
 
