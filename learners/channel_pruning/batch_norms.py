@@ -16,7 +16,14 @@ from pocketflow.utils.tasks.nests import Nest, num_samples, take
 
 
 def reestimate_batch_norms(model: keras.Model, images: Nest, original: keras.Model | None = None) -> keras.Model:
-    """A copy of a model whose batch norms have new statistics of their inputs over some images.
+    """A copy of a model, changed by `set_batch_norms`; arguments as there."""
+    result = copied(model)
+    set_batch_norms(result, images, original)
+    return result
+
+
+def set_batch_norms(model: keras.Model, images: Nest, original: keras.Model | None = None) -> None:
+    """Gives the batch norms of a model new statistics of their inputs over some images.
 
     Without `original`, these are the exact mean m and variance v of all values of a channel. Augmented images, from
     which the statistics of a training are, have other ones; with `original`, the old mean M and variance V are changed
@@ -31,27 +38,25 @@ def reestimate_batch_norms(model: keras.Model, images: Nest, original: keras.Mod
     norms that are frozen, or are called several times, keep their statistics, as does a network without batch norms.
 
     Args:
-      model: a functional model; it is not modified.
+      model: a functional model, which is changed.
       images: its inputs, not augmented, float32 `[N, height, width, channels]`; several inputs are a dict or tuple of
         arrays. At least one.
       original: the model before the pruning, with the same batch norms of the same sizes.
     """
-    result = copied(model)
-    names = batch_norms(result)
+    names = batch_norms(model)
     before = {} if original is None else dict(_input_moments(original, names, images))
-    for name, moments in _input_moments(result, names, images):
-        layer, mean, variance = result.get_layer(name), moments.mean, moments.variance
+    for name, moments in _input_moments(model, names, images):
+        layer, mean, variance = model.get_layer(name), moments.mean, moments.variance
         if original is not None:
             old, was = original.get_layer(name), before[name]
             mean = old.moving_mean.numpy() + mean - was.mean
             variance = old.moving_variance.numpy() * (variance + layer.epsilon) / (was.variance + layer.epsilon)
         layer.moving_mean.assign(mean)
         layer.moving_variance.assign(variance)
-    return result
 
 
 def batch_norms(model: keras.Model) -> list[str]:
-    """The batch norms that `reestimate_batch_norms` changes, in the order of execution."""
+    """The batch norms that `set_batch_norms` changes, in the order of execution."""
     called = [step.layer for step in trace(model).steps]
     return [
         layer.name

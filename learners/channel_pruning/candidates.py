@@ -14,7 +14,8 @@ import tf_keras as keras
 
 from pocketflow.hp_optimizer import Layer, SearchProblem
 from pocketflow.hp_optimizer.domain import Domain, Value, Values, as_number
-from pocketflow.learners.channel_pruning.choices import SELECTORS
+from pocketflow.learners.channel_pruning.batch_norms import set_batch_norms
+from pocketflow.learners.channel_pruning.choices import BATCH_NORMS, SELECTORS
 from pocketflow.learners.channel_pruning.counts import num_kept
 from pocketflow.learners.channel_pruning.pruning import joint_orders
 from pocketflow.learners.channel_pruning.regressions import Sampling
@@ -51,6 +52,7 @@ class ChannelCandidates(Candidates):
       parts: parts of the training other than masks.
       supervision: labels and loss, if the selector needs them.
       multiple: numbers of kept channels are multiples of this.
+      batch_norms: statistics of batch norms of each candidate, one of `choices.BATCH_NORMS`.
     """
 
     searched = 'channels kept'
@@ -66,8 +68,10 @@ class ChannelCandidates(Candidates):
         parts: TrainerParts,
         supervision: Supervision | None = None,
         multiple: int = 1,
+        batch_norms: str = BATCH_NORMS[0],
     ):
         self._full, self._readers, self._sampling, self.model = model, readers, sampling, copied(model)
+        self._batch_norms = batch_norms
         self._graph = trace(model)
         everything = {name: range(reader.num_channels) for name, reader in readers.items()}
         self._masks = {
@@ -143,6 +147,8 @@ class ChannelCandidates(Candidates):
             for weight, mask in masks.items():
                 self._masks[name][weight].assign(mask)
         self._constrain(tf.constant(0, tf.int64))
+        if self._batch_norms != 'kept':
+            set_batch_norms(self.model, self._sampling.images, self._full if self._batch_norms == 'shifted' else None)
 
     def _constrain(self, step: tf.Tensor) -> None:
         for name, masks in self._masks.items():

@@ -10,6 +10,7 @@ channels, summed over the readers; the multiply-adds are those of the whole prun
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -19,6 +20,7 @@ from pocketflow.learners.channel_pruning.counts import num_kept
 from pocketflow.learners.channel_pruning.selectors.selector import Selector
 from pocketflow.learners.channel_pruning.stream_regression import StreamRegression, coefficients
 from pocketflow.utils.channels import ReaderChannels
+from pocketflow.utils.channels.groups import Groups, evenly, groupings, groupings_of_readers
 from pocketflow.utils.channels.identities import ChannelGraph
 from pocketflow.utils.channels.streams import Stream, streams
 from pocketflow.utils.costs.choice_macs import ChoiceMacs
@@ -60,11 +62,19 @@ class Chooser:
     selector: Selector
     statistics: Statistics
 
-    def choose(self, stream: Stream, readers: Sequence[str], num_free: int, pinned: np.ndarray) -> np.ndarray:
-        """Channels of a stream: the pinned ones, and the best `num_free` of the others for all `readers` together."""
+    def choose(
+        self, stream: Stream, readers: Sequence[str], num_free: int, pinned: np.ndarray, grouped: Sequence[Groups] = ()
+    ) -> np.ndarray:
+        """Channels of a stream: the pinned ones, and the best `num_free` of the others for all `readers` together.
+
+        Equally many of each group of grouped convolutions are chosen (`evenly`).
+        """
         regression = self._regression(stream, readers, pinned)
         if num_free >= len(regression.free):
             return np.arange(len(pinned))
+        if grouped:
+            even = evenly(self.order(stream, readers, pinned), int(pinned.sum()) + num_free, grouped)
+            return np.union1d(even, np.flatnonzero(pinned))
         best = self.selector.choose_jointly(regression, num_free)
         return np.sort(np.concatenate([np.flatnonzero(pinned), regression.free[best]]))
 
@@ -130,7 +140,8 @@ class Decider:
         self._streams = streams(graph, readers)
         self._make_chooser = chooser
         self._chooser: Chooser | None = None
-        self._num_groups = {step.layer.name: getattr(step.layer, 'groups', 1) for step in graph.steps if step.reads}
+        self._groupings = functools.partial(groupings, graph)
+        self._grouped = groupings_of_readers(graph)
         single = [stream for stream in self._streams if len(stream.places) == 1]
         self._masks = {
             name: self._mask(name, self._any(name, count))
@@ -192,7 +203,8 @@ class Decider:
         share = float(np.mean([self._shares[name] for name in names]))
         if not num_free or share >= 1:
             return None
-        chosen = self._get_chooser().choose(stream, names, num_kept(num_free, share), stream.pinned)
+        grouped = self._groupings(stream.identities)
+        chosen = self._get_chooser().choose(stream, names, num_kept(num_free, share), stream.pinned, grouped)
         parts = stream.parts()
         floors = [int(len(part) * share * FLOOR) for part in parts]
         if any(np.isin(part, chosen).sum() < floor for part, floor in zip(parts, floors, strict=True)):
@@ -227,7 +239,7 @@ class Decider:
                 pinned=stream.pinned[places],
             )
             kept[name] = self._get_chooser().choose(
-                alone, [name], self._counts(stream)[name], np.zeros(len(places), bool)
+                alone, [name], self._counts(stream)[name], np.zeros(len(places), bool), self._grouped[name]
             )
         return self._option(kept, is_joint=False) if kept else None
 
@@ -247,10 +259,8 @@ class Decider:
         return {name: num_kept(self._readers[name].num_channels, self._shares[name]) for name in stream.places}
 
     def _any(self, name: str, count: int) -> np.ndarray:
-        """Any `count` channels, equally many of each group of a grouped convolution, to compute costs."""
-        size = self._readers[name].num_channels // self._num_groups[name]
-        places = np.arange(max(1, count // self._num_groups[name]))
-        return (np.arange(self._num_groups[name])[:, None] * size + places).ravel()
+        """Any `count` channels, equally many of each group of grouped convolutions, to compute costs."""
+        return evenly(np.arange(self._readers[name].num_channels), count, self._grouped[name])
 
     def _mask(self, name: str, channels: np.ndarray) -> int:
         return self._macs.mask(name, channels.tolist())

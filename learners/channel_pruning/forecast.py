@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tf_keras as keras
@@ -15,6 +15,7 @@ from pocketflow.learners.channel_pruning.pruning import LARGER
 from pocketflow.learners.channel_pruning.regressions import Sampling
 from pocketflow.learners.channel_pruning.selectors.selector import SelectionContext
 from pocketflow.utils.channels import ReaderChannels, trace
+from pocketflow.utils.channels.groups import Groups, evenly, groupings_of_readers
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 
 
@@ -37,10 +38,11 @@ def expected_channels(
     """
     rng, graph = np.random.default_rng(seed), trace(model)
     decisions = Decider(graph, readers, shares, lambda names: _indifferent(model, readers, seed)).decide()
+    grouped = groupings_of_readers(graph)
     kept = {
         name: np.sort(decisions.joint[name])
         if name in decisions.joint
-        else _drawn(reader.num_channels, decisions.counts.get(name), getattr(model.get_layer(name), 'groups', 1), rng)
+        else _drawn(reader.num_channels, decisions.counts.get(name), grouped[name], rng)
         for name, reader in readers.items()
     }
     channels = {name: own.tolist() for name, own in kept.items()}
@@ -60,17 +62,13 @@ def _indifferent(model: keras.Model, readers: Mapping[str, ReaderChannels], seed
     return Chooser(SELECTORS.get('random')(SelectionContext(model, readers, no_images)), statistics)
 
 
-def _drawn(num_channels: int, count: int | None, num_groups: int, rng: np.random.Generator) -> np.ndarray:
-    """A random set of `count` channels (None: all), equally many of each group of a grouped convolution."""
+def _drawn(num_channels: int, count: int | None, grouped: Sequence[Groups], rng: np.random.Generator) -> np.ndarray:
+    """A random set of `count` channels (None: all), equally many of each group of grouped convolutions."""
     if count is None:
         return np.arange(num_channels)
-    if num_groups == 1 or num_channels % num_groups:
+    if not grouped:
         return np.sort(rng.choice(num_channels, count, replace=False))
-    size = num_channels // num_groups
-    per_group = max(1, count // num_groups)
-    return np.concatenate(
-        [group * size + np.sort(rng.choice(size, per_group, replace=False)) for group in range(num_groups)]
-    )
+    return evenly(rng.permutation(num_channels), count, grouped)
 
 
 def selection_flops(demand: Demand, num_images: int) -> float:

@@ -56,6 +56,11 @@ class ChannelPruningLearner(SearchingLearner):
         """The settings of the stage."""
         return self.options.stage
 
+    @property
+    def batch_norms(self) -> str:
+        """Statistics of batch norms right after the pruning, one of `choices.BATCH_NORMS`."""
+        return self.options.batch_norms or BATCH_NORMS[0]
+
     @abc.abstractmethod
     def shares(self, model: keras.Model, layers: Sequence[str]) -> dict[str, float]:
         """Layer -> the share of its input channels to keep, in (0, 1], without a search.
@@ -215,7 +220,7 @@ class ChannelPruningLearner(SearchingLearner):
                 ridge=sampling.ridge,
                 seed=sampling.seed,
                 supervision=self._supervision(stage.num_images),
-                batch_norms=self.options.batch_norms or BATCH_NORMS[0],
+                batch_norms=self.batch_norms,
                 report=report,
             )
 
@@ -253,6 +258,7 @@ class ChannelPruningLearner(SearchingLearner):
             self._sampling(num_images),
             self.trainer_parts(model, None),
             self._supervision(num_images),
+            batch_norms=self.batch_norms,
         )
 
     def _skipped(self, model: keras.Model) -> dict[str, str]:

@@ -18,13 +18,14 @@ from pocketflow.learners.channel_pruning.refit import LayerRegression
 from pocketflow.learners.channel_pruning.regressions import Sampling
 from pocketflow.learners.channel_pruning.selectors.selector import SelectionContext, Selector, Supervision
 from pocketflow.utils.channels import ReaderChannels, reader_channels, remove_channels, trace
+from pocketflow.utils.channels.groups import Groups, evenly, groupings_of_readers
 from pocketflow.utils.channels.readers import kept_identities
 from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import copied
 from pocketflow.utils.graph.arguments import check_choice, check_layers, check_share, checked_images, flat_model
-from pocketflow.utils.tasks.nests import Nest, take
+from pocketflow.utils.tasks.nests import take
 
 LARGER = 'the network would become larger'
 NUM_DECIDING_IMAGES = 1000
@@ -132,14 +133,14 @@ def prune_channels(
         context = SelectionContext(model, readers, sampling, supervision)
 
         def refit(chosen: Chosen) -> Refitted:
-            refitted, kept = refit_layers(model, readers, sampling, chosen, report)
-            return _with_statistics(refitted, model, images, batch_norms), kept
+            return refit_layers(model, readers, sampling, chosen, report, batch_norms=batch_norms)
 
         return prune_by(context, SELECTORS.get(selector)(context), shares, refit)
     wanted = {name: np.array(channels.get(name, range(reader.num_channels))) for name, reader in readers.items()}
     kept_identities(trace(model), {name: kept.tolist() for name, kept in wanted.items()})
-    refitted, kept = refit_layers(model, readers, sampling, lambda name, _: wanted[name], report)
-    refitted = _with_statistics(refitted, model, images, batch_norms)
+    refitted, kept = refit_layers(
+        model, readers, sampling, lambda name, _: wanted[name], report, batch_norms=batch_norms
+    )
     return _result(model, remove_channels(refitted, kept), refitted, readers, kept, {})
 
 
@@ -184,13 +185,13 @@ def prune_by(
       refit: calls the given function for each reader, and re-fits it on the channels that this returns.
     """
     model, readers = context.model, context.readers
-    decisions = decide(context, selector, shares)
+    decisions, grouped = decide(context, selector, shares), groupings_of_readers(trace(model))
 
     def chosen(name: str, regression: LayerRegression) -> np.ndarray:
         if name in decisions.joint:
             return decisions.joint[name]
         if name in decisions.counts:
-            return choose(selector, regression, decisions.counts[name])
+            return choose(selector, regression, decisions.counts[name], grouped[name])
         return np.arange(readers[name].num_channels)
 
     refitted, kept = refit(chosen)
@@ -200,12 +201,6 @@ def prune_by(
         notes = dict.fromkeys(readers, LARGER)
         return _result(model, copied(model), model, readers, everything, notes)
     return _result(model, pruned, refitted, readers, kept, decisions.whole)
-
-
-def _with_statistics(refitted: keras.Model, model: keras.Model, images: Nest, batch_norms: str) -> keras.Model:
-    if batch_norms == 'kept':
-        return refitted
-    return reestimate_batch_norms(refitted, images, model if batch_norms == 'shifted' else None)
 
 
 def _result(
@@ -232,15 +227,18 @@ def channels_plan(
     )
 
 
-def choose(selector: Selector, regression: LayerRegression, count: int) -> np.ndarray:
-    """The `count` channels that a layer keeps; for a grouped convolution, equally many of each group."""
-    num_groups = getattr(regression.layer, 'groups', 1)
-    if num_groups == 1 or regression.num_channels % num_groups:
+def choose(selector: Selector, regression: LayerRegression, count: int, grouped: Sequence[Groups] = ()) -> np.ndarray:
+    """The channels that a layer keeps: `count`, but equally many of each group of grouped convolutions.
+
+    Args:
+      selector: ranks the channels.
+      regression: of the layer.
+      count: number of channels.
+      grouped: the groups of the convolutions that take or make the layer's channels (`groupings`).
+    """
+    if not grouped:
         return selector.choose(regression, count)
-    order = selector.order(regression)
-    group = order // (regression.num_channels // num_groups)
-    best = [order[group == number][: max(1, count // num_groups)] for number in range(num_groups)]
-    return np.sort(np.concatenate(best))
+    return evenly(selector.order(regression), count, grouped)
 
 
 def decide(context: SelectionContext, selector: Selector, shares: Mapping[str, float]) -> Decisions:
@@ -282,6 +280,8 @@ def refit_layers(
     sampling: Sampling,
     chosen: Chosen,
     report: Report | None = None,
+    *,
+    batch_norms: str,
 ) -> Refitted:
     """A copy of the model with re-fitted weights, and the kept channels of each layer.
 
@@ -289,7 +289,7 @@ def refit_layers(
       model: the full model.
       readers: the layers to be pruned, in the order of execution; each has a linear form.
       sampling: images, and settings for sampling layers.
-      report: as for `prune_channels`.
+      report, batch_norms: as for `prune_channels`; statistics are shifted relative to those of `model`.
       chosen: chooses the channels.
     """
     refitted, kept = copied(model), {}
@@ -299,4 +299,7 @@ def refit_layers(
         kept[name] = tuple(map(int, channels))
         if report is not None:
             report(name, len(channels), error)
+    if batch_norms != 'kept':
+        original = model if batch_norms == 'shifted' else None
+        refitted = reestimate_batch_norms(refitted, sampling.images, original)
     return refitted, kept

@@ -122,7 +122,9 @@ class DisChnPrunedLearner(ChannelPruningLearner):
         readers = {name: context.readers[name] for name in reader_channels(network) if name in pruned}
         kept: dict[str, tuple[int, ...]] = {}
         if readers:
-            network, kept = refit_layers(network, readers, context.sampling, chosen, report)
+            network, kept = refit_layers(
+                network, readers, context.sampling, chosen, report, batch_norms=self.batch_norms
+            )
         body = network if block.head is None else body_of(network)
         return PrunedBlocks(block.number, body, {**state.kept, **kept})
 

@@ -35,12 +35,18 @@ class DiscriminationOptions(ChannelPrunerOptions):
         'dcp_prune_ratio', 0.5, 'share of the input channels of each layer to remove', low=0, below=1
     )
     num_heads: int = option(
-        'dcp_nb_stages', 3, 'auxiliary heads, which divide the layers into as many blocks and one more', low=0
+        'dcp_nb_stages',
+        3,
+        'auxiliary heads, which divide the layers into as many blocks and one more',
+        low=0,
+        unless='dcp_nb_iters_block=0',
     )
     num_tuning_steps: int = option(
         'dcp_nb_iters_block', 200, 'steps of tuning before the channels of each block are chosen', low=0
     )
-    tuning_rate: float = option('dcp_lrn_rate_adam', 1e-3, 'learning rate of Adam in these steps', above=0)
+    tuning_rate: float = option(
+        'dcp_lrn_rate_adam', 1e-3, 'learning rate of Adam in these steps', above=0, unless='dcp_nb_iters_block=0'
+    )
     skip_first: bool = option('dcp_skip_frst_layer', True, 'do not prune the first convolution')
     skip_last: bool = option('dcp_skip_last_layer', False, 'do not prune the last convolution')
     skip_names: str | None = option(

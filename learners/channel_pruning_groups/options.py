@@ -116,7 +116,12 @@ class GroupPruningOptions(ChannelPrunerOptions):
     )
     retrain: bool = option('cp_retrain', False, 'the whole fine-tuning between groups, even with cp_finetune')
     tuning_rate: float = option(
-        'cp_lrn_rate_ft', 1e-4, 'learning rate of Adam between groups', above=0, needs='cp_finetune'
+        'cp_lrn_rate_ft',
+        1e-4,
+        'learning rate of Adam between groups',
+        above=0,
+        needs='cp_finetune',
+        unless='cp_retrain',
     )
     tuning_share: float = option(
         'cp_nb_iters_ft_ratio',
@@ -124,6 +129,7 @@ class GroupPruningOptions(ChannelPrunerOptions):
         'steps of tuning between groups, as a share of those of the whole fine-tuning',
         above=0,
         needs='cp_finetune',
+        unless='cp_retrain',
     )
 
     budget_flag = 'cp_preserve_ratio'

@@ -149,12 +149,14 @@ def read_command(argv: Sequence[str], first_pass: FirstPass | None = None) -> Co
       first_pass: the result of the first pass over them, if available.
 
     Raises:
-      UsageError: unknown flags, values out of range, an unknown pair or learner.
+      UsageError: unknown flags, values out of range, an unknown pair or learner, a pair with code that is named in
+        the record of a run only.
     """
     first_pass = first_pass or FirstPass.at(argv)
     of_run = flags_of_run(first_pass)
     with_run = [argv[0], *of_run, *argv[1:]]
     pair_options = FirstPass.at(with_run).pair if of_run else first_pass.pair
+    _refuse_recorded_code(first_pass, pair_options)
     pair = find_pair(pair_options)
     if first_pass.process.config is not None:
         check_config(first_pass.process.config, pair.declaration)
@@ -168,6 +170,15 @@ def read_command(argv: Sequence[str], first_pass: FirstPass | None = None) -> Co
         learner_names(from_flags(MainOptions, values).learner),
         values,
     )
+
+
+def _refuse_recorded_code(first_pass: FirstPass, pair: PairOptions) -> None:
+    """Raises a `UsageError` if only the record of a run, which may be somebody else's, names a file with code."""
+    if pair.model_helper is not None and first_pass.pair.model_helper is None:
+        raise UsageError(
+            f'--run_dir={first_pass.process.run_dir}: is a run of --model_helper={pair.model_helper}, whose code is '
+            'run only if this command names it, too; give that flag again if you trust the file'
+        )
 
 
 def learner_names(chain: str) -> list[str]:

@@ -131,6 +131,21 @@ def test_a_pair_of_ones_own_is_found_from_anywhere(tmp_path):
     assert command('--exec_mode=eval', '--run_dir=made', '--model_helper=./mine.py').pair.name == 'mine_at_digits'
 
 
+@pytest.mark.parametrize('mode', ['eval', 'export', 'benchmark'])
+def test_code_that_only_the_record_of_a_run_names_is_not_run(tmp_path, mode):
+    (tmp_path / 'theirs.py').write_text("from pathlib import Path\n\nPath('is_run').touch()\n")
+    (tmp_path / 'copied').mkdir()
+    (tmp_path / 'copied/flags.txt').write_text('--model_helper=theirs.py\n')
+    outcome = run_main(f'--exec_mode={mode}', '--run_dir=copied')
+    assert outcome.code == 2 and outcome.err == (
+        'error: --run_dir=copied: is a run of --model_helper=theirs.py, whose code is run only if this command names '
+        'it, too; give that flag again if you trust the file\n'
+    )
+    assert not (tmp_path / 'is_run').exists()
+    run_main(f'--exec_mode={mode}', '--run_dir=copied', '--model_helper=theirs.py')
+    assert (tmp_path / 'is_run').exists()
+
+
 @pytest.mark.parametrize('package', ['nets', 'learners'])
 def test_a_file_with_the_package_names_of_the_original_framework(tmp_path, monkeypatch, package):
     # `python -m pytest` puts the repository into sys.path, from which main.py takes it out.

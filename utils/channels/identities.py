@@ -71,7 +71,7 @@ class Step:
     @property
     def keeps_all_outputs(self) -> bool:
         """Whether the number of output channels of this step cannot be reduced."""
-        return self.rule is None or self.rule.grouped or (self.reads and not is_elementwise(self.layer))
+        return self.rule is None or (self.reads and not is_elementwise(self.layer))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -112,16 +112,32 @@ class ChannelGraph:
 
     def takable(self, step: Step, wanted: int) -> int:
         """`wanted`, extended for a grouped layer until each group of the reader `step` has equally many channels."""
-        if not step.known_rule.grouped:
-            return wanted
-        groups = [ids.tolist() for ids in np.split(self.classes[step.inputs[0]], step.layer.groups)]
+        return self._even(step, step.inputs[0], wanted) if step.known_rule.grouped else wanted
+
+    def makable(self, step: Step, wanted: int) -> int:
+        """`wanted`, extended for a grouped layer until each group of the step `step` makes equally many channels."""
+        return self._even(step, step.outputs[0], wanted) if step.rule is not None and step.rule.grouped else wanted
+
+    def _even(self, step: Step, key: int, wanted: int) -> int:
+        groups, repeats = self._groups[key, step.layer.groups]
         while True:
-            counts = [sum(wanted >> identity & 1 for identity in group) for group in groups]
+            counts = [sum([times * (wanted & ids).bit_count() for times, ids in of_group]) for of_group in repeats]
             if min(counts) == max(counts):
                 return wanted
             for group, count in zip(groups, counts, strict=True):
-                others = [identity for identity in group if not wanted >> identity & 1]
-                wanted |= bit_set(set(others[: max(counts) - count]))
+                if count < max(counts):
+                    others = [identity for identity in group if not wanted >> identity & 1]
+                    wanted |= bit_set(set(others[: max(counts) - count]))
+
+    @functools.cached_property
+    def _groups(self) -> dict[tuple[int, int], tuple[list[list[int]], list[tuple[tuple[int, int], ...]]]]:
+        """(tensor of a grouped layer, its number of groups) -> the identities, and `repeats`, of each group."""
+        found = {}
+        for step in (step for step in self.steps if step.rule is not None and step.rule.grouped):
+            for key in (step.inputs[0], step.outputs[0]):
+                parts = np.split(self.classes[key], step.layer.groups)
+                found[key, step.layer.groups] = ([ids.tolist() for ids in parts], [_repeats(ids) for ids in parts])
+        return found
 
     def positions(self, key: int, wanted: int) -> np.ndarray:
         """Indices, ascending, of the channels of the tensor `key` whose identity is in the bit set `wanted`."""

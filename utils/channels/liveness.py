@@ -103,7 +103,7 @@ def _backward(graph: ChannelGraph, read: Mapping[str, int], held: Mapping[str, i
         if is_needed and step.merges:
             tied.update(step.inputs, step.outputs)
         for key in step.outputs:
-            stored[key] = _all_stored(graph, key, needed[key], live if key in tied else 0)
+            stored[key] = graph.makable(step, _all_stored(graph, key, needed[key], live if key in tied else 0))
         if is_needed:
             living.append(step)
             for key in step.inputs:

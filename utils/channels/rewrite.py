@@ -176,9 +176,9 @@ class _Builder:
                 source = step.inputs[0]
                 taken, num_channels = self._alive.taken(step, source), len(self._graph.classes[source])
                 value = cut_groups(value, taken, num_channels, step.layer.groups)
-            else:
-                value = cut(value, cuts)
-            getattr(layer, name).assign(value)
+                sides = step.rule.weights[name]
+                cuts = {axis: indices for axis, indices in cuts.items() if sides[axis] is Side.OUT}
+            getattr(layer, name).assign(cut(value, cuts))
 
 
 def _copy(layer: keras.layers.Layer, rule: Rule | None = None, num_outputs: int = 0) -> keras.layers.Layer:

@@ -57,7 +57,7 @@ class Rule:
         resize: as `size`, for entries that are no plain number: changes the config, given that number.
         fits: whether the rule applies to this layer, given the shapes of its inputs and its output.
         grouped: whether the input channels are in groups of equal size, each with separate filters; such a layer takes
-            equally many channels of each group, and keeps all its outputs.
+            equally many channels of each group, and makes equally many in each.
     """
 
     flow: Flow

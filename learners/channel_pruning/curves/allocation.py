@@ -13,6 +13,8 @@ from pocketflow.utils.errors import UsageError
 
 LEVELS = 16
 """Shares are multiples of 1/16 of a group, from the least measured one on; the curves are interpolated."""
+FILLING = (LEVELS, 2 * LEVELS, 4 * LEVELS, 8 * LEVELS)
+"""Finer and finer levels, with which the program's rest of the budget is used."""
 ROUNDS = 8
 """Corrections of a cost that is not a sum of terms of two groups."""
 CLOSE = 2e-3
@@ -55,7 +57,7 @@ def shares_within(
     elif method == 'sensitive':
         counts = _sensitive(curves, costs, budget, levels)
     else:
-        counts = _by_program(curves, costs, budget, levels)
+        counts = _by_program(curves, costs, budget, levels, multiple)
     return {reader: counts[name] / group.size for name, group in curves.groups.items() for reader in group.ranks}
 
 
@@ -64,9 +66,9 @@ def least_share(curves: Curves) -> float:
     return min(min(curve.points) / curve.group.size for curve in curves)
 
 
-def levels_of(curves: Curves, multiple: int = 1) -> dict[str, list[int]]:
+def levels_of(curves: Curves, multiple: int = 1, num_levels: int = LEVELS) -> dict[str, list[int]]:
     """Group -> the numbers of channels to choose from, ascending, at least that of the first measured point."""
-    shares = [level / LEVELS for level in range(1, LEVELS + 1)]
+    shares = [level / num_levels for level in range(1, num_levels + 1)]
     return {
         curve.group.name: [count for count in curve.group.counts(shares, multiple) if count >= min(curve.points)]
         for curve in curves
@@ -97,9 +99,11 @@ def _least_allowed(
     return counts(candidates[enough])
 
 
-def _by_program(curves: Curves, costs: GroupCosts, budget: float, levels: Mapping[str, Sequence[int]]) -> Counts:
+def _by_program(
+    curves: Curves, costs: GroupCosts, budget: float, levels: Mapping[str, Sequence[int]], multiple: int
+) -> Counts:
     """The least loss by the integer program; where its cost is not exact, the budget it is given is corrected."""
-    losses = {curve.group.name: curve.losses(curves.whole, levels[curve.group.name]) for curve in curves}
+    losses = _losses(curves, levels)
     terms = costs.terms(levels)
     best, target = _sensitive(curves, costs, budget, levels), budget
     least = _loss(best, losses, levels)
@@ -115,7 +119,14 @@ def _by_program(curves: Curves, costs: GroupCosts, budget: float, levels: Mappin
         if cost <= budget and (is_exact or cost >= (1 - CLOSE) * budget):
             break
         target *= budget / cost * (1 - CLOSE / 2 * (cost > budget))
-    return _filled(best, losses, costs, budget, levels)
+    for num_levels in FILLING:
+        finer = levels_of(curves, multiple, num_levels)
+        best = _filled(best, _losses(curves, finer), costs, budget, finer)
+    return best
+
+
+def _losses(curves: Curves, levels: Mapping[str, Sequence[int]]) -> dict[str, np.ndarray]:
+    return {curve.group.name: curve.losses(curves.whole, levels[curve.group.name]) for curve in curves}
 
 
 def _filled(

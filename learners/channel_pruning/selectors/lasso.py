@@ -3,6 +3,11 @@
 He, Zhang and Sun 2017, "Channel Pruning for Accelerating Very Deep Neural Networks", https://arxiv.org/abs/1707.06168,
 equation (2). The functions need the Gram matrix G of the contributions and their products h with the output only
 (`contributions`), which take one pass over the data.
+
+The LASSO is a way to find k channels whose scaled contributions reconstruct the output well. The operations of its path
+rise with the cube of the number of channels, and each step passes over a matrix that is too large for the caches of the
+processor. Layers of more than `WIDE` channels therefore get their channels by forward selection for the same objective,
+which is carried out in blocks (`forward_selection`).
 """
 
 from __future__ import annotations
@@ -14,14 +19,21 @@ import numpy as np
 from sklearn.linear_model import lars_path_gram
 
 from pocketflow.learners.channel_pruning.choices import SELECTORS
+from pocketflow.learners.channel_pruning.forward_selection import forward_order
 from pocketflow.learners.channel_pruning.refit import LayerRegression
 from pocketflow.learners.channel_pruning.selectors.selector import SelectionContext, Selector
 from pocketflow.learners.channel_pruning.stream_regression import StreamRegression
 
+WIDE = 512
+"""Greatest number of channels that are chosen by the LASSO path."""
+
 
 @SELECTORS.register('lasso')
 class LassoSelector(Selector):
-    """The channels on the LASSO path of a layer's output on the contributions of its channels."""
+    """The channels on the LASSO path of a layer's output on the contributions of its channels.
+
+    For more than `WIDE` channels, those of a forward selection.
+    """
 
     def __init__(self, context: SelectionContext):
         super().__init__(context)
@@ -30,21 +42,27 @@ class LassoSelector(Selector):
     def order(self, regression: LayerRegression) -> np.ndarray:
         # Channels of different groups contribute to different outputs, so that the path of all is made of their paths.
         gram, cross = regression.contributions()
-        orders = [
-            group[self._path(gram[np.ix_(group, group)], cross[group], len(group)).order()]
-            for group in regression.groups()
-        ]
+        orders = [group[self._order(gram[np.ix_(group, group)], cross[group])] for group in regression.groups()]
         return np.stack(orders, axis=1).ravel()
 
     def choose(self, regression: LayerRegression, num_keep: int) -> np.ndarray:
-        return self._path(*regression.contributions(), num_keep).channels(num_keep)
+        return self._best(*regression.contributions(), num_keep)
 
     def joint_order(self, regression: StreamRegression) -> np.ndarray:
-        gram, cross = regression.equations()
-        return self._path(gram, cross, len(cross)).order()
+        return self._order(*regression.equations())
 
     def choose_jointly(self, regression: StreamRegression, num_keep: int) -> np.ndarray:
-        return self._path(*regression.equations(), num_keep).channels(num_keep)
+        return self._best(*regression.equations(), num_keep)
+
+    def _order(self, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
+        if len(cross) > WIDE:
+            return forward_order(gram, cross, len(cross))
+        return self._path(gram, cross, len(cross)).order()
+
+    def _best(self, gram: np.ndarray, cross: np.ndarray, num_keep: int) -> np.ndarray:
+        if len(cross) > WIDE:
+            return np.sort(forward_order(gram, cross, num_keep))
+        return self._path(gram, cross, num_keep).channels(num_keep)
 
     def _path(self, gram: np.ndarray, cross: np.ndarray, num_keep: int) -> LassoPath:
         """The path; that of equations which are asked for again is computed to its end, and once."""

@@ -11,6 +11,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.hp_optimizer.domain import Values
+from pocketflow.learners.channel_pruning.batch_norms import reestimate_batch_norms
 from pocketflow.learners.channel_pruning.candidates import ChannelCandidates, Sampling, least_share
 from pocketflow.learners.search.trial_network import TrialNetwork, Tuning
 from pocketflow.utils.channels import reader_channels, remove_channels
@@ -147,6 +148,22 @@ def test_budgets_out_of_reach():
         r'layers from 0\.\d+ of the multiply-adds to 1 of the multiply-adds is ',
     ):
         make(share=0.001)
+
+
+@pytest.mark.parametrize('which', ['exact', 'shifted'])
+def test_each_candidate_has_the_statistics_of_batch_norms_of_the_flag(which):
+    readers, sampling = {'b': reader_channels(given())['b']}, Sampling(images(), 5, 1e-5, 0)
+    kept, changed = (
+        ChannelCandidates(given(), readers, 'l1', 0.9, sampling, TrainerParts(), batch_norms=name)
+        for name in ('kept', which)
+    )
+    for candidates in (kept, changed):
+        candidates.apply({'b': 0.5})
+    expected = reestimate_batch_norms(kept.model, images(), given() if which == 'shifted' else None)
+    for found, wanted in zip(changed.model.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+    before = given().get_layer('normalized').moving_mean
+    assert not np.allclose(expected.get_layer('normalized').moving_mean, before, atol=1e-3)
 
 
 def test_other_parts_of_training_stay():

@@ -7,7 +7,16 @@ import pytest
 import tf_keras as keras
 
 from pocketflow.learners.channel_pruning.learner import ChannelPruningLearner
+from pocketflow.learners.channel_pruning.options import ChannelPrunerOptions
+from pocketflow.learners.channel_pruning_discrimination.learner import DisChnPrunedLearner
+from pocketflow.learners.channel_pruning_discrimination.options import DiscriminationOptions
+from pocketflow.learners.channel_pruning_gpu.learner import ChannelPrunedGpuLearner
+from pocketflow.learners.channel_pruning_gpu.options import GroupSparseOptions
+from pocketflow.learners.channel_pruning_groups.learner import GroupPruningLearner
+from pocketflow.learners.channel_pruning_groups.options import GroupPruningOptions
+from pocketflow.learners.channel_pruning_rmt.learner import ChannelPrunedRmtLearner
 from pocketflow.learners.channel_pruning_rmt.options import ChannelPruningOptions
+from pocketflow.learners.options import LEARNERS
 from tests.learners.channel_pruning_rmt.test_learner import net
 from tests.learners.conftest import make_context
 
@@ -42,14 +51,45 @@ def test_training_from_scratch_keeps_the_structure_alone(learner):
     np.testing.assert_array_equal(kernels[1], kernels[2])
 
 
-def test_the_statistics_of_batch_norms_are_those_of_the_flag(learner):
-    default, shifted = learner.compress(net()), None
-    learner.options = learner.options.replace(batch_norms='shifted')
-    shifted = learner.compress(net())
-    means = [result.model.get_layer('bn1').moving_mean.numpy() for result in (default, shifted)]
-    np.testing.assert_array_equal(means[0], np.zeros(4))
-    np.testing.assert_allclose(means[1], np.zeros(4), atol=1e-5)  # nothing before it was pruned
-    assert default.plan == shifted.plan
+PRUNERS = {
+    'chn-pruned-rmt': (ChannelPrunedRmtLearner, ChannelPruningOptions(num_images=60, num_positions=4)),
+    'chn-pruned-gpu': (ChannelPrunedGpuLearner, GroupSparseOptions(num_images=60, num_positions=4, skip_ends=False)),
+    'dis-chn-pruned': (
+        DisChnPrunedLearner,
+        DiscriminationOptions(num_images=60, num_positions=4, num_heads=1, num_tuning_steps=2),
+    ),
+    'channel': (
+        GroupPruningLearner,
+        GroupPruningOptions(prune_option='uniform', num_batches=1, num_positions=4, skip_last=False),
+    ),
+}
+
+
+def test_these_are_all_learners_with_the_options_of_channel_pruners():
+    classes = {name: LEARNERS.declaration(name).options_class for name in LEARNERS}
+    pruners = {name: own for name, own in classes.items() if issubclass(own, ChannelPrunerOptions)}
+    assert pruners == {name: type(options) for name, (_, options) in PRUNERS.items()}
+
+
+@pytest.mark.parametrize('name', PRUNERS)
+def test_the_statistics_of_batch_norms_are_those_of_the_flag(tmp_path, name):
+    kind, options = PRUNERS[name]
+    one = kind(make_context('lenet_at_digits', tmp_path), options.replace(batch_norms='exact'))
+    model = one.compress(with_batch_norms()).model
+    for layer in (model.get_layer('bn1'), model.get_layer('bn2')):
+        images = one.helper.training_images(one.stage.num_images)
+        values = keras.Model(model.input, layer.input)(images).numpy().astype(np.float64)
+        np.testing.assert_allclose(layer.moving_mean, values.mean((0, 1, 2)), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(layer.moving_variance, values.var((0, 1, 2)), rtol=1e-4, atol=1e-6)
+
+
+def with_batch_norms() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.BatchNormalization(name='bn1')(keras.layers.Conv2D(8, 3, name='a')(inputs))
+    x = keras.layers.BatchNormalization(name='bn2')(keras.layers.Conv2D(6, 3, name='b')(keras.layers.ReLU()(x)))
+    x = keras.layers.Conv2D(4, 3, name='c')(keras.layers.ReLU()(x))
+    return keras.Model(inputs, keras.layers.Dense(10, name='logits')(keras.layers.Flatten()(x)))
 
 
 def test_supervision_is_given_to_selectors_that_need_it_with_the_labels_of_their_images(learner, monkeypatch):

@@ -15,7 +15,8 @@ from pocketflow.learners.channel_pruning.pruning import choose
 from pocketflow.learners.channel_pruning.refit import LayerRegression, strengths, validated_weights
 from pocketflow.learners.channel_pruning.selectors.lasso import lasso_order
 from pocketflow.learners.channel_pruning.selectors.selector import SelectionContext, Selector
-from pocketflow.utils.channels import reader_channels
+from pocketflow.utils.channels import reader_channels, trace
+from pocketflow.utils.channels.groups import groupings_of_readers
 from tests.learners.search.conftest import tiny_helper, tiny_net
 
 layers = keras.layers
@@ -87,7 +88,7 @@ def grouped() -> tuple[LayerRegression, SelectionContext]:
 def test_equally_many_channels_of_each_group_are_chosen(chosen_by):
     one, context = grouped()
     assert [group.tolist() for group in one.groups()] == [[0, 1, 2, 3], [4, 5, 6, 7]]
-    chosen = choose(SELECTORS.get(chosen_by)(context), one, 5)
+    chosen = choose(SELECTORS.get(chosen_by)(context), one, 5, groupings_of_readers(trace(context.model))['grouped'])
     assert [np.count_nonzero(chosen < 4), np.count_nonzero(chosen >= 4)] == [2, 2]
 
 

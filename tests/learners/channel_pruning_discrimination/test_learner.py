@@ -63,7 +63,7 @@ def test_an_interrupted_selection_continues_where_it_stopped(whole, tmp_path, mo
     _, expected = whole
     blocks = tmp_path / 'stage' / 'checkpoints' / 'blocks'
 
-    def stop(*_):
+    def stop(*_, **__):
         raise Interrupted(15)
 
     one = learner(tmp_path)

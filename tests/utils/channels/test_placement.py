@@ -153,6 +153,16 @@ def test_a_grouped_convolution_takes_as_many_of_each_group(removed, selects, rea
     assert total_macs(smaller) == 16 * (3 * taken + 9 * (taken // 2) * 4)
 
 
+@pytest.mark.parametrize(('read', 'made'), [([0, 3], 2), ([0, 1, 3, 5], 4), ([0], 2), ([0, 1, 2], 6)])
+def test_a_grouped_convolution_makes_as_many_of_each_group(removed, selects, read, made):
+    inputs = keras.Input((4, 4, 3))
+    x = layers.ReLU()(layers.BatchNormalization()(conv(6, 'grouped', 3, groups=2)(conv(4, 'stem')(inputs))))
+    smaller = removed(keras.Model(inputs, conv(1, 'reader')(x)), {'reader': read})
+    assert smaller.get_layer('grouped').kernel.shape == (3, 3, 2, made)
+    # Unread channels pass the layers in between, which cost nothing, and have zero weights in the reader.
+    assert selects(smaller) == [] and total_macs(smaller) == 16 * (3 * 4 + 9 * 2 * made + made)
+
+
 def test_a_grouped_reader_of_a_stream_that_stays_selects(removed, selects):
     model = whole_and_read(lambda x: conv(8, 'reader', 3, groups=2)(x))
     smaller = removed(model, {'reader': [0, 4]})

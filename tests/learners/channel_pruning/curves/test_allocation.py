@@ -6,12 +6,14 @@ import itertools
 
 import numpy as np
 import pytest
+import tf_keras as keras
 
 from pocketflow.learners.channel_pruning.choices import CURVE_METHODS
 from pocketflow.learners.channel_pruning.curves import allocation
 from pocketflow.learners.channel_pruning.curves.allocation import levels_of, shares_within
 from pocketflow.learners.channel_pruning.curves.costs import KINDS, GroupCosts
 from pocketflow.learners.channel_pruning.curves.curves import Curve, Curves, Quality
+from pocketflow.learners.channel_pruning.curves.groups import Group
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.tasks.metric import ACCURACY
 from tests.learners.channel_pruning.curves.test_costs import groups, residual
@@ -120,3 +122,19 @@ def test_the_program_leaves_no_room_for_another_level(share):
     for name, count in found.items():
         above = [level for level in levels[name] if level > count]
         assert not above or costs.total({**found, name: above[0]}) > share * costs.total({})
+
+
+def test_the_rest_of_the_budget_is_used_channel_by_channel():
+    inputs = keras.Input((4, 4, 3))
+    x = keras.layers.Conv2D(60, 1, name='a')(inputs)
+    model = keras.Model(inputs, keras.layers.Conv2D(10, 1, name='c')(keras.layers.Conv2D(50, 1, name='b')(x)))
+    single = {name: Group(size, {name: tuple(range(size))}) for name, size in (('b', 60), ('c', 50))}
+    of = tuple(Curve(group, {8: Quality(0.9, 0.5)}) for group in single.values())
+    given = Curves('net', 'l1', '', ACCURACY, 100, WHOLE, of)
+    costs = GroupCosts(model, given.groups)
+    for share in (0.35, 0.6):
+        budget = share * costs.total({})
+        found = counts_of(shares_within(given, costs, budget), given)
+        assert costs.total(found) <= budget
+        more = [{**found, name: count + 1} for name, count in found.items() if count < single[name].size]
+        assert more and all(costs.total(counts) > budget for counts in more)
