@@ -65,7 +65,8 @@ class Ilsvrc12Dataset(TfrecordDataset):
 
     @property
     def num_classes(self) -> int:
-        return self.options.num_outputs or self.num_outputs or NUM_CLASSES + 1
+        fits = self.num_outputs in (NUM_CLASSES, NUM_CLASSES + 1)
+        return self.options.num_outputs or (self.num_outputs if fits and self.num_outputs else NUM_CLASSES + 1)
 
     @property
     def declared_classes(self) -> int:
@@ -93,6 +94,10 @@ class Ilsvrc12Dataset(TfrecordDataset):
             return source
         assert isinstance(source, RecordSource)
         return RandomPartSource(source.index, source.form, self.seed)
+
+    @property
+    def is_augmented(self) -> bool:
+        return self.options.changes == RANDOM
 
     def augment(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         if self.options.changes != RANDOM:

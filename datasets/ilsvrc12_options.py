@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from pocketflow.datasets.image_options import ImageOptions
 from pocketflow.datasets.options import DatasetOptions
 from pocketflow.datasets.sources.image_folders import shown
 from pocketflow.datasets.sources.shards import check_shards
@@ -87,6 +88,6 @@ class Ilsvrc12Options(_Base):
         found, where = list(names), shown(self.data_dir)
         return [check_shards(found, split, where, EXPECTED) for split in SPLITS.values()]
 
-    def counted(self, num_train: int, num_eval: int) -> TfrecordOptions:
+    def counted(self, num_train: int, num_eval: int) -> ImageOptions:
         counted = super().counted(num_train, num_eval)
         return counted if self.num_val else counted.replace(num_val=min(NUM_VAL, counted.num_val))

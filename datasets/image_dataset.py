@@ -180,6 +180,10 @@ class ImageDataset(SourcedDataset):
             images -= self._per_channel('image_mean', self.options.mean)
         return images if self.options.std is None else images / self._per_channel('image_std', self.options.std)
 
+    @property
+    def is_augmented(self) -> bool:
+        return self.options.augmentation != 'none'
+
     def augment(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         name, padding = self.options.augmentation, self.options.crop_padding
         if name == 'none':

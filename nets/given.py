@@ -92,7 +92,11 @@ class GivenNetwork(TaskHelper):
             )
         layer = preprocessing_layer(model)
         dataset = cls.dataset_class(
-            data_options, seed, shape, default_scale='0-1' if layer is None else 'none', num_outputs=num_outputs(model)
+            data_options,
+            seed,
+            shape,
+            default_scale='0-1' if layer is None else 'none',
+            num_outputs=None if given.counts_classes else num_outputs(model),
         )
         logging.info(
             '%s: gets pixels as --image_scale=%s%s',

@@ -54,7 +54,8 @@ def read_classes(path: str) -> tuple[str, ...]:
     lines = read_lines(path)
     found = [SYNSET.match(line.text) for line in lines]
     if any(found):
-        lines, found = (part[1:] if found[0] is None else part for part in (lines, found))
+        start = int(found[0] is None)
+        lines, found = lines[start:], found[start:]
     classes: dict[str, int] = {}
     for line, match in zip(lines, found, strict=True):
         if match is None and any(found):
