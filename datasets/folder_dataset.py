@@ -38,6 +38,10 @@ class FolderDataset(ImageDataset):
     def classes(self) -> tuple[str, ...] | None:
         return self._listings[0].classes if self.options.has_labels else None
 
+    @property
+    def declared_classes(self) -> int | None:
+        return self.num_outputs if self.classes is None else len(self.classes)
+
     def read(self) -> Contents:
         bad = BadImages(self.options.skip_bad)
         logging.info('opening %d images', sum(len(listing.names) for listing in self._listings))

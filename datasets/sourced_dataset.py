@@ -141,6 +141,12 @@ class SourcedDataset(abc.ABC):
             return images
         return crop_and_flip(images, self.options.crop_padding, seed, self.mirrored)
 
+    @property
+    def is_augmented(self) -> bool:
+        """Whether training images are changed at random."""
+        is_own = type(self).augment is not SourcedDataset.augment
+        return is_own or self.options.crop_padding > 0 or self.mirrored
+
     def checked_labels(self, labels: Any, what: str) -> Nest:
         """Converts labels to those of the task; `what` names the split in the messages of `UsageError`s."""
         return self.label_check(labels, self.num_classes, what)
@@ -153,6 +159,12 @@ class SourcedDataset(abc.ABC):
         return tf.nest.map_structure(
             lambda array: tf.TensorSpec([None, *array.shape[1:]], array.dtype), self.source('train').labels
         )
+
+    @property
+    def declared_classes(self) -> int | None:
+        """Number of classes, if it is known without reading the files."""
+        declared = getattr(type(self), 'num_classes', None)
+        return declared if isinstance(declared, int) else None
 
     def with_options(self: DatasetT, **changes: Any) -> DatasetT:
         """A copy with the same samples and changed options for its batches."""

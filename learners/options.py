@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from pocketflow.learners.abstract_learner import AbstractLearner
 
 
+BACKBONE, NOTHING = 'backbone', 'none'
+"""Values of `--freeze` that are no names of layers."""
+FROZEN_CACHE_MIB = 1024
+
+
 @dataclasses.dataclass(frozen=True)
 class LearnerDeclaration:
     """Properties of a learner that the command line needs without importing it.
@@ -60,6 +65,21 @@ class LearnerOptions(Options):
     )
     zoo_dir: str = option('zoo_dir', 'runs', 'folder in which trained models of other runs are searched', decides=False)
     warm_start: bool = option('enbl_warm_start', False, 'full-prec: start from --save_path instead of random weights')
+    freeze: str | None = option(
+        'freeze',
+        None,
+        'full-prec: layers that are not trained: backbone: all but the last one; none; or the name of a layer: it and '
+        'all that its output depends on; default: those with trainable=False in the file',
+        needs='enbl_warm_start',
+    )
+    frozen_cache_size: int | None = option(
+        'frozen_cache_mib',
+        None,  # not its value: it would change the names of earlier runs
+        'what frozen layers compute of the training images is kept if these are not augmented, and it takes no more '
+        f'memory than so many MiB; 0: never; default: {FROZEN_CACHE_MIB}',
+        low=0,
+        needs='freeze',
+    )
     epochs_ratio_finetune: float = option(
         'nb_epochs_rat_ft', 0.04, "fine-tuning epochs as a share of the pair's number of epochs", low=0
     )

@@ -18,7 +18,7 @@ from pocketflow.datasets.sourced_dataset import SourcedDataset
 from pocketflow.nets.options import PAIRS, NetOptions
 from pocketflow.nets.tasks import Classification, Task
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.graph import StandardForm, standard_form, warn_of_frozen
+from pocketflow.utils.graph import Head, StandardForm, standard_form, warn_of_frozen, with_new_head
 from pocketflow.utils.graph.inputs import model_inputs
 from pocketflow.utils.models.files import load_weights
 from pocketflow.utils.runs.model_reader import ModelReader
@@ -47,6 +47,8 @@ class GivenFile:
       named: the path as it was given.
       path: the file to read: that path, or the copy that a run has kept of it.
       original: the file of the uncompressed network, if the run in the directory began with another one.
+      counts_classes: whether the number of classes is that in the data, as far as it is known from them, instead of
+        that of the network's outputs; then the network gets a new head.
       reader: reads it; the model is shared with the rest of the program.
     """
 
@@ -54,6 +56,7 @@ class GivenFile:
     path: Path
     reader: ModelReader = dataclasses.field(default_factory=ModelReader)
     original: Path | None = None
+    counts_classes: bool = False
 
 
 HelperT = TypeVar('HelperT', bound='AbstractModelHelper')
@@ -169,13 +172,17 @@ class AbstractModelHelper(abc.ABC):
                 f'{_shown(expected[0])} to {_shown(expected[1])}; {remedy}'
             )
 
-    def standard_form(self, model: keras.Model, source: str, remedy: str) -> StandardForm:
+    def standard_form(
+        self, model: keras.Model, source: str, remedy: str, new_head_seed: int | None = None
+    ) -> StandardForm:
         """Converts a model to the learners' standard form: functional, flat, with logits as outputs.
 
         Args:
           model: a model of the task.
           source: file or function that it comes from, for messages.
           remedy: hint for the user if its shapes do not fit the data set.
+          new_head_seed: if given, a model with another number of outputs gets a new last layer with weights of this
+            seed (`StandardForm.new_head`).
 
         Raises:
           UsageError: it cannot be converted, or does not fit the data set.
@@ -184,10 +191,27 @@ class AbstractModelHelper(abc.ABC):
             takes_logits = self.takes_logits and self.task.takes_logits
             num_classes = self.dataset.num_classes if isinstance(self.task, Classification) else None
             form = standard_form(model, self.dataset.image_shape, takes_logits, num_classes)
+            if new_head_seed is not None:
+                form = self._with_new_head(form, new_head_seed)
         except UsageError as error:
             raise UsageError(f'{source}: {error}') from error
         self.check_shapes(form.model, source, remedy)
         return form
+
+    def _with_new_head(self, form: StandardForm, seed: int) -> StandardForm:
+        """With a new last layer, if the model has one output of another length than the task needs."""
+        dataset = self.dataset
+        wanted = self.task.output_shape(lambda: shapes(dataset.label_spec), dataset.num_classes)
+        had = form.model.output_shape
+        if not (isinstance(wanted, tuple) and isinstance(had, tuple) and len(wanted) == 1 and len(had) == 2):
+            return form
+        if wanted[0] in (None, had[1]):
+            return form
+        model, new_head = with_new_head(form.model, wanted[0], seed)
+        head = form.head
+        if head is not None and isinstance(self.task, Classification):
+            head = Head('softmax', head.layer)  # one class of several, whatever the former outputs were
+        return StandardForm(model, head, new_head)
 
     @property
     def model_source(self) -> str:
@@ -346,9 +370,17 @@ class TaskHelper(AbstractModelHelper):
 
 
 class ClassificationHelper(TaskHelper):
-    """Image classification with softmax cross-entropy and top-1 accuracy; see `TaskHelper` for the schedule."""
+    """Image classification with softmax cross-entropy and top-1 accuracy; see `TaskHelper` for the schedule.
+
+    With 100 classes or more, the top-5 accuracy is measured, too.
+    """
 
     task = Classification()
+
+    def __init__(self, net_options: NetOptions, dataset: SourcedDataset):
+        if self.task is ClassificationHelper.task:
+            self.task = Classification(dataset.declared_classes)
+        super().__init__(net_options, dataset)
 
 
 def _outputs_fit(model: keras.Model, expected: Any) -> bool:

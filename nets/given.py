@@ -12,6 +12,7 @@ import tf_keras as keras
 from absl import logging
 
 from pocketflow.datasets.folder_dataset import FolderDataset
+from pocketflow.datasets.ilsvrc12_dataset import Ilsvrc12Dataset
 from pocketflow.datasets.image_dataset import ImageDataset
 from pocketflow.datasets.image_options import ImageOptions
 from pocketflow.datasets.npz_dataset import NpzDataset
@@ -62,7 +63,8 @@ class GivenNetwork(TaskHelper):
 
     def __init__(self, net_options: NetOptions, dataset: ImageDataset):
         assert isinstance(net_options, GivenOptions)
-        self.task = TASKS[net_options.task or Classification.name]()
+        kind = TASKS[net_options.task or Classification.name]
+        self.task = Classification(dataset.declared_classes) if kind is Classification else kind()
         super().__init__(net_options, dataset)
         has_other_labels = dataset.options.has_labels and not isinstance(self.task, Classification)
         if has_other_labels and dataset.name == FolderDataset.name:
@@ -90,7 +92,11 @@ class GivenNetwork(TaskHelper):
             )
         layer = preprocessing_layer(model)
         dataset = cls.dataset_class(
-            data_options, seed, shape, default_scale='0-1' if layer is None else 'none', num_outputs=num_outputs(model)
+            data_options,
+            seed,
+            shape,
+            default_scale='0-1' if layer is None else 'none',
+            num_outputs=None if given.counts_classes else num_outputs(model),
         )
         logging.info(
             '%s: gets pixels as --image_scale=%s%s',
@@ -218,6 +224,13 @@ class GivenAtTfrecord(GivenNetwork):
     """A given network and records of images."""
 
     dataset_class = TfrecordDataset
+
+
+@PAIRS.register('given_at_ilsvrc12')
+class GivenAtIlsvrc12(GivenNetwork):
+    """A given network and ILSVRC-12."""
+
+    dataset_class = Ilsvrc12Dataset
 
 
 def num_outputs(model: keras.Model) -> int | None:

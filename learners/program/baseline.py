@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import METRICS_SHAPE
+from pocketflow.utils.graph import NewHead
 from pocketflow.utils.models.files import save_model
 from pocketflow.utils.runs.given_files import MODEL_NAME
 from pocketflow.utils.runs.model_files import refuse_damaged
@@ -17,6 +19,9 @@ BASELINE_FOLDER = 'baseline'
 """Folder of a run for the uncompressed model that it started from."""
 METRICS_FILE = 'metrics.json'
 """Record of its metrics on the evaluation set."""
+NEW_HEAD_FILE = 'new_head.json'
+"""Record of the new last layer that it was given; there is none if the model is that of the file."""
+NEW_HEAD_SHAPE = {'layer': str, 'before': int, 'after': int}
 
 
 class KeptBaseline:
@@ -33,9 +38,12 @@ class KeptBaseline:
     def exists(self) -> bool:
         return self.path.exists()
 
-    def save(self, model: keras.Model, metrics: dict[str, float]) -> None:
+    def save(self, model: keras.Model, metrics: dict[str, float], new_head: NewHead | None = None) -> None:
         """Writes the model, and then its metrics."""
-        (self.folder / METRICS_FILE).unlink(missing_ok=True)  # of a model that was deleted
+        for name in (METRICS_FILE, NEW_HEAD_FILE):
+            (self.folder / name).unlink(missing_ok=True)  # of a model that was deleted
+        if new_head is not None:
+            atomic.write_json(self.folder / NEW_HEAD_FILE, dataclasses.asdict(new_head))
         save_model(model, self.path)
         self.save_metrics(metrics)
 
@@ -52,6 +60,16 @@ class KeptBaseline:
             self.folder / METRICS_FILE, METRICS_SHAPE, 'delete it to have the model evaluated again'
         )
         return metrics
+
+    def new_head(self) -> NewHead | None:
+        """The new last layer that the model was given.
+
+        Raises:
+          DamagedRecordError: the record is damaged.
+        """
+        remedy = f'delete {self.folder} to obtain the model again'
+        record = read_record(self.folder / NEW_HEAD_FILE, NEW_HEAD_SHAPE, remedy)
+        return None if record is None else NewHead(**record)
 
     def refuse_damaged(self) -> None:
         """Raises a `DamagedRecordError` if the model is missing or damaged."""

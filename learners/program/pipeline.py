@@ -26,7 +26,16 @@ from pocketflow.learners.search.flag_search import FlagSearch
 from pocketflow.learners.search.plan_search import read_record
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.distributed.mirror import mirror
-from pocketflow.utils.graph import Head, StandardForm, check_round_trip, put_head_on, refuse_frozen, warn_of_frozen
+from pocketflow.utils.errors import UsageError
+from pocketflow.utils.graph import (
+    Head,
+    NewHead,
+    StandardForm,
+    check_round_trip,
+    put_head_on,
+    refuse_frozen,
+    warn_of_frozen,
+)
 from pocketflow.utils.models.files import save_model
 from pocketflow.utils.models.keras_state import keras_state_kept
 from pocketflow.utils.models.weights_only import is_weights_only
@@ -73,11 +82,12 @@ class PipelineResult:
 
 
 class Trained(NamedTuple):
-    """A trained model, its metrics, and the head that was taken off it."""
+    """A trained model, its metrics, the head that was taken off it, and the new last layer that it was given."""
 
     model: keras.Model
     metrics: dict[str, float]
     head: Head | None
+    new_head: NewHead | None = None
 
 
 class Pipeline:
@@ -154,7 +164,22 @@ class Pipeline:
         if given is None or not self.begins_with_given(names):
             return self.context.helper.built_form()
         path = resolve_model_path(given, '--save_path')
-        return load_in_standard_form(path, self.context.helper, self.reader)[1]
+        form = load_in_standard_form(path, self.context.helper, self.reader, self._new_head_seed)[1]
+        if form.new_head is not None:
+            self._refuse_untrained_teacher(form.new_head)
+        return form
+
+    @property
+    def _new_head_seed(self) -> int | None:
+        """Seed of a new last layer for a given model; None where it must have as many outputs as there are classes."""
+        return self.context.seed if self.context.learner_options.warm_start else None
+
+    def _refuse_untrained_teacher(self, new_head: NewHead) -> None:
+        if self.distillation.enabled and self.distillation.teacher_path is None:
+            raise UsageError(
+                f'--enbl_dst: the teacher would be --save_path={self.context.learner_options.save_path}, whose last '
+                f'layer ({new_head.layer}) is new, and not trained; give --save_path_dst, or drop the flag'
+            )
 
     def begins_with_given(self, names: Sequence[str]) -> bool:
         """Whether the chain begins with the model at `--save_path`."""
@@ -167,8 +192,9 @@ class Pipeline:
         baseline: keras.Model | None = None
         metrics: dict[str, float] = {}
         head: Head | None = None
+        new_head: NewHead | None = None
         if not from_scratch:
-            baseline, metrics, head = self.trained_model()
+            baseline, metrics, head, new_head = self.trained_model()
         teacher = self._teacher(baseline)
         if self.context.search.space is not None:
             self._search_flags(names, baseline, teacher)
@@ -176,7 +202,7 @@ class Pipeline:
         for index, name in enumerate(names, start=1):
             stages.append(self.learner(name, f'{index}-{name}', teacher).run(model, head))
             model, head = stages[-1].model, stages[-1].head
-            if baseline is None:
+            if baseline is None or (new_head is not None and index == 1):  # it is trained now
                 baseline, metrics = model, stages[-1].metrics
         return PipelineResult(baseline, metrics, tuple(stages), tuple(self.search_records(stages)))
 
@@ -201,15 +227,15 @@ class Pipeline:
         workers, kept = self.context.workers, KeptBaseline(self.context.run.path)
         obtained = None if workers.share(kept.exists) else self._obtain()
         if obtained is not None and workers.is_primary:
-            kept.save(put_head_on(obtained.model, obtained.head), obtained.metrics)
+            kept.save(put_head_on(obtained.model, obtained.head), obtained.metrics, obtained.new_head)
         mirror(workers, kept.folder)
         return obtained or self._kept_model(kept)
 
     def _kept_model(self, kept: KeptBaseline) -> Trained:
         """The model that a run was begun with; it is evaluated if its metrics were not recorded."""
         kept.refuse_damaged()
-        recorded = kept.metrics()
-        trained = self._load(kept.path, recorded)
+        recorded, new_head = kept.metrics(), kept.new_head()
+        trained = self._load(kept.path, recorded, new_head)
         if recorded is None and self.context.workers.is_primary:
             kept.save_metrics(trained.metrics)
         return trained
@@ -221,7 +247,7 @@ class Pipeline:
             return None
         if source:
             trained = self._load(Path(source))
-            StandardForm(trained.model, trained.head).log(source)
+            StandardForm(trained.model, trained.head, trained.new_head).log(source)
             warn_of_frozen(trained.model, source)
             return trained
         logging.info(
@@ -268,15 +294,22 @@ class Pipeline:
         )
         return PipelineResult(finished.model, metrics, (stage,))
 
-    def _load(self, path: Path, recorded: dict[str, float] | None = None) -> Trained:
-        """The model of a file, with its recorded metrics, or evaluated now."""
+    def _load(self, path: Path, recorded: dict[str, float] | None = None, new_head: NewHead | None = None) -> Trained:
+        """The model of a file, with its recorded metrics, or evaluated now.
+
+        Args:
+          path: of the file.
+          recorded: the metrics, if they are known.
+          new_head: the new last layer that the model has in the file, if any.
+        """
         helper = self.context.helper
-        finished, _ = load_in_standard_form(path, helper, self.reader)
-        model = finished.model
+        finished, form = load_in_standard_form(path, helper, self.reader, self._new_head_seed)
+        model, new_head = finished.model, form.new_head or new_head
         metrics = recorded or helper.evaluate(model)
-        logging.info('trained model %s: %s', path, describe(metrics))
-        helper.warn_of_poor(model, metrics)
-        return Trained(model, metrics, finished.head)
+        if new_head is None:
+            logging.info('trained model %s: %s', path, describe(metrics))
+            helper.warn_of_poor(model, metrics)
+        return Trained(model, metrics, finished.head, new_head)
 
     def _teacher(self, baseline: keras.Model | None) -> Distillation | None:
         if not self.distillation.enabled:
@@ -319,9 +352,12 @@ def load_finished(path: Path, helper: AbstractModelHelper, reader: ModelReader) 
 
 
 def load_in_standard_form(
-    path: Path, helper: AbstractModelHelper, reader: ModelReader
+    path: Path, helper: AbstractModelHelper, reader: ModelReader, new_head_seed: int | None = None
 ) -> tuple[Finished, StandardForm]:
-    """Like `load_finished`, and the standard form with the changes made to the model, which are not logged."""
+    """Like `load_finished`, and the standard form with the changes made to the model, which are not logged.
+
+    With `new_head_seed`, a model for another number of classes is given a new last layer.
+    """
 
     def standard() -> tuple[Finished, StandardForm]:
         if is_weights_only(path):
@@ -329,7 +365,7 @@ def load_in_standard_form(
         else:
             unpacked = reader.read(path)
             finished = Finished(unpacked.model, unpacked.encodings)
-        form = helper.standard_form(finished.model, str(path), 'is it a model of another pair?')
+        form = helper.standard_form(finished.model, str(path), 'is it a model of another pair?', new_head_seed)
         return dataclasses.replace(finished, model=form.model, head=form.head), form
 
-    return reader.once(path, 'standard form', standard)
+    return reader.once(path, f'standard form {new_head_seed}', standard)

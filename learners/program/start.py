@@ -163,5 +163,9 @@ def given_file(command: Command, workers: Workers, reader: ModelReader) -> Given
     baseline = run / BASELINE_FOLDER / MODEL_NAME
     kept = [file for file in (baseline, run / MODEL_NAME) if file.is_file()]
     return GivenFile(
-        named, path if path.exists() or not kept else kept[0], reader, baseline if baseline.is_file() else None
+        named,
+        path if path.exists() or not kept else kept[0],
+        reader,
+        baseline if baseline.is_file() else None,
+        counts_classes=command.options(LearnerOptions).freeze is not None,
     )

@@ -14,6 +14,7 @@ from pocketflow.utils.graph.functional import (
     refresh_derived_values,
 )
 from pocketflow.utils.graph.head import Head, head_functions, put_head_on, take_head_off
+from pocketflow.utils.graph.new_head import NewHead, last_layer, with_new_head
 from pocketflow.utils.graph.round_trip import check_round_trip
 from pocketflow.utils.graph.standard_form import StandardForm, standard_form
 
@@ -21,12 +22,14 @@ __all__ = [
     'Call',
     'Edit',
     'Head',
+    'NewHead',
     'StandardForm',
     'check_round_trip',
     'copied',
     'flatten',
     'frozen_share',
     'head_functions',
+    'last_layer',
     'nodes_in_order',
     'output_extremes',
     'put_head_on',
@@ -36,4 +39,5 @@ __all__ = [
     'standard_form',
     'take_head_off',
     'warn_of_frozen',
+    'with_new_head',
 ]

@@ -11,6 +11,7 @@ from absl import logging
 from pocketflow.utils.errors import UsageError, first_line
 from pocketflow.utils.graph.flatten import flatten
 from pocketflow.utils.graph.head import Head, take_head_off
+from pocketflow.utils.graph.new_head import NewHead
 from pocketflow.utils.graph.single_output import with_two_logits
 
 
@@ -21,13 +22,23 @@ class StandardForm:
     Attributes:
       model: the model.
       head: the head that was removed from its output, or None.
+      new_head: the last layer, if it was replaced by one with another number of outputs.
     """
 
     model: keras.Model
     head: Head | None = None
+    new_head: NewHead | None = None
 
     def log(self, source: str) -> None:
-        """Logs a removed head; `source` is the origin of the model, for messages."""
+        """Logs a removed head, and a new one; `source` is the origin of the model, for messages."""
+        if self.new_head is not None:
+            logging.info(
+                '%s: its last layer, %r, is replaced by a new one, untrained, with %d outputs instead of %d',
+                source,
+                self.new_head.layer,
+                self.new_head.after,
+                self.new_head.before,
+            )
         if self.head is None:
             return
         change = f'the {self.head.function} at its end (layer {self.head.layer!r}) is taken off'
