@@ -9,6 +9,7 @@ _PUBLIC = {
     'DigitsDataset': 'pocketflow.datasets.digits_dataset',
     'FmnistDataset': 'pocketflow.datasets.fmnist_dataset',
     'FolderDataset': 'pocketflow.datasets.folder_dataset',
+    'Ilsvrc12Dataset': 'pocketflow.datasets.ilsvrc12_dataset',
     'NpzDataset': 'pocketflow.datasets.npz_dataset',
     'TfrecordDataset': 'pocketflow.datasets.tfrecord_dataset',
 }

@@ -6,6 +6,8 @@ import math
 
 import tensorflow as tf
 
+from pocketflow.datasets.sources.decoding import GREY
+
 AREAS, RATIOS = (0.08, 1.0), (3 / 4, 4 / 3)
 """Ranges of a crop's share of the area and of its width / height (Szegedy et al., CVPR 2015, section 6)."""
 NUM_OPERATIONS, STRENGTH = 2, 0.5
@@ -16,6 +18,8 @@ IDENTITY = 8
 LARGEST = (math.radians(30), 0.3, 0.3, 0.3, 0.3, 0.9, 0.9, 0.9, 0.0)
 """Largest amount of each operation: an angle, slopes, shares of the width or height, and distances of factors from 1
 (AutoAugment, Cubuk et al., CVPR 2019, table 6; translations are shorter, as small images need it)."""
+MOST_BRIGHTNESS, MOST_SATURATION = 32 / 255, 0.5
+"""Largest changes in the training of Inception networks: of white, and of the factor from 1."""
 FILL = 0.5
 """What is moved in from outside: grey."""
 
@@ -134,3 +138,20 @@ def randaugment_lite(images: tf.Tensor, seed: tf.Tensor, black: tf.Tensor, white
         amounts = signs * tf.gather(tf.constant(LARGEST, tf.float32), operations)
         unit = blended(moved(unit, operations, amounts), operations, amounts)
     return tf.ensure_shape(black + unit * (white - black), images.shape)
+
+
+def brightness_and_saturation(images: tf.Tensor, seed: tf.Tensor, black: tf.Tensor, white: tf.Tensor) -> tf.Tensor:
+    """Adds up to 1/8 of white to all pixels of an image, or takes it away, then moves its colours away from grey.
+
+    As the two fast changes in the training of Inception networks; the factor of the saturation is between 1/2 and 3/2.
+
+    Args:
+      images: float32 `[batch, height, width, channels]`.
+      seed: int `[2]`; equal seeds give equal images.
+      black, white: their values of black and white, scalars or `[channels]`.
+    """
+    draws = tf.random.stateless_uniform([2, tf.shape(images)[0], 1, 1, 1], seed, -1, 1)
+    unit = (images - black) / (white - black) + MOST_BRIGHTNESS * draws[0]
+    grey = tf.tensordot(unit, tf.constant(GREY), 1)[..., None]
+    unit = tf.clip_by_value(grey + (unit - grey) * (1 + MOST_SATURATION * draws[1]), 0.0, 1.0)
+    return black + unit * (white - black)

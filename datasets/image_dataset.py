@@ -112,6 +112,10 @@ class ImageDataset(SourcedDataset):
         return 1 + max(int(index.labels.max(initial=0)) for index in self.contents.indices)
 
     @property
+    def declared_classes(self) -> int | None:
+        return self.num_outputs
+
+    @property
     def counted_options(self) -> ImageOptions:
         return self.options.counted(*(len(self._splits[split]) for split in SPLITS))
 
@@ -167,6 +171,8 @@ class ImageDataset(SourcedDataset):
             )
         if self.scale == 'caffe':
             return images[..., ::-1] - CAFFE_MEAN
+        if self.scale == 'means':
+            return images - CAFFE_MEAN[::-1]
         if self.scale == 'torch':
             return (images / 255 - TORCH_MEAN) / TORCH_STD
         images = {'none': lambda: images, '0-1': lambda: images / 255, '-1-1': lambda: images / 127.5 - 1}[self.scale]()

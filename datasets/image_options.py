@@ -23,8 +23,8 @@ else:
         batch_size_eval=50,
         prefetch=2,
     )
-SCALES = ('none', '0-1', '-1-1', 'caffe', 'torch')
-COLOUR_SCALES = ('caffe', 'torch')
+SCALES = ('none', '0-1', '-1-1', 'caffe', 'torch', 'means')
+COLOUR_SCALES = ('caffe', 'torch', 'means')
 NO_LABELS = 'none'
 """Value of `--labels`: the answers of the uncompressed network take their place."""
 VAL_SHARE = 0.1
@@ -61,7 +61,8 @@ class ImageOptions(_Base):
         'image_scale',
         'auto',
         "what the network takes: 0-1, -1-1, caffe (BGR minus ImageNet's means), torch (0-1, minus ImageNet's means, by "
-        'its deviations), or none (0 to 255); auto: none for a network with preprocessing layers of its own, else 0-1',
+        "its deviations), means (RGB minus ImageNet's means), or none (0 to 255); auto: none for a network with "
+        'preprocessing layers of its own, else 0-1',
         choices=('auto', *SCALES),
     )
     mean: str | None = option(

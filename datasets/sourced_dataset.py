@@ -154,6 +154,12 @@ class SourcedDataset(abc.ABC):
             lambda array: tf.TensorSpec([None, *array.shape[1:]], array.dtype), self.source('train').labels
         )
 
+    @property
+    def declared_classes(self) -> int | None:
+        """Number of classes, if it is known without reading the files."""
+        declared = getattr(type(self), 'num_classes', None)
+        return declared if isinstance(declared, int) else None
+
     def with_options(self: DatasetT, **changes: Any) -> DatasetT:
         """A copy with the same samples and changed options for its batches."""
         changed = copy.copy(self)

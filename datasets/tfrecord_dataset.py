@@ -47,8 +47,8 @@ class TfrecordDataset(ImageDataset):
     def read(self) -> Contents:
         self.options.refuse_missing()
         where = self.options.data_dir or ''
-        splits = self._files(where)
-        features = self._features(splits[0])
+        splits = self.files(where)
+        features = self.features(splits[0])
         given = self.options.index_dir
         folder = IndexFolder(Path(given) if given else self.index_folder, features, self.options.check_images)
         bad = BadImages(self.options.skip_bad)
@@ -71,7 +71,7 @@ class TfrecordDataset(ImageDataset):
         assert isinstance(index, RecordIndex)
         return RecordSource(index, form)
 
-    def _files(self, where: str) -> list[list[str]]:
+    def files(self, where: str) -> list[list[str]]:
         """Paths of all files, or of those for training and of those for evaluation."""
         names, options = list_tree(where), self.options
         records = [name for name in names if any(mark in name.lower() for mark in MARKS)]
@@ -105,7 +105,7 @@ class TfrecordDataset(ImageDataset):
             logging.warning('%s: TFRecord files that are not used: %s', shown(where), some(left_out))
         return [[os.path.join(where, name) for name in part] for part in (train, evaluation) if part]
 
-    def _features(self, paths: Sequence[str]) -> Features:
+    def features(self, paths: Sequence[str]) -> Features:
         """Names of the features, from the first record that can be read."""
         options = self.options
         given = (options.feature_image, options.feature_label, options.feature_height, options.feature_width)

@@ -346,9 +346,17 @@ class TaskHelper(AbstractModelHelper):
 
 
 class ClassificationHelper(TaskHelper):
-    """Image classification with softmax cross-entropy and top-1 accuracy; see `TaskHelper` for the schedule."""
+    """Image classification with softmax cross-entropy and top-1 accuracy; see `TaskHelper` for the schedule.
+
+    With 100 classes or more, the top-5 accuracy is measured, too.
+    """
 
     task = Classification()
+
+    def __init__(self, net_options: NetOptions, dataset: SourcedDataset):
+        if self.task is ClassificationHelper.task:
+            self.task = Classification(dataset.declared_classes)
+        super().__init__(net_options, dataset)
 
 
 def _outputs_fit(model: keras.Model, expected: Any) -> bool:

@@ -12,6 +12,7 @@ import tf_keras as keras
 from absl import logging
 
 from pocketflow.datasets.folder_dataset import FolderDataset
+from pocketflow.datasets.ilsvrc12_dataset import Ilsvrc12Dataset
 from pocketflow.datasets.image_dataset import ImageDataset
 from pocketflow.datasets.image_options import ImageOptions
 from pocketflow.datasets.npz_dataset import NpzDataset
@@ -62,7 +63,8 @@ class GivenNetwork(TaskHelper):
 
     def __init__(self, net_options: NetOptions, dataset: ImageDataset):
         assert isinstance(net_options, GivenOptions)
-        self.task = TASKS[net_options.task or Classification.name]()
+        kind = TASKS[net_options.task or Classification.name]
+        self.task = Classification(dataset.declared_classes) if kind is Classification else kind()
         super().__init__(net_options, dataset)
         has_other_labels = dataset.options.has_labels and not isinstance(self.task, Classification)
         if has_other_labels and dataset.name == FolderDataset.name:
@@ -218,6 +220,13 @@ class GivenAtTfrecord(GivenNetwork):
     """A given network and records of images."""
 
     dataset_class = TfrecordDataset
+
+
+@PAIRS.register('given_at_ilsvrc12')
+class GivenAtIlsvrc12(GivenNetwork):
+    """A given network and ILSVRC-12."""
+
+    dataset_class = Ilsvrc12Dataset
 
 
 def num_outputs(model: keras.Model) -> int | None:

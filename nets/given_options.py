@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from pocketflow.datasets.folder_options import FolderOptions
+from pocketflow.datasets.ilsvrc12_options import Ilsvrc12Options
 from pocketflow.datasets.npz_options import NpzOptions
 from pocketflow.datasets.tfrecord_options import TfrecordOptions
 from pocketflow.nets.options import GIVEN, PAIRS, NetOptions, PairDeclaration
@@ -33,7 +34,12 @@ class GivenOptions(_Base):
     )
 
 
-for name, data_options_class in (('folder', FolderOptions), ('npz', NpzOptions), ('tfrecord', TfrecordOptions)):
+for name, data_options_class in (
+    ('folder', FolderOptions),
+    ('npz', NpzOptions),
+    ('tfrecord', TfrecordOptions),
+    ('ilsvrc12', Ilsvrc12Options),
+):
     PAIRS.declare(
         f'{GIVEN}_at_{name}',
         'pocketflow.nets.given',

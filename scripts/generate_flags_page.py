@@ -73,18 +73,27 @@ class Group:
     def row(self, field: dataclasses.Field) -> tuple[str, ...]:
         meta = field.metadata
         rule, needs = accepted(field) if is_restricted(field) else '', dependence(field)
+        others = [user for user in self.users if user not in self.users_with(field)]
         return (
             f'`--{meta["flag"]}`' + ('' if meta['decides'] else ' (*)'),
             value_type(self.declared_by, field).__name__,
             self.default(field),
             rule,
-            f'{meta["help"]} ({needs})' if needs else meta['help'],
+            meta['help'] + (f' ({needs})' if needs else '') + (f' (not for {code(others)})' if others else ''),
         )
+
+    def users_with(self, field: dataclasses.Field) -> dict[str, type[Options]]:
+        """The users that have the flag; some have a fixed value in its place."""
+        return {
+            user: options_class
+            for user, options_class in self.users.items()
+            if field.name in {each.name for each in option_fields(options_class)}
+        }
 
     def default(self, field: dataclasses.Field) -> str:
         """The default, or each one with its users."""
         users_of: dict[Any, list[str]] = {}
-        for user, options_class in self.users.items():
+        for user, options_class in self.users_with(field).items():
             users_of.setdefault(options_class.__dataclass_fields__[field.name].default, []).append(user)
         if len(users_of) == 1:
             return shown(next(iter(users_of)))

@@ -22,6 +22,8 @@ from pocketflow.utils.errors import first_line
 GREY = (0.299, 0.587, 0.114)
 """Weights of red, green and blue, as in JPEG (ITU-R BT.601)."""
 WHITE = 255
+CENTRAL_SHARE = 0.875
+"""Share of height and width that is kept in evaluations on ImageNet: 224 of 256 pixels."""
 CHECK_RATIO = 8
 """A JPEG is checked at this fraction of its size: all its bytes are read, most of the arithmetic is saved."""
 
@@ -180,11 +182,19 @@ def resize(image: tf.Tensor, size: tf.Tensor, fit: str, antialias: bool) -> tf.T
     Args:
       image: uint8.
       size: height and width, int32 `[2]`.
-      fit: `stretch` it; `crop` the largest part in the middle that has the right proportions; or `pad` it with zeros.
+      fit: `stretch` it; `crop` the largest part in the middle that has the right proportions; `pad` it with zeros; or
+        one of the two usual ways of ImageNet, `resnet` (make the shorter side 8/7 of the size's, and cut out the
+        middle) and `inception` (stretch the middle 7/8 of height and width).
       antialias: whether each pixel is a mean over all that it replaces, instead of the four that are nearest.
     """
     if fit == 'pad':
         return tf.image.resize_with_pad(image, size[0], size[1], antialias=antialias)
+    if fit == 'resnet':
+        return tf.image.resize_with_crop_or_pad(
+            tf.image.resize(image, shorter_side(tf.shape(image), size), antialias=antialias), size[0], size[1]
+        )
+    if fit == 'inception':
+        image = tf.image.central_crop(image, CENTRAL_SHARE)
     if fit == 'crop':
         shape = tf.shape(image)
         height = tf.minimum(shape[0], shape[1] * size[0] // size[1])
@@ -193,6 +203,24 @@ def resize(image: tf.Tensor, size: tf.Tensor, fit: str, antialias: bool) -> tf.T
         begin = (shape[:2] - extent) // 2
         image = image[begin[0] : begin[0] + extent[0], begin[1] : begin[1] + extent[1]]
     return tf.image.resize(image, size, antialias=antialias)
+
+
+def shorter_side(shape: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Height and width of an image whose shorter side becomes 8/7 of what it must be: 256 for 224.
+
+    The proportions are kept; fractions of a pixel are dropped, as in the original framework.
+
+    Args:
+      shape: of the image, int32: height, width and more.
+      size: the height and width to be cut out, int32 `[2]`.
+
+    Returns:
+      int32 `[2]`.
+    """
+    extent, sides = tf.cast(shape[:2], tf.float64), tf.cast(size, tf.float64)
+    scale = tf.reduce_max(tf.floor(sides / CENTRAL_SHARE) / extent)
+    # Guards against 255.99999 after the division.
+    return tf.cast(tf.floor(extent * scale + 1e-6), tf.int32)
 
 
 def to_grey(image: tf.Tensor) -> tf.Tensor:

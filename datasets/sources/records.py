@@ -18,6 +18,8 @@ from pocketflow.datasets.sources.index import IndexedSource, SampleIndex
 from pocketflow.datasets.sources.record_files import read_content
 from pocketflow.utils.errors import first_line
 
+Decoder = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+"""(index of a sample, its record, its place in the endless stream of all batches) -> image."""
 NUM_READERS = 2
 """Number of batches whose records are read at a time."""
 
@@ -83,15 +85,16 @@ class RecordSource(IndexedSource):
         def read(indices: np.ndarray) -> np.ndarray:
             return np.array(self.index.contents(indices), object)
 
-        def with_records(number: tf.Tensor, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return index, tf.ensure_shape(tf.numpy_function(read, [index], tf.string, stateful=False), [None])
+        def with_records(number: tf.Tensor, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            places = tf.cast(number, tf.int64) * batch_size + tf.range(tf.size(index, tf.int64))
+            return index, tf.ensure_shape(tf.numpy_function(read, [index], tf.string, stateful=False), [None]), places
 
         records = batches.map(with_records, NUM_READERS, deterministic=True).unbatch()
-        images = records.map(self._decoder(), num_threads, deterministic=True).batch(batch_size)
+        images = records.map(self.decoder(), num_threads, deterministic=True).batch(batch_size)
         return tf.data.Dataset.zip((batches, images)).map(lambda chosen, images: (*chosen, images))
 
-    def _decoder(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-        """Function (index, record) -> image."""
+    def decoder(self) -> Decoder:
+        """How images are made of records."""
         features, form = self.index.features, self.form
         with tf.device('CPU'):
             kinds, orientations = tf.constant(self.index.kinds), tf.constant(self.index.orientations)
@@ -104,7 +107,7 @@ class RecordSource(IndexedSource):
             else tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True)
         )
 
-        def decode(index: tf.Tensor, record: tf.Tensor) -> tf.Tensor:
+        def decode(index: tf.Tensor, record: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
             content = tf.io.parse_single_example(record, {features.image: spec})[features.image]
             if not features.is_raw:
                 kind, orientation = tf.gather(kinds, index), tf.gather(orientations, index)
