@@ -63,7 +63,10 @@ setup(
     python_requires='>=3.10',
     packages=['pocketflow', *(f'pocketflow.{package}' for package in find_packages(include=PATTERNS))],
     package_dir={'pocketflow': '.'},  # all code is imported as pocketflow.*: `utils` is too common a name to install
-    package_data={'': ['*.md', '*.html', '*.css', '*.js'], 'pocketflow': ['py.typed', 'scripts/flags/*.flags']},
+    package_data={
+        '': ['*.md', '*.html', '*.css', '*.js'],
+        'pocketflow': ['py.typed', 'scripts/flags/*.flags', 'zoo/*'],
+    },
     include_package_data=False,
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,

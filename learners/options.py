@@ -59,8 +59,8 @@ class LearnerOptions(Options):
     save_path: str | None = option(
         'save_path',
         None,
-        'trained model to compress: a .keras file or the directory of a '
-        'finished run; default: one in --zoo_dir that was trained with the same flags, else train one',
+        'trained model to compress: a .keras file, the directory of a finished run, or zoo:NAME, a model of '
+        'zoo/README.md; default: one in --zoo_dir that was trained with the same flags, else train one',
         names='model',
     )
     zoo_dir: str = option('zoo_dir', 'runs', 'folder in which trained models of other runs are searched', decides=False)

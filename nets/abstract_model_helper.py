@@ -218,6 +218,13 @@ class AbstractModelHelper(abc.ABC):
         """Name of the `build_model` function, for messages."""
         return f'{type(self).__name__}.build_model()'
 
+    def pretrained_file(self) -> Path | None:
+        """The file of the network with weights from elsewhere, if the options of the network ask for them.
+
+        It is used like one at `--save_path`. It may have to be downloaded; a `PocketFlowError` says if that fails.
+        """
+        return None
+
     def model_with_weights(self, path: Path) -> keras.Model:
         """What `build_model` gives, with the weights in a file; a `UsageError` if they are not those of the network."""
         model = self.build_model()
@@ -347,11 +354,20 @@ class TaskHelper(AbstractModelHelper):
         rate = rate_factor * scaled_learning_rate(self.net.learning_rate, batch_size, self.net.batch_size_norm)
         if self.net.schedule == 'one-cycle':
             return one_cycle(rate, num_steps), num_steps
-        boundaries, factors = self.drops()
-        schedule = piecewise_constant(rate, steps_per_epoch, boundaries, factors)
+        schedule = self.published_schedule(rate, steps_per_epoch)
         if num_workers > 1:
             schedule = GradualWarmup(schedule, 1 / num_workers, int(WARMUP_EPOCHS * steps_per_epoch))
         return schedule, num_steps
+
+    def published_schedule(self, rate: float, steps_per_epoch: float) -> Schedule:
+        """The schedule of `--lrn_rate_schedule=piecewise`; by default the learning rate changes at the `boundaries`.
+
+        Args:
+          rate: the initial learning rate.
+          steps_per_epoch: already scaled by `--nb_epochs_rat`.
+        """
+        boundaries, factors = self.drops()
+        return piecewise_constant(rate, steps_per_epoch, boundaries, factors)
 
     def drops(self) -> tuple[Sequence[float], Sequence[float]]:
         """The boundaries, in epochs, and the factors of the learning rate before, between and after them.

@@ -11,7 +11,8 @@ layers = keras.layers
 GROUP_FILTERS = (16, 32, 64)
 
 
-def _conv(features: tf.Tensor, filters: int, kernel_size: int, strides: int, name: str) -> tf.Tensor:
+def conv(features: tf.Tensor, filters: int, kernel_size: int, strides: int, name: str) -> tf.Tensor:
+    """A convolution without bias; strided ones are padded symmetrically."""
     if strides > 1:
         # Explicit symmetric padding: with 'same' the padding would depend on whether the image size is even.
         border = kernel_size - 1
@@ -28,16 +29,21 @@ def _conv(features: tf.Tensor, filters: int, kernel_size: int, strides: int, nam
     )(features)
 
 
-def _norm_relu(features: tf.Tensor, name: str) -> tf.Tensor:
-    features = layers.BatchNormalization(momentum=0.997, epsilon=1e-5, name=f'{name}_bn')(features)
-    return layers.ReLU(name=f'{name}_relu')(features)
+def norm(features: tf.Tensor, name: str) -> tf.Tensor:
+    """Batch norm with the constants of all residual networks here."""
+    return layers.BatchNormalization(momentum=0.997, epsilon=1e-5, name=f'{name}_bn')(features)
+
+
+def norm_relu(features: tf.Tensor, name: str) -> tf.Tensor:
+    """Batch norm and ReLU."""
+    return layers.ReLU(name=f'{name}_relu')(norm(features, name))
 
 
 def _block(features: tf.Tensor, filters: int, strides: int, project: bool, name: str) -> tf.Tensor:
-    activated = _norm_relu(features, f'{name}_1')
-    shortcut = _conv(activated, filters, 1, strides, f'{name}_shortcut') if project else features
-    branch = _conv(activated, filters, 3, strides, f'{name}_conv1')
-    branch = _conv(_norm_relu(branch, f'{name}_2'), filters, 3, 1, f'{name}_conv2')
+    activated = norm_relu(features, f'{name}_1')
+    shortcut = conv(activated, filters, 1, strides, f'{name}_shortcut') if project else features
+    branch = conv(activated, filters, 3, strides, f'{name}_conv1')
+    branch = conv(norm_relu(branch, f'{name}_2'), filters, 3, 1, f'{name}_conv2')
     return layers.Add(name=f'{name}_add')([shortcut, branch])
 
 
@@ -56,10 +62,10 @@ def resnet(size: int, image_shape: tuple[int, int, int], num_classes: int) -> ke
     """
     num_blocks = blocks_per_group(size)
     inputs = layers.Input(image_shape, name='images')
-    features = _conv(inputs, GROUP_FILTERS[0], 3, 1, 'stem')
+    features = conv(inputs, GROUP_FILTERS[0], 3, 1, 'stem')
     for group, filters in enumerate(GROUP_FILTERS, start=1):
         for block in range(1, num_blocks + 1):
             strides = 2 if group > 1 and block == 1 else 1
             features = _block(features, filters, strides, project=block == 1, name=f'group{group}_block{block}')
-    features = layers.GlobalAveragePooling2D(name='pool')(_norm_relu(features, 'final'))
+    features = layers.GlobalAveragePooling2D(name='pool')(norm_relu(features, 'final'))
     return keras.Model(inputs, layers.Dense(num_classes, name='logits')(features), name=f'resnet_{size}')

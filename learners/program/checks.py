@@ -145,6 +145,12 @@ def refuse_flags_without_effect(command: Command) -> None:
         command.flag_values,
         searched_flags(command.options(SearchOptions).space),
     )
+    padding = command.options(LearnerOptions).crop_padding_finetune
+    if padding is not None and 'crop_padding' not in command.flag_values:
+        raise UsageError(
+            f'--crop_padding_ft={padding} would have no effect: --dataset={command.pair_options.dataset} does not '
+            'shift training images by --crop_padding; drop the flag'
+        )
     refuse_replaced_flags(
         {name: LEARNERS.declaration(name).replaced_flags for name in command.learner_names},
         LearnerOptions,
@@ -161,6 +167,20 @@ def searched_flags(space: str | None) -> frozenset[str]:
     return names_in_space(space)
 
 
+def given_network(command: Command) -> str | None:
+    """The flag that gives a trained network, with its value; None without one.
+
+    Raises:
+      UsageError: there are two.
+    """
+    path, pretrained = command.options(LearnerOptions).save_path, command.pretrained
+    if pretrained is not None and path is not None:
+        raise UsageError(f'--pretrained={pretrained} and --save_path={path} both give a trained network; drop one')
+    if pretrained is not None:
+        return f'--pretrained={pretrained}'
+    return None if path is None else f'--save_path={path}'
+
+
 def refuse_contradictions(command: Command) -> None:
     """Rejects contradictory combinations of flags."""
     process, shared = command.options(ProcessOptions), command.options(LearnerOptions)
@@ -171,7 +191,7 @@ def refuse_contradictions(command: Command) -> None:
             f'--save_path is missing: with --dataset={command.pair_options.dataset} it names the trained network, '
             'a .keras file for example'
         )
-    chosen = f'--learner={",".join(names)}'
+    chosen, given = f'--learner={",".join(names)}', given_network(command)
     if process.exec_mode in MODES_OF_NEW_RUNS and FULL_PRECISION in names and not command.data_options().has_labels:
         raise UsageError(
             f'--labels={NO_LABELS}: {chosen} trains the network on labels; choose a learner that compresses, such as '
@@ -179,10 +199,10 @@ def refuse_contradictions(command: Command) -> None:
         )
     if FULL_PRECISION in names[1:]:
         raise UsageError(f'{chosen}: {FULL_PRECISION} trains the uncompressed model, so it can only come first')
-    if shared.warm_start and (names[0] != FULL_PRECISION or shared.save_path is None):
+    if shared.warm_start and (names[0] != FULL_PRECISION or given is None):
         raise UsageError(
             f'--enbl_warm_start needs --learner={FULL_PRECISION} and --save_path=MODEL; given: '
-            f'{chosen} --save_path={shared.save_path or ""}'
+            f'{chosen} {given or "--save_path="}'
         )
     if process.exec_mode in MODES_OF_NEW_RUNS and command.options(SearchOptions).space is not None:
         if names[0] == FULL_PRECISION:
@@ -196,11 +216,10 @@ def refuse_contradictions(command: Command) -> None:
     if (
         process.exec_mode in MODES_OF_NEW_RUNS
         and trains_from_scratch(names, shared, distillation)
-        and shared.save_path is not None
+        and given is not None
     ):
         raise UsageError(
-            f'--save_path={shared.save_path}: {chosen} starts from random weights; choose another '
-            'learner, or give --enbl_warm_start'
+            f'{given}: {chosen} starts from random weights; choose another learner, or give --enbl_warm_start'
         )
     if not starts_from_baseline(names, shared):
         refuse_conditions(verdict, f'{chosen} compresses nothing')

@@ -86,6 +86,14 @@ class Command:
         """Whether code in model files may be run: only if the user says so in this call, not the record of a run."""
         return FirstPass.at(self.argv).process.trust_model
 
+    @property
+    def pretrained(self) -> str | None:
+        """The value of `--pretrained`; None if it is not given, or the pair has no such flag."""
+        net = self.options(self.pair.declaration.net_options_class)
+        value = getattr(net, 'pretrained', None)
+        assert value is None or isinstance(value, str)
+        return value
+
     def options_classes(self, learners: Iterable[str] = LEARNERS) -> list[type[Options]]:
         """The options classes of all flags for this pair and these learners."""
         return options_classes(self.pair.declaration, learners)

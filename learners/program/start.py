@@ -101,12 +101,13 @@ def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
     """The inputs of the execution modes, as plain values."""
     run, reader = RunDirectory(run_path(command, workers.size)), ModelReader()
     changed, defaults = command.flags_in_effect()
+    helper = make_helper(command, workers, reader)
     return Invocation(
-        helper=make_helper(command, workers, reader),
+        helper=helper,
         run=run,
         learner_names=tuple(command.learner_names),
         learner_options=command.learner_options(),
-        shared=command.options(LearnerOptions),
+        shared=with_pretrained(command, helper),
         trainer=command.options(TrainerOptions),
         distillation=command.options(DistillationOptions),
         export=command.options(ExportOptions),
@@ -126,6 +127,14 @@ def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
         default_flags=tuple(defaults),
         config=config_text(command),
     )
+
+
+def with_pretrained(command: Command, helper: AbstractModelHelper) -> LearnerOptions:
+    """The options of all learners; the pretrained network of the pair, if one is asked for, is the given one."""
+    shared = command.options(LearnerOptions)
+    if command.pretrained is None or command.options(ProcessOptions).exec_mode not in MODES_OF_NEW_RUNS:
+        return shared
+    return shared.replace(save_path=str(helper.pretrained_file()))
 
 
 def make_helper(command: Command, workers: Workers, reader: ModelReader) -> AbstractModelHelper:

@@ -29,7 +29,7 @@ from pocketflow.utils.reports.layer_table import SPANS
 from pocketflow.utils.system.interrupts import Interrupted
 from pocketflow.utils.system.progress import Progress
 from pocketflow.utils.training.trainer import TrainerOptions
-from tests.datasets.conftest import write_cifar10
+from tests.datasets.conftest import write_cifar10, write_ilsvrc12
 from tests.learners.conftest import make_context
 
 NUM_STEPS = 3
@@ -64,18 +64,26 @@ LEARNER_SETTINGS = {
 
 @dataclasses.dataclass(frozen=True)
 class PairSettings:
-    """A pair's row: small options of the net, and what writes a small data set into a folder."""
+    """A pair's row: small options of the net, and what writes a small data set into a folder.
+
+    A deep network is not trained here: tracing its training takes ten seconds and more.
+    """
 
     net: dict = dataclasses.field(default_factory=dict)
     data: dict = dataclasses.field(default_factory=dict)
     write: Callable[[Path], Path] | None = None
+    is_deep: bool = False
 
 
 SMALL = {'num_train': 60, 'num_val': 10, 'num_eval': 15, 'batch_size': 10, 'batch_size_eval': 10}
+SMALL_IMAGES = {**SMALL, 'image_size': '32,32'}
 PAIR_SETTINGS = {
+    'efficientnet_lite0_at_ilsvrc12': PairSettings({}, SMALL_IMAGES, write_ilsvrc12, is_deep=True),
     'lenet_at_cifar10': PairSettings(data=SMALL, write=write_cifar10),
     'lenet_at_digits': PairSettings(data=SMALL),
+    'mobilenet_at_ilsvrc12': PairSettings({'depth_multiplier': 0.25}, SMALL_IMAGES, write_ilsvrc12, is_deep=True),
     'resnet_at_cifar10': PairSettings({'size': 8}, SMALL, write_cifar10),
+    'resnet_at_ilsvrc12': PairSettings({'size': 18}, SMALL_IMAGES, write_ilsvrc12, is_deep=True),
 }
 
 
@@ -237,7 +245,17 @@ def test_prediction_has_the_shape_of_the_result(name, whole):
     assert one.prediction_method()
 
 
-@pytest.mark.parametrize('pair', NEW_NETWORKS)
+@pytest.mark.parametrize('pair', [name for name in NEW_NETWORKS if PAIR_SETTINGS[name].is_deep])
+def test_deep_pair_has_a_network_for_its_data_and_a_schedule(pair, tmp_path):
+    helper = small_helper(pair, tmp_path)
+    model = helper.new_model()
+    metrics = helper.evaluate(model)
+    assert metrics.keys() >= {'loss', helper.task.primary.name} and np.isfinite(metrics['loss'])
+    schedule, num_steps = helper.setup_lrn_rate()
+    assert num_steps == NUM_STEPS and float(schedule(0)) >= 0
+
+
+@pytest.mark.parametrize('pair', [name for name in NEW_NETWORKS if not PAIR_SETTINGS[name].is_deep])
 def test_pair_trains_resumes_evaluates_and_exports(pair, tmp_path, monkeypatch):
     def full_precision(folder: str) -> FullPrecLearner:
         return FullPrecLearner(small_context(pair, tmp_path / folder), Options())

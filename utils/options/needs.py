@@ -49,7 +49,8 @@ def refuse_replaced_flags(
     """Raises a `UsageError` for a shared flag that no learner of a chain uses.
 
     Args:
-      chain: learner -> shared flag -> the learner's own flag that replaces it, if that flag has a value.
+      chain: learner -> shared flag -> the learner's own flag that replaces it, if that flag has a value. A flag of data
+        sets may be missing from `flag_values`, since some data sets do not have it.
       shared: the options of all learners.
       flag_values: the parsed command line.
     """
@@ -58,7 +59,7 @@ def refuse_replaced_flags(
         own = [
             flags_of[flag]
             for flags_of in chain.values()
-            if flag in flags_of and flag_values[flags_of[flag]].value is not None
+            if flags_of.get(flag) in flag_values and flag_values[flags_of[flag]].value is not None
         ]
         if flag_values[flag].value != field.default and len(own) == len(chain):
             raise UsageError(

@@ -1,11 +1,12 @@
-"""Resolves users' paths of models and compression plans: files, or run directories that contain them."""
+"""Resolves users' paths of models and compression plans: files, run directories that contain them, names in the zoo."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from pocketflow.utils.errors import UsageError
+from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.models.kinds import is_saved_model, missing
+from pocketflow.utils.models.zoo import is_zoo_name, zoo_file
 from pocketflow.utils.system.paths import path_errors_reported, shown
 
 MODEL_NAME = 'model.keras'
@@ -13,14 +14,22 @@ CURVES_NAME = 'curves.json'
 
 
 def model_file(path: str) -> Path:
-    """Resolves the path of a model: the file or SavedModel itself, or the resulting model of a run directory."""
+    """Resolves the path of a model: the file or SavedModel itself, or the resulting model of a run directory.
+
+    `zoo:NAME` is a model of the zoo; errors are those of `zoo_file`.
+    """
+    if is_zoo_name(path):
+        return zoo_file(path)
     return Path(path) / MODEL_NAME if Path(path).is_dir() and not is_saved_model(path) else Path(path)
 
 
 def resolve_model_path(path: str, flag: str) -> Path:
     """Resolves a path as `model_file` does; raises a `UsageError` that names the flag if the file is missing."""
     with path_errors_reported():
-        file = model_file(path)
+        try:
+            file = model_file(path)
+        except PocketFlowError as error:  # of the zoo
+            raise type(error)(f'{flag}={error}') from error
         is_there = file.is_file() or is_saved_model(file)
     if not is_there:
         raise UsageError(f'{flag}={path}: {missing(path)}')

@@ -274,3 +274,21 @@ def test_documented_commands_are_accepted(line, monkeypatch):
     script = re.fullmatch(r'nets/(\w+)_at_(\w+)_run\.py', arguments[0])
     pair = [f'--model={script[1]}', f'--dataset={script[2]}'] if script else []
     checked_command(['main.py', *pair, *arguments[len(pair) // 2 :]])
+
+
+IMAGENET = ('--model=mobilenet', '--dataset=ilsvrc12', '--pretrained=keras_applications')
+
+
+@pytest.mark.parametrize(
+    ('flags', 'message'),
+    [
+        (('--save_path=m.keras', '--learner=uniform'), '--pretrained=.* and --save_path=m.keras both give a trained'),
+        (('--learner=full-prec',), '--pretrained=keras_applications: --learner=full-prec starts from random weights'),
+        (('--crop_padding_ft=2', '--learner=uniform'), '--dataset=ilsvrc12 does not shift training images by --crop_p'),
+    ],
+)
+def test_pretrained_weights_are_a_given_network(flags, message):
+    with pytest.raises(UsageError, match=message):
+        checked_command(['main.py', *IMAGENET, *flags])
+    checked_command(['main.py', *IMAGENET, '--enbl_warm_start'])
+    checked_command(['main.py', *IMAGENET, '--learner=chn-pruned-rmt'])
