@@ -19,6 +19,7 @@ case "$*" in
   *ensurepip*) exit "${FAKE_VENV_STATUS:-0}" ;;
   '-m venv '*) mkdir -p "${@: -1}/bin"; cp "$0" "${@: -1}/bin/python" ;;
   '-m pip '*) exit "${FAKE_PIP_STATUS:-0}" ;;
+  '-m compileall '*) exit "${FAKE_COMPILE_STATUS:-0}" ;;
   */main.py*) shift; printf '%s\\n' "$@"; exit "${FAKE_MAIN_STATUS:-0}" ;;
 esac
 """
@@ -66,8 +67,9 @@ def main_args(repo: Path, *words: str, **options) -> list[str]:
 
 
 def installs(repo: Path) -> list[str]:
+    """The installations of the dependencies."""
     calls = (repo.parent / 'log').read_text().splitlines()
-    return [line for line in calls if line.startswith('-m|pip|install')]
+    return [line for line in calls if line.startswith('-m|pip|install') and '|-e|' in line]
 
 
 def assert_refused(result: subprocess.CompletedProcess[str], status: int, text: str) -> None:
@@ -187,7 +189,23 @@ def test_the_second_call_does_not_install_again(repo: Path):
     assert (first.returncode, second.returncode) == (0, 0)
     assert 'Installing' in first.stderr and second.stderr == ''
     assert installs(repo) == [installs(repo)[0]]
-    assert f'|-c|{repo}/constraints.txt|-e|{repo}|' in installs(repo)[0]
+    assert f'|--no-compile|-c|{repo}/constraints.txt|-e|{repo}|' in installs(repo)[0]
+
+
+def test_a_new_environment_gets_the_pinned_pip_first(repo: Path):
+    run_local(repo)
+    calls = (repo.parent / 'log').read_text().splitlines()
+    upgrade = f'-m|pip|install|--disable-pip-version-check|--upgrade|-c|{repo}/constraints.txt|pip|'
+    assert calls.count(upgrade) == 1
+    assert calls.index(upgrade) < calls.index(installs(repo)[0])
+
+
+def test_what_was_installed_is_compiled_even_in_part(repo: Path):
+    result = run_local(repo, '--seed=1', FAKE_COMPILE_STATUS='1')
+    assert (result.returncode, result.stdout) == (0, '--seed=1\n')
+    calls = (repo.parent / 'log').read_text().splitlines()
+    (compiled,) = [place for place, call in enumerate(calls) if call.startswith('-m|compileall|')]
+    assert calls[compiled - 1] == installs(repo)[0] and calls[compiled].endswith(f'|{repo}/.venv/lib|')
 
 
 @pytest.mark.parametrize('name', ['setup.py', 'constraints.txt'])
