@@ -5,7 +5,8 @@ Versions of the tool differ in format and in the figures they print:
 * `Average inference timings in us: Warmup: 76605.9, Init: 9933, no stats: 66767.6` (until 2019);
 * `Inference timings in us: Init: 855, ..., Inference (avg): 33209.4`, after a line `count=50 first=32891 ...
   avg=33209.4 std=450` for the warm-up and another for the timed runs (newer ones end in `p5=... median=... p95=...`);
-* `Inference (avg):      7430.20 ms (10 runs)` and, on lines of their own, min, max and std (LiteRT 2).
+* `Inference (avg):      7430.20 ms (10 runs)` and, on lines of their own, min, max and std (LiteRT 2; that of its
+  Python package also median, p5 and p95).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _AVERAGES_US = (
 )
 _RUNS_US = re.compile(r'\bcount=[0-9]+ .*')
 _FIELD_US = re.compile(rf'\b(\w+)={_NUMBER}')
-_LINE_MS = re.compile(rf'Inference \((avg|min|max|std)\): +{_NUMBER}(?: ms)?(?: \(([0-9]+) runs\))?')
+_LINE_MS = re.compile(rf'Inference \((avg|min|max|std|median|p5|p95)\): +{_NUMBER}(?: ms)?(?: \(([0-9]+) runs\))?')
 _NAMES = {'avg': 'mean', 'min': 'min', 'max': 'max', 'std': 'std', 'p5': 'p5', 'median': 'p50', 'p95': 'p95'}
 
 

@@ -57,6 +57,15 @@ def test_the_form_in_milliseconds():
     assert parse_benchmark(NEWEST) == pytest.approx({'mean': 7.2, 'min': 7.1, 'max': 7.45, 'std': 0.02, 'count': 51})
 
 
+def test_the_form_of_the_python_package():
+    text = NEWEST.replace(
+        'INFO: [benchmark_litert_model.h:108] ', 'Inference (median):    7.18 ms\nInference (p95): 7.4 ms\n'
+    )
+    assert parse_benchmark(text) == pytest.approx(
+        {'mean': 7.2, 'min': 7.1, 'max': 7.45, 'p50': 7.18, 'p95': 7.4, 'std': 0.02, 'count': 51}
+    )
+
+
 def test_a_single_line_of_the_log_is_enough():
     line = '... tflite  : Inference timings in us: Init: 5685, Warmup (avg): 14462.3, Inference (avg): 1.45e+04'
     assert parse_benchmark(line) == {'mean': 14.5}
