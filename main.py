@@ -39,6 +39,7 @@ from absl import logging
 from pocketflow.learners.program.checks import checked_command
 from pocketflow.learners.program.command import FirstPass
 from pocketflow.learners.program.needed_files import refuse_missing_files
+from pocketflow.learners.program.options import LINT
 from pocketflow.learners.program.usage import HELP_FLAGS, usage
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.runs import log_file
@@ -82,6 +83,11 @@ def dispatch(argv: Sequence[str], first_pass: FirstPass | None) -> None:
     """Parses and checks the command line, loads TensorFlow, and starts the work in the run directory."""
     if HELP_FLAGS & set(argv):
         say(usage(argv, __doc__))
+        return
+    if first_pass is not None and first_pass.process.exec_mode == LINT:
+        from pocketflow.learners.program.linting import lint
+
+        lint(argv)
         return
     with interrupts.ended_at_once():  # nothing has to be saved yet
         with paths.path_errors_reported():
