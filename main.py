@@ -39,6 +39,7 @@ from absl import logging
 from pocketflow.learners.program.checks import checked_command
 from pocketflow.learners.program.command import FirstPass
 from pocketflow.learners.program.needed_files import refuse_missing_files
+from pocketflow.learners.program.options import LINT
 from pocketflow.learners.program.subcommands import without_subcommand
 from pocketflow.learners.program.tools import TOOLS
 from pocketflow.learners.program.usage import HELP_FLAGS, subcommand_usage, usage
@@ -89,6 +90,11 @@ def dispatch(argv: Sequence[str], first_pass: FirstPass | None) -> None:
     argv, subcommand = without_subcommand(argv)
     if HELP_FLAGS & set(argv):
         say(usage(argv, __doc__) if subcommand is None or '--helpfull' in argv else subcommand_usage(subcommand))
+        return
+    if first_pass is not None and first_pass.process.exec_mode == LINT:
+        from pocketflow.learners.program.linting import lint
+
+        lint(argv)
         return
     with interrupts.ended_at_once():  # nothing has to be saved yet
         with paths.path_errors_reported():

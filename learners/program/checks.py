@@ -16,6 +16,7 @@ from pocketflow.learners.search.options import SearchedOptions
 from pocketflow.learners.search.searchable import refuse_nested
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.format_names import CONTAINER
+from pocketflow.utils.export.lint.options import LintOptions
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.options import indecisive_flags, option_fields
 from pocketflow.utils.options.needs import refuse_idle_flags, refuse_replaced_flags
@@ -213,6 +214,12 @@ def refuse_contradictions(command: Command) -> None:
         refuse_nested(command.learner_options())
     if process.exec_mode in ('eval', 'benchmark'):
         refuse_conditions(verdict, f'--exec_mode={process.exec_mode} makes no verdict')
+    required = command.options(LintOptions).require_full_delegation
+    if required is not None and process.exec_mode in ('check', 'eval', 'benchmark'):
+        raise UsageError(
+            f'--require_full_delegation={required} would have no effect with --exec_mode={process.exec_mode}, which '
+            'exports nothing; drop one of the two'
+        )
     if (
         process.exec_mode in MODES_OF_NEW_RUNS
         and trains_from_scratch(names, shared, distillation)

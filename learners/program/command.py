@@ -20,6 +20,7 @@ from pocketflow.rl_agents.ddpg.options import DdpgOptions
 from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
 from pocketflow.utils.distributed.options import MultiGpuOptions
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.export.lint.options import LintOptions
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.options import Options, OptionsT, from_flags, superseded_flags
 from pocketflow.utils.options.needs import flags_in_effect
@@ -30,7 +31,7 @@ from pocketflow.utils.training.options import DistillationOptions, TrainerOption
 
 SHARED_OPTIONS = (MainOptions, LearnerOptions, TrainerOptions, DistillationOptions, ExportOptions, CompressionOptions)
 SEARCH_OPTIONS = (SearchOptions, DdpgOptions)
-UNRECORDED_OPTIONS = (ProcessOptions, VerdictOptions, MultiGpuOptions)
+UNRECORDED_OPTIONS = (ProcessOptions, VerdictOptions, LintOptions, MultiGpuOptions)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pocketflow.rl_agents.ddpg.options import DdpgOptions
 from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
 from pocketflow.utils.distributed.options import MultiGpuOptions
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.export.lint.options import LintOptions
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.options import Options, option_fields
 from pocketflow.utils.options.config_file import CONFIG, LEARNER, STRATEGIES, Entry, read_config
@@ -29,7 +30,7 @@ SECTIONS: dict[str, tuple[type[Options], ...]] = {
     STRATEGIES: (),
     TRAINING: (NetOptions, MainOptions, LearnerOptions, TrainerOptions, DistillationOptions),
     'search': (SearchOptions, DdpgOptions),
-    'export': (ExportOptions,),
+    'export': (ExportOptions, LintOptions),
     'target': (VerdictOptions,),
     'workers': (MultiGpuOptions, CompressionOptions),
     'run': (ProcessOptions,),

@@ -26,9 +26,13 @@ from pocketflow.utils.export.formats import Source
 from pocketflow.utils.export.inputs import PixelInput, as_pixels
 from pocketflow.utils.export.isolated import IsolatedConversions, conversion_process, isolated_conversions
 from pocketflow.utils.export.latency import Timing
+from pocketflow.utils.export.lint.delegation import ask
+from pocketflow.utils.export.lint.linter import lint_file
 from pocketflow.utils.export.measure import Evaluation, ExportRecord, FileUnderTest, export_files, measure_files
 from pocketflow.utils.export.options import GIVEN, LOGITS, NORMALISED, UINT8, ExportOptions
+from pocketflow.utils.export.rewrites import rewritten
 from pocketflow.utils.export.runner import num_usable_threads
+from pocketflow.utils.export.signature import ONLY_INPUT
 from pocketflow.utils.graph import Head, put_head_on
 from pocketflow.utils.models.files import save_model
 from pocketflow.utils.quantization.encoding import Encoding
@@ -39,6 +43,10 @@ from pocketflow.utils.tasks.nests import Nest, concatenated, flat_shapes, num_sa
 BUSY = 3
 """Load average per core (one minute) above which latencies are reported as unreliable."""
 TIMED_KEYS = ('latency_ms', 'latency_ms_all_threads', 'speedup_interval', 'speedup_interval_all_threads')
+NUM_OBSERVED = 16
+"""Number of evaluation samples for the ranges of activations, in which single large values are rare."""
+FLOAT_FORMATS = ('float32', 'float16')
+"""Formats whose activations are float."""
 NUM_TRIED = 64
 """Number of evaluation samples for the first run of a new file: one batch."""
 
@@ -123,6 +131,7 @@ class Exporter:
         conversions: Callable[[Path, Nest], AbstractContextManager[IsolatedConversions]] = isolated_conversions,
     ):
         self.helper, self.options, self.root, self._conversions = helper, options, root, conversions
+        self._rewrites: dict[str, Any] = {}
 
     def export(
         self,
@@ -167,7 +176,10 @@ class Exporter:
         result = {
             'baseline': {**baseline_entry, **on_device.get(UNCOMPRESSED, {})},
             'compressed': compressed.entry(exports),
-            'exports': [{**record.to_json(), **on_device.get(record.file_format, {})} for record in exports],
+            'exports': [
+                {**record.to_json(), **self._lint(files[record.file_format]), **on_device.get(record.file_format, {})}
+                for record in exports
+            ],
             'files': self._form(compressed.head),
         }
         if failed:
@@ -176,8 +188,35 @@ class Exporter:
                 for name in formats
                 if name in failed
             ]
+        if self._rewrites:
+            result['rewrites'] = self._rewrites
         keep_device_latencies(result, former or {})
         return result
+
+    def _rewritten(self, model: keras.Model) -> keras.Model:
+        """The model in the form that is converted; the files are compared with the model itself."""
+        if self.options.rewrite_for is None:
+            return model
+        result = rewritten(model, self.options.rewrite_for)
+        for name, change in result.changes.items():
+            logging.info('rewritten for %s: %s: %s', self.options.rewrite_for, name, change)
+        logging.info('rewritten layers: %d; outputs differ by %.2g', len(result.changes), result.difference)
+        self._rewrites = {'target': self.options.rewrite_for, **result.to_json()}
+        return result.model
+
+    def _lint(self, file: FileUnderTest) -> dict[str, Any]:
+        """`{'lint': ...}` for a file that LiteRT runs: which delegates run it, and the findings.
+
+        Float files are also run on some samples, for the ranges of their activations. The runtime is asked in this
+        process, in which the file has been run before.
+        """
+        if not file.runs:
+            return {}
+        inputs = file.evaluation.file_inputs
+        arrays = inputs if isinstance(inputs, Mapping) else {ONLY_INPUT: inputs}
+        samples = {name: np.asarray(array)[:NUM_OBSERVED] for name, array in arrays.items()}
+        result = lint_file(file.path, samples if file.file_format in FLOAT_FORMATS else None, ask)
+        return {'lint': result.to_json()}
 
     def _form(self, head: Head | None) -> dict[str, str]:
         """The report's entry on what the files take and give."""
@@ -216,10 +255,10 @@ class Exporter:
         if candidate.head is not None and exported is whole:
             of_network = dataclasses.replace(of_network, logits_of=candidate.head.logits_of)
         evaluation = of_network if self._pixels is None else self._of_pixels(of_network)
-        files = {}
+        files, form = {}, self._rewritten(exported)
         with self._conversions(candidate.folder, take(evaluation.images, slice(NUM_TRIED))) as conversions:
             source = Source(
-                exported, candidate.encodings, self._calibration, conversions.convert, conversions.try_out, self._pixels
+                form, candidate.encodings, self._calibration, conversions.convert, conversions.try_out, self._pixels
             )
             for name in formats:
                 try:

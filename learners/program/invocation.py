@@ -16,6 +16,7 @@ from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.rl_agents.ddpg.options import DdpgOptions
 from pocketflow.utils.distributed.gradient_compression.options import CompressionOptions
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers
+from pocketflow.utils.export.lint.options import LintOptions
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.options import Options
 from pocketflow.utils.reports.verdict import VerdictOptions, refuse_other_metric
@@ -46,6 +47,7 @@ class Invocation:
     distillation: DistillationOptions
     export: ExportOptions
     verdict: VerdictOptions
+    lint: LintOptions
     seed: int
     recorded_flags: tuple[str, ...]
     free_flags: tuple[str, ...]

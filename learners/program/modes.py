@@ -33,6 +33,7 @@ from pocketflow.utils.quantization.encoding import kernel_statistics
 from pocketflow.utils.quantization.int8 import plain_if_quantization_aware
 from pocketflow.utils.reports import page as report_page
 from pocketflow.utils.reports.layer_table import chained_rows
+from pocketflow.utils.reports.lint import enforce_full_delegation
 from pocketflow.utils.reports.report import SCHEMA, SHAPE, format_table, primary_metric, summary, upgraded
 from pocketflow.utils.reports.search.figure import write_search_figure
 from pocketflow.utils.reports.verdict import enforce, make_verdict, refuse_conditions, refuse_other_metric
@@ -235,6 +236,7 @@ def show_report(invocation: Invocation) -> None:
     refuse_failed_exports(report.get('failed_exports', ()))
     refuse_other_metric(invocation.verdict, primary_metric(report))
     enforce(report['verdict'], invocation.verdict)
+    enforce_full_delegation(report['exports'], invocation.lint.require_full_delegation)
 
 
 def evaluate_model(invocation: Invocation) -> None:

@@ -14,12 +14,15 @@ RUNS_CODE = '# its models hold code, which --trust_model runs'
 """Line of the flag file of a run whose models can only be read with that flag."""
 EXPORT_FLAGS = tuple(field.metadata['flag'] for field in option_fields(ExportOptions))
 """May differ from those that a run was made with when its models are exported again."""
+LINT = 'lint'
+"""The mode that works on a single file, without a run, a pair or data."""
 FLAGS_OF_MODES: dict[str, tuple[str, ...]] = {
     'train': (),
     'check': (),
     'eval': ('save_path', 'nb_smpls_eval'),
     'export': EXPORT_FLAGS,
     'benchmark': ('nb_repts', 'nb_repts_warmup'),
+    LINT: (),
 }
 """The modes, and what decides results and may be given anew to those that work on a finished run."""
 MODES_OF_NEW_RUNS = ('train', 'check')
@@ -48,7 +51,8 @@ class ProcessOptions(Options):
         'exec_mode',
         'train',
         'train: compress, export and report; check: what train would do, in about a minute and without training; '
-        'eval, export, benchmark: of a finished run; eval, export: also of the model at --save_path',
+        'eval, export, benchmark: of a finished run; eval, export: also of the model at --save_path; '
+        'lint: which accelerators run the file --tflite',
         choices=tuple(FLAGS_OF_MODES),
     )
     config: str | None = option(

@@ -35,6 +35,7 @@ from pocketflow.utils.distributed.gradient_compression.options import Compressio
 from pocketflow.utils.distributed.multi_gpu_wrapper import ALONE, Workers, connect, raise_on_lost_worker
 from pocketflow.utils.distributed.options import MultiGpuOptions
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.export.lint.options import LintOptions
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.models.trust import trusting
 from pocketflow.utils.reports.verdict import VerdictOptions
@@ -112,6 +113,7 @@ def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
         distillation=command.options(DistillationOptions),
         export=command.options(ExportOptions),
         verdict=command.options(VerdictOptions),
+        lint=command.options(LintOptions),
         seed=command.options(MainOptions).seed,
         recorded_flags=tuple(recorded_lines(command, num_workers=workers.size)),
         free_flags=free_flags(command, run.recorded_flags()),

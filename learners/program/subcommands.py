@@ -13,10 +13,11 @@ from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.options import LEARNERS, LearnerOptions
 from pocketflow.learners.program.chains import FULL_PRECISION
 from pocketflow.learners.program.command import Command
-from pocketflow.learners.program.options import MainOptions, ProcessOptions
+from pocketflow.learners.program.options import LINT, MainOptions, ProcessOptions
 from pocketflow.nets.find_pair import PairOptions
 from pocketflow.nets.options import NetOptions
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.export.lint.options import LintOptions
 from pocketflow.utils.export.options import ExportOptions
 from pocketflow.utils.options import Options
 from pocketflow.utils.reports.verdict import VerdictOptions
@@ -98,6 +99,12 @@ SUBCOMMANDS = {
         '--run_dir=DIR --export_formats=float16,int8',
         'export',
         options=(ExportOptions, VerdictOptions),
+    ),
+    'lint': Subcommand(
+        'tells which accelerators run a .tflite file, and which operators fall off',
+        '--tflite=model_int8.tflite',
+        LINT,
+        options=(LintOptions,),
     ),
     'benchmark': Subcommand('times the files of a finished run', '--run_dir=DIR', 'benchmark'),
 }

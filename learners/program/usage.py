@@ -15,6 +15,7 @@ from pocketflow.nets import PAIRS
 from pocketflow.nets.find_pair import PairOptions, find_pair, given_usages
 from pocketflow.nets.options import GIVEN
 from pocketflow.utils.distributed.options import MultiGpuOptions
+from pocketflow.utils.export.lint.options import LintOptions
 from pocketflow.utils.options import Options, define_flags
 from pocketflow.utils.reports.verdict import VerdictOptions
 
@@ -40,7 +41,7 @@ def usage(argv: Sequence[str], introduction: str) -> str:
         *(f'  {name:16} {LEARNERS.declaration(name).summary}' for name in LEARNERS),
         '',
     ]
-    classes = [PairOptions, MainOptions, ProcessOptions, VerdictOptions, MultiGpuOptions]
+    classes = [PairOptions, MainOptions, ProcessOptions, VerdictOptions, LintOptions, MultiGpuOptions]
     if full:
         pair = FirstPass.at(argv).pair
         named = pair.model or pair.model_helper or f'{GIVEN}_at_{pair.dataset}' in PAIRS

@@ -52,6 +52,13 @@ class ExportOptions(Options):
         low=1,
     )
     warmup: int = option('nb_repts_warmup', 20, 'untimed runs before the timed ones', low=0)
+    rewrite_for: str | None = option(
+        'rewrite_for',
+        None,
+        'write layers in an equivalent form that this accelerator runs: concatenations of more than four inputs, means '
+        'over sequences, layer normalization within float16',
+        choices=('gpu',),
+    )
     device_latency: str | None = option(
         'device_latency',
         None,

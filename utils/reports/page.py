@@ -17,6 +17,7 @@ from pocketflow.utils.reports import number_format as figures
 from pocketflow.utils.reports.charts import Point, Scatter, arrow, kept, layer_chart, scatter
 from pocketflow.utils.reports.curves import curve_sections
 from pocketflow.utils.reports.layer_table import EXTRA_COLUMNS, extra_cell, left_share, total_cell
+from pocketflow.utils.reports.lint import delegation_table, shared_findings, shared_reasons, sparse_lines
 from pocketflow.utils.reports.report import INTERVAL, form_line, primary_metric, uncounted_line
 from pocketflow.utils.reports.search.page import searches
 from pocketflow.utils.reports.verdict import Speed, compare_speeds, interval_words, verdict_line
@@ -111,6 +112,10 @@ def page_context(report: Record) -> dict[str, Any]:
         'form': ' '.join(form_line(report)),
         'note': report['task'].get('note', ''),
         'operators': operator_table(report['exports']),
+        'delegation': delegation_table(report['exports']),
+        'fallen': shared_reasons(report['exports']),
+        'findings': shared_findings(report['exports']),
+        'sparse': sparse_lines(report['exports']),
     }
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from pocketflow.utils.reports.curves import SHAPE as CURVES_SHAPE
 from pocketflow.utils.reports.curves import outcome as curves_outcome
 from pocketflow.utils.reports.layer_table import ROW_SHAPE, format_rows
+from pocketflow.utils.reports.lint import SHAPE as LINT_SHAPE
+from pocketflow.utils.reports.lint import delegation_table, shared_lines
 from pocketflow.utils.reports.search.results import SHAPE as SEARCH_SHAPE
 from pocketflow.utils.reports.search.results import outcome
 from pocketflow.utils.reports.verdict import Speed, compare_speeds, interval_words, verdict_line
@@ -72,9 +74,11 @@ SHAPE = {
             'latency_ms': _LATENCY,
             'speedup_vs_uncompressed': (Number(), None),
             'device_latency_ms?': {'mean': Number()},
+            'lint?': LINT_SHAPE,
         }
     ],
     'files?': {'input': str, 'head': str, 'outputs': str},
+    'rewrites?': {'target': str, 'changes': {...: str}, 'difference': Number()},
     'failed_exports?': [{'format': str, 'reason': str, 'required': bool}],
     'verdict': (
         {
@@ -156,6 +160,8 @@ def summary(report: Record) -> str:
         format_table(_exports(report['exports'], metric, report['task']['same_answer'])),
         *form_line(report),
     ]
+    if table := delegation_table(report['exports']):
+        parts += ['', format_table(table), *shared_lines(report['exports'])]
     parts += [f'NOT exported: {entry["format"]}: {entry["reason"]}' for entry in report.get('failed_exports', ())]
     if report.get('curves'):
         parts += ['', *(f'shares of channels: {curves_outcome(entry)}' for entry in report['curves'])]
@@ -174,6 +180,11 @@ def form_line(report: Record) -> list[str]:
         said.append('.tflite files take uint8 pixels, and normalise them')
     if files['outputs'] != 'logits':
         said.append(f'all end as the original network: {files["outputs"]}')
+    if rewrites := report.get('rewrites'):
+        said.append(
+            f'{len(rewrites["changes"])} layers are written in another form for {rewrites["target"]} '
+            f'(outputs differ by {rewrites["difference"]:.1g} of the largest)'
+        )
     return ['; '.join(said)] if said else []
 
 
