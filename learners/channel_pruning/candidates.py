@@ -22,6 +22,7 @@ from pocketflow.learners.channel_pruning.regressions import Sampling
 from pocketflow.learners.channel_pruning.selectors.selector import SelectionContext, Supervision
 from pocketflow.learners.search.candidates import Candidates, layer_features
 from pocketflow.utils.channels import ReaderChannels, input_masks, trace
+from pocketflow.utils.channels.groups import groupings_of_readers, interleaved
 from pocketflow.utils.costs.choice_macs import ChoiceMacs
 from pocketflow.utils.costs.cost_model import total_macs
 from pocketflow.utils.graph import copied
@@ -106,7 +107,8 @@ class ChannelCandidates(Candidates):
             name: ranking.order(regression)
             for name, regression in self._sampling.regressions(self._full, self.model, self._readers)
         }
-        return {**own, **joint}
+        grouped = groupings_of_readers(self._graph)
+        return {name: interleaved(order, grouped[name]) for name, order in {**own, **joint}.items()}
 
     def limited(self, macs_share: float, features: Mapping[str, tuple[float, ...]]) -> tuple[str | None, Domain]:
         """The description of the budget, and the search domain.

@@ -10,7 +10,6 @@ channels, summed over the readers; the multiply-adds are those of the whole prun
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -140,8 +139,7 @@ class Decider:
         self._streams = streams(graph, readers)
         self._make_chooser = chooser
         self._chooser: Chooser | None = None
-        self._groupings = functools.partial(groupings, graph)
-        self._grouped = groupings_of_readers(graph)
+        self._graph, self._grouped = graph, groupings_of_readers(graph)
         single = [stream for stream in self._streams if len(stream.places) == 1]
         self._masks = {
             name: self._mask(name, self._any(name, count))
@@ -203,7 +201,7 @@ class Decider:
         share = float(np.mean([self._shares[name] for name in names]))
         if not num_free or share >= 1:
             return None
-        grouped = self._groupings(stream.identities)
+        grouped = groupings(self._graph, stream.identities)
         chosen = self._get_chooser().choose(stream, names, num_kept(num_free, share), stream.pinned, grouped)
         parts = stream.parts()
         floors = [int(len(part) * share * FLOOR) for part in parts]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import numpy as np
 import tf_keras as keras
 
-from pocketflow.learners.channel_pruning.batch_norms import reestimate_batch_norms
+from pocketflow.learners.channel_pruning.batch_norms import set_batch_norms
 from pocketflow.learners.channel_pruning.choices import BATCH_NORMS, SELECTORS
 from pocketflow.learners.channel_pruning.contributions import contributions
 from pocketflow.learners.channel_pruning.decisions import Chooser, Decider, Decisions
@@ -109,7 +109,7 @@ def prune_channels(
       seed: draws the positions, and the channels of the selector 'random'.
       supervision: labels of the images and a loss, for selectors that need the gradients of a loss.
       batch_norms: statistics of batch norms after the re-fit: 'kept', 'shifted' as the pruning has changed those of the
-        images, or the 'exact' ones of the images (`batch_norms.reestimate_batch_norms`).
+        images, or the 'exact' ones of the images (`batch_norms.set_batch_norms`).
       report: called for each re-fitted layer with its name, the number of kept channels, and the relative error.
 
     Raises:
@@ -300,6 +300,5 @@ def refit_layers(
         if report is not None:
             report(name, len(channels), error)
     if batch_norms != 'kept':
-        original = model if batch_norms == 'shifted' else None
-        refitted = reestimate_batch_norms(refitted, sampling.images, original)
+        set_batch_norms(refitted, sampling.images, model if batch_norms == 'shifted' else None)
     return refitted, kept

@@ -169,7 +169,7 @@ PROMISED = {
         {'unpruned', 'unpruned_exact'},
         {'ratio', 'selector', 'refit', 'macs_left', 'kept', 'shifted', 'exact'},
     ),
-    'selector_speed': (set(), {'channels', 'features', 'obs_seconds', 'obs_ratio', 'lasso_seconds', 'lasso_ratio'}),
+    'selector_speed': ({'wide'}, {'channels', 'features', 'obs_seconds', 'obs_ratio', 'lasso_seconds', 'lasso_ratio'}),
     'channel_select': (
         {
             'gather_over_convolution_float32',

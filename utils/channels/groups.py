@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
-from pocketflow.utils.channels.identities import ChannelGraph
+from pocketflow.utils.channels.identities import ChannelGraph, bit_set
 from pocketflow.utils.channels.readers import first_seen
 
 Groups = list[np.ndarray]
@@ -25,11 +26,11 @@ def groupings(graph: ChannelGraph, identities: np.ndarray) -> list[Groups]:
     """
     grouped = [step for step in graph.steps if step.rule is not None and step.rule.grouped]
     ends = [(step.outputs[0], step) for step in grouped] + [(step.inputs[0], step) for step in grouped]
-    found = []
+    own, found = bit_set(identities.tolist()), []
     for key, step in ends:
-        parts = np.split(graph.classes[key], step.layer.groups)
-        groups = [np.flatnonzero(np.isin(identities, part)) for part in parts]
-        if any(len(group) for group in groups):
+        if graph.members[key] & own:
+            parts = np.split(graph.classes[key], step.layer.groups)
+            groups = [np.flatnonzero(np.isin(identities, part)) for part in parts]
             found.append([group for group in groups if len(group)])
     return found
 
@@ -60,6 +61,8 @@ def evenly(order: np.ndarray, count: int, grouped: Sequence[Groups]) -> np.ndarr
         Channels, ascending; of each group at least one, if any group has one among the first `count`.
     """
     chosen = order[:count]
+    if len(chosen) == len(order):
+        return np.sort(order)
     for groups in grouped:
         is_member = np.isin(chosen, np.concatenate(groups))
         if is_member.any():
@@ -67,3 +70,20 @@ def evenly(order: np.ndarray, count: int, grouped: Sequence[Groups]) -> np.ndarr
             best = [order[np.isin(order, group)][:each] for group in groups]
             chosen = np.concatenate([chosen[~is_member], *best])
     return np.unique(chosen)
+
+
+def interleaved(order: np.ndarray, grouped: Sequence[Groups]) -> np.ndarray:
+    """An order with the best channel of each group first, then the second best of each; other channels stay.
+
+    >>> interleaved(np.array([1, 0, 6, 2, 5, 3]), [[np.array([0, 1, 2]), np.array([3, 5])]]).tolist()
+    [1, 5, 6, 0, 3, 2]
+
+    Args:
+        order, grouped: as for `evenly`.
+    """
+    for groups in grouped:
+        own = [order[np.isin(order, group)].tolist() for group in groups]
+        rounds = [channel for each in itertools.zip_longest(*own) for channel in each if channel is not None]
+        order = order.copy()
+        order[np.isin(order, rounds)] = rounds
+    return order

@@ -5,7 +5,7 @@ import tf_keras as keras
 
 from pocketflow.learners.channel_pruning.pruning import prune_channels
 from pocketflow.utils.channels import drop_inputs, reader_channels, trace
-from pocketflow.utils.channels.groups import evenly, groupings_of_readers
+from pocketflow.utils.channels.groups import evenly, groupings_of_readers, interleaved
 
 layers = keras.layers
 
@@ -46,6 +46,7 @@ def test_equally_many_of_each_group_and_others_by_their_rank():
     assert evenly(order, 6, [groups]).tolist() == [0, 1, 3, 4, 7, 8]  # 0, 1, 2, 3 would be the first of the groups
     assert evenly(order, 3, [groups]).tolist() == [0, 3, 7, 8]
     assert evenly(order, 2, [groups]).tolist() == [7, 8]
+    assert evenly(order, 9, [[groups[0], groups[1][:1]]]).tolist() == list(range(9))
 
 
 def test_a_grouped_convolution_loses_outputs_and_the_network_is_the_masked_one():
@@ -57,3 +58,10 @@ def test_a_grouped_convolution_loses_outputs_and_the_network_is_the_masked_one()
         np.testing.assert_allclose(result.model(images), drop_inputs(result.refitted, result.kept)(images), atol=1e-5)
         shapes = [result.model.get_layer(name).kernel.shape[2:] for name in ('narrow', 'grouped', 'wide')]
         assert shapes == [(8, 6), (2, 6), (6, 8)]
+
+
+def test_an_order_of_rounds_in_which_each_group_has_its_turn():
+    groups = [np.array([0, 1, 2]), np.array([3, 4, 5])]
+    order = interleaved(np.array([7, 8, 0, 1, 2, 3, 4, 5, 6]), [groups])
+    assert order.tolist() == [7, 8, 0, 3, 1, 4, 2, 5, 6]
+    assert interleaved(np.array([2, 0, 1]), []).tolist() == [2, 0, 1]

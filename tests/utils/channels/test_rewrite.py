@@ -220,7 +220,6 @@ UNKNOWN = {
     'softmax': lambda: layers.Softmax(),
     'activation that mixes channels': lambda: layers.Activation('softmax'),
     'layer norm': lambda: layers.LayerNormalization(),
-    'grouped': lambda: layers.Conv2D(4, 1, groups=2),
     'model': lambda: keras.Sequential([layers.Conv2D(4, 1), layers.BatchNormalization()]),
     'softmax in a depthwise convolution': lambda: layers.DepthwiseConv2D(3, activation='softmax'),
     'norm over rows': lambda: layers.BatchNormalization(axis=1),
