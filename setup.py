@@ -36,6 +36,7 @@ EXTRAS_REQUIRE = {
         'pytest-xdist>=3.7',
         'pytest-cov>=7',
         'coverage>=7.10',  # the first that follows subprocesses by itself
+        'slipcover>=1.1; python_version < "3.12"',
         'hypothesis>=6.100',
         'jsonschema>=4.20',
         'ruff>=0.6',

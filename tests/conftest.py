@@ -11,6 +11,7 @@ import itertools
 import json
 import logging as python_logging
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,6 +159,14 @@ SLOWEST = (
 )
 """Files to begin with, those first that take longest, so that none of them is left when all else is done."""
 TESTS = Path(__file__).parent
+
+
+def pytest_plugin_registered(plugin_name: str, manager: pytest.PytestPluginManager) -> None:
+    """Called for each plugin, those too that were registered before this file was read, such as that of `--cov`."""
+    if plugin_name == '_cov' and sys.version_info < (3, 12):
+        from tests.measured_lines import MeasuredLines
+
+        manager.register(MeasuredLines())
 
 
 def pytest_configure(config: pytest.Config) -> None:

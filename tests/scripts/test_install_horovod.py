@@ -23,23 +23,48 @@ def bash(commands: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def cmake_lists(tmp_path: Path) -> Path:
-    file = tmp_path / 'CMakeLists.txt'
-    file.write_text('list(APPEND TF_SOURCES "mpi_ops.cc")\nlist(APPEND TF_SOURCES "xla_mpi_ops.cc")\nend()\n')
-    return file
+def source(tmp_path: Path) -> Path:
+    """The edited files of Horovod's source, shortened."""
+    xla = 'list(APPEND TF_SOURCES "mpi_ops.cc")\nlist(APPEND TF_SOURCES "xla_mpi_ops.cc")\nend()\n'
+    gloo = 'if(HAVE_GLOO)\n    add_subdirectory(third_party/gloo)\n    include_directories(third_party/gloo)\n'
+    for name, text in {
+        'horovod/tensorflow/CMakeLists.txt': xla,
+        'CMakeLists.txt': gloo,
+        'setup.py': "config = 'Debug' if debug else 'RelWithDebInfo'\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
 
 
-def test_one_line_is_dropped_and_no_other(cmake_lists: Path):
-    assert bash(f'drop_xla_line {cmake_lists}').returncode == 0
-    assert cmake_lists.read_text() == 'list(APPEND TF_SOURCES "mpi_ops.cc")\nend()\n'
+def test_three_lines_are_edited_and_no_others(source: Path):
+    assert bash(f'edit_source {source}').returncode == 0
+    assert (source / 'horovod/tensorflow/CMakeLists.txt').read_text() == (
+        'list(APPEND TF_SOURCES "mpi_ops.cc")\nend()\n'
+    )
+    assert (source / 'CMakeLists.txt').read_text() == (
+        'if(HAVE_GLOO)\n'
+        '    add_subdirectory(third_party/gloo EXCLUDE_FROM_ALL)\n'
+        '    include_directories(third_party/gloo)\n'
+    )
+    assert (source / 'setup.py').read_text() == "config = 'Debug' if debug else 'Release'\n"
 
 
-def test_a_source_that_does_not_name_the_file_once_is_refused(cmake_lists: Path):
-    bash(f'drop_xla_line {cmake_lists}')
-    result = bash(f'drop_xla_line {cmake_lists}')
+@pytest.mark.parametrize(
+    ('name', 'text'),
+    [
+        ('horovod/tensorflow/CMakeLists.txt', 'xla_mpi_ops.cc'),
+        ('CMakeLists.txt', 'add_subdirectory(third_party/gloo)'),
+        ('setup.py', "'RelWithDebInfo'"),
+    ],
+)
+def test_a_source_that_does_not_name_them_once_is_refused(source: Path, name: str, text: str):
+    file = source / name
+    file.write_text(2 * file.read_text())
+    result = bash(f'edit_source {source}')
     assert result.returncode == 1
     assert result.stderr == (
-        f'install_horovod.sh: {cmake_lists}: does not name xla_mpi_ops.cc exactly once; '
+        f'install_horovod.sh: {file}: does not name {text} exactly once; '
         'this is not the Horovod that constraints.txt pins\n'
     )
 
