@@ -76,6 +76,7 @@ class FullPrecLearner(AbstractLearner):
     def _fit_rest(self, compressed: Compressed, names: frozenset[str], *args: Any, **kwargs: Any) -> float:
         """Trains what follows the frozen layers, on what these compute of the training images."""
         model, tensor = compressed.model, border(compressed.model, names)
+        assert tensor is not None, 'else the outputs are not kept'
         if self.helper.max_training_images is not None:  # a check, which needs only the duration of a step
             shape = (len(self.helper.dataset.source('train')), *tensor.shape[1:])
             features = np.broadcast_to(np.float32(0), shape)
