@@ -171,8 +171,8 @@ def _claim(options: BuildOptions, images: LabelledImages, counts: dict[str, int]
     digest = hashlib.blake2b(digest_size=16)
     for split in (images.train, images.validation):
         for image in split:
-            name = Path(image.path).relative_to(options.raw_dir)
-            digest.update(f'{name}\n{image.label}\n{image.boxes}\n'.encode('utf-8', 'surrogateescape'))
+            path = Path(image.path).relative_to(options.raw_dir)
+            digest.update(f'{path}\n{image.label}\n{image.boxes}\n'.encode('utf-8', 'surrogateescape'))
     record = {
         'version': VERSION,
         'seed': options.seed,

@@ -16,10 +16,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from pocketflow.datasets.augmentation import brightness_and_saturation, flip
 from pocketflow.datasets.files import file_size, list_tree
 from pocketflow.datasets.ilsvrc12_options import INCEPTION, NUM_CLASSES, RANDOM, RESNET, SPLITS, Ilsvrc12Options
+from pocketflow.datasets.image_dataset import Contents
 from pocketflow.datasets.sources.decoding import Form
 from pocketflow.datasets.sources.examples import Features
 from pocketflow.datasets.sources.image_folders import shown
@@ -31,6 +33,8 @@ from pocketflow.utils.errors import UsageError
 
 IMAGE, LABEL = 'image/encoded', 'image/class/label'
 DEFAULT_SIZE = 224
+COMPLETE = {'train': (1024, 1281167), 'validation': (128, 50000)}
+"""Usual number of files of a split, and number of images in the complete set."""
 SCALES = {RESNET: 'means', INCEPTION: '-1-1'}
 """What `--image_scale=auto` means, by the preprocessing."""
 
@@ -71,6 +75,22 @@ class Ilsvrc12Dataset(TfrecordDataset):
     @property
     def declared_classes(self) -> int:
         return self.num_classes
+
+    def read(self) -> Contents:
+        contents = super().read()
+        for split, index in zip(SPLITS.values(), contents.indices, strict=True):
+            assert isinstance(index, RecordIndex)
+            num_files, num_images = COMPLETE[split]
+            if len(index.files) == num_files and len(index) != num_images:
+                logging.warning(
+                    '%s: the %d %s files hold %d images that can be used; %d are in the complete set',
+                    shown(self.options.data_dir),
+                    num_files,
+                    split,
+                    len(index),
+                    num_images,
+                )
+        return contents
 
     def files(self, where: str) -> list[list[str]]:
         names = self.options.check_names(name for name in list_tree(where) if '/' not in name)

@@ -150,7 +150,8 @@ class ImageDataset(SourcedDataset):
             )
         height, width, num_channels = self.image_shape
         form = Form((height, width), num_channels, self.options.fit, self.options.resize == 'antialias')
-        return self.make_source(index.chosen(np.arange(wanted)), form)
+        chosen = index if wanted == len(index) else index.chosen(np.arange(wanted))
+        return self.make_source(chosen, form)
 
     @property
     def scale(self) -> str:

@@ -81,11 +81,16 @@ def why_not_kept(model: keras.Model, names: Collection[str], dataset: SourcedDat
         return 'there are no labels'
     if random:
         return f'layer {random[0]!r} among them is random'
-    size = BYTES * len(dataset.source('train')) * math.prod(tensor.shape[1:])
+    size = num_bytes(tensor, dataset)
     if size > limit:
         mebibytes = f'{size / 2**20:.0f} MiB, of which --frozen_cache_mib allows {limit // 2**20}'
         return f'what they compute of {len(dataset.source("train"))} training images takes {mebibytes}'
     return None
+
+
+def num_bytes(tensor: Any, dataset: SourcedDataset) -> int:
+    """What the values of a tensor for all training samples take."""
+    return BYTES * len(dataset.source('train')) * math.prod(tensor.shape[1:])
 
 
 def _is_random(layer: keras.layers.Layer) -> bool:

@@ -8,14 +8,15 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
 from pocketflow.datasets.feature_dataset import FeatureDataset
 from pocketflow.learners.abstract_learner import AbstractLearner, Compressed
-from pocketflow.learners.forecast import layers_with_kernels
-from pocketflow.learners.full_precision.freezing import features_of, frozen, frozen_layers, why_not_kept
+from pocketflow.learners.forecast import Effort, Speed, layers_with_kernels
+from pocketflow.learners.full_precision.freezing import features_of, frozen, frozen_layers, num_bytes, why_not_kept
 from pocketflow.learners.options import FROZEN_CACHE_MIB, LEARNERS
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.graph import copied
@@ -44,6 +45,14 @@ class FullPrecLearner(AbstractLearner):
     def explain_layers(self, model: keras.Model) -> dict[str, str]:
         return dict.fromkeys(layers_with_kernels(model), 'full-prec compresses nothing')
 
+    def compress_effort(self, model: keras.Model, speed: Speed) -> Effort:
+        effort, names, data = super().compress_effort(model, speed), self._frozen_layers(model), self.helper.dataset
+        if not names or self._why_not_kept(model, names) is not None:
+            return effort
+        # What the frozen layers compute of the training images is the first part of the training.
+        seconds = len(data.source('train')) * speed.image
+        return Effort(effort.seconds + seconds, effort.num_bytes + num_bytes(border(model, names), data))
+
     def training_length(self) -> tuple[float | None, float]:
         return None, 1.0
 
@@ -67,8 +76,13 @@ class FullPrecLearner(AbstractLearner):
     def _fit_rest(self, compressed: Compressed, names: frozenset[str], *args: Any, **kwargs: Any) -> float:
         """Trains what follows the frozen layers, on what these compute of the training images."""
         model, tensor = compressed.model, border(compressed.model, names)
-        with compute_dtype(resolve_compute_dtype(self.context.trainer_options.compute_dtype, model)):
-            features = features_of(model, tensor, self.helper.dataset)
+        assert tensor is not None, 'else the outputs are not kept'
+        if self.helper.max_training_images is not None:  # a check, which needs only the duration of a step
+            shape = (len(self.helper.dataset.source('train')), *tensor.shape[1:])
+            features = np.broadcast_to(np.float32(0), shape)
+        else:
+            with compute_dtype(resolve_compute_dtype(self.context.trainer_options.compute_dtype, model)):
+                features = features_of(model, tensor, self.helper.dataset)
         self._feature_helper = copy.copy(self.helper)
         self._feature_helper.dataset = FeatureDataset(self.helper.dataset, features)
         try:

@@ -91,10 +91,11 @@ def check_inputs(invocation: Invocation) -> None:
         invocation.helper.dataset.source(split)
     default = LEARNERS.get(invocation.learner_names[-1]).export_formats
     check_export(invocation.helper.dataset, invocation.export, invocation.export.names or default[:1])
-    for flag, path in (
-        ('--save_path', invocation.shared.save_path),
-        ('--save_path_dst', invocation.distillation.teacher_path),
+    pipeline = invocation.pipeline(log=None)
+    for flag, path, new_head_seed in (
+        ('--save_path', invocation.shared.save_path, pipeline.new_head_seed),
+        ('--save_path_dst', invocation.distillation.teacher_path, None),
     ):
         if path is not None:
-            load_in_standard_form(resolve_model_path(path, flag), invocation.helper, invocation.reader)
-    invocation.pipeline(log=None).check_inputs(invocation.learner_names)
+            load_in_standard_form(resolve_model_path(path, flag), invocation.helper, invocation.reader, new_head_seed)
+    pipeline.check_inputs(invocation.learner_names)

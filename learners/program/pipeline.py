@@ -164,13 +164,13 @@ class Pipeline:
         if given is None or not self.begins_with_given(names):
             return self.context.helper.built_form()
         path = resolve_model_path(given, '--save_path')
-        form = load_in_standard_form(path, self.context.helper, self.reader, self._new_head_seed)[1]
+        form = load_in_standard_form(path, self.context.helper, self.reader, self.new_head_seed)[1]
         if form.new_head is not None:
             self._refuse_untrained_teacher(form.new_head)
         return form
 
     @property
-    def _new_head_seed(self) -> int | None:
+    def new_head_seed(self) -> int | None:
         """Seed of a new last layer for a given model; None where it must have as many outputs as there are classes."""
         return self.context.seed if self.context.learner_options.warm_start else None
 
@@ -303,7 +303,7 @@ class Pipeline:
           new_head: the new last layer that the model has in the file, if any.
         """
         helper = self.context.helper
-        finished, form = load_in_standard_form(path, helper, self.reader, self._new_head_seed)
+        finished, form = load_in_standard_form(path, helper, self.reader, self.new_head_seed)
         model, new_head = finished.model, form.new_head or new_head
         metrics = recorded or helper.evaluate(model)
         if new_head is None:

@@ -68,7 +68,7 @@ def test_training_images_are_new_parts_in_each_epoch_and_some_are_mirrored(tmp_p
     write_records(tmp_path / 'validation-00000-of-00001', records[:1])
     data = ilsvrc12(tmp_path, batch_size=2)
     images = np.concatenate([images for images, _ in data.train_batches(np.arange(2)).take(20).as_numpy_iterator()])
-    assert len(np.unique(images.round(), axis=0)) > 20
+    assert len(np.unique(images.round(), axis=0)) > 10
     is_mirrored = images[:, :, 0].mean(axis=(1, 2)) > images[:, :, -1].mean(axis=(1, 2))
     assert 8 < is_mirrored.sum() < 32
     plain = ilsvrc12(tmp_path, batch_size=2, changes='none')

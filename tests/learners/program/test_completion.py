@@ -17,7 +17,7 @@ from pocketflow.utils.errors import UsageError
         (['compress', '--cpr_crit'], ['--cpr_criterion=']),
         (['compress', '--trust_m'], ['--trust_model']),
         (['compress', '--learner', '=', 'unif'], ['uniform', 'uniform-tf']),
-        (['check', '--grad_compression', '='], ['none', 'fp16', 'ecq']),
+        (['check', '--grad_compression', '='], ['none', 'fp16', 'ecq', 'powersgd']),
         (['check', '--model', '=', 'len'], ['lenet']),
         (['export', '--run_dir', '=', 'x'], []),
     ],
