@@ -14,6 +14,7 @@ from pocketflow.nets.abstract_model_helper import ClassificationHelper, GivenFil
 from pocketflow.nets.given import image_shape, num_outputs
 from pocketflow.nets.options import NetOptions
 from pocketflow.nets.pretrained import cached_model
+from pocketflow.utils.errors import UsageError
 
 HelperT = TypeVar('HelperT', bound='Ilsvrc12Helper')
 
@@ -43,6 +44,11 @@ class Ilsvrc12Helper(ClassificationHelper):
             model = given.reader.read(given.path).model
             shape, outputs = image_shape(model, given.named, 'ilsvrc12'), num_outputs(model)
         elif cls.is_pretrained(net_options):
+            if data_options.num_outputs not in (None, NUM_CLASSES):
+                raise UsageError(
+                    f'--nb_classes={data_options.num_outputs}: the weights of --pretrained are for {NUM_CLASSES} '
+                    'classes; drop the flag'
+                )
             outputs, scale = NUM_CLASSES, cls.pretrained_scale(net_options)
         return cls(net_options, cls.dataset_class(data_options, seed, shape, scale, outputs))
 

@@ -9,6 +9,7 @@ from pocketflow.datasets.ilsvrc12_options import Ilsvrc12Options
 from pocketflow.nets.abstract_model_helper import GivenFile
 from pocketflow.nets.mobilenet_at_ilsvrc12 import MobilenetAtIlsvrc12
 from pocketflow.nets.mobilenet_at_ilsvrc12_options import MobilenetAtIlsvrc12Options
+from pocketflow.utils.errors import UsageError
 from pocketflow.utils.models.files import save_model
 
 
@@ -35,6 +36,12 @@ def test_without_one_there_is_a_background():
 def test_pretrained_weights_have_no_background_and_their_own_scale():
     data = pair_of(pretrained='keras_applications').dataset
     assert (data.image_shape, data.num_classes, data.scale) == ((224, 224, 3), 1000, '-1-1')
+
+
+def test_pretrained_weights_have_1000_classes():
+    options = MobilenetAtIlsvrc12Options(pretrained='keras_applications')
+    with pytest.raises(UsageError, match='--nb_classes=1001: the weights of --pretrained are for 1000 classes'):
+        MobilenetAtIlsvrc12.of_options(options, Ilsvrc12Options(num_outputs=1001), 0, None)
 
 
 def test_without_pretrained_weights_there_is_no_file():
