@@ -215,7 +215,11 @@ class Exporter:
         inputs = file.evaluation.file_inputs
         arrays = inputs if isinstance(inputs, Mapping) else {ONLY_INPUT: inputs}
         samples = {name: np.asarray(array)[:NUM_OBSERVED] for name, array in arrays.items()}
-        result = lint_file(file.path, samples if file.file_format in FLOAT_FORMATS else None, ask)
+        try:
+            result = lint_file(file.path, samples if file.file_format in FLOAT_FORMATS else None, ask)
+        except PocketFlowError as error:
+            logging.warning('the ranges of activations are not checked: %s', error)
+            result = lint_file(file.path, ask=ask)
         return {'lint': result.to_json()}
 
     def _form(self, head: Head | None) -> dict[str, str]:

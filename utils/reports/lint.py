@@ -106,8 +106,8 @@ def places_words(finding: Record) -> str:
 
 
 def remedy_words(finding: Record) -> str:
-    rewrite = finding['rewrite']
-    return finding['remedy'] + (f' (--rewrite_for={rewrite} does it at the export)' if rewrite else '')
+    rewrite = f' (--rewrite_for={finding["rewrite"]} does it at the export)' if finding['rewrite'] else ''
+    return f'{finding["remedy"]}{rewrite}'
 
 
 def sparse_words(sparse: Record) -> str:

@@ -74,7 +74,7 @@ class Tensor:
         dtype = _DTYPES.get(self.type)
         if self.content is None or dtype is None or self.is_sparse:
             return None
-        array = np.frombuffer(self.content, dtype)
+        array: np.ndarray = np.frombuffer(self.content, dtype)
         return array.reshape(self.shape) if array.size == self.size else None
 
 

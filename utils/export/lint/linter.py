@@ -18,7 +18,9 @@ from pocketflow.utils.export.lint.findings import Finding, Subject, findings
 from pocketflow.utils.export.lint.graph import FileGraph, read_graph
 from pocketflow.utils.export.lint.macs import operation_macs
 from pocketflow.utils.export.lint.observed import observe
-from pocketflow.utils.export.lint.rules import DELEGATES, XNNPACK
+from pocketflow.utils.export.lint.rules import DELEGATES
+from pocketflow.utils.export.lint.rules.rule import DelegateRules
+from pocketflow.utils.export.lint.rules.xnnpack import XNNPACK
 from pocketflow.utils.export.lint.sparsity import SparseInference, sparse_inference
 
 UNEXPLAINED = 'LiteRT does not delegate it; the documented rules name no reason'
@@ -174,7 +176,7 @@ def lint_file(
     )
 
 
-def support_by_rules(graph: FileGraph, delegate: Any, note: str = '') -> Support:
+def support_by_rules(graph: FileGraph, delegate: DelegateRules, note: str = '') -> Support:
     """What a delegate takes according to its documented rules."""
     reasons = {operation.index: why for operation in graph.operations if (why := delegate.why_not(operation))}
     taken = frozenset(operation.index for operation in graph.operations) - reasons.keys()

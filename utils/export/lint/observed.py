@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from pocketflow.utils.errors import PocketFlowError, first_line
+from pocketflow.utils.errors import PocketFlowError, UsageError, first_line
 from pocketflow.utils.export.lint.checks.half_precision import REDUCTIONS, window_size
 from pocketflow.utils.export.lint.graph import FileGraph, Operation
 from pocketflow.utils.export.lint.rules.conditions import axes
@@ -38,9 +38,11 @@ def observe(file: str | os.PathLike[str], graph: FileGraph, samples: Mapping[str
       samples: arrays `[N, ...]` by the names of the file's inputs, or one array under any name.
 
     Raises:
+      UsageError: the samples do not fit the file.
       PocketFlowError: LiteRT cannot run the file.
     """
-    kept = [t for o in graph.operations for t in o.outputs if t.type == 'FLOAT32' and not t.is_constant]
+    computed = [tensor for operation in graph.operations for tensor in operation.outputs]
+    kept = [each for each in (*graph.inputs, *computed) if each.type == 'FLOAT32' and not each.is_constant]
     reducing = [o for o in graph.operations if o.name in REDUCTIONS and o.inputs[0] and o.inputs[0].type == 'FLOAT32']
     extremes, sums = dict.fromkeys((t.index for t in kept), 0.0), dict.fromkeys((o.index for o in reducing), 0.0)
     try:
@@ -56,6 +58,7 @@ def observe(file: str | os.PathLike[str], graph: FileGraph, samples: Mapping[str
             for number in range(len(next(iter(samples.values())))):
                 for detail in details:
                     array = samples.get(_name(detail['name']), next(iter(samples.values())))
+                    _refuse_other_shape(array, tuple(detail['shape'][1:]), Path(file).name)
                     interpreter.set_tensor(detail['index'], array[number : number + 1].astype(detail['dtype']))
                 interpreter.invoke()
                 for tensor in kept:
@@ -69,6 +72,12 @@ def observe(file: str | os.PathLike[str], graph: FileGraph, samples: Mapping[str
             f'{Path(file).name}: LiteRT cannot run this file on the samples ({first_line(error)})'
         ) from error
     return Observed(extremes, sums)
+
+
+def _refuse_other_shape(array: np.ndarray, shape: tuple[int, ...], file: str) -> None:
+    if array.shape[1:] != shape:
+        wanted = ', '.join(map(str, ('N', *shape)))
+        raise UsageError(f'{file}: samples of shape {array.shape} are given, but the file takes [{wanted}]')
 
 
 def _name(name: str) -> str:

@@ -162,7 +162,7 @@ def _strides(operation: Operation) -> tuple[int, int]:
 
 
 def _is_undilated(operation: Operation) -> bool:
-    return operation.options['dilationHFactor'] == operation.options['dilationWFactor'] == 1
+    return bool(operation.options['dilationHFactor'] == operation.options['dilationWFactor'] == 1)
 
 
 def paddings(operation: Operation, producers: Mapping[int, Operation]) -> tuple[int, ...]:

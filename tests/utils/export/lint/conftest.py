@@ -45,14 +45,36 @@ def deep_net() -> keras.Model:
     return keras.Model(inputs, layers.Flatten()(halves), name='deep')
 
 
+def island_net() -> keras.Model:
+    """A sine, for which there is no int8 kernel, between two matrix products."""
+    inputs = keras.Input((6,))
+    features = tf.sin(layers.Dense(4, bias_initializer='ones')(inputs))
+    return keras.Model(inputs, layers.Dense(3, bias_initializer='ones')(features), name='island')
+
+
 def dense_net() -> keras.Model:
     """A matrix large enough (1024 weights) for the converter to quantize it dynamically."""
     inputs = keras.Input((32,))
     return keras.Model(inputs, layers.Dense(32, bias_initializer='ones')(inputs), name='dense')
 
 
-NETS = {'clean': clean_net, 'dense': dense_net, 'sequence': sequence_net, 'deep': deep_net}
-FILES = (('clean', 'float32'), ('clean', 'int8'), ('dense', 'dynamic'), ('sequence', 'float32'), ('deep', 'float32'))
+NETS = {'clean': clean_net, 'dense': dense_net, 'island': island_net, 'sequence': sequence_net, 'deep': deep_net}
+FILES = (
+    ('clean', 'float32'),
+    ('clean', 'int8'),
+    ('dense', 'dynamic'),
+    ('island', 'int8'),
+    ('sequence', 'float32'),
+    ('deep', 'float32'),
+)
+
+
+def file_of_open_shape() -> bytes:
+    """A file with an open batch axis; those of the export have a batch of one."""
+    function = tf.function(lambda images: tf.nn.relu(images) * 2.0)
+    concrete = function.get_concrete_function(tf.TensorSpec((None, 8)))
+    content: bytes = tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
+    return content
 
 
 @pytest.fixture(scope='session')
@@ -64,6 +86,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Pat
         images = np.random.default_rng(0).normal(size=(4, *model.input_shape[1:])).astype(np.float32)
         paths[name, file_format] = folder / f'{name}_{file_format}.tflite'
         paths[name, file_format].write_bytes(convert(model, file_format, images))
+    paths['open', 'float32'] = folder / 'open_float32.tflite'
+    paths['open', 'float32'].write_bytes(file_of_open_shape())
     return paths
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.errors import UsageError
 from pocketflow.utils.export.lint.delegation import ask
 from pocketflow.utils.export.lint.linter import lint_file
 from pocketflow.utils.export.lint.observed import largest_sum, observe
@@ -27,8 +27,16 @@ def test_large_samples_are_found_out_of_range(files):
     assert result.is_observed and 'fp16-range' not in [finding.check for finding in result.findings]
 
 
+def test_large_inputs_count(files):
+    images = np.full((1, 8, 8, 3), 1e5, np.float32)
+    (finding,) = lint_file(files['clean', 'float32'], {'images': images}, ask).findings
+    assert (finding.check, finding.count) == ('fp16-range', 1)
+
+
 def test_samples_of_another_shape(files, graphs):
-    with pytest.raises(PocketFlowError, match='cannot run this file on the samples'):
+    with pytest.raises(
+        UsageError, match=r'samples of shape \(1, 4, 4, 3\) are given, but the file takes \[N, 8, 8, 3\]'
+    ):
         observe(files['clean', 'float32'], graphs['clean', 'float32'], {'x': np.ones((1, 4, 4, 3))})
 
 

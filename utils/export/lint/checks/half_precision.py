@@ -40,14 +40,16 @@ def known_extremes(subject: Subject) -> dict[int, float]:
 @CHECKS.register('fp16-range')
 def ranges(subject: Subject) -> Iterator[Finding]:
     """Activations beyond the largest float16 number."""
-    extremes = known_extremes(subject)
-    found = [
-        operation
+    extremes, inputs = known_extremes(subject), {tensor.index for tensor in subject.graph.inputs}
+    # Computed tensors belong to the operation that writes them, those of the caller to the one that reads them.
+    pairs = [
+        (operation, extremes.get(tensor.index, 0.0))
         for operation in subject.graph.operations
-        if any(extremes.get(tensor.index, 0.0) > LARGEST_HALF for tensor in operation.outputs)
+        for tensor in (*operation.outputs, *(each for each in operation.runtime_inputs if each.index in inputs))
     ]
+    found = [operation for operation, extreme in pairs if extreme > LARGEST_HALF]
     if found:
-        largest = max(extremes.get(tensor.index, 0.0) for operation in found for tensor in operation.outputs)
+        largest = max(extreme for _, extreme in pairs)
         yield Finding(
             'fp16-range',
             'GPU',

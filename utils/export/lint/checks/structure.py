@@ -81,11 +81,7 @@ def _is_mean_of_sequence(operation: Operation) -> bool:
 @CHECKS.register('dynamic-shapes')
 def dynamic_shapes(subject: Subject) -> Iterator[Finding]:
     """Tensors with open axes, and control flow."""
-    found = [
-        operation
-        for operation in subject.graph.operations
-        if any(tensor.open_axes for tensor in (*operation.runtime_inputs, *operation.outputs))
-    ]
+    found = [operation for operation in subject.graph.operations if _has_open_axes(operation)]
     if found:
         yield Finding(
             'dynamic-shapes',
@@ -106,6 +102,10 @@ def dynamic_shapes(subject: Subject) -> Iterator[Finding]:
             places_of(flow),
             'build recurrent layers with unroll=True; replace conditions by multiplications',
         )
+
+
+def _has_open_axes(operation: Operation) -> bool:
+    return any(tensor.open_axes for tensor in (*operation.runtime_inputs, *operation.outputs))
 
 
 @CHECKS.register('missing-bias')
@@ -187,6 +187,7 @@ def activations(subject: Subject) -> Iterator[Finding]:
             operation
             for operation in subject.graph.operations
             if operation.index in reasons
+            and not _has_open_axes(operation)
             and (operation.name in ACTIVATION_OPERATIONS or 'fused activation' in reasons[operation.index])
         ]
         if found:

@@ -27,7 +27,9 @@ def found(files):
         ('layer-norm', SEQUENCE, 1, 'gpu'),
         ('activations', SEQUENCE, 1, ''),
         ('rank', DEEP, 3, ''),
+        ('dynamic-shapes', ('open', 'float32'), 2, ''),
         ('hybrid', ('dense', 'dynamic'), 1, ''),
+        ('float-islands', ('island', 'int8'), 1, ''),
     ],
 )
 def test_a_file_that_triggers_a_check_and_one_that_does_not(found, check, key, count, rewrite):
@@ -35,6 +37,10 @@ def test_a_file_that_triggers_a_check_and_one_that_does_not(found, check, key, c
     assert (first.count, first.rewrite) == (count, rewrite)
     assert first.places and first.remedy and first.concerns
     assert not found[CLEAN]
+
+
+def test_an_open_shape_is_one_finding_and_not_one_of_each_activation(found):
+    assert [finding.check for finding in found['open', 'float32']] == ['dynamic-shapes']
 
 
 def test_an_integer_file_without_islands_has_no_findings(found):

@@ -6,7 +6,10 @@ import pytest
 from ai_edge_litert import _pywrap_analyzer_wrapper
 
 from pocketflow.utils.export.lint.graph import Operation, Tensor
-from pocketflow.utils.export.lint.rules import DELEGATES, GPU, NNAPI, XNNPACK
+from pocketflow.utils.export.lint.rules import DELEGATES
+from pocketflow.utils.export.lint.rules.gpu import GPU
+from pocketflow.utils.export.lint.rules.nnapi import NNAPI
+from pocketflow.utils.export.lint.rules.xnnpack import XNNPACK
 
 
 def tensor(*shape: int, type: str = 'FLOAT32', content: bytes | None = None, open_axes: tuple = ()) -> Tensor:
