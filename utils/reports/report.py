@@ -74,7 +74,7 @@ SHAPE = {
             'device_latency_ms?': {'mean': Number()},
         }
     ],
-    'files?': {'input': str, 'head': str, 'outputs': str},
+    'files?': {'input': str, 'head': str, 'outputs': str, 'int8_io?': str},
     'failed_exports?': [{'format': str, 'reason': str, 'required': bool}],
     'verdict': (
         {
@@ -172,6 +172,8 @@ def form_line(report: Record) -> list[str]:
     said = []
     if files['input'] == 'uint8':
         said.append('.tflite files take uint8 pixels, and normalise them')
+    if files.get('int8_io') == 'float32':
+        said.append('model_int8.tflite takes and returns float32 values')
     if files['outputs'] != 'logits':
         said.append(f'all end as the original network: {files["outputs"]}')
     return ['; '.join(said)] if said else []
