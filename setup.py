@@ -12,6 +12,7 @@ INSTALL_REQUIRES = [
     'tensorflow-model-optimization>=0.8.1',
     'ai-edge-litert>=2.0',
     'ai-edge-quantizer>=0.5',
+    'flatbuffers>=24',
     'numpy>=1.26',
     'scikit-learn>=1.5',
     'scipy>=1.11',

@@ -47,6 +47,7 @@ class Cifar10Dataset(AbstractDataset):
     options_class = Cifar10Options
     image_shape = (32, 32, 3)
     num_classes = 10
+    classes = ('airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck')
 
     def load(self, split: str) -> Samples:
         if self.options.data_dir is None:

@@ -32,6 +32,7 @@ class DigitsDataset(AbstractDataset):
     options_class = DigitsOptions
     image_shape = (8, 8, 1)
     num_classes = 10
+    classes = tuple('0123456789')
     mirrored = False
 
     def load(self, split: str) -> Samples:

@@ -45,6 +45,7 @@ class FmnistDataset(AbstractDataset):
     options_class = FmnistOptions
     image_shape = (28, 28, 1)
     num_classes = 10
+    classes = ('T-shirt/top', 'trouser', 'pullover', 'dress', 'coat', 'sandal', 'shirt', 'sneaker', 'bag', 'ankle boot')
 
     def load(self, split: str) -> Samples:
         folder = self.options.data_dir

@@ -103,8 +103,13 @@ class SourcedDataset(abc.ABC):
         @property
         def num_classes(self) -> Any:
             """Number of classes, an int; None if there are no classes."""
+
+        @property
+        def classes(self) -> Sequence[str] | None:
+            """Names of the classes, in the order of the network's outputs; None if they have no names."""
     else:
         num_classes = None
+        classes = None
 
     index_folder: Path | None = None
     """Folder of the run for an index of the files, if they need one; it is created by `keep_index`."""

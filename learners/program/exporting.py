@@ -17,6 +17,8 @@ import tf_keras as keras
 from absl import logging
 
 from pocketflow.datasets.sourced_dataset import SourcedDataset
+from pocketflow.learners.program.conversions import conversion_settings, reason_of_failure
+from pocketflow.learners.program.file_metadata import Described, write_described
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters, uncounted_macs
 from pocketflow.utils.errors import PocketFlowError, UsageError
@@ -24,15 +26,23 @@ from pocketflow.utils.export.device_latency import read_device_latencies
 from pocketflow.utils.export.format_names import CONTAINER, UNCOMPRESSED
 from pocketflow.utils.export.formats import Source
 from pocketflow.utils.export.inputs import PixelInput, as_pixels
-from pocketflow.utils.export.isolated import IsolatedConversions, conversion_process, isolated_conversions
+from pocketflow.utils.export.isolated import IsolatedConversions, Settings, isolated_conversions
 from pocketflow.utils.export.latency import Timing
 from pocketflow.utils.export.lint.delegation import ask
 from pocketflow.utils.export.lint.linter import lint_file
-from pocketflow.utils.export.measure import Evaluation, ExportRecord, FileUnderTest, export_files, measure_files
-from pocketflow.utils.export.options import GIVEN, LOGITS, NORMALISED, UINT8, ExportOptions
+from pocketflow.utils.export.measure import (
+    Evaluation,
+    ExportRecord,
+    FileUnderTest,
+    check_file,
+    export_files,
+    measure_files,
+)
+from pocketflow.utils.export.options import FLOAT32, GIVEN, LOGITS, NORMALISED, UINT8, ExportOptions
 from pocketflow.utils.export.rewrites import rewritten
 from pocketflow.utils.export.runner import num_usable_threads
 from pocketflow.utils.export.signature import ONLY_INPUT
+from pocketflow.utils.export.watched_process import conversion_process
 from pocketflow.utils.graph import Head, put_head_on
 from pocketflow.utils.models.files import save_model
 from pocketflow.utils.quantization.encoding import Encoding
@@ -120,7 +130,8 @@ class Exporter:
       helper: the pair, for evaluation and calibration data.
       options: formats, numbers of samples and of timed repetitions.
       root: folder to which paths in the report are relative.
-      conversions: `conversions(folder, samples)` returns the converter, which also runs each new file once.
+      learners: names of the learners, for the descriptions in the files.
+      conversions: `conversions(folder, samples, settings)` returns the converter, which also runs each new file.
     """
 
     def __init__(
@@ -128,10 +139,14 @@ class Exporter:
         helper: AbstractModelHelper,
         options: ExportOptions,
         root: Path,
-        conversions: Callable[[Path, Nest], AbstractContextManager[IsolatedConversions]] = isolated_conversions,
+        conversions: Callable[
+            [Path, Nest, Settings], AbstractContextManager[IsolatedConversions]
+        ] = isolated_conversions,
+        learners: Sequence[str] = (),
     ):
         self.helper, self.options, self.root, self._conversions = helper, options, root, conversions
         self._rewrites: dict[str, Any] = {}
+        self._learners = learners
 
     def export(
         self,
@@ -160,13 +175,8 @@ class Exporter:
         _require(files, failed)
         reference = next(iter(files))
         if baseline is not compressed:
-            wanted = list(files) if reference_format is None else [reference_format]
-            reference, files[UNCOMPRESSED] = UNCOMPRESSED, self._first_file(baseline, wanted)
-        logging.info(
-            'running %d exported files on %d samples each',
-            len(files),
-            num_samples(next(iter(files.values())).evaluation.images),
-        )
+            wanted = [reference_format, *files] if reference_format else files
+            reference, files[UNCOMPRESSED] = UNCOMPRESSED, self._first_file(baseline, list(dict.fromkeys(wanted)))
         warn_if_busy()
         timing = Timing.of_calls(self.options.rounds, self.options.warmup).until_clear()
         records = measure_files(files, self.root, reference, timing=timing, failed=failed)
@@ -228,6 +238,7 @@ class Exporter:
         return {
             'input': self.options.input or NORMALISED,
             'head': self.options.head or GIVEN,
+            **({'int8_io': FLOAT32} if self.options.int8_io == FLOAT32 else {}),
             'outputs': kept.function if kept else 'logits',
         }
 
@@ -260,19 +271,34 @@ class Exporter:
             of_network = dataclasses.replace(of_network, logits_of=candidate.head.logits_of)
         evaluation = of_network if self._pixels is None else self._of_pixels(of_network)
         files, form = {}, self._rewritten(exported)
-        with self._conversions(candidate.folder, take(evaluation.images, slice(NUM_TRIED))) as conversions:
+        described = Described(
+            self.helper,
+            self.options,
+            exported,
+            candidate.head if exported is whole else None,
+            self._learners if candidate.folder == self.root else (),
+            num_samples(self._samples.images),
+        )
+        samples = take(evaluation.images, slice(NUM_TRIED))
+        with self._conversions(candidate.folder, samples, conversion_settings(self.options)) as conversions:
             source = Source(
                 form, candidate.encodings, self._calibration, conversions.convert, conversions.try_out, self._pixels
             )
             for name in formats:
+                # A container is the network itself: it takes normalised images.
+                of_file = of_network if name == CONTAINER else evaluation
                 try:
                     path = export_files(source, [name], candidate.folder)[name]
-                except PocketFlowError as error:
-                    logging.error('no %s file: %s', name, error)
-                    failed[name] = str(error)
-                else:
-                    # A container is the network itself: it takes normalised images.
-                    files[name] = FileUnderTest(name, path, of_network if name == CONTAINER else evaluation)
+                    logging.info('running %s on %d samples', path.name, num_samples(of_file.images))
+                    file = FileUnderTest(name, path, of_file)
+                    agreement = check_file(file, run=conversions.predict)
+                    if file.runs:
+                        write_described(path, described.metadata(name, agreement), conversions.try_out, name)
+                    files[name] = dataclasses.replace(file, agreement=agreement)
+                except Exception as error:  # the writers of files raise various types
+                    failed[name] = reason_of_failure(error)
+                    logging.error('no %s file: %s', name, failed[name])
+                    logging.debug('its error', exc_info=error)
         return files
 
     def _of_pixels(self, evaluation: Evaluation) -> Evaluation:

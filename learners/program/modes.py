@@ -13,6 +13,7 @@ from absl import logging
 from pocketflow.learners.abstract_learner import StageResult, describe
 from pocketflow.learners.model_files import CONTAINER_NAME, CONTAINER_SUFFIX
 from pocketflow.learners.program.baseline import BASELINE_FOLDER
+from pocketflow.learners.program.benchmarking import benchmark_run
 from pocketflow.learners.program.chains import starts_from_baseline
 from pocketflow.learners.program.checking.check import check
 from pocketflow.learners.program.config_record import CONFIG_FILE
@@ -24,17 +25,14 @@ from pocketflow.learners.program.pipeline import PipelineResult, load_fitting_mo
 from pocketflow.learners.program.zoo import DATA_FILE, recorded_data
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.export.latency import Timing, time_alternating
 from pocketflow.utils.export.options import ExportOptions
-from pocketflow.utils.export.runner import LiteRtRunner, num_usable_threads
-from pocketflow.utils.export.signature import named_inputs
 from pocketflow.utils.models.trust import has_run_code
 from pocketflow.utils.quantization.encoding import kernel_statistics
 from pocketflow.utils.quantization.int8 import plain_if_quantization_aware
 from pocketflow.utils.reports import page as report_page
 from pocketflow.utils.reports.layer_table import chained_rows
 from pocketflow.utils.reports.lint import enforce_full_delegation
-from pocketflow.utils.reports.report import SCHEMA, SHAPE, format_table, primary_metric, summary, upgraded
+from pocketflow.utils.reports.report import SCHEMA, SHAPE, primary_metric, summary, upgraded
 from pocketflow.utils.reports.search.figure import write_search_figure
 from pocketflow.utils.reports.verdict import enforce, make_verdict, refuse_conditions, refuse_other_metric
 from pocketflow.utils.runs.given_files import resolve_model_path
@@ -47,7 +45,6 @@ from pocketflow.utils.runs.run_directory import REPORT, RunDirectory
 from pocketflow.utils.system import atomic
 from pocketflow.utils.system.paths import path_errors_reported
 from pocketflow.utils.system.streams import say
-from pocketflow.utils.tasks.nests import take
 
 EXPORT_ANEW = f"delete {REPORT} and give the run's own command again to have it written anew"
 TIMED_PARTS = ('train', 'select', 'finetune', 'export')
@@ -162,7 +159,7 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
     with run.timed('export'):
         options = invocation.export.as_before(former.get('files', {}))
         formats = formats_to_export(invocation, last.export_formats, former)
-        exporter = Exporter(invocation.helper, options, run.path)
+        exporter = Exporter(invocation.helper, options, run.path, learners=invocation.learner_names)
         measured = exporter.export(baseline, compressed, formats, result.reference_format, former)
     facts, task = invocation.helper.dataset.facts(), invocation.helper.task
     curves = [stage.curves for stage in result.stages if stage.curves is not None]
@@ -287,31 +284,8 @@ def given_model_file(invocation: Invocation) -> Path:
 
 
 def benchmark(invocation: Invocation) -> None:
-    """Times the `.tflite` files of a finished run, alternating between them."""
-    model_path, run = finished_model(invocation), invocation.run
-    paths = sorted([*run.path.glob('*.tflite'), *(run / BASELINE_FOLDER).glob('*.tflite')])
-    if not paths:
-        raise UsageError(f'--run_dir={run.path}: holds no exported files; run --exec_mode=export first')
-    image = take(next(invocation.helper.build_dataset_eval().as_numpy_iterator())[0], 0)
-    if isinstance(image, (dict, tuple)):
-        image = named_inputs(load_fitting_model(model_path, invocation.helper, invocation.reader), image)
-    timing = Timing.of_calls(invocation.export.rounds, invocation.export.warmup)
-    rows: list[tuple[str, ...]] = [
-        ('file', 'bytes', 'p50 ms, 1 thread', 'p90 ms', f'p50 ms, {num_usable_threads()} threads', 'p90 ms')
-    ]
-    one, every = (
-        time_alternating({str(path): LiteRtRunner(path, threads) for path in paths}, image, timing)
-        for threads in (1, num_usable_threads())
-    )
-    rows += [
-        (
-            path.relative_to(run.path).as_posix(),
-            f'{path.stat().st_size:,}',
-            *(f'{value:.3f}' for latency in (one[str(path)], every[str(path)]) for value in (latency.p50, latency.p90)),
-        )
-        for path in paths
-    ]
-    say(format_table(rows))
+    """Times the `.tflite` files of a finished run."""
+    benchmark_run(invocation, finished_model(invocation))
 
 
 def model_to_evaluate(invocation: Invocation) -> Path:

@@ -21,7 +21,7 @@ FLAGS_OF_MODES: dict[str, tuple[str, ...]] = {
     'check': (),
     'eval': ('save_path', 'nb_smpls_eval'),
     'export': EXPORT_FLAGS,
-    'benchmark': ('nb_repts', 'nb_repts_warmup'),
+    'benchmark': ('nb_repts', 'nb_repts_warmup', 'export_time_limit', 'export_memory_limit'),
     LINT: (),
 }
 """The modes, and what decides results and may be given anew to those that work on a finished run."""

@@ -67,3 +67,13 @@ def test_normalised_images(file_format, pixels, tmp_path: Path, monkeypatch):
     expected = np.asarray(model(normalize(pixels[:1])))[0]
     best, value = re.fullmatch(r'class (\d+) \((.*)\)\n', printed).groups()
     assert int(best) == expected.argmax() and float(value) == pytest.approx(expected.max(), abs=0.03)
+
+
+def test_every_program_of_the_page_resets_the_state_before_a_sample():
+    """An LSTM would continue from the sample before."""
+    text = Path(__file__).resolve().parents[2].joinpath(PAGE).read_text(encoding='utf-8')
+    programs = [block for block in text.split('```')[1::2] if 'invoke()' in block or 'interpreter.run(' in block]
+    assert len(programs) == 3
+    for block in programs:
+        reset = max(block.find('reset_all_variables()'), block.find('resetVariableTensors()'))
+        assert 0 < reset < max(block.find('invoke()'), block.find('interpreter.run('))

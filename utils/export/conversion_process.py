@@ -24,15 +24,20 @@ import numpy as np
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.program import Program, convert_program, first_reason
 from pocketflow.utils.export.runner import LiteRtRunner
+from pocketflow.utils.export.watched_process import volunteer_for_oom_killer
 
 Request = Mapping[str, Any]
+ONLY_ARRAY = 'outputs of the file'
+"""Name of the array of a file with a single output, which no output of several has: those are identifiers."""
 
 
 def convert(request: Request) -> None:
     """Writes the file `output` of the program in `folder`."""
     inputs = {name: tuple(shape) for name, shape in request['inputs'].items()}
     input_range = request['input_range'] and tuple(request['input_range'])
-    program = Program(Path(request['folder']), request['name'], inputs, request['holds_ranges'], input_range)
+    program = Program(
+        Path(request['folder']), request['name'], inputs, request['holds_ranges'], input_range, request['float_io']
+    )
     arrays = _arrays(request['calibration'] or [])
     calibration = (arrays[0] if len(inputs) == 1 else arrays) if arrays else None
     Path(request['output']).write_bytes(convert_program(program, request['format'], calibration))
@@ -48,11 +53,18 @@ def try_out(request: Request) -> None:
         runner.predict(samples, num_samples)
 
 
+def predict(request: Request) -> None:
+    """Runs the file `path` on samples in batches; writes the outputs by name into the npz file `output`."""
+    samples = dict(zip(request['inputs'], _arrays(request['samples']), strict=True))
+    outputs = LiteRtRunner(request['path'], request['num_threads']).predict(samples, request['batch_size'])
+    np.savez(request['output'], **(outputs if isinstance(outputs, dict) else {ONLY_ARRAY: outputs}))
+
+
 def _arrays(paths: list[str]) -> list[np.ndarray]:
     return [np.load(path, mmap_mode='r', allow_pickle=False) for path in paths]
 
 
-ACTIONS: dict[str, Callable[[Request], None]] = {'convert': convert, 'try_out': try_out}
+ACTIONS: dict[str, Callable[[Request], None]] = {'convert': convert, 'try_out': try_out, 'predict': predict}
 
 
 def answer(line: str) -> dict[str, str]:
@@ -70,6 +82,7 @@ def answer(line: str) -> dict[str, str]:
 
 def main() -> None:
     """Answers requests until the input ends."""
+    volunteer_for_oom_killer()
     # The parent decides when this process ends: signals from the terminal or to the process group are ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

@@ -20,11 +20,19 @@ from pocketflow.utils.graph.inputs import inputs_in_order
 from pocketflow.utils.quantization.int8 import is_quantization_aware
 from pocketflow.utils.system.quiet import quiet_native_output
 
+BETWEEN_TYPES = ('QUANTIZE', 'DEQUANTIZE')
+"""Operations at the ends of an int8 file with float inputs and outputs."""
+
 __all__ = ['Calibration', 'convert', 'file_formats', 'save_program', 'warn_of_floats']
 
 
 def convert(
-    model: keras.Model, file_format: str, calibration: Calibration | None = None, pixels: PixelInput | None = None
+    model: keras.Model,
+    file_format: str,
+    calibration: Calibration | None = None,
+    pixels: PixelInput | None = None,
+    *,
+    float_io: bool = False,
 ) -> bytes:
     """Converts a functional float32 model; a quantization-aware one to 'int8' only.
 
@@ -38,6 +46,7 @@ def convert(
       calibration: inputs from which 'int8' takes its activation ranges; the other formats ignore them. Those of several
         inputs are a dict or tuple of arrays, as the model takes them.
       pixels: the normalisation, for a file that takes uint8 pixels; then `calibration` is an array of pixels, too.
+      float_io: whether the int8 file takes and returns float32 values instead of int8 codes.
 
     Raises:
       PocketFlowError: the model has an open shape, or layers that are not float32; the format needs calibration data
@@ -51,7 +60,7 @@ def convert(
         if inputs is not None and front is not PLAIN:
             inputs = front.prepared(np.asarray(inputs))
         with tempfile.TemporaryDirectory() as folder, quiet_native_output():
-            program = save_program(model, Path(folder), front)
+            program = save_program(model, Path(folder), front, float_io)
             content = convert_program(program, file_format, inputs)
         if program.holds_ranges:
             warn_of_floats(program, content)
@@ -78,7 +87,7 @@ def first_fulfilled(choices: Sequence[Front], convert_with: Callable[[Front], by
     raise PocketFlowError('the converter gives the input another quantization than that of pixels')
 
 
-def save_program(model: keras.Model, folder: Path, front: Front = PLAIN) -> Program:
+def save_program(model: keras.Model, folder: Path, front: Front = PLAIN, float_io: bool = False) -> Program:
     """Writes a model, with what its program begins with, as a SavedModel for the converter.
 
     Raises:
@@ -105,7 +114,7 @@ def save_program(model: keras.Model, folder: Path, front: Front = PLAIN) -> Prog
         return dict(zip(output_names(model), tf.nest.flatten(outputs), strict=True))
 
     tf.saved_model.save(holder, str(folder), signatures=function.get_concrete_function(*specs))
-    return Program(folder, name, inputs, holds_ranges, front.input_range)
+    return Program(folder, name, inputs, holds_ranges, front.input_range, float_io)
 
 
 def calibration_in_order(model: keras.Model, calibration: Calibration | None) -> Calibration | None:
@@ -115,7 +124,10 @@ def calibration_in_order(model: keras.Model, calibration: Calibration | None) ->
 
 def warn_of_floats(program: Program, content: bytes) -> None:
     """Warns of float operations in an int8 file, which were not simulated in training."""
-    if left := float_operators(content):
+    left = float_operators(content)
+    for name in BETWEEN_TYPES if program.float_io else ():
+        left.pop(name, None)
+    if left:
         logging.warning(
             'the int8 file of %s computes some operations in float, which is slow: %s',
             program.name,

@@ -1,20 +1,12 @@
-"""Conversion in a separate process, so that a crash of the converter loses one file and not the run."""
+"""Conversions and runs of files in a separate process, so that a crash loses one file and not the run."""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import functools
-import json
+import dataclasses
 import os
-import select
 import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,159 +14,51 @@ import numpy as np
 import tf_keras as keras
 
 from pocketflow.utils.errors import PocketFlowError
+from pocketflow.utils.export.conversion_process import ONLY_ARRAY
 from pocketflow.utils.export.convert import Calibration, first_fulfilled, fronts, save_program, warn_of_floats
+from pocketflow.utils.export.culprit import first_failing_layer
 from pocketflow.utils.export.inputs import PLAIN, Front, PixelInput
 from pocketflow.utils.export.program import Program
-from pocketflow.utils.export.runner import num_usable_threads
+from pocketflow.utils.export.runner import Values, num_usable_threads
 from pocketflow.utils.export.signature import ONLY_INPUT, named_inputs
+from pocketflow.utils.export.watched_process import ConversionProcess, CrashError, Limits, conversion_process
 from pocketflow.utils.graph.inputs import inputs_in_order
-from pocketflow.utils.system.child_process import module_command
 from pocketflow.utils.system.quiet import quiet_native_output
-from pocketflow.utils.tasks.nests import Nest
+from pocketflow.utils.tasks.nests import Nest, concatenated, in_batches
 
-TIME_LIMIT = 3600.0
-"""Time limit of one conversion, in seconds."""
 _LOOP_HINT = (
     '; its recurrent layers (%s) run as loops, which cannot be calibrated: build them with unroll=True, or '
     'export another format'
 )
+CHUNK_BYTES = 64 * 2**20
+"""Samples are handed to the process in files of about this size, so that a small disk suffices."""
 
 
-class CrashError(Exception):
-    """The process ended, or exceeded its time limit, before it replied; the message has the exit status."""
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How files are converted and run.
 
-
-class _Running:
-    """A running process with its pipes; its stderr is written to a temporary file."""
-
-    def __init__(self) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
-        path = os.pathsep.join(filter(None, sys.path))
-        self._process = subprocess.Popen(
-            module_command('pocketflow.utils.export.conversion_process'),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env={**os.environ, 'PYTHONPATH': path},
-        )
-        assert self._process.stdin and self._process.stdout, 'both are pipes'
-        self._input, self._output = self._process.stdin, self._process.stdout
-
-    def send(self, line: bytes) -> None:
-        self._input.write(line)
-        self._input.flush()
-
-    def read_line(self, seconds: float) -> bytes | None:
-        """Reads a line, incomplete if the process has ended; `None` after `seconds` without data."""
-        return self._output.readline() if select.select([self._output], [], [], seconds)[0] else None
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def end(self) -> str:
-        """Waits for the process, whose pipes have closed; returns how it ended."""
-        code = self._process.wait()
-        how = f'exit code {code}' if code >= 0 else signal.Signals(-code).name
-        self._errors.seek(0)
-        said = [
-            line
-            for line in self._errors.read().decode(errors='replace').splitlines()
-            if 'error:' in line or 'Check failed' in line
-        ]
-        return f'crashed ({how})' + (f', saying {said[-1].strip()[:200]!r}' if said else '')
-
-    def close(self) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            self._input.close()
-        self._output.close()
-        self._process.wait()
-        self._errors.close()
-
-
-class ConversionProcess:
-    """A child process that executes requests, started at the first one and restarted after a crash.
-
-    It imports TensorFlow, which takes seconds: `start` starts the import in the background.
-
-    Args:
-      time_limit: seconds after which a request counts as crashed.
+    Attributes:
+      limits: of each conversion, and of the run of each file.
+      float_io: whether int8 files take and return float32 values.
     """
 
-    def __init__(self, time_limit: float = TIME_LIMIT):
-        self._time_limit = time_limit
-        self._process: _Running | None = None
-
-    def start(self) -> None:
-        self._running()
-
-    def ask(self, action: str, **request: Any) -> None:
-        """Sends a request and waits for the reply.
-
-        Raises:
-          PocketFlowError: the request failed.
-          CrashError: the process crashed, or exceeded the time limit.
-        """
-        process = self._running()
-        line = json.dumps({'action': action, **request}) + '\n'
-        try:
-            process.send(line.encode())
-        except BrokenPipeError:
-            raise CrashError(self._end(process)) from None
-        reply = json.loads(self._reply(process))
-        if 'error' in reply:
-            raise PocketFlowError(reply['error'])
-
-    def close(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._forget(self._process)
-
-    def _running(self) -> _Running:
-        if self._process is None:
-            self._process = _Running()
-        return self._process
-
-    def _reply(self, process: _Running) -> bytes:
-        deadline = time.monotonic() + self._time_limit
-        while (left := deadline - time.monotonic()) > 0:
-            line = process.read_line(min(left, 1.0))
-            if line is not None and not line.endswith(b'\n'):
-                raise CrashError(self._end(process))
-            if line is not None:
-                return line
-        process.kill()
-        self._forget(process)
-        raise CrashError(f'took longer than {self._time_limit:g} seconds')
-
-    def _end(self, process: _Running) -> str:
-        how = process.end()
-        self._forget(process)
-        return how
-
-    def _forget(self, process: _Running) -> None:
-        process.close()
-        self._process = None
-
-
-@functools.cache
-def conversion_process() -> ConversionProcess:
-    """The conversion process of this program, shared by all exports, so that it imports TensorFlow once."""
-    process = ConversionProcess()
-    atexit.register(process.close)
-    return process
+    limits: Limits = Limits()
+    float_io: bool = False
 
 
 class IsolatedConversions:
-    """Converts models in another process, and test-runs each file there.
+    """Converts models in another process, and runs files there.
 
     Args:
       folder: folder in which models and files are exchanged with the process.
       samples: inputs [N, ...] on which new files are run; of several inputs, a dict or tuple of arrays.
       process: the process.
+      settings: limits of each request, and the types of the files' inputs and outputs.
     """
 
-    def __init__(self, folder: Path, samples: Nest, process: ConversionProcess):
-        self._folder, self._process, self._samples = folder, process, samples
+    def __init__(self, folder: Path, samples: Nest, process: ConversionProcess, settings: Settings = Settings()):
+        self._folder, self._process, self._samples, self._settings = folder, process, samples, settings
         self._known: tuple[tuple[object, ...], list[Front]] | None = None
         self._saved: tuple[keras.Model, Front, Program] | None = None
         self._calibration: tuple[Calibration, Front, list[str]] | None = None
@@ -191,28 +75,50 @@ class IsolatedConversions:
         return first_fulfilled(choices, lambda front: self._convert(model, file_format, calibration, front))
 
     def _convert(self, model: keras.Model, file_format: str, calibration: Calibration | None, front: Front) -> bytes:
-        program, output = self._program(model, front), self._folder / 'converted'
         try:
-            self._ask(
-                'convert',
-                folder=str(program.folder),
-                name=program.name,
-                inputs=dict(program.inputs),
-                holds_ranges=program.holds_ranges,
-                input_range=program.input_range,
-                format=file_format,
-                output=str(output),
-                calibration=self._calibration_files(model, calibration, front) if file_format == 'int8' else None,
-            )
+            content = self._converted(model, file_format, calibration, front)
         except CrashError as crash:
+            where = _hint(model) if file_format == 'int8' else ''
+            if crash.is_native and not where:
+                where = self._culprit(model, file_format, calibration, front)
             raise PocketFlowError(
-                f'model {model.name!r} cannot be converted to {file_format}: the converter {crash}'
-                f'{_hint(model) if file_format == "int8" else ""}'
+                f'model {model.name!r} cannot be converted to {file_format}: the converter {crash}{where}'
             ) from None
-        content = output.read_bytes()
+        program = self._program(model, front)
         if program.holds_ranges:
             warn_of_floats(program, content)
         return content
+
+    def _converted(self, model: keras.Model, file_format: str, calibration: Calibration | None, front: Front) -> bytes:
+        program, output = self._program(model, front), self._folder / 'converted'
+        self._ask(
+            'convert',
+            folder=str(program.folder),
+            name=program.name,
+            inputs=dict(program.inputs),
+            holds_ranges=program.holds_ranges,
+            input_range=program.input_range,
+            float_io=program.float_io,
+            format=file_format,
+            output=str(output),
+            calibration=self._calibration_files(model, calibration, front) if file_format == 'int8' else None,
+        )
+        return output.read_bytes()
+
+    def _culprit(self, model: keras.Model, file_format: str, calibration: Calibration | None, front: Front) -> str:
+        """The layer with which the converter begins to crash, as the end of a sentence; empty if it is not found."""
+
+        def crashes(part: keras.Model) -> bool:
+            try:
+                self._converted(part, file_format, calibration, front)
+            except CrashError as crash:
+                return crash.is_native
+            except PocketFlowError:
+                return False
+            return False
+
+        layer = first_failing_layer(model, crashes)
+        return f'; it begins to crash with layer {layer!r}: replace it, or export another format' if layer else ''
 
     def try_out(self, file_format: str, content: bytes) -> None:
         """Loads and runs a new file, which has the inputs of the model that was converted last.
@@ -224,20 +130,63 @@ class IsolatedConversions:
         file.write_bytes(content)
         samples = named_inputs(self._saved[0], self._samples) if self._saved else {ONLY_INPUT: self._samples}
         try:
+            self.try_file(file, samples, f'the {file_format} file')
+        except PocketFlowError as error:
+            raise PocketFlowError(str(error).removeprefix(f'{self._folder}{os.sep}')) from None
+
+    def try_file(self, path: Path, samples: Mapping[str, np.ndarray], what: str | None = None) -> None:
+        """Loads a file and runs it with all numbers of threads used for measuring.
+
+        Args:
+          path: the file.
+          samples: inputs [N, ...] by name.
+          what: name of the file in messages.
+
+        Raises:
+          PocketFlowError: LiteRT rejects the file, or crashes.
+        """
+        try:
             self._ask(
                 'try_out',
-                path=str(file),
+                path=str(path),
                 inputs=list(samples),
                 samples=self._files('samples', samples.values()),
                 num_threads=sorted({1, num_usable_threads()}),
             )
         except CrashError as crash:
-            raise PocketFlowError(f'the {file_format} file cannot be run: LiteRT {crash}') from None
-        except PocketFlowError as error:
-            raise PocketFlowError(str(error).removeprefix(f'{self._folder}{os.sep}')) from None
+            raise PocketFlowError(f'{what or path} cannot be run: LiteRT {crash}') from None
+
+    def predict(self, path: Path, inputs: Values, batch_size: int) -> Values:
+        """The outputs [N, ...] (float32) of a file, as `LiteRtRunner.predict` on all threads.
+
+        Raises:
+          PocketFlowError: LiteRT cannot run the file, or crashes.
+        """
+        named = inputs if isinstance(inputs, Mapping) else {ONLY_INPUT: inputs}
+        size_of_sample = sum(array[:1].nbytes for array in named.values())
+        chunk = max(batch_size, CHUNK_BYTES // size_of_sample // batch_size * batch_size)
+        output = self._folder / 'outputs.npz'
+        parts: list[Values] = []
+        for samples in in_batches(dict(named), chunk):
+            try:
+                self._ask(
+                    'predict',
+                    path=str(path),
+                    inputs=list(samples),
+                    samples=self._files('samples', samples.values()),
+                    num_threads=num_usable_threads(),
+                    batch_size=batch_size,
+                    output=str(output),
+                )
+            except CrashError as crash:
+                raise PocketFlowError(f'{path} cannot be run: LiteRT {crash}') from None
+            with np.load(output, allow_pickle=False) as arrays:
+                parts.append(arrays[ONLY_ARRAY] if ONLY_ARRAY in arrays else dict(arrays))
+        outputs: Values = concatenated(parts)
+        return outputs
 
     def _ask(self, action: str, **request: Any) -> None:
-        self._process.ask(action, temporary=str(self._folder), **request)
+        self._process.ask(action, self._settings.limits, temporary=str(self._folder), **request)
 
     def _fronts(self, model: keras.Model, file_format: str, pixels: PixelInput | None) -> list[Front]:
         """What the program may begin with; all formats that compute in float share one."""
@@ -251,7 +200,8 @@ class IsolatedConversions:
         if self._saved is None or self._saved[0] is not model or self._saved[1] is not front:
             shutil.rmtree(self._folder / 'program', ignore_errors=True)
             with quiet_native_output():
-                self._saved = model, front, save_program(model, self._folder / 'program', front)
+                program = save_program(model, self._folder / 'program', front, self._settings.float_io)
+            self._saved = model, front, program
         return self._saved[2]
 
     def _calibration_files(self, model: keras.Model, calibration: Calibration | None, front: Front) -> list[str] | None:
@@ -273,7 +223,7 @@ class IsolatedConversions:
 
 
 @contextlib.contextmanager
-def isolated_conversions(folder: Path, samples: Nest) -> Iterator[IsolatedConversions]:
+def isolated_conversions(folder: Path, samples: Nest, settings: Settings = Settings()) -> Iterator[IsolatedConversions]:
     """Conversions with a temporary folder within `folder`, which is removed afterwards.
 
     A temporary folder of an earlier call whose process was killed is removed first.
@@ -282,7 +232,7 @@ def isolated_conversions(folder: Path, samples: Nest) -> Iterator[IsolatedConver
     shutil.rmtree(exchange, ignore_errors=True)
     exchange.mkdir(parents=True)
     try:
-        yield IsolatedConversions(exchange.resolve(), samples, conversion_process())
+        yield IsolatedConversions(exchange.resolve(), samples, conversion_process(), settings)
     finally:
         shutil.rmtree(exchange, ignore_errors=True)
 

@@ -21,7 +21,7 @@ from pocketflow.utils.export.formats import Source, file_name
 from pocketflow.utils.export.intervals import Interval, around, speedup_interval
 from pocketflow.utils.export.latency import DEFAULT_TIMING, Latency, Timing, time_alternating
 from pocketflow.utils.export.operators import operators
-from pocketflow.utils.export.runner import LiteRtRunner, num_usable_threads
+from pocketflow.utils.export.runner import LiteRtRunner, Values, num_usable_threads
 from pocketflow.utils.export.signature import named_inputs, structured_outputs
 from pocketflow.utils.system.atomic import replacing
 from pocketflow.utils.tasks.nests import Nest, concatenated, in_batches, take
@@ -29,6 +29,15 @@ from pocketflow.utils.tasks.task import Task
 
 FLOAT32_TOLERANCE = 1e-3
 """Largest accepted relative difference between the outputs of a float32 file and its model."""
+
+
+Run = Callable[[Path, Nest, int], Values]
+"""`run(path, inputs, batch_size)` returns the outputs [N, ...] (float32) of a file; inputs of several are by name."""
+
+
+def run_here(path: Path, inputs: Nest, batch_size: int) -> Values:
+    """Runs a file in this process, on all threads; `IsolatedConversions.predict` survives a crash of the runtime."""
+    return LiteRtRunner(path, num_usable_threads()).predict(inputs, batch_size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,19 +71,20 @@ class Evaluation:
         """The inputs as a file takes them: by name, if the model is known."""
         return self.images if self.model is None else named_inputs(self.model, self.images)
 
-    def run(self, runner: LiteRtRunner, batch_size: int) -> Nest:
+    def run(self, path: Path, batch_size: int, run: Run) -> Nest:
         """The outputs [N, ...] (float32) of a file, in the structure of those of the model."""
-        outputs = runner.predict(self.file_inputs, batch_size)
+        outputs = run(path, self.file_inputs, batch_size)
         return structured_outputs(self.model, outputs) if isinstance(outputs, dict) and self.model else outputs
 
 
 @dataclasses.dataclass(frozen=True)
 class FileUnderTest:
-    """An exported file, its format, and the data and outputs for its evaluation."""
+    """An exported file, its format, the data and outputs for its evaluation, and its agreement if known already."""
 
     file_format: str
     path: Path
     evaluation: Evaluation
+    agreement: Agreement | None = None
 
     @property
     def runs(self) -> bool:
@@ -85,10 +95,10 @@ class FileUnderTest:
     def num_bytes(self) -> int:
         return self.path.stat().st_size
 
-    def predict(self, batch_size: int) -> Nest:
+    def predict(self, batch_size: int, run: Run = run_here) -> Nest:
         """The outputs [N, ...] (float32) that the file computes for the inputs."""
         if self.runs:
-            return self.evaluation.run(LiteRtRunner(self.path, num_usable_threads()), batch_size)
+            return self.evaluation.run(self.path, batch_size, run)
         return keras_outputs(load_container(self.path).model, self.evaluation.images, batch_size)
 
 
@@ -222,7 +232,7 @@ def _agreements(
     agreements = {}
     for name, file in files.items():
         try:
-            agreements[name] = check_file(file, batch_size)
+            agreements[name] = file.agreement or check_file(file, batch_size)
         except PocketFlowError as error:
             if failed is None or name == reference:
                 raise
@@ -231,8 +241,13 @@ def _agreements(
     return agreements
 
 
-def check_file(file: FileUnderTest, batch_size: int = 64) -> Agreement:
+def check_file(file: FileUnderTest, batch_size: int = 64, run: Run = run_here) -> Agreement:
     """Reads a file, runs it, and compares its outputs with those of its model.
+
+    Args:
+      file: the file, with the data for its evaluation.
+      batch_size: samples per call.
+      run: runs `.tflite` files; by default in this process, which a crash of the runtime would end.
 
     Raises:
       PocketFlowError: the file cannot be run, its outputs are not finite, or, for float32, differ from those of its
@@ -240,7 +255,7 @@ def check_file(file: FileUnderTest, batch_size: int = 64) -> Agreement:
     """
     evaluation = file.evaluation
     result = agreement(
-        evaluation.reference, file.predict(batch_size), evaluation.labels, evaluation.task, evaluation.logits_of
+        evaluation.reference, file.predict(batch_size, run), evaluation.labels, evaluation.task, evaluation.logits_of
     )
     if file.file_format in (CONTAINER, 'float32') and result.relative_max_abs_diff > FLOAT32_TOLERANCE:
         if not _is_explained_by_rounding(evaluation, result, batch_size):

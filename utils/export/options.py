@@ -12,6 +12,8 @@ GIVEN, LOGITS = 'given', 'logits'
 """Values of `--export_head`."""
 NORMALISED, UINT8 = 'normalised', 'uint8'
 """Values of `--export_input`."""
+INT8, FLOAT32 = 'int8', 'float32'
+"""Values of `--int8_io`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +42,13 @@ class ExportOptions(Options):
         'normalisation in the file; default: normalised, or as the files of the run have it',
         choices=(NORMALISED, UINT8),
     )
+    int8_io: str | None = option(
+        'int8_io',
+        None,
+        'what the int8 file takes and returns; int8: integer codes (of uint8 pixels with --export_input=uint8); '
+        'float32: values, which the file itself converts; default: int8, or as the file of the run has it',
+        choices=(INT8, FLOAT32),
+    )
     num_eval: int | None = option(
         'nb_smpls_export_eval', None, 'evaluation samples to run each file on; default: all', low=1
     )
@@ -59,6 +68,30 @@ class ExportOptions(Options):
         'over sequences, layer normalization within float16',
         choices=('gpu',),
     )
+    description: str | None = option(
+        'export_description',
+        None,
+        'description in the files; default: network, data set, learners and what was measured',
+    )
+    version: str | None = option('export_version', None, 'version of the network, for its files')
+    author: str | None = option('export_author', None, 'author of the network, for its files')
+    license: str | None = option('export_license', None, 'license of the network, for its files: a name or a text')
+    time_limit: float = option(
+        'export_time_limit',
+        3600.0,
+        'seconds for the conversion of a file, and for its run on all evaluation samples; a file that takes longer is '
+        'left out',
+        above=0,
+        decides=False,
+    )
+    memory_limit: float | None = option(
+        'export_memory_limit',
+        None,
+        'GB of memory for the process that converts and runs files; a file that takes more is left out; default: '
+        '90 % of what is available',
+        above=0,
+        decides=False,
+    )
     device_latency: str | None = option(
         'device_latency',
         None,
@@ -68,9 +101,11 @@ class ExportOptions(Options):
     )
 
     def as_before(self, former: Mapping[str, str]) -> ExportOptions:
-        """These options; what is not given of input and head is that of the report's former entry `files`."""
+        """These options; what is not given of input, head and int8_io is that of the report's former entry `files`."""
         return self.replace(
-            head=self.head or former.get('head', GIVEN), input=self.input or former.get('input', NORMALISED)
+            head=self.head or former.get('head', GIVEN),
+            input=self.input or former.get('input', NORMALISED),
+            int8_io=self.int8_io or former.get('int8_io', INT8),
         )
 
     @property

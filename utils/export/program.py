@@ -39,6 +39,7 @@ class Program:
       holds_ranges: whether it was trained for int8 and has activation ranges, so that it can be converted to int8 only.
       input_range: the values of the uint8 codes 0 and 255 of the int8 file's input; None: int8 codes of the range that
         the calibration finds.
+      float_io: whether the int8 file returns float32 values, and takes them, unless it takes uint8 codes.
     """
 
     folder: Path
@@ -46,6 +47,13 @@ class Program:
     inputs: Mapping[str, tuple[int, ...]]
     holds_ranges: bool = False
     input_range: tuple[float, float] | None = None
+    float_io: bool = False
+
+    @property
+    def int8_types(self) -> tuple[tf.DType, tf.DType]:
+        """Types of the inputs and of the outputs of the int8 file."""
+        outside = tf.float32 if self.float_io else tf.int8
+        return outside if self.input_range is None else tf.uint8, outside
 
 
 def convert_program(program: Program, file_format: str, calibration: Calibration | None = None) -> bytes:
@@ -104,11 +112,11 @@ def _dynamic(program: Program, calibration: Calibration | None) -> bytes:
 
 @file_formats.register('int8')
 def _int8(program: Program, calibration: Calibration | None) -> bytes:
-    """Int8 weights, activations, input and output."""
+    """Int8 weights and activations; inputs and outputs are integers, too, unless the program has float ones."""
     converter = _converter(program)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    input_type = tf.int8 if program.input_range is None else tf.uint8
-    converter.inference_input_type, converter.inference_output_type = input_type, tf.int8
+    input_type, output_type = program.int8_types
+    converter.inference_input_type, converter.inference_output_type = input_type, output_type
     if program.holds_ranges:
         return bytes(converter.convert())
     if calibration is None:
@@ -123,7 +131,7 @@ def _int8(program: Program, calibration: Calibration | None) -> bytes:
     calibrated = _possible_ranges(program, converter.convert())
     if program.input_range is not None:
         set_input_range(calibrated, *program.input_range)
-    return bytes(mlir_quantize(bytes(calibrated), input_data_type=input_type, output_data_type=tf.int8))
+    return bytes(mlir_quantize(bytes(calibrated), input_data_type=input_type, output_data_type=output_type))
 
 
 def _possible_ranges(program: Program, calibrated: bytes) -> bytearray:

@@ -12,21 +12,23 @@ import tf_keras as keras
 from pocketflow.utils.graph.inputs import inputs_in_order, names_in_order
 from pocketflow.utils.tasks.nests import Nest
 
-ONLY_INPUT, ONLY_OUTPUT = 'images', 'output_0'
-"""Names of the input and the output of a file that has only one."""
+ONLY_INPUT = 'images'
+"""Name of the input of a file that has only one, if it is an image."""
+IMAGE_AXES = 3
 
 
 def input_names(model: keras.Model) -> list[str]:
-    """Names of the inputs in the order of `model.inputs`: those of the input layers, or of a dict of inputs."""
-    if len(model.inputs) == 1:
+    """Names of the inputs in the order of `model.inputs`: those of the input layers, or of a dict of inputs.
+
+    A single image, which Keras names `input_1`, is `images`.
+    """
+    if len(model.inputs) == 1 and len(model.inputs[0].shape) == 1 + IMAGE_AXES:
         return [ONLY_INPUT]
     return identifiers(names_in_order(model.input, model.input_names))
 
 
 def output_names(model: keras.Model) -> list[str]:
     """Names of the outputs in the order of `model.outputs`: those of the output layers, or of a dict of outputs."""
-    if len(model.outputs) == 1:
-        return [ONLY_OUTPUT]
     return identifiers(names_in_order(model.output, model.output_names))
 
 

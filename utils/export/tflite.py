@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,13 +14,18 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.export.convert import convert
 from pocketflow.utils.export.format_names import CONTAINER, formats
 from pocketflow.utils.export.formats import Source
 from pocketflow.utils.export.latency import DEFAULT_TIMING, Timing, time_alternating
 from pocketflow.utils.export.measure import Evaluation, FileUnderTest, check_file, export_files, keras_outputs
+from pocketflow.utils.export.metadata import Metadata, Tensor, with_metadata
+from pocketflow.utils.export.options import FLOAT32, INT8
 from pocketflow.utils.export.runner import LiteRtRunner
+from pocketflow.utils.export.signature import output_names
 from pocketflow.utils.graph.arguments import checked_images, flat_model
 from pocketflow.utils.quantization.encoding import Encoding
+from pocketflow.utils.system.atomic import replacing
 from pocketflow.utils.tasks.nests import Nest, take
 
 NUM_CHECKED = 64
@@ -35,6 +41,8 @@ def export_tflite(
     images: np.ndarray | None = None,
     *,
     encodings: Mapping[str, Encoding] | None = None,
+    labels: Sequence[str] = (),
+    int8_io: str = INT8,
 ) -> dict[str, Path]:
     """Writes `.tflite` files of a model; each is read again, run, and compared with the model.
 
@@ -56,6 +64,9 @@ def export_tflite(
         Required for 'int8', which calibrates the ranges of activations on all of them; files are checked on the first
         64, or on random numbers if none are given.
       encodings: codes of kernels on symmetric grids, from `quantize(..., symmetric=True)`, for 'mixed'.
+      labels: names of the classes in the order of the outputs, for the metadata of the files, which MediaPipe and
+        Android's Task library read.
+      int8_io: what the int8 file takes and returns: 'int8' codes, or 'float32' values.
 
     Returns:
       Format -> path, in the order of `formats`.
@@ -73,10 +84,15 @@ def export_tflite(
     outputs = keras_outputs(model, samples)
     evaluation = Evaluation(samples, outputs, model=model)
     Path(folder).mkdir(parents=True, exist_ok=True)
-    source = Source(model, encodings or {}, images)
+    if int8_io not in (INT8, FLOAT32):
+        raise UsageError(f'int8_io={int8_io!r}: known: {INT8}, {FLOAT32}')
+    metadata = _metadata(model, labels)
+    source = Source(model, encodings or {}, images, functools.partial(convert, float_io=int8_io == FLOAT32))
     paths: dict[str, Path] = {}
     for name in names:
         paths |= export_files(source, [name], Path(folder))
+        with replacing(paths[name]) as temporary:
+            temporary.write_bytes(with_metadata(paths[name].read_bytes(), metadata))
         check_file(FileUnderTest(name, paths[name], evaluation))
     return paths
 
@@ -96,6 +112,21 @@ def _checked_formats(names: Sequence[str], images: Any, encodings: Any) -> list[
     if not names:
         raise UsageError(f'no format is given; known: {", ".join(known)}')
     return names
+
+
+def _metadata(model: keras.Model, labels: Sequence[str]) -> Metadata:
+    """The description of the files.
+
+    Raises:
+      UsageError: the labels are not one for each value of the only output.
+    """
+    if not labels:
+        return Metadata(model.name)
+    sizes = [tensor.shape[-1] for tensor in model.outputs]
+    if sizes != [len(labels)]:
+        raise UsageError(f'{len(labels)} labels for outputs of {", ".join(map(str, sizes))} values; give one for each')
+    (output,) = output_names(model)
+    return Metadata(model.name, outputs={output: Tensor(output, has_labels=True)}, labels=list(map(str, labels)))
 
 
 def _random_samples(model: keras.Model) -> Nest:

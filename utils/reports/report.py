@@ -77,7 +77,7 @@ SHAPE = {
             'lint?': LINT_SHAPE,
         }
     ],
-    'files?': {'input': str, 'head': str, 'outputs': str},
+    'files?': {'input': str, 'head': str, 'outputs': str, 'int8_io?': str},
     'rewrites?': {'target': str, 'changes': {...: str}, 'difference': Number()},
     'failed_exports?': [{'format': str, 'reason': str, 'required': bool}],
     'verdict': (
@@ -178,6 +178,8 @@ def form_line(report: Record) -> list[str]:
     said = []
     if files['input'] == 'uint8':
         said.append('.tflite files take uint8 pixels, and normalise them')
+    if files.get('int8_io') == 'float32':
+        said.append('model_int8.tflite takes and returns float32 values')
     if files['outputs'] != 'logits':
         said.append(f'all end as the original network: {files["outputs"]}')
     if rewrites := report.get('rewrites'):

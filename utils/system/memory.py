@@ -22,6 +22,30 @@ def available_bytes(root: Path = Path('/')) -> int | None:
     return max(0, min(found)) if found else None
 
 
+def unreclaimable_bytes(pid: int, root: Path = Path('/')) -> int | None:
+    """Resident memory of a process without the pages of mapped files, which the kernel can drop; None if unknown."""
+    found = {}
+    for line in _lines(root / f'proc/{pid}/status'):
+        name, _, value = line.partition(':')
+        if name in ('RssAnon', 'RssShmem'):
+            found[name] = int(value.split()[0]) * 1024
+    return sum(found.values()) if found else None
+
+
+def num_oom_kills(root: Path = Path('/')) -> int:
+    """How often the kernel has killed a process because memory ran out, as far as this process can see it.
+
+    Counted are the machine (`/proc/vmstat`) and this process's control groups; only differences are of interest.
+    """
+    count = 0
+    for path in (root / 'proc/vmstat', *_oom_files(root)):
+        for line in _lines(path):
+            name, _, value = line.partition(' ')
+            if name == 'oom_kill' and value.isdigit():
+                count += int(value)
+    return count
+
+
 def in_words(num_bytes: float) -> str:
     """Formats a number of bytes with a unit.
 
@@ -48,20 +72,30 @@ def _of_machine(root: Path) -> Iterator[int]:
 
 def _of_groups(root: Path) -> Iterator[int]:
     """Available bytes of this process's control group and of its parent groups, as far as they have limits."""
+    for folder, is_first_version in _groups(root):
+        names = (
+            ('memory.limit_in_bytes', 'memory.usage_in_bytes', 'total_inactive_file')
+            if is_first_version
+            else ('memory.max', 'memory.current', 'inactive_file')
+        )
+        yield from _of_group(folder, *names)
+
+
+def _groups(root: Path) -> Iterator[tuple[Path, bool]]:
+    """Folders of this process's control group and of its parents, and whether they are of version 1."""
     for line in _lines(root / 'proc/self/cgroup'):
         _, controllers, path = line.split(':', 2)
-        if controllers == '':
-            base, names = root / 'sys/fs/cgroup', ('memory.max', 'memory.current', 'inactive_file')
-        elif 'memory' in controllers.split(','):
-            base, names = (
-                root / 'sys/fs/cgroup/memory',
-                ('memory.limit_in_bytes', 'memory.usage_in_bytes', 'total_inactive_file'),
-            )
-        else:
+        is_first_version = 'memory' in controllers.split(',')
+        if controllers and not is_first_version:
             continue
-        inner = PurePosixPath(path.lstrip('/'))
+        base, inner = root / 'sys/fs/cgroup', PurePosixPath(path.lstrip('/'))
         for group in (inner, *inner.parents):
-            yield from _of_group(base / group, *names)
+            yield (base / 'memory' if is_first_version else base) / group, is_first_version
+
+
+def _oom_files(root: Path) -> Iterator[Path]:
+    for folder, is_first_version in _groups(root):
+        yield folder / ('memory.oom_control' if is_first_version else 'memory.events')
 
 
 def _of_group(folder: Path, limit: str, usage: str, reclaimable: str) -> Iterator[int]:

@@ -46,15 +46,22 @@ MAX_CAUSES = 20
 
 def storage_failure(error: BaseException) -> str | None:
     """Message for an error that is, or is caused by, a file error of the operating system; else `None`."""
+    reason = storage_reason(error)
+    if reason is None:
+        return None
+    return (
+        f'{reason}: the same command then continues from the last checkpoint, bit for bit (files are written whole or '
+        'not at all)'
+    )
+
+
+def storage_reason(error: BaseException) -> str | None:
+    """As `storage_failure`, without what to do then: `/runs/mine: No space left on device; make room there`."""
     for cause in _causes(error):
         found = _refusal(cause)
         if found is not None:
             number, path = found
-            return (
-                f'{_known_part(path) or "a file of this run"}: {os.strerror(number)}; {ADVICE[number]}: the same '
-                'command then continues from the last checkpoint, bit for bit (files are written whole or not at '
-                'all)'
-            )
+            return f'{_known_part(path) or "a file of this run"}: {os.strerror(number)}; {ADVICE[number]}'
     return None
 
 

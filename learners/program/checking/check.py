@@ -33,7 +33,7 @@ from pocketflow.learners.program.pipeline import load_fitting_model, load_in_sta
 from pocketflow.learners.program.zoo import FIRST_STAGE
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters
 from pocketflow.utils.errors import PocketFlowError, first_line
-from pocketflow.utils.export.isolated import conversion_process
+from pocketflow.utils.export.watched_process import conversion_process
 from pocketflow.utils.graph import Head, StandardForm
 from pocketflow.utils.reports import check_page
 from pocketflow.utils.reports.layer_table import chained_rows

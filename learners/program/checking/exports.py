@@ -18,8 +18,9 @@ from pocketflow.learners.program.exporting import Candidate, Exporter
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.export.convert import Calibration
 from pocketflow.utils.export.inputs import PixelInput
-from pocketflow.utils.export.isolated import IsolatedConversions, isolated_conversions
+from pocketflow.utils.export.isolated import IsolatedConversions, Settings, isolated_conversions
 from pocketflow.utils.export.options import ExportOptions
+from pocketflow.utils.export.runner import Values
 from pocketflow.utils.tasks.nests import Nest
 
 NUM_SAMPLES = 16
@@ -64,10 +65,13 @@ class _TimedConversions(IsolatedConversions):
     def try_out(self, file_format: str, content: bytes) -> None:
         self._inner.try_out(file_format, content)
 
+    def predict(self, path: Path, inputs: Values, batch_size: int) -> Values:
+        return self._inner.predict(path, inputs, batch_size)
+
 
 @contextlib.contextmanager
-def _timed(seconds: dict[str, float], folder: Path, samples: Nest) -> Iterator[IsolatedConversions]:
-    with isolated_conversions(folder, samples) as conversions:
+def _timed(seconds: dict[str, float], folder: Path, samples: Nest, settings: Settings) -> Iterator[IsolatedConversions]:
+    with isolated_conversions(folder, samples, settings) as conversions:
         yield _TimedConversions(conversions, seconds)
 
 

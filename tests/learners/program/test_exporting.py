@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 
 import numpy as np
 import pytest
@@ -109,9 +110,11 @@ def test_files_take_pixels_and_give_probabilities_if_asked_to(tmp_path):
 
 
 def test_what_is_not_asked_for_again_stays():
-    assert ExportOptions().as_before({}) == ExportOptions(head='given', input='normalised')
-    former = {'head': 'logits', 'input': 'uint8', 'outputs': 'logits'}
-    assert ExportOptions(head='given').as_before(former) == ExportOptions(head='given', input='uint8')
+    assert ExportOptions().as_before({}) == ExportOptions(head='given', input='normalised', int8_io='int8')
+    former = {'head': 'logits', 'input': 'uint8', 'int8_io': 'float32', 'outputs': 'logits'}
+    assert ExportOptions(head='given').as_before(former) == ExportOptions(
+        head='given', input='uint8', int8_io='float32'
+    )
 
 
 def test_images_that_are_no_pixels_are_refused(monkeypatch):
@@ -172,7 +175,7 @@ class Failing:
         self._names = names
 
     @contextlib.contextmanager
-    def __call__(self, folder, samples):
+    def __call__(self, folder, samples, settings):
         yield self
 
     def convert(self, model, file_format, calibration, pixels):
@@ -182,6 +185,9 @@ class Failing:
 
     def try_out(self, file_format, content):
         assert content
+
+    def predict(self, path, inputs, batch_size):
+        return measure.run_here(path, inputs, batch_size)
 
 
 @pytest.mark.parametrize(
@@ -207,17 +213,55 @@ def test_a_format_that_fails_costs_no_other(names, given, required, tmp_path):
 
 
 def test_a_file_that_fails_when_it_is_measured_costs_no_other(tmp_path, monkeypatch):
-    def agreement_of_file(file, batch_size):
+    def agreement_of_file(file, run):
         if file.file_format == 'int8':
             raise PocketFlowError('not finite')
-        return original(file, batch_size)
+        return original(file, run=run)
 
-    original = measure.check_file
-    monkeypatch.setattr(measure, 'check_file', agreement_of_file)
+    original = exporting.check_file
+    monkeypatch.setattr(exporting, 'check_file', agreement_of_file)
     one = Exporter(make_helper(), ExportOptions(**QUICK), tmp_path, Failing())
     result = one.export(candidate(tmp_path / 'baseline'), candidate(tmp_path), ['float32', 'int8'])
     assert [item['format'] for item in result['exports']] == ['float32']
     assert result['failed_exports'] == [{'format': 'int8', 'reason': 'not finite', 'required': False}]
+
+
+def test_an_uncompressed_file_that_fails_gives_way_to_the_next_format(tmp_path):
+    class FailingBefore(Failing):
+        def __call__(self, folder, samples, settings):
+            self._is_before = folder.name == 'baseline'
+            return super().__call__(folder, samples, settings)
+
+        def convert(self, model, file_format, calibration, pixels):
+            if self._is_before and file_format in self._names:
+                raise PocketFlowError('crashed')
+            return convert(model, file_format, calibration, pixels)
+
+    one = Exporter(make_helper(), ExportOptions(**QUICK), tmp_path, FailingBefore('float32'))
+    result = one.export(candidate(tmp_path / 'baseline'), candidate(tmp_path), ['float32', 'dynamic'], 'float32')
+    assert [item['format'] for item in result['exports']] == ['float32', 'dynamic']
+    assert result['baseline']['file'] == 'baseline/model_dynamic.tflite' and 'failed_exports' not in result
+
+
+def test_any_error_costs_one_format_only(tmp_path, monkeypatch):
+    def export_files(source, names, folder):
+        if names[0] in errors:
+            raise errors[names[0]]
+        return original(source, names, folder)
+
+    original = exporting.export_files
+    monkeypatch.setattr(exporting, 'export_files', export_files)
+    full = OSError(errno.ENOSPC, 'No space left on device', str(tmp_path / 'model_int8.tflite'))
+    errors = {'float16': ValueError('first\nsecond'), 'int8': full}
+    one = Exporter(make_helper(), ExportOptions(**QUICK), tmp_path, Failing())
+    only = candidate(tmp_path)
+    result = one.export(only, only, ['float16', 'float32', 'int8'])
+    assert [item['format'] for item in result['exports']] == ['float32']
+    assert {entry['format']: entry['reason'] for entry in result['failed_exports']} == {
+        'float16': 'ValueError: first',
+        'int8': f'{tmp_path}/model_int8.tflite: No space left on device; make room there, and export this format again '
+        '(--exec_mode=export)',
+    }
 
 
 def test_without_any_file_there_is_no_report(tmp_path):

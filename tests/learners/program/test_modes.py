@@ -340,7 +340,8 @@ def test_benchmark_prints_a_line_per_file(pruned_run):
         'baseline/model_float32.tflite',
         *sorted(f'model_{name}.tflite' for name in FORMATS),
     ]
-    assert all(float(cell) > 0 for line in lines[1:] for cell in line.split()[2:])
+    assert all(float(cell) > 0 for line in lines[1:] for cell in line.split()[2:6])
+    assert "LiteRT's tool, p50 ms, 1 thread" in lines[0]
     assert times(pruned_run.path) == before
 
 
@@ -360,7 +361,8 @@ def test_benchmark_of_a_damaged_file(pruned_run, tmp_path):
     os.truncate(run / 'model_int8.tflite', 50_000)
     outcome = run_main('--exec_mode=benchmark', f'--run_dir={run}')
     assert outcome.code == 1 and outcome.err.count('\n') == 1
-    assert f'error: {run}/model_int8.tflite: LiteRT cannot load this file (' in outcome.err
+    assert f'error: not timed: {run}/model_int8.tflite: LiteRT cannot load this file (' in outcome.err
+    assert 'model_float32.tflite' in outcome.out and 'int8' not in outcome.out
 
 
 def test_benchmark_without_files(pruned_run, tmp_path):

@@ -30,6 +30,14 @@ def test_int8_is_integer_outside_the_other_formats_are_float(net, images):
     assert dynamic.input_dtype is np.float32 and dynamic.output_dtype is np.float32
 
 
+def test_int8_with_float_ends_computes_the_same(net, images):
+    files = [convert(net, 'int8', images, float_io=float_io) for float_io in (False, True)]
+    codes, values = map(LiteRtRunner, files)
+    assert values.input_dtype is np.float32 and values.output_dtype is np.float32
+    assert values.operators() - codes.operators() == {'QUANTIZE': 1, 'DEQUANTIZE': 1}
+    np.testing.assert_array_equal(values.predict(images), codes.predict(images))
+
+
 def test_smaller_formats_give_smaller_files(net, images):
     net = keras.Sequential([keras.Input((64,)), keras.layers.Dense(64)], name='dense')
     data = np.ones((2, 64), np.float32)

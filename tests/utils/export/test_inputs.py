@@ -10,6 +10,7 @@ from pocketflow.datasets import cifar10_dataset
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.export.convert import convert
 from pocketflow.utils.export.inputs import PixelInput, affine_map, as_pixels
+from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.quantization.int8.wrapping import quantization_aware
 
 SHAPE = (8, 8, 3)
@@ -146,3 +147,17 @@ def test_a_network_of_float_pixels(model):
     network = pixel_input(cifar10).with_float_pixels(model)
     np.testing.assert_allclose(network(PIXELS.astype(np.float32)), model(cifar10(PIXELS)), atol=1e-5)
     assert pixel_input(tf.image.per_image_standardization).with_float_pixels(model) is None
+
+
+@pytest.mark.parametrize('holds_ranges', [False, True])
+def test_int8_of_pixels_with_float_outputs(model, holds_ranges, caplog):
+    """The pixels stay the codes of the input; only the outputs are converted."""
+    pixels = pixel_input(around_128)
+    if holds_ranges:
+        model = quantization_aware(model, pixels.normalised(PIXELS))
+    codes, values = (
+        LiteRtRunner(convert(model, 'int8', PIXELS, pixels, float_io=float_io)) for float_io in (False, True)
+    )
+    assert values.input_dtype is np.uint8 and values.output_dtype is np.float32
+    np.testing.assert_array_equal(values.predict(PIXELS), codes.predict(PIXELS))
+    assert 'in float' not in caplog.text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tf_keras as keras
@@ -9,7 +11,9 @@ import tf_keras as keras
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export import isolated
 from pocketflow.utils.export.convert import convert
-from pocketflow.utils.export.isolated import ConversionProcess, CrashError, conversion_process, isolated_conversions
+from pocketflow.utils.export.isolated import isolated_conversions
+from pocketflow.utils.export.runner import LiteRtRunner
+from pocketflow.utils.export.watched_process import CrashError
 
 
 @pytest.mark.parametrize('file_format', ['float32', 'int8'])
@@ -52,19 +56,44 @@ def test_a_file_that_lite_rt_refuses_is_named(images, tmp_path):
         conversions.try_out('int8', b'nonsense')
 
 
-def test_a_process_that_takes_too_long_is_ended(tmp_path):
-    slow = ConversionProcess(time_limit=0.01)
-    with pytest.raises(CrashError, match='took longer than 0.01 seconds'):
-        slow.ask('convert', temporary=str(tmp_path))
-    slow.close()
+def test_the_layer_that_crashes_the_converter_is_named(net, images, tmp_path, monkeypatch):
+    """A crash that depends on one layer, whose place is found by converting parts of the network."""
+    relu = next(layer.name for layer in net.layers if isinstance(layer, keras.layers.ReLU))
+    with isolated_conversions(tmp_path, images[:2]) as conversions:
+
+        def converted(part, file_format, calibration, front):
+            tried.append(len(part.layers))
+            if any(layer.name == relu for layer in part.layers):
+                raise CrashError('crashed (SIGSEGV)', is_native=True)
+            return b''
+
+        tried = []
+        monkeypatch.setattr(conversions, '_converted', converted)
+        with pytest.raises(
+            PocketFlowError,
+            match=r'cannot be converted to float16: the converter crashed \(SIGSEGV\); it begins to crash with layer '
+            rf"'{relu}': replace it, or export another format$",
+        ):
+            conversions.convert(net, 'float16')
+        assert 1 < len(tried) < len(net.layers)
 
 
-def test_the_end_of_a_process_is_described(tmp_path, monkeypatch):
-    monkeypatch.setattr(isolated.sys, 'executable', '/bin/false')
-    ended = ConversionProcess()
-    with pytest.raises(CrashError, match=r'crashed \(exit code 1\)'):
-        ended.ask('convert', temporary=str(tmp_path))
+@pytest.mark.parametrize('chunk', [isolated.CHUNK_BYTES, 1])
+def test_outputs_are_those_of_this_process(chunk, net, images, tmp_path, monkeypatch):
+    monkeypatch.setattr(isolated, 'CHUNK_BYTES', chunk)
+    file = tmp_path / 'net.tflite'
+    file.write_bytes(convert(net, 'float32'))
+    with isolated_conversions(tmp_path, images[:2]) as conversions:
+        outputs = conversions.predict(file, images, 2)
+    np.testing.assert_array_equal(outputs, LiteRtRunner(file).predict(images, 2))
 
 
-def test_there_is_one_process_for_all_exports():
-    assert conversion_process() is conversion_process()
+def test_a_file_that_crashes_the_runtime_is_named(images, tmp_path, monkeypatch):
+    def crash(*_, **__):
+        raise CrashError('crashed (SIGSEGV)', is_native=True)
+
+    monkeypatch.setattr(isolated.ConversionProcess, 'ask', crash)
+    with isolated_conversions(tmp_path, images[:2]) as conversions:
+        for run in (lambda path: conversions.predict(path, images, 2), lambda path: conversions.try_file(path, {})):
+            with pytest.raises(PocketFlowError, match=r'^bad\.tflite cannot be run: LiteRT crashed \(SIGSEGV\)$'):
+                run(Path('bad.tflite'))

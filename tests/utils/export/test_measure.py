@@ -182,7 +182,7 @@ def test_a_model_that_magnifies_rounding_is_told_from_a_wrong_file(scale, is_its
         cancelling_net(scale), inputs, np.zeros(20, int), Classification()
     )  # the first output is 0
     off = evaluation.reference + np.float32([0.5, 0])
-    monkeypatch.setattr(FileUnderTest, 'predict', lambda self, batch_size: off)
+    monkeypatch.setattr(FileUnderTest, 'predict', lambda self, batch_size, run: off)
     file = FileUnderTest('float32', tmp_path / 'model_float32.tflite', evaluation)
     monkeypatch.setattr(logging, 'warning', lambda message, *args: messages.append(message % args))
     messages = []

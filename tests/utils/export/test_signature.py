@@ -34,8 +34,10 @@ def samples() -> dict[str, np.ndarray]:
 
 def test_names(network):
     assert (input_names(network), output_names(network)) == (['wide', 'image'], ['classes', 'sum'])
-    one = keras.Sequential([keras.layers.Dense(1, input_shape=(2,))])
-    assert (input_names(one), output_names(one)) == (['images'], ['output_0'])
+    one = keras.Sequential([keras.layers.Dense(1, input_shape=(2,), name='logits')])
+    assert (input_names(one), output_names(one)) == (['logits_input'], ['logits'])
+    image = keras.Sequential([keras.layers.Flatten(input_shape=(2, 2, 1), name='pre/dictions')])
+    assert (input_names(image), output_names(image)) == (['images'], ['pre_dictions'])
     assert identifiers(['a', 'a', 'a/b', 'é']) == ['a', 'a_1', 'a_b', 'x_']
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export import tflite
 from pocketflow.utils.export.formats import Source
 from pocketflow.utils.export.latency import Timing
+from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.export.tflite import Measurement
 
 layers = keras.layers
@@ -33,7 +35,14 @@ def samples(shape: tuple[int, ...] = (8, 8, 1), count: int = 40) -> np.ndarray:
 
 def test_files_are_written_and_measured(model: keras.Model, tmp_path: Path):
     images = samples()
-    paths = pocketflow.export_tflite(model, tmp_path / 'new', ['float32', 'int8'], images)
+    names = ['no', 'yes', 'perhaps', 'never']
+    paths = pocketflow.export_tflite(
+        model, tmp_path / 'new', ['float32', 'int8'], images, labels=names, int8_io='float32'
+    )
+    for path in paths.values():
+        with zipfile.ZipFile(path) as archive:
+            assert archive.read('labels.txt').decode().split() == names
+    assert LiteRtRunner(paths['int8']).output_dtype is np.float32
     assert paths == {name: tmp_path / 'new' / f'model_{name}.tflite' for name in ('float32', 'int8')}
     labels = (model(images, training=False).numpy().argmax(1) + 1) % 4
     once = Timing(rounds=1, warmup=0, settling=0, invocations_per_round=1)

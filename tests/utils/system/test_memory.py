@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pocketflow.utils.system.memory import available_bytes, in_words
+from pocketflow.utils.system.memory import available_bytes, in_words, num_oom_kills, unreclaimable_bytes
 
 GIB = 2**30
 
@@ -68,3 +68,21 @@ def test_this_machine():
 )
 def test_in_words(num_bytes, words):
     assert in_words(num_bytes) == words
+
+
+def test_memory_of_a_process_without_mapped_files(tmp_path):
+    status = 'Name:\tpython\nVmRSS:\t 900 kB\nRssAnon:\t  500 kB\nRssFile:\t 300 kB\nRssShmem:\t 100 kB\n'
+    assert unreclaimable_bytes(7, machine(tmp_path, {'proc/7/status': status})) == 600 * 1024
+    assert unreclaimable_bytes(8, tmp_path) is None
+    assert unreclaimable_bytes(os.getpid()) > 10**6
+
+
+def test_kills_by_the_kernel(tmp_path):
+    assert num_oom_kills(tmp_path) == 0
+    files = {
+        'proc/vmstat': 'nr_free_pages 5\noom_kill 2\n',
+        'proc/self/cgroup': '4:memory:/job\n0::/job\n',
+        'sys/fs/cgroup/memory/job/memory.oom_control': 'under_oom 0\noom_kill 3\n',
+        'sys/fs/cgroup/job/memory.events': 'oom 9\noom_kill 4\n',
+    }
+    assert num_oom_kills(machine(tmp_path, files)) == 9
