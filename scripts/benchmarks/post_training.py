@@ -41,9 +41,11 @@ CASES: Mapping[str, Mapping[str, Any]] = {
     'int4-nearest': {'weight_bits': 4, 'rounding': 'nearest'},
     'int4-adaround': {'weight_bits': 4},
     'int4-equalized': {'weight_bits': 4, 'equalize': True},
+    'int3-simple': {'weight_bits': 3, 'rounding': 'nearest', 'bias_correction': False},
+    'int3-adaround': {'weight_bits': 3},
     'mixed': {'weight_bits': 'mixed'},
 }
-"""Case -> arguments; the simple ones have no bias correction."""
+"""Case -> arguments; the simple ones have no bias correction. Weights of 3 bits are stored in 4."""
 SMOKE_CASES = ('int8', 'int4-adaround')
 MOBILE_CASES = ('int8', 'int4-simple', 'int4-adaround')
 APPLICATIONS = ('MobileNetV2', 'EfficientNetB0', 'DenseNet121', 'ResNet50')

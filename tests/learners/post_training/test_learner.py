@@ -72,7 +72,7 @@ def test_an_interrupted_stage_continues_after_the_last_layer(tmp_path, monkeypat
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(module.KeptCodes, 'keep', stop_after_two)
-    with watched(), pytest.raises(Interrupted):
+    with pytest.raises(Interrupted), watched():
         stage().run(model)
     assert len(kept) == 2
     result = stage().run(model)
