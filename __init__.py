@@ -15,6 +15,7 @@ _PUBLIC = {
     'measure': 'pocketflow.utils.export.tflite',
     'prune_channels': 'pocketflow.learners.channel_pruning.pruning',
     'quantize': 'pocketflow.utils.quantization.post_training',
+    'quantize_post_training': 'pocketflow.learners.post_training.quantizing',
     'remove_channels': 'pocketflow.utils.channels',
     'save_container': 'pocketflow.utils.container',
     'sparsify': 'pocketflow.learners.weight_sparsification.sparsifying',

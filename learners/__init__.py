@@ -9,6 +9,7 @@ import pocketflow.learners.channel_pruning_groups.options
 import pocketflow.learners.channel_pruning_rmt.options
 import pocketflow.learners.full_precision.options
 import pocketflow.learners.nonuniform_quantization.options
+import pocketflow.learners.post_training.options
 import pocketflow.learners.uniform_quantization.options
 import pocketflow.learners.uniform_quantization_tf.options
 import pocketflow.learners.weight_sparsification.options

@@ -29,6 +29,7 @@ class LearnerDeclaration:
       replaced_flags: shared flag -> the learner's own flag, which takes precedence if it has a value.
       refuses_after: learners that cannot come before this one in a chain -> the reason.
       must_be_last: the reason why no learner can follow this one; None if learners can.
+      may_precede: the learners that can follow it all the same.
       exports_only: the export formats that can hold the learner's model; empty for all.
       defaults: shared flag -> its default for chains with this learner.
     """
@@ -38,6 +39,7 @@ class LearnerDeclaration:
     replaced_flags: Mapping[str, str] = dataclasses.field(default_factory=dict)
     refuses_after: Mapping[str, str] = dataclasses.field(default_factory=dict)
     must_be_last: str | None = None
+    may_precede: tuple[str, ...] = ()
     exports_only: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 

@@ -38,6 +38,8 @@ def check_chain(names: Sequence[str]) -> None:
     for index, name in enumerate(names):
         later = LEARNERS.declaration(name)
         for earlier in names[:index]:
-            reason = LEARNERS.declaration(earlier).must_be_last or later.refuses_after.get(earlier)
+            declared = LEARNERS.declaration(earlier)
+            reason = None if name in declared.may_precede else declared.must_be_last
+            reason = reason or later.refuses_after.get(earlier)
             if reason:
                 raise UsageError(f'--learner={",".join(names)}: {name} cannot follow {earlier}: {reason}')

@@ -10,15 +10,13 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pocketflow.learners.abstract_learner import AbstractLearner, Compressed
+from pocketflow.learners.int8_networks import check_network, unquantized_layers
 from pocketflow.learners.options import LEARNERS
-from pocketflow.learners.uniform_quantization_tf.checking import (
-    check_network,
-    check_norms_to_freeze,
-    unquantized_layers,
-)
+from pocketflow.learners.uniform_quantization_tf.checking import check_norms_to_freeze
 from pocketflow.learners.uniform_quantization_tf.options import UniformQuantizationTFOptions
 from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.errors import UsageError
+from pocketflow.utils.quantization.int8 import plain_if_quantization_aware
 from pocketflow.utils.quantization.int8.inspect import step_variables
 from pocketflow.utils.reports.layer_table import layer_rows
 from pocketflow.utils.runs.records import Record
@@ -47,7 +45,7 @@ class UniformQuantTFLearner(AbstractLearner):
         model = make_model()
         if self.options.freeze_bn_delay is not None:
             check_norms_to_freeze(model)
-        check_network(model)
+        check_network(model, self.name)
 
     def compress(self, model: keras.Model | None, found: Mapping[str, Any] | None = None) -> Compressed:
         from pocketflow.utils.quantization.int8.wrapping import Settings, quantization_aware, strip_quantization
@@ -56,12 +54,13 @@ class UniformQuantTFLearner(AbstractLearner):
         self._check_delay()
         settings = Settings(options.weight_bits, options.activation_bits, options.quant_delay, options.freeze_bn_delay)
         images = self.helper.training_images(options.num_images, self.context.seed)
+        model = plain_if_quantization_aware(model)  # what post-training returns
         wrapped = quantization_aware(model, images, settings)
         rows = layer_rows(model, strip_quantization(wrapped), {}, left_in_float(model, wrapped))
         return Compressed(wrapped, layers=tuple(self._with_bits(rows, wrapped)))
 
     def explain_layers(self, model: keras.Model) -> dict[str, str]:
-        return unquantized_layers(model)
+        return unquantized_layers(plain_if_quantization_aware(model))
 
     def num_images_read(self) -> int:
         return self.options.num_images

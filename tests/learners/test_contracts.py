@@ -37,12 +37,13 @@ NUM_STEPS = 3
 
 @dataclasses.dataclass(frozen=True)
 class LearnerSettings:
-    """A learner's row: small options, whether its model must be smaller than the one it was given, and how far (as a
-    share of the outputs' range) its file may be from its model.
+    """A learner's row: small options, whether its model must be smaller than the one it was given, whether it trains,
+    and how far (as a share of the outputs' range) its file may be from its model.
     """
 
     options: dict = dataclasses.field(default_factory=dict)
     shrinks: bool = True
+    trains: bool = True
     file_format: str = 'float32'
     tolerance: float = 1e-5
 
@@ -58,6 +59,9 @@ LEARNER_SETTINGS = {
     'uniform': LearnerSettings({'quant_epochs': (NUM_STEPS + 0.5) / 6}, shrinks=False),
     'non-uniform': LearnerSettings({'quant_epochs': (NUM_STEPS + 0.5) / 6, 'opt_mode': 'both'}, shrinks=False),
     'uniform-tf': LearnerSettings({'num_images': 60}, shrinks=False, file_format='int8', tolerance=0.02),
+    'post-training': LearnerSettings(
+        {'num_images': 60}, shrinks=False, trains=False, file_format='int8', tolerance=0.02
+    ),
     'weight-sparse': LearnerSettings({'protocol': 'uniform'}, shrinks=False),
 }
 
@@ -170,7 +174,7 @@ def test_learner_registers_under_its_own_name(name):
     assert learner_class.__doc__
 
 
-@pytest.mark.parametrize('name', list(LEARNERS))
+@pytest.mark.parametrize('name', [name for name in LEARNERS if LEARNER_SETTINGS[name].trains])
 def test_learner_trains_two_steps_and_then_one_more(name, whole, tmp_path, monkeypatch):
     """Stopped after two of three steps and continued, it ends where an unbroken run ends."""
     model = given_model(tmp_path)

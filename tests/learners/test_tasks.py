@@ -197,6 +197,17 @@ def test_bits_and_containers(model, learner, run):
     assert report['exports'][0]['max_abs_diff'] == 0 and report['verdict']['size_ratio'] > 2
 
 
+@pytest.mark.parametrize(('model', 'options'), [('two_inputs', ()), ('two_outputs', ('--ptq_weight_bits=4',))])
+def test_quantization_after_training(model, options, run):
+    given = ('--learner=post-training', '--ptq_nb_smpls=60', '--ptq_nb_iters=20', *options)
+    _, folder = run(model, 'quantized', *given, '--export_formats=int8')
+    report, helper = report_of(folder), pair(model)
+    images, labels = next(iter(helper.build_dataset_eval().unbatch().batch(100).as_numpy_iterator()))
+    found = own_metric(model, plain_litert(folder / 'model_int8.tflite', images), labels)
+    assert found == pytest.approx(report['exports'][0]['metrics'][helper.task.primary.name], abs=1e-4)
+    assert report['exports'][0]['relative_max_abs_diff'] < 0.05
+
+
 def test_a_search_takes_smaller_as_better(run):
     _, folder = run(
         'ink',

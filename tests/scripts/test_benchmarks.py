@@ -63,6 +63,7 @@ PROMISED = {
             'seconds',
         },
     ),
+    'post_training': ({'met', 'rows'}, {'table', 'network', 'seconds'}),
     'channel_pruners': (
         {'ratio'},
         {

@@ -15,6 +15,7 @@ from pocketflow.utils.export.convert import Calibration, convert, file_formats
 from pocketflow.utils.export.format_names import CONTAINER, MIXED, formats
 from pocketflow.utils.export.inputs import PixelInput
 from pocketflow.utils.export.mixed import mixed_precision
+from pocketflow.utils.export.narrow import with_int4_weights
 from pocketflow.utils.graph.preprocessing import channel_maps_as_convolutions, fold_channel_maps, without_augmentation
 from pocketflow.utils.quantization.encoding import AffineEncoding, Encoding
 from pocketflow.utils.quantization.int8 import is_quantization_aware
@@ -105,6 +106,8 @@ def _container(source: Source) -> bytes:
 
 @formats.register(MIXED)
 def _mixed(source: Source) -> bytes:
+    if is_quantization_aware(source.model):
+        return with_int4_weights(formats.get('int8')(source))
     bits = weight_bits(source.encodings)
     if not bits:
         raise PocketFlowError(

@@ -25,6 +25,7 @@ from pocketflow.utils.export.runner import LiteRtRunner
 from pocketflow.utils.export.signature import output_names
 from pocketflow.utils.graph.arguments import checked_images, flat_model
 from pocketflow.utils.quantization.encoding import Encoding
+from pocketflow.utils.quantization.int8 import is_quantization_aware
 from pocketflow.utils.system.atomic import replacing
 from pocketflow.utils.tasks.nests import Nest, take
 
@@ -59,7 +60,8 @@ def export_tflite(
       model: a functional or sequential float32 tf_keras model with inputs of fixed shape.
       folder: for the files `model_FORMAT.tflite`; it is created if it does not exist.
       formats: of 'float32', 'float16' (weights), 'dynamic' (int8 weights, activations quantized at run time), 'int8'
-        (all), and 'mixed' (int4 and int8 weights, according to `encodings`).
+        (all), and 'mixed' (int4 and int8 weights, according to `encodings`). That of `quantize_post_training` can be
+        exported as 'int8', and as 'mixed', the same file with the weights of 4 bits as int4.
       images: samples without labels, `[N, ...]`, preprocessed for the model; a few hundred from the training set.
         Required for 'int8', which calibrates the ranges of activations on all of them; files are checked on the first
         64, or on random numbers if none are given.
@@ -77,7 +79,7 @@ def export_tflite(
         following ones are not checked.
     """
     model = flat_model(model)
-    names = _checked_formats(formats, images, encodings)
+    names = _checked_formats(model, formats, images, encodings)
     images = images if images is None else checked_images(model, images)
     samples = images if images is not None else _random_samples(model)
     samples = take(samples, slice(NUM_CHECKED))
@@ -97,7 +99,7 @@ def export_tflite(
     return paths
 
 
-def _checked_formats(names: Sequence[str], images: Any, encodings: Any) -> list[str]:
+def _checked_formats(model: keras.Model, names: Sequence[str], images: Any, encodings: Any) -> list[str]:
     names = [names] if isinstance(names, str) else list(names)
     known = [name for name in formats if name != CONTAINER]
     for name in names:
@@ -105,9 +107,10 @@ def _checked_formats(names: Sequence[str], images: Any, encodings: Any) -> list[
             raise UsageError(f'format {name!r} is no .tflite file; use save_container(model, encodings, path)')
         if name not in known:
             raise UsageError(f'unknown format {name!r}; known: {", ".join(known)}')
-    if CALIBRATED in names and images is None:
+    holds_ranges = is_quantization_aware(model)
+    if CALIBRATED in names and images is None and not holds_ranges:
         raise UsageError(f'format {CALIBRATED!r} needs images: give a few hundred training samples without labels')
-    if 'mixed' in names and not encodings:
+    if 'mixed' in names and not encodings and not holds_ranges:
         raise UsageError("format 'mixed' needs encodings: give those of quantize(model, bits, symmetric=True)")
     if not names:
         raise UsageError(f'no format is given; known: {", ".join(known)}')

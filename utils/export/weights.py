@@ -61,13 +61,17 @@ class Weights:
     def read(self, operator: WeightedOperator) -> np.ndarray:
         """The float32 values, of the shape in the file: codes times the scales of their channels."""
         tensor = self._graph.Tensors(operator.tensor)
-        shape, data = tuple(tensor.ShapeAsNumpy().tolist()), self._data(operator)
         if self.type_of(operator) == 'FLOAT32':
-            return np.array(data.reshape(shape))
-        codes = unpack_nibbles(data, int(np.prod(shape))) if self.type_of(operator) == 'INT4' else data
+            return np.array(self._data(operator).reshape(tuple(tensor.ShapeAsNumpy().tolist())))
         axis, scales = tensor.Quantization().QuantizedDimension(), np.asarray(tensor.Quantization().ScaleAsNumpy())
-        channels_last = np.moveaxis(codes.reshape(shape).astype(np.float32), axis, -1)
+        channels_last = np.moveaxis(self.codes(operator).astype(np.float32), axis, -1)
         return np.moveaxis(channels_last * scales, -1, axis)
+
+    def codes(self, operator: WeightedOperator) -> np.ndarray:
+        """The codes (int8, of the shape in the file) of integer weights."""
+        shape, data = tuple(self._graph.Tensors(operator.tensor).ShapeAsNumpy().tolist()), self._data(operator)
+        codes = unpack_nibbles(data, int(np.prod(shape))) if self.type_of(operator) == 'INT4' else data
+        return np.array(codes.reshape(shape))
 
     def write(self, operator: WeightedOperator, codes: np.ndarray, scales: np.ndarray) -> None:
         """Replaces the codes (int8, of the shape in the file) and scales [channels] of integer weights."""

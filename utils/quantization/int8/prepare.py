@@ -75,7 +75,7 @@ def check_layers(model: keras.Model) -> None:
         if isinstance(layer, IN_FLOAT):
             raise UsageError(
                 f'layer {layer.name!r} of model {model.name!r} is a {type(layer).__name__}, whose int8 '
-                'arithmetic cannot be simulated; leave uniform-tf out and choose --export_formats=dynamic'
+                'arithmetic cannot be simulated; choose another learner, with --export_formats=dynamic'
             )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +19,7 @@ from pocketflow.utils.quantization.int8.placement import Place, norms_without_ke
 from pocketflow.utils.quantization.int8.prepare import prepare
 from pocketflow.utils.quantization.int8.reach import Range, possible_ranges
 from pocketflow.utils.quantization.int8.wrappers import (
+    STORED_BITS,
     FreezingBatchNormalization,
     InputQuantization,
     QuantizedLayer,
@@ -32,18 +33,50 @@ class Settings:
     """Settings of the simulation of quantization.
 
     Attributes:
-      weight_bits, activation_bits: widths.
+      weight_bits: width of all kernels, or layer -> that of its kernel, where others have 8 bits.
+      activation_bits: width of activations.
       quant_delay: training steps before values are rounded in training.
       freeze_norm_delay: training steps before batch norms are frozen; `None`: never.
     """
 
-    weight_bits: int = 8
+    weight_bits: int | Mapping[str, int] = 8
     activation_bits: int = 8
     quant_delay: int = 0
     freeze_norm_delay: int | None = None
 
+    def bits_of(self, layer: str) -> int:
+        """The width of the kernel of a layer."""
+        bits = self.weight_bits
+        return bits.get(layer, STORED_BITS) if isinstance(bits, Mapping) else bits
 
-def quantization_aware(model: keras.Model, images: Nest, settings: Settings = Settings()) -> keras.Model:
+
+class Calibration(Protocol):
+    """Chooses ranges (low, high), which include zero."""
+
+    def of_outputs(self, model: keras.Model, names: Sequence[str], images: Nest) -> dict[str, tuple[float, float]]:
+        """The ranges of the outputs of layers, by name."""
+
+    def of_input(self, images: np.ndarray) -> tuple[float, float]:
+        """The range of an input `[N, ...]`."""
+
+
+class BatchMeans:
+    """The mean extremes of batches, as in training."""
+
+    def of_outputs(self, model: keras.Model, names: Sequence[str], images: Nest) -> dict[str, tuple[float, float]]:
+        return observed_ranges(model, names, images)
+
+    def of_input(self, images: np.ndarray) -> tuple[float, float]:
+        batches = [images[start : start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE)]
+        low, high = (
+            float(np.mean([choose(batch.min(), batch.max(), 0.0) for batch in batches])) for choose in (min, max)
+        )
+        return low, high
+
+
+def quantization_aware(
+    model: keras.Model, images: Nest, settings: Settings = Settings(), calibration: Calibration | None = None
+) -> keras.Model:
     """A copy of a trained model that rounds kernels and activations as in its int8 file.
 
     Args:
@@ -51,6 +84,7 @@ def quantization_aware(model: keras.Model, images: Nest, settings: Settings = Se
       images: training inputs `[N, ...]` (float32), on which activation ranges are calibrated; several inputs are a dict
         or tuple of arrays.
       settings: widths and delays.
+      calibration: chooses the ranges; default: `BatchMeans`.
 
     Returns:
       A functional model with the same layer names. In inference it rounds regardless of delays.
@@ -58,13 +92,16 @@ def quantization_aware(model: keras.Model, images: Nest, settings: Settings = Se
     Raises:
       UsageError: the model is not functional.
     """
-    prepared = prepare(model)
+    prepared, calibration = prepare(model), calibration or BatchMeans()
     where = {**dict.fromkeys(norms_without_kernel(prepared), Place(None, output=False)), **places(prepared)}
     names = [name for name, place in where.items() if place.output and not place.fixed]
     arrays = inputs_in_order(prepared, images)
-    of_inputs = {name: _input_range(array) for name, array in zip(prepared.input_names, arrays, strict=True)}
+    of_inputs = {
+        name: _possible_input(*calibration.of_input(array))
+        for name, array in zip(prepared.input_names, arrays, strict=True)
+    }
     low, high = min(low for low, _ in of_inputs.values()), max(high for _, high in of_inputs.values())
-    ranges = possible_ranges(prepared, where, observed_ranges(prepared, names, images), max(-low, high))
+    ranges = possible_ranges(prepared, where, calibration.of_outputs(prepared, names, images), max(-low, high))
     wrapping = _Wrapping(where, ranges, settings)
     result = rebuild(prepared, wrapping.edit)
     for layer in result.layers:
@@ -76,9 +113,7 @@ def quantization_aware(model: keras.Model, images: Nest, settings: Settings = Se
     return result
 
 
-def _input_range(images: np.ndarray) -> tuple[float, float]:
-    batches = [images[start : start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE)]
-    low, high = (float(np.mean([choose(batch.min(), batch.max(), 0.0) for batch in batches])) for choose in (min, max))
+def _possible_input(low: float, high: float) -> tuple[float, float]:
     return (low, high) if high > low else (0.0, 1.0)
 
 
@@ -136,7 +171,7 @@ class _Wrapping:
             Simulation(
                 **dataclasses.asdict(place),
                 least=least,
-                weight_bits=self._settings.weight_bits,
+                weight_bits=self._settings.bits_of(layer.name),
                 activation_bits=self._settings.activation_bits,
                 delay=self._settings.quant_delay,
             ),

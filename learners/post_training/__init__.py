@@ -1,0 +1,1 @@
+"""Post-training quantization, without training and without labels; see README.md."""
