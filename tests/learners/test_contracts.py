@@ -70,7 +70,7 @@ LEARNER_SETTINGS = {
 class PairSettings:
     """A pair's row: small options of the net, and what writes a small data set into a folder.
 
-    A deep network is not trained here: tracing its training takes ten seconds and more.
+    A deep network is neither built nor trained here: tracing its training takes ten seconds and more.
     """
 
     net: dict = dataclasses.field(default_factory=dict)
@@ -250,12 +250,8 @@ def test_prediction_has_the_shape_of_the_result(name, whole):
 
 
 @pytest.mark.parametrize('pair', [name for name in NEW_NETWORKS if PAIR_SETTINGS[name].is_deep])
-def test_deep_pair_has_a_network_for_its_data_and_a_schedule(pair, tmp_path):
-    helper = small_helper(pair, tmp_path)
-    model = helper.new_model()
-    metrics = helper.evaluate(model)
-    assert metrics.keys() >= {'loss', helper.task.primary.name} and np.isfinite(metrics['loss'])
-    schedule, num_steps = helper.setup_lrn_rate()
+def test_deep_pair_has_a_schedule_for_its_data(pair, tmp_path):
+    schedule, num_steps = small_helper(pair, tmp_path).setup_lrn_rate()
     assert num_steps == NUM_STEPS and float(schedule(0)) >= 0
 
 

@@ -9,37 +9,24 @@ import pytest
 import tf_keras as keras
 from tf_keras.src.applications import resnet
 
-from pocketflow.nets.mobilenet_v2 import mobilenet_v2
 from pocketflow.nets.pretrained import application, cache_folder, cached_model, copy_in_order
 from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.models.files import load_model
-from tests.nets.conftest import helper
+from tests.nets.conftest import assert_same_logits, helper, with_random_weights
 
 applications = keras.applications
 SIZE = 32
 
 
-def with_random_weights(model: keras.Model) -> keras.Model:
-    """All weights are random: Keras begins with biases and means of zero, and variances of one."""
-    rng = np.random.default_rng(0)
-    old = model.get_weights()
-    model.set_weights([rng.uniform(0.5, 1.5, array.shape) * np.where(array == 0, 0.1, array) for array in old])
-    return model
-
-
-def assert_same_outputs(model: keras.Model, theirs: keras.Model) -> None:
-    images = np.random.default_rng(1).uniform(-1, 1, (2, *model.input_shape[1:])).astype(np.float32)
-    expected = theirs(images, training=False).numpy().reshape(2, 1000)
-    assert np.ptp(expected) > 0
-    np.testing.assert_allclose(model(images, training=False), expected, rtol=0, atol=1e-5 * np.ptp(expected))
-
-
-def test_mobilenet_v2_computes_the_same():
-    shape = (SIZE, SIZE, 3)
-    theirs = with_random_weights(application(applications.MobileNetV2, None, alpha=0.35, input_shape=shape))
-    model = mobilenet_v2(shape, 1000, 0.35, wide_end=True)
+def test_the_kernel_of_a_last_convolution_becomes_that_of_a_dense_layer():
+    layers = keras.layers
+    inputs = layers.Input((SIZE, SIZE, 3))
+    pooled = layers.GlobalAveragePooling2D(keepdims=True)(layers.BatchNormalization()(layers.Conv2D(4, 3)(inputs)))
+    theirs = with_random_weights(keras.Model(inputs, layers.Conv2D(1000, 1)(pooled)))
+    ours = [layers.Input((SIZE, SIZE, 3)), layers.Conv2D(4, 3), layers.BatchNormalization()]
+    model = keras.Sequential([*ours, layers.GlobalAveragePooling2D(), layers.Dense(1000)])
     copy_in_order(theirs, model)
-    assert_same_outputs(model, theirs)
+    assert_same_logits(model, theirs)
 
 
 def test_other_networks_are_rejected():
@@ -80,15 +67,20 @@ def test_without_a_network_one_line_says_what_to_do(keras_cache):
     assert raised.value.exit_code == 1 and '\n' not in str(raised.value)
 
 
-def test_the_file_in_the_cache_is_used_and_the_network_is_kept(keras_cache):
-    theirs = with_random_weights(application(applications.MobileNet, None, alpha=0.25))
-    theirs.save_weights(keras_cache / 'mobilenet_2_5_224_tf.h5')
+def test_the_file_in_the_cache_is_used(keras_cache):
+    (keras_cache / 'mobilenet.h5').write_bytes(b'weights')
+    assert application(fetching('nowhere.invalid'), 'imagenet') == str(keras_cache / 'mobilenet.h5')
+
+
+def test_the_network_is_kept(keras_cache, monkeypatch):
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)])
     options = {'pretrained': 'keras_applications', 'depth_multiplier': 0.25}
-    pair = helper('mobilenet_at_ilsvrc12', data={'num_outputs': 1000}, **options)
+    pair = helper('mobilenet_at_ilsvrc12', data={'image_size': '64,32', 'num_outputs': 1000}, **options)
+    monkeypatch.setattr(pair, 'pretrained_network', lambda: model)
     path = pair.pretrained_file()
-    assert path == keras_cache / 'pocketflow_mobilenet_v1_0.25-224x224.keras'
-    assert_same_outputs(load_model(path), theirs)
-    assert cached_model('mobilenet_v1_0.25-224x224', lambda: pytest.fail('it is there already')) == path
+    assert path == keras_cache / 'pocketflow_mobilenet_v1_0.25-64x32.keras'
+    np.testing.assert_array_equal(load_model(path).get_weights()[0], model.get_weights()[0])
+    assert cached_model('mobilenet_v1_0.25-64x32', lambda: pytest.fail('it is there already')) == path
 
 
 @pytest.mark.parametrize('version', ['1', '2'])
@@ -105,5 +97,5 @@ def test_resnets_are_built_as_theirs(version, monkeypatch):
     monkeypatch.setattr('pocketflow.nets.resnet_at_ilsvrc12.weights_of', lambda *_: theirs.get_weights())
     data = {'image_size': f'{SIZE},{SIZE}', 'num_outputs': 1000}
     pair = helper('resnet_at_ilsvrc12', data=data, size=50, version=version, pretrained='keras_applications')
-    assert_same_outputs(pair.pretrained_network(), theirs)
+    assert_same_logits(pair.pretrained_network(), theirs)
     assert pair.pretrained_scale(pair.net) == ('caffe' if version == '1' else '-1-1')

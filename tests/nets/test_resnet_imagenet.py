@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-import tf_keras as keras
 
 from pocketflow.nets.resnet_imagenet import block_convolutions, resnet_imagenet
 from pocketflow.utils.costs.cost_model import total_macs
+from tests.nets.conftest import num_trainable
 
 IMAGE = (224, 224, 3)
-
-
-def num_trainable(model: keras.Model) -> int:
-    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
 
 
 @pytest.mark.parametrize(
@@ -26,15 +21,6 @@ def test_version_1_5_has_the_published_size(size, parameters, giga_macs):
     assert num_trainable(model) == parameters
     assert total_macs(model) / 1e9 == pytest.approx(giga_macs, abs=6e-4)
     assert sum(layer.name.endswith('_shortcut') for layer in model.layers) == (3 if size == 18 else 4)
-
-
-def test_version_2_has_the_size_of_the_original_program():
-    """The specification's count for 1001 classes: one class, and a projection in the first group, more than above."""
-    model = resnet_imagenet(18, IMAGE, 1001, '2')
-    assert num_trainable(model) == 11_692_329
-    assert sum(isinstance(layer, keras.layers.Conv2D) for layer in model.layers) == 21
-    shapes = [model.get_layer(f'group{group}_block2_add').output_shape[1:] for group in (1, 2, 3, 4)]
-    assert shapes == [(56, 56, 64), (28, 28, 128), (14, 14, 256), (7, 7, 512)]
 
 
 def test_version_1_strides_in_the_first_convolution_of_a_bottleneck():
