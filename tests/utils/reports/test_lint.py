@@ -14,8 +14,10 @@ from pocketflow.utils.reports.lint import (
     shared_findings,
     shared_lines,
     shared_reasons,
+    sparse_lines,
     sparse_words,
 )
+from pocketflow.utils.reports.page import page_environment
 from pocketflow.utils.runs.records import mismatches
 
 
@@ -106,3 +108,22 @@ def test_the_first_file_of_a_report_counts():
     enforce_full_delegation([], None)
     with pytest.raises(PocketFlowError, match='no exported file can be run'):
         enforce_full_delegation([{'format': 'pfz', 'path': 'x'}], 'gpu')
+
+
+def test_the_section_of_the_page():
+    exports = [{**EXPORTS[0], 'format': '<b>'}, EXPORTS[1]]
+    text = (
+        page_environment()
+        .get_template('lint.html')
+        .render(
+            delegation=delegation_table(exports),
+            fallen=shared_reasons(exports),
+            findings=shared_findings(exports),
+            sparse=sparse_lines(exports),
+        )
+    )
+    assert text.count('<tr>') == 3 and '<th scope="row">model_float16.tflite</th><td>3 of 3 in 2 parts</td>' in text
+    assert 'Not on GPU (&lt;b&gt;, float16): 1 GELU: unknown.' in text
+    assert '--rewrite_for=gpu' in text and 'computes them densely: no stem' in text
+    empty = page_environment().get_template('lint.html').render(delegation=[], fallen=[], findings=[], sparse=[])
+    assert not empty.strip()
