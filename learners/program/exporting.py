@@ -48,6 +48,7 @@ from pocketflow.utils.models.files import save_model
 from pocketflow.utils.quantization.encoding import Encoding
 from pocketflow.utils.runs.records import Record
 from pocketflow.utils.system.memory import available_bytes, in_words
+from pocketflow.utils.system.storage_failures import storage_reason
 from pocketflow.utils.tasks.nests import Nest, concatenated, flat_shapes, num_samples, take
 
 BUSY = 3
@@ -264,7 +265,7 @@ class Exporter:
     def _files(self, candidate: Candidate, formats: Sequence[str], failed: dict[str, str]) -> dict[str, FileUnderTest]:
         """A model's files by format; adds the reasons of failed formats to `failed`."""
         whole = put_head_on(candidate.model, candidate.head)
-        save_model(whole, candidate.keras_path)
+        save_or_keep(whole, candidate.keras_path)
         exported = candidate.model if self.options.head == LOGITS else whole
         of_network = Evaluation.of_model(exported, self._samples.images, self._samples.labels, self.helper.task)
         if candidate.head is not None and exported is whole:
@@ -326,6 +327,16 @@ class Exporter:
     def _calibration(self) -> Nest:
         images = self.helper.training_images(self.options.num_calibration, normalised=self._pixels is None)
         return images if self._pixels is None else as_pixels(images)
+
+
+def save_or_keep(model: keras.Model, path: Path) -> None:
+    """Saves a model; if there is no room for it, a file that an earlier export of the run wrote stays."""
+    try:
+        save_model(model, path)
+    except Exception as error:  # Keras' writers raise various types
+        if storage_reason(error) is None or not path.is_file():
+            raise
+        logging.warning('%s is not written anew: %s', path, reason_of_failure(error))
 
 
 def pixel_input(dataset: SourcedDataset) -> PixelInput:

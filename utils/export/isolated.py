@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ _LOOP_HINT = (
     '; its recurrent layers (%s) run as loops, which cannot be calibrated: build them with unroll=True, or '
     'export another format'
 )
-CHUNK_BYTES = 64 * 2**20
+CHUNK_BYTES = 16 * 2**20
 """Samples are handed to the process in files of about this size, so that a small disk suffices."""
 
 
@@ -159,6 +160,8 @@ class IsolatedConversions:
     def predict(self, path: Path, inputs: Values, batch_size: int) -> Values:
         """The outputs [N, ...] (float32) of a file, as `LiteRtRunner.predict` on all threads.
 
+        The time limit is one for all samples.
+
         Raises:
           PocketFlowError: LiteRT cannot run the file, or crashes.
         """
@@ -167,6 +170,7 @@ class IsolatedConversions:
         chunk = max(batch_size, CHUNK_BYTES // size_of_sample // batch_size * batch_size)
         output = self._folder / 'outputs.npz'
         parts: list[Values] = []
+        deadline = time.monotonic() + self._settings.limits.seconds
         for samples in in_batches(dict(named), chunk):
             try:
                 self._ask(
@@ -175,6 +179,7 @@ class IsolatedConversions:
                     inputs=list(samples),
                     samples=self._files('samples', samples.values()),
                     num_threads=num_usable_threads(),
+                    seconds=deadline - time.monotonic(),
                     batch_size=batch_size,
                     output=str(output),
                 )
@@ -185,8 +190,10 @@ class IsolatedConversions:
         outputs: Values = concatenated(parts)
         return outputs
 
-    def _ask(self, action: str, **request: Any) -> None:
-        self._process.ask(action, self._settings.limits, temporary=str(self._folder), **request)
+    def _ask(self, action: str, seconds: float | None = None, **request: Any) -> None:
+        """Sends a request; `seconds` are what is left of the time limit, if it is one for several requests."""
+        limits = self._settings.limits
+        self._process.ask(action, limits, seconds, temporary=str(self._folder), **request)
 
     def _fronts(self, model: keras.Model, file_format: str, pixels: PixelInput | None) -> list[Front]:
         """What the program may begin with; all formats that compute in float share one."""

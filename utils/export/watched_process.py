@@ -144,8 +144,14 @@ class ConversionProcess:
     def start(self) -> None:
         self._running()
 
-    def ask(self, action: str, limits: Limits = Limits(), **request: Any) -> None:
+    def ask(self, action: str, limits: Limits = Limits(), seconds: float | None = None, **request: Any) -> None:
         """Sends a request and waits for the reply.
+
+        Args:
+          action: what is to be done.
+          limits: of this request.
+          seconds: what is left of the time limit, if it is one for several requests.
+          request: the arguments of the action.
 
         Raises:
           PocketFlowError: the request failed.
@@ -157,7 +163,7 @@ class ConversionProcess:
             process.send(line.encode())
         except BrokenPipeError:
             raise self._end(process) from None
-        reply = json.loads(self._reply(process, limits))
+        reply = json.loads(self._reply(process, limits, limits.seconds if seconds is None else seconds))
         if 'error' in reply:
             raise PocketFlowError(reply['error'])
 
@@ -174,8 +180,8 @@ class ConversionProcess:
             self._process = _Running()
         return self._process
 
-    def _reply(self, process: _Running, limits: Limits) -> bytes:
-        deadline = time.monotonic() + limits.seconds
+    def _reply(self, process: _Running, limits: Limits, seconds: float) -> bytes:
+        deadline = time.monotonic() + seconds
         most_bytes = limits.num_bytes or _default_memory(process)
         while (left := deadline - time.monotonic()) > 0:
             line = process.read_line(min(left, WATCH_SECONDS))

@@ -264,6 +264,22 @@ def test_any_error_costs_one_format_only(tmp_path, monkeypatch):
     }
 
 
+def test_without_room_for_the_model_the_one_of_before_stays(tmp_path, monkeypatch):
+    def refuse(model, path):
+        raise error
+
+    monkeypatch.setattr(exporting, 'save_model', refuse)
+    path, error = tmp_path / 'model.keras', OSError(errno.EFBIG, 'File too large')
+    with pytest.raises(OSError, match='File too large'):
+        exporting.save_or_keep(None, path)
+    path.write_bytes(b'before')
+    exporting.save_or_keep(None, path)
+    assert path.read_bytes() == b'before'
+    error = ValueError('no layer')
+    with pytest.raises(ValueError, match='no layer'):
+        exporting.save_or_keep(None, path)
+
+
 def test_without_any_file_there_is_no_report(tmp_path):
     one = Exporter(make_helper(), ExportOptions(**QUICK), tmp_path, Failing('float32', 'int8'))
     with pytest.raises(PocketFlowError, match='cannot be exported: float32: float32 crashed; int8: int8 crashed'):

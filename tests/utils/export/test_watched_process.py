@@ -50,16 +50,18 @@ def test_a_process_that_takes_too_long_is_ended(process):
     ) as caught:
         process('time.sleep(60)').ask('convert', Limits(seconds=0.05))
     assert not caught.value.is_native
+    with pytest.raises(CrashError, match=r'^took longer than 60 seconds'):
+        process('time.sleep(60)').ask('convert', Limits(seconds=60), seconds=0.05)
 
 
 def test_a_process_that_takes_too_much_memory_is_ended_and_the_next_request_served(process):
-    one = process('kept = b"x" * request["size"]; time.sleep(request["seconds"])')
+    one = process('kept = b"x" * request["size"]; time.sleep(request["pause"])')
     limits = Limits(num_bytes=100 * 10**6)
     with pytest.raises(
         CrashError, match='^took more than 100 MB of memory and was ended; give a larger --export_memory_limit'
     ):
-        one.ask('convert', limits, size=200 * 10**6, seconds=60)
-    one.ask('convert', limits, size=1000, seconds=0)
+        one.ask('convert', limits, size=200 * 10**6, pause=60)
+    one.ask('convert', limits, size=1000, pause=0)
 
 
 def test_the_default_is_a_share_of_the_available_memory(process, monkeypatch):

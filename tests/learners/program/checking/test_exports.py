@@ -32,7 +32,8 @@ def test_formats_are_converted_checked_and_timed(folder):
     model = helper.build_model()
     found = trial_export(helper, ExportOptions(), model, Finished(model), ['float32', 'int8', 'pfz'], None)
     by_format = {item['format']: item for item in found.measured['exports']}
-    assert by_format['float32']['bytes'] == len(convert(model, 'float32'))
+    description = by_format['float32']['bytes'] - len(convert(model, 'float32'))
+    assert 0 < description < 2000
     assert by_format['int8']['bytes'] < by_format['float32']['bytes'] and by_format['int8']['latency_ms']['p50'] > 0
     assert found.conversion_seconds.keys() == {'float32', 'int8'}
     assert found.seconds >= sum(found.conversion_seconds.values()) > 0
