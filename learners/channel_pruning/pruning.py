@@ -227,7 +227,7 @@ def channels_plan(
     )
 
 
-def choose(selector: Selector, regression: LayerRegression, count: int, grouped: Sequence[Groups] = ()) -> np.ndarray:
+def choose(selector: Selector, regression: LayerRegression, count: int, grouped: Sequence[Groups]) -> np.ndarray:
     """The channels that a layer keeps: `count`, but equally many of each group of grouped convolutions.
 
     Args:

@@ -18,6 +18,7 @@ from pocketflow.learners.channel_pruning.regressions import Sampling
 from pocketflow.learners.channel_pruning.selectors.selector import SelectionContext, Selector, Supervision
 from pocketflow.learners.channel_pruning.stream_regression import StreamRegression
 from pocketflow.utils.channels import reader_channels, trace
+from pocketflow.utils.channels.groups import groupings_of_readers
 from pocketflow.utils.channels.streams import streams
 
 layers = keras.layers
@@ -128,7 +129,7 @@ def test_the_order_depends_on_model_images_and_seed_alone(name):
 
 @pytest.mark.parametrize('name', list(SELECTORS))
 def test_of_a_grouped_convolution_each_group_keeps_equally_many_channels(name):
-    kept = choose(selector(name), regressions()['grouped'], 4)
+    kept = choose(selector(name), regressions()['grouped'], 4, groupings_of_readers(trace(network()))['grouped'])
     assert np.bincount(kept // 4, minlength=2).tolist() == [2, 2]
 
 
