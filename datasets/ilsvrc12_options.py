@@ -75,6 +75,14 @@ class Ilsvrc12Options(_Base):
     eval_share: float = 0.0
     cache_size: int = 0
 
+    def check(self) -> None:
+        super().check()
+        if self.crop_padding:
+            raise UsageError(
+                f'--crop_padding_ft={self.crop_padding}: training images of ILSVRC-12 are random parts, which are not '
+                'shifted; drop the flag'
+            )
+
     def refuse_missing(self) -> None:
         folder = self.data_dir
         if not folder:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 import os
 import re
 from pathlib import Path
@@ -167,9 +166,3 @@ def test_an_index_is_kept_and_read_back(tmp_path, folder, monkeypatch):
     assert len(list(tmp_path.glob('*.npz'))) == 5
     monkeypatch.setattr('pocketflow.datasets.tfrecord_dataset.read_file', lambda *args: pytest.fail('read again'))
     assert ilsvrc12(folder, **kept).fingerprint() == first
-
-
-def test_the_last_batches_of_an_epoch_hold_each_image_once(folder):
-    batches = ilsvrc12(folder, changes='none').train_batches(np.arange(NUM)).take(12).as_numpy_iterator()
-    found = list(itertools.chain.from_iterable(numbers(images) for images, _ in batches))
-    assert sorted(found[:NUM]) == sorted(found[NUM:]) == list(range(NUM)) and found[:NUM] != found[NUM:]

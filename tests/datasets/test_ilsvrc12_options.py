@@ -5,6 +5,7 @@ import pytest
 from pocketflow.datasets.ilsvrc12_options import Ilsvrc12Options
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option_fields
+from tests.conftest import command
 
 
 def test_flags_of_other_layouts_are_none_of_this_one():
@@ -36,3 +37,13 @@ def test_missing_files_are_found_before_tensorflow_is_loaded(tmp_path):
         (tmp_path / name).touch()
     with pytest.raises(UsageError, match='1 of 2 validation files are missing: validation-00000-of-00002'):
         Ilsvrc12Options(data_dir_local=str(tmp_path)).refuse_missing()
+
+
+def test_command_lines_with_and_without_flags_of_other_data_sets():
+    given = ('--dataset=ilsvrc12', '--save_path=m.keras', '--learner=full-prec', '--enbl_warm_start')
+    options = command(*given, '--nb_classes=1000', '--image_size=96').data_options()
+    assert (options.num_outputs, options.size) == (1000, (96, 96))
+    with pytest.raises(UsageError, match='--crop_padding_ft=2 would have no effect: there is no --crop_padding'):
+        command(*given, '--crop_padding_ft=2')
+    with pytest.raises(UsageError, match='--crop_padding_ft=2: training images of ILSVRC-12 are random parts'):
+        Ilsvrc12Options().replace(crop_padding=2)

@@ -75,8 +75,8 @@ def test_other_training_flags_want_another_baseline(trained_run, tmp_path):
 @pytest.mark.parametrize('name', ['model.keras', '.'])
 def test_save_path_is_a_file_or_a_run_directory(trained_run, tmp_path, name):
     context = make_context('lenet_at_digits', tmp_path, save_path=str(trained_run.path / name))
-    model, metrics, head = Pipeline(context, {}, DistillationOptions(), 'none').trained_model()
-    assert head is None
+    model, metrics, head, new_head = Pipeline(context, {}, DistillationOptions(), 'none').trained_model()
+    assert head is None and new_head is None
     assert metrics == trained_run.report['compressed']['metrics']
     np.testing.assert_array_equal(model.get_layer('conv2').kernel, kernels(trained_run.path / 'model.keras'))
     assert not (tmp_path / '0-full-prec').exists()
