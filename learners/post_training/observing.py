@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from pocketflow.learners.post_training.ranges import METHODS, Limits
+from pocketflow.learners.post_training.ranges import METHODS, Limits, min_max
 from pocketflow.utils.graph import nodes_in_order, output_extremes
 from pocketflow.utils.graph.inputs import inputs_in_order
 from pocketflow.utils.tasks.nests import Nest, in_batches
@@ -21,6 +21,8 @@ def chosen_ranges(
     model: keras.Model, names: Sequence[str], images: Nest, method: str, bits: int = 8
 ) -> dict[str, Limits]:
     """Layer -> the range (low, high) of its output, including zero.
+
+    Outputs of the model keep their extremes: clipped logits, for example, would be equal where they matter most.
 
     Args:
       model: a functional model of plain layers, run as in inference.
@@ -36,9 +38,9 @@ def chosen_ranges(
     else:
         counts = histograms(model, names, images, lows, highs)
     observed = [(float(low), float(high)) for low, high in zip(lows, highs, strict=True)]
-    choose = METHODS[method]
     ranges = {}
     for name, count, (low, high) in zip(names, counts, observed, strict=True):
+        choose = min_max if name in model.output_names else METHODS[method]
         ranges[name] = choose(count, (low, high), bits) if high > low else (min(low, 0.0), max(high, 0.0))
     return ranges
 

@@ -101,18 +101,36 @@ def quantize_post_training(
         check_choice('rounding', rounding, ROUNDINGS)
     plain = folded(model)
     num_equalized = equalize_pairs(plain, images) if equalize else 0
-    simulated = functools.partial(simulation, plain, images, calibration=calibration)
-    widths, sensitivities = _widths(plain, images, simulated, weight_bits, max_bytes, quantize_ends)
-    rounded = simulated(widths)
-    rounding = rounding or (ADAROUND if min(widths.values(), default=STORED_BITS) < STORED_BITS else NEAREST)
-    decisions = Decisions(
+    chosen = Rounding(rounding or NEAREST, num_iterations, bias_correction, seed)
+    whole = functools.partial(_rounded, plain, images, calibration=calibration)
+    widths, sensitivities = _widths(
         plain,
-        Rounding(rounding, num_iterations, bias_correction, seed),
-        known_codes,
-        keep_codes or (lambda name, codes: None),
+        images,
+        lambda bits: whole(bits, rounding=dataclasses.replace(chosen, method=NEAREST)),
+        weight_bits,
+        max_bytes,
+        quantize_ends,
     )
-    lockstep(plain, rounded, inputs_in_order(plain, _fewer(plain, images)), decisions)
+    if rounding is None and min(widths.values(), default=STORED_BITS) < STORED_BITS:
+        chosen = dataclasses.replace(chosen, method=ADAROUND)
+    rounded = whole(widths, rounding=chosen, known_codes=known_codes, keep_codes=keep_codes)
     return PostTraining(rounded, CompressionPlan('bits', model.name, widths), num_equalized, sensitivities)
+
+
+def _rounded(
+    plain: keras.Model,
+    images: Nest,
+    widths: Mapping[str, int],
+    calibration: str,
+    rounding: Rounding,
+    known_codes: Mapping[str, np.ndarray] | None = None,
+    keep_codes: KeepCodes | None = None,
+) -> keras.Model:
+    """The model that simulates the file, with the weights that are chosen layer by layer."""
+    rounded = simulation(plain, images, widths, calibration)
+    decisions = Decisions(plain, rounding, known_codes, keep_codes or (lambda name, codes: None))
+    lockstep(plain, rounded, inputs_in_order(plain, _fewer(plain, images)), decisions)
+    return rounded
 
 
 def simulation(plain: keras.Model, images: Nest, widths: Mapping[str, int], calibration: str) -> keras.Model:
