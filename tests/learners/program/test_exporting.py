@@ -239,3 +239,22 @@ def test_evaluation_images_that_do_not_fit_into_memory_are_refused():
         UsageError, match=r'running the exported files on 11 .*; .* give --nb_smpls_export_eval=5 or less'
     ):
         exporting.require_memory(11, (4, 4, 3), available=10 * 2 * 4 * 48)
+
+
+def test_layers_are_written_in_the_form_that_is_asked_for(tmp_path):
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Concatenate(name='concat')([inputs] * 5))
+    assert exporter(tmp_path)._rewritten(model) is model
+    for_gpus = Exporter(make_helper(), ExportOptions(**QUICK, rewrite_for='gpu'), tmp_path)
+    form = for_gpus._rewritten(model)
+    assert max(len(tf.nest.flatten(layer.input)) for layer in form.layers) == 4
+    assert for_gpus._rewrites['target'] == 'gpu' and for_gpus._rewrites['changes'].keys() == {'concat'}
+
+
+def test_a_file_that_cannot_be_run_on_samples_is_linted_without_them(tmp_path):
+    model = make_helper().build_model()
+    path = tmp_path / 'model_float32.tflite'
+    path.write_bytes(convert(model, 'float32'))
+    of_another_shape = measure.Evaluation(np.zeros((2, 5, 5, 1), np.float32), None)
+    record = exporter(tmp_path)._lint(measure.FileUnderTest('float32', path, of_another_shape))['lint']
+    assert not record['observed'] and record['operations']
