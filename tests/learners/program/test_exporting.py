@@ -249,12 +249,3 @@ def test_layers_are_written_in_the_form_that_is_asked_for(tmp_path):
     form = for_gpus._rewritten(model)
     assert max(len(tf.nest.flatten(layer.input)) for layer in form.layers) == 4
     assert for_gpus._rewrites['target'] == 'gpu' and for_gpus._rewrites['changes'].keys() == {'concat'}
-
-
-def test_a_file_that_cannot_be_run_on_samples_is_linted_without_them(tmp_path):
-    model = make_helper().build_model()
-    path = tmp_path / 'model_float32.tflite'
-    path.write_bytes(convert(model, 'float32'))
-    of_another_shape = measure.Evaluation(np.zeros((2, 5, 5, 1), np.float32), None)
-    record = exporter(tmp_path)._lint(measure.FileUnderTest('float32', path, of_another_shape))['lint']
-    assert not record['observed'] and record['operations']
