@@ -28,8 +28,7 @@ from pocketflow.utils.export.formats import Source
 from pocketflow.utils.export.inputs import PixelInput, as_pixels
 from pocketflow.utils.export.isolated import IsolatedConversions, Settings, isolated_conversions
 from pocketflow.utils.export.latency import Timing
-from pocketflow.utils.export.lint.delegation import ask
-from pocketflow.utils.export.lint.linter import lint_file
+from pocketflow.utils.export.lint.exported import lint_entry
 from pocketflow.utils.export.measure import (
     Evaluation,
     ExportRecord,
@@ -41,7 +40,6 @@ from pocketflow.utils.export.measure import (
 from pocketflow.utils.export.options import FLOAT32, GIVEN, LOGITS, NORMALISED, UINT8, ExportOptions
 from pocketflow.utils.export.rewrites import rewritten
 from pocketflow.utils.export.runner import num_usable_threads
-from pocketflow.utils.export.signature import ONLY_INPUT
 from pocketflow.utils.export.watched_process import conversion_process
 from pocketflow.utils.graph import Head, put_head_on
 from pocketflow.utils.models.files import save_model
@@ -54,10 +52,6 @@ from pocketflow.utils.tasks.nests import Nest, concatenated, flat_shapes, num_sa
 BUSY = 3
 """Load average per core (one minute) above which latencies are reported as unreliable."""
 TIMED_KEYS = ('latency_ms', 'latency_ms_all_threads', 'speedup_interval', 'speedup_interval_all_threads')
-NUM_OBSERVED = 16
-"""Number of evaluation samples for the ranges of activations, in which single large values are rare."""
-FLOAT_FORMATS = ('float32', 'float16')
-"""Formats whose activations are float."""
 NUM_TRIED = 64
 """Number of evaluation samples for the first run of a new file: one batch."""
 
@@ -188,7 +182,7 @@ class Exporter:
             'baseline': {**baseline_entry, **on_device.get(UNCOMPRESSED, {})},
             'compressed': compressed.entry(exports),
             'exports': [
-                {**record.to_json(), **self._lint(files[record.file_format]), **on_device.get(record.file_format, {})}
+                {**record.to_json(), **lint_entry(files[record.file_format]), **on_device.get(record.file_format, {})}
                 for record in exports
             ],
             'files': self._form(compressed.head),
@@ -214,24 +208,6 @@ class Exporter:
         logging.info('rewritten layers: %d; outputs differ by %.2g', len(result.changes), result.difference)
         self._rewrites = {'target': self.options.rewrite_for, **result.to_json()}
         return result.model
-
-    def _lint(self, file: FileUnderTest) -> dict[str, Any]:
-        """`{'lint': ...}` for a file that LiteRT runs: which delegates run it, and the findings.
-
-        Float files are also run on some samples, for the ranges of their activations. The runtime is asked in this
-        process, in which the file has been run before.
-        """
-        if not file.runs:
-            return {}
-        inputs = file.evaluation.file_inputs
-        arrays = inputs if isinstance(inputs, Mapping) else {ONLY_INPUT: inputs}
-        samples = {name: np.asarray(array)[:NUM_OBSERVED] for name, array in arrays.items()}
-        try:
-            result = lint_file(file.path, samples if file.file_format in FLOAT_FORMATS else None, ask)
-        except PocketFlowError as error:
-            logging.warning('the ranges of activations are not checked: %s', error)
-            result = lint_file(file.path, ask=ask)
-        return {'lint': result.to_json()}
 
     def _form(self, head: Head | None) -> dict[str, str]:
         """The report's entry on what the files take and give."""

@@ -299,3 +299,13 @@ def test_evaluation_images_that_do_not_fit_into_memory_are_refused():
         UsageError, match=r'running the exported files on 11 .*; .* give --nb_smpls_export_eval=5 or less'
     ):
         exporting.require_memory(11, (4, 4, 3), available=10 * 2 * 4 * 48)
+
+
+def test_layers_are_written_in_the_form_that_is_asked_for(tmp_path):
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Concatenate(name='concat')([inputs] * 5))
+    assert exporter(tmp_path)._rewritten(model) is model
+    for_gpus = Exporter(make_helper(), ExportOptions(**QUICK, rewrite_for='gpu'), tmp_path)
+    form = for_gpus._rewritten(model)
+    assert max(len(tf.nest.flatten(layer.input)) for layer in form.layers) == 4
+    assert for_gpus._rewrites['target'] == 'gpu' and for_gpus._rewrites['changes'].keys() == {'concat'}
