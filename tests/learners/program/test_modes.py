@@ -360,13 +360,14 @@ def test_modes_without_a_run(mode, tmp_path, monkeypatch):
 
 
 def test_benchmark_of_a_damaged_file(pruned_run, tmp_path, monkeypatch):
-    monkeypatch.setattr(benchmarking, 'is_there', lambda: False)
+    monkeypatch.setattr(benchmarking, 'is_there', lambda: True)
+    monkeypatch.setattr(benchmarking, 'median_ms', lambda path, runs, warmup: 1000.0)
     run = copy_of(pruned_run, tmp_path)
     os.truncate(run / 'model_int8.tflite', 50_000)
     outcome = run_main('--exec_mode=benchmark', f'--run_dir={run}')
     assert outcome.code == 1 and outcome.err.count('\n') == 1
     assert f'error: not timed: {run}/model_int8.tflite: LiteRT cannot load this file (' in outcome.err
-    assert 'model_float32.tflite' in outcome.out and 'int8' not in outcome.out
+    assert 'model_float32.tflite' in outcome.out and 'model_int8' not in outcome.out
 
 
 def test_benchmark_without_files(pruned_run, tmp_path):
