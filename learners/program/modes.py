@@ -159,7 +159,8 @@ def write_report(invocation: Invocation, result: PipelineResult) -> None:
     with run.timed('export'):
         options = invocation.export.as_before(former.get('files', {}))
         formats = formats_to_export(invocation, last.export_formats, former)
-        exporter = Exporter(invocation.helper, options, run.path, learners=invocation.learner_names)
+        learners = () if EXPORTS_GIVEN_MODEL in invocation.recorded_flags else invocation.learner_names
+        exporter = Exporter(invocation.helper, options, run.path, learners=learners)
         measured = exporter.export(baseline, compressed, formats, result.reference_format, former)
     facts, task = invocation.helper.dataset.facts(), invocation.helper.task
     curves = [stage.curves for stage in result.stages if stage.curves is not None]

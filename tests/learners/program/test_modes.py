@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
+from pocketflow.learners.program import benchmarking
 from pocketflow.utils.models.files import load_model, save_model
 from tests.conftest import ONE_FILE, PACKED, PRUNING, QUICK, TASK, FinishedRun, run_main
 from tests.learners.conftest import make_helper
@@ -331,7 +332,9 @@ def test_conditions_without_a_verdict_are_refused(condition, pruned_run, trained
     assert not list(tmp_path.iterdir())
 
 
-def test_benchmark_prints_a_line_per_file(pruned_run):
+def test_benchmark_prints_a_line_per_file(pruned_run, monkeypatch):
+    monkeypatch.setattr(benchmarking, 'is_there', lambda: True)
+    monkeypatch.setattr(benchmarking, 'median_ms', lambda path, runs, warmup: 1000.0)
     before = times(pruned_run.path)
     outcome = run_main('--exec_mode=benchmark', f'--run_dir={pruned_run.path}')
     lines = outcome.out.splitlines()
@@ -341,7 +344,7 @@ def test_benchmark_prints_a_line_per_file(pruned_run):
         *sorted(f'model_{name}.tflite' for name in FORMATS),
     ]
     assert all(float(cell) > 0 for line in lines[1:] for cell in line.split()[2:6])
-    assert "LiteRT's tool, p50 ms, 1 thread" in lines[0]
+    assert "LiteRT's tool, p50 ms, 1 thread" in lines[0] and all('1000.00' in line for line in lines[1:])
     assert times(pruned_run.path) == before
 
 
@@ -356,13 +359,15 @@ def test_modes_without_a_run(mode, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_benchmark_of_a_damaged_file(pruned_run, tmp_path):
+def test_benchmark_of_a_damaged_file(pruned_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmarking, 'is_there', lambda: True)
+    monkeypatch.setattr(benchmarking, 'median_ms', lambda path, runs, warmup: 1000.0)
     run = copy_of(pruned_run, tmp_path)
     os.truncate(run / 'model_int8.tflite', 50_000)
     outcome = run_main('--exec_mode=benchmark', f'--run_dir={run}')
     assert outcome.code == 1 and outcome.err.count('\n') == 1
     assert f'error: not timed: {run}/model_int8.tflite: LiteRT cannot load this file (' in outcome.err
-    assert 'model_float32.tflite' in outcome.out and 'int8' not in outcome.out
+    assert 'model_float32.tflite' in outcome.out and 'model_int8' not in outcome.out
 
 
 def test_benchmark_without_files(pruned_run, tmp_path):
