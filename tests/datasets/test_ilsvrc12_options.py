@@ -43,7 +43,7 @@ def test_command_lines_with_and_without_flags_of_other_data_sets():
     given = ('--dataset=ilsvrc12', '--save_path=m.keras', '--learner=full-prec', '--enbl_warm_start')
     options = command(*given, '--nb_classes=1000', '--image_size=96').data_options()
     assert (options.num_outputs, options.size) == (1000, (96, 96))
-    with pytest.raises(UsageError, match='--crop_padding_ft=2 would have no effect: there is no --crop_padding'):
+    with pytest.raises(UsageError, match='--crop_padding_ft=2 would have no effect: --dataset=ilsvrc12 does not shift'):
         command(*given, '--crop_padding_ft=2')
     with pytest.raises(UsageError, match='--crop_padding_ft=2: training images of ILSVRC-12 are random parts'):
         Ilsvrc12Options().replace(crop_padding=2)

@@ -56,15 +56,12 @@ def refuse_replaced_flags(
     """
     for field in option_fields(shared):
         flag = field.metadata['flag']
-        names = [flags_of[flag] for flags_of in chain.values() if flag in flags_of]
-        absent = [name for name in names if name not in flag_values]  # flags that this data set does not have
-        own = [name for name in names if name in absent or flag_values[name].value is not None]
+        own = [
+            flags_of[flag]
+            for flags_of in chain.values()
+            if flags_of.get(flag) in flag_values and flag_values[flags_of[flag]].value is not None
+        ]
         if flag_values[flag].value != field.default and len(own) == len(chain):
-            if absent:
-                raise UsageError(
-                    f'{argument(flag, flag_values)} would have no effect: there is no --{absent[0]} for this data set; '
-                    'drop the flag'
-                )
             raise UsageError(
                 f'{argument(flag, flag_values)} would have no effect: --learner={",".join(chain)} goes by '
                 f'{", ".join(f"--{name}" for name in own)}; give that, or drop the flag'

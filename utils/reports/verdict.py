@@ -16,6 +16,9 @@ from pocketflow.utils.tasks.metric import ACCURACY, Metric
 SPEED_MARGIN = 1.03
 """Speeds up to this ratio count as equal: medians of the same file scatter by some per cent."""
 
+SIZE_MARGIN = 1.001
+"""Sizes up to this ratio count as equal: the descriptions in the files of one network differ by some bytes."""
+
 EQUAL_WITHIN = 1.1
 """Two files count as equally fast only if the whole interval of their ratio is within this factor."""
 
@@ -84,7 +87,7 @@ def make_verdict(baseline: Record, compressed: Record, metric: Metric) -> dict[s
       metric: the task's primary metric.
 
     Returns:
-      `smaller`, `faster` (by more than `SPEED_MARGIN`, and with the whole interval above 1), `size_ratio` and `speedup`
+      `smaller` (by more than `SIZE_MARGIN`), `faster` (by more than `SPEED_MARGIN`, and with the whole interval above 1), `size_ratio` and `speedup`
       (above 1 is better; `None`: not measured), `metric_drop` (of a share, 0.01 is one point; negative if the metric
       has improved), and `speedup_interval` if given.
     """
@@ -93,7 +96,7 @@ def make_verdict(baseline: Record, compressed: Record, metric: Metric) -> dict[s
     speedup = baseline['latency_ms']['p50'] / compressed['latency_ms']['p50'] if timed else None
     interval = compressed.get('speedup_interval') if timed else None
     return {
-        'smaller': size_ratio > 1,
+        'smaller': size_ratio > SIZE_MARGIN,
         'faster': speedup and compare_speeds(speedup, interval) is Speed.FASTER,
         'metric_drop': round(
             metric.drop(baseline['file_metrics'][metric.name], compressed['file_metrics'][metric.name]), 6

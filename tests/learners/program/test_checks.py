@@ -247,8 +247,8 @@ def test_what_flags_need_can_be_given():
     for flag, has_value, value in (condition.partition('=') for condition in conditions):
         part, field = known[flag]
         if has_value:
-            assert value_type(part, field) is str and field.metadata['choices']
-            check_value(field, value)
+            assert field.metadata['choices'] if value_type(part, field) is str else value_type(part, field) is int
+            check_value(field, value_type(part, field)(value))
 
 
 def test_learners_replace_flags_of_all_learners_by_flags_that_they_have():

@@ -116,7 +116,9 @@ def test_an_old_switch_leaves_the_next_flag_alone(learner, flag):
 @pytest.mark.parametrize('path', sorted((ROOT / 'scripts' / 'flags').glob('*.flags')), ids=lambda path: path.stem)
 def test_shipped_flag_files_are_valid(path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    make_invocation(command(f'--flagfile={path}'))
+    given = command(f'--flagfile={path}')
+    if '--pretrained' not in path.read_text():  # otherwise weights would be downloaded
+        make_invocation(given)
 
 
 def test_usage_errors_name_the_value():

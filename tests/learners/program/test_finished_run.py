@@ -52,6 +52,7 @@ ENTRY_KEYS = {
 }
 STAGE_KEYS = {'learner', 'metrics_compressed', 'metrics', 'parameters', 'macs', 'sparsity', 'bits'}
 EXPORT_KEYS = {
+    'lint',
     'format',
     'path',
     'bytes',
@@ -75,6 +76,7 @@ def test_run_directory_holds_everything(pruned_run):
     names = {path.name for path in pruned_run.path.iterdir()} - {'.lock'}
     assert names == {
         'flags.txt',
+        'config.yaml',
         'data.txt',
         'log.txt',
         'metrics.jsonl',

@@ -99,7 +99,8 @@ def test_a_learner_leaves_the_model_before_it_alone(trained_run, tmp_path):
     run = finished_run(tmp_path, ONE_FILE, '--enbl_warm_start', f'--save_path={trained_run.path}')
     assert run.report['baseline']['metrics'] == trained_run.report['compressed']['metrics']
     assert run.report['compressed']['metrics']['loss'] < run.report['baseline']['metrics']['loss']
-    assert run.report['verdict']['size_ratio'] == 1
+    assert run.report['verdict']['size_ratio'] == pytest.approx(1, abs=1e-3)  # the descriptions in the files differ
+    assert not run.report['verdict']['smaller']
     np.testing.assert_array_equal(
         kernels(run.path / 'baseline' / 'model.keras'), kernels(trained_run.path / 'model.keras')
     )

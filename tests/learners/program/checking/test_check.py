@@ -17,7 +17,7 @@ from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, metric_lines, run_mai
 from tests.datasets.sources.conftest import write_numbered
 
 layers = keras.layers
-FORMATS = {'full-prec': 'float32', 'uniform-tf': 'int8', 'non-uniform': 'pfz,float32'}
+FORMATS = {'full-prec': 'float32', 'uniform-tf': 'int8', 'post-training': 'int8', 'non-uniform': 'pfz,float32'}
 BRIEF = {
     'channel': ('--cp_prune_option=uniform', '--nocp_skip_last_layer'),
     'chn-pruned-gpu': ('--nocpg_skip_ht_layers',),
