@@ -27,9 +27,15 @@ pytestmark = pytest.mark.usefixtures('own_folder')
 BAD_INPUT = {
     'unknown flag': ([*TASK, '--nb_epoch_rat=1'], "line flag 'nb_epoch_rat'. Did you mean: nb_epochs_rat"),
     'flag of another pair': ([*TASK, '--resnet_size=8'], "Unknown command line flag 'resnet_size'"),
-    'no model': ([], '--model is missing; known: lenet, resnet (or --model_helper=FILE.py'),
+    'no model': (
+        [],
+        '--model is missing; known: efficientnet_lite0, lenet, mobilenet, resnet (or --model_helper=FILE.py',
+    ),
     'no data set': (['--model=lenet'], '--dataset is missing; known: cifar10, digits'),
-    'unknown model': (['--model=lenat', '--dataset=digits'], '--model=lenat: unknown model; known: lenet, resnet'),
+    'unknown model': (
+        ['--model=lenat', '--dataset=digits'],
+        '--model=lenat: unknown model; known: efficientnet_lite0, lenet, mobilenet, resnet',
+    ),
     'unknown data set': (['--model=lenet', '--dataset=mnist'], '--dataset=mnist: unknown dataset; known: cifar10, '),
     'unknown pair': (['--model=resnet', '--dataset=digits'], 'no such pair; resnet goes with cifar10'),
     'unknown learner': ([*TASK, '--learner=chanel'], "unknown learner 'chanel'; known: channel, chn-pruned-gpu"),
