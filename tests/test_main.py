@@ -24,18 +24,13 @@ PRUNE = (*TASK, '--learner=chn-pruned-rmt')
 pytestmark = pytest.mark.usefixtures('own_folder')
 
 
+KNOWN = 'known: efficientnet_lite0, lenet, mobilenet, resnet'
 BAD_INPUT = {
     'unknown flag': ([*TASK, '--nb_epoch_rat=1'], "line flag 'nb_epoch_rat'. Did you mean: nb_epochs_rat"),
     'flag of another pair': ([*TASK, '--resnet_size=8'], "Unknown command line flag 'resnet_size'"),
-    'no model': (
-        [],
-        '--model is missing; known: efficientnet_lite0, lenet, mobilenet, resnet (or --model_helper=FILE.py',
-    ),
+    'no model': ([], f'--model is missing; {KNOWN} (or --model_helper=FILE.py'),
     'no data set': (['--model=lenet'], '--dataset is missing; known: cifar10, digits'),
-    'unknown model': (
-        ['--model=lenat', '--dataset=digits'],
-        '--model=lenat: unknown model; known: efficientnet_lite0, lenet, mobilenet, resnet',
-    ),
+    'unknown model': (['--model=lenat', '--dataset=digits'], f'--model=lenat: unknown model; {KNOWN}'),
     'unknown data set': (['--model=lenet', '--dataset=mnist'], '--dataset=mnist: unknown dataset; known: cifar10, '),
     'unknown pair': (['--model=resnet', '--dataset=digits'], 'no such pair; resnet goes with cifar10'),
     'unknown learner': ([*TASK, '--learner=chanel'], "unknown learner 'chanel'; known: channel, chn-pruned-gpu"),
