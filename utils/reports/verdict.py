@@ -87,9 +87,9 @@ def make_verdict(baseline: Record, compressed: Record, metric: Metric) -> dict[s
       metric: the task's primary metric.
 
     Returns:
-      `smaller` (by more than `SIZE_MARGIN`), `faster` (by more than `SPEED_MARGIN`, and with the whole interval above 1),
-      `size_ratio` and `speedup` (above 1 is better; `None`: not measured), `metric_drop` (of a share, 0.01 is one point;
-      negative if the metric has improved), and `speedup_interval` if given.
+      `smaller` (by more than `SIZE_MARGIN`), `faster` (by more than `SPEED_MARGIN`, with the whole interval above 1),
+      `size_ratio` and `speedup` (above 1 is better; `None`: not measured), `metric_drop` (of a share, 0.01 is one
+      point; negative if the metric has improved), and `speedup_interval` if given.
     """
     size_ratio = baseline['file_bytes'] / compressed['file_bytes']
     timed = baseline['latency_ms'] and compressed['latency_ms']
