@@ -151,6 +151,7 @@ _STATUS = 'exit-status-of-the-command='
 
 
 def last_line(text: str) -> str:
-    """The last line that says something, at most 200 characters."""
+    """The last line that says something; of a long one, begin and end, since adb names paths before the reason."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return (lines or ['no reason given'])[-1][:200]
+    line = (lines or ['no reason given'])[-1]
+    return line if len(line) <= 200 else f'{line[:97]} ... {line[-98:]}'

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging as python_logging
 import os
 import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
+from absl import logging
 from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 
@@ -20,6 +22,17 @@ from pocketflow.datasets.ilsvrc12_options import Ilsvrc12Options
 from pocketflow.datasets.sources.record_writing import make_example
 from pocketflow.utils.errors import UsageError
 from tests.datasets.sources.conftest import encoded
+
+
+@pytest.fixture(autouse=True)
+def _logging():
+    """The program logs its progress; other tests of this process do not."""
+    root, verbosity = python_logging.getLogger(), logging.get_verbosity()
+    handlers = list(root.handlers)
+    yield
+    root.handlers[:] = handlers
+    logging.set_verbosity(verbosity)
+
 
 SYNSETS = ('n00000001', 'n00000002', 'n00000003')
 

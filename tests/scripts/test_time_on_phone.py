@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pocketflow.scripts.phone import time_files
-from pocketflow.scripts.phone.adb import Adb, chosen
+from pocketflow.scripts.phone.adb import Adb, chosen, last_line
 from pocketflow.utils.errors import PocketFlowError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -267,3 +267,14 @@ def test_errors_are_one_line(phones, files):
         done.returncode == 2 and done.stderr.count('\n') == 1 and done.stderr.startswith('time_on_phone.sh: no phone')
     )
     subprocess.run(['bash', '-n', str(ROOT / 'scripts/time_on_phone.sh')], check=True)
+
+
+def test_the_reason_behind_long_paths_is_kept():
+    line = f"adb: error: failed to copy '{'a' * 300}' to 'b': remote No space left on device"
+    said = last_line(f'1 file\n{line}\n\n')
+    assert (
+        said.startswith("adb: error: failed to copy 'aaa")
+        and said.endswith('No space left on device')
+        and len(said) <= 200
+    )
+    assert last_line('') == 'no reason given'
