@@ -21,10 +21,10 @@ class MeasuredLines:
 
     def __init__(self) -> None:
         self._coverage: coverage.Coverage | None = None
-        self._probes = slipcover.Slipcover(
-            d_miss_threshold=-1
-        )  # probes stay: to take them out replaces functions' code
-        omit = coverage.Coverage().get_option('run:omit')
+        # Probes stay: to take them out replaces functions' code.
+        self._probes = slipcover.Slipcover(d_miss_threshold=-1)
+        # SlipCover takes the word 'frozen', the origin of Python's own compiled modules, for a file in this folder.
+        omit = [*coverage.Coverage().get_option('run:omit'), 'frozen']
         slipcover.ImportManager(self._probes, slipcover.FileMatcher(omit=omit)).__enter__()
 
     @pytest.hookimpl(trylast=True)
