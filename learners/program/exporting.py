@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import math
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
-from pocketflow.datasets.sourced_dataset import SourcedDataset
 from pocketflow.learners.program.conversions import conversion_settings, reason_of_failure
+from pocketflow.learners.program.export_data import ExportData
 from pocketflow.learners.program.file_metadata import Described, write_described
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper
 from pocketflow.utils.costs.cost_model import total_macs, total_parameters, uncounted_macs
-from pocketflow.utils.errors import PocketFlowError, UsageError
+from pocketflow.utils.errors import PocketFlowError
 from pocketflow.utils.export.device_latency import read_device_latencies
 from pocketflow.utils.export.format_names import CONTAINER, UNCOMPRESSED
 from pocketflow.utils.export.formats import Source
-from pocketflow.utils.export.inputs import PixelInput, as_pixels
 from pocketflow.utils.export.isolated import IsolatedConversions, Settings, isolated_conversions
 from pocketflow.utils.export.latency import Timing
 from pocketflow.utils.export.lint.exported import lint_entry
@@ -37,7 +32,7 @@ from pocketflow.utils.export.measure import (
     export_files,
     measure_files,
 )
-from pocketflow.utils.export.options import FLOAT32, GIVEN, LOGITS, NORMALISED, UINT8, ExportOptions
+from pocketflow.utils.export.options import FLOAT32, GIVEN, LOGITS, NORMALISED, ExportOptions
 from pocketflow.utils.export.rewrites import rewritten
 from pocketflow.utils.export.runner import num_usable_threads
 from pocketflow.utils.export.watched_process import conversion_process
@@ -45,9 +40,8 @@ from pocketflow.utils.graph import Head, put_head_on
 from pocketflow.utils.models.files import save_model
 from pocketflow.utils.quantization.encoding import Encoding
 from pocketflow.utils.runs.records import Record
-from pocketflow.utils.system.memory import available_bytes, in_words
 from pocketflow.utils.system.storage_failures import storage_reason
-from pocketflow.utils.tasks.nests import Nest, concatenated, flat_shapes, num_samples, take
+from pocketflow.utils.tasks.nests import Nest, num_samples, take
 
 BUSY = 3
 """Load average per core (one minute) above which latencies are reported as unreliable."""
@@ -106,14 +100,18 @@ def warn_if_busy() -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Samples:
-    """Evaluation samples: images `[N, ...]` as the network takes them, labels `[N]`, and the pixels for files that take
-    these.
+class _Prepared:
+    """A candidate's network in the forms that are converted and compared.
+
+    `form` is what is converted, `rewrites` the report's entry on how it differs from the network, `of_network` and
+    `of_file` are evaluations on normalised images and on what the files take.
     """
 
-    images: Nest
-    labels: Nest
-    pixels: np.ndarray | None = None
+    form: keras.Model
+    rewrites: dict[str, Any]
+    of_network: Evaluation
+    of_file: Evaluation
+    described: Described
 
 
 class Exporter:
@@ -140,8 +138,8 @@ class Exporter:
         learners: Sequence[str] = (),
     ):
         self.helper, self.options, self.root, self._conversions = helper, options, root, conversions
-        self._rewrites: dict[str, Any] = {}
         self._learners = learners
+        self._data = ExportData(helper, options)
 
     def export(
         self,
@@ -166,7 +164,8 @@ class Exporter:
         if {*formats, reference_format or CONTAINER} != {CONTAINER}:
             conversion_process().start()  # it loads TensorFlow while the models are saved and evaluated
         failed: dict[str, str] = {}
-        files = self._files(compressed, formats, failed)
+        prepared = self._prepared(compressed)
+        files = self._files(compressed, prepared, formats, failed)
         _require(files, failed)
         reference = next(iter(files))
         if baseline is not compressed:
@@ -193,21 +192,20 @@ class Exporter:
                 for name in formats
                 if name in failed
             ]
-        if self._rewrites:
-            result['rewrites'] = self._rewrites
+        if prepared.rewrites:
+            result['rewrites'] = prepared.rewrites
         keep_device_latencies(result, former or {})
         return result
 
-    def _rewritten(self, model: keras.Model) -> keras.Model:
-        """The model in the form that is converted; the files are compared with the model itself."""
+    def _rewritten(self, model: keras.Model) -> tuple[keras.Model, dict[str, Any]]:
+        """The model in the form that is converted, and the report's entry on its changes, if it was rewritten."""
         if self.options.rewrite_for is None:
-            return model
+            return model, {}
         result = rewritten(model, self.options.rewrite_for)
         for name, change in result.changes.items():
             logging.info('rewritten for %s: %s: %s', self.options.rewrite_for, name, change)
         logging.info('rewritten layers: %d; outputs differ by %.2g', len(result.changes), result.difference)
-        self._rewrites = {'target': self.options.rewrite_for, **result.to_json()}
-        return result.model
+        return result.model, {'target': self.options.rewrite_for, **result.to_json()}
 
     def _form(self, head: Head | None) -> dict[str, str]:
         """The report's entry on what the files take and give."""
@@ -232,77 +230,62 @@ class Exporter:
     def _first_file(self, candidate: Candidate, formats: Sequence[str]) -> FileUnderTest:
         """The model's file in the first format that succeeds."""
         failed: dict[str, str] = {}
+        prepared = self._prepared(candidate)
         for name in formats:
-            files = self._files(candidate, [name], failed)
+            files = self._files(candidate, prepared, [name], failed)
             if files:
                 return files[name]
         raise PocketFlowError(f'the uncompressed model cannot be exported to be compared with: {_reasons(failed)}')
 
-    def _files(self, candidate: Candidate, formats: Sequence[str], failed: dict[str, str]) -> dict[str, FileUnderTest]:
-        """A model's files by format; adds the reasons of failed formats to `failed`."""
+    def _prepared(self, candidate: Candidate) -> _Prepared:
+        """Saves the candidate's model, and evaluates and rewrites it, once for all formats."""
         whole = put_head_on(candidate.model, candidate.head)
         save_or_keep(whole, candidate.keras_path)
         exported = candidate.model if self.options.head == LOGITS else whole
-        of_network = Evaluation.of_model(exported, self._samples.images, self._samples.labels, self.helper.task)
-        if candidate.head is not None and exported is whole:
-            of_network = dataclasses.replace(of_network, logits_of=candidate.head.logits_of)
-        evaluation = of_network if self._pixels is None else self._of_pixels(of_network)
-        files, form = {}, self._rewritten(exported)
-        described = Described(
-            self.helper,
-            self.options,
-            exported,
-            candidate.head if exported is whole else None,
-            self._learners if candidate.folder == self.root else (),
-            num_samples(self._samples.images),
-        )
-        samples = take(evaluation.images, slice(NUM_TRIED))
+        head = candidate.head if exported is whole else None
+        samples, pixels = self._data.samples, self._data.pixels
+        of_network = Evaluation.of_model(exported, samples.images, samples.labels, self.helper.task)
+        if head is not None:
+            of_network = dataclasses.replace(of_network, logits_of=head.logits_of)
+        of_file = of_network
+        if pixels is not None:
+            of_file = dataclasses.replace(of_network, images=samples.pixels, model=pixels.with_float_pixels(exported))
+        form, rewrites = self._rewritten(exported)
+        learners = self._learners if candidate.folder == self.root else ()
+        described = Described(self.helper, self.options, exported, head, learners, num_samples(samples.images))
+        return _Prepared(form, rewrites, of_network, of_file, described)
+
+    def _files(
+        self, candidate: Candidate, prepared: _Prepared, formats: Sequence[str], failed: dict[str, str]
+    ) -> dict[str, FileUnderTest]:
+        """A model's files by format; adds the reasons of failed formats to `failed`."""
+        files = {}
+        samples = take(prepared.of_file.images, slice(NUM_TRIED))
         with self._conversions(candidate.folder, samples, conversion_settings(self.options)) as conversions:
             source = Source(
-                form, candidate.encodings, self._calibration, conversions.convert, conversions.try_out, self._pixels
+                prepared.form,
+                candidate.encodings,
+                self._data.calibration,
+                conversions.convert,
+                conversions.try_out,
+                self._data.pixels,
             )
             for name in formats:
                 # A container is the network itself: it takes normalised images.
-                of_file = of_network if name == CONTAINER else evaluation
+                evaluation = prepared.of_network if name == CONTAINER else prepared.of_file
                 try:
                     path = export_files(source, [name], candidate.folder)[name]
-                    logging.info('running %s on %d samples', path.name, num_samples(of_file.images))
-                    file = FileUnderTest(name, path, of_file)
+                    logging.info('running %s on %d samples', path.name, num_samples(evaluation.images))
+                    file = FileUnderTest(name, path, evaluation)
                     agreement = check_file(file, run=conversions.predict)
                     if file.runs:
-                        write_described(path, described.metadata(name, agreement), conversions.try_out, name)
+                        write_described(path, prepared.described.metadata(name, agreement), conversions.try_out, name)
                     files[name] = dataclasses.replace(file, agreement=agreement)
                 except Exception as error:  # the writers of files raise various types
                     failed[name] = reason_of_failure(error)
                     logging.error('no %s file: %s', name, failed[name])
                     logging.debug('its error', exc_info=error)
         return files
-
-    def _of_pixels(self, evaluation: Evaluation) -> Evaluation:
-        """The evaluation of files that take pixels."""
-        assert self._pixels is not None and self._samples.pixels is not None and evaluation.model is not None
-        model = self._pixels.with_float_pixels(evaluation.model)
-        return dataclasses.replace(evaluation, images=self._samples.pixels, model=model)
-
-    @functools.cached_property
-    def _pixels(self) -> PixelInput | None:
-        return pixel_input(self.helper.dataset) if self.options.input == UINT8 else None
-
-    @functools.cached_property
-    def _samples(self) -> Samples:
-        dataset = self.helper.dataset
-        numbers = np.arange(num_run(dataset, self.options))
-        batches = dataset.ordered_batches('eval', numbers, normalised=self._pixels is None).as_numpy_iterator()
-        images, labels = concatenated(list(batches))
-        if self._pixels is None:
-            return Samples(images, labels)
-        pixels = as_pixels(images)
-        return Samples(self._pixels.normalised(pixels), labels, pixels)
-
-    @functools.cached_property
-    def _calibration(self) -> Nest:
-        images = self.helper.training_images(self.options.num_calibration, normalised=self._pixels is None)
-        return images if self._pixels is None else as_pixels(images)
 
 
 def save_or_keep(model: keras.Model, path: Path) -> None:
@@ -313,61 +296,6 @@ def save_or_keep(model: keras.Model, path: Path) -> None:
         if storage_reason(error) is None or not path.is_file():
             raise
         logging.warning('%s is not written anew: %s', path, reason_of_failure(error))
-
-
-def pixel_input(dataset: SourcedDataset) -> PixelInput:
-    """The normalisation of a data set, for files that take its pixels.
-
-    Raises:
-      UsageError: the samples of its first batch are no images of pixels.
-    """
-    images = next(iter(dataset.ordered_batches('eval', [0], normalised=False)))[0]
-    if not tf.is_tensor(images):
-        raise UsageError(
-            f'--export_input=uint8: {dataset.name} has several inputs; give --export_input=normalised, files with '
-            'pixels have one'
-        )
-    as_pixels(images.numpy())
-    return PixelInput(dataset.normalize, images.dtype, dataset.image_shape)
-
-
-def check_export(dataset: SourcedDataset, options: ExportOptions, formats: Sequence[str]) -> None:
-    """Raises a `UsageError` if the files of the requested formats cannot be written or measured.
-
-    Args:
-      dataset: the data set; it is read.
-      options: the options of the export.
-      formats: the formats without which the export fails.
-    """
-    require_memory(num_run(dataset, options), dataset.image_shape)
-    if options.input == UINT8 and pixel_input(dataset).affine is None and 'int8' in formats:
-        raise UsageError(
-            f'--export_input=uint8: the images of {dataset.name} are not normalised pixel by pixel with fixed numbers, '
-            'which an int8 file could do; give --export_input=normalised, or other --export_formats'
-        )
-
-
-def num_run(dataset: SourcedDataset, options: ExportOptions) -> int:
-    """Number of evaluation samples on which each exported file is run."""
-    num_all = len(dataset.source('eval'))
-    return min(num_all, options.num_eval or num_all)
-
-
-def require_memory(num_images: int, image_shape: Any, available: int | None = None) -> None:
-    """Raises a `UsageError` if the images on which exported files are run do not fit into memory.
-
-    Args:
-      num_images: number of float32 images, which are held twice while they are concatenated.
-      image_shape: shape of each image, or a structure of shapes of several inputs.
-      available: bytes; default: as reported by the system. Nothing is checked if it reports nothing.
-    """
-    available = available_bytes() if available is None else available
-    one = 2 * 4 * sum(math.prod(shape) for shape in flat_shapes(image_shape))
-    if available is not None and num_images * one > available:
-        raise UsageError(
-            f'running the exported files on {num_images} evaluation images would take {in_words(num_images * one)} of '
-            f'memory; {in_words(available)} are available: give --nb_smpls_export_eval={available // (2 * one)} or less'
-        )
 
 
 def _require(made: Collection[Any], failed: Mapping[str, str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pocketflow.hp_optimizer.options import SearchOptions
 from pocketflow.learners.abstract_learner import LearnerContext
 from pocketflow.learners.options import LEARNERS, LearnerOptions
-from pocketflow.learners.program.exporting import check_export
+from pocketflow.learners.program.export_data import check_export
 from pocketflow.learners.program.input_files import named_files
 from pocketflow.learners.program.pipeline import Pipeline, load_in_standard_form
 from pocketflow.nets.abstract_model_helper import AbstractModelHelper

@@ -27,7 +27,8 @@ from pocketflow.learners.program.checking.estimates import export_seconds, flag_
 from pocketflow.learners.program.checking.exports import NUM_SAMPLES, trial_export
 from pocketflow.learners.program.checking.plan import export_formats, plan_of, stage_folders
 from pocketflow.learners.program.checking.stages import StageForecast, forecast_stage
-from pocketflow.learners.program.exporting import num_run, refuse_failed_exports
+from pocketflow.learners.program.export_data import num_run
+from pocketflow.learners.program.exporting import refuse_failed_exports
 from pocketflow.learners.program.invocation import Invocation, check_inputs
 from pocketflow.learners.program.pipeline import load_fitting_model, load_in_standard_form
 from pocketflow.learners.program.zoo import FIRST_STAGE

@@ -117,21 +117,6 @@ def test_what_is_not_asked_for_again_stays():
     )
 
 
-def test_images_that_are_no_pixels_are_refused(monkeypatch):
-    dataset = make_helper().dataset
-    exporting.check_export(dataset, ExportOptions(**QUICK, input='uint8'), ['int8'])
-    monkeypatch.setattr(type(dataset), 'normalize', lambda self, images: tf.image.per_image_standardization(images))
-    exporting.check_export(dataset, ExportOptions(**QUICK, input='uint8'), ['float32'])
-    with pytest.raises(
-        UsageError, match='--export_input=uint8: the images of digits are not normalised pixel by pixel'
-    ):
-        exporting.check_export(dataset, ExportOptions(**QUICK, input='uint8'), ['float32', 'int8'])
-    images, labels = dataset.samples('eval')
-    monkeypatch.setitem(dataset._cache, 'eval', (images.astype(np.float32) - 1, labels))
-    with pytest.raises(UsageError, match='--export_input=uint8: the images have values from -1'):
-        exporting.check_export(dataset, ExportOptions(**QUICK, input='uint8'), ['float32'])
-
-
 def test_calibration_uses_training_images(tmp_path, monkeypatch):
     seen = []
 
@@ -292,20 +277,27 @@ def test_formats_are_checked_and_each_taken_once():
         ExportOptions(formats='float32,int9')
 
 
-def test_evaluation_images_that_do_not_fit_into_memory_are_refused():
-    exporting.require_memory(10, (4, 4, 3), available=10 * 2 * 4 * 48)  # held twice, four bytes a value
-    # The advice leaves half of the memory to everything else.
-    with pytest.raises(
-        UsageError, match=r'running the exported files on 11 .*; .* give --nb_smpls_export_eval=5 or less'
-    ):
-        exporting.require_memory(11, (4, 4, 3), available=10 * 2 * 4 * 48)
-
-
 def test_layers_are_written_in_the_form_that_is_asked_for(tmp_path):
     inputs = keras.Input((4,))
     model = keras.Model(inputs, keras.layers.Concatenate(name='concat')([inputs] * 5))
-    assert exporter(tmp_path)._rewritten(model) is model
+    assert exporter(tmp_path)._rewritten(model) == (model, {})
     for_gpus = Exporter(make_helper(), ExportOptions(**QUICK, rewrite_for='gpu'), tmp_path)
-    form = for_gpus._rewritten(model)
+    form, rewrites = for_gpus._rewritten(model)
     assert max(len(tf.nest.flatten(layer.input)) for layer in form.layers) == 4
-    assert for_gpus._rewrites['target'] == 'gpu' and for_gpus._rewrites['changes'].keys() == {'concat'}
+    assert rewrites['target'] == 'gpu' and rewrites['changes'].keys() == {'concat'}
+
+
+def test_the_report_names_the_rewrites_of_the_compressed_model_alone(tmp_path, monkeypatch):
+    before, after = candidate(tmp_path / 'baseline'), candidate(tmp_path)
+    before.model._name, after.model._name = 'before', 'after'
+    of_both = Exporter(make_helper(), ExportOptions(**QUICK, rewrite_for='gpu'), tmp_path)
+    rewritten = []
+
+    def record(model):
+        rewritten.append(model)
+        return model, {'target': 'gpu', 'changes': {model.name: 'changed'}}
+
+    monkeypatch.setattr(of_both, '_rewritten', record)
+    result = of_both.export(before, after, ['float32', 'float16'])
+    assert [model is wanted for model, wanted in zip(rewritten, (after.model, before.model), strict=True)] == [True] * 2
+    assert result['rewrites'] == {'target': 'gpu', 'changes': {after.model.name: 'changed'}}

@@ -10,7 +10,7 @@ import pytest
 import tf_keras as keras
 
 from pocketflow.learners import LEARNERS
-from pocketflow.learners.program import exporting
+from pocketflow.learners.program import export_data
 from pocketflow.learners.program.checking import check as checking
 from pocketflow.utils.models.files import save_model
 from tests.conftest import ONE_FILE, PRUNING, QUICK, TASK, metric_lines, run_main
@@ -131,7 +131,7 @@ def test_too_little_disk_space(trained_run, tmp_path, monkeypatch):
 
 
 def test_too_little_memory(trained_run, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting, 'available_bytes', lambda: 1000)
+    monkeypatch.setattr(export_data, 'available_bytes', lambda: 1000)
     reason = failing(tmp_path / 'run', 'inputs', *trained_run.arguments, '--learner=full-prec')
     assert 'of memory; 1 kB are available: give --nb_smpls_export_eval=' in reason
 
