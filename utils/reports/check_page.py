@@ -105,7 +105,7 @@ def phases(record: Record) -> list[dict[str, str]]:
     rows = [
         {
             'name': stage['folder'],
-            'steps': f'{stage["num_steps"]:,}',
+            'steps': f'{stage["num_steps"]:,}' if stage['num_steps'] else figures.MISSING,
             'step': step_words(stage),
             'search': _duration(stage['search_seconds']),
             'compress': _duration(stage['compress_seconds']),
@@ -193,7 +193,8 @@ def summary(record: Record) -> str:
     if not record['passes']:
         return f'the run would fail at {record["part"]} (checked in {seconds})'
     lines = [
-        f'  {row["name"]}: {row["total"]}' + (f' ({row["steps"]} steps of {row["step"]})' if 'steps' in row else '')
+        f'  {row["name"]}: {row["total"]}'
+        + (f' ({row["steps"]} steps of {row["step"]})' if row.get('step', figures.MISSING) != figures.MISSING else '')
         for row in phases(record)
     ]
     predicted = [f'  {row.label}: {arrow(row.before, row.after)} ({row.change})' for row in predictions(record)]

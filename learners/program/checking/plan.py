@@ -200,9 +200,8 @@ def format_plan(plan: RunPlan) -> str:
         for stage in plan.stages:
             if stage.search:
                 lines.append(f'  {stage.folder}: search, {stage.search}')
-            lines.append(
-                f'  {stage.folder}: {stage.num_steps:,} steps of {stage.batch_size} samples ({stage.epochs:.3g} epochs)'
-            )
+            steps = f'{stage.num_steps:,} steps of {stage.batch_size} samples ({stage.epochs:.3g} epochs)'
+            lines.append(f'  {stage.folder}: {steps if stage.num_steps else "no training"}')
         lines.append('  export: every format is measured against the uncompressed model')
     for title, entries in (
         ('reads', [f'{what}: {path}' for what, path in plan.reads.items()]),

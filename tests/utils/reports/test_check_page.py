@@ -133,6 +133,12 @@ def test_summary():
     ]
 
 
+def test_a_stage_without_training_has_no_steps():
+    stage = {**STAGE, 'num_steps': 0, 'step_seconds': None}
+    assert check_page.phases({'stages': [stage]})[0]['steps'] == '–'
+    assert '  1-chn-pruned-rmt: 1 min 32 s' in check_page.summary({**record(), 'stages': [stage]}).splitlines()
+
+
 def test_steps_in_words():
     assert check_page.step_words({**STAGE, 'is_measured': False}) == '50 ms (derived)'
     assert check_page.step_words({**STAGE, 'step_seconds': None}) == '–'

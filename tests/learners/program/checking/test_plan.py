@@ -92,7 +92,10 @@ def test_folders():
 
 
 def test_text():
-    stages = (PlannedStage('uniform', '1-uniform', 1200, 64, 1.5, '10 trials of 5 steps by tpe'),)
+    stages = (
+        PlannedStage('uniform', '1-uniform', 1200, 64, 1.5, '10 trials of 5 steps by tpe'),
+        PlannedStage('post-training', '2-post-training', 0, 64, 0.0, ''),
+    )
     text = format_plan(RunPlan('train: a at b, uniform', '/r', 'new', stages, {'data': '/d'}, ('x',), (), ('--y=1',)))
     assert text.splitlines() == [
         'train: a at b, uniform',
@@ -101,6 +104,7 @@ def test_text():
         'stages:',
         '  1-uniform: search, 10 trials of 5 steps by tpe',
         '  1-uniform: 1,200 steps of 64 samples (1.5 epochs)',
+        '  2-post-training: no training',
         '  export: every format is measured against the uncompressed model',
         '',
         'reads:',
