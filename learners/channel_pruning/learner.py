@@ -29,7 +29,7 @@ from pocketflow.learners.search import SearchingLearner
 from pocketflow.utils.channels import ReaderChannels, channel_counts, reader_channels, remove_channels
 from pocketflow.utils.costs.cost_model import total_macs
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.reports.layer_table import layer_rows
+from pocketflow.utils.reports.layer_rows import layer_rows
 from pocketflow.utils.runs.machine import float64_flops_per_second
 from pocketflow.utils.system.progress import Progress
 

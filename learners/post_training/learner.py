@@ -21,7 +21,7 @@ from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.post_training.options import MIXED, NEAREST, PostTrainingOptions
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.quantization.int8 import plain_if_quantization_aware
-from pocketflow.utils.reports.layer_table import layer_rows
+from pocketflow.utils.reports.layer_rows import layer_rows
 from pocketflow.utils.runs.records import Record
 from pocketflow.utils.system.atomic import replacing
 

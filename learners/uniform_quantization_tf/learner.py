@@ -18,7 +18,7 @@ from pocketflow.utils.compression_plan import CompressionPlan
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.quantization.int8 import plain_if_quantization_aware
 from pocketflow.utils.quantization.int8.inspect import step_variables
-from pocketflow.utils.reports.layer_table import layer_rows
+from pocketflow.utils.reports.layer_rows import layer_rows
 from pocketflow.utils.runs.records import Record
 from pocketflow.utils.training.trainer import TrainerParts
 

@@ -27,7 +27,7 @@ from pocketflow.utils.quantization import (
 )
 from pocketflow.utils.quantization.limits import FULL_BITS
 from pocketflow.utils.quantization.post_training import WeightFormat, quantize
-from pocketflow.utils.reports.layer_table import layer_rows
+from pocketflow.utils.reports.layer_rows import layer_rows
 from pocketflow.utils.runs.records import Record
 
 FIRST, LAST = 'first layer', 'last layer'

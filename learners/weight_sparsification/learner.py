@@ -26,7 +26,7 @@ from pocketflow.utils.compression_plan import CompressionPlan, load_plan
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.graph import copied
 from pocketflow.utils.quantization.encoding import kernels as all_kernels
-from pocketflow.utils.reports.layer_table import layer_rows
+from pocketflow.utils.reports.layer_rows import layer_rows
 from pocketflow.utils.training.trainer import TrainerParts
 
 

@@ -16,7 +16,7 @@ from pocketflow.utils.reports.search.results import outcome
 from pocketflow.utils.reports.verdict import Speed, compare_speeds, interval_words, verdict_line
 from pocketflow.utils.runs.records import Number, Record
 from pocketflow.utils.tasks.metric import ACCURACY, Metric, plain, with_unit
-from pocketflow.utils.tasks.task import FORMER_TASK, TASK_SHAPE
+from pocketflow.utils.tasks.task_record import FORMER_TASK, TASK_SHAPE
 
 SCHEMA = 2
 INTERVAL = 'speedup_interval'

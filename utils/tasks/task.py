@@ -9,23 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from pocketflow.utils.runs.records import Record
-from pocketflow.utils.tasks.metric import ACCURACY, SHAPE, Metric
+from pocketflow.utils.tasks.metric import Metric
 from pocketflow.utils.tasks.nests import Nest, concatenated, in_batches
 
 BATCH_SIZE = 256
 """Samples per batch in which labels and outputs are compared."""
-
-TASK_SHAPE = {'name': str, 'primary': SHAPE, 'metrics': [SHAPE], 'same_answer': str, 'note?': str}
-"""Shape of a report's entry on the task; see `pocketflow.utils.runs.records`."""
-
-FORMER_TASK: Record = {
-    'name': 'classification',
-    'primary': ACCURACY.to_json(),
-    'metrics': [ACCURACY.to_json()],
-    'same_answer': 'same top-1',
-}
-"""Task of reports that were written when all networks were classifiers."""
 
 
 class Task(abc.ABC):

@@ -5,7 +5,8 @@ import pytest
 
 from pocketflow.nets.tasks import Classification, Regression
 from pocketflow.utils.runs.records import mismatches
-from pocketflow.utils.tasks.task import BATCH_SIZE, FORMER_TASK, TASK_SHAPE
+from pocketflow.utils.tasks.task import BATCH_SIZE
+from pocketflow.utils.tasks.task_record import FORMER_TASK, TASK_SHAPE
 
 
 @pytest.mark.parametrize('task', [Classification(), Regression('px')])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pocketflow.utils.reports.search.page import flag_value, search_section, searches
-from pocketflow.utils.tasks.task import FORMER_TASK
+from pocketflow.utils.tasks.task_record import FORMER_TASK
 
 
 def test_reports_without_searches():
