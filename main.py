@@ -36,10 +36,9 @@ if __name__ == '__main__':
 
 from absl import logging
 
-from pocketflow.learners.program.checks import checked_command
 from pocketflow.learners.program.command import FirstPass
-from pocketflow.learners.program.needed_files import refuse_missing_files
 from pocketflow.learners.program.options import LINT
+from pocketflow.learners.program.preparing import prepared_command
 from pocketflow.learners.program.subcommands import without_subcommand
 from pocketflow.learners.program.tools import TOOLS
 from pocketflow.learners.program.usage import HELP_FLAGS, subcommand_usage, usage
@@ -97,11 +96,7 @@ def dispatch(argv: Sequence[str], first_pass: FirstPass | None) -> None:
         lint(argv)
         return
     with interrupts.ended_at_once():  # nothing has to be saved yet
-        with paths.path_errors_reported():
-            command = checked_command(argv, first_pass, subcommand)
-            refuse_missing_files(command)
-        for flag, reason in command.superseded().items():
-            logging.warning('--%s has no effect any more: %s', flag, reason)
+        command = prepared_command(argv, first_pass, subcommand)
         load_tensorflow()
         from pocketflow.learners.program.start import start
     start(command)

@@ -20,6 +20,21 @@ FROZEN_CACHE_MIB = 1024
 
 
 @dataclasses.dataclass(frozen=True)
+class Budget:
+    """The flags with which a learner keeps a budget, as in `target='50% macs'` of `pocketflow.Compressor`.
+
+    Attributes:
+      flag: takes the amount.
+      others: further flags that it needs -> their values, unless others are given.
+      is_share: whether the amount is a share of the uncompressed network, so that it may be given in per cent.
+    """
+
+    flag: str
+    others: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    is_share: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
 class LearnerDeclaration:
     """Properties of a learner that the command line needs without importing it.
 
@@ -32,6 +47,7 @@ class LearnerDeclaration:
       may_precede: the learners that can follow it all the same.
       exports_only: the export formats that can hold the learner's model; empty for all.
       defaults: shared flag -> its default for chains with this learner.
+      budgets: what the learner keeps a budget of, such as `macs` -> the flags for it.
     """
 
     summary: str
@@ -42,6 +58,7 @@ class LearnerDeclaration:
     may_precede: tuple[str, ...] = ()
     exports_only: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    budgets: Mapping[str, Budget] = dataclasses.field(default_factory=dict)
 
 
 LEARNERS: Registry[type[AbstractLearner], LearnerDeclaration] = Registry('learner', name_attribute='name')

@@ -14,7 +14,7 @@ from pocketflow.learners.channel_pruning.options import (
     StageFlags,
     StageSettings,
 )
-from pocketflow.learners.options import LEARNERS, LearnerDeclaration
+from pocketflow.learners.options import LEARNERS, Budget, LearnerDeclaration
 from pocketflow.learners.search.options import LayerSearch
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option
@@ -187,5 +187,6 @@ LEARNERS.declare(
         options_class=GroupPruningOptions,
         defaults=SHARED_DEFAULTS,
         refuses_after=REFUSES_AFTER,
+        budgets={'macs': Budget('cp_preserve_ratio', {'cp_prune_option': 'program'})},
     ),
 )

@@ -15,7 +15,7 @@ from pocketflow.learners.channel_pruning.options import (
     StageFlags,
     StageSettings,
 )
-from pocketflow.learners.options import LEARNERS, LearnerDeclaration
+from pocketflow.learners.options import LEARNERS, Budget, LearnerDeclaration
 from pocketflow.learners.search.options import LayerSearch
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option
@@ -172,5 +172,8 @@ LEARNERS.declare(
         options_class=ChannelPruningOptions,
         defaults=SHARED_DEFAULTS,
         refuses_after=REFUSES_AFTER,
+        budgets={
+            kind: Budget('cpr_preserve_ratio', {'cpr_prune_option': 'program', 'cpr_budget': kind}) for kind in BUDGETS
+        },
     ),
 )

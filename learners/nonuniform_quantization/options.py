@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, ClassVar
 
-from pocketflow.learners.options import LEARNERS, LearnerDeclaration
+from pocketflow.learners.options import LEARNERS, Budget, LearnerDeclaration
 from pocketflow.learners.weight_quantization.options import MUST_BE_LAST, REFUSES_AFTER, bit_search_options
 from pocketflow.utils.options import option
 from pocketflow.utils.quantization.limits import CODEBOOK_STYLES, FULL_BITS, MAX_CODEBOOK_BITS
@@ -86,5 +86,6 @@ LEARNERS.declare(
         replaced_flags={'nb_epochs_rat_ft': 'nuql_quant_epochs'},
         refuses_after=REFUSES_AFTER,
         must_be_last=MUST_BE_LAST,
+        budgets={'bits': Budget('nuql_weight_bits', is_share=False)},
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from pocketflow.learners.options import LEARNERS, LearnerDeclaration
+from pocketflow.learners.options import LEARNERS, Budget, LearnerDeclaration
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import Options, option
 
@@ -66,5 +66,9 @@ LEARNERS.declare(
         must_be_last='its model holds the rounding and the ranges of its file, which any change would invalidate',
         may_precede=('uniform-tf',),
         exports_only=('int8', 'mixed'),
+        budgets={
+            'bits': Budget('ptq_weight_bits', is_share=False),
+            'bytes': Budget('ptq_max_bytes', {'ptq_weight_bits': 'mixed'}, is_share=False),
+        },
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pocketflow.hp_optimizer.options import SearchOptions
@@ -24,6 +24,7 @@ from pocketflow.utils.runs.given_files import resolve_model_path
 from pocketflow.utils.runs.metrics_log import MetricsLog
 from pocketflow.utils.runs.model_reader import ModelReader
 from pocketflow.utils.runs.run_directory import RunDirectory
+from pocketflow.utils.system.streams import say
 from pocketflow.utils.training.options import DistillationOptions, TrainerOptions
 
 
@@ -36,6 +37,7 @@ class Invocation:
       changed_flags, default_flags: flags that affect results, with other values than the defaults and with these.
       reader: reads the models that flags name, each once.
       config: the content of the file that repeats a new run.
+      tell: called with the summary of the report.
     """
 
     helper: AbstractModelHelper
@@ -62,6 +64,7 @@ class Invocation:
     changed_flags: tuple[str, ...] = ()
     default_flags: tuple[str, ...] = ()
     config: str = ''
+    tell: Callable[[str], None] = say
 
     def pipeline(self, log: MetricsLog | None) -> Pipeline:
         context = LearnerContext(

@@ -228,9 +228,9 @@ def stage_entry(stage: StageResult) -> dict[str, Any]:
 
 
 def show_report(invocation: Invocation) -> None:
-    """Prints the summary of the report; a verdict that fails the given conditions raises an error."""
+    """Tells the summary of the report; a verdict that fails the given conditions raises an error."""
     report = former_report(invocation.run)
-    say(f'\nreport: {invocation.run / "report.html"}\n\n{summary(report)}')
+    invocation.tell(f'\nreport: {invocation.run / "report.html"}\n\n{summary(report)}')
     refuse_failed_exports(report.get('failed_exports', ()))
     refuse_other_metric(invocation.verdict, primary_metric(report))
     enforce(report['verdict'], invocation.verdict)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import tensorflow as tf
 import tf_keras as keras
@@ -43,6 +44,7 @@ from pocketflow.utils.runs.given_files import MODEL_NAME, model_file
 from pocketflow.utils.runs.model_reader import ModelReader
 from pocketflow.utils.runs.run_directory import RunDirectory
 from pocketflow.utils.system import paths
+from pocketflow.utils.system.streams import say
 from pocketflow.utils.training.options import DistillationOptions, TrainerOptions
 
 INDEX_FOLDER = 'records'
@@ -53,19 +55,27 @@ PIPELINE = 'IteratorGetNext'
 """TensorFlow's operation, in messages, that waits for a batch."""
 
 
-def start(command: Command) -> None:
-    """Connects the workers and executes a command; modes other than train run on the primary only."""
+def start(command: Command, tell: Callable[[str], None] = say) -> Path:
+    """Connects the workers and executes a command; modes other than train run on the primary only.
+
+    Args:
+      command: a checked command.
+      tell: called with the summary of a run that is finished; default: prints it.
+
+    Returns:
+      The run directory, absolute.
+    """
     workers = connect(command.options(MultiGpuOptions))  # before TensorFlow is set up
     options = command.options(MainOptions)
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
     with raise_on_lost_worker(), trusting(command.trusts_models):
-        run_worker(command, workers)
+        return run_worker(command, workers, tell)
 
 
-def run_worker(command: Command, workers: Workers) -> None:
-    """Executes a command on one worker."""
+def run_worker(command: Command, workers: Workers, tell: Callable[[str], None] = say) -> Path:
+    """Executes a command on one worker, and returns its run directory."""
     process = command.options(ProcessOptions)
     mode = process.exec_mode
     if not workers.is_primary:
@@ -73,12 +83,14 @@ def run_worker(command: Command, workers: Workers) -> None:
     is_for_all = mode == 'train' and not process.dry_run
     if is_for_all or workers.is_primary:
         with paths.path_errors_reported():
-            invocation = make_invocation(command, workers if mode in MODES_OF_NEW_RUNS else ALONE)
+            invocation = make_invocation(command, workers if mode in MODES_OF_NEW_RUNS else ALONE, tell)
         with bad_samples_named(invocation.helper.dataset):
             if process.dry_run:
                 print_plan(invocation, mode)
             else:
                 EXEC_MODES[mode](invocation if is_for_all else dataclasses.replace(invocation, workers=ALONE))
+        return invocation.run.path
+    return RunDirectory(run_path(command, workers.size)).path
 
 
 @contextlib.contextmanager
@@ -98,7 +110,7 @@ def bad_samples_named(dataset: SourcedDataset) -> Iterator[None]:
         ) from error
 
 
-def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
+def make_invocation(command: Command, workers: Workers = ALONE, tell: Callable[[str], None] = say) -> Invocation:
     """The inputs of the execution modes, as plain values."""
     run, reader = RunDirectory(run_path(command, workers.size)), ModelReader()
     changed, defaults = command.flags_in_effect()
@@ -128,6 +140,7 @@ def make_invocation(command: Command, workers: Workers = ALONE) -> Invocation:
         changed_flags=tuple(changed),
         default_flags=tuple(defaults),
         config=config_text(command),
+        tell=tell,
     )
 
 

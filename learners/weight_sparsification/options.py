@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from pocketflow.learners.options import LEARNERS, LearnerDeclaration
+from pocketflow.learners.options import LEARNERS, Budget, LearnerDeclaration
 from pocketflow.learners.search.options import LayerSearch, SearchedOptions
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import option
@@ -119,5 +119,6 @@ LEARNERS.declare(
     LearnerDeclaration(
         'Gradual magnitude pruning (Zhu and Gupta 2017, https://arxiv.org/abs/1710.01878) of a trained model.',
         options_class=WeightSparseOptions,
+        budgets={'zeros': Budget('ws_prune_ratio')},
     ),
 )

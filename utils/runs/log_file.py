@@ -29,6 +29,26 @@ def start(debug: bool) -> None:
     logging.set_verbosity(logging.DEBUG if debug else logging.INFO)
 
 
+@contextlib.contextmanager
+def started(debug: bool, quiet: bool = False) -> Iterator[None]:
+    """As `start`, within the block, for programs with a logging of their own, which is as it was afterwards.
+
+    Args:
+      debug: whether debug messages are shown.
+      quiet: whether only warnings and errors are shown; files still get all lines.
+    """
+    logger = python_logging.getLogger('absl')
+    before = logger.handlers, logger.propagate, list(logger.filters), logging.get_verbosity()
+    try:
+        start(debug)
+        if quiet:
+            logger.handlers[0].setLevel(python_logging.WARNING)
+        yield
+    finally:
+        logger.handlers, logger.propagate, logger.filters = before[:3]
+        logging.set_verbosity(before[3])
+
+
 def _is_shown(record: python_logging.LogRecord) -> bool:
     """Filter: passes records of PocketFlow, and of other libraries only warnings and errors."""
     path = Path(record.pathname)

@@ -22,11 +22,15 @@ from pocketflow.utils.system import atomic
 FLAGS_FILE = 'flags.txt'
 REPORT = 'report.json'
 LOCK_FILE = '.lock'
+INPUTS_FOLDER = 'inputs'
+"""Holds networks and data that were given to a run as Python objects; written before the run begins."""
 CHECK_RECORD, CHECK_PAGE = 'check.json', 'check.html'
 """Results of a check before the run; the run neither reads nor changes them."""
-IGNORED_FILES = frozenset({LOCK_FILE, CHECK_RECORD, CHECK_PAGE, '.DS_Store', '.directory', '.gitignore', '.gitkeep'})
-"""Files that an empty directory may contain: the lock file, those of a check, and files of file managers and version
-control."""
+IGNORED_FILES = frozenset(
+    {LOCK_FILE, INPUTS_FOLDER, CHECK_RECORD, CHECK_PAGE, '.DS_Store', '.directory', '.gitignore', '.gitkeep'}
+)
+"""Files that an empty directory may contain: the lock file, inputs, those of a check, and files of file managers and
+version control."""
 
 SECONDS_FILE = 'seconds.json'
 TEMPORARY_FOLDER = 'tmp-worker-{rank}'

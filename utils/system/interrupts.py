@@ -38,6 +38,7 @@ class Interrupted(BaseException):
 
     def __init__(self, signum: int):
         super().__init__(f'stopped by {signal.Signals(signum).name}')
+        self.signum = signum
         self.exit_code = 128 + signum
 
 
@@ -208,6 +209,9 @@ def deferred(on_signal: Callable[[], None] = lambda: None) -> Iterator[Deferred]
     """
     with contextlib.ExitStack() as stack:
         handler = _installed_handler()
+        if handler is None and threading.current_thread() is not threading.main_thread():
+            yield Deferred()  # only the main thread may handle signals
+            return
         if handler is None:
             handler = _Handler(GRACE_S, SAME_REQUEST_S)
             stack.enter_context(handler.installed())
