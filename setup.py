@@ -29,7 +29,11 @@ INSTALL_REQUIRES = [
     'pillow>=10.1',
 ]
 
+DOCS = ['mkdocs-material>=9.6,<10']
+"""The site that scripts/build_docs.sh makes of docs/."""
+
 EXTRAS_REQUIRE = {
+    'docs': DOCS,
     # Published as source only; scripts/install_horovod.sh builds it for TensorFlow > 2.18, too.
     'horovod': ['horovod==0.28.1'],
     'test': [
@@ -40,6 +44,8 @@ EXTRAS_REQUIRE = {
         'slipcover>=1.1; python_version < "3.12"',
         'hypothesis>=6.100',
         'jsonschema>=4.20',
+        'selenium>=4.20',
+        *DOCS,
         'ruff>=0.6',
         'mypy>=1.18',
         'packaging>=24',

@@ -11,9 +11,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     path
-    for pattern in ('README.md', 'CHANGELOG.md', 'docs/*.md', '*/README.md', 'learners/*/README.md', 'rl_agents/*/*.md')
+    for pattern in (
+        'README.md',
+        'CHANGELOG.md',
+        'AGENTS.md',
+        'docs/*.md',
+        'docs/tutorials/*.md',
+        '*/README.md',
+        'learners/*/README.md',
+        'rl_agents/*/*.md',
+    )
     for path in ROOT.glob(pattern)
-    if path.parts[len(ROOT.parts)] not in ('runs', 'tests')
+    if path.parts[len(ROOT.parts)] not in ('runs', 'tests') and not path.parts[len(ROOT.parts)].startswith('.')
 )
 _BLOCK = re.compile(r'^( *)```(\w*)\n(.*?)^ *```$', re.MULTILINE | re.DOTALL)
 

@@ -16,6 +16,8 @@ EXAMPLES = {
     'docs/deploy.md': {'answer.py', 'classify.py'},
     'docs/networks.md': {'my_pair.py'},
     'docs/tasks.md': {'my_pair.py', 'mine.npz'},
+    'docs/tutorials/cluster.md': {'experiment.flags'},
+    'docs/tutorials/own_network.md': {'train_digits.py'},
     'docs/extending.md': {
         'my_pair.py',
         'datasets/npz_dataset.py',
