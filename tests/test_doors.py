@@ -47,7 +47,9 @@ def test_every_public_name_is_found_where_it_is_defined():
     for name in pocketflow.__all__:
         function = getattr(pocketflow, name)
         assert function.__name__ == name and function.__module__.startswith('pocketflow.')
-        assert {'Args:', 'Raises:'} <= set(function.__doc__.split()) or name == 'load_model'
+        called = function.run if isinstance(function, type) else function
+        documented = {*function.__doc__.split(), *called.__doc__.split()}
+        assert {'Args:', 'Raises:'} <= documented or name == 'load_model'
 
 
 def test_importing_the_package_loads_no_tensorflow():
@@ -56,6 +58,8 @@ def test_importing_the_package_loads_no_tensorflow():
     assert out == '[]\n'
 
 
+NUM_EXAMPLES = {'pocketflow.learners.program.compressor.compressor': 1}
+"""Fewer than the usual three in the docstring: a whole run is tested, and shown in the notebook, elsewhere."""
 MODULES = sorted({module for name, module in pocketflow._PUBLIC.items() if name != 'load_model'})
 
 
@@ -64,7 +68,7 @@ def test_the_examples_of_the_docstrings_run(module: str, tmp_path: Path):
     if module == 'pocketflow.utils.channels':
         module = 'pocketflow.utils.channels.rewrite'
     result = doctest.testmod(importlib.import_module(module), extraglobs={'folder': str(tmp_path)})
-    assert result.attempted >= 3 and result.failed == 0
+    assert result.attempted >= NUM_EXAMPLES.get(module, 3) and result.failed == 0
 
 
 # Channels.

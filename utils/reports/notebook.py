@@ -48,27 +48,32 @@ class Report:
     @property
     def smaller(self) -> bool | None:
         """Whether the file is smaller than that of the uncompressed network; None if nothing was compressed."""
-        return self._of_verdict('smaller')
+        smaller: bool | None = self._of_verdict('smaller')
+        return smaller
 
     @property
     def faster(self) -> bool | None:
         """Whether the file was measured to be faster; None if nothing was compressed, or the file cannot be timed."""
-        return self._of_verdict('faster')
+        faster: bool | None = self._of_verdict('faster')
+        return faster
 
     @property
     def size_ratio(self) -> float | None:
         """Bytes of the uncompressed network's file, divided by those of the file."""
-        return self._of_verdict('size_ratio')
+        ratio: float | None = self._of_verdict('size_ratio')
+        return ratio
 
     @property
     def speedup(self) -> float | None:
         """Milliseconds of the uncompressed network's file, divided by those of the file, on one thread; medians."""
-        return self._of_verdict('speedup')
+        speedup: float | None = self._of_verdict('speedup')
+        return speedup
 
     @property
     def metric_drop(self) -> float | None:
         """By how much the primary metric of the file is worse; negative if it is better."""
-        return self._of_verdict('metric_drop')
+        drop: float | None = self._of_verdict('metric_drop')
+        return drop
 
     @property
     def macs_left(self) -> float:
@@ -98,7 +103,7 @@ class Report:
     def _repr_html_(self) -> str:
         """For notebooks: verdict, figures before and after, and the files; all texts are escaped."""
         template = page_environment().get_template('notebook.html')
-        return template.render(page_context(self.data), page=str(self.path))
+        return str(template.render(page_context(self.data), page=str(self.path)))
 
     def _of_verdict(self, key: str) -> Any:
         return self.data['verdict'] and self.data['verdict'][key]

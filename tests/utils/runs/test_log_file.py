@@ -86,3 +86,16 @@ def test_a_full_disk_is_an_error_not_a_traceback_per_line(tmp_path, capsys):
         logging.info('one')
     assert raised.value.filename == str(tmp_path / 'log.txt')
     assert 'Traceback' not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('quiet', [False, True])
+def test_the_logging_of_a_calling_program_is_restored(quiet, capsys):
+    logger = python_logging.getLogger('absl')
+    before = list(logger.handlers), logger.propagate, list(logger.filters), logging.get_verbosity()
+    with pytest.raises(ZeroDivisionError), log_file.started(debug=True, quiet=quiet):
+        logging.info('a step')
+        logging.warning('careful')
+        raise ZeroDivisionError
+    err = capsys.readouterr().err
+    assert 'careful' in err and ('a step' in err) != quiet
+    assert (logger.handlers, logger.propagate, list(logger.filters), logging.get_verbosity()) == before

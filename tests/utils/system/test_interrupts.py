@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from pathlib import Path
@@ -176,3 +177,16 @@ def test_a_signal_that_came_before_is_not_lost():
         os.kill(os.getpid(), signal.SIGTERM)
         with interrupts.ended_at_once():
             pytest.fail('the block was entered')
+
+
+def test_in_another_thread_signals_are_left_to_the_main_one():
+    seen = []
+
+    def work():
+        with interrupts.deferred() as deferred:
+            seen.append(deferred)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert len(seen) == 1
