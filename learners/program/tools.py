@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pocketflow.learners.program.completion import completion
+from pocketflow.learners.program.serving import command as serving
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.system.tensorflow_start import load_tensorflow
 
@@ -35,10 +36,14 @@ def report(arguments: Sequence[str]) -> str:
 
 TOOLS: Mapping[str, Callable[[Sequence[str]], str]] = {
     'report': report,
-    'completion': lambda arguments: completion(arguments, tuple(TOOLS)),
+    'serve': serving.serve,
+    'completion': lambda arguments: completion(arguments, tuple(TOOLS), NESTED),
 }
 """Command -> what it prints, given its arguments."""
+NESTED = {'serve': (tuple(serving.ACTIONS), serving.OPTIONS)}
+"""Command with actions -> these, and their flags."""
 SUMMARIES = {
     'report': 'compares finished runs: pocketflow report RUN_DIR RUN_DIR [--page=FILE.html]',
+    'serve': serving.SUMMARY,
     'completion': 'prints the completion for a shell: source <(pocketflow completion bash)',
 }
