@@ -34,14 +34,14 @@ def report(arguments: Sequence[str]) -> str:
     return comparison.text(reports)
 
 
+NESTED = {'serve': (tuple(serving.ACTIONS), serving.OPTIONS)}
+"""Command with actions -> these, and their flags."""
 TOOLS: Mapping[str, Callable[[Sequence[str]], str]] = {
     'report': report,
     'serve': serving.serve,
     'completion': lambda arguments: completion(arguments, tuple(TOOLS), NESTED),
 }
 """Command -> what it prints, given its arguments."""
-NESTED = {'serve': (tuple(serving.ACTIONS), serving.OPTIONS)}
-"""Command with actions -> these, and their flags."""
 SUMMARIES = {
     'report': 'compares finished runs: pocketflow report RUN_DIR RUN_DIR [--page=FILE.html]',
     'serve': serving.SUMMARY,

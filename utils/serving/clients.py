@@ -41,6 +41,7 @@ class Client(Protocol):
 
         Raises:
           RefusedError: the server refuses the request.
+          ConnectionError: it does not answer.
         """
 
     def close(self) -> None:
@@ -68,18 +69,18 @@ class RestClient(Closing):
     Args:
       port: of the server on this machine.
       model: name of the model.
+      timeout: seconds for an answer.
     """
 
-    def __init__(self, port: int, model: str):
-        self._connection = http.client.HTTPConnection(LOOPBACK, port, timeout=TIMEOUT_S)
+    def __init__(self, port: int, model: str, timeout: float = TIMEOUT_S):
+        self._connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout)
         self._path = f'/v2/models/{model}'
 
     def is_ready(self) -> bool:
         """Whether the model is loaded."""
         try:
             return self._send('GET', f'{self._path}/ready')[0] == http.client.OK
-        except (OSError, http.client.HTTPException):
-            self._connection.close()
+        except OSError:
             return False
 
     def infer(self, inputs: Arrays, raw: bool = False) -> dict[str, np.ndarray]:
@@ -99,9 +100,13 @@ class RestClient(Closing):
         self._connection.close()
 
     def _send(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-        self._connection.request(method, path, body, {'Content-Type': 'application/json'})
-        response = self._connection.getresponse()
-        return response.status, response.read()
+        try:
+            self._connection.request(method, path, body, {'Content-Type': 'application/json'})
+            response = self._connection.getresponse()
+            return response.status, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()  # the next request begins a new one
+            raise ConnectionError(f'no answer: {first_line(error)}') from error
 
 
 def rest_request(inputs: Arrays, raw: bool = False) -> dict[str, Any]:
@@ -142,15 +147,16 @@ class GrpcClient(Closing):
       port: of the server on this machine.
       model: name of the model.
       raw_contents: whether tensors travel as their bytes instead of lists of numbers.
+      timeout: seconds for an answer.
     """
 
-    def __init__(self, port: int, model: str, raw_contents: bool = False):
+    def __init__(self, port: int, model: str, raw_contents: bool = False, timeout: float = TIMEOUT_S):
         import grpc  # loads slowly
 
         self._error = grpc.RpcError
         self._channel = grpc.insecure_channel(f'{LOOPBACK}:{port}', options=[('grpc.max_send_message_length', -1)])
         self._infer, self._ready = (self._method(name) for name in ('ModelInfer', 'ModelReady'))
-        self._model, self._raw_contents = model, raw_contents
+        self._model, self._raw_contents, self._timeout = model, raw_contents, timeout
 
     def _method(self, name: str) -> Callable[..., Any]:
         method: Callable[..., Any] = self._channel.unary_unary(
@@ -163,7 +169,7 @@ class GrpcClient(Closing):
     def is_ready(self) -> bool:
         """Whether the model is loaded."""
         try:
-            return bool(self._ready(message('ModelReadyRequest', name=self._model), timeout=TIMEOUT_S).ready)
+            return bool(self._ready(message('ModelReadyRequest', name=self._model), timeout=self._timeout).ready)
         except self._error:
             return False
 
@@ -174,7 +180,7 @@ class GrpcClient(Closing):
     def send(self, request: Any) -> Any:
         """The response to a `ModelInferRequest`."""
         try:
-            return self._infer(request, timeout=TIMEOUT_S)
+            return self._infer(request, timeout=self._timeout)
         except self._error as error:
             raise RefusedError(error.code().name, error.details() or first_line(error)) from error
 

@@ -95,9 +95,9 @@ Message: TypeAlias = Any
 """A protobuf message of a class that is made at run time."""
 
 
-def message(name: str, **fields: Any) -> Message:
+def message(kind: str, /, **fields: Any) -> Message:
     """A message with these fields."""
-    return message_class(name)(**fields)
+    return message_class(kind)(**fields)
 
 
 @functools.cache

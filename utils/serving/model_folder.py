@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketflow.utils.errors import UsageError
-from pocketflow.utils.runs.records import read_record
+from pocketflow.utils.runs.records import required_record
 from pocketflow.utils.serving.options import InitOptions
 from pocketflow.utils.serving.served_file import ServedFile
 from pocketflow.utils.system import atomic
@@ -174,7 +174,7 @@ def read_folder(folder: Path) -> dict[str, Any]:
     """
     if not is_model_folder(folder):
         raise UsageError(f'{folder}: is no folder of pocketflow serve init ({MODEL_SETTINGS} of it is missing)')
-    content: dict[str, Any] = read_record(folder / MODEL_SETTINGS, SHAPE, MADE_ANEW)
+    content: dict[str, Any] = required_record(folder / MODEL_SETTINGS, SHAPE, MADE_ANEW)
     return content
 
 

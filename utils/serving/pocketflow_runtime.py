@@ -96,13 +96,15 @@ class Port:
             return values.astype(self.dtype)
         codes = np.round(values.astype(np.float32) / np.float32(self.scale)) + self.zero_point
         limits = np.iinfo(self.dtype)
-        return np.clip(codes, limits.min, limits.max).astype(self.dtype)
+        clipped: np.ndarray = np.clip(codes, limits.min, limits.max).astype(self.dtype)
+        return clipped
 
     def values(self, codes: np.ndarray) -> np.ndarray:
         """What the file gives as real numbers: `(code - zero_point) * scale`, float32."""
         if not self.is_quantized:
             return codes
-        return (codes.astype(np.float32) - self.zero_point) * np.float32(self.scale)
+        values: np.ndarray = (codes.astype(np.float32) - self.zero_point) * np.float32(self.scale)
+        return values
 
 
 def port_of(name: str, detail: Mapping[str, Any]) -> Port:
