@@ -28,7 +28,7 @@ class InitOptions(Options):
 
 
 @dataclasses.dataclass(frozen=True)
-class TestOptions(Options):
+class ReplayOptions(Options):
     """`pocketflow serve test`: requests to a server that it starts."""
 
     num_samples: int = option('num_samples', 200, 'evaluation samples, one per request', low=1)

@@ -12,7 +12,7 @@ from absl import flags
 from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import Options, define_flags, from_flags
 from pocketflow.utils.options.parsing import parse
-from pocketflow.utils.serving.options import InitOptions, ManifestOptions, TestOptions
+from pocketflow.utils.serving.options import InitOptions, ManifestOptions, ReplayOptions
 from pocketflow.utils.system.tensorflow_start import load_tensorflow
 
 SUMMARY = 'serves exported files with MLServer: pocketflow serve init|test|manifests RUN [flags]'
@@ -43,7 +43,7 @@ def _init(path: Path, options: InitOptions) -> str:
     return init(path, options)
 
 
-def _test(path: Path, options: TestOptions) -> str:
+def _test(path: Path, options: ReplayOptions) -> str:
     load_tensorflow()
     from pocketflow.learners.program.serving.testing import test
 
@@ -59,7 +59,7 @@ def _manifests(path: Path, options: ManifestOptions) -> str:
 
 ACTIONS = {
     'init': Action('writes a folder that MLServer serves', 'RUN', InitOptions, _init),
-    'test': Action('starts MLServer, sends it evaluation samples, and compares', 'RUN_OR_FOLDER', TestOptions, _test),
+    'test': Action('starts MLServer, sends it evaluation samples, and compares', 'RUN_OR_FOLDER', ReplayOptions, _test),
     'manifests': Action('prints resources for Seldon Core or KServe', 'FOLDER', ManifestOptions, _manifests),
 }
 OPTIONS = tuple(action.options for action in ACTIONS.values())

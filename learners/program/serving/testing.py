@@ -18,14 +18,14 @@ from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.runs.run_directory import REPORT
 from pocketflow.utils.serving.clients import GrpcClient, RefusedError, RestClient
 from pocketflow.utils.serving.model_folder import is_model_folder, read_folder
-from pocketflow.utils.serving.options import InitOptions, TestOptions
+from pocketflow.utils.serving.options import InitOptions, ReplayOptions
 from pocketflow.utils.serving.replay import Way, coded, expected_answers, expected_outputs, replay, table
 from pocketflow.utils.serving.served_file import ServedFile, read_served_file
 from pocketflow.utils.serving.server import Server, find_mlserver, running_server
 from pocketflow.utils.system import interrupts
 
 
-def test(path: Path, options: TestOptions) -> str:
+def test(path: Path, options: ReplayOptions) -> str:
     """Tests the folder of a run, or a folder, and returns the table.
 
     Raises:

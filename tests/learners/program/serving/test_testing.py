@@ -13,7 +13,7 @@ from pocketflow.learners.program.serving import testing
 from pocketflow.learners.program.serving.initialising import init
 from pocketflow.utils.errors import PocketFlowError, UsageError
 from pocketflow.utils.export.runner import LiteRtRunner
-from pocketflow.utils.serving.options import InitOptions, TestOptions
+from pocketflow.utils.serving.options import InitOptions, ReplayOptions
 from pocketflow.utils.serving.replay import Way
 from pocketflow.utils.serving.served_file import ServedFile, Tensor
 
@@ -55,7 +55,7 @@ def server(folder, monkeypatch):
 
 @pytest.mark.usefixtures('server')
 def test_samples_of_the_run_or_random_ones_are_compared(folder, pruned_run, monkeypatch):
-    options = TestOptions(num_samples=5, concurrency=2)
+    options = ReplayOptions(num_samples=5, concurrency=2)
     assert testing.test(folder, options).startswith('5 random samples, one per request')
     text = testing.test(folder, options.replace(run_dir=str(pruned_run.path)))
     assert text.startswith(f'5 evaluation samples of {pruned_run.path}') and '5 of 5' in text
