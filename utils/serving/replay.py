@@ -114,7 +114,7 @@ def is_equal(answer: Arrays, expected: Arrays, number: int) -> bool:
 
 def _same(one: np.ndarray, other: np.ndarray) -> bool:
     if one.dtype.kind == 'U':
-        return one.tolist() == other.tolist()
+        return bool(one.tolist() == other.tolist())
     return bool(one.dtype == other.dtype) and one.shape == other.shape and one.tobytes() == other.tobytes()
 
 
