@@ -43,4 +43,4 @@ export POCKETFLOW_MLSERVER=$FOLDER/venv/bin/mlserver
 "$VENV_PYTHON" "$ROOT/main.py" serve test "$WORK/model" "--run_dir=$RUN"
 "$VENV_PYTHON" "$ROOT/scripts/conformance/malformed.py" "$WORK/model"
 printf '\nwith batches joined by MLServer itself:\n'
-"$VENV_PYTHON" "$ROOT/scripts/conformance/malformed.py" "$WORK/model" --server_batching | grep -vE ' (4[0-9][0-9]|[A-Z]+_?[A-Z]+) '
+"$VENV_PYTHON" "$ROOT/scripts/conformance/malformed.py" "$WORK/model" --server_batching

@@ -108,11 +108,14 @@ class Server:
 
     def stop(self) -> None:
         """Stops the server and its workers: by a signal, after `GRACE_S` seconds by force."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(GRACE_S)
+        self.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(GRACE_S)
         self.kill()
+
+    def terminate(self) -> None:
+        """Asks the server to stop."""
+        self._process.terminate()
 
     def kill(self) -> None:
         """Ends all processes of the server at once."""
@@ -136,11 +139,21 @@ def running_server(
     Raises:
       PocketFlowError: it does not become ready.
     """
-    with tempfile.TemporaryDirectory(prefix='pocketflow-serve-') as workspace, interrupts.deferred() as stop:
+    started: list[Server] = []
+
+    def terminate() -> None:  # at the first signal; a second one ends this process without cleaning up
+        for server in started:
+            server.terminate()
+
+    with tempfile.TemporaryDirectory(prefix='pocketflow-serve-') as workspace, interrupts.deferred(terminate) as stop:
         server = Server(executable, folder, Path(workspace))
+        started.append(server)
         try:
             server.wait_until_ready(model, limit, stop)
             yield server, stop
+        except PocketFlowError:
+            stop.raise_if_requested()  # requests fail while the server stops
+            raise
         finally:
             server.stop()
 

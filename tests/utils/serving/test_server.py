@@ -90,6 +90,17 @@ def test_an_interrupt_stops_it(tmp_path):
     assert time.monotonic() - start < 5
 
 
+def test_an_interrupt_goes_before_the_failures_of_requests_that_it_causes(tmp_path):
+    with (
+        pytest.raises(interrupts.Interrupted),
+        interrupts.watched(),
+        running_server(executable(tmp_path, READY), tmp_path, 'm', 20) as (server, _),
+    ):
+        os.kill(os.getpid(), signal.SIGINT)
+        server._process.wait(5)  # told to stop at once
+        raise PocketFlowError('connection refused')
+
+
 def test_the_executable_is_given_or_found(tmp_path, monkeypatch):
     path = executable(tmp_path, READY)
     assert find_mlserver(path) == find_mlserver(None, {'POCKETFLOW_MLSERVER': path}) == path
