@@ -36,6 +36,9 @@ EXTRAS_REQUIRE = {
     'docs': DOCS,
     # Published as source only; scripts/install_horovod.sh builds it for TensorFlow > 2.18, too.
     'horovod': ['horovod==0.28.1'],
+    # The server, and the client of `pocketflow serve test`. MLServer asks for protobuf < 7, which TensorFlow accepts,
+    # but constraints.txt does not: docs/serving.md. The workers of MLServer 1.7 fail with uvloop 0.22.
+    'serve': ['mlserver>=1.6,<2', 'uvloop<0.22', 'grpcio>=1.67'],
     'test': [
         'pytest>=8',
         'pytest-xdist>=3.7',

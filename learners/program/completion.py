@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pocketflow.learners.options import LEARNERS
 from pocketflow.learners.program.command import SEARCH_OPTIONS, SHARED_OPTIONS, UNRECORDED_OPTIONS
@@ -27,7 +27,7 @@ _pocketflow() {
   case $flag in
 @VALUES@
     ?*) compopt -o default 2>/dev/null; return ;;
-    *) if ((COMP_CWORD == 1)) && [[ $current != -* ]]; then values='@COMMANDS@'; else values='@FLAGS@'; fi ;;
+    *) if ((COMP_CWORD == 1)) && [[ $current != -* ]]; then values='@COMMANDS@'@NESTED@; else values='@FLAGS@'; fi ;;
   esac
   COMPREPLY=($(compgen -W "$values" -- "$current"))
   [[ ${COMPREPLY[0]:-} == --*= ]] && compopt -o nospace 2>/dev/null
@@ -40,12 +40,22 @@ _ZSH = """\
 autoload -U +X compinit && compinit
 autoload -U +X bashcompinit && bashcompinit
 """
+_NESTED = """
+      elif [[ ${COMP_WORDS[1]} == @NAME@ ]]; then
+        if ((COMP_CWORD == 2)); then values='@ACTIONS@'; else values='@FLAGS@'; compopt -o default 2>/dev/null; fi"""
+Nested = Mapping[str, tuple[Sequence[str], Sequence[type[Options]]]]
+"""Command -> its actions, and the flags that these take besides a path."""
 SHELLS = {'bash': '', 'zsh': _ZSH}
 """Shell -> what precedes the script for bash, which zsh runs, too."""
 
 
-def completion(arguments: Sequence[str], others: Sequence[str] = ()) -> str:
-    """The script for the shell that the arguments name; `others` are commands besides those of `SUBCOMMANDS`.
+def completion(arguments: Sequence[str], others: Sequence[str] = (), nested: Nested | None = None) -> str:
+    """The script for the shell that the arguments name.
+
+    Args:
+      arguments: of the command.
+      others: commands besides those of `SUBCOMMANDS`.
+      nested: those of them that have actions and flags of their own.
 
     Raises:
       UsageError: they do not name one.
@@ -55,9 +65,25 @@ def completion(arguments: Sequence[str], others: Sequence[str] = ()) -> str:
             f'pocketflow completion {" ".join(arguments)}: give the name of a shell: {" or ".join(SHELLS)}, as in '
             f'source <(pocketflow completion bash)'
         )
-    values = '\n'.join(f"    --{flag}) values='{' '.join(words)}' ;;" for flag, words in _choices().items())
-    script = _BASH.replace('@VALUES@', values).replace('@COMMANDS@', ' '.join([*SUBCOMMANDS, *others]))
-    return SHELLS[arguments[0]] + script.replace('@FLAGS@', ' '.join(_flags()))
+    values = '\n'.join(
+        f"    --{flag}) values='{' '.join(words)}' ;;" for flag, words in _all_choices(nested or {}).items()
+    )
+    script = (
+        _BASH.replace('@VALUES@', values)
+        .replace('@NESTED@', _nested(nested or {}))
+        .replace('@COMMANDS@', ' '.join([*SUBCOMMANDS, *others]))
+    )
+    return SHELLS[arguments[0]] + script.replace('@FLAGS@', ' '.join(_flags(_classes())))
+
+
+def _nested(nested: Nested) -> str:
+    """The branches of commands with actions."""
+    return ''.join(
+        _NESTED.replace('@NAME@', name)
+        .replace('@ACTIONS@', ' '.join(actions))
+        .replace('@FLAGS@', ' '.join(_flags(classes)))
+        for name, (actions, classes) in nested.items()
+    )
 
 
 def _classes() -> Iterator[type[Options]]:
@@ -67,26 +93,31 @@ def _classes() -> Iterator[type[Options]]:
     yield from (LEARNERS.declaration(name).options_class for name in LEARNERS)
 
 
-def _flags() -> Iterable[str]:
-    """All flags, each once, with an equals sign if they take a value."""
+def _flags(classes: Iterable[type[Options]]) -> Iterable[str]:
+    """The flags of these classes, each once, with an equals sign if they take a value."""
     return dict.fromkeys(
         f'--{field.metadata["flag"]}{"" if value_type(part, field) is bool else "="}'
-        for part in _classes()
+        for part in classes
         for field in option_fields(part)
     )
 
 
-def _choices() -> dict[str, list[str]]:
+def _choices(classes: Iterable[type[Options]]) -> dict[str, list[str]]:
     """Flag -> its values, of those that have a list of them."""
-    pairs = [name.split('_at_') for name in PAIRS]
-    result = {
+    return {
         field.metadata['flag']: list(field.metadata['choices'])
-        for part in _classes()
+        for part in classes
         for field in option_fields(part)
         if field.metadata['choices']
     }
+
+
+def _all_choices(nested: Nested) -> dict[str, list[str]]:
+    """As `_choices`, of all flags, with the names that are registered."""
+    pairs = [name.split('_at_') for name in PAIRS]
     return {
-        **result,
+        **_choices(options for _, classes in nested.values() for options in classes),
+        **_choices(_classes()),
         'model': sorted({model for model, _ in pairs} - {GIVEN}),
         'dataset': sorted({dataset for _, dataset in pairs}),
         'learner': list(LEARNERS),

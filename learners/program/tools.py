@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pocketflow.learners.program.completion import completion
+from pocketflow.learners.program.serving import command as serving
 from pocketflow.utils.errors import UsageError
 
 PAGE = '--page='
@@ -31,12 +32,16 @@ def report(arguments: Sequence[str]) -> str:
     return comparison.text(reports)
 
 
+NESTED = {'serve': (tuple(serving.ACTIONS), serving.OPTIONS)}
+"""Command with actions -> these, and their flags."""
 TOOLS: Mapping[str, Callable[[Sequence[str]], str]] = {
     'report': report,
-    'completion': lambda arguments: completion(arguments, tuple(TOOLS)),
+    'serve': serving.serve,
+    'completion': lambda arguments: completion(arguments, tuple(TOOLS), NESTED),
 }
 """Command -> what it prints, given its arguments."""
 SUMMARIES = {
     'report': 'compares finished runs: pocketflow report RUN_DIR RUN_DIR [--page=FILE.html]',
+    'serve': serving.SUMMARY,
     'completion': 'prints the completion for a shell: source <(pocketflow completion bash)',
 }

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pocketflow.learners.program.serving.command import OPTIONS as SERVE_OPTIONS
+from pocketflow.utils.options import option_fields
 from tests.docs import pages
 from tests.docs.pages import PAGES, ROOT, commands, flag_words, links, name_of, path_words
 
@@ -35,8 +37,9 @@ PLACEHOLDER = re.compile(r'[A-Z]{2,}|\*')
 OLD_FORM = re.compile(r'nets/\w+_run\.py')
 """The original's way to name a pair; the program takes it, and no such file is there."""
 IGNORED = ('.git', '.venv', 'runs', '__pycache__')
-FOREIGN_FLAGS = {'dist', 'help', 'helpfull', 'flagfile', 'page'}
-"""Those of absl, pytest and `pocketflow report`, which docs/flags.md does not list."""
+SERVE_FLAGS = {field.metadata['flag'] for options in SERVE_OPTIONS for field in option_fields(options)}
+FOREIGN_FLAGS = {'dist', 'help', 'helpfull', 'flagfile', 'page', *SERVE_FLAGS}
+"""Those of absl, pytest, `pocketflow report` and `pocketflow serve`, which docs/flags.md does not list."""
 
 
 @functools.cache

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from pocketflow.learners.program.completion import completion
+from pocketflow.learners.program.tools import NESTED
 from pocketflow.utils.errors import UsageError
 
 
@@ -20,12 +21,16 @@ from pocketflow.utils.errors import UsageError
         (['check', '--grad_compression', '='], ['none', 'fp16', 'ecq', 'powersgd']),
         (['check', '--model', '=', 'len'], ['lenet']),
         (['export', '--run_dir', '=', 'x'], []),
+        (['ser'], ['serve']),
+        (['serve', ''], ['init', 'test', 'manifests']),
+        (['serve', 'init', '--max_b'], ['--max_batch_size=', '--max_batch_time=']),
+        (['serve', 'manifests', '--kind', '=', 'sel'], ['seldon1', 'seldon2']),
     ],
 )
 def test_bash_completes_commands_flags_and_values(words, offered):
     arguments = ' '.join(f"'{word}'" for word in ['pocketflow', *words])
     script = (
-        f'{completion(["bash"])}\nCOMP_WORDS=({arguments}); COMP_CWORD={len(words)}; _pocketflow\n'
+        f'{completion(["bash"], ["serve"], NESTED)}\nCOMP_WORDS=({arguments}); COMP_CWORD={len(words)}; _pocketflow\n'
         'printf "%s\\n" "${COMPREPLY[@]}"'
     )
     done = subprocess.run(['bash', '-c', script], capture_output=True, text=True, check=True)

@@ -39,4 +39,4 @@ def test_what_cannot_be_compared_is_named(arguments, message):
 
 def test_completion_knows_all_commands():
     outcome = run_main('completion', 'bash')
-    assert outcome.code == 0 and 'benchmark report completion' in outcome.out
+    assert outcome.code == 0 and 'benchmark report serve completion' in outcome.out

@@ -1,0 +1,1 @@
+"""`pocketflow serve`: folders for MLServer, requests to a server, resources for Kubernetes."""

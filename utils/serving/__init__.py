@@ -1,0 +1,1 @@
+"""Serving of exported files over the Open Inference Protocol (V2) with MLServer."""
