@@ -33,7 +33,7 @@ CASES = {
 """Name -> flags of main.py; `ratio` and `kept` stand for the removed and the kept share of the channels."""
 BASELINE = 'rmt-random'
 SMOKE_CASES = (BASELINE, 'rmt-l1')
-SMOKE_FLAGS = (*common.SMOKE_RUN, '--nb_epochs_rat_ft=0.02', '--cpr_nb_smpls=30')
+SMOKE_FLAGS = (*common.SMOKE_RUN, '--nb_epochs_rat_ft=0.02', '--cpr_nb_smpls=30', '--export_formats=float32')
 TUNING = ('--enbl_dst', '--loss_w_dst=32', '--lrn_rate_schedule=one-cycle', '--lrn_rate_init=0.2', '--loss_w_dcy=5e-4')
 """Flags of fine-tuning: distillation from the uncompressed model."""
 NUM_EPOCHS = 250

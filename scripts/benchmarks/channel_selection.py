@@ -43,6 +43,8 @@ SIMPLE = ('l1', 'random')
 """Baseline criteria that use no data; published without a re-fit."""
 GIBIBYTE = 2**30
 SMOKE_STEPS = 60
+SMOKE_CRITERIA = (REFERENCE, 'obs', 'taylor', *SIMPLE)
+"""Those that margins are computed of, and one that needs labels; the others take the same paths."""
 ACCURACY_GOAL, MARGIN_GOAL, MEMORY_GOAL = 0.60, 0.05, 3.0
 
 
@@ -161,7 +163,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         )
         baseline = work.accuracy(work.model)
         rows = list(work.rows(REFERENCE, lasso, medians['select_seconds']))
-        for criterion in (name for name in CRITERIA if name != REFERENCE):
+        criteria = SMOKE_CRITERIA if arguments.smoke else CRITERIA
+        for criterion in (name for name in criteria if name != REFERENCE):
             rows += work.rows(criterion, *work.select(criterion))
     result = {
         'accuracy_unpruned': baseline,

@@ -14,7 +14,7 @@ from pocketflow.scripts.benchmarks import common  # isort: skip
 import argparse
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,6 +48,7 @@ CASES: Mapping[str, Mapping[str, Any]] = {
 """Case -> arguments; the simple ones have no bias correction. Weights of 3 bits are stored in 4."""
 SMOKE_CASES = ('int8', 'int4-adaround')
 MOBILE_CASES = ('int8', 'int4-simple', 'int4-adaround')
+MOBILE_FILTERS = (32, 32, 48, 48)
 APPLICATIONS = ('MobileNetV2', 'EfficientNetB0', 'DenseNet121', 'ResNet50')
 INT8_GOAL, ADAROUND_GOAL = 0.1, 2.0
 """Points that int8 may lose, and that adaround must gain over rounding to the nearest."""
@@ -120,7 +121,7 @@ def resnet_rows(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def mobile_network() -> keras.Model:
+def mobile_network(block_filters: Sequence[int]) -> keras.Model:
     """Depthwise and pointwise convolutions with batch norm and ReLU6, for images of 8 x 8 pixels."""
 
     def block(features: Any, filters: int, kernel: int, name: str) -> Any:
@@ -133,7 +134,7 @@ def mobile_network() -> keras.Model:
 
     inputs = keras.Input((8, 8, 1))
     features = k.ReLU(6.0)(k.BatchNormalization()(k.Conv2D(16, 3, padding='same', use_bias=False)(inputs)))
-    for number, filters in enumerate((32, 32, 48, 48), start=1):
+    for number, filters in enumerate(block_filters, start=1):
         features = block(features, filters, 3, f'block{number}')
     return keras.Model(inputs, k.Dense(10, name='logits')(k.GlobalAveragePooling2D()(features)), name='mobile')
 
@@ -167,7 +168,7 @@ def mobile_rows(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     dataset = helper_class.dataset_class(helper_class.dataset_class.options_class(), common.SEED)
     helper = helper_class(helper_class.net_options_class(), dataset)
     data = data_of(helper, arguments.num_images)
-    model = trained(mobile_network(), helper, arguments.mobile_epochs)
+    model = trained(mobile_network(MOBILE_FILTERS[: 1 if arguments.smoke else None]), helper, arguments.mobile_epochs)
     rows = []
     networks = {'mobile': model, 'mobile, random scales': with_random_scales(model, data.calibration)}
     if arguments.smoke:
@@ -175,7 +176,7 @@ def mobile_rows(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     for name, network in networks.items():
         rows.append(float_row(name, network, data))
         for case in SMOKE_CASES[:1] if arguments.smoke else MOBILE_CASES:
-            for is_equalized in (False, True):
+            for is_equalized in (True,) if arguments.smoke else (False, True):
                 changes = {'num_iterations': arguments.num_iterations, 'equalize': is_equalized}
                 rows.append(measured(name, case, network, data, **changes))
     return rows

@@ -27,6 +27,7 @@ from pocketflow.utils.graph.arguments import check_choice
 from pocketflow.utils.reports.report import format_table
 
 RATIOS, SELECTED = '0.001,0.01,0.02,0.05', 'lasso,obs,l1'
+SMOKE_RATIOS, SMOKE_SELECTED = '0.05', 'lasso'
 SMALL_RATIO, GOAL_LOSS = 0.05, 0.003
 
 
@@ -63,7 +64,9 @@ def rows_of(
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    ratios, selectors = numbers(arguments.ratios), arguments.selectors.split(',')
+    defaults = (SMOKE_RATIOS, SMOKE_SELECTED) if arguments.smoke else (RATIOS, SELECTED)
+    ratios = numbers(defaults[0] if arguments.ratios is None else arguments.ratios)
+    selectors = (defaults[1] if arguments.selectors is None else arguments.selectors).split(',')
     for selector in selectors:
         check_choice('--selectors', selector, tuple(SELECTORS))
     if not (arguments.smoke or arguments.model):
@@ -86,8 +89,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 def make_parser() -> common.Parser:
     parser = common.Parser(__doc__.split('\n')[0])
     parser.add_model(required=True)
-    parser.add_argument('--ratios', default=RATIOS, help=f'shares of the channels to remove; default: {RATIOS}')
-    parser.add_argument('--selectors', default=SELECTED, help=f'names of selectors; default: {SELECTED}')
+    parser.add_argument('--ratios', help=f'shares of the channels to remove; default: {RATIOS}')
+    parser.add_argument('--selectors', help=f'names of selectors; default: {SELECTED}')
     parser.add_number('--images', 2000, 40, 'training images for the selection')
     return parser
 

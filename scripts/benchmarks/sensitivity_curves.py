@@ -15,7 +15,7 @@ import dataclasses
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,8 +132,8 @@ class Bench:
         macs_left = total_macs(compressed.model) / total_macs(self.model)
         return Row(selector, budget, method, accuracy, macs_left, seconds, prune_seconds)
 
-    def rows(self, selector: str) -> Iterator[Row]:
-        for budget in BUDGETS:
+    def rows(self, selector: str, budgets: Sequence[float]) -> Iterator[Row]:
+        for budget in budgets:
             yield self.uniform(selector, budget)
             for method in CURVE_METHODS:
                 yield self.by_curves(selector, budget, method)
@@ -155,9 +155,10 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         unpruned = work.helper.evaluate(work.model)['accuracy']
         rows: list[Row] = []
         seconds: dict[str, float] = {}
-        for selector in arguments.selectors.split(',')[: 1 if arguments.smoke else None]:
+        count = 1 if arguments.smoke else None  # further ones take the same path
+        for selector in arguments.selectors.split(',')[:count]:
             seconds[selector], _ = work.curves(selector)
-            rows += work.rows(selector)
+            rows += work.rows(selector, BUDGETS[:count])
     header = (f'{work.model.name}: {unpruned:.2%}', 'budget', 'shares', 'accuracy', 'MACs left', 'seconds', 'pruning')
     print(format_table([header, *(row.cells() for row in rows)]))
     for selector, duration in seconds.items():
