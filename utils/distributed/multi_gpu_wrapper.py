@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from pocketflow.utils.distributed.launchers import refuse_other_launchers
 from pocketflow.utils.distributed.options import MultiGpuOptions
 from pocketflow.utils.distributed.values import pack, unpack
 from pocketflow.utils.errors import LostWorkerError, UsageError, first_line
@@ -183,12 +184,17 @@ def connect(options: MultiGpuOptions) -> Workers:
     """Returns the workers of this job; with `--enbl_multi_gpu` divides this machine's devices among its workers.
 
     Must be called before TensorFlow computes anything.
+
+    Raises:
+      UsageError: Horovod is missing, or a launcher has started several processes that are not workers of one job.
     """
     if not options.enabled:
         return ALONE
     workers = HorovodWorkers(load_horovod())
-    if workers.size > 1:  # for a single worker without a launcher, TensorFlow is initialised already
+    if workers.size > 1:
         divide_devices(workers)
+    else:  # a single worker without a launcher, for which TensorFlow is initialised already
+        refuse_other_launchers(os.environ)
     return workers
 
 
