@@ -3,25 +3,29 @@
     .venv/bin/python scripts/conformance/clusters.py
 
 TonY's Horovod runtime: its driver serves Horovod's rendezvous, and each task executor sets the variables below and runs
-the command of the job. Two workers train LeNet at digits; then one of two is killed in the middle, and the job is
-started again, as TonY does. srun, mpirun and TonY's TensorFlow runtime start processes that know nothing of each other
-over Gloo: these must refuse to train.
+the command of the job; its TensorFlow runtime sets TF_CONFIG, for --engine=tf. Two workers train LeNet at digits; then
+one is killed in the middle, and the job is started again, as TonY does. Processes of srun and mpirun, and those with
+TF_CONFIG and Horovod, know nothing of each other: these must refuse to train.
 
-Variables as in TonY's source (HorovodRuntime.java, TFRuntime.java), Slurm's manual of srun, and Open MPI's of mpirun.
+HOROVOD_, JOB_NAME, TASK_INDEX and TASK_NUM as in TonY's HorovodRuntime.java, TF_CONFIG as TensorFlow documents it, the
+others as in the manuals of srun and mpirun.
 Exit code 1 if anything differs from what is expected.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,8 +74,9 @@ def of_tony_horovod(rank: int, port: int, slot: Mapping[str, str]) -> Environmen
     }
 
 
-def of_tony_tensorflow(rank: int) -> Environment:
-    cluster = {'worker': [f'{HOST}:{20000 + number}' for number in range(NUM_WORKERS)]}
+def of_tony_tensorflow(rank: int, ports: Sequence[int]) -> Environment:
+    """What TonY's TensorFlow runtime adds."""
+    cluster = {'worker': [f'{HOST}:{port}' for port in ports]}
     config = {'cluster': cluster, 'task': {'type': 'worker', 'index': rank}, 'environment': 'cloud'}
     return {**of_tony(rank), 'TF_CONFIG': json.dumps(config), 'CLUSTER_SPEC': json.dumps(cluster)}
 
@@ -97,13 +102,14 @@ def of_mpirun(rank: int) -> Environment:
     }
 
 
-def start(run: Path, environments: Sequence[Environment]) -> list[subprocess.Popen[bytes]]:
+def start(run: Path, environments: Sequence[Environment], engine: str = 'horovod') -> list[subprocess.Popen[bytes]]:
     """The workers of a job; each writes to a file beside the run directory."""
     run.parent.mkdir(exist_ok=True, parents=True)
+    places = f'--run_dir={run}', f'--zoo_dir={run.parent}'
     plain = {name: value for name, value in os.environ.items() if not name.startswith(('HOROVOD_', 'SLURM_', 'OMPI_'))}
     return [
         subprocess.Popen(
-            [sys.executable, str(ROOT / 'main.py'), *TASK, f'--run_dir={run}', f'--zoo_dir={run.parent}'],
+            [sys.executable, str(ROOT / 'main.py'), *TASK, *places, f'--engine={engine}'],
             env={**plain, 'TF_NUM_INTRAOP_THREADS': '1', 'OMP_NUM_THREADS': '1', **environment},
             stdout=subprocess.DEVNULL,
             stderr=(run.parent / f'{run.name}-{rank}.log').open('ab'),
@@ -123,8 +129,23 @@ def ended(workers: Sequence[subprocess.Popen[bytes]]) -> list[int]:
     return [worker.wait() for worker in workers]
 
 
-def tony_job(run: Path, kill: bool = False) -> list[int]:
-    """Exit codes of the workers of a job of TonY's Horovod runtime, of which worker 1 may be killed."""
+def tony_job(run: Path, engine: str, kill: bool = False) -> list[int]:
+    """Exit codes of the workers of a job of TonY, of which worker 1 may be killed."""
+    with environments_of_tony(engine) as environments:
+        workers = start(run, environments, engine)
+        if kill:
+            wait_for_step(run, KILLED_AT)
+            workers[1].kill()
+        return ended(workers)
+
+
+@contextlib.contextmanager
+def environments_of_tony(engine: str) -> Iterator[list[Environment]]:
+    """The environments of the runtime for an engine; that for Horovod serves the rendezvous in the meantime."""
+    if engine == 'tf':
+        ports = free_ports(NUM_WORKERS)
+        yield [of_tony_tensorflow(rank, ports) for rank in range(NUM_WORKERS)]
+        return
     # This file only starts workers; their communication is in utils/distributed/multi_gpu_wrapper.py.
     from horovod.runner import gloo_run as gloo  # noqa: TID251
     from horovod.runner.common.util import hosts  # noqa: TID251
@@ -135,13 +156,17 @@ def tony_job(run: Path, kill: bool = False) -> list[int]:
     try:
         slots = hosts.get_host_assignments([hosts.HostInfo(HOST, NUM_WORKERS)], NUM_WORKERS)
         server.init(slots)
-        workers = start(run, [of_tony_horovod(slot.rank, port, gloo.create_slot_env_vars(slot)) for slot in slots])
-        if kill:
-            wait_for_step(run, KILLED_AT)
-            workers[1].kill()
-        return ended(workers)
+        yield [of_tony_horovod(slot.rank, port, gloo.create_slot_env_vars(slot)) for slot in slots]
     finally:
         server.stop()
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind((HOST, 0))
+        return [each.getsockname()[1] for each in sockets]
 
 
 def wait_for_step(run: Path, step: int) -> None:
@@ -162,24 +187,23 @@ def last_line(run: Path, rank: int) -> str:
     return next((line for line in reversed(lines) if line.startswith('error: ')), '')
 
 
-def tony_rows(folder: Path) -> list[tuple[str, str, bool]]:
-    """(environment, result, as expected) of the jobs of TonY's Horovod runtime."""
-    whole, lost = folder / 'whole', folder / 'lost'
-    codes = tony_job(whole)
-    rows = [('TonY, horovod', f'trains; exit codes {codes}', codes == [0] * NUM_WORKERS)]
-    killed = tony_job(lost, kill=True)
+def tony_rows(folder: Path, engine: str) -> list[tuple[str, str, bool]]:
+    """(environment, result, as expected) of the jobs of one of TonY's runtimes."""
+    name, whole, lost = f'TonY, --engine={engine}', folder / engine / 'whole', folder / engine / 'lost'
+    codes = tony_job(whole, engine)
+    rows = [(name, f'trains; exit codes {codes}', codes == [0] * NUM_WORKERS)]
+    killed = tony_job(lost, engine, kill=True)
     expected = 'another worker has ended' in last_line(lost, 0)
-    rows.append(('TonY, horovod, worker 1 killed', f'exit codes {killed}', killed == [LOST, KILLED] and expected))
-    again = tony_job(lost)
-    equal = again == [0] * NUM_WORKERS and weights_of(lost) == weights_of(whole)
+    rows.append((f'{name}, worker 1 killed', f'exit codes {killed}', killed == [LOST, KILLED] and expected))
+    again = tony_job(lost, engine)
     resumed = 'continuing from step' in (lost / 'log.txt').read_text()
+    equal = again == [0] * NUM_WORKERS and weights_of(lost) == weights_of(whole)
     result = f'exit codes {again}; resumed: {resumed}; network equal to the uninterrupted one: {equal}'
-    rows.append(('TonY, horovod, started again', result, equal and resumed))
-    return rows
+    return [*rows, (f'{name}, started again', result, equal and resumed)]
 
 
 def refusal(name: str, folder: Path, environment: Environment) -> tuple[str, str, bool]:
-    run = folder / name.replace(' ', '_').replace(',', '')
+    run = folder / re.sub(r'\W+', '_', name)
     (code,) = ended(start(run, [environment]))
     return name, f'exit code {code}: {last_line(run, 0)}', code == 2 and not run.exists()
 
@@ -188,8 +212,10 @@ def main() -> int:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = tony_rows(folder)
-        rows.append(refusal('TonY, tensorflow', folder, of_tony_tensorflow(1)))
+        rows = [row for engine in ('horovod', 'tf') for row in tony_rows(folder, engine)]
+        rows.append(
+            refusal('TonY, tensorflow, --engine=horovod', folder, of_tony_tensorflow(1, free_ports(NUM_WORKERS)))
+        )
         rows.append(refusal('srun', folder, of_srun(1)))
         rows.append(refusal('mpirun and MPIJob, Horovod without MPI', folder, of_mpirun(1)))
     for environment, result, is_expected in rows:

@@ -36,19 +36,22 @@ def refuse_other_launchers(environment: Mapping[str, str]) -> None:
             )
     if (size := num_tasks(environment.get(TF_CONFIG, ''))) > 1:
         raise UsageError(
-            f'--enbl_multi_gpu: {TF_CONFIG} names {size} tasks, but Horovod knows of no other worker; it does not read '
-            f'{TF_CONFIG}: choose the Horovod runtime of the cluster (for TonY: tony.application.framework=horovod)'
+            f'--enbl_multi_gpu: {TF_CONFIG} names {size} tasks, but Horovod, which does not read it, knows of no other '
+            'worker; give --engine=tf, or choose the Horovod runtime of the cluster (for TonY: '
+            'tony.application.framework=horovod)'
         )
 
 
 def num_tasks(config: str) -> int:
-    """Number of tasks that train in a cluster that `TF_CONFIG` describes; 0 if it describes none.
+    """Number of tasks of a cluster that `TF_CONFIG` describes, of any kind; 0 if it describes none.
+
+    Tasks that do not train, such as parameter servers, would run the same command.
 
     >>> num_tasks('{"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"], "ps": ["d:1"]}, "task": {}}')
-    3
+    4
     """
     try:
         cluster = json.loads(config)['cluster']
-        return sum(len(cluster.get(kind, ())) for kind in ('chief', 'master', 'worker'))
+        return sum(map(len, cluster.values()))
     except (ValueError, KeyError, TypeError, AttributeError):
         return 0

@@ -1,16 +1,16 @@
 """Communication between the workers of a distributed training; the only module that imports Horovod.
 
-All other code uses the interface `Workers`. Without `--enbl_multi_gpu` there is one worker, `ALONE`, whose collective
+`connect` chooses the engine: Horovod, or TensorFlow's own collectives (`--engine=tf`, tf_workers.py). All other code
+uses the interface `Workers` of workers.py. Without `--enbl_multi_gpu` there is one worker, `ALONE`, whose collective
 operations are trivial, so that there is one code path.
 """
 
 from __future__ import annotations
 
-import abc
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,14 @@ import tensorflow as tf
 
 from pocketflow.utils.distributed.launchers import refuse_other_launchers
 from pocketflow.utils.distributed.options import MultiGpuOptions
+from pocketflow.utils.distributed.tf_cluster import cluster_of, local_place
+from pocketflow.utils.distributed.tf_workers import TensorFlowWorkers
 from pocketflow.utils.distributed.values import pack, unpack
+from pocketflow.utils.distributed.workers import ALONE, Alone, Workers
 from pocketflow.utils.errors import LostWorkerError, UsageError, first_line
 from pocketflow.utils.system import interrupts
+
+__all__ = ['ALONE', 'Alone', 'HorovodWorkers', 'MultiGpuOptions', 'Workers', 'connect', 'raise_on_lost_worker']
 
 BUILD_IT = 'build it for this TensorFlow by scripts/install_horovod.sh'
 LOST_WORKER_ERRORS = (
@@ -28,93 +33,9 @@ LOST_WORKER_ERRORS = (
     'Connection reset by peer',
     'Connection closed by peer',
     'Broken pipe',
+    'Collective ops is aborted by',
 )
 """Texts of the errors in a worker that has lost its connection to the others."""
-
-
-class Workers(abc.ABC):
-    """Collective operations of the workers of a job.
-
-    Attributes:
-      rank: rank of this worker, from 0; worker 0, the primary, makes decisions and writes files.
-      size: number of workers.
-      local_rank, local_size: the same, among the workers on this machine.
-    """
-
-    rank: int
-    size: int
-    local_rank: int
-    local_size: int
-
-    @property
-    def is_primary(self) -> bool:
-        """Whether this worker makes decisions and writes files (rank 0)."""
-        return self.rank == 0
-
-    @abc.abstractmethod
-    def average(self, tensors: Sequence[tf.Tensor], half: bool = False) -> list[tf.Tensor]:
-        """Averages float tensors, of equal shapes on all workers, over all workers; usable within `tf.function`.
-
-        Args:
-          tensors: one or more tensors.
-          half: whether they are sent as float16.
-        """
-
-    @abc.abstractmethod
-    def gather(self, tensor: tf.Tensor) -> tf.Tensor:
-        """All-gather: `[n, ...]` of each worker -> `[size * n, ...]`, by rank; usable within `tf.function`."""
-
-    @abc.abstractmethod
-    def exchange(self, tensor: tf.Tensor) -> tf.Tensor:
-        """All-to-all: part i of `[size * n, ...]` is sent to worker i; returns the received parts, by rank."""
-
-    @abc.abstractmethod
-    def broadcast(self, variables: Sequence[tf.Variable]) -> None:
-        """Sets these variables on all workers to the primary's values."""
-
-    @abc.abstractmethod
-    def share(self, make: Callable[[], Any]) -> Any:
-        """Calls `make` on the primary only, and returns its result on all workers.
-
-        The result must be serialisable by `pocketflow.utils.distributed.values`: numbers, strings, bytes, arrays,
-        lists and dictionaries. All workers receive the deserialised value, with lists in place of tuples.
-        """
-
-    def any(self, condition: bool) -> bool:
-        """Whether the condition is true on any worker; all workers must call it."""
-        return bool(self.average([tf.constant(float(condition))])[0] > 0)
-
-    def mean(self, values: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Averages scalars by name over all workers; usable within `tf.function`."""
-        means = self.average([tf.stack([tf.cast(value, tf.float32) for value in values.values()])])[0]
-        return dict(zip(values, tf.unstack(means, len(values)), strict=True))
-
-
-class Alone(Workers):
-    """A single worker."""
-
-    rank, size, local_rank, local_size = 0, 1, 0, 1
-
-    def average(self, tensors: Sequence[tf.Tensor], half: bool = False) -> list[tf.Tensor]:
-        return list(tensors)
-
-    def gather(self, tensor: tf.Tensor) -> tf.Tensor:
-        return tensor
-
-    def exchange(self, tensor: tf.Tensor) -> tf.Tensor:
-        return tensor
-
-    def broadcast(self, variables: Sequence[tf.Variable]) -> None:
-        pass
-
-    def share(self, make: Callable[[], Any]) -> Any:
-        return make()
-
-    def mean(self, values: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return dict(values)
-
-
-ALONE = Alone()
 
 
 class HorovodWorkers(Workers):
@@ -190,12 +111,28 @@ def connect(options: MultiGpuOptions) -> Workers:
     """
     if not options.enabled:
         return ALONE
+    if options.engine == 'tf':
+        return connect_tensorflow()
     workers = HorovodWorkers(load_horovod())
     if workers.size > 1:
-        divide_devices(workers)
+        divide_devices(workers.local_rank, workers.local_size)
     else:  # a single worker without a launcher, for which TensorFlow is initialised already
         refuse_other_launchers(os.environ)
     return workers
+
+
+def connect_tensorflow() -> Workers:
+    """The workers of this job over TensorFlow's own collectives; Horovod need not be installed.
+
+    Raises:
+      UsageError: the environment does not describe the workers.
+    """
+    addresses, rank = cluster_of(os.environ)
+    if len(addresses) == 1:
+        return ALONE
+    local_rank, local_size = local_place(addresses, rank)
+    divide_devices(local_rank, local_size)  # before TensorFlow's server is started, which fixes them
+    return TensorFlowWorkers(addresses, rank)
 
 
 @contextlib.contextmanager
@@ -204,7 +141,7 @@ def raise_on_lost_worker() -> Iterator[None]:
 
     Raises:
       Interrupted: this worker was asked to stop.
-      LostWorkerError: another worker has ended, which Horovod reports as a TensorFlow error of the next operation.
+      LostWorkerError: another worker has ended, which the engine reports as a TensorFlow error of the next operation.
     """
     try:
         yield
@@ -218,17 +155,15 @@ def raise_on_lost_worker() -> Iterator[None]:
         ) from error
 
 
-def divide_devices(workers: Workers) -> None:
+def divide_devices(local_rank: int, local_size: int) -> None:
     """Assigns one GPU per worker or, without GPUs, an equal share of the cores."""
     gpus = tf.config.list_physical_devices('GPU')
     if gpus:
-        if workers.local_rank >= len(gpus):
-            raise UsageError(
-                f'{workers.local_size} workers on a machine with {len(gpus)} GPU(s); start at most as many'
-            )
-        tf.config.set_visible_devices(gpus[workers.local_rank], 'GPU')
+        if local_rank >= len(gpus):
+            raise UsageError(f'{local_size} workers on a machine with {len(gpus)} GPU(s); start at most as many')
+        tf.config.set_visible_devices(gpus[local_rank], 'GPU')
         return
-    num_threads = threads_per_worker(len(os.sched_getaffinity(0)), workers.local_size)
+    num_threads = threads_per_worker(len(os.sched_getaffinity(0)), local_size)
     tf.config.threading.set_intra_op_parallelism_threads(num_threads)
     tf.config.threading.set_inter_op_parallelism_threads(max(2, num_threads))
 

@@ -17,3 +17,11 @@ class MultiGpuOptions(Options):
         'train with all workers that scripts/run_horovod.sh or horovodrun has started',
         decides=False,
     )
+    engine: str = option(
+        'engine',
+        'horovod',
+        "what the workers communicate through: Horovod, or TensorFlow's own collectives (tf), which with TF_CONFIG do "
+        'not need Horovod',
+        choices=('horovod', 'tf'),
+        decides=False,
+    )

@@ -9,7 +9,7 @@ from absl import logging
 
 from pocketflow.utils.system.quiet import quiet_native_output
 
-LAUNCHED = ('HOROVOD_RANK', 'OMPI_COMM_WORLD_RANK')
+LAUNCHED = ('HOROVOD_RANK', 'OMPI_COMM_WORLD_RANK', 'TF_CONFIG')
 """Environment variables that launchers of workers set."""
 
 

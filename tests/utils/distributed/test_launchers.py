@@ -25,7 +25,8 @@ def config(**cluster: list[str]) -> str:
         ),
         ({'OMPI_COMM_WORLD_SIZE': '2'}, 'mpirun has started 2 processes'),
         ({'PMI_SIZE': '2'}, 'mpiexec has started 2 processes'),
-        ({'TF_CONFIG': config(worker=['a:1', 'b:1'])}, 'TF_CONFIG names 2 tasks.*tony.application.framework=horovod'),
+        ({'TF_CONFIG': config(worker=['a:1', 'b:1'])}, 'TF_CONFIG names 2 tasks.*--engine=tf.*framework=horovod'),
+        ({'TF_CONFIG': config(worker=['a:1'], ps=['b:1'])}, 'TF_CONFIG names 2 tasks'),
     ],
 )
 def test_one_line_says_what_to_do(environment, message):
@@ -41,7 +42,7 @@ def test_one_line_says_what_to_do(environment, message):
         {'SLURM_NTASKS': '4'},  # within a batch job, but not started by srun
         {'SLURM_STEP_NUM_TASKS': '1', 'OMPI_COMM_WORLD_SIZE': '1'},
         {'OMPI_COMM_WORLD_SIZE': 'many'},
-        {'TF_CONFIG': config(worker=['a:1'], ps=['b:1'])},
+        {'TF_CONFIG': config(worker=['a:1'])},
     ],
 )
 def test_a_process_that_is_alone_is_one_worker(environment):

@@ -45,11 +45,12 @@ def events_of(folder: Path) -> list[tuple[int, float]]:
         for file in sorted(folder.glob('events.out.tfevents.*'))
         for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator()
     )
-    return [
+    # Names of files of the same second end in a counter, and are not sorted by it.
+    return sorted(
         (event.step, float(tf.make_ndarray(event.summary.value[0].tensor)))
         for event in map(tf.compat.v1.Event.FromString, records)
         if event.HasField('summary')
-    ]
+    )
 
 
 def test_tensorboard_sees_no_step_twice(tmp_path):
