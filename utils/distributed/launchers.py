@@ -34,10 +34,10 @@ def refuse_other_launchers(environment: Mapping[str, str]) -> None:
                 f'--enbl_multi_gpu: {launcher} has started {size} processes ({name}), but Horovod knows of no other '
                 f'worker; {remedy}'
             )
-    if (size := num_tasks(environment.get(TF_CONFIG, ''))) > 1:
+    if (tasks := num_tasks(environment.get(TF_CONFIG, ''))) > 1:
         raise UsageError(
-            f'--enbl_multi_gpu: {TF_CONFIG} names {size} tasks, but Horovod, which does not read it, knows of no other '
-            'worker; give --engine=tf, or choose the Horovod runtime of the cluster (for TonY: '
+            f'--enbl_multi_gpu: {TF_CONFIG} names {tasks} tasks, but Horovod, which does not read it, knows of no '
+            'other worker; give --engine=tf, or choose the Horovod runtime of the cluster (for TonY: '
             'tony.application.framework=horovod)'
         )
 
