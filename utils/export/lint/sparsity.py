@@ -46,9 +46,16 @@ class SparseInference:
 
 
 def sparse_inference(graph: FileGraph) -> SparseInference | None:
-    """The rules of sparse inference for a file; None for one without 1x1 convolutions that have many zeros."""
+    """The rules of sparse inference for a file; None for one without 1x1 convolutions that have many zeros.
+
+    Selections of channels, which pruned networks have, do not count: nobody made them sparse, and they are small.
+    """
     producers = graph.producers()
-    pointwise = [operation for operation in graph.operations if _is_pointwise(operation)]
+    pointwise = [
+        operation
+        for operation in graph.operations
+        if _is_pointwise(operation) and not is_selection(_kernel(operation).values())
+    ]
     sizes = [_kernel(operation).size for operation in pointwise]
     zeros = sum(_num_zeros(_kernel(operation), producers) for operation in pointwise)
     share = zeros / sum(sizes) if sizes else 0.0
@@ -89,6 +96,18 @@ def _is_pointwise(operation: Operation) -> bool:
     return (
         operation.name == 'CONV_2D' and len(_kernel(operation).shape) == 4 and _kernel(operation).shape[1:3] == (1, 1)
     )
+
+
+def is_selection(kernel: np.ndarray | None) -> bool:
+    """Whether a kernel `[outputs, 1, 1, inputs]` passes on one channel per output, all with one factor.
+
+    >>> is_selection(np.array([[0, 1, 0], [0, 0, 1]]).reshape(2, 1, 1, 3))
+    True
+    """
+    if kernel is None or not kernel.size:
+        return False
+    rows = kernel.reshape(kernel.shape[0], -1)
+    return bool((np.count_nonzero(rows, axis=1) == 1).all() and np.unique(rows[rows != 0]).size == 1)
 
 
 def _kernel(operation: Operation) -> Tensor:

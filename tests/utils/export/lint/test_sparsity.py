@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pocketflow.utils.export.lint.graph import FileGraph, Operation, Tensor
-from pocketflow.utils.export.lint.sparsity import paddings, sparse_inference
+from pocketflow.utils.export.lint.sparsity import is_selection, paddings, sparse_inference
 
 SAME, VALID = 0, 1
 
@@ -64,6 +64,21 @@ def test_a_network_that_complies():
 )
 def test_what_breaks_a_rule(changes, reason):
     assert any(reason in line for line in sparse_inference(network(**changes)).failed)
+
+
+@pytest.mark.parametrize('factor', [1.0, 127])
+def test_selections_of_channels_have_no_zeros_that_count(factor):
+    graph = network()
+    selection = (factor * np.eye(8)[[0, 2, 3, 4, 5, 6, 7, 7]]).astype(np.float32)
+    kernel = tensor(11, 8, 1, 1, 8, content=selection)
+    pointwise = dataclasses.replace(graph.operations[3], inputs=(graph.operations[3].inputs[0], kernel))
+    assert sparse_inference(FileGraph((*graph.operations[1:3], pointwise, graph.operations[4]), (), ())) is None
+
+
+def test_what_is_no_selection():
+    for kernel in (np.diag([1.0, 2.0]), np.array([[1, 1], [0, 1]]), np.zeros((2, 2)), np.zeros((0, 2))):
+        assert not is_selection(kernel.reshape(len(kernel), 1, 1, 2))
+    assert not is_selection(None)
 
 
 def test_zeros_that_are_stored_densely():
