@@ -1,8 +1,8 @@
 """PocketFlow for TensorFlow 2: compresses networks and measures the files that result.
 
 The names below are for notebooks and programs: `Compressor`, a whole run of the program, and functions of plain
-values for its parts. docs/python.md shows them at work. They are imported when they are first used, so that `import
-pocketflow` loads no TensorFlow.
+values for its parts. docs/python.md shows them at work. They are imported when they are first used, so that
+`import pocketflow` loads no TensorFlow.
 """
 
 from __future__ import annotations

@@ -20,7 +20,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,9 +27,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pocketflow.utils.system.ports import LOOPBACK, free_ports
+
 ROOT = Path(__file__).resolve().parents[2]
 NUM_WORKERS = 2
-HOST = '127.0.0.1'
 TASK = (
     '--model=lenet',
     '--dataset=digits',
@@ -68,7 +68,7 @@ def of_tony_horovod(rank: int, port: int, slot: Mapping[str, str]) -> Environmen
         'HOROVOD_CONTROLLER': 'gloo',
         'HOROVOD_CPU_OPERATIONS': 'gloo',
         'HOROVOD_GLOO_TIMEOUT_SECONDS': '2000',
-        'HOROVOD_GLOO_RENDEZVOUS_ADDR': HOST,
+        'HOROVOD_GLOO_RENDEZVOUS_ADDR': LOOPBACK,
         'HOROVOD_GLOO_RENDEZVOUS_PORT': str(port),
         **slot,
     }
@@ -76,7 +76,7 @@ def of_tony_horovod(rank: int, port: int, slot: Mapping[str, str]) -> Environmen
 
 def of_tony_tensorflow(rank: int, ports: Sequence[int]) -> Environment:
     """What TonY's TensorFlow runtime adds."""
-    cluster = {'worker': [f'{HOST}:{port}' for port in ports]}
+    cluster = {'worker': [f'{LOOPBACK}:{port}' for port in ports]}
     config = {'cluster': cluster, 'task': {'type': 'worker', 'index': rank}, 'environment': 'cloud'}
     return {**of_tony(rank), 'TF_CONFIG': json.dumps(config), 'CLUSTER_SPEC': json.dumps(cluster)}
 
@@ -154,26 +154,19 @@ def environments_of_tony(engine: str) -> Iterator[list[Environment]]:
     server = http.RendezvousServer()
     port = server.start()
     try:
-        slots = hosts.get_host_assignments([hosts.HostInfo(HOST, NUM_WORKERS)], NUM_WORKERS)
+        slots = hosts.get_host_assignments([hosts.HostInfo(LOOPBACK, NUM_WORKERS)], NUM_WORKERS)
         server.init(slots)
         yield [of_tony_horovod(slot.rank, port, gloo.create_slot_env_vars(slot)) for slot in slots]
     finally:
         server.stop()
 
 
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
 def wait_for_step(run: Path, step: int) -> None:
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
-        lines = (run / 'metrics.jsonl').read_text().splitlines() if (run / 'metrics.jsonl').is_file() else []
-        if any(json.loads(line).get('step', 0) >= step for line in lines):
+        text = (run / 'metrics.jsonl').read_text() if (run / 'metrics.jsonl').is_file() else ''
+        whole = text.splitlines()[: text.count('\n')]  # the last line may be in the writing
+        if any(json.loads(line).get('step', 0) >= step for line in whole):
             return
         time.sleep(0.05)
 

@@ -7,6 +7,7 @@ become downloads, folders a list of their files.
 
 from __future__ import annotations
 
+import functools
 import os
 import posixpath
 import re
@@ -123,13 +124,14 @@ class Site:
         plain = {path for path in {*others, *names} if (root / path).is_file() and not path.startswith('docs/')}
         self.files = {path: f'{SOURCES}/{path}' for path in sorted(plain)}
 
+    @functools.cached_property
     def places(self) -> Mapping[str, str]:
         """The place of everything, by its path in the repository."""
         return {**{path: place_of(path) for path in self.texts}, **self.files, **self.folders}
 
     def rewritten(self, page: str) -> str:
         """A page's text with the links of the site; a link to what does not exist stays, and fails the build."""
-        places, folder = self.places(), posixpath.dirname(place_of(page)) or '.'
+        places, folder = self.places, posixpath.dirname(place_of(page)) or '.'
 
         def in_site(link: str) -> str:
             target, anchor = target_of(page, link)
@@ -151,10 +153,10 @@ def on_config(config: Any) -> Any:
 def on_files(files: Files, config: Any) -> Files:
     site = Site()
     for page in site.texts:
-        place = place_of(page)
-        if (old := files.get_file_from_path(page.removeprefix('docs/'))) is not None and page.startswith('docs/'):
-            files.remove(old)
-        files.append(File.generated(config, place, content=site.rewritten(page)))
+        found = files.get_file_from_path(page.removeprefix('docs/')) if page.startswith('docs/') else None
+        if found is not None:  # as it is in docs/, with links that work in a checkout
+            files.remove(found)
+        files.append(File.generated(config, place_of(page), content=site.rewritten(page)))
     for folder in site.listed:
         files.append(File.generated(config, site.folders[folder], content=listing(folder, site.root)))
     for path, place in site.files.items():

@@ -13,6 +13,7 @@ import pytest
 
 from pocketflow.utils.distributed.tf_cluster import free_address
 from tests.workers.launching import ROOT
+from tests.workers.results import both, check_exchanges
 
 PROGRAM = Path(__file__).with_name('engine_program.py')
 
@@ -40,21 +41,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, dict, list[
     return primary, other, codes, output
 
 
-def both(results: tuple, name: str) -> np.ndarray:
-    """What must be the same for both workers, bit for bit."""
-    np.testing.assert_array_equal(results[0][name], results[1][name])
-    return results[0][name]
-
-
 def test_tensors_arrive_without_horovod(results):
     assert not results[0]['horovod'] and not results[1]['horovod']
-    assert both(results, 'gathered').tolist() == [1, 2, 11, 12]
-    assert [part['exchanged'].tolist() for part in results[:2]] == [[1, 11], [2, 12]]
-    np.testing.assert_allclose(both(results, 'average'), [0.5, 1.5, 0.05], rtol=1e-6)
-    np.testing.assert_allclose(both(results, 'half'), [np.float16(1 / 3), 2048], rtol=1e-6)
-    assert both(results, 'any').tolist() == [True, False]
-    assert both(results, 'shared').tolist() == [0, 7]
-    assert both(results, 'broadcast').tolist() == [0.5, 1.5, 1.0, 3.0]
+    check_exchanges(results)
     assert np.signbit(both(results, 'bits')[[0, 2]]).all()
 
 

@@ -11,6 +11,7 @@ import pytest
 from pocketflow.hp_optimizer import Journal, Trial
 from pocketflow.hp_optimizer.synthetic import sparsity_problem
 from tests.workers.launching import launch, needs_horovod
+from tests.workers.results import both, check_exchanges
 from tests.workers.searching import NUM_TRIALS, optimizer
 
 PROGRAM = Path(__file__).with_name('program.py')
@@ -30,21 +31,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[Arrays, Arrays, P
     return primary, other, folder
 
 
-def both(results: tuple[Arrays, Arrays, Path], name: str) -> np.ndarray:
-    """What must be the same for both workers, bit for bit."""
-    np.testing.assert_array_equal(results[0][name], results[1][name])
-    return results[0][name]
-
-
 def test_tensors_arrive(results):
-    assert both(results, 'gathered').tolist() == [1, 2, 11, 12]
-    assert [part['exchanged'].tolist() for part in results[:2]] == [[1, 11], [2, 12]]
-    np.testing.assert_allclose(both(results, 'average'), [0.5, 1.5, 0.05], rtol=1e-6)
-    # Ten bits of the fraction are left, so that 2049 is rounded to an even number.
-    np.testing.assert_allclose(both(results, 'half'), [np.float16(1 / 3), 2048], rtol=1e-6)
-    assert both(results, 'any').tolist() == [True, False]
-    assert both(results, 'shared').tolist() == [0, 7]
-    assert both(results, 'broadcast').tolist() == [0.5, 1.5, 1.0, 3.0]
+    check_exchanges(results)
 
 
 def test_files_of_the_primary_but_for_checkpoints_reach_the_others(results):

@@ -70,7 +70,7 @@ class TensorFlowWorkers(Workers):
         return tf.concat([tf.ensure_shape(from_words(part, tensor), tensor.shape) for part in parts], 0)
 
     def exchange(self, tensor: tf.Tensor) -> tf.Tensor:
-        # Gathers everything: TensorFlow's all-to-all has no kernel for bytes, and the tensors are compressed ones.
+        # By gathering everything: simpler than an all-to-all, and the tensors are compressed ones, which are small.
         length = tensor.shape[0] // self.size
         parts = tf.reshape(self.gather(tensor), [self.size, self.size, length, *tensor.shape[1:]])
         return tf.reshape(parts[:, self.rank], tensor.shape)

@@ -14,10 +14,10 @@ import numpy as np
 from pocketflow.utils.errors import PocketFlowError, first_line
 from pocketflow.utils.serving.messages import CONTENTS, SERVICE, message, message_class, numbers
 from pocketflow.utils.serving.served_file import DATATYPES
+from pocketflow.utils.system.ports import LOOPBACK
 
 TIMEOUT_S = 30.0
 """Seconds for an answer."""
-LOOPBACK = '127.0.0.1'
 Arrays = Mapping[str, np.ndarray]
 
 

@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pocketflow.utils.errors import PocketFlowError, UsageError
-from pocketflow.utils.serving.clients import LOOPBACK, RestClient
+from pocketflow.utils.serving.clients import RestClient
 from pocketflow.utils.system import interrupts
+from pocketflow.utils.system.ports import LOOPBACK, free_ports
 
 VARIABLE = 'POCKETFLOW_MLSERVER'
 GRACE_S = 10.0
@@ -156,12 +156,3 @@ def running_server(
             raise
         finally:
             server.stop()
-
-
-def free_ports(number: int) -> list[int]:
-    """Different ports that are free now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return [int(each.getsockname()[1]) for each in sockets]

@@ -53,7 +53,7 @@ class GivenData:
         guesses = not {'dataset', 'model_helper'} & set(options)
         name = dataset_of(train) if guesses else options.get('dataset')
         if guesses:
-            self.flags['dataset'] = dataset_of(train)
+            self.flags['dataset'] = str(name)
         if evaluate is None:
             self.flags['data_dir_local'] = train
             return

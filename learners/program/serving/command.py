@@ -13,7 +13,6 @@ from pocketflow.utils.errors import UsageError
 from pocketflow.utils.options import Options, define_flags, from_flags
 from pocketflow.utils.options.parsing import parse
 from pocketflow.utils.serving.options import InitOptions, ManifestOptions, ReplayOptions
-from pocketflow.utils.system.tensorflow_start import load_tensorflow
 
 SUMMARY = 'serves exported files with MLServer: pocketflow serve init|test|manifests RUN [flags]'
 HELP = frozenset({'--help', '-h', '-help', '--helpfull'})
@@ -37,14 +36,12 @@ class Action:
 
 
 def _init(path: Path, options: InitOptions) -> str:
-    load_tensorflow()  # reports need it
     from pocketflow.learners.program.serving.initialising import init
 
     return init(path, options)
 
 
 def _test(path: Path, options: ReplayOptions) -> str:
-    load_tensorflow()
     from pocketflow.learners.program.serving.testing import test
 
     return test(path, options)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pocketflow.utils.errors import PocketFlowError, UsageError
-from pocketflow.utils.serving.server import Server, find_mlserver, free_ports, running_server
+from pocketflow.utils.serving.server import Server, find_mlserver, running_server
 from pocketflow.utils.system import interrupts
 
 READY = """\
@@ -118,7 +118,3 @@ def test_a_missing_mlserver_is_one_line_with_a_remedy(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match=r'MLServer is not installed: pip install "pocketflow\[serve\]"') as raised:
         find_mlserver(None, {})
     assert '\n' not in str(raised.value)
-
-
-def test_ports_are_different():
-    assert len(set(free_ports(3))) == 3
